@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: MIT
+# remat_developer: warnings and sanitizers for remat's own tests, examples and benchmarks, switched on by the presets.
+# Nobody who uses remat::remat gets any of it.
+option(REMAT_WARNINGS "Warnings, as errors, in remat's own tests, examples and benchmarks" OFF)
+set(REMAT_SANITIZERS "" CACHE STRING "Sanitizers for remat's own programs, for example address,undefined")
+
+add_library(remat_developer INTERFACE)
+if(REMAT_WARNINGS)
+  target_compile_options(remat_developer INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+    # g++ 12 reports std::string's own operator+ (https://gcc.gnu.org/PR105651).
+    target_compile_options(remat_developer INTERFACE -Wno-restrict)
+  endif()
+endif()
+if(REMAT_SANITIZERS)
+  target_compile_options(
+    remat_developer INTERFACE -fsanitize=${REMAT_SANITIZERS} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(remat_developer INTERFACE -fsanitize=${REMAT_SANITIZERS})
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    # With these, g++ takes `&object == nullptr` for no constant expression, and no plan can be made at compile time.
+    # A null pointer that is followed still ends the program, with the address sanitizer's report.
+    target_compile_options(
+      remat_developer INTERFACE -fno-sanitize=null,nonnull-attribute,returns-nonnull-attribute)
+  endif()
+endif()

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: MIT
+/// Kernels: what a module computes, as plain functions that take extents and addresses as values.
+///
+/// A module's kernels are static functions of an empty type (the module itself, or a type that it names `kernels`):
+///
+///     static void forward(const forward_pass&);
+///     static void backward_input(const backward_pass&);         // optional: gradient of the inputs
+///     static void backward_parameters(const backward_pass&);    // optional: gradient of the parameters
+///     static std::unique_ptr<prepared> prepare(const preparation&);  // optional: primitives, scratch, packed weights
+///     static void pack(const pack_pass&);                       // optional: once per step, before the first forward
+///
+/// The type of a module does not reach them, so `linear<8, 8>` and `linear<9, 9>` share one set.
+#pragma once
+
+#include <remat/core/parallel.hpp>
+#include <remat/core/random.hpp>
+#include <remat/core/tensor.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <type_traits>
+
+namespace remat {
+
+/// What a kernel made once when the plan was built: its primitives, and the memory that it needs beside its tensors.
+struct prepared {
+  virtual ~prepared() = default;
+
+  std::size_t scratch_bytes = 0;  ///< shared with every other kernel, undefined between calls
+  std::size_t packed_bytes = 0;   ///< its own; written by `pack`, read until the step ends
+};
+
+/// What `prepare` is told of an operation.
+struct preparation {
+  const void* module_attributes = nullptr;
+  std::span<const tensor_shape> inputs, outputs;
+  std::size_t batch = 0;
+  bool training = true;
+  bool relu_after = false;  ///< the program fused a relu into forward: the kernel applies it to its output
+  bool backward_input = false, backward_parameters = false;  ///< the plan runs this half
+  bool accumulates_input = false;       ///< some input gradient is added to what is there
+  bool accumulates_parameters = false;  ///< so are the parameters' gradients
+
+  template <class Attributes>
+  const Attributes& attributes() const {
+    return *static_cast<const Attributes*>(module_attributes);
+  }
+};
+
+/// The memory of one call, filled in once when the plan is bound to its arena.
+struct call {
+  static constexpr int max_tensors = 8;
+
+  const void* module_attributes = nullptr;
+  const prepared* state = nullptr;
+  std::byte* scratch = nullptr;
+  std::byte* packed = nullptr;
+  std::size_t batch = 0;
+  const tensor_shape* input_shapes[max_tensors] = {};
+  const tensor_shape* output_shapes[max_tensors] = {};
+  const tensor_shape* saved_shapes[max_tensors] = {};
+  std::byte* inputs[max_tensors] = {};
+  std::byte* outputs[max_tensors] = {};
+  std::byte* saved[max_tensors] = {};
+  std::byte* input_gradients[max_tensors] = {};
+  std::byte* output_gradients[max_tensors] = {};
+  bool accumulates[max_tensors] = {};  ///< per input gradient; at 0 also of the parameters in backward_parameters
+  std::span<float>* parameters = nullptr;
+  std::span<float>* parameter_gradients = nullptr;
+};
+
+/// What every pass knows.
+class pass {
+ public:
+  explicit pass(const call& c) : call_(&c) {}
+
+  std::size_t batch() const { return call_->batch; }
+  const tensor_shape& input_shape(int i = 0) const { return *call_->input_shapes[i]; }
+  const tensor_shape& output_shape(int i = 0) const { return *call_->output_shapes[i]; }
+  template <class Attributes>
+  const Attributes& attributes() const {
+    return *static_cast<const Attributes*>(call_->module_attributes);
+  }
+  /// What `prepare` returned.
+  template <class Prepared>
+  const Prepared& prepared_as() const {
+    return static_cast<const Prepared&>(*call_->state);
+  }
+  std::byte* scratch() const { return call_->scratch; }
+  std::byte* packed() const { return call_->packed; }
+  std::span<const float> parameter(int i) const { return call_->parameters[i]; }
+
+ protected:
+  template <class T>
+  std::span<T> view(std::byte* const* tensors, const tensor_shape* const* shapes, int i) const {
+    return {reinterpret_cast<T*>(tensors[i]), shapes[i]->elements(call_->batch)};
+  }
+  const call* call_;
+};
+
+/// Packing of parameters into the layout that a kernel wants.
+class pack_pass : public pass {
+ public:
+  using pass::pass;
+};
+
+/// Forward and recomputation alike: a recomputation must not know that it is one.
+class forward_pass : public pass {
+ public:
+  forward_pass(const call& c, bool training, const random_stream& random) : pass(c), training_(training), random_(random) {}
+
+  template <class T = float>
+  std::span<const T> input(int i = 0) const {
+    return view<const T>(call_->inputs, call_->input_shapes, i);
+  }
+  template <class T = float>
+  std::span<T> output(int i = 0) const {
+    return view<T>(call_->outputs, call_->output_shapes, i);
+  }
+  /// An extra tensor that backward will read; empty in inference.
+  template <class T = float>
+  std::span<T> saved(int i = 0) const {
+    if (call_->saved[i] == nullptr) return {};
+    return view<T>(call_->saved, call_->saved_shapes, i);
+  }
+  bool training() const { return training_; }
+  /// The operation's own random numbers in this step and micro-batch.
+  const random_stream& random() const { return random_; }
+
+ private:
+  bool training_;
+  random_stream random_;
+};
+
+/// Where a gradient goes: written, or added to what is there. The first contribution is written, so that no sum starts
+/// from a zero that could turn -0 into 0.
+class destination {
+ public:
+  destination(float* values, std::size_t size, bool accumulates) : values_(values), size_(size), accumulates_(accumulates) {}
+
+  std::size_t size() const { return size_; }
+  float* data() const { return values_; }
+  bool accumulates() const { return accumulates_; }
+
+  /// Element i becomes f(i), or grows by it. f must not read other elements of the destination.
+  template <class F>
+  void assign(const F& f) const {
+    float* const values = values_;
+    if (accumulates_)
+      elementwise(size_, [=](std::size_t i) { values[i] += f(i); });
+    else
+      elementwise(size_, [=](std::size_t i) { values[i] = f(i); });
+  }
+
+ private:
+  float* values_;
+  std::size_t size_;
+  bool accumulates_;
+};
+
+/// Either half of backward. Only the tensors that the module says this half reads may be read.
+class backward_pass : public pass {
+ public:
+  backward_pass(const call& c, const random_stream& random) : pass(c), random_(random) {}
+
+  template <class T = float>
+  std::span<const T> input(int i = 0) const {
+    return view<const T>(call_->inputs, call_->input_shapes, i);
+  }
+  template <class T = float>
+  std::span<const T> output(int i = 0) const {
+    return view<const T>(call_->outputs, call_->output_shapes, i);
+  }
+  template <class T = float>
+  std::span<const T> saved(int i = 0) const {
+    return view<const T>(call_->saved, call_->saved_shapes, i);
+  }
+  std::span<const float> output_gradient(int i = 0) const {
+    return view<const float>(call_->output_gradients, call_->output_shapes, i);
+  }
+  /// Whether somebody wants the gradient of input i.
+  bool wants_input_gradient(int i = 0) const { return call_->input_gradients[i] != nullptr; }
+  destination input_gradient(int i = 0) const {
+    return {reinterpret_cast<float*>(call_->input_gradients[i]), input_shape(i).elements(batch()), call_->accumulates[i]};
+  }
+  destination parameter_gradient(int i) const {
+    const std::span<float> values = call_->parameter_gradients[i];
+    return {values.data(), values.size(), call_->accumulates[0]};
+  }
+  const random_stream& random() const { return random_; }
+
+ private:
+  random_stream random_;
+};
+
+/// The kernels of a module, as values.
+struct kernel_table {
+  void (*forward)(const forward_pass&) = nullptr;
+  void (*backward_input)(const backward_pass&) = nullptr;
+  void (*backward_parameters)(const backward_pass&) = nullptr;
+  void (*pack)(const pack_pass&) = nullptr;
+  std::unique_ptr<prepared> (*prepare)(const preparation&) = nullptr;
+};
+
+template <class Kernels>
+inline constexpr kernel_table kernel_table_of = [] {
+  kernel_table table{&Kernels::forward};
+  if constexpr (requires { &Kernels::backward_input; }) table.backward_input = &Kernels::backward_input;
+  if constexpr (requires { &Kernels::backward_parameters; }) table.backward_parameters = &Kernels::backward_parameters;
+  if constexpr (requires { &Kernels::pack; }) table.pack = &Kernels::pack;
+  if constexpr (requires { &Kernels::prepare; }) table.prepare = &Kernels::prepare;
+  return table;
+}();
+
+}  // namespace remat

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+/// A growable array for constant expressions.
+///
+/// The planner runs inside `static_assert`, where clang allows 1,048,576 steps in all. `std::vector` of libstdc++ 12
+/// spends tens of steps on each `push_back`, and its sized constructor and `insert` are no constant expressions to
+/// clang. `list` does what the planner needs with a handful of steps per element.
+#pragma once
+
+#include <cstddef>
+#include <initializer_list>
+#include <span>
+#include <utility>
+
+namespace remat {
+
+/// A contiguous sequence of default-constructible, copyable values. Indices are not checked.
+template <class T>
+class list {
+ public:
+  using value_type = T;
+
+  constexpr list() = default;
+  constexpr explicit list(std::size_t size) : data_(new T[size]{}), size_(size), capacity_(size) {}
+  constexpr list(std::size_t size, const T& value) : list(size) {
+    for (std::size_t i = 0; i < size; ++i) data_[i] = value;
+  }
+  constexpr list(std::initializer_list<T> values) {
+    reserve(values.size());
+    for (const T& value : values) push_back(value);
+  }
+  constexpr list(const list& other) : data_(other.size_ ? new T[other.size_] : nullptr), size_(other.size_), capacity_(other.size_) {
+    for (std::size_t i = 0; i < size_; ++i) data_[i] = other.data_[i];
+  }
+  constexpr list(list&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)), capacity_(std::exchange(other.capacity_, 0)) {}
+  constexpr list& operator=(list other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    std::swap(capacity_, other.capacity_);
+    return *this;
+  }
+  constexpr ~list() { delete[] data_; }
+
+  constexpr void reserve(std::size_t capacity) {
+    if (capacity <= capacity_) return;
+    T* grown = new T[capacity];
+    for (std::size_t i = 0; i < size_; ++i) grown[i] = std::move(data_[i]);
+    delete[] data_;
+    data_ = grown;
+    capacity_ = capacity;
+  }
+  constexpr T& push_back(const T& value) {
+    if (size_ == capacity_) reserve(capacity_ == 0 ? 16 : 2 * capacity_);
+    return data_[size_++] = value;
+  }
+  constexpr void pop_back() { --size_; }
+  constexpr void clear() { size_ = 0; }
+
+  constexpr std::size_t size() const { return size_; }
+  constexpr int count() const { return static_cast<int>(size_); }
+  constexpr bool empty() const { return size_ == 0; }
+  constexpr T& operator[](std::size_t i) { return data_[i]; }
+  constexpr const T& operator[](std::size_t i) const { return data_[i]; }
+  constexpr T& operator[](int i) { return data_[static_cast<std::size_t>(i)]; }
+  constexpr const T& operator[](int i) const { return data_[static_cast<std::size_t>(i)]; }
+  constexpr T& back() { return data_[size_ - 1]; }
+  constexpr const T& back() const { return data_[size_ - 1]; }
+  constexpr T* begin() { return data_; }
+  constexpr T* end() { return data_ + size_; }
+  constexpr const T* begin() const { return data_; }
+  constexpr const T* end() const { return data_ + size_; }
+
+ private:
+  T* data_ = nullptr;
+  std::size_t size_ = 0, capacity_ = 0;
+};
+
+/// At most N small values in place: the tensors of one operation.
+template <class T, std::size_t N>
+struct few {
+  T values[N] = {};
+  int size = 0;
+
+  constexpr void push_back(const T& value) { values[size++] = value; }
+  constexpr T& operator[](int i) { return values[i]; }
+  constexpr const T& operator[](int i) const { return values[i]; }
+  constexpr const T* begin() const { return values; }
+  constexpr const T* end() const { return values + size; }
+};
+
+}  // namespace remat

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+/// The module contract: what a layer of a user's own consists of.
+///
+///     struct leaky_relu : remat::module {
+///       static constexpr std::string_view kind = "leaky_relu";
+///       template <class X>
+///       static X output(X);                                             // the shape law, as a declaration
+///       static constexpr auto backward_input_reads = remat::reads::inputs;
+///
+///       static void forward(const remat::forward_pass& pass) { ... pass.input(), pass.output() ... }
+///       static void backward_input(const remat::backward_pass& pass) { ... pass.input_gradient().assign(...) ... }
+///     };
+///
+/// Minimal complete definition: `kind`, `output`, `forward`. Then, as needed:
+///
+/// | member                                        | meaning                                                        |
+/// |-----------------------------------------------|----------------------------------------------------------------|
+/// | `backward_input_reads`, `backward_parameters_reads` | what each half reads beside the outputs' gradients       |
+/// | `parameters`                                  | `std::array` of `remat::parameter`                             |
+/// | `saved_output(inputs...)`                     | extra tensors that forward leaves for backward, like `output`  |
+/// | `kernels`                                     | the type with the kernel functions, where it is not the module |
+/// | `attributes`                                  | a constexpr value that the kernels read                        |
+/// | `flops(input, output)`                        | of one sample's forward pass; default: one per output element  |
+/// | `in_place`                                    | true: forward may write over its input, and backward_input over the output's gradient |
+/// | `fuses_relu`                                  | true: forward can apply a relu to its output                   |
+/// | `commutes_with_relu`                          | true: a relu before it may be differentiated behind it         |
+///
+/// A module may instead name a `body`, a model of its own that stands for it.
+#pragma once
+
+#include <remat/core/kernel.hpp>
+#include <remat/core/parameter.hpp>
+#include <remat/core/tensor.hpp>
+
+#include <concepts>
+#include <cstdint>
+#include <type_traits>
+
+namespace remat {
+
+/// The base of every module: empty, there so that `|` is found and a type can say that it means to be a module.
+struct module {};
+
+/// Which tensors of an operation a backward half reads, one bit for each.
+struct reads {
+  std::uint8_t input_bits = 0, output_bits = 0, saved_bits = 0;
+
+  static const reads nothing, inputs, outputs, saved;
+
+  static constexpr reads input(int i) { return {static_cast<std::uint8_t>(1u << i), 0, 0}; }
+  static constexpr reads output(int i) { return {0, static_cast<std::uint8_t>(1u << i), 0}; }
+
+  friend constexpr reads operator|(reads a, reads b) {
+    return {static_cast<std::uint8_t>(a.input_bits | b.input_bits), static_cast<std::uint8_t>(a.output_bits | b.output_bits),
+            static_cast<std::uint8_t>(a.saved_bits | b.saved_bits)};
+  }
+  constexpr bool reads_input(int i) const { return (input_bits >> i & 1) != 0; }
+  constexpr bool reads_output(int i) const { return (output_bits >> i & 1) != 0; }
+  constexpr bool reads_saved(int i) const { return (saved_bits >> i & 1) != 0; }
+};
+inline constexpr reads reads::nothing{};
+inline constexpr reads reads::inputs{0xff, 0, 0};
+inline constexpr reads reads::outputs{0, 0xff, 0};
+inline constexpr reads reads::saved{0, 0, 0xff};
+
+/// A type that means to be a module: it derives from `remat::module`.
+template <class M>
+concept Module = std::derived_from<M, module>;
+
+/// A module that computes something itself (it is no container).
+template <class M>
+concept Layer = Module<M> && requires { M::kind; } && (requires { &M::forward; } || requires { typename M::kernels; });
+
+/// A module that stands for a model of its own.
+template <class M>
+concept Block = Module<M> && requires { typename M::body; };
+
+/// M has an output for these inputs.
+template <class M, class... Inputs>
+concept Accepts = requires { M::output(Inputs{}...); };
+
+template <class M, class... Inputs>
+using output_of = decltype(M::output(Inputs{}...));
+
+}  // namespace remat

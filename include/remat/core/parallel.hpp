@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+/// Loops over the cores: the only place where remat meets OpenMP.
+///
+/// A loop is cut into pieces, and no result depends on how: each element, or each column of a sum, is computed by one
+/// thread in one order. Without OpenMP the same code runs on one thread and gives the same bits.
+#pragma once
+
+#ifdef __FAST_MATH__
+#error "remat: -ffast-math lets the compiler reorder sums, so that equal plans give unequal bits; compile without it"
+#endif
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+#include <cstddef>
+
+namespace remat {
+
+/// Threads that a parallel loop of the calling thread uses.
+inline int thread_count() {
+#ifdef _OPENMP
+  return omp_get_max_threads();
+#else
+  return 1;
+#endif
+}
+
+/// While it lives, parallel loops and oneDNN's primitives that the calling thread starts use `threads` threads.
+class thread_scope {
+ public:
+  explicit thread_scope([[maybe_unused]] int threads) {
+#ifdef _OPENMP
+    if (threads != before_) omp_set_num_threads(threads);
+#endif
+  }
+  ~thread_scope() {
+#ifdef _OPENMP
+    if (omp_get_max_threads() != before_) omp_set_num_threads(before_);
+#endif
+  }
+  thread_scope(const thread_scope&) = delete;
+  thread_scope& operator=(const thread_scope&) = delete;
+
+ private:
+  int before_ = thread_count();
+};
+
+/// Calls f(begin, end) on disjoint pieces that cover [0, size). A piece starts at a multiple of `grain`, and a loop of
+/// one grain or less runs on the calling thread.
+template <class F>
+void parallel_for(std::size_t size, std::size_t grain, const F& f) {
+  if (size == 0) return;
+#ifdef _OPENMP
+  const std::size_t grains = (size + grain - 1) / grain;
+  const std::size_t threads = static_cast<std::size_t>(omp_get_max_threads());
+  const std::size_t pieces = grains < threads ? grains : threads;
+  if (pieces > 1) {
+#pragma omp parallel num_threads(static_cast<int>(pieces))
+    {
+      // A team may be smaller than asked for: every thread takes each `team`-th piece.
+      const std::size_t team = static_cast<std::size_t>(omp_get_num_threads());
+      for (std::size_t piece = static_cast<std::size_t>(omp_get_thread_num()); piece < pieces; piece += team) {
+        const std::size_t begin = grains * piece / pieces * grain;
+        const std::size_t end = grains * (piece + 1) / pieces * grain;
+        f(begin, end < size ? end : size);
+      }
+    }
+    return;
+  }
+#endif
+  f(std::size_t{0}, size);
+}
+
+/// Calls f(i) for every i in [0, size), each a step of its own that may run beside the others: many at once in the lanes
+/// of a core, and on all cores where there is enough to do.
+template <class F>
+void elementwise(std::size_t size, const F& f) {
+  constexpr std::size_t grain = 8192;  // below it, starting a second thread costs more than it saves
+  parallel_for(size, grain, [&](std::size_t begin, std::size_t end) {
+#ifdef _OPENMP
+#pragma omp simd
+#endif
+    for (std::size_t i = begin; i < end; ++i) f(i);
+  });
+}
+
+}  // namespace remat

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+/// Parameters of a module: their names, shapes and initial values, as values.
+#pragma once
+
+#include <remat/core/random.hpp>
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <span>
+#include <string_view>
+
+namespace remat {
+
+/// How a parameter starts.
+struct initial {
+  enum class distribution : std::uint8_t { constant, uniform };
+
+  distribution kind = distribution::constant;
+  double value = 0;  ///< the constant, or the number of inputs that one output reads (fan-in)
+
+  static constexpr initial constant(double value) { return {distribution::constant, value}; }
+  /// Uniform in [-1/sqrt(fan_in), 1/sqrt(fan_in)): what PyTorch gives the weights and biases of linear and conv2d,
+  /// Kaiming uniform with a = sqrt(5) (He et al. 2015).
+  static constexpr initial uniform_fan_in(std::size_t fan_in) { return {distribution::uniform, static_cast<double>(fan_in)}; }
+
+  /// Fills a parameter; `stream` names it, so that its values depend on the seed and its place alone.
+  void fill(std::span<float> values, const random_stream& stream) const {
+    if (kind == distribution::constant) {
+      for (float& v : values) v = static_cast<float>(value);
+      return;
+    }
+    const float bound = static_cast<float>(1 / std::sqrt(value));
+    for (std::size_t i = 0; i < values.size(); i += 4) {
+      const auto bits = stream.block(i / 4);
+      for (std::size_t lane = 0; lane < 4 && i + lane < values.size(); ++lane)
+        values[i + lane] = (2 * random_stream::uniform(bits[lane]) - 1) * bound;
+    }
+  }
+};
+
+/// A parameter as a module declares it; row-major, in PyTorch's layout: (Out, In) for linear, (O, I, H, W) for conv2d.
+struct parameter {
+  static constexpr int max_rank = 4;
+
+  std::string_view name;
+  std::size_t extents[max_rank] = {};
+  int rank = 0;
+  initial start;
+
+  constexpr parameter() = default;
+  constexpr parameter(std::string_view n, std::initializer_list<std::size_t> e, initial s) : name(n), start(s) {
+    for (std::size_t extent : e) extents[rank++] = extent;
+  }
+  constexpr std::size_t elements() const {
+    std::size_t product = 1;
+    for (int i = 0; i < rank; ++i) product *= extents[i];
+    return product;
+  }
+};
+
+}  // namespace remat

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+/// What a checkpoint keeps: policies, storages and strategies as empty tags, and as the values they lower to.
+///
+/// | policy          | keeps between forward and backward                                      |
+/// |-----------------|-------------------------------------------------------------------------|
+/// | `save_all`      | everything that some backward reads                                     |
+/// | `recompute_all` | the inputs and outputs of the checkpointed part                         |
+/// | a user's own    | the outputs of those operations for which `decide` says `decision::keep` |
+///
+/// A policy of a user's own is an empty type with
+///
+///     static constexpr remat::decision decide(const remat::operation_view& operation);
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <string_view>
+
+namespace remat {
+
+enum class decision { keep, recompute };
+
+/// What a policy sees of an operation inside a checkpoint.
+struct operation_view {
+  std::string_view kind;    ///< "conv2d", "linear", "relu", ...
+  std::string_view name;    ///< the name that the module was given, or empty
+  std::size_t output_bytes;  ///< of all outputs, at the planned batch
+  double flops;             ///< of its forward pass, at the planned batch
+};
+
+/// Keeps everything that some backward reads: what happens outside of any checkpoint.
+struct save_all {
+  static constexpr std::string_view policy_name = "save_all";
+  static constexpr decision decide(const operation_view&) { return decision::keep; }
+};
+
+/// Keeps nothing inside: Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost".
+struct recompute_all {
+  static constexpr std::string_view policy_name = "recompute_all";
+  static constexpr decision decide(const operation_view&) { return decision::recompute; }
+};
+
+template <class T>
+concept Policy = requires(const operation_view& operation) {
+  { T::decide(operation) } -> std::same_as<decision>;
+};
+
+/// A kept activation stays in the arena, as computed.
+struct keep {
+  static constexpr bool lossless = true;
+};
+
+template <class T>
+concept Storage = requires {
+  { T::lossless } -> std::convertible_to<bool>;
+};
+
+/// How the children of a checkpointed sequential form segments.
+namespace strategy {
+
+inline constexpr std::size_t unlimited = static_cast<std::size_t>(-1);
+
+/// Every child is a segment of its own.
+struct each {
+  static constexpr std::size_t children = 1;
+};
+/// All consecutive children on one stage are one segment.
+struct contiguous {
+  static constexpr std::size_t children = unlimited;
+};
+/// N children at a time; grouping starts anew at each stage.
+template <std::size_t N>
+struct group {
+  static_assert(N >= 1, "remat: a group holds at least one child; write strategy::group<1> or strategy::each");
+  static constexpr std::size_t children = N;
+};
+
+}  // namespace strategy
+
+template <class T>
+concept Strategy = requires {
+  { T::children } -> std::convertible_to<std::size_t>;
+};
+
+/// A checkpoint as a value: what the tags lower to.
+struct checkpoint_setting {
+  using decide_function = decision (*)(const operation_view&);
+
+  std::string_view policy = {};
+  decide_function decide = nullptr;              ///< null: no checkpoint
+  std::size_t children = strategy::unlimited;    ///< of a sequential, in one segment
+
+  constexpr explicit operator bool() const { return decide != nullptr; }
+};
+
+template <Policy P, Strategy S = strategy::contiguous>
+inline constexpr checkpoint_setting setting_of = [] {
+  checkpoint_setting setting{"a policy of the user's own", &P::decide, S::children};
+  if constexpr (requires { P::policy_name; }) setting.policy = P::policy_name;
+  return setting;
+}();
+
+}  // namespace remat

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+/// A labelled set of images for classification, from IDX files (MNIST, Fashion-MNIST) or from memory.
+///
+///     const auto data = remat::image_set::load("/usr/share/datasets/fashion-mnist", remat::split::train);
+///     for (auto [images, labels] : data.batches(64)) ...
+///
+/// Pixels stay bytes (60,000 images of 28 x 28 are 47 MB) and become floats batch by batch: byte / 255, normalised.
+#pragma once
+
+#include <remat/core/error.hpp>
+#include <remat/io/batches.hpp>
+#include <remat/io/idx.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+namespace remat {
+
+/// Which part of a data set.
+enum class split { train, test };
+
+/// What happens to a pixel in [0, 1]: `(pixel - mean) / deviation`.
+struct normalisation {
+  float mean = 0;
+  float deviation = 1;
+};
+
+/// The shape of one image.
+struct image_shape {
+  std::size_t channels = 1;
+  std::size_t height = 0;
+  std::size_t width = 0;
+};
+
+namespace detail {
+
+/// `folder/name` or `folder/name.gz`; the plain file where both exist.
+inline std::filesystem::path plain_or_gzip(const std::filesystem::path& folder, const std::string& name) {
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(folder, ignored))
+    throw data_error(folder.string(), "is not a folder; one with " + name + " or " + name + ".gz is needed");
+  for (const std::string& candidate : {name, name + ".gz"})
+    if (std::filesystem::exists(folder / candidate, ignored)) return folder / candidate;
+  throw data_error(folder.string(), "has no " + name + " and no " + name + ".gz; one of them is needed");
+}
+
+}  // namespace detail
+
+/// Requires of the vectors: one label >= 0 per image, `channels * height * width` pixels per image, at least one image.
+class image_set {
+ public:
+  image_set(std::vector<std::uint8_t> pixels, std::vector<std::int32_t> labels, image_shape shape,
+            normalisation scale = {})
+      : pixels_(std::move(pixels)), labels_(std::move(labels)), shape_(shape) {
+    for (std::size_t byte = 0; byte < values_.size(); ++byte)
+      values_[byte] = (static_cast<float>(byte) / 255.0f - scale.mean) / scale.deviation;
+    const auto is_finite = [](float x) { return x - x == 0; };
+    if (!(scale.deviation > 0 && is_finite(scale.deviation) && is_finite(values_.front()) && is_finite(values_.back())))
+      throw error("normalisation {" + std::to_string(scale.mean) + ", " + std::to_string(scale.deviation) +
+                  "} gives no finite pixels; a finite mean and a finite deviation above 0 are accepted");
+
+    if (labels_.empty()) throw error("an image set has no labels; at least one image with its label is needed");
+    std::size_t left = pixels_.size() / size();
+    const bool is_whole = pixels_.size() % size() == 0;
+    for (const std::size_t extent : {channels(), height(), width()})  // divided, since a product could overflow
+      left = extent != 0 && left % extent == 0 ? left / extent : 0;
+    if (!is_whole || left != 1)
+      throw error(std::to_string(size()) + " images of " + std::to_string(channels()) + " x " +
+                  std::to_string(height()) + " x " + std::to_string(width()) + " cannot have " +
+                  std::to_string(pixels_.size()) + " pixels; the product, above 0, is accepted");
+    for (std::size_t i = 0; i < size(); ++i) {
+      if (labels_[i] < 0)
+        throw error("image " + std::to_string(i) + " has the label " + std::to_string(labels_[i]) +
+                    "; labels from 0 are accepted");
+      if (static_cast<std::size_t>(labels_[i]) >= classes_) classes_ = static_cast<std::size_t>(labels_[i]) + 1;
+    }
+  }
+
+  /// Reads `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` (test: `t10k-...`) from a folder, plain or `.gz`.
+  static image_set load(const std::filesystem::path& folder, split part, normalisation scale = {}) {
+    const std::string prefix = part == split::train ? "train" : "t10k";
+    const std::filesystem::path images = detail::plain_or_gzip(folder, prefix + "-images-idx3-ubyte");
+    const std::filesystem::path labels = detail::plain_or_gzip(folder, prefix + "-labels-idx1-ubyte");
+    return load_files(images, labels, scale);
+  }
+
+  /// Reads images (N, H, W) or (N, C, H, W), and labels (N), from two IDX files.
+  static image_set load_files(const std::filesystem::path& images_path, const std::filesystem::path& labels_path,
+                              normalisation scale = {}) {
+    const idx_array labels = read_idx(labels_path);  // first: a mistake in the small file is found at once
+    if (labels.extents.size() != 1)
+      throw data_error(labels_path.string(), "has rank " + std::to_string(labels.extents.size()) +
+                                                 "; labels of rank 1, (N), are accepted");
+    idx_array images = read_idx(images_path);
+    const std::size_t rank = images.extents.size();
+    if (rank != 3 && rank != 4)
+      throw data_error(images_path.string(), "has rank " + std::to_string(rank) +
+                                                 "; images of rank 3, (N, H, W), or 4, (N, C, H, W), are accepted");
+    if (images.extents[0] != labels.extents[0])
+      throw data_error(labels_path.string(), "has " + std::to_string(labels.extents[0]) + " labels for the " +
+                                                 std::to_string(images.extents[0]) + " images of " +
+                                                 images_path.string() + "; one for each is needed");
+    const image_shape shape{rank == 4 ? images.extents[1] : 1u, images.extents[rank - 2], images.extents[rank - 1]};
+    return image_set{std::move(images.bytes), {labels.bytes.begin(), labels.bytes.end()}, shape, scale};
+  }
+
+  std::size_t size() const { return labels_.size(); }
+  std::size_t channels() const { return shape_.channels; }
+  std::size_t height() const { return shape_.height; }
+  std::size_t width() const { return shape_.width; }
+
+  /// The largest label + 1.
+  std::size_t classes() const { return classes_; }
+
+  std::int32_t label(std::size_t i) const {
+    check_index(i);
+    return labels_[i];
+  }
+
+  /// The pixels of image i as stored, (C, H, W).
+  std::span<const std::uint8_t> pixels(std::size_t i) const {
+    check_index(i);
+    const std::size_t pixels_per_image = pixels_.size() / size();
+    return std::span{pixels_}.subspan(i * pixels_per_image, pixels_per_image);
+  }
+
+  /// The images as floats, `batch_size` at a time. The range views this set, which therefore must not be a temporary.
+  batch_range batches(std::size_t batch_size, const batch_options& options = {}) const& {
+    return batch_range{{pixels_, labels_, values_}, batch_size, options};
+  }
+  batch_range batches(std::size_t batch_size, const batch_options& options = {}) const&& = delete;
+
+ private:
+  void check_index(std::size_t i) const {
+    if (i >= size())
+      throw error("image " + std::to_string(i) + " is not in a set of " + std::to_string(size()) + "; 0 to " +
+                  std::to_string(size() - 1) + " are accepted");
+  }
+
+  std::vector<std::uint8_t> pixels_;  // (N, C, H, W)
+  std::vector<std::int32_t> labels_;  // (N)
+  image_shape shape_;
+  std::array<float, 256> values_{};  // the float that each byte stands for
+  std::size_t classes_ = 0;
+};
+
+}  // namespace remat

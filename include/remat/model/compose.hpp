@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+/// Models as values: the same types, written like a forward function.
+///
+///     constexpr auto net = nn::linear<784, 128>{} | nn::relu{} | remat::checkpointed(nn::linear<128, 10>{});
+///
+/// `a | b` is a sequential of both; sequentials on either side are flattened into it.
+#pragma once
+
+#include <remat/model/checkpoint.hpp>
+#include <remat/model/named.hpp>
+#include <remat/model/on_stage.hpp>
+#include <remat/model/sequential.hpp>
+
+namespace remat {
+
+template <Module A, Module B>
+constexpr sequential<A, B> operator|(A, B) {
+  return {};
+}
+template <class... A, Module B>
+constexpr sequential<A..., B> operator|(sequential<A...>, B) {
+  return {};
+}
+template <Module A, class... B>
+constexpr sequential<A, B...> operator|(A, sequential<B...>) {
+  return {};
+}
+template <class... A, class... B>
+constexpr sequential<A..., B...> operator|(sequential<A...>, sequential<B...>) {
+  return {};
+}
+
+/// `checkpoint<M, P>` of a value.
+template <class P = recompute_all, Module M>
+constexpr checkpoint<M, P> checkpointed(M) {
+  return {};
+}
+
+/// `checkpoint_sequential<sequential<M...>, S, P>` of a value.
+template <class S = strategy::each, class P = recompute_all, class... M>
+constexpr checkpoint_sequential<sequential<M...>, S, P> checkpointed_sequential(sequential<M...>) {
+  return {};
+}
+
+/// `named<Name, M>` of a value: `name<"fc1">(nn::linear<9216, 128>{})`.
+template <fixed_string Name, Module M>
+constexpr named<Name, M> name(M) {
+  return {};
+}
+
+/// `on_stage<Stage, M>` of a value.
+template <int Stage, Module M>
+constexpr on_stage<Stage, M> staged(M) {
+  return {};
+}
+
+}  // namespace remat

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+/// A stage of the pipeline for a module: `on_stage<1, M>`.
+///
+/// The innermost number wins, and a module without a number is on the stage of the module before it (0 at the start).
+/// Numbers never fall along the program.
+#pragma once
+
+#include <remat/core/module.hpp>
+
+namespace remat {
+
+template <int Stage, class M>
+struct on_stage : module {};
+
+}  // namespace remat

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+/// A program: what a model type lowers to. Arrays of values, without a template in sight.
+///
+///     operations   in execution order; each reads tensors and writes tensors
+///     tensors      the inputs first, then what operations write; one producer, any number of readers
+///     nodes        the tree of modules in preorder: paths, stages and checkpoints
+///     parameters   in PyTorch's order
+///
+/// Everything after lowering (fusion, planning, execution) is ordinary code over these values, for `static_assert` and
+/// for run time alike.
+#pragma once
+
+#include <remat/core/kernel.hpp>
+#include <remat/core/list.hpp>
+#include <remat/core/module.hpp>
+#include <remat/core/policy.hpp>
+#include <remat/core/tensor.hpp>
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace remat {
+
+inline constexpr int none = -1;
+
+/// A module in the tree. Its descendants follow it, up to `end`.
+struct node {
+  std::string_view name = {};  ///< as given by `named`; empty: its position stands in the path
+  int position = 0;            ///< among its siblings
+  std::string_view kind = {};
+  int parent = none;
+  int end = 0;                       ///< one past the last descendant
+  int first = 0, last = 0;           ///< its operations, [first, last)
+  int stage = 0;                     ///< of its first operation
+  bool is_sequential = false;
+  checkpoint_setting checkpoint = {};
+};
+
+struct operation {
+  static constexpr std::size_t max_tensors = call::max_tensors;
+
+  std::string_view kind = {};
+  const kernel_table* kernels = nullptr;
+  const void* attributes = nullptr;
+  int node = 0;
+  int stage = 0;
+  int occurrence = 0;  ///< names its random numbers; fusion does not change it
+  few<int, max_tensors> inputs = {}, outputs = {}, saved = {};
+  int first_parameter = 0, parameters = 0;
+  reads backward_input_reads = {}, backward_parameters_reads = {};
+  double flops = 0;  ///< of the forward pass, for one sample
+  bool in_place = false;
+  bool fuses_relu = false, commutes_with_relu = false;
+  bool is_relu = false;
+  bool relu_after = false;      ///< forward applies a relu to its output
+  bool masks_gradient = false;  ///< before backward, its output's gradient is masked where the output is not positive
+};
+
+struct parameter_slot {
+  parameter declared = {};
+  int node = 0;
+};
+
+struct program {
+  list<tensor_shape> tensors = {};
+  list<int> producers = {};  ///< of each tensor; `none` for an input
+  list<operation> operations = {};
+  list<node> nodes = {};
+  list<parameter_slot> parameters = {};
+  int inputs = 0;   ///< the first tensors
+  int targets = 0;  ///< of these, how many at the end are the loss's
+  few<int, call::max_tensors> outputs = {};  ///< what the model gives, before any loss
+  int loss = none;                           ///< the loss's tensor
+
+  constexpr int add_tensor(const tensor_shape& shape, int producer) {
+    tensors.push_back(shape);
+    producers.push_back(producer);
+    return tensors.count() - 1;
+  }
+};
+
+/// The path of a module: names and positions, joined by dots; the root's path is empty. What PyTorch calls it too.
+inline std::string path_of(const program& p, int n) {
+  std::string path;
+  for (; n > 0; n = p.nodes[n].parent) {
+    const std::string part = p.nodes[n].name.empty() ? std::to_string(p.nodes[n].position) : std::string(p.nodes[n].name);
+    path = path.empty() ? part : part + '.' + path;
+  }
+  return path;
+}
+
+/// The node at a path, or `none`.
+inline int find_node(const program& p, std::string_view path) {
+  for (int n = 0; n < p.nodes.count(); ++n)
+    if (path_of(p, n) == path) return n;
+  return none;
+}
+
+/// The path of a parameter: "conv1.weight".
+inline std::string parameter_path(const program& p, const parameter_slot& slot) {
+  const std::string module = path_of(p, slot.node);
+  return module.empty() ? std::string(slot.declared.name) : module + '.' + std::string(slot.declared.name);
+}
+
+}  // namespace remat

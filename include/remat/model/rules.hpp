@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+/// The laws of a model type, each one predicate with one message.
+///
+/// A rule is pulled in with `static_assert(rule<...>::holds)`: the assertion inside it fails first and its arguments
+/// name the types involved; `holds` itself is always true, so that one broken law gives one error.
+#pragma once
+
+#include <remat/core/module.hpp>
+#include <remat/core/policy.hpp>
+#include <remat/model/sequential.hpp>
+
+namespace remat {
+
+/// Stage `Stage`, whose number was given to module M.
+template <int Stage, class M>
+struct placed {
+  static constexpr int stage = Stage;
+};
+
+/// The stages that a module begins and ends on.
+template <int First, int Last>
+struct stages {};
+
+namespace rules {
+
+template <class M>
+struct is_module {
+  static constexpr bool holds = true;
+  static_assert(Layer<M> || Block<M>,
+                "remat: every part of a model must be a module; derive it from remat::module and give it `kind`, `output` and "
+                "`forward`, or a `body` (see remat/core/module.hpp)");
+};
+
+template <class M, class... Inputs>
+struct neighbours_meet {
+  static constexpr bool holds = true;
+  static_assert(Accepts<M, Inputs...>,
+                "remat: a module must accept what the module before it gives; change one of the two so that the shapes meet (the "
+                "arguments of neighbours_meet are the module and what it was given)");
+};
+
+template <class Policy_>
+struct is_policy {
+  static constexpr bool holds = true;
+  static_assert(Policy<Policy_>,
+                "remat: a checkpoint's policy must be save_all, recompute_all, or a type with `static constexpr remat::decision "
+                "decide(const remat::operation_view&)`; pass one of these");
+};
+
+template <class Storage_>
+struct is_storage {
+  static constexpr bool holds = true;
+  static_assert(Storage<Storage_>, "remat: a checkpoint's storage must be remat::keep, or a type with `lossless`; pass one of these");
+};
+
+template <class Strategy_>
+struct is_strategy {
+  static constexpr bool holds = true;
+  static_assert(Strategy<Strategy_>,
+                "remat: a strategy must be strategy::each, strategy::contiguous or strategy::group<N>; pass one of these");
+};
+
+template <class M, bool IsSequential>
+struct strategy_has_children {
+  static constexpr bool holds = true;
+  static_assert(IsSequential, "remat: checkpoint_sequential takes a sequential; use remat::checkpoint for any other module");
+};
+
+template <class M, class Stages>
+struct checkpoint_in_one_stage;
+template <class M, int First, int Last>
+struct checkpoint_in_one_stage<M, stages<First, Last>> {
+  static constexpr bool holds = true;
+  static_assert(First == Last,
+                "remat: a checkpointed module that is no sequential must lie within one stage; give all of it one on_stage number, "
+                "or checkpoint its parts");
+};
+
+template <class M, class Stages>
+struct checkpointed_child_in_one_stage;
+template <class M, int First, int Last>
+struct checkpointed_child_in_one_stage<M, stages<First, Last>> {
+  static constexpr bool holds = true;
+  static_assert(First == Last,
+                "remat: each child of a checkpointed sequential must lie within one stage; give all of the child one on_stage "
+                "number, or move the checkpoint into it");
+};
+
+template <class Before, class Here>
+struct stage_numbers_rise;
+template <int Before, class A, int Here, class B>
+struct stage_numbers_rise<placed<Before, A>, placed<Here, B>> {
+  static constexpr bool holds = true;
+  static_assert(Before <= Here,
+                "remat: stage numbers must not fall along the program; give the later module the number of the earlier one, or a "
+                "higher one");
+};
+
+template <class Loss, class... Outputs>
+struct loss_meets_output {
+  static constexpr bool holds = true;
+  static_assert(requires { Loss::target(Outputs{}...); },
+                "remat: the loss must accept the model's output; end the model with what the loss takes (the arguments of "
+                "loss_meets_output are the loss and the output)");
+};
+
+}  // namespace rules
+}  // namespace remat

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: MIT
+/// Whether a layer has a bias: `linear<8, 8, bias::without>`.
+#pragma once
+
+namespace remat::nn {
+
+enum class bias { with, without };
+
+}  // namespace remat::nn

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+/// Two-dimensional convolution, channels-last.
+///
+///     forward               y = x * W + b       x (N, H, W, In), W (Out, In, K, K), y (N, H', W', Out)
+///     backward, parameters  dW, db              reads the input
+///     backward, input       dx                  reads weights only
+///
+/// H' = (H + 2 Padding - K) / Stride + 1, likewise W'. Weights are packed once per step into the layouts that oneDNN
+/// chooses for forward and for backward; their gradient comes back in PyTorch's layout.
+#pragma once
+
+#include <remat/core/module.hpp>
+#include <remat/nn/bias.hpp>
+#include <remat/nn/scratch.hpp>
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <string_view>
+
+namespace remat::nn {
+namespace detail {
+
+struct conv2d_attributes {
+  std::size_t in, out, kernel, stride, padding;
+  bool has_bias;
+};
+
+struct prepared_conv2d : prepared {
+  onednn::primitive forward, backward_input, backward_weights;
+  onednn::primitive pack_forward, pack_backward, unpack_gradient;
+  std::size_t backward_packed_at = 0;  ///< in the packed weights
+  std::size_t bias_at = 0;             ///< of the bias's gradient, in scratch behind the weights'
+  std::size_t own = 0;                 ///< bytes of temporaries in scratch
+
+  explicit prepared_conv2d(const preparation& p) {
+    using onednn::layout;
+    const auto& a = p.attributes<conv2d_attributes>();
+    const tensor_shape &in = p.inputs[0], &out = p.outputs[0];
+    const layout x = layout::channels_last({p.batch, a.in, in.height(), in.width()});
+    const layout y = layout::channels_last({p.batch, a.out, out.height(), out.width()});
+    const layout any = layout::chosen({a.out, a.in, a.kernel, a.kernel});
+    const layout plain = layout::row_major({a.out, a.in, a.kernel, a.kernel});
+    const layout b = layout::row_major({a.out});
+    const auto s = static_cast<onednn::extent>(a.stride), border = static_cast<onednn::extent>(a.padding);
+    const dnnl_dims_t strides = {s, s}, padding = {border, border};
+
+    dnnl_convolution_desc_t d;
+    onednn::check(dnnl_convolution_forward_desc_init(&d, dnnl_forward_training, dnnl_convolution_direct, x.get(), any.get(),
+                                                     a.has_bias ? b.get() : nullptr, y.get(), strides, padding, padding),
+                  "describe a convolution");
+    forward = {&d, {.relu_after = p.relu_after}, "make a convolution"};
+    const layout packed = forward.layout_of(DNNL_ARG_WEIGHTS);
+    pack_forward = onednn::primitive::reorder(plain, packed);
+    packed_bytes = backward_packed_at = scratch_aligned(packed.bytes());
+
+    // oneDNN's backward wants the forward primitive as a hint, and that without post-operations.
+    onednn::primitive hint(&d, {}, "make a convolution");
+    if (p.backward_input) {
+      onednn::check(dnnl_convolution_backward_data_desc_init(&d, dnnl_convolution_direct, x.get(), any.get(), y.get(), strides,
+                                                             padding, padding),
+                    "describe a convolution's backward");
+      backward_input = {&d, {}, "make a convolution's backward", &hint};
+      const layout packed_backward = backward_input.layout_of(DNNL_ARG_WEIGHTS);
+      pack_backward = onednn::primitive::reorder(plain, packed_backward);
+      packed_bytes += scratch_aligned(packed_backward.bytes());
+      if (p.accumulates_input) own = x.bytes();
+    }
+    if (p.backward_parameters) {
+      onednn::check(dnnl_convolution_backward_weights_desc_init(&d, dnnl_convolution_direct, x.get(), any.get(),
+                                                                a.has_bias ? b.get() : nullptr, y.get(), strides, padding, padding),
+                    "describe a convolution's weight gradient");
+      backward_weights = {&d, {}, "make a convolution's weight gradient", &hint};
+      const layout gradient = backward_weights.layout_of(DNNL_ARG_DIFF_WEIGHTS);
+      unpack_gradient = onednn::primitive::reorder(gradient, plain, {.adds_to_destination = p.accumulates_parameters});
+      bias_at = scratch_aligned(gradient.bytes());
+      const std::size_t needed = bias_at + scratch_aligned(b.bytes());
+      if (needed > own) own = needed;
+    }
+    for (const onednn::primitive* each : {&forward, &backward_input, &backward_weights, &pack_forward, &pack_backward, &unpack_gradient})
+      if (*each) reserve_scratch(*this, own, *each);
+  }
+};
+
+struct conv2d_kernels {
+  static std::unique_ptr<prepared> prepare(const preparation& p) { return std::make_unique<prepared_conv2d>(p); }
+
+  static void pack(const pack_pass& pass) {
+    const auto& state = pass.prepared_as<prepared_conv2d>();
+    const float* weight = pass.parameter(0).data();
+    state.pack_forward.execute(behind(pass), {{DNNL_ARG_SRC, weight}, {DNNL_ARG_DST, pass.packed()}});
+    if (state.pack_backward)
+      state.pack_backward.execute(behind(pass), {{DNNL_ARG_SRC, weight}, {DNNL_ARG_DST, pass.packed() + state.backward_packed_at}});
+  }
+
+  static void forward(const forward_pass& pass) {
+    const auto& state = pass.prepared_as<prepared_conv2d>();
+    const bool has_bias = pass.attributes<conv2d_attributes>().has_bias;
+    const onednn::primitive::argument src{DNNL_ARG_SRC, pass.input().data()}, weights{DNNL_ARG_WEIGHTS, pass.packed()},
+        dst{DNNL_ARG_DST, pass.output().data()};
+    if (has_bias)
+      state.forward.execute(behind(pass), {src, weights, {DNNL_ARG_BIAS, pass.parameter(1).data()}, dst});
+    else
+      state.forward.execute(behind(pass), {src, weights, dst});
+  }
+
+  static void backward_input(const backward_pass& pass) {
+    const auto& state = pass.prepared_as<prepared_conv2d>();
+    const destination dx = pass.input_gradient();
+    void* const to = dx.accumulates() ? static_cast<void*>(pass.scratch()) : dx.data();
+    state.backward_input.execute(behind(pass), {{DNNL_ARG_DIFF_DST, pass.output_gradient().data()},
+                                                {DNNL_ARG_WEIGHTS, pass.packed() + state.backward_packed_at},
+                                                {DNNL_ARG_DIFF_SRC, to}});
+    if (dx.accumulates()) add(reinterpret_cast<const float*>(pass.scratch()), dx);
+  }
+
+  static void backward_parameters(const backward_pass& pass) {
+    const auto& state = pass.prepared_as<prepared_conv2d>();
+    const bool has_bias = pass.attributes<conv2d_attributes>().has_bias;
+    const onednn::primitive::argument src{DNNL_ARG_SRC, pass.input().data()}, dy{DNNL_ARG_DIFF_DST, pass.output_gradient().data()},
+        dw{DNNL_ARG_DIFF_WEIGHTS, pass.scratch()};
+    if (has_bias) {
+      const destination db = pass.parameter_gradient(1);
+      void* const bias_gradient = db.accumulates() ? static_cast<void*>(pass.scratch() + state.bias_at) : db.data();
+      state.backward_weights.execute(behind(pass), {src, dy, dw, {DNNL_ARG_DIFF_BIAS, bias_gradient}});
+      if (db.accumulates()) add(static_cast<const float*>(bias_gradient), db);
+    } else {
+      state.backward_weights.execute(behind(pass), {src, dy, dw});
+    }
+    state.unpack_gradient.execute(behind(pass), {{DNNL_ARG_SRC, pass.scratch()}, {DNNL_ARG_DST, pass.parameter_gradient(0).data()}});
+  }
+
+ private:
+  /// The primitives' own scratch, behind the temporaries.
+  static std::byte* behind(const pass& p) { return p.scratch() + scratch_aligned(p.prepared_as<prepared_conv2d>().own); }
+};
+
+}  // namespace detail
+
+/// PyTorch's `Conv2d(In, Out, K, Stride, Padding)`; takes (In, H, W).
+template <std::size_t In, std::size_t Out, std::size_t K, std::size_t Stride = 1, std::size_t Padding = 0, bias Bias = bias::with>
+struct conv2d : module {
+  static_assert(In > 0 && Out > 0 && K > 0 && Stride > 0,
+                "remat: a convolution needs at least one input channel, output channel, kernel element and step");
+
+  static constexpr std::string_view kind = "conv2d";
+  template <class T, std::size_t H, std::size_t W>
+    requires(H + 2 * Padding >= K && W + 2 * Padding >= K)
+  static tensor<T, Out, (H + 2 * Padding - K) / Stride + 1, (W + 2 * Padding - K) / Stride + 1> output(tensor<T, In, H, W>);
+  static constexpr reads backward_parameters_reads = reads::inputs;
+  static constexpr bool fuses_relu = true;
+  static constexpr double flops(const tensor_shape&, const tensor_shape& output) {
+    return 2.0 * static_cast<double>(output.elements()) * In * K * K;
+  }
+
+  static constexpr auto parameters = [] {
+    const parameter weight("weight", {Out, In, K, K}, initial::uniform_fan_in(In * K * K));
+    if constexpr (Bias == bias::with)
+      return std::array{weight, parameter("bias", {Out}, initial::uniform_fan_in(In * K * K))};
+    else
+      return std::array{weight};
+  }();
+
+  static constexpr detail::conv2d_attributes attributes{In, Out, K, Stride, Padding, Bias == bias::with};
+  using kernels = detail::conv2d_kernels;
+};
+
+}  // namespace remat::nn

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+/// One row of features from a sample of any shape, in PyTorch's order: an image is read as (C, H, W), although it lies in
+/// memory channels-last. Backward reads nothing.
+#pragma once
+
+#include <remat/core/module.hpp>
+#include <remat/nn/scratch.hpp>
+
+#include <cstddef>
+#include <cstring>
+#include <memory>
+#include <string_view>
+
+namespace remat::nn {
+namespace detail {
+
+struct prepared_flatten : prepared {
+  onednn::primitive forward, backward;
+
+  explicit prepared_flatten(const preparation& p) {
+    using onednn::layout;
+    const tensor_shape& in = p.inputs[0];
+    const bool is_image = in.is_image();
+    const std::size_t channels = is_image ? in.channels() : 1, pixels = in.elements() / channels;
+    const layout image = layout::channels_last({p.batch, channels, pixels, 1}), row = layout::row_major({p.batch, channels, pixels, 1});
+    forward = onednn::primitive::reorder(image, row);
+    reserve_scratch(*this, 0, forward);
+    if (!p.backward_input) return;
+    backward = onednn::primitive::reorder(row, image, {.adds_to_destination = p.accumulates_input});
+    reserve_scratch(*this, 0, backward);
+  }
+};
+
+struct flatten_kernels {
+  static std::unique_ptr<prepared> prepare(const preparation& p) { return std::make_unique<prepared_flatten>(p); }
+
+  static void forward(const forward_pass& pass) {
+    const float* const x = pass.input().data();
+    float* const y = pass.output().data();
+    if (x == y) return;  // in place: the order is the same
+    pass.prepared_as<prepared_flatten>().forward.execute(pass.scratch(), {{DNNL_ARG_SRC, x}, {DNNL_ARG_DST, y}});
+  }
+  static void backward_input(const backward_pass& pass) {
+    const float* const dy = pass.output_gradient().data();
+    float* const dx = pass.input_gradient().data();
+    if (dx == dy) return;
+    pass.prepared_as<prepared_flatten>().backward.execute(pass.scratch(), {{DNNL_ARG_SRC, dy}, {DNNL_ARG_DST, dx}});
+  }
+};
+
+}  // namespace detail
+
+struct flatten : module {
+  static constexpr std::string_view kind = "flatten";
+  template <class T, std::size_t... Extents>
+  static tensor<T, (Extents * ... * 1)> output(tensor<T, Extents...>);
+
+  /// Only an image of several channels and pixels lies in another order than its row.
+  template <class X>
+  static constexpr bool in_place_for = [] {
+    constexpr tensor_shape shape = shape_of<X>::value;
+    return !shape.is_image() || shape.channels() == 1 || shape.height() * shape.width() == 1;
+  }();
+
+  using kernels = detail::flatten_kernels;
+};
+
+}  // namespace remat::nn

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT
+/// A linear layer: y = x W^T + b over the last extent.
+///
+///     forward               y  = x W^T + b      x (rows, In), W (Out, In), b (Out), y (rows, Out)
+///     backward, parameters  dW = dy^T x, db = sum of dy over the rows
+///     backward, input       dx = dy W
+///
+/// Backward of the parameters reads the input; that of the input reads nothing but weights. Weights stay in PyTorch's
+/// layout and are used in place. oneDNN's matmul, three products; the bias gradient is a loop of ours, since oneDNN's
+/// reduction takes half the time of a product.
+#pragma once
+
+#include <remat/core/module.hpp>
+#include <remat/nn/bias.hpp>
+#include <remat/nn/scratch.hpp>
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <string_view>
+
+namespace remat::nn {
+
+namespace detail {
+
+/// Sums of the columns of `values` (rows, columns) into `sums`. A column is summed by one thread, in blocks of rows whose
+/// sums are then added in order: the same bits at any thread count, and errors that grow with the blocks, not the rows.
+inline void sum_rows(const float* values, std::size_t rows, std::size_t columns, const destination& sums) {
+  constexpr std::size_t block = 256, wide = 32;
+  float* const out = sums.data();
+  parallel_for(columns, wide, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t c = begin; c < end; c += wide) {
+      const std::size_t width = end - c < wide ? end - c : wide;
+      float total[wide] = {};
+      for (std::size_t r = 0; r < rows; r += block) {
+        const std::size_t last = rows - r < block ? rows : r + block;
+        float part[wide] = {};
+        for (std::size_t i = r; i < last; ++i)
+          for (std::size_t k = 0; k < width; ++k) part[k] += values[i * columns + c + k];
+        for (std::size_t k = 0; k < width; ++k) total[k] += part[k];
+      }
+      for (std::size_t k = 0; k < width; ++k) out[c + k] = sums.accumulates() ? out[c + k] + total[k] : total[k];
+    }
+  });
+}
+
+struct linear_attributes {
+  std::size_t in, out;
+  bool has_bias;
+};
+
+struct prepared_linear : prepared {
+  onednn::primitive forward, backward_input, backward_weights;
+
+  explicit prepared_linear(const preparation& p) {
+    using onednn::layout;
+    const auto& [in, out, has_bias] = p.attributes<linear_attributes>();
+    const std::size_t rows = p.inputs[0].elements(p.batch) / in;
+    const layout x = layout::row_major({rows, in}), y = layout::row_major({rows, out});
+    forward = product(x, layout::transposed(in, out), y, {.relu_after = p.relu_after}, has_bias ? out : 0);
+    reserve_scratch(*this, 0, forward);
+    if (p.backward_input) {
+      backward_input = product(y, layout::row_major({out, in}), x, {.adds_to_destination = p.accumulates_input});
+      reserve_scratch(*this, 0, backward_input);
+    }
+    if (p.backward_parameters) {
+      backward_weights = product(layout::transposed(out, rows), x, layout::row_major({out, in}),
+                                 {.adds_to_destination = p.accumulates_parameters});
+      reserve_scratch(*this, 0, backward_weights);
+    }
+  }
+
+  /// c (m, n) = a (m, k) b (k, n), with a bias of n elements where `bias` is not 0.
+  static onednn::primitive product(const onednn::layout& a, const onednn::layout& b, const onednn::layout& c, onednn::extras e,
+                                   std::size_t bias = 0) {
+    const onednn::layout row = bias > 0 ? onednn::layout::row_major({1, bias}) : onednn::layout();
+    dnnl_matmul_desc_t description;
+    onednn::check(dnnl_matmul_desc_init(&description, a.get(), b.get(), bias > 0 ? row.get() : nullptr, c.get()),
+                  "describe a matrix product");
+    return {&description, e, "make a matrix product"};
+  }
+};
+
+struct linear_kernels {
+  static std::unique_ptr<prepared> prepare(const preparation& p) { return std::make_unique<prepared_linear>(p); }
+
+  static void forward(const forward_pass& pass) {
+    const auto& state = pass.prepared_as<prepared_linear>();
+    if (pass.attributes<linear_attributes>().has_bias)
+      state.forward.execute(pass.scratch(), {{DNNL_ARG_SRC, pass.input().data()},
+                                             {DNNL_ARG_WEIGHTS, pass.parameter(0).data()},
+                                             {DNNL_ARG_BIAS, pass.parameter(1).data()},
+                                             {DNNL_ARG_DST, pass.output().data()}});
+    else
+      state.forward.execute(pass.scratch(), {{DNNL_ARG_SRC, pass.input().data()},
+                                             {DNNL_ARG_WEIGHTS, pass.parameter(0).data()},
+                                             {DNNL_ARG_DST, pass.output().data()}});
+  }
+
+  static void backward_input(const backward_pass& pass) {
+    pass.prepared_as<prepared_linear>().backward_input.execute(pass.scratch(), {{DNNL_ARG_SRC, pass.output_gradient().data()},
+                                                                                {DNNL_ARG_WEIGHTS, pass.parameter(0).data()},
+                                                                                {DNNL_ARG_DST, pass.input_gradient().data()}});
+  }
+
+  static void backward_parameters(const backward_pass& pass) {
+    const auto& [in, out, has_bias] = pass.attributes<linear_attributes>();
+    const std::span<const float> dy = pass.output_gradient();
+    pass.prepared_as<prepared_linear>().backward_weights.execute(
+        pass.scratch(),
+        {{DNNL_ARG_SRC, dy.data()}, {DNNL_ARG_WEIGHTS, pass.input().data()}, {DNNL_ARG_DST, pass.parameter_gradient(0).data()}});
+    if (has_bias) sum_rows(dy.data(), dy.size() / out, out, pass.parameter_gradient(1));
+  }
+};
+
+}  // namespace detail
+
+/// PyTorch's `Linear(In, Out)`; takes (In) or (T, In).
+template <std::size_t In, std::size_t Out, bias Bias = bias::with>
+struct linear : module {
+  static_assert(In > 0 && Out > 0, "remat: a linear layer needs at least one input and one output");
+
+  static constexpr std::string_view kind = "linear";
+  template <class T>
+  static tensor<T, Out> output(tensor<T, In>);
+  template <class T, std::size_t Rows>
+  static tensor<T, Rows, Out> output(tensor<T, Rows, In>);
+  static constexpr reads backward_parameters_reads = reads::inputs;
+  static constexpr bool fuses_relu = true;
+  static constexpr double flops(const tensor_shape& input, const tensor_shape&) {
+    return 2.0 * static_cast<double>(input.elements()) * Out;
+  }
+
+  static constexpr auto parameters = [] {
+    const parameter weight("weight", {Out, In}, initial::uniform_fan_in(In));
+    if constexpr (Bias == bias::with)
+      return std::array{weight, parameter("bias", {Out}, initial::uniform_fan_in(In))};
+    else
+      return std::array{weight};
+  }();
+
+  static constexpr detail::linear_attributes attributes{In, Out, Bias == bias::with};
+  using kernels = detail::linear_kernels;
+};
+
+}  // namespace remat::nn

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+/// Maximum over windows of K x K. Backward reads no activation, only the place of each maximum (one byte an output).
+///
+/// Behind a relu that is fused into the operation before it, the relu's mask is applied to this module's gradient, where
+/// it is smaller; see plan/fuse.hpp.
+#pragma once
+
+#include <remat/core/module.hpp>
+#include <remat/nn/scratch.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <string_view>
+#include <type_traits>
+
+namespace remat::nn {
+namespace detail {
+
+struct max_pool2d_attributes {
+  std::size_t kernel, stride, padding;
+};
+
+struct prepared_max_pool2d : prepared {
+  onednn::primitive forward, backward;
+
+  explicit prepared_max_pool2d(const preparation& p) {
+    using onednn::layout;
+    const auto& a = p.attributes<max_pool2d_attributes>();
+    const tensor_shape &in = p.inputs[0], &out = p.outputs[0];
+    const layout x = layout::channels_last({p.batch, in.channels(), in.height(), in.width()});
+    const layout y = layout::channels_last({p.batch, out.channels(), out.height(), out.width()});
+    const auto k = static_cast<onednn::extent>(a.kernel), s = static_cast<onednn::extent>(a.stride),
+               border = static_cast<onednn::extent>(a.padding);
+    const dnnl_dims_t kernel = {k, k}, strides = {s, s}, padding = {border, border};
+    // Where the windows do not reach the last row or column, the border there is smaller, or negative.
+    const auto rest = [&](std::size_t before, std::size_t after) {
+      return static_cast<onednn::extent>((after - 1) * a.stride + a.kernel) - static_cast<onednn::extent>(before) - border;
+    };
+    const dnnl_dims_t padding_end = {rest(in.height(), out.height()), rest(in.width(), out.width())};
+
+    dnnl_pooling_desc_t d;
+    onednn::check(dnnl_pooling_forward_desc_init(&d, p.training ? dnnl_forward_training : dnnl_forward_inference, dnnl_pooling_max,
+                                                 x.get(), y.get(), strides, kernel, padding, padding_end),
+                  "describe a pooling");
+    forward = {&d, {}, "make a pooling"};
+    reserve_scratch(*this, 0, forward);
+    if (p.training) {
+      const std::size_t index = a.kernel * a.kernel <= 256 ? 1 : 4;
+      if (forward.layout_of(DNNL_ARG_WORKSPACE).bytes() != out.elements(p.batch) * index)
+        throw error("max_pool2d: oneDNN's indices have another size than planned; this version of oneDNN is not supported");
+    }
+    if (!p.backward_input) return;
+    onednn::check(dnnl_pooling_backward_desc_init(&d, dnnl_pooling_max, x.get(), y.get(), strides, kernel, padding, padding_end),
+                  "describe a pooling's backward");
+    backward = {&d, {}, "make a pooling's backward", &forward};
+    reserve_scratch(*this, p.accumulates_input ? x.bytes() : 0, backward);
+  }
+};
+
+struct max_pool2d_kernels {
+  static std::unique_ptr<prepared> prepare(const preparation& p) { return std::make_unique<prepared_max_pool2d>(p); }
+
+  static void forward(const forward_pass& pass) {
+    const auto& state = pass.prepared_as<prepared_max_pool2d>();
+    const onednn::primitive::argument src{DNNL_ARG_SRC, pass.input().data()}, dst{DNNL_ARG_DST, pass.output().data()};
+    if (pass.training())
+      state.forward.execute(pass.scratch(), {src, dst, {DNNL_ARG_WORKSPACE, pass.saved<std::uint8_t>().data()}});
+    else
+      state.forward.execute(pass.scratch(), {src, dst});
+  }
+
+  static void backward_input(const backward_pass& pass) {
+    const destination dx = pass.input_gradient();
+    float* const temporary = reinterpret_cast<float*>(pass.scratch());
+    const std::size_t own = dx.accumulates() ? scratch_aligned(dx.size() * sizeof(float)) : 0;
+    pass.prepared_as<prepared_max_pool2d>().backward.execute(
+        pass.scratch() + own, {{DNNL_ARG_DIFF_DST, pass.output_gradient().data()},
+                               {DNNL_ARG_WORKSPACE, pass.saved<std::uint8_t>().data()},
+                               {DNNL_ARG_DIFF_SRC, dx.accumulates() ? temporary : dx.data()}});
+    if (dx.accumulates()) add(temporary, dx);
+  }
+};
+
+}  // namespace detail
+
+/// PyTorch's `MaxPool2d(K, Stride, Padding)`; takes (C, H, W). The step is K where none is given.
+template <std::size_t K, std::size_t Stride = K, std::size_t Padding = 0>
+struct max_pool2d : module {
+  static_assert(K > 0 && Stride > 0 && 2 * Padding <= K, "remat: a pooling's padding is at most half of its window, as in PyTorch");
+
+  static constexpr std::string_view kind = "max_pool2d";
+  template <class T, std::size_t C, std::size_t H, std::size_t W>
+    requires(H + 2 * Padding >= K && W + 2 * Padding >= K)
+  static tensor<T, C, (H + 2 * Padding - K) / Stride + 1, (W + 2 * Padding - K) / Stride + 1> output(tensor<T, C, H, W>);
+  /// The place of each maximum in its window.
+  template <class T, std::size_t C, std::size_t H, std::size_t W>
+  static tensor<std::conditional_t<K * K <= 256, std::uint8_t, std::int32_t>, C, (H + 2 * Padding - K) / Stride + 1,
+                (W + 2 * Padding - K) / Stride + 1>
+      saved_output(tensor<T, C, H, W>);
+  static constexpr reads backward_input_reads = reads::saved;
+  static constexpr bool commutes_with_relu = true;
+  static constexpr double flops(const tensor_shape&, const tensor_shape& output) {
+    return static_cast<double>(output.elements()) * K * K;
+  }
+
+  static constexpr detail::max_pool2d_attributes attributes{K, Stride, Padding};
+  using kernels = detail::max_pool2d_kernels;
+};
+
+}  // namespace remat::nn

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+/// Negative log-likelihood of the right class, as a mean over the samples (for images, over their pixels).
+///
+/// The model's output holds log-probabilities, (C) or (C, H, W); the target is a class from 0 to C - 1 for each sample or
+/// pixel, or -100 where a sample does not count (PyTorch's `ignore_index`). Another target is an error that names it.
+/// Backward reads the target alone.
+#pragma once
+
+#include <remat/core/error.hpp>
+#include <remat/core/module.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace remat::nn {
+
+struct nll_loss : module {
+  static constexpr std::string_view kind = "nll_loss";
+  static constexpr std::int32_t ignored = -100;
+
+  template <class T, std::size_t C>
+  static tensor<std::int32_t> target(tensor<T, C>);
+  template <class T, std::size_t C, std::size_t H, std::size_t W>
+  static tensor<std::int32_t, H, W> target(tensor<T, C, H, W>);
+  template <class T, std::size_t C>
+  static scalar<T> output(tensor<T, C>, tensor<std::int32_t>);
+  template <class T, std::size_t C, std::size_t H, std::size_t W>
+  static scalar<T> output(tensor<T, C, H, W>, tensor<std::int32_t, H, W>);
+  static constexpr reads backward_input_reads = reads::input(1);
+
+  static void forward(const forward_pass& pass) {
+    const std::span<const float> log_probabilities = pass.input(0);     // (N, C) or (N, H, W, C)
+    const std::span<const std::int32_t> targets = pass.input<std::int32_t>(1);  // (N) or (N, H, W)
+    const std::size_t classes = pass.input_shape(0).channels();
+    double sum = 0;
+    std::size_t counted = 0;
+    for (std::size_t row = 0; row < targets.size(); ++row) {
+      const std::int32_t target = targets[row];
+      if (target == ignored) continue;
+      if (target < 0 || static_cast<std::size_t>(target) >= classes)
+        throw error("nll_loss: target " + std::to_string(target) + " at place " + std::to_string(row) +
+                    " of the batch is no class; classes are 0 to " + std::to_string(classes - 1) + ", and -100 is ignored");
+      sum -= static_cast<double>(log_probabilities[row * classes + static_cast<std::size_t>(target)]);
+      ++counted;
+    }
+    pass.output()[0] = static_cast<float>(sum / static_cast<double>(counted));
+  }
+
+  static void backward_input(const backward_pass& pass) {
+    const std::span<const std::int32_t> targets = pass.input<std::int32_t>(1);
+    const std::size_t classes = pass.input_shape(0).channels();
+    std::size_t counted = 0;
+    for (const std::int32_t target : targets)
+      if (target != ignored) ++counted;
+    const float share = -pass.output_gradient()[0] / static_cast<float>(counted);
+    const destination dx = pass.input_gradient(0);
+    float* const to = dx.data();
+    if (!dx.accumulates()) dx.assign([](std::size_t) { return 0.0f; });
+    for (std::size_t row = 0; row < targets.size(); ++row)
+      if (targets[row] != ignored) to[row * classes + static_cast<std::size_t>(targets[row])] += share;
+  }
+};
+
+}  // namespace remat::nn

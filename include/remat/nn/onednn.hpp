@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: MIT
+/// oneDNN 2.6 behind a narrow interface: layouts, attributes and primitives. The only file that includes its header.
+///
+/// Everything is made once, when a plan is built. Executing a primitive allocates nothing of ours: its memory objects
+/// are its own and are pointed at the call's addresses, and scratch is the caller's (scratchpad_mode::user).
+#pragma once
+
+#include <remat/core/error.hpp>
+
+#include <oneapi/dnnl/dnnl.h>
+
+#include <cstddef>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace remat::onednn {
+
+using extent = dnnl_dim_t;
+
+inline void check(dnnl_status_t status, const char* what) {
+  if (status != dnnl_success)
+    throw error(std::string("oneDNN cannot ") + what + " (status " + std::to_string(static_cast<int>(status)) +
+                (status == dnnl_unimplemented ? ", not implemented for these shapes)" : ")"));
+}
+
+inline dnnl_engine_t engine() {
+  static const dnnl_engine_t made = [] {
+    dnnl_engine_t e = nullptr;
+    check(dnnl_engine_create(&e, dnnl_cpu, 0), "make a CPU engine");
+    return e;
+  }();
+  return made;
+}
+
+inline dnnl_stream_t stream() {
+  static const dnnl_stream_t made = [] {
+    dnnl_stream_t s = nullptr;
+    check(dnnl_stream_create(&s, engine(), dnnl_stream_default_flags), "make a stream");
+    return s;
+  }();
+  return made;
+}
+
+/// How a tensor of float32 lies in memory.
+class layout {
+ public:
+  layout() = default;
+  explicit layout(const dnnl_memory_desc_t& description) : description_(description) {}
+
+  /// Any of oneDNN's choice.
+  static layout chosen(std::initializer_list<std::size_t> extents) { return tagged(extents, dnnl_format_tag_any); }
+  static layout row_major(std::initializer_list<std::size_t> extents) {
+    static constexpr dnnl_format_tag_t tags[] = {dnnl_a, dnnl_ab, dnnl_abc, dnnl_abcd};
+    return tagged(extents, tags[extents.size() - 1]);
+  }
+  /// (rows, columns) stored as (columns, rows).
+  static layout transposed(std::size_t rows, std::size_t columns) { return tagged({rows, columns}, dnnl_ba); }
+  /// (N, C, H, W) stored as (N, H, W, C).
+  static layout channels_last(std::initializer_list<std::size_t> extents) { return tagged(extents, dnnl_acdb); }
+
+  std::size_t bytes() const { return dnnl_memory_desc_get_size(&description_); }
+  const dnnl_memory_desc_t* get() const { return &description_; }
+
+ private:
+  static layout tagged(std::initializer_list<std::size_t> extents, dnnl_format_tag_t tag) {
+    dnnl_dims_t dims = {};
+    int rank = 0;
+    for (std::size_t e : extents) dims[rank++] = static_cast<extent>(e);
+    layout made;
+    check(dnnl_memory_desc_init_by_tag(&made.description_, rank, dims, dnnl_f32, tag), "describe a tensor");
+    return made;
+  }
+
+  dnnl_memory_desc_t description_ = {};
+};
+
+/// What a primitive does beside its operation.
+struct extras {
+  bool adds_to_destination = false;
+  bool relu_after = false;
+};
+
+/// An operation made ready for certain layouts.
+class primitive {
+ public:
+  struct argument {
+    int name;  ///< DNNL_ARG_...
+    const void* address;
+  };
+
+  primitive() = default;
+  /// `description` is one of oneDNN's operation descriptors; `forward` the forward primitive, where backward needs it.
+  primitive(const void* description, extras e, const char* what, const primitive* forward = nullptr) {
+    const attributes attr(e);
+    dnnl_primitive_desc_t made = nullptr;
+    check(dnnl_primitive_desc_create(&made, description, attr.get(), engine(), forward != nullptr ? forward->description_ : nullptr),
+          what);
+    finish(made, what);
+  }
+  /// A copy from one layout into another.
+  static primitive reorder(const layout& from, const layout& to, extras e = {}) {
+    const attributes attr(e);
+    dnnl_primitive_desc_t made = nullptr;
+    check(dnnl_reorder_primitive_desc_create(&made, from.get(), engine(), to.get(), engine(), attr.get()), "reorder a tensor");
+    primitive p;
+    p.finish(made, "reorder a tensor");
+    return p;
+  }
+  primitive(primitive&& other) noexcept { swap(other); }
+  primitive& operator=(primitive&& other) noexcept {
+    swap(other);
+    return *this;
+  }
+  ~primitive() {
+    for (int i = 0; i < memories_; ++i) dnnl_memory_destroy(memory_[i].object);
+    if (primitive_ != nullptr) dnnl_primitive_destroy(primitive_);
+    if (description_ != nullptr) dnnl_primitive_desc_destroy(description_);
+  }
+
+  explicit operator bool() const { return primitive_ != nullptr; }
+  /// The layout that an argument (DNNL_ARG_...) must have.
+  layout layout_of(int name) const {
+    const dnnl_memory_desc_t* found = dnnl_primitive_desc_query_md(description_, dnnl_query_exec_arg_md, name);
+    return found != nullptr ? layout(*found) : layout();
+  }
+  std::size_t scratch_bytes() const { return layout_of(DNNL_ARG_SCRATCHPAD).bytes(); }
+  /// oneDNN's name of the implementation that it chose.
+  std::string_view implementation() const {
+    const char* name = "";
+    dnnl_primitive_desc_query(description_, dnnl_query_impl_info_str, 0, &name);
+    return name;
+  }
+
+  void execute(void* scratch, std::initializer_list<argument> arguments) const {
+    dnnl_exec_arg_t filled[max_arguments];
+    int count = 0;
+    for (const argument& a : arguments) filled[count++] = {a.name, pointed(a.name, a.address)};
+    filled[count++] = {DNNL_ARG_SCRATCHPAD, pointed(DNNL_ARG_SCRATCHPAD, scratch)};
+    check(dnnl_primitive_execute(primitive_, stream(), count, filled), "run a primitive");
+  }
+
+ private:
+  static constexpr int max_arguments = 8;
+
+  class attributes {
+   public:
+    explicit attributes(extras e) {
+      check(dnnl_primitive_attr_create(&attr_), "make attributes");
+      check(dnnl_primitive_attr_set_scratchpad_mode(attr_, dnnl_scratchpad_mode_user), "leave scratch to the caller");
+      if (!e.adds_to_destination && !e.relu_after) return;
+      dnnl_post_ops_t after = nullptr;
+      check(dnnl_post_ops_create(&after), "make post-operations");
+      if (e.adds_to_destination) check(dnnl_post_ops_append_sum(after, 1.0f), "add to a destination");
+      if (e.relu_after) check(dnnl_post_ops_append_eltwise(after, 1.0f, dnnl_eltwise_relu, 0.0f, 0.0f), "append a relu");
+      check(dnnl_primitive_attr_set_post_ops(attr_, after), "set post-operations");
+      dnnl_post_ops_destroy(after);
+    }
+    ~attributes() { dnnl_primitive_attr_destroy(attr_); }
+    attributes(const attributes&) = delete;
+    attributes& operator=(const attributes&) = delete;
+    const_dnnl_primitive_attr_t get() const { return attr_; }
+
+   private:
+    dnnl_primitive_attr_t attr_ = nullptr;
+  };
+
+  struct slot {
+    int name = 0;
+    dnnl_memory_t object = nullptr;
+  };
+
+  void finish(dnnl_primitive_desc_t description, const char* what) {
+    description_ = description;
+    check(dnnl_primitive_create(&primitive_, description_), what);
+    for (int name : {DNNL_ARG_SRC, DNNL_ARG_DST, DNNL_ARG_WEIGHTS, DNNL_ARG_BIAS, DNNL_ARG_DIFF_SRC, DNNL_ARG_DIFF_DST,
+                     DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_BIAS, DNNL_ARG_WORKSPACE, DNNL_ARG_SCRATCHPAD}) {
+      const dnnl_memory_desc_t* found = dnnl_primitive_desc_query_md(description_, dnnl_query_exec_arg_md, name);
+      if (found == nullptr || found->ndims == 0) continue;
+      memory_[memories_].name = name;
+      check(dnnl_memory_create(&memory_[memories_].object, found, engine(), DNNL_MEMORY_NONE), "make a memory object");
+      ++memories_;
+    }
+  }
+  dnnl_memory_t pointed(int name, const void* address) const {
+    for (int i = 0; i < memories_; ++i) {
+      if (memory_[i].name != name) continue;
+      check(dnnl_memory_set_data_handle(memory_[i].object, const_cast<void*>(address)), "point at a tensor");
+      return memory_[i].object;
+    }
+    return nullptr;
+  }
+  void swap(primitive& other) noexcept {
+    std::swap(primitive_, other.primitive_);
+    std::swap(description_, other.description_);
+    std::swap(memory_, other.memory_);
+    std::swap(memories_, other.memories_);
+  }
+
+  dnnl_primitive_t primitive_ = nullptr;
+  dnnl_primitive_desc_t description_ = nullptr;
+  slot memory_[10] = {};
+  int memories_ = 0;
+};
+
+}  // namespace remat::onednn

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+/// The rectifier: y = max(x, 0). Backward reads the output: dx = dy where y is positive, else 0.
+///
+/// Behind a linear layer or a convolution it is fused into it (see plan/fuse.hpp); elsewhere it works in place where
+/// nobody needs its input.
+#pragma once
+
+#include <remat/core/module.hpp>
+
+#include <string_view>
+
+namespace remat::nn {
+
+struct relu : module {
+  static constexpr std::string_view kind = "relu";
+  template <class X>
+  static X output(X);
+  static constexpr reads backward_input_reads = reads::outputs;
+  static constexpr bool in_place = true;
+  static constexpr bool is_relu = true;
+
+  static void forward(const forward_pass& pass) {
+    const float* const x = pass.input().data();
+    float* const y = pass.output().data();
+    elementwise(pass.output().size(), [=](std::size_t i) { y[i] = x[i] <= 0 ? 0.0f : x[i]; });  // NaN stays NaN, as in PyTorch
+  }
+  static void backward_input(const backward_pass& pass) {
+    const float *const y = pass.output().data(), *const dy = pass.output_gradient().data();
+    pass.input_gradient().assign([=](std::size_t i) { return y[i] <= 0 ? 0.0f : dy[i]; });
+  }
+};
+
+}  // namespace remat::nn

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: MIT
+/// Demand: which tensors must wait for a segment's backward pass, and which operations it computes again.
+///
+/// A segment's backward reads some tensors. Those that may stay (made outside the segment, read outside of it, or kept
+/// by its policy) are its demand; the others are recomputed, and what their recomputation reads is traced back in the
+/// same way, no further than needed. So recomputation stops early, nothing is recomputed that nobody reads, and of a
+/// segment's inputs and outputs only those are kept that somebody reads.
+///
+/// Beside its neighbours, a segment may keep more than no checkpoint would (a pool's input in place of its indices):
+/// such a segment is left unchecked.
+#pragma once
+
+#include <remat/plan/segments.hpp>
+
+namespace remat {
+
+struct segment_plan {
+  list<int> demand = {};      ///< tensors that wait between forward and this segment's backward
+  list<int> recomputed = {};  ///< operations, in program order; empty where nothing is dropped
+  bool unchecked = false;     ///< it would have kept more than without a checkpoint
+};
+
+/// What the backward pass of an operation runs.
+struct backward_need {
+  bool input = false, parameters = false;
+
+  constexpr bool any() const { return input || parameters; }
+};
+
+namespace detail {
+
+/// Per operation, the halves of backward that lead to a parameter.
+constexpr list<backward_need> backward_needs(const program& p) {
+  list<backward_need> needs(p.operations.size());
+  list<int> wanted(p.tensors.size());  // tensors whose gradient leads to a parameter
+  list<int> reached(p.tensors.size());  // tensors that the loss, or an output's gradient, reaches
+  for (int i = 0; i < p.operations.count(); ++i) {
+    const operation& o = p.operations[i];
+    needs[i].parameters = o.parameters > 0;
+    for (int t : o.inputs)
+      if (wanted[t]) needs[i].input = true;
+    if (o.parameters > 0 || needs[i].input)
+      for (int t : o.outputs) wanted[t] = 1;
+  }
+  if (p.loss != none) {
+    reached[p.loss] = 1;
+  } else {
+    for (int t : p.outputs) reached[t] = 1;
+  }
+  for (int i = p.operations.count(); i-- > 0;) {
+    const operation& o = p.operations[i];
+    bool used = false;
+    for (int t : o.outputs) used = used || reached[t];
+    if (!used) needs[i] = {};
+    if (needs[i].input)
+      for (int t : o.inputs) reached[t] = wanted[t];
+  }
+  return needs;
+}
+
+/// Calls f(tensor) for everything that the backward pass of operation `o` reads, gradients aside.
+template <class F>
+constexpr void each_read(const operation& o, backward_need need, const F& f) {
+  if (!need.any()) return;
+  reads r = reads::nothing;
+  if (need.input) r = r | o.backward_input_reads;
+  if (need.parameters) r = r | o.backward_parameters_reads;
+  if (o.masks_gradient) r = r | reads::outputs;
+  for (int k = 0; k < o.inputs.size; ++k)
+    if (r.reads_input(k)) f(o.inputs[k]);
+  for (int k = 0; k < o.outputs.size; ++k)
+    if (r.reads_output(k)) f(o.outputs[k]);
+  for (int k = 0; k < o.saved.size; ++k)
+    if (r.reads_saved(k)) f(o.saved[k]);
+}
+
+/// A set of tensors that is emptied in one step.
+class tensor_set {
+ public:
+  constexpr explicit tensor_set(std::size_t tensors) : stamps_(tensors) {}
+  constexpr void clear() { ++stamp_; }
+  constexpr bool contains(int t) const { return stamps_[t] == stamp_; }
+  /// Whether t was new.
+  constexpr bool insert(int t) {
+    if (contains(t)) return false;
+    stamps_[t] = stamp_;
+    return true;
+  }
+
+ private:
+  list<int> stamps_;
+  int stamp_ = 1;
+};
+
+class demand_analysis {
+ public:
+  constexpr demand_analysis(const program& p, const list<segment>& segments, std::size_t batch)
+      : p_(p),
+        segments_(segments),
+        batch_(batch),
+        needs_(backward_needs(p)),
+        last_read_(p.tensors.size(), none),
+        seen_(p.tensors.size()),
+        wanted_(p.tensors.size()),
+        demanders_(p.tensors.size()) {
+    for (int i = 0; i < p.operations.count(); ++i)
+      for (int t : p.operations[i].inputs) last_read_[t] = i;
+    for (int t : p.outputs) last_read_[t] = p.operations.count();
+    if (p.loss != none) last_read_[p.loss] = p.operations.count();
+    for (std::size_t s = 0; s < segments.size(); ++s) plans_.push_back({});
+  }
+
+  constexpr list<segment_plan> run() {
+    for (int s = segments_.count(); s-- > 0;) analyse(s);  // inner segments stand behind outer ones
+    uncheck_where_it_pays_nothing(none);
+    return static_cast<list<segment_plan>&&>(plans_);
+  }
+
+ private:
+  /// The first segment directly inside `parent` at or behind `s`; or the number of segments. Segments stand in
+  /// preorder, so the search ends where `parent` does.
+  constexpr int next_child(int s, int parent) const {
+    const int last = parent == none ? p_.operations.count() : segments_[parent].last;
+    for (; s < segments_.count() && segments_[s].first < last; ++s)
+      if (segments_[s].parent == parent) return s;
+    return segments_.count();
+  }
+  constexpr int first_child(int parent) const { return next_child(parent + 1, parent); }
+
+  /// Calls f(tensor) for all that the backward pass of `s` (or of the whole program) reads at its own level, with
+  /// repetitions: of its own operations, and the demands of the segments directly inside it.
+  template <class F>
+  constexpr void each_read_of(int s, const F& f) const {
+    const int first = s == none ? 0 : segments_[s].first;
+    const int last = s == none ? p_.operations.count() : segments_[s].last;
+    int child = first_child(s);
+    for (int i = first; i < last;) {
+      if (child < segments_.count() && segments_[child].first == i) {
+        for (int t : plans_[child].demand) f(t);
+        i = segments_[child].last;
+        child = next_child(child + 1, s);
+      } else {
+        each_read(p_.operations[i], needs_[i], f);
+        ++i;
+      }
+    }
+  }
+
+  constexpr bool may_stay(const segment& s, int t) const {
+    const int producer = p_.producers[t];
+    if (producer < s.first || producer >= s.last) return true;
+    if (last_read_[t] >= s.last) return true;
+    const operation& o = p_.operations[producer];
+    operation_view view{o.kind, p_.nodes[o.node].name, 0, o.flops * static_cast<double>(batch_)};
+    for (int output : o.outputs) view.output_bytes += p_.tensors[output].bytes(batch_);
+    return s.setting.decide(view) == decision::keep;
+  }
+
+  constexpr void analyse(int index) {
+    if (first_child(index) < segments_.count()) uncheck_where_it_pays_nothing(index);
+    const segment& s = segments_[index];
+    segment_plan& plan = plans_[index];
+    seen_.clear();
+    wanted_.clear();
+    auto read = [&](int t) {
+      if (!seen_.insert(t)) return;
+      if (may_stay(s, t))
+        plan.demand.push_back(t);
+      else
+        wanted_.insert(t);
+    };
+    each_read_of(index, read);
+    for (int i = s.last; i-- > s.first;) {
+      const operation& o = p_.operations[i];
+      bool again = false;
+      for (int t : o.outputs) again = again || wanted_.contains(t);
+      for (int t : o.saved) again = again || wanted_.contains(t);
+      if (!again) continue;
+      plan.recomputed.push_back(i);
+      for (int t : o.inputs) read(t);
+    }
+    for (int a = 0, b = plan.recomputed.count() - 1; a < b; ++a, --b) {
+      const int swapped = plan.recomputed[a];
+      plan.recomputed[a] = plan.recomputed[b];
+      plan.recomputed[b] = swapped;
+    }
+  }
+
+  /// What the operations of segment `c` would read without a checkpoint around them.
+  constexpr list<int> reads_of(int c) {
+    list<int> found;
+    seen_.clear();
+    each_read_of(c, [&](int t) {
+      if (seen_.insert(t)) found.push_back(t);
+    });
+    return found;
+  }
+
+  constexpr void uncheck(int c) {
+    plans_[c].demand = reads_of(c);
+    plans_[c].recomputed.clear();
+    plans_[c].unchecked = true;
+  }
+
+  /// Bytes that wait for the backward pass of `parent`, or of the whole program.
+  constexpr std::size_t kept_bytes(int parent) {
+    std::size_t sum = 0;
+    seen_.clear();
+    each_read_of(parent, [&](int t) {
+      if (seen_.insert(t)) sum += p_.tensors[t].bytes(batch_);
+    });
+    return sum;
+  }
+
+  /// Among the segments directly inside `parent`, unchecks those that keep more, beside their neighbours, than their
+  /// operations would without a checkpoint; and all of them, where together they still keep more than none would.
+  constexpr void uncheck_where_it_pays_nothing(int parent) {
+    for (int t = 0; t < demanders_.count(); ++t) demanders_[t] = 0;
+    each_read_of(parent, [&](int t) { ++demanders_[t]; });
+    bool some = false;
+    for (int c = first_child(parent); c < segments_.count(); c = next_child(c + 1, parent)) {
+      if (plans_[c].recomputed.empty()) continue;
+      std::size_t with = 0, without = 0;
+      for (int t : plans_[c].demand)
+        if (--demanders_[t] == 0) with += p_.tensors[t].bytes(batch_);
+      const list<int> reads = reads_of(c);
+      for (int t : reads)
+        if (demanders_[t] == 0) without += p_.tensors[t].bytes(batch_);
+      if (with > without)
+        uncheck(c);
+      else
+        some = true;
+      for (int t : plans_[c].demand) ++demanders_[t];
+    }
+    if (!some) return;
+    const std::size_t with = kept_bytes(parent);
+    const list<segment_plan> checked = plans_;
+    for (int c = first_child(parent); c < segments_.count(); c = next_child(c + 1, parent))
+      if (!plans_[c].recomputed.empty()) uncheck(c);
+    if (with <= kept_bytes(parent)) plans_ = checked;
+  }
+
+  const program& p_;
+  const list<segment>& segments_;
+  std::size_t batch_;
+  list<backward_need> needs_;
+  list<int> last_read_;
+  tensor_set seen_, wanted_;
+  list<int> demanders_;
+  list<segment_plan> plans_;
+};
+
+}  // namespace detail
+
+/// The demand of every segment of a program at a batch.
+constexpr list<segment_plan> plan_segments(const program& p, const list<segment>& segments, std::size_t batch) {
+  return detail::demand_analysis(p, segments, batch).run();
+}
+
+}  // namespace remat

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+/// A plan in words: what is kept and why, what is recomputed, and what the step needs.
+#pragma once
+
+#include <remat/plan/plan.hpp>
+
+#include <cstddef>
+#include <ostream>
+#include <string>
+#include <vector>
+
+namespace remat {
+
+/// What waits between the forward and the backward pass.
+struct kept_tensor {
+  std::string path;   ///< of the module that made it; "input 0" for the model's inputs
+  std::string shape;  ///< with its element type, of one sample
+  std::size_t bytes = 0;
+  std::string readers;  ///< the modules whose backward or recomputation reads it
+};
+
+struct plan_report {
+  std::size_t batch = 0;
+  bool is_training = true;
+  std::size_t activation_bytes = 0, live_bytes = 0, kept_bytes = 0;
+  std::size_t packed_bytes = 0, scratch_bytes = 0;  ///< 0 where no kernels were prepared
+  std::size_t forward = 0, recompute = 0, backward = 0;  ///< kernel calls
+  double recompute_share = 0;                              ///< recomputed FLOPs / forward FLOPs
+  std::vector<kept_tensor> kept;
+  std::vector<std::string> recomputed;  ///< paths, in order
+  std::vector<std::string> unchecked;   ///< segments that would have kept more than without a checkpoint
+};
+
+namespace detail {
+
+inline std::string text_of(const tensor_shape& s) {
+  std::string text = std::string(name_of(s.type)) + " (";
+  for (int i = 0; i < s.rank; ++i) text += (i > 0 ? ", " : "") + std::to_string(s.extents[i]);
+  return text + ")";
+}
+
+inline std::string name_of_operation(const program& p, const operation& o) {
+  const std::string path = path_of(p, o.node);
+  return (path.empty() ? "model" : path) + " " + std::string(o.kind) + (o.relu_after ? " + relu" : "");
+}
+
+inline bool contains(const few<int, operation::max_tensors>& buffers, int b) {
+  for (int each : buffers)
+    if (each == b) return true;
+  return false;
+}
+
+inline kept_tensor describe_kept(const program& p, const plan& made, int b) {
+  const buffer& here = made.steps.buffers[b];
+  const int producer = p.producers[here.tensor];
+  kept_tensor k;
+  k.path = producer == none ? "input " + std::to_string(here.tensor) : name_of_operation(p, p.operations[producer]);
+  if (producer != none && contains(p.operations[producer].saved, here.tensor)) k.path += " (saved)";
+  k.shape = text_of(p.tensors[here.tensor]);
+  k.bytes = here.bytes;
+  std::string last;
+  for (int i = made.steps.backward_begins; i < made.steps.actions.count(); ++i) {
+    const action& a = made.steps.actions[i];
+    if (a.operation == none || !(contains(a.inputs, b) || contains(a.outputs, b) || contains(a.saved, b))) continue;
+    const std::string reader = path_of(p, p.operations[a.operation].node) + (a.kind == action_kind::recompute ? " (recomputation)" : "");
+    if (reader != last) k.readers += (k.readers.empty() ? "" : ", ") + reader;
+    last = reader;
+  }
+  return k;
+}
+
+inline std::string megabytes(std::size_t bytes) {
+  const std::string hundredths = std::to_string(bytes / 10'000 + (bytes % 10'000 >= 5'000 ? 1 : 0));
+  const std::string padded = std::string(hundredths.size() < 3 ? 3 - hundredths.size() : 0, '0') + hundredths;
+  return padded.substr(0, padded.size() - 2) + "." + padded.substr(padded.size() - 2) + " MB";
+}
+
+inline std::string column(std::string text, std::size_t width) {
+  if (text.size() < width) text.append(width - text.size(), ' ');
+  return text;
+}
+
+}  // namespace detail
+
+/// Explains a plan of the fused program `p`.
+inline plan_report report(const program& p, const plan& made) {
+  plan_report r;
+  r.batch = made.batch;
+  r.is_training = made.is_training;
+  r.activation_bytes = made.activation_bytes;
+  r.live_bytes = made.live_bytes;
+  r.forward = count(made, action_kind::forward);
+  r.recompute = count(made, action_kind::recompute);
+  r.backward = count(made, action_kind::backward_input) + count(made, action_kind::backward_parameters);
+  double forward = 0, again = 0;
+  for (const action& a : made.steps.actions) {
+    if (a.kind == action_kind::forward) forward += p.operations[a.operation].flops;
+    if (a.kind != action_kind::recompute) continue;
+    again += p.operations[a.operation].flops;
+    r.recomputed.push_back(detail::name_of_operation(p, p.operations[a.operation]));
+  }
+  r.recompute_share = forward > 0 ? again / forward : 0;
+  for (int b = 0; made.is_training && b < made.steps.buffers.count(); ++b) {
+    if (!is_kept(made, b)) continue;
+    r.kept.push_back(detail::describe_kept(p, made, b));
+    r.kept_bytes += r.kept.back().bytes;
+  }
+  for (int s = 0; s < made.segments.count(); ++s)
+    if (made.segment_plans[s].unchecked) {
+      const std::string path = path_of(p, p.operations[made.segments[s].first].node);
+      r.unchecked.push_back(path.empty() ? "the model" : path);
+    }
+  return r;
+}
+
+/// Prints a report; megabytes are 10^6 bytes.
+inline std::ostream& operator<<(std::ostream& out, const plan_report& r) {
+  using detail::column, detail::megabytes;
+  out << (r.is_training ? "Training" : "Inference") << " plan for batch " << r.batch << "\n";
+  out << "  activations     " << megabytes(r.activation_bytes) << "  (" << r.activation_bytes << " bytes; alive at once: "
+      << r.live_bytes << ")\n";
+  if (r.packed_bytes + r.scratch_bytes > 0)
+    out << "  packed weights  " << megabytes(r.packed_bytes) << "\n  kernel scratch  " << megabytes(r.scratch_bytes) << "\n";
+  out << "  kernel calls    " << r.forward << " forward, " << r.recompute << " recomputed, " << r.backward << " backward\n";
+  if (!r.is_training) return out;
+  out << "  recomputation   " << static_cast<int>(100 * r.recompute_share + 0.5) << " % of the forward pass's FLOPs\n";
+  out << "  kept between forward and backward: " << megabytes(r.kept_bytes) << "\n";
+  for (const kept_tensor& k : r.kept)
+    out << "    " << column(k.path, 24) << column(k.shape, 28) << column(megabytes(k.bytes), 12) << "read by " << k.readers << "\n";
+  for (const std::string& path : r.recomputed) out << "    recomputed: " << path << "\n";
+  for (const std::string& path : r.unchecked)
+    out << "    unchecked: the checkpoint at " << path << " would keep more than none\n";
+  return out;
+}
+
+}  // namespace remat

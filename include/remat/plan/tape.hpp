@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: MIT
+/// The tape: what a step does, in order, and the buffers that it does it in.
+///
+/// | action                | runs                                                                            |
+/// |-----------------------|---------------------------------------------------------------------------------|
+/// | `load`                | the user's tensor into its buffer                                               |
+/// | `pack`                | a kernel's parameters into the layout that it wants, once per step               |
+/// | `forward`             | an operation, for the first time                                                |
+/// | `recompute`           | the same kernel on the same shapes, again                                       |
+/// | `seed`                | 1 into the gradient of the loss                                                 |
+/// | `mask`                | a fused relu's backward, in the gradient's own buffer                           |
+/// | `backward_parameters` | the gradients of an operation's parameters; first, so that what only it reads   |
+/// |                       | is dropped before the gradient of the input is made                             |
+/// | `backward_input`      | the gradients of its inputs                                                     |
+/// | `fetch`               | reads a result: the loss, or an output                                          |
+///
+/// A buffer is one instance of a tensor or of a gradient: a recomputation makes a new one. It lives from the action that
+/// writes it first to the one that reads it last, so that dropping needs no action.
+#pragma once
+
+#include <remat/plan/demand.hpp>
+
+namespace remat {
+
+enum class action_kind : std::uint8_t { load, pack, forward, recompute, seed, mask, backward_parameters, backward_input, fetch };
+
+struct action {
+  action_kind kind = action_kind::forward;
+  int operation = none;
+  few<int, operation::max_tensors> inputs = {}, outputs = {}, saved = {};            ///< buffers; `none` where not touched
+  few<int, operation::max_tensors> input_gradients = {}, output_gradients = {};  ///< buffers
+  bool accumulates[operation::max_tensors] = {};  ///< per input gradient; at 0 also of the parameters
+};
+
+struct buffer {
+  int tensor = none;
+  bool is_gradient = false;
+  std::size_t bytes = 0;        ///< as used
+  int first = none, last = none;  ///< actions
+  int storage = none;           ///< the buffer whose memory it uses: itself, unless an operation runs in place
+  std::size_t offset = 0;       ///< in the arena's activation region
+};
+
+struct tape {
+  list<action> actions = {};
+  list<buffer> buffers = {};
+  int backward_begins = 0;  ///< the first action behind the forward pass
+};
+
+namespace detail {
+
+class tape_writer {
+ public:
+  constexpr tape_writer(const program& p, std::size_t batch) : p_(p), batch_(batch), value_(p.tensors.size(), none), gradient_(p.tensors.size(), none) {}
+
+  constexpr tape inference() {
+    forward(false);
+    for (int t : p_.outputs) fetch(t);
+    tape_.backward_begins = tape_.actions.count();
+    return static_cast<tape&&>(tape_);
+  }
+
+  constexpr tape training(const list<segment>& segments, const list<segment_plan>& plans) {
+    segments_ = &segments;
+    plans_ = &plans;
+    needs_ = backward_needs(p_);
+    tape_.actions.reserve(p_.operations.size() * 4 + 8);
+    tape_.buffers.reserve(p_.operations.size() * 4 + 8);
+    forward(true);
+    tape_.backward_begins = tape_.actions.count();
+    if (p_.loss != none) {
+      fetch(p_.loss);
+      seed(p_.loss);
+    } else {
+      for (int t : p_.outputs) fetch(t);
+      for (int t : p_.outputs) seed(t);
+    }
+    backward(none);
+    return static_cast<tape&&>(tape_);
+  }
+
+ private:
+  constexpr int now() const { return tape_.actions.count(); }
+
+  constexpr int define(int t, bool is_gradient) {
+    buffer b;
+    b.tensor = t;
+    b.is_gradient = is_gradient;
+    b.bytes = p_.tensors[t].bytes(batch_);
+    b.first = b.last = now();
+    b.storage = tape_.buffers.count();
+    tape_.buffers.push_back(b);
+    return b.storage;
+  }
+  constexpr int use(int b) {
+    tape_.buffers[b].last = now();
+    return b;
+  }
+  /// A tensor that the kernel may touch only if it says so.
+  constexpr int use_if(bool is_read, int t) { return is_read ? use(value_[t]) : none; }
+
+  constexpr void fetch(int t) {
+    action a{action_kind::fetch};
+    a.inputs.push_back(use(value_[t]));
+    tape_.actions.push_back(a);
+  }
+  constexpr void seed(int t) {
+    action a{action_kind::seed};
+    a.outputs.push_back(gradient_[t] = define(t, true));
+    tape_.actions.push_back(a);
+  }
+
+  constexpr void forward(bool training) {
+    for (int t = 0; t < p_.inputs - (training ? 0 : p_.targets); ++t) {
+      action a{action_kind::load};
+      a.outputs.push_back(value_[t] = define(t, false));
+      tape_.actions.push_back(a);
+    }
+    const int operations = training || p_.loss == none ? p_.operations.count() : p_.producers[p_.loss];
+    for (int i = 0; i < operations; ++i) {
+      if (p_.operations[i].kernels == nullptr || p_.operations[i].kernels->pack == nullptr) continue;
+      action a{action_kind::pack, i};
+      tape_.actions.push_back(a);
+    }
+    for (int i = 0; i < operations; ++i) compute(i, action_kind::forward, training);
+  }
+
+  constexpr void compute(int i, action_kind kind, bool training) {
+    const operation& o = p_.operations[i];
+    action a{kind, i};
+    for (int t : o.inputs) a.inputs.push_back(use(value_[t]));
+    for (int t : o.outputs) a.outputs.push_back(value_[t] = define(t, false));
+    if (training)
+      for (int t : o.saved) a.saved.push_back(value_[t] = define(t, false));
+    tape_.actions.push_back(a);
+  }
+
+  /// The backward pass of a segment, or of the whole program, in reverse; segments inside it are recomputed on the way.
+  constexpr void backward(int s) {
+    const int first = s == none ? 0 : (*segments_)[s].first;
+    int i = s == none ? p_.operations.count() : (*segments_)[s].last;
+    int child = last_child(s);
+    while (i > first) {
+      if (child != none && (*segments_)[child].last == i) {
+        for (int again : (*plans_)[child].recomputed) compute(again, action_kind::recompute, true);
+        backward(child);
+        i = (*segments_)[child].first;
+        child = previous_child(child, s);
+      } else {
+        backward_of(--i);
+      }
+    }
+  }
+  constexpr int last_child(int s) const {
+    int c = segments_->count();
+    if (s != none) {
+      c = s + 1;
+      while (c < segments_->count() && (*segments_)[c].first < (*segments_)[s].last) ++c;
+    }
+    return previous_child(c, s);
+  }
+  /// Segments stand in preorder: the way back to the previous sibling passes only its descendants.
+  constexpr int previous_child(int c, int parent) const {
+    for (--c; c > parent; --c)
+      if ((*segments_)[c].parent == parent) return c;
+    return none;
+  }
+
+  constexpr void backward_of(int i) {
+    const operation& o = p_.operations[i];
+    const backward_need need = needs_[i];
+    if (!need.any()) return;
+    if (o.masks_gradient) {
+      action a{action_kind::mask, i};
+      a.outputs.push_back(use(value_[o.outputs[0]]));
+      a.output_gradients.push_back(use(gradient_[o.outputs[0]]));
+      tape_.actions.push_back(a);
+    }
+    if (need.parameters) {
+      action a = reading(o, o.backward_parameters_reads, {action_kind::backward_parameters, i});
+      tape_.actions.push_back(a);
+    }
+    if (need.input) {
+      action a = reading(o, o.backward_input_reads, {action_kind::backward_input, i});
+      for (int k = 0; k < o.inputs.size; ++k) {
+        const int t = o.inputs[k];
+        const bool wanted = wants_gradient(t);
+        if (!wanted) {
+          a.input_gradients.push_back(none);
+        } else if (gradient_[t] == none) {
+          a.input_gradients.push_back(gradient_[t] = define(t, true));
+        } else {
+          a.accumulates[k] = true;
+          a.input_gradients.push_back(use(gradient_[t]));
+        }
+      }
+      tape_.actions.push_back(a);
+    }
+  }
+  constexpr bool wants_gradient(int t) const {
+    const int producer = p_.producers[t];
+    return producer != none && needs_[producer].any();
+  }
+  constexpr action reading(const operation& o, reads r, action a) {
+    for (int k = 0; k < o.inputs.size; ++k) a.inputs.push_back(use_if(r.reads_input(k), o.inputs[k]));
+    for (int k = 0; k < o.outputs.size; ++k) a.outputs.push_back(use_if(r.reads_output(k), o.outputs[k]));
+    for (int k = 0; k < o.saved.size; ++k) a.saved.push_back(use_if(r.reads_saved(k), o.saved[k]));
+    for (int t : o.outputs) a.output_gradients.push_back(gradient_[t] == none ? none : use(gradient_[t]));
+    return a;
+  }
+
+  const program& p_;
+  std::size_t batch_;
+  const list<segment>* segments_ = nullptr;
+  const list<segment_plan>* plans_ = nullptr;
+  list<backward_need> needs_;
+  list<int> value_, gradient_;  // the newest buffer of each tensor and of its gradient
+  tape tape_;
+};
+
+}  // namespace detail
+
+/// Where a kernel may work in place and nobody needs what it writes over, its output moves into the buffer of its input
+/// (backward: of its output's gradient).
+constexpr void share_storage(const program& p, tape& t) {
+  auto root = [&](int b) {
+    while (t.buffers[b].storage != b) b = t.buffers[b].storage;
+    return b;
+  };
+  for (int now = 0; now < t.actions.count(); ++now) {
+    const action& a = t.actions[now];
+    if (a.operation == none || !p.operations[a.operation].in_place) continue;
+    const bool forward = a.kind == action_kind::forward || a.kind == action_kind::recompute;
+    if (!forward && (a.kind != action_kind::backward_input || a.accumulates[0])) continue;
+    const int from = forward ? a.inputs[0] : a.output_gradients[0];
+    const int to = forward ? a.outputs[0] : a.input_gradients[0];
+    if (from == none || to == none) continue;
+    buffer& held = t.buffers[root(from)];
+    buffer& moved = t.buffers[to];
+    if (held.last != now || held.bytes != moved.bytes) continue;
+    moved.storage = held.storage;
+    held.last = moved.last;
+  }
+  for (int b = 0; b < t.buffers.count(); ++b) t.buffers[b].storage = root(b);
+}
+
+/// The tape of a training step under the checkpoints of the program.
+constexpr tape write_training_tape(const program& p, const list<segment>& segments, const list<segment_plan>& plans, std::size_t batch) {
+  tape t = detail::tape_writer(p, batch).training(segments, plans);
+  share_storage(p, t);
+  return t;
+}
+
+/// The tape of a forward pass that keeps nothing; without the loss.
+constexpr tape write_inference_tape(const program& p, std::size_t batch) {
+  tape t = detail::tape_writer(p, batch).inference();
+  share_storage(p, t);
+  return t;
+}
+
+}  // namespace remat

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+/// A metric: the share of targets whose class has the highest output.
+///
+/// A metric is a type with `add(outputs, targets, shape of one sample's output)`, called for each batch, and `value()`.
+#pragma once
+
+#include <remat/core/tensor.hpp>
+
+#include <cstddef>
+#include <ranges>
+#include <span>
+
+namespace remat {
+
+class accuracy {
+ public:
+  /// Outputs are (N, C) or (N, C, H, W), targets (N) or (N, H, W).
+  template <std::ranges::contiguous_range Targets>
+  void add(std::span<const float> outputs, const Targets& targets, const tensor_shape& shape) {
+    const std::size_t classes = shape.channels(), places = shape.elements() / classes;
+    for (std::size_t i = 0; i < std::ranges::size(targets); ++i) {
+      const float* const first = outputs.data() + i / places * classes * places + i % places;
+      std::size_t best = 0;
+      for (std::size_t c = 1; c < classes; ++c)
+        if (first[c * places] > first[best * places]) best = c;
+      right_ += static_cast<std::size_t>(std::ranges::data(targets)[i]) == best ? 1 : 0;
+      ++seen_;
+    }
+  }
+  double value() const { return seen_ == 0 ? 0 : static_cast<double>(right_) / static_cast<double>(seen_); }
+
+ private:
+  std::size_t right_ = 0, seen_ = 0;
+};
+
+}  // namespace remat

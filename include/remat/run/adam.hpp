@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+/// Adam (Kingma and Ba 2015), as PyTorch's `Adam` computes it:
+///
+///     g = gradient + weight_decay * w
+///     m = beta1 * m + (1 - beta1) * g,   v = beta2 * v + (1 - beta2) * g * g
+///     w = w - learning_rate / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
+#pragma once
+
+#include <remat/run/network.hpp>
+#include <remat/run/update.hpp>
+
+#include <cmath>
+#include <cstddef>
+
+namespace remat {
+
+class adam {
+ public:
+  struct options {
+    float learning_rate = 1e-3f;
+    float beta1 = 0.9f;
+    float beta2 = 0.999f;
+    float epsilon = 1e-8f;
+    float weight_decay = 0;
+  };
+
+  adam() : adam(options{}) {}
+  explicit adam(const options& o) : options_(o) {}
+
+  /// Updates every parameter from its gradient. State is allocated at the first step.
+  void step(network& model) {
+    const thread_scope scope(model.threads());
+    state_.attach(model, 2);
+    ++steps_;
+    const double t = static_cast<double>(steps_);
+    const detail::adam_factors f{options_.beta1,
+                                 options_.beta2,
+                                 options_.epsilon,
+                                 options_.weight_decay,
+                                 static_cast<float>(static_cast<double>(options_.learning_rate) / (1 - std::pow(static_cast<double>(options_.beta1), t))),
+                                 static_cast<float>(std::sqrt(1 - std::pow(static_cast<double>(options_.beta2), t)))};
+    for (std::size_t i = 0; i < model.parameters().size(); ++i) {
+      const parameter_view& p = model.parameters()[i];
+      float *const m = state_.of(0, i), *const v = state_.of(1, i);
+      parallel_for(p.values.size(), update_grain, [&](std::size_t begin, std::size_t end) {
+        detail::adam_update(f, p.values.data(), p.gradient.data(), m, v, begin, end);
+      });
+    }
+  }
+
+  options& settings() { return options_; }
+
+ private:
+  options options_;
+  optimizer_state state_;
+  std::size_t steps_ = 0;
+};
+
+}  // namespace remat

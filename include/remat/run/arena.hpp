@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+/// The arena: one block of memory with three regions, large enough for the largest plan of a model.
+#pragma once
+
+#include <remat/run/executor.hpp>
+#include <remat/run/memory.hpp>
+
+#include <algorithm>
+#include <cstddef>
+
+namespace remat {
+
+class arena {
+ public:
+  const regions& reserved() const { return reserved_; }
+
+  /// Makes room for a plan. Whether the regions moved, so that executors must be bound again.
+  bool reserve(const regions& needed) {
+    const regions larger{std::max(needed.activations, reserved_.activations), std::max(needed.packed, reserved_.packed),
+                         std::max(needed.scratch, reserved_.scratch)};
+    if (block_.size() > 0 && larger.total() == reserved_.total()) return false;
+    block_ = {};  // nothing lives between steps: give the old block back before taking the new one
+    block_ = memory_block(larger.total());
+    reserved_ = larger;
+    return true;
+  }
+
+  void bind(executor& e) const {
+    std::byte* const packed = block_.data() + reserved_.activations;
+    e.bind(block_.data(), packed, packed + reserved_.packed);
+  }
+
+ private:
+  memory_block block_;
+  regions reserved_;
+};
+
+}  // namespace remat

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT
+/// An audit: does a training step use exactly the memory that its plan promises?
+///
+/// The step runs in an arena of its own, between guards:
+///
+/// - with the activation region filled with 0xA5, and again with 0x5A: the bytes changed in either run are the bytes
+///   really used. They must be the union of the planned buffers, no more and no less, and the guards intact;
+/// - scribbled: every buffer is filled with NaN before the action that writes it first and after the one that reads it
+///   last. Loss and gradients must be the same bits as without.
+///
+/// Parameters are read only; gradients are as after a `train_step` on the same batch.
+#pragma once
+
+#include <remat/run/network.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <vector>
+
+namespace remat {
+
+struct audit_report {
+  std::size_t planned_bytes = 0;   ///< the plan's activation region
+  std::size_t reserved_bytes = 0;  ///< what an arena for it reserves
+  std::size_t used_bytes = 0;      ///< up to the last byte that the step changed, in units of the alignment
+  bool uses_what_is_planned = false;
+  bool guards_intact = false;
+  bool survives_scribbling = false;
+  std::size_t forward = 0, recompute = 0, backward = 0;  ///< kernel calls that ran
+
+  bool holds() const {
+    return uses_what_is_planned && guards_intact && survives_scribbling && planned_bytes == reserved_bytes && planned_bytes == used_bytes;
+  }
+};
+
+namespace detail {
+
+/// Fills storages with NaN outside of their lives.
+class scribbler : public observer {
+ public:
+  scribbler(const executor& e) : executor_(e) {}
+  void before(int action) override { scribble(action, true); }
+  void after(int action) override { scribble(action, false); }
+
+ private:
+  void scribble(int action, bool is_birth) {
+    const list<buffer>& buffers = executor_.planned().steps.buffers;
+    for (int b = 0; b < buffers.count(); ++b)
+      if (buffers[b].storage == b && (is_birth ? buffers[b].first : buffers[b].last) == action)
+        std::memset(executor_.address(b), 0xff, buffers[b].bytes);  // all ones is a NaN
+  }
+  const executor& executor_;
+};
+
+/// An arena between two guards.
+class guarded_arena {
+ public:
+  guarded_arena(executor& e, std::byte fill)
+      : size_(e.needed().activations), block_(size_ + 2 * guard), rest_(e.needed().packed + e.needed().scratch) {
+    std::ranges::fill(block_.bytes(), fill);
+    e.bind(block_.data() + guard, rest_.data(), rest_.data() + e.needed().packed);
+  }
+  std::span<const std::byte> activations() const { return {block_.data() + guard, size_}; }
+  bool is_intact(std::byte fill) const {
+    const auto as_filled = [=](std::byte b) { return b == fill; };
+    return std::ranges::all_of(block_.bytes().first(guard), as_filled) && std::ranges::all_of(block_.bytes().last(guard), as_filled);
+  }
+
+ private:
+  static constexpr std::size_t guard = 4096;
+  std::size_t size_;
+  memory_block block_, rest_;
+};
+
+}  // namespace detail
+
+/// Audits the training step on one batch: `audit(model, images, labels)`.
+template <class... Tensors>
+audit_report audit(network& model, const Tensors&... tensors) {
+  const std::array<source, sizeof...(Tensors)> sources{source_of(tensors)...};
+  const thread_scope scope(model.threads());
+  const std::size_t batch = model.batch_of(sources, model.lowered().inputs);
+  executor e(model.lowered(), plan_training(model.lowered(), batch), model.store());
+  const executor::step step{model.seed(), model.steps()};
+  const auto results = [&](float value) {
+    std::vector<std::byte> bytes(sizeof value);
+    std::memcpy(bytes.data(), &value, sizeof value);
+    const std::span<const std::byte> gradients = model.store().gradient_block();
+    bytes.insert(bytes.end(), gradients.begin(), gradients.end());
+    return bytes;
+  };
+
+  audit_report r;
+  r.planned_bytes = e.planned().activation_bytes;
+  arena one_plan;
+  one_plan.reserve(e.needed());
+  r.reserved_bytes = one_plan.reserved().activations;
+
+  std::vector<bool> changed(r.planned_bytes), planned(r.planned_bytes);
+  std::vector<std::byte> clean;
+  r.guards_intact = true;
+  for (const std::byte fill : {std::byte{0xa5}, std::byte{0x5a}}) {
+    const detail::guarded_arena arena(e, fill);
+    clean = results(model.run_training(e, step, sources));
+    r.guards_intact = r.guards_intact && arena.is_intact(fill);
+    for (std::size_t i = 0; i < changed.size(); ++i)
+      if (arena.activations()[i] != fill) changed[i] = true;
+  }
+  for (int b = 0; b < e.planned().steps.buffers.count(); ++b) {
+    const buffer& here = e.planned().steps.buffers[b];
+    for (std::size_t i = 0; i < here.bytes; ++i) planned[here.offset + i] = true;
+  }
+  r.uses_what_is_planned = changed == planned;
+  for (std::size_t i = 0; i < changed.size(); ++i)
+    if (changed[i]) r.used_bytes = aligned(i + 1);
+
+  const detail::guarded_arena arena(e, std::byte{0xff});
+  detail::scribbler scribbler(e);
+  executor::step scribbled = step;
+  scribbled.watching = &scribbler;
+  r.survives_scribbling = results(model.run_training(e, scribbled, sources)) == clean;
+  r.forward = e.executed(action_kind::forward);
+  r.recompute = e.executed(action_kind::recompute);
+  r.backward = e.executed(action_kind::backward_input) + e.executed(action_kind::backward_parameters);
+  return r;
+}
+
+}  // namespace remat

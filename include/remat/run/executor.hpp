@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: MIT
+/// The executor: runs the tape of one plan in an arena. It decides nothing and allocates nothing.
+#pragma once
+
+#include <remat/core/parallel.hpp>
+#include <remat/plan/plan.hpp>
+#include <remat/run/parameters.hpp>
+#include <remat/run/source.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace remat {
+
+/// The regions of an arena, or the bytes that each of them needs.
+struct regions {
+  std::size_t activations = 0, packed = 0, scratch = 0;
+
+  std::size_t total() const { return activations + packed + scratch; }
+};
+
+/// Sees every action of a step before and after it runs.
+struct observer {
+  virtual ~observer() = default;
+  virtual void before(int action) = 0;
+  virtual void after(int action) = 0;
+};
+
+class executor {
+ public:
+  /// What a step needs to know beside its inputs.
+  struct step {
+    std::uint64_t seed = 0;
+    std::uint32_t number = 0, micro_batch = 0;
+    observer* watching = nullptr;
+  };
+
+  /// Makes the primitives. `p` and `parameters` must outlive the executor.
+  executor(const program& p, plan made, parameter_store& parameters)
+      : program_(&p), plan_(std::move(made)), calls_(plan_.steps.actions.size()), states_(p.operations.size()) {
+    needed_.activations = plan_.activation_bytes;
+    std::vector<preparation> wanted(p.operations.size());
+    for (const action& a : plan_.steps.actions) {
+      if (a.operation == none) continue;
+      preparation& w = wanted[static_cast<std::size_t>(a.operation)];
+      w.batch = plan_.batch;
+      if (a.kind == action_kind::backward_input) {
+        w.backward_input = true;
+        for (bool adds : a.accumulates) w.accumulates_input = w.accumulates_input || adds;
+      }
+      if (a.kind == action_kind::backward_parameters) {
+        w.backward_parameters = true;
+        w.accumulates_parameters = w.accumulates_parameters || a.accumulates[0];
+      }
+    }
+    packed_at_.resize(p.operations.size());
+    for (std::size_t i = 0; i < wanted.size(); ++i)
+      if (wanted[i].batch != 0) prepare(i, wanted[i], wanted);
+    for (std::size_t i = 0; i < calls_.size(); ++i) describe(i, parameters);
+  }
+
+  const plan& planned() const { return plan_; }
+  const regions& needed() const { return needed_; }
+
+  /// Moves to another arena: where its regions begin.
+  void bind(std::byte* activations, std::byte* packed, std::byte* scratch) {
+    activations_ = activations;
+    for (std::size_t i = 0; i < calls_.size(); ++i) {
+      const action& a = plan_.steps.actions[i];
+      if (a.operation == none) continue;
+      call& c = calls_[i];
+      c.scratch = scratch;
+      c.packed = packed + packed_at_[static_cast<std::size_t>(a.operation)];
+      point(c.inputs, a.inputs);
+      point(c.outputs, a.outputs);
+      point(c.saved, a.saved);
+      point(c.input_gradients, a.input_gradients);
+      point(c.output_gradients, a.output_gradients);
+    }
+  }
+
+  /// Runs the tape. Results are read into `results`, one for each `fetch` in order.
+  void run(const step& s, std::span<const source> inputs, std::span<const std::span<std::byte>> results) {
+    std::size_t loaded = 0, fetched = 0;
+    executed_ = {};
+    for (std::size_t i = 0; i < calls_.size(); ++i) {
+      const action& a = plan_.steps.actions[i];
+      if (s.watching != nullptr) s.watching->before(static_cast<int>(i));
+      switch (a.kind) {
+        case action_kind::load: {
+          const source& from = inputs[loaded++];
+          from.load(from, shape_of_buffer(a.outputs[0]), address(a.outputs[0]));
+          break;
+        }
+        case action_kind::fetch: {
+          const std::span<std::byte> to = results[fetched++];
+          std::memcpy(to.data(), address(a.inputs[0]), to.size());
+          break;
+        }
+        case action_kind::seed: {
+          float* const gradient = reinterpret_cast<float*>(address(a.outputs[0]));
+          const std::size_t size = plan_.steps.buffers[a.outputs[0]].bytes / sizeof(float);
+          for (std::size_t k = 0; k < size; ++k) gradient[k] = 1;
+          break;
+        }
+        case action_kind::mask: mask(calls_[i]); break;
+        default: run_kernel(a, calls_[i], s);
+      }
+      ++executed_[static_cast<std::size_t>(a.kind)];
+      if (s.watching != nullptr) s.watching->after(static_cast<int>(i));
+    }
+  }
+
+  /// How often the last run executed a kind of action.
+  std::size_t executed(action_kind kind) const { return executed_[static_cast<std::size_t>(kind)]; }
+
+  /// Where a buffer lies in the bound arena.
+  std::byte* address(int buffer) const { return activations_ + plan_.steps.buffers[buffer].offset; }
+
+ private:
+  void run_kernel(const action& a, const call& c, const step& s) const {
+    const operation& o = program_->operations[a.operation];
+    const random_stream random(s.seed, static_cast<std::uint32_t>(o.occurrence), s.micro_batch, s.number);
+    switch (a.kind) {
+      case action_kind::pack: o.kernels->pack(pack_pass(c)); break;
+      case action_kind::forward:
+      case action_kind::recompute: o.kernels->forward(forward_pass(c, plan_.is_training, random)); break;
+      case action_kind::backward_parameters: o.kernels->backward_parameters(backward_pass(c, random)); break;
+      default: o.kernels->backward_input(backward_pass(c, random));
+    }
+  }
+
+  /// A fused relu's backward, over the gradient itself.
+  static void mask(const call& c) {
+    const float* const y = reinterpret_cast<const float*>(c.outputs[0]);
+    float* const dy = reinterpret_cast<float*>(c.output_gradients[0]);
+    elementwise(c.output_shapes[0]->elements(c.batch), [=](std::size_t i) { dy[i] = y[i] <= 0 ? 0.0f : dy[i]; });
+  }
+
+  const tensor_shape& shape_of_buffer(int b) const { return program_->tensors[plan_.steps.buffers[b].tensor]; }
+
+  /// Operations with equal shapes and needs share what they prepare.
+  void prepare(std::size_t i, preparation& w, std::span<const preparation> wanted) {
+    const operation& o = program_->operations[i];
+    w.module_attributes = o.attributes;
+    w.training = plan_.is_training;
+    w.relu_after = o.relu_after;
+    if (o.kernels->prepare == nullptr) return;
+    for (std::size_t k = 0; k < i && !states_[i]; ++k)
+      if (states_[k] && is_same(program_->operations[k], o) && needs_same(wanted[k], w)) states_[i] = states_[k];
+    if (!states_[i]) {
+      std::vector<tensor_shape> in, out;
+      for (int t : o.inputs) in.push_back(program_->tensors[t]);
+      for (int t : o.outputs) out.push_back(program_->tensors[t]);
+      w.inputs = in;
+      w.outputs = out;
+      states_[i] = o.kernels->prepare(w);
+      w.inputs = w.outputs = {};
+    }
+    packed_at_[i] = needed_.packed;
+    needed_.packed += aligned(states_[i]->packed_bytes);
+    if (const std::size_t scratch = aligned(states_[i]->scratch_bytes); scratch > needed_.scratch) needed_.scratch = scratch;
+  }
+  bool is_same(const operation& a, const operation& b) const {
+    if (a.kernels != b.kernels || a.attributes != b.attributes || a.inputs.size != b.inputs.size || a.outputs.size != b.outputs.size)
+      return false;
+    for (int k = 0; k < a.inputs.size; ++k)
+      if (program_->tensors[a.inputs[k]] != program_->tensors[b.inputs[k]]) return false;
+    for (int k = 0; k < a.outputs.size; ++k)
+      if (program_->tensors[a.outputs[k]] != program_->tensors[b.outputs[k]]) return false;
+    return true;
+  }
+  static bool needs_same(const preparation& a, const preparation& b) {
+    return a.relu_after == b.relu_after && a.backward_input == b.backward_input && a.backward_parameters == b.backward_parameters &&
+           a.accumulates_input == b.accumulates_input && a.accumulates_parameters == b.accumulates_parameters;
+  }
+
+  /// Everything of a call but its addresses.
+  void describe(std::size_t i, parameter_store& parameters) {
+    const action& a = plan_.steps.actions[i];
+    if (a.operation == none) return;
+    const operation& o = program_->operations[a.operation];
+    call& c = calls_[i];
+    c.module_attributes = o.attributes;
+    c.state = states_[static_cast<std::size_t>(a.operation)].get();
+    c.batch = plan_.batch;
+    for (int k = 0; k < o.inputs.size; ++k) c.input_shapes[k] = &program_->tensors[o.inputs[k]];
+    for (int k = 0; k < o.outputs.size; ++k) c.output_shapes[k] = &program_->tensors[o.outputs[k]];
+    for (int k = 0; k < o.saved.size; ++k) c.saved_shapes[k] = &program_->tensors[o.saved[k]];
+    for (int k = 0; k < call::max_tensors; ++k) c.accumulates[k] = a.accumulates[k];
+    c.parameters = parameters.values(o.first_parameter);
+    c.parameter_gradients = parameters.gradients(o.first_parameter);
+  }
+  void point(std::byte** addresses, const few<int, operation::max_tensors>& buffers) const {
+    for (int k = 0; k < buffers.size; ++k) addresses[k] = buffers[k] == none ? nullptr : address(buffers[k]);
+  }
+
+  const program* program_;
+  plan plan_;
+  std::vector<call> calls_;  // one for each action
+  std::vector<std::shared_ptr<prepared>> states_;  // one for each operation
+  std::vector<std::size_t> packed_at_;
+  regions needed_;
+  std::byte* activations_ = nullptr;
+  std::array<std::size_t, 9> executed_ = {};
+};
+
+}  // namespace remat

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT
+/// A network: a program with parameters, plans and an arena. What `model` is behind its type.
+///
+/// It holds one plan for each batch size that it has met, in training and in inference, and the arena of the largest.
+/// Meeting a new batch size allocates; every later step with it allocates nothing.
+#pragma once
+
+#include <remat/plan/annotate.hpp>
+#include <remat/plan/report.hpp>
+#include <remat/run/arena.hpp>
+#include <remat/run/parameters.hpp>
+#include <remat/run/source.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace remat {
+
+struct model_options {
+  std::uint64_t seed = 0;
+  int threads = 0;  ///< 0: as many as OpenMP gives when the model is built
+  std::optional<std::vector<checkpoint_at>> checkpoints = {};  ///< where given, they stand in place of the tags
+};
+
+class network {
+ public:
+  network(program lowered, const model_options& options) : seed_(options.seed), threads_(options.threads) {
+    if (options.threads < 0) throw error("a model needs 1 thread or more, or 0 for OpenMP's number; it was given " + std::to_string(options.threads));
+    if (threads_ == 0) threads_ = thread_count();
+    if (options.checkpoints) annotate(lowered, *options.checkpoints);
+    program_ = std::make_unique<program>(fuse(std::move(lowered)));
+    parameters_ = std::make_unique<parameter_store>(*program_, seed_);
+  }
+
+  /// Forward, loss and backward on one batch: inputs first, then targets, each a range of numbers (see source.hpp).
+  /// Returns the loss; gradients are then in `parameters()`. Throws `error` where shapes or targets do not fit; then
+  /// parameters are as they were.
+  template <class... Tensors>
+  float train_step(const Tensors&... tensors) {
+    const std::array<source, sizeof...(Tensors)> sources{source_of(tensors)...};
+    if (program_->loss == none) throw error("train_step needs a loss; give the model one: remat::model<net, input, loss>");
+    const thread_scope scope(threads_);
+    executor& e = training(batch_of(sources, program_->inputs));
+    const float loss = run_training(e, {seed_, steps_}, sources);
+    ++steps_;
+    return loss;
+  }
+
+  /// Outputs for one batch, images as (N, C, H, W). The span is valid until the next call.
+  template <class... Tensors>
+  std::span<const float> predict(const Tensors&... tensors) {
+    const std::array<source, sizeof...(Tensors)> sources{source_of(tensors)...};
+    const thread_scope scope(threads_);
+    executor& e = inference(batch_of(sources, program_->inputs - program_->targets));
+    return run_inference(e, sources);
+  }
+
+  /// Runs `predict` on every batch of a range of (inputs, targets) and returns what the metric makes of it.
+  template <class Batches, class Metric>
+  double evaluate(Batches&& batches, Metric metric) {
+    for (const auto& [inputs, targets] : batches) metric.add(predict(inputs), targets, output_shape());
+    return metric.value();
+  }
+
+  std::span<const parameter_view> parameters() const { return parameters_->views(); }
+  /// By path, "conv1.weight"; throws `error` for a name that the model does not have.
+  const parameter_view& parameter(std::string_view name) const { return parameters_->at(name); }
+
+  /// What a training step at this batch does, keeps and needs: `std::cout << model.plan(64)`.
+  plan_report plan(std::size_t batch) { return report_of(training(checked_batch(batch))); }
+  /// The plan of the last training batch size met.
+  plan_report plan() {
+    if (training_.empty()) throw error("no step has run yet, so no batch size is known; ask for one: plan(64)");
+    return report_of(*training_.back());
+  }
+  plan_report inference_plan(std::size_t batch) { return report_of(inference(checked_batch(batch))); }
+
+  const remat::regions& reserved() const { return arena_.reserved(); }
+  int threads() const { return threads_; }
+  std::uint64_t seed() const { return seed_; }
+  /// Training steps taken.
+  std::uint32_t steps() const { return steps_; }
+  const program& lowered() const { return *program_; }
+  const tensor_shape& output_shape() const { return program_->tensors[program_->outputs[0]]; }
+  parameter_store& store() { return *parameters_; }
+
+  /// The executor of a batch size, ready to run.
+  executor& training(std::size_t batch) { return executor_for(training_, batch, true); }
+  executor& inference(std::size_t batch) { return executor_for(inference_, batch, false); }
+
+  /// One step of an executor, as given: for those who measure or audit it.
+  float run_training(executor& e, const executor::step& s, std::span<const source> sources) {
+    float loss = 0;
+    const std::span<std::byte> result = std::as_writable_bytes(std::span(&loss, 1));
+    e.run(s, sources, std::span(&result, 1));
+    return loss;
+  }
+
+  /// The batch that `sources` hold, the first `count` inputs of the program. Throws `error` where they disagree.
+  std::size_t batch_of(std::span<const source> sources, int count) const {
+    if (static_cast<int>(sources.size()) != count)
+      throw error("this call takes " + std::to_string(count) + " tensors, and was given " + std::to_string(sources.size()));
+    std::size_t batch = 0;
+    for (std::size_t i = 0; i < sources.size(); ++i) {
+      const tensor_shape& shape = program_->tensors[i];
+      const std::string name = static_cast<int>(i) < program_->inputs - program_->targets ? "input" : "target";
+      if (sources[i].type != shape.type)
+        throw error("tensor " + std::to_string(i) + " is " + (name == "input" ? "an input and takes float" : "a target and takes integers"));
+      const std::size_t each = shape.elements();
+      if (sources[i].size == 0 || sources[i].size % each != 0)
+        throw error(name + " " + std::to_string(i) + " has " + std::to_string(sources[i].size) + " elements, which is no whole number of samples of " +
+                    std::to_string(each) + " " + detail::text_of(shape));
+      const std::size_t samples = sources[i].size / each;
+      if (i > 0 && samples != batch)
+        throw error(name + " " + std::to_string(i) + " holds " + std::to_string(samples) + " samples, input 0 holds " + std::to_string(batch));
+      batch = samples;
+    }
+    return batch;
+  }
+
+ private:
+  using executors = std::vector<std::unique_ptr<executor>>;
+
+  static std::size_t checked_batch(std::size_t batch) {
+    if (batch == 0) throw error("a batch holds at least one sample");
+    return batch;
+  }
+
+  /// The one asked for last stands at the end.
+  executor& executor_for(executors& known, std::size_t batch, bool is_training) {
+    for (auto& each : known)
+      if (each->planned().batch == batch) {
+        std::swap(each, known.back());
+        return *known.back();
+      }
+    const thread_scope scope(threads_);
+    remat::plan made = is_training ? plan_training(*program_, batch) : plan_inference(*program_, batch);
+    auto fresh = std::make_unique<executor>(*program_, std::move(made), *parameters_);
+    const bool moved = arena_.reserve(fresh->needed());
+    known.push_back(std::move(fresh));
+    if (moved) {
+      for (const executors* all : {&training_, &inference_})
+        for (const auto& each : *all) arena_.bind(*each);
+    } else {
+      arena_.bind(*known.back());
+    }
+    return *known.back();
+  }
+
+  std::span<const float> run_inference(executor& e, std::span<const source> sources) {
+    const tensor_shape& shape = output_shape();
+    outputs_.resize(shape.elements(e.planned().batch));
+    const std::span<std::byte> result = std::as_writable_bytes(std::span(outputs_));
+    e.run({seed_, steps_}, sources, std::span(&result, 1));
+    if (!shape.is_image() || shape.channels() == 1) return outputs_;
+    reordered_.resize(outputs_.size());
+    const std::size_t channels = shape.channels(), pixels = shape.height() * shape.width();
+    for (std::size_t n = 0; n < e.planned().batch; ++n)
+      for (std::size_t c = 0; c < channels; ++c)
+        for (std::size_t pixel = 0; pixel < pixels; ++pixel)
+          reordered_[(n * channels + c) * pixels + pixel] = outputs_[(n * pixels + pixel) * channels + c];
+    return reordered_;
+  }
+
+  plan_report report_of(const executor& e) const {
+    plan_report r = report(*program_, e.planned());
+    r.packed_bytes = e.needed().packed;
+    r.scratch_bytes = e.needed().scratch;
+    return r;
+  }
+
+  std::uint64_t seed_;
+  int threads_;
+  std::uint32_t steps_ = 0;
+  std::unique_ptr<program> program_;  // executors point into it, wherever the network moves
+  std::unique_ptr<parameter_store> parameters_;
+  arena arena_;
+  executors training_, inference_;
+  std::vector<float> outputs_, reordered_;
+};
+
+}  // namespace remat

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+/// Stochastic gradient descent with momentum, as PyTorch's `SGD` computes it:
+///
+///     g = gradient + weight_decay * w
+///     m = momentum * m + (1 - dampening) * g      (the first time m = g)
+///     w = w - learning_rate * (nesterov ? g + momentum * m : m)
+#pragma once
+
+#include <remat/run/network.hpp>
+#include <remat/run/update.hpp>
+
+#include <vector>
+
+namespace remat {
+
+class sgd {
+ public:
+  struct options {
+    float learning_rate = 1e-3f;
+    float momentum = 0;
+    float dampening = 0;
+    float weight_decay = 0;
+    bool nesterov = false;
+  };
+
+  sgd() : sgd(options{}) {}
+  explicit sgd(const options& o) : options_(o) {
+    if (o.nesterov && (o.momentum <= 0 || o.dampening != 0)) throw error("sgd: nesterov needs a momentum and no dampening");
+  }
+
+  /// Updates every parameter from its gradient. State is allocated at the first step.
+  void step(network& model) {
+    const thread_scope scope(model.threads());
+    if (options_.momentum != 0) state_.attach(model, 1);
+    for (std::size_t i = 0; i < model.parameters().size(); ++i) {
+      const parameter_view& p = model.parameters()[i];
+      float* const m = options_.momentum != 0 ? state_.of(0, i) : nullptr;
+      parallel_for(p.values.size(), update_grain, [&](std::size_t begin, std::size_t end) {
+        detail::sgd_update({options_.learning_rate, options_.momentum, options_.dampening, options_.weight_decay}, options_.nesterov,
+                           steps_ == 0, p.values.data(), p.gradient.data(), m, begin, end);
+      });
+    }
+    ++steps_;
+  }
+
+  options& settings() { return options_; }
+
+ private:
+  options options_;
+  optimizer_state state_;
+  std::size_t steps_ = 0;
+};
+
+}  // namespace remat

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# islands.sh <root>: oneDNN, Boost.Hana and MPI are each included by at most one header of remat, which gives the rest a
+# narrow, named interface.
+set -euo pipefail
+
+status=0
+at_most_one() {  # at_most_one <library> <what its headers' names look like>
+  local files
+  files=$(grep -rlE "^[[:space:]]*#[[:space:]]*include[[:space:]]*[<\"]$2" "$1/include" | sort || true)
+  if [[ $(grep -c . <<<"$files") -gt 1 ]]; then
+    printf '%s\n' "$3 is included by more than one header:" "$files"
+    status=1
+  fi
+}
+at_most_one "$1" '(oneapi/dnnl/|dnnl)' oneDNN
+at_most_one "$1" 'boost/hana' Boost.Hana
+at_most_one "$1" 'mpi\.h[>"]' MPI
+exit $status

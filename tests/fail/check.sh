@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# check.sh broken|fixed <file> <compiler> <flags>...
+#   broken: the file does not compile, and the first error that the compiler reports has the text of the file's first
+#           line, `// error: <text>`
+#   fixed:  with -DREMAT_FIXED the file compiles
+set -euo pipefail
+export LC_ALL=C
+
+expectation=$1
+file=$2
+compile=("${@:3}" -fsyntax-only -Wfatal-errors)
+
+if [[ $expectation == fixed ]]; then
+  exec "${compile[@]}" -DREMAT_FIXED "$file"
+fi
+
+first_line=$(head -n 1 "$file")
+text=${first_line#'// error: '}
+if [[ $text == "$first_line" || -z $text ]]; then
+  echo "$file:1: the first line must be: // error: <text>"
+  exit 1
+fi
+if output=$("${compile[@]}" "$file" 2>&1); then
+  echo "$file: compiles, but must be refused with: $text"
+  exit 1
+fi
+first_error=$(grep -m 1 -E '(^|[ :])(fatal )?error: ' <<<"$output" || true)
+if [[ $first_error != *"$text"* ]]; then
+  printf '%s\n' "$file: the first error is not the expected one" "  expected: $text" "  reported: $first_error" "" "$output"
+  exit 1
+fi
