@@ -61,8 +61,11 @@ class list {
   constexpr bool empty() const { return size_ == 0; }
   constexpr T& operator[](std::size_t i) { return data_[i]; }
   constexpr const T& operator[](std::size_t i) const { return data_[i]; }
-  constexpr T& operator[](int i) { return data_[static_cast<std::size_t>(i)]; }
-  constexpr const T& operator[](int i) const { return data_[static_cast<std::size_t>(i)]; }
+  constexpr T& operator[](int i) { return data_[i]; }
+  constexpr const T& operator[](int i) const { return data_[i]; }
+  /// For hot loops: to clang an expression costs nothing in a constant expression, a call two steps.
+  constexpr T* data() { return data_; }
+  constexpr const T* data() const { return data_; }
   constexpr T& back() { return data_[size_ - 1]; }
   constexpr const T& back() const { return data_[size_ - 1]; }
   constexpr T* begin() { return data_; }

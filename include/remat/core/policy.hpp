@@ -71,7 +71,6 @@ struct contiguous {
 /// N children at a time; grouping starts anew at each stage.
 template <std::size_t N>
 struct group {
-  static_assert(N >= 1, "remat: a group holds at least one child; write strategy::group<1> or strategy::each");
   static constexpr std::size_t children = N;
 };
 

@@ -24,6 +24,9 @@ namespace detail {
 
 struct broken {};
 
+/// Stands for the module before the first.
+struct start {};
+
 template <class T>
 struct as_tensors {
   using type = tensors<T>;
@@ -173,8 +176,8 @@ struct chain {
 template <class M, class Inputs, class Before, int Number, bool Checked>
 struct link : lowered<M, Inputs, Before, Number, false> {
   using base = lowered<M, Inputs, Before, Number, false>;
-  static_assert(!Checked || base::first_stage == none ||
-                rules::checkpointed_child_in_one_stage<M, stages<base::first_stage, base::after::stage>>::holds);
+  static_assert(rules::where<Checked && base::first_stage != none,
+                             rules::checkpointed_child_in_one_stage<M, stages<base::first_stage, base::after::stage>>>);
 };
 
 template <class Inputs, class Before, int Number, bool Checked, class M, class... Rest>
@@ -233,7 +236,7 @@ struct lowered<M, tensors<In...>, Before, Number, Checked> {
   using output = typename children::output;
   using after = typename children::after;
   static constexpr int first_stage = children::first_stage;
-  static_assert(!Checked || first_stage == none || rules::checkpoint_in_one_stage<M, stages<first_stage, after::stage>>::holds);
+  static_assert(rules::where<Checked && first_stage != none, rules::checkpoint_in_one_stage<M, stages<first_stage, after::stage>>>);
   static constexpr edge emit(program& p, const edge& in, const label& l) {
     std::string_view kind = "block";
     if constexpr (requires { M::kind; }) kind = M::kind;
@@ -282,6 +285,7 @@ struct lowered<checkpoint_sequential<M, S, P, Storage_>, tensors<In...>, Before,
     : lowered<M, tensors<In...>, Before, Number, true> {
   static_assert(rules::strategy_has_children<M, is_sequential<typename bare<M>::type>>::holds);
   static_assert(rules::is_strategy<S>::holds);
+  static_assert(rules::where<Strategy<S>, rules::group_has_members<S>>);
   static_assert(rules::is_policy<P>::holds);
   static_assert(rules::is_storage<Storage_>::holds);
   static constexpr edge emit(program& p, const edge& in, label l) {
@@ -332,7 +336,7 @@ constexpr void add_inputs(program&, edge&, broken) {}
 template <class Net, class Input, class Loss>
 struct lowering {
   using inputs = typename as_tensors<Input>::type;
-  using net = lowered<Net, inputs, placed<0, Net>, none, false>;
+  using net = lowered<Net, inputs, placed<0, start>, none, false>;
   using outputs = typename net::output;
 
   static constexpr program emit() {

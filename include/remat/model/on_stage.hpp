@@ -10,6 +10,8 @@
 namespace remat {
 
 template <int Stage, class M>
-struct on_stage : module {};
+struct on_stage : module {
+  static_assert(Stage >= 0, "remat: a stage number is 0 or more; number the stages from 0");
+};
 
 }  // namespace remat

@@ -23,6 +23,12 @@ struct stages {};
 
 namespace rules {
 
+/// A rule where it applies. (`!applies || rule::holds` would pull the rule in either way.)
+template <bool Applies, class Rule>
+inline constexpr bool where = true;
+template <class Rule>
+inline constexpr bool where<true, Rule> = Rule::holds;
+
 template <class M>
 struct is_module {
   static constexpr bool holds = true;
@@ -58,6 +64,13 @@ struct is_strategy {
   static constexpr bool holds = true;
   static_assert(Strategy<Strategy_>,
                 "remat: a strategy must be strategy::each, strategy::contiguous or strategy::group<N>; pass one of these");
+};
+
+template <class Strategy_>
+struct group_has_members {
+  static constexpr bool holds = true;
+  static_assert(Strategy_::children >= 1,
+                "remat: a group holds at least one child; write strategy::group<1> or strategy::each");
 };
 
 template <class M, bool IsSequential>

@@ -11,6 +11,7 @@
 
 #include <remat/core/error.hpp>
 #include <remat/model/program.hpp>
+#include <remat/model/rules.hpp>
 
 #include <string>
 #include <utility>
@@ -23,7 +24,9 @@ struct checkpoint_at {
   checkpoint_setting setting;
 
   template <Strategy S = strategy::contiguous, Policy P = recompute_all>
-  explicit checkpoint_at(std::string module, S = {}, P = {}) : path(std::move(module)), setting(setting_of<P, S>) {}
+  explicit checkpoint_at(std::string module, S = {}, P = {}) : path(std::move(module)), setting(setting_of<P, S>) {
+    static_assert(rules::group_has_members<S>::holds);
+  }
 };
 
 namespace detail {

@@ -66,12 +66,15 @@ constexpr void each_read(const operation& o, backward_need need, const F& f) {
   if (need.input) r = r | o.backward_input_reads;
   if (need.parameters) r = r | o.backward_parameters_reads;
   if (o.masks_gradient) r = r | reads::outputs;
-  for (int k = 0; k < o.inputs.size; ++k)
-    if (r.reads_input(k)) f(o.inputs[k]);
-  for (int k = 0; k < o.outputs.size; ++k)
-    if (r.reads_output(k)) f(o.outputs[k]);
-  for (int k = 0; k < o.saved.size; ++k)
-    if (r.reads_saved(k)) f(o.saved[k]);
+  if (r.input_bits != 0)
+    for (int k = 0; k < o.inputs.size; ++k)
+      if (r.input_bits >> k & 1) f(o.inputs.values[k]);
+  if (r.output_bits != 0)
+    for (int k = 0; k < o.outputs.size; ++k)
+      if (r.output_bits >> k & 1) f(o.outputs.values[k]);
+  if (r.saved_bits != 0)
+    for (int k = 0; k < o.saved.size; ++k)
+      if (r.saved_bits >> k & 1) f(o.saved.values[k]);
 }
 
 /// A set of tensors that is emptied in one step.
@@ -79,13 +82,9 @@ class tensor_set {
  public:
   constexpr explicit tensor_set(std::size_t tensors) : stamps_(tensors) {}
   constexpr void clear() { ++stamp_; }
-  constexpr bool contains(int t) const { return stamps_[t] == stamp_; }
+  constexpr bool contains(int t) const { return stamps_.data()[t] == stamp_; }
   /// Whether t was new.
-  constexpr bool insert(int t) {
-    if (contains(t)) return false;
-    stamps_[t] = stamp_;
-    return true;
-  }
+  constexpr bool insert(int t) { return stamps_.data()[t] != stamp_ && (stamps_.data()[t] = stamp_, true); }
 
  private:
   list<int> stamps_;
@@ -147,9 +146,8 @@ class demand_analysis {
   }
 
   constexpr bool may_stay(const segment& s, int t) const {
-    const int producer = p_.producers[t];
-    if (producer < s.first || producer >= s.last) return true;
-    if (last_read_[t] >= s.last) return true;
+    const int producer = p_.producers.data()[t];
+    if (producer < s.first || producer >= s.last || last_read_.data()[t] >= s.last) return true;
     const operation& o = p_.operations[producer];
     operation_view view{o.kind, p_.nodes[o.node].name, 0, o.flops * static_cast<double>(batch_)};
     for (int output : o.outputs) view.output_bytes += p_.tensors[output].bytes(batch_);
@@ -173,8 +171,8 @@ class demand_analysis {
     for (int i = s.last; i-- > s.first;) {
       const operation& o = p_.operations[i];
       bool again = false;
-      for (int t : o.outputs) again = again || wanted_.contains(t);
-      for (int t : o.saved) again = again || wanted_.contains(t);
+      for (int k = 0; k < o.outputs.size; ++k) again = again || wanted_.contains(o.outputs.values[k]);
+      for (int k = 0; k < o.saved.size; ++k) again = again || wanted_.contains(o.saved.values[k]);
       if (!again) continue;
       plan.recomputed.push_back(i);
       for (int t : o.inputs) read(t);

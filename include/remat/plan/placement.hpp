@@ -5,8 +5,8 @@
 ///
 /// - *two ends*, linear in the number of buffers. Backward frees kept tensors in the reverse of the order in which
 ///   forward made them, so they form a stack at the lower end (recomputation pushes and pops on it). What lives shortly
-///   goes to the upper end, into the first gap that is large enough; gradients, two of which are alive on a chain, may
-///   also alternate between the ends, beginning at either.
+///   goes to the upper end, into the first gap that is large enough. Of a chain's gradients two are alive at once: they
+///   may also alternate between the ends, so that the one which waits for a recomputation is not in the stack's way.
 /// - *largest first*, quadratic, for short tapes: each storage takes the lowest place that those placed before it leave
 ///   (as in Pisarchyk and Lee 2020, "Efficient Memory Management for Deep Neural Net Inference").
 ///
@@ -41,59 +41,65 @@ struct storage {
 constexpr list<storage> storages_of(const tape& t) {
   list<storage> found;
   found.reserve(t.buffers.size());
-  for (int b = 0; b < t.buffers.count(); ++b) {
-    const buffer& here = t.buffers[b];
-    if (here.storage != b) continue;  // share_storage has merged its life into the root's
-    storage s;
-    s.buffer = b;
-    s.size = aligned(here.bytes);
-    s.first = here.first;
-    s.last = here.last;
-    s.is_gradient = here.is_gradient;
-    // Kept, or recomputed and waiting: anything but a gradient that backward reads.
-    s.is_kept = !here.is_gradient && here.last >= t.backward_begins;
-    found.push_back(s);
+  const buffer* const buffers = t.buffers.data();
+  for (int b = 0, end = t.buffers.count(); b < end; ++b) {
+    const buffer& here = buffers[b];
+    // share_storage has merged the life of those that work in place into the root's. Kept, or recomputed and waiting, is
+    // anything but a gradient that backward reads.
+    if (here.storage == b)
+      found.push_back({b, aligned(here.bytes), here.first, here.last, here.is_gradient,
+                       !here.is_gradient && here.last >= t.backward_begins, 0, false});
   }
   return found;
 }
 
-enum class gradients { upper, alternate_from_lower, alternate_from_upper };
+enum class gradients { upper, alternate };
+
+/// Sends every second gradient to the lower end; the last one before a value is defined stays at the upper end.
+constexpr void choose_ends(list<storage>& storages, gradients where) {
+  bool next_upper = true;
+  storage* const all = storages.data();
+  for (int i = storages.count(); i-- > 0;) {
+    storage& s = all[i];
+    s.at_upper_end = !s.is_kept;
+    if (where == gradients::upper) continue;
+    if (s.is_gradient) s.at_upper_end = next_upper;
+    next_upper = !s.is_gradient || !next_upper;
+  }
+}
 
 /// Storages come in the order of their first actions.
 constexpr std::size_t place_at_two_ends(list<storage>& storages, gradients where) {
-  list<int> lower, upper;  // alive: a stack, and a list in order of offset
+  choose_ends(storages, where);
+  const int count = storages.count();
+  list<int> both(2 * storages.size());
+  storage* const all = storages.data();
+  int *const lower = both.data(), *const upper = lower + count;  // alive: a stack, and a list in order of offset
+  int lowers = 0, uppers = 0;
   std::size_t highest = 0;
-  bool next_upper = where != gradients::alternate_from_lower;
-  for (int i = 0; i < storages.count(); ++i) {
-    storage& s = storages[i];
-    while (!lower.empty() && storages[lower.back()].last < s.first) lower.pop_back();
+  for (int i = 0; i < count; ++i) {
+    storage& s = all[i];
+    while (lowers > 0 && all[lower[lowers - 1]].last < s.first) --lowers;
     int alive = 0;
-    for (int k = 0; k < upper.count(); ++k)
-      if (storages[upper[k]].last >= s.first) upper[alive++] = upper[k];
-    while (upper.count() > alive) upper.pop_back();
-
-    s.at_upper_end = !s.is_kept;
-    if (s.is_gradient && where != gradients::upper) {
-      s.at_upper_end = next_upper;
-      next_upper = !next_upper;
-    }
+    for (int k = 0; k < uppers; ++k) alive += all[upper[k]].last >= s.first ? (upper[alive] = upper[k], 1) : 0;
+    uppers = alive;
+    s.offset = 0;
     if (!s.at_upper_end) {
-      s.offset = lower.empty() ? 0 : storages[lower.back()].end();
-      lower.push_back(i);
+      if (lowers > 0) s.offset = all[lower[lowers - 1]].offset + all[lower[lowers - 1]].size;
+      lower[lowers++] = i;
     } else {
-      s.offset = 0;
       int place = 0;
-      while (place < upper.count() && storages[upper[place]].offset < s.end()) s.offset = storages[upper[place++]].end();
-      upper.push_back(i);
-      for (int k = upper.count() - 1; k > place; --k) upper[k] = upper[k - 1];
+      for (; place < uppers && all[upper[place]].offset < s.offset + s.size; ++place)
+        s.offset = all[upper[place]].offset + all[upper[place]].size;
+      for (int k = uppers++; k > place; --k) upper[k] = upper[k - 1];
       upper[place] = i;
     }
-    const std::size_t low = lower.empty() ? 0 : storages[lower.back()].end();
-    const std::size_t high = upper.empty() ? 0 : storages[upper.back()].end();
-    if (low + high > highest) highest = low + high;
+    const std::size_t low = lowers == 0 ? 0 : all[lower[lowers - 1]].offset + all[lower[lowers - 1]].size;
+    const std::size_t high = uppers == 0 ? 0 : all[upper[uppers - 1]].offset + all[upper[uppers - 1]].size;
+    highest = low + high > highest ? low + high : highest;
   }
-  for (storage& s : storages)
-    if (s.at_upper_end) s.offset = highest - s.end();
+  for (int i = 0; i < count; ++i)
+    if (all[i].at_upper_end) all[i].offset = highest - all[i].offset - all[i].size;
   return highest;
 }
 
@@ -138,38 +144,38 @@ inline constexpr int largest_first_limit = 96;
 
 /// The maximum over all actions of the bytes alive: a lower bound of every placement.
 constexpr std::size_t live_maximum(const tape& t) {
-  list<std::size_t> born(t.actions.size() + 1), dead(t.actions.size() + 1);
-  for (int b = 0; b < t.buffers.count(); ++b) {
-    const buffer& here = t.buffers[b];
-    if (here.storage != b) continue;
-    born[here.first] += aligned(here.bytes);
-    dead[here.last + 1] += aligned(here.bytes);
+  const int end = t.actions.count();
+  list<std::size_t> changes(t.actions.size() + 1);  // unsigned sums wrap and come back
+  std::size_t* const change = changes.data();
+  const buffer* const buffers = t.buffers.data();
+  for (int b = 0, all = t.buffers.count(); b < all; ++b) {
+    if (buffers[b].storage != b) continue;
+    const std::size_t bytes = aligned(buffers[b].bytes);
+    change[buffers[b].first] += bytes;
+    change[buffers[b].last + 1] -= bytes;
   }
   std::size_t live = 0, highest = 0;
-  for (std::size_t now = 0; now < born.size(); ++now) {
-    live += born[now];
-    live -= dead[now];
-    if (live > highest) highest = live;
-  }
+  for (int now = 0; now < end; ++now) live += change[now], highest = live > highest ? live : highest;
   return highest;
 }
 
 /// Gives every buffer of the tape its offset; returns the bytes of the region.
 constexpr std::size_t place(tape& t) {
+  const std::size_t bound = live_maximum(t);
   list<detail::storage> best = detail::storages_of(t);
-  std::size_t smallest = detail::place_at_two_ends(best, detail::gradients::upper);
+  std::size_t smallest = detail::place_at_two_ends(best, detail::gradients::alternate);
   auto take_if_smaller = [&](list<detail::storage>& candidate, std::size_t bytes) {
     if (bytes >= smallest) return;
     smallest = bytes;
     best = candidate;
   };
-  const std::size_t bound = live_maximum(t);
-  for (auto where : {detail::gradients::alternate_from_lower, detail::gradients::alternate_from_upper}) {
-    if (smallest == bound) break;
+  // A long tape that is this close is left as it is: another try costs a constant expression a tenth of its steps.
+  const bool is_short = best.count() <= detail::largest_first_limit;
+  if (smallest > bound + (is_short ? 0 : bound / 100)) {
     list<detail::storage> candidate = best;
-    take_if_smaller(candidate, detail::place_at_two_ends(candidate, where));
+    take_if_smaller(candidate, detail::place_at_two_ends(candidate, detail::gradients::upper));
   }
-  if (smallest > bound && best.count() <= detail::largest_first_limit) {
+  if (smallest > bound && is_short) {
     list<detail::storage> candidate = best;
     take_if_smaller(candidate, detail::place_largest_first(candidate));
   }

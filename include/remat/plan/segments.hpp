@@ -44,11 +44,10 @@ constexpr void find_segments(const program& p, int n, int parent, list<segment>&
     return;
   }
   for (int begin = n + 1; begin < here.end;) {
-    std::size_t members = 0;
-    int end = begin;
-    while (end < here.end && members < here.checkpoint.children && p.nodes[end].stage == p.nodes[begin].stage) {
+    int end = p.nodes[begin].end;
+    for (std::size_t members = 1; end < here.end && members < here.checkpoint.children; ++members) {
+      if (p.nodes[end].stage != p.nodes[begin].stage) break;
       end = p.nodes[end].end;
-      ++members;
     }
     const int before = found.count();
     int last = p.nodes[begin].first;

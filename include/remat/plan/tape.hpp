@@ -3,7 +3,7 @@
 ///
 /// | action                | runs                                                                            |
 /// |-----------------------|---------------------------------------------------------------------------------|
-/// | `load`                | the user's tensor into its buffer                                               |
+/// | `load`                | the user's tensor into its buffer, before its first reader                       |
 /// | `pack`                | a kernel's parameters into the layout that it wants, once per step               |
 /// | `forward`             | an operation, for the first time                                                |
 /// | `recompute`           | the same kernel on the same shapes, again                                       |
@@ -51,7 +51,11 @@ namespace detail {
 
 class tape_writer {
  public:
-  constexpr tape_writer(const program& p, std::size_t batch) : p_(p), batch_(batch), value_(p.tensors.size(), none), gradient_(p.tensors.size(), none) {}
+  constexpr tape_writer(const program& p, std::size_t batch)
+      : p_(p), batch_(batch), values_(p.tensors.size(), none), gradients_(p.tensors.size(), none) {
+    value_ = values_.data();
+    gradient_ = gradients_.data();
+  }
 
   constexpr tape inference() {
     forward(false);
@@ -83,22 +87,26 @@ class tape_writer {
   constexpr int now() const { return tape_.actions.count(); }
 
   constexpr int define(int t, bool is_gradient) {
-    buffer b;
-    b.tensor = t;
-    b.is_gradient = is_gradient;
-    b.bytes = p_.tensors[t].bytes(batch_);
-    b.first = b.last = now();
-    b.storage = tape_.buffers.count();
-    tape_.buffers.push_back(b);
-    return b.storage;
+    const int time = now(), b = tape_.buffers.count();
+    tape_.buffers.push_back({t, is_gradient, p_.tensors[t].bytes(batch_), time, time, b, 0});
+    return b;
   }
   constexpr int use(int b) {
     tape_.buffers[b].last = now();
     return b;
   }
-  /// A tensor that the kernel may touch only if it says so.
-  constexpr int use_if(bool is_read, int t) { return is_read ? use(value_[t]) : none; }
+  /// The tensors that the kernel says it reads; it may not touch the others.
+  constexpr void use_some(few<int, operation::max_tensors>& slots, const few<int, operation::max_tensors>& tensors, unsigned bits) {
+    slots.size = tensors.size;
+    for (int k = 0; k < tensors.size; ++k) slots.values[k] = bits >> k & 1 ? use(value_[tensors.values[k]]) : none;
+  }
 
+  /// An input comes into the arena when it is first read: a target before the loss, not at the start.
+  constexpr void load(int t) {
+    action a{action_kind::load};
+    a.outputs.push_back(value_[t] = define(t, false));
+    tape_.actions.push_back(a);
+  }
   constexpr void fetch(int t) {
     action a{action_kind::fetch};
     a.inputs.push_back(use(value_[t]));
@@ -111,11 +119,6 @@ class tape_writer {
   }
 
   constexpr void forward(bool training) {
-    for (int t = 0; t < p_.inputs - (training ? 0 : p_.targets); ++t) {
-      action a{action_kind::load};
-      a.outputs.push_back(value_[t] = define(t, false));
-      tape_.actions.push_back(a);
-    }
     const int operations = training || p_.loss == none ? p_.operations.count() : p_.producers[p_.loss];
     for (int i = 0; i < operations; ++i) {
       if (p_.operations[i].kernels == nullptr || p_.operations[i].kernels->pack == nullptr) continue;
@@ -127,6 +130,8 @@ class tape_writer {
 
   constexpr void compute(int i, action_kind kind, bool training) {
     const operation& o = p_.operations[i];
+    for (int t : o.inputs)
+      if (value_[t] == none) load(t);
     action a{kind, i};
     for (int t : o.inputs) a.inputs.push_back(use(value_[t]));
     for (int t : o.outputs) a.outputs.push_back(value_[t] = define(t, false));
@@ -202,9 +207,9 @@ class tape_writer {
     return producer != none && needs_[producer].any();
   }
   constexpr action reading(const operation& o, reads r, action a) {
-    for (int k = 0; k < o.inputs.size; ++k) a.inputs.push_back(use_if(r.reads_input(k), o.inputs[k]));
-    for (int k = 0; k < o.outputs.size; ++k) a.outputs.push_back(use_if(r.reads_output(k), o.outputs[k]));
-    for (int k = 0; k < o.saved.size; ++k) a.saved.push_back(use_if(r.reads_saved(k), o.saved[k]));
+    use_some(a.inputs, o.inputs, r.input_bits);
+    use_some(a.outputs, o.outputs, r.output_bits);
+    use_some(a.saved, o.saved, r.saved_bits);
     for (int t : o.outputs) a.output_gradients.push_back(gradient_[t] == none ? none : use(gradient_[t]));
     return a;
   }
@@ -214,7 +219,8 @@ class tape_writer {
   const list<segment>* segments_ = nullptr;
   const list<segment_plan>* plans_ = nullptr;
   list<backward_need> needs_;
-  list<int> value_, gradient_;  // the newest buffer of each tensor and of its gradient
+  list<int> values_, gradients_;
+  int *value_ = nullptr, *gradient_ = nullptr;  // the newest buffer of each tensor and of its gradient
   tape tape_;
 };
 
@@ -223,25 +229,29 @@ class tape_writer {
 /// Where a kernel may work in place and nobody needs what it writes over, its output moves into the buffer of its input
 /// (backward: of its output's gradient).
 constexpr void share_storage(const program& p, tape& t) {
-  auto root = [&](int b) {
-    while (t.buffers[b].storage != b) b = t.buffers[b].storage;
+  buffer* const buffers = t.buffers.data();
+  const action* const actions = t.actions.data();
+  const operation* const operations = p.operations.data();
+  auto root = [=](int b) {
+    while (buffers[b].storage != b) b = buffers[b].storage;
     return b;
   };
-  for (int now = 0; now < t.actions.count(); ++now) {
-    const action& a = t.actions[now];
-    if (a.operation == none || !p.operations[a.operation].in_place) continue;
+  for (int now = 0, end = t.actions.count(); now < end; ++now) {
+    const action& a = actions[now];
+    if (a.operation == none || !operations[a.operation].in_place) continue;
     const bool forward = a.kind == action_kind::forward || a.kind == action_kind::recompute;
     if (!forward && (a.kind != action_kind::backward_input || a.accumulates[0])) continue;
     const int from = forward ? a.inputs[0] : a.output_gradients[0];
     const int to = forward ? a.outputs[0] : a.input_gradients[0];
     if (from == none || to == none) continue;
-    buffer& held = t.buffers[root(from)];
-    buffer& moved = t.buffers[to];
+    buffer& held = buffers[root(from)];
+    buffer& moved = buffers[to];
     if (held.last != now || held.bytes != moved.bytes) continue;
     moved.storage = held.storage;
     held.last = moved.last;
   }
-  for (int b = 0; b < t.buffers.count(); ++b) t.buffers[b].storage = root(b);
+  for (int b = 0, end = t.buffers.count(); b < end; ++b)
+    if (buffers[b].storage != b) buffers[b].storage = root(b);
 }
 
 /// The tape of a training step under the checkpoints of the program.

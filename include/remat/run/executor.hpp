@@ -84,16 +84,16 @@ class executor {
     }
   }
 
-  /// Runs the tape. Results are read into `results`, one for each `fetch` in order.
+  /// Runs the tape on the program's inputs. Results are read into `results`, one for each `fetch` in order.
   void run(const step& s, std::span<const source> inputs, std::span<const std::span<std::byte>> results) {
-    std::size_t loaded = 0, fetched = 0;
+    std::size_t fetched = 0;
     executed_ = {};
     for (std::size_t i = 0; i < calls_.size(); ++i) {
       const action& a = plan_.steps.actions[i];
       if (s.watching != nullptr) s.watching->before(static_cast<int>(i));
       switch (a.kind) {
         case action_kind::load: {
-          const source& from = inputs[loaded++];
+          const source& from = inputs[static_cast<std::size_t>(plan_.steps.buffers[a.outputs[0]].tensor)];
           from.load(from, shape_of_buffer(a.outputs[0]), address(a.outputs[0]));
           break;
         }

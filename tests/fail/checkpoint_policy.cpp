@@ -1,0 +1,13 @@
+// error: remat: a checkpoint's policy must be save_all, recompute_all, or a type with
+#include <remat/remat.hpp>
+
+struct keep_products {
+#ifdef REMAT_FIXED
+  static constexpr remat::decision decide(const remat::operation_view& o) {
+    return o.kind == "linear" ? remat::decision::keep : remat::decision::recompute;
+  }
+#endif
+};
+using net = remat::checkpoint<remat::sequential<remat::nn::linear<784, 128>, remat::nn::relu, remat::nn::linear<128, 10>>, keep_products>;
+
+static_assert(remat::peak_activation_bytes<net, remat::tensor<float, 784>>(1) > 0);

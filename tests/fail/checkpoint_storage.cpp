@@ -1,0 +1,11 @@
+// error: remat: a checkpoint's storage must be remat::keep
+#include <remat/remat.hpp>
+
+#ifdef REMAT_FIXED
+using storage = remat::keep;
+#else
+using storage = float;
+#endif
+using net = remat::checkpoint<remat::nn::linear<784, 128>, remat::recompute_all, storage>;
+
+static_assert(remat::peak_activation_bytes<net, remat::tensor<float, 784>>(1) > 0);

@@ -1,0 +1,10 @@
+// error: remat: a tensor holds float, std::int32_t or std::uint8_t
+#include <remat/remat.hpp>
+
+#ifdef REMAT_FIXED
+using number = float;
+#else
+using number = double;
+#endif
+
+static_assert(remat::peak_activation_bytes<remat::nn::linear<784, 10>, remat::tensor<number, 784>>(1) > 0);

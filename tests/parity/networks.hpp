@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+/// The networks that are compared with PyTorch; networks.py builds the same ones, with the same names. Together they
+/// hold every module in every form that has code of its own: fused and alone, with and without bias, padded,
+/// overlapping, checkpointed as one, child by child and nested.
+#pragma once
+
+#include <remat/remat.hpp>
+
+#include <array>
+#include <ratio>
+#include <string_view>
+
+namespace parity {
+
+namespace nn = remat::nn;
+using nn::bias;
+using remat::checkpoint;
+using remat::checkpoint_sequential;
+using remat::named;
+using remat::sequential;
+using remat::tensor;
+
+/// Example 01's.
+using images = sequential<
+    named<"conv1", nn::conv2d<1, 32, 3>>, nn::relu,
+    named<"conv2", nn::conv2d<32, 64, 3>>, nn::relu,
+    nn::max_pool2d<2>, nn::flatten,
+    checkpoint<named<"fc1", nn::linear<9216, 128>>>, nn::relu,
+    named<"fc2", nn::linear<128, 10>>, nn::log_softmax>;
+
+/// Example 02's: a class for every pixel.
+using pixels = sequential<
+    named<"seq", checkpoint_sequential<sequential<nn::conv2d<1, 20, 5>, nn::relu, nn::conv2d<20, 64, 5>, nn::relu>,
+                                       remat::strategy::contiguous>>,
+    nn::log_softmax>;
+
+/// Matrix products alone.
+using layers = sequential<
+    nn::flatten, nn::linear<784, 300>, nn::relu, checkpoint<sequential<nn::linear<300, 100>, nn::relu>>,
+    nn::linear<100, 10>, nn::log_softmax>;
+
+/// Steps of two, borders, overlapping windows, negative maxima at a border, layers without bias, and relus with nothing
+/// before them to fuse with.
+using strided = sequential<
+    named<"stem", nn::conv2d<3, 16, 3, 2, 1, bias::without>>, nn::max_pool2d<3, 2, 1>, nn::relu,  // (16, 9, 8)
+    checkpoint<sequential<nn::conv2d<16, 24, 5, 1, 2>, nn::relu, nn::max_pool2d<3, 2>>>,          // (24, 4, 3)
+    nn::conv2d<24, 20, 3, 2, 1>, nn::flatten, nn::relu,                                           // (80)
+    named<"narrow", nn::linear<80, 40, bias::without>>, nn::relu,
+    nn::linear<40, 7>, nn::log_softmax>;
+
+/// Linear layers over the rows of (T, D), in checkpointed sequentials two deep.
+using rows = sequential<
+    named<"encoder", sequential<
+        named<"lift", sequential<nn::linear<12, 20>, nn::relu>>,
+        checkpoint<named<"mix", sequential<
+            nn::linear<20, 20>, nn::relu,
+            named<"inner", checkpoint<sequential<nn::linear<20, 20, bias::without>, nn::relu>>>,
+            nn::linear<20, 8>>>>,
+        nn::relu>>,
+    nn::flatten,
+    named<"head", checkpoint_sequential<sequential<nn::linear<48, 32>, nn::relu, nn::linear<32, 5>, nn::log_softmax>,
+                                        remat::strategy::each>>>;
+
+/// Dropout of images and of features, behind a relu, a convolution and another dropout, and inside of checkpoints.
+using masked = sequential<
+    nn::conv2d<1, 8, 3>, nn::relu, named<"drop1", nn::dropout<std::ratio<1, 4>>>, nn::max_pool2d<2>,     // (8, 7, 6)
+    checkpoint<sequential<
+        nn::conv2d<8, 12, 3>, named<"drop2", nn::dropout<std::ratio<1, 10>>>, nn::relu>>,                // (12, 5, 4)
+    nn::flatten,
+    checkpoint<sequential<nn::linear<240, 50>, nn::relu, named<"drop3", nn::dropout<>>>>,
+    named<"drop4", nn::dropout<std::ratio<1, 3>>>, nn::linear<50, 6>, nn::log_softmax>;
+
+struct network {
+  std::string_view name;
+  remat::program (*lower)();
+};
+
+template <class Net, class Input>
+remat::program lowered() {
+  return remat::lower<Net, Input, nn::nll_loss>();
+}
+
+inline constexpr std::array networks{
+    network{"images", &lowered<images, tensor<float, 1, 28, 28>>},
+    network{"pixels", &lowered<pixels, tensor<float, 1, 28, 28>>},
+    network{"layers", &lowered<layers, tensor<float, 1, 28, 28>>},
+    network{"strided", &lowered<strided, tensor<float, 3, 33, 31>>},
+    network{"rows", &lowered<rows, tensor<float, 6, 12>>},
+    network{"masked", &lowered<masked, tensor<float, 1, 16, 15>>},
+};
+
+}  // namespace parity

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+#include <remat/nn/linear.hpp>
+#include <remat/nn/relu.hpp>
+#include <remat/plan/annotate.hpp>
+#include <remat/plan/plan.hpp>
+
+#include <catch2/catch.hpp>
+
+namespace nn = remat::nn;
+using Catch::Matchers::Contains;
+using remat::checkpoint_at;
+
+namespace {
+
+using layer = nn::linear<4, 4>;
+struct straddling_block : remat::module {
+  using body = remat::sequential<layer, remat::on_stage<1, layer>>;
+};
+using net = remat::sequential<remat::named<"a", remat::sequential<layer, layer, layer>>, remat::checkpoint<remat::named<"b", layer>>,
+                              remat::named<"c", straddling_block>>;
+
+remat::program annotated(const std::vector<checkpoint_at>& checkpoints) {
+  remat::program p = remat::lower<net, remat::tensor<float, 4>>();
+  remat::annotate(p, checkpoints);
+  return p;
+}
+
+}  // namespace
+
+TEST_CASE("values stand in place of tags") {
+  CHECK(remat::segments_of(annotated({})).empty());
+  const auto segments = remat::segments_of(annotated({checkpoint_at("a", remat::strategy::group<2>{})}));
+  REQUIRE(segments.size() == 2);
+  CHECK((segments[0].first == 0 && segments[0].last == 2 && segments[1].last == 3));
+}
+
+TEST_CASE("a path that the model does not have is refused, with those that it has") {
+  CHECK_THROWS_WITH(annotated({checkpoint_at("d")}), Contains("no module has the path 'd'") && Contains("'a', 'b', 'c'"));
+}
+
+TEST_CASE("a strategy needs children") {
+  CHECK_THROWS_WITH(annotated({checkpoint_at("b", remat::strategy::each{})}), Contains("'b' is no sequential"));
+  CHECK_THROWS_WITH(annotated({checkpoint_at("c", remat::strategy::each{})}), Contains("'c' is no sequential"));
+}
+
+TEST_CASE("two checkpoints for one module are refused") {
+  CHECK_THROWS_WITH(annotated({checkpoint_at("a"), checkpoint_at("a")}), Contains("'a' is given two checkpoints"));
+}
+
+TEST_CASE("a checkpoint given at run time lies within one stage, too") {
+  CHECK_THROWS_WITH(annotated({checkpoint_at("c")}), Contains("'c' lies on stages 0 and 1"));
+  CHECK_THROWS_WITH(annotated({checkpoint_at("")}), Contains("'c' lies on stages 0 and 1"));  // a child of the root
+}
