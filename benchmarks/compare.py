@@ -16,7 +16,7 @@ pairs = 9
 sample_ms = 150  # a sample is the mean of as many steps as take this long
 pause = 0.02     # seconds, in which the idle side's OpenMP threads go to sleep
 
-# glibc keeps what PyTorch frees; without them, every step's large tensors are new pages from the system.
+# glibc keeps what PyTorch frees; otherwise every step's large tensors are new pages from the system.
 keep_memory = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000", "MALLOC_TOP_PAD_": "268435456"}
 # The opposite, for the resident set: what is freed is gone.
 return_memory = {"MALLOC_MMAP_THRESHOLD_": "65536"}
@@ -150,7 +150,7 @@ def main():
     if os.getloadavg()[0] > 0.5:
         print("Other programs have been running here: times will be noisy.", file=sys.stderr)
 
-    print(f"remat and PyTorch {peer.torch.__version__}; {cores} cores; ratio = remat / PyTorch, median of {pairs}")
+    print(f"PyTorch {peer.torch.__version__}, {cores} cores; ratio = remat / PyTorch, median of {pairs} pairs")
     print(header, flush=True)
     results = []
     for name in arguments.only or peer.networks:

@@ -12,6 +12,7 @@
 /// The type of a module does not reach them, so `linear<8, 8>` and `linear<9, 9>` share one set.
 #pragma once
 
+#include <remat/core/error.hpp>
 #include <remat/core/parallel.hpp>
 #include <remat/core/random.hpp>
 #include <remat/core/tensor.hpp>
@@ -19,6 +20,8 @@
 #include <cstddef>
 #include <memory>
 #include <span>
+#include <string>
+#include <string_view>
 #include <type_traits>
 
 namespace remat {
@@ -52,6 +55,7 @@ struct preparation {
 struct call {
   static constexpr int max_tensors = 8;
 
+  std::string_view kind = {};
   const void* module_attributes = nullptr;
   const prepared* state = nullptr;
   std::byte* scratch = nullptr;
@@ -159,22 +163,22 @@ class destination {
   bool accumulates_;
 };
 
-/// Either half of backward. Only the tensors that the module says this half reads may be read.
+/// Either half of backward. Only the tensors that the module says this half reads may be read; another is an `error`.
 class backward_pass : public pass {
  public:
   backward_pass(const call& c, const random_stream& random) : pass(c), random_(random) {}
 
   template <class T = float>
   std::span<const T> input(int i = 0) const {
-    return view<const T>(call_->inputs, call_->input_shapes, i);
+    return declared<T>(call_->inputs, call_->input_shapes, i, "input ");
   }
   template <class T = float>
   std::span<const T> output(int i = 0) const {
-    return view<const T>(call_->outputs, call_->output_shapes, i);
+    return declared<T>(call_->outputs, call_->output_shapes, i, "output ");
   }
   template <class T = float>
   std::span<const T> saved(int i = 0) const {
-    return view<const T>(call_->saved, call_->saved_shapes, i);
+    return declared<T>(call_->saved, call_->saved_shapes, i, "saved ");
   }
   std::span<const float> output_gradient(int i = 0) const {
     return view<const float>(call_->output_gradients, call_->output_shapes, i);
@@ -191,6 +195,14 @@ class backward_pass : public pass {
   const random_stream& random() const { return random_; }
 
  private:
+  template <class T>
+  std::span<const T> declared(std::byte* const* tensors, const tensor_shape* const* shapes, int i, const char* what) const {
+    if (tensors[i] == nullptr)
+      throw error(std::string(call_->kind) + ": backward reads " + what + std::to_string(i) +
+                  " without saying so; add it to the module's backward_input_reads or backward_parameters_reads");
+    return view<const T>(tensors, shapes, i);
+  }
+
   random_stream random_;
 };
 

@@ -6,7 +6,8 @@
 /// - with the activation region filled with 0xA5, and again with 0x5A: the bytes changed in either run are the bytes
 ///   really used. They must be the union of the planned buffers, no more and no less, and the guards intact;
 /// - scribbled: every buffer is filled with NaN before the action that writes it first and after the one that reads it
-///   last. Loss and gradients must be the same bits as without.
+///   last. Loss and gradients must be the same bits as without, and what is dead must still be NaN when the next buffer
+///   begins there: nobody wrote where nothing lived.
 ///
 /// Parameters are read only; gradients are as after a `train_step` on the same batch.
 #pragma once
@@ -27,30 +28,48 @@ struct audit_report {
   bool uses_what_is_planned = false;
   bool guards_intact = false;
   bool survives_scribbling = false;
+  bool leaves_the_dead_alone = false;
   std::size_t forward = 0, recompute = 0, backward = 0;  ///< kernel calls that ran
 
   bool holds() const {
-    return uses_what_is_planned && guards_intact && survives_scribbling && planned_bytes == reserved_bytes && planned_bytes == used_bytes;
+    return uses_what_is_planned && guards_intact && survives_scribbling && leaves_the_dead_alone && planned_bytes == reserved_bytes && planned_bytes == used_bytes;
   }
 };
 
 namespace detail {
 
-/// Fills storages with NaN outside of their lives.
+/// Every byte of a dead storage: four of them are a NaN.
+inline constexpr std::byte scribble{0xff};
+
+inline bool is_all(std::span<const std::byte> bytes, std::byte value) {
+  return std::ranges::all_of(bytes, [=](std::byte b) { return b == value; });
+}
+
+/// Fills storages with NaN outside of their lives, in an arena that is NaN at the start.
 class scribbler : public observer {
  public:
-  scribbler(const executor& e) : executor_(e) {}
-  void before(int action) override { scribble(action, true); }
-  void after(int action) override { scribble(action, false); }
+  explicit scribbler(const executor& e) : executor_(e) {}
+  void before(int action) override {
+    each_storage([&](const buffer& b, std::span<std::byte> bytes) {
+      if (b.first == action) found_dead_ = found_dead_ && is_all(bytes, scribble);
+    });
+  }
+  void after(int action) override {
+    each_storage([&](const buffer& b, std::span<std::byte> bytes) {
+      if (b.last == action) std::ranges::fill(bytes, scribble);
+    });
+  }
+  bool found_dead() const { return found_dead_; }
 
  private:
-  void scribble(int action, bool is_birth) {
+  template <class F>
+  void each_storage(const F& f) {
     const list<buffer>& buffers = executor_.planned().steps.buffers;
     for (int b = 0; b < buffers.count(); ++b)
-      if (buffers[b].storage == b && (is_birth ? buffers[b].first : buffers[b].last) == action)
-        std::memset(executor_.address(b), 0xff, buffers[b].bytes);  // all ones is a NaN
+      if (buffers[b].storage == b) f(buffers[b], std::span(executor_.address(b), buffers[b].bytes));
   }
   const executor& executor_;
+  bool found_dead_ = true;
 };
 
 /// An arena between two guards.
@@ -63,8 +82,7 @@ class guarded_arena {
   }
   std::span<const std::byte> activations() const { return {block_.data() + guard, size_}; }
   bool is_intact(std::byte fill) const {
-    const auto as_filled = [=](std::byte b) { return b == fill; };
-    return std::ranges::all_of(block_.bytes().first(guard), as_filled) && std::ranges::all_of(block_.bytes().last(guard), as_filled);
+    return is_all(block_.bytes().first(guard), fill) && is_all(block_.bytes().last(guard), fill);
   }
 
  private:
@@ -115,11 +133,12 @@ audit_report audit(network& model, const Tensors&... tensors) {
   for (std::size_t i = 0; i < changed.size(); ++i)
     if (changed[i]) r.used_bytes = aligned(i + 1);
 
-  const detail::guarded_arena arena(e, std::byte{0xff});
+  const detail::guarded_arena arena(e, detail::scribble);
   detail::scribbler scribbler(e);
   executor::step scribbled = step;
   scribbled.watching = &scribbler;
   r.survives_scribbling = results(model.run_training(e, scribbled, sources)) == clean;
+  r.leaves_the_dead_alone = scribbler.found_dead() && detail::is_all(arena.activations(), detail::scribble);
   r.forward = e.executed(action_kind::forward);
   r.recompute = e.executed(action_kind::recompute);
   r.backward = e.executed(action_kind::backward_input) + e.executed(action_kind::backward_parameters);

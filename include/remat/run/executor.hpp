@@ -186,6 +186,7 @@ class executor {
     if (a.operation == none) return;
     const operation& o = program_->operations[a.operation];
     call& c = calls_[i];
+    c.kind = o.kind;
     c.module_attributes = o.attributes;
     c.state = states_[static_cast<std::size_t>(a.operation)].get();
     c.batch = plan_.batch;

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+// What a model does with its user's data: batches of several sizes, layouts, wrong shapes and targets.
+#include "networks.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <array>
+#include <cstring>
+#include <sstream>
+#include <vector>
+
+namespace {
+
+namespace nn = remat::nn;
+using Catch::Matchers::Contains;
+using classifier = remat::model<remat::sequential<nn::linear<6, 16>, nn::relu, nn::linear<16, 3>, nn::log_softmax>,
+                                remat::tensor<float, 6>, nn::nll_loss>;
+
+}  // namespace
+
+TEST_CASE("training lowers the loss") {
+  classifier model{{.seed = 1}};
+  remat::adam optimizer{{.learning_rate = 0.01f}};
+  const auto data = networks::random_batch(32, 6, 1, 3, 1);
+  const float first = model.train_step(data.inputs, data.targets);
+  float last = first;
+  for (int i = 0; i < 300; ++i) {
+    optimizer.step(model);
+    last = model.train_step(data.inputs, data.targets);
+  }
+  CHECK(last < 0.2f * first);
+  std::vector<std::pair<std::vector<float>, std::vector<std::int32_t>>> batches{{data.inputs, data.targets}};
+  CHECK(model.evaluate(batches, remat::accuracy{}) > 0.95);
+}
+
+TEST_CASE("a model meets several batch sizes, and each keeps its results") {
+  classifier model{{.seed = 1}};
+  const auto eight = networks::random_batch(8, 6, 1, 3, 1), three = networks::random_batch(3, 6, 1, 3, 2);
+  const float a = model.train_step(eight.inputs, eight.targets);
+  const std::vector<float> before(model.parameters()[0].gradient.begin(), model.parameters()[0].gradient.end());
+  const float b = model.train_step(three.inputs, three.targets);
+  CHECK(model.plan().batch == 3);
+  CHECK(model.train_step(eight.inputs, eight.targets) == a);
+  CHECK(std::ranges::equal(before, model.parameters()[0].gradient));
+  CHECK(model.train_step(three.inputs, three.targets) == b);
+}
+
+TEST_CASE("predict gives what training sees, sample by sample") {
+  classifier model{{.seed = 1, .threads = 1}};
+  const auto data = networks::random_batch(4, 6, 1, 3, 1);
+  const auto whole = model.predict(data.inputs);
+  const std::vector<float> together(whole.begin(), whole.end());
+  double loss = 0;
+  for (std::size_t n = 0; n < 4; ++n) {
+    const auto one = model.predict(std::span(data.inputs).subspan(6 * n, 6));
+    for (std::size_t c = 0; c < 3; ++c) CHECK(one[c] == Approx(together[3 * n + c]).epsilon(1e-5));
+    loss -= static_cast<double>(together[3 * n + static_cast<std::size_t>(data.targets[n])]) / 4;
+  }
+  CHECK(model.train_step(data.inputs, data.targets) == Approx(loss).epsilon(1e-6));
+}
+
+TEST_CASE("dropout is the identity in predict, and differs from step to step in training") {
+  using net = remat::sequential<nn::linear<6, 64>, nn::dropout<>, nn::linear<64, 3>, nn::log_softmax>;
+  remat::model<net, remat::tensor<float, 6>, nn::nll_loss> model{{.seed = 1}};
+  const auto data = networks::random_batch(4, 6, 1, 3, 1);
+  const float first = model.train_step(data.inputs, data.targets);
+  CHECK(model.train_step(data.inputs, data.targets) != first);
+  const std::vector<float> once(model.predict(data.inputs).begin(), model.predict(data.inputs).end());
+  CHECK(std::ranges::equal(once, model.predict(data.inputs)));
+  remat::model<net, remat::tensor<float, 6>, nn::nll_loss> again{{.seed = 1}};
+  CHECK(again.train_step(data.inputs, data.targets) == first);
+}
+
+TEST_CASE("images come as (N, C, H, W) or as (N, H, W, C), and go out as (N, C, H, W)") {
+  using net = remat::sequential<nn::conv2d<3, 4, 3, 1, 1>>;
+  remat::model<net, remat::tensor<float, 3, 5, 6>> model{{.seed = 1}};
+  const auto data = networks::random_batch(2, 90, 1, 2, 1);
+  std::vector<float> last(180);
+  for (std::size_t n = 0; n < 2; ++n)
+    for (std::size_t c = 0; c < 3; ++c)
+      for (std::size_t p = 0; p < 30; ++p) last[(n * 30 + p) * 3 + c] = data.inputs[(n * 3 + c) * 30 + p];
+  const std::vector<float> first_result(model.predict(data.inputs).begin(), model.predict(data.inputs).end());
+  CHECK(std::ranges::equal(first_result, model.predict(remat::channels_last(last))));
+  // A pixel in the middle, by hand.
+  const auto weight = model.parameter("0.weight").values, bias = model.parameter("0.bias").values;
+  double expected = bias[2];
+  for (std::size_t c = 0; c < 3; ++c)
+    for (std::size_t y = 0; y < 3; ++y)
+      for (std::size_t x = 0; x < 3; ++x)
+        expected += static_cast<double>(weight[((2 * 3 + c) * 3 + y) * 3 + x] * data.inputs[90 + c * 30 + (1 + y) * 6 + (2 + x)]);
+  CHECK(first_result[(4 + 2) * 30 + 2 * 6 + 3] == Approx(expected).epsilon(1e-5));
+}
+
+TEST_CASE("targets may be integers of any type") {
+  classifier model{{.seed = 1}};
+  const auto data = networks::random_batch(4, 6, 1, 3, 1);
+  const std::vector<std::uint8_t> bytes(data.targets.begin(), data.targets.end());
+  const std::vector<std::int64_t> wide(data.targets.begin(), data.targets.end());
+  const float expected = model.train_step(data.inputs, data.targets);
+  CHECK(model.train_step(data.inputs, bytes) == expected);
+  CHECK(model.train_step(data.inputs, wide) == expected);
+}
+
+TEST_CASE("what does not fit is refused, and parameters stay as they are") {
+  classifier model{{.seed = 1}};
+  const auto data = networks::random_batch(4, 6, 1, 3, 1);
+  const std::vector<std::byte> before(model.store().value_block().begin(), model.store().value_block().end());
+  const std::vector<float> nothing, odd(25, 1.0f);
+  const std::vector<std::int32_t> few(3, 0);
+  CHECK_THROWS_WITH(model.train_step(odd, data.targets), Contains("input 0 has 25 elements") && Contains("6 float32 (6)"));
+  CHECK_THROWS_WITH(model.train_step(nothing, data.targets), Contains("input 0 has 0 elements"));
+  CHECK_THROWS_WITH(model.train_step(data.inputs, few), Contains("target 1 holds 3 samples, input 0 holds 4"));
+  CHECK_THROWS_WITH(model.train_step(data.targets, data.targets), Contains("takes float"));
+  CHECK_THROWS_WITH(model.train_step(data.inputs), Contains("takes 2 tensors"));
+  auto wrong = data.targets;
+  wrong[2] = 3;
+  CHECK_THROWS_WITH(model.train_step(data.inputs, wrong), Contains("target 3 at place 2") && Contains("classes are 0 to 2"));
+  const std::vector<std::int64_t> huge{0, 1, std::int64_t{1} << 32, 2};
+  CHECK_THROWS_WITH(model.train_step(data.inputs, huge), Contains("is no class"));
+  CHECK(std::ranges::equal(before, model.store().value_block()));
+  CHECK_THROWS_WITH(model.parameter("0.weigth"), Contains("0.weight, 0.bias, 2.weight, 2.bias"));
+  CHECK_THROWS_WITH(model.plan(0), Contains("at least one sample"));
+  CHECK_THROWS_WITH(classifier{}.plan(), Contains("plan(64)"));
+  CHECK_THROWS_WITH((classifier{{.threads = -1}}), Contains("1 thread or more"));
+  // After all that, it trains.
+  CHECK(model.train_step(data.inputs, data.targets) > 0);
+}
+
+TEST_CASE("targets of -100 do not count") {
+  classifier model{{.seed = 1}};
+  const auto data = networks::random_batch(4, 6, 1, 3, 1);
+  auto some = data.targets;
+  some[1] = some[3] = -100;
+  std::vector<float> inputs;
+  for (std::size_t n : {0u, 2u}) inputs.insert(inputs.end(), data.inputs.begin() + static_cast<std::ptrdiff_t>(6 * n), data.inputs.begin() + static_cast<std::ptrdiff_t>(6 * n + 6));
+  const float expected = model.train_step(inputs, std::vector<std::int32_t>{data.targets[0], data.targets[2]});
+  CHECK(model.train_step(data.inputs, some) == Approx(expected).epsilon(1e-6));
+}
+
+TEST_CASE("a model may move") {
+  classifier model{{.seed = 1}};
+  const auto data = networks::random_batch(4, 6, 1, 3, 1);
+  const float expected = model.train_step(data.inputs, data.targets);
+  classifier moved = std::move(model);
+  CHECK(moved.train_step(data.inputs, data.targets) == expected);
+}
+
+TEST_CASE("a model of values is the model of its type") {
+  constexpr auto net = nn::linear<6, 16>{} | nn::relu{} | nn::linear<16, 3>{} | nn::log_softmax{};
+  auto model = remat::make_model(net, remat::tensor<float, 6>{}, nn::nll_loss{}, {.seed = 1});
+  classifier other{{.seed = 1}};
+  const auto data = networks::random_batch(4, 6, 1, 3, 1);
+  CHECK(model.train_step(data.inputs, data.targets) == other.train_step(data.inputs, data.targets));
+}
