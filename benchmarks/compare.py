@@ -132,6 +132,16 @@ def row(r):
         megabytes(r["remat_reserved_bytes"]), megabytes(r["peer_peak_bytes"]), r["peer_layout"])
 
 
+def busy_cores():
+    """How many cores' worth of time was in use in the last second."""
+    def used():  # user, nice and system
+        return sum(int(ticks) for ticks in Path("/proc/stat").read_text().split()[1:4]) / os.sysconf("SC_CLK_TCK")
+
+    before = used()
+    time.sleep(1)
+    return used() - before
+
+
 def main():
     parser = argparse.ArgumentParser(prog="benchmarks/run", add_help=False, allow_abbrev=False,
                                      usage="benchmarks/run [--only NAME]... [--json FILE] [--python PATH]")
@@ -147,9 +157,8 @@ def main():
     if not arguments.step_time:
         return
     cores = len(os.sched_getaffinity(0))
-    if os.getloadavg()[0] > 0.5:
-        print("Other programs have been running here: times will be noisy.", file=sys.stderr)
-
+    if (busy := busy_cores()) > 0.1:
+        print(f"Other programs keep {busy:.1f} cores busy: times will be noisy.", file=sys.stderr)
     print(f"PyTorch {peer.torch.__version__}, {cores} cores; ratio = remat / PyTorch, median of {pairs} pairs")
     print(header, flush=True)
     results = []

@@ -180,6 +180,8 @@ class backward_pass : public pass {
   std::span<const T> saved(int i = 0) const {
     return declared<T>(call_->saved, call_->saved_shapes, i, "saved ");
   }
+  /// Whether output i led to the loss; where it did not, it has no gradient.
+  bool has_output_gradient(int i = 0) const { return call_->output_gradients[i] != nullptr; }
   std::span<const float> output_gradient(int i = 0) const {
     return view<const float>(call_->output_gradients, call_->output_shapes, i);
   }

@@ -101,7 +101,8 @@ class demand_analysis {
         last_read_(p.tensors.size(), none),
         seen_(p.tensors.size()),
         wanted_(p.tensors.size()),
-        demanders_(p.tensors.size()) {
+        demanders_(p.tensors.size()),
+        computes_again_(segments.size()) {
     for (int i = 0; i < p.operations.count(); ++i)
       for (int t : p.operations[i].inputs) last_read_[t] = i;
     for (int t : p.outputs) last_read_[t] = p.operations.count();
@@ -111,7 +112,7 @@ class demand_analysis {
 
   constexpr list<segment_plan> run() {
     for (int s = segments_.count(); s-- > 0;) analyse(s);  // inner segments stand behind outer ones
-    uncheck_where_it_pays_nothing(none);
+    dissolve_where_it_pays_nothing(none);
     return static_cast<list<segment_plan>&&>(plans_);
   }
 
@@ -155,7 +156,7 @@ class demand_analysis {
   }
 
   constexpr void analyse(int index) {
-    if (first_child(index) < segments_.count()) uncheck_where_it_pays_nothing(index);
+    if (first_child(index) < segments_.count()) dissolve_where_it_pays_nothing(index);
     const segment& s = segments_[index];
     segment_plan& plan = plans_[index];
     seen_.clear();
@@ -177,74 +178,103 @@ class demand_analysis {
       plan.recomputed.push_back(i);
       for (int t : o.inputs) read(t);
     }
+    computes_again_[index] = plan.recomputed.empty() ? 0 : 1;
+    for (int c = first_child(index); c < segments_.count(); c = next_child(c + 1, index))
+      if (computes_again_[c]) computes_again_[index] = 1;
+    if (plan.recomputed.empty()) return;
     for (int a = 0, b = plan.recomputed.count() - 1; a < b; ++a, --b) {
       const int swapped = plan.recomputed[a];
       plan.recomputed[a] = plan.recomputed[b];
       plan.recomputed[b] = swapped;
     }
-  }
-
-  /// What the operations of segment `c` would read without a checkpoint around them.
-  constexpr list<int> reads_of(int c) {
-    list<int> found;
+    // What is computed again in any case need not wait.
     seen_.clear();
-    each_read_of(c, [&](int t) {
-      if (seen_.insert(t)) found.push_back(t);
-    });
-    return found;
+    for (int i : plan.recomputed) {
+      for (int t : p_.operations[i].outputs) seen_.insert(t);
+      for (int t : p_.operations[i].saved) seen_.insert(t);
+    }
+    const list<int> all = plan.demand;
+    plan.demand.clear();
+    for (int t : all)
+      if (!seen_.contains(t)) plan.demand.push_back(t);
   }
 
-  constexpr void uncheck(int c) {
-    plans_[c].demand = reads_of(c);
+  /// Calls f(tensor) once for each tensor that the operations [first, last) read without any checkpoint.
+  template <class F>
+  constexpr void each_plain_read(int first, int last, const F& f) {
+    seen_.clear();
+    for (int i = first; i < last; ++i)
+      each_read(p_.operations[i], needs_[i], [&](int t) {
+        if (seen_.insert(t)) f(t);
+      });
+  }
+
+  /// Leaves segment `c` unchecked: its operations, and the segments inside it, then belong to the level around it.
+  constexpr void dissolve(int c) {
+    plans_[c].demand.clear();
     plans_[c].recomputed.clear();
     plans_[c].unchecked = true;
+    const int around = segments_[c].parent;
+    for (int inner = first_child(c); inner < segments_.count(); inner = next_child(inner + 1, c)) segments_[inner].parent = around;
+    segments_[c].parent = dissolved;
   }
 
-  /// Bytes that wait for the backward pass of `parent`, or of the whole program.
-  constexpr std::size_t kept_bytes(int parent) {
-    std::size_t sum = 0;
-    seen_.clear();
-    each_read_of(parent, [&](int t) {
-      if (seen_.insert(t)) sum += p_.tensors[t].bytes(batch_);
-    });
-    return sum;
+  /// Among the segments directly inside `parent`, dissolves those that keep more, beside their neighbours, than their
+  /// operations would without any checkpoint; and all of them, where together they still keep more than none would.
+  constexpr void dissolve_where_it_pays_nothing(int parent) {
+    while (dissolve_some(parent)) {
+    }
   }
 
-  /// Among the segments directly inside `parent`, unchecks those that keep more, beside their neighbours, than their
-  /// operations would without a checkpoint; and all of them, where together they still keep more than none would.
-  constexpr void uncheck_where_it_pays_nothing(int parent) {
+  constexpr bool dissolve_some(int parent) {
+    const int first = parent == none ? 0 : segments_[parent].first;
+    const int last = parent == none ? p_.operations.count() : segments_[parent].last;
     for (int t = 0; t < demanders_.count(); ++t) demanders_[t] = 0;
     each_read_of(parent, [&](int t) { ++demanders_[t]; });
-    bool some = false;
-    for (int c = first_child(parent); c < segments_.count(); c = next_child(c + 1, parent)) {
-      if (plans_[c].recomputed.empty()) continue;
+    bool changed = false, recomputes = false;
+    for (int c = first_child(parent), next = 0; c < segments_.count(); c = next) {
+      next = next_child(c + 1, parent);
+      if (!computes_again_[c]) continue;
       std::size_t with = 0, without = 0;
       for (int t : plans_[c].demand)
         if (--demanders_[t] == 0) with += p_.tensors[t].bytes(batch_);
-      const list<int> reads = reads_of(c);
-      for (int t : reads)
+      each_plain_read(segments_[c].first, segments_[c].last, [&](int t) {
         if (demanders_[t] == 0) without += p_.tensors[t].bytes(batch_);
-      if (with > without)
-        uncheck(c);
-      else
-        some = true;
-      for (int t : plans_[c].demand) ++demanders_[t];
+      });
+      if (with > without) {
+        dissolve(c);
+        changed = true;
+        each_plain_read(segments_[c].first, segments_[c].last, [&](int t) { ++demanders_[t]; });
+      } else {
+        recomputes = true;
+        for (int t : plans_[c].demand) ++demanders_[t];
+      }
     }
-    if (!some) return;
-    const std::size_t with = kept_bytes(parent);
-    const list<segment_plan> checked = plans_;
-    for (int c = first_child(parent); c < segments_.count(); c = next_child(c + 1, parent))
-      if (!plans_[c].recomputed.empty()) uncheck(c);
-    if (with <= kept_bytes(parent)) plans_ = checked;
+    if (changed || !recomputes) return changed;
+    std::size_t with = 0, without = 0;
+    seen_.clear();
+    each_read_of(parent, [&](int t) {
+      if (seen_.insert(t)) with += p_.tensors[t].bytes(batch_);
+    });
+    each_plain_read(first, last, [&](int t) { without += p_.tensors[t].bytes(batch_); });
+    if (with <= without) return false;
+    for (int c = first_child(parent), next = 0; c < segments_.count(); c = next) {
+      next = next_child(c + 1, parent);
+      dissolve(c);
+    }
+    return true;
   }
 
+  static constexpr int dissolved = -2;
+
   const program& p_;
-  const list<segment>& segments_;
+  list<segment> segments_;  // those inside a dissolved one move to the level around it
   std::size_t batch_;
   list<backward_need> needs_;
   list<int> last_read_;
   tensor_set seen_, wanted_;
   list<int> demanders_;
+  list<int> computes_again_;  // per segment: whether it, or one inside it, recomputes anything
   list<segment_plan> plans_;
 };
 
