@@ -49,7 +49,7 @@ class thread_scope {
 /// Calls f(begin, end) on disjoint pieces that cover [0, size). A piece starts at a multiple of `grain`, and a loop of
 /// one grain or less runs on the calling thread.
 template <class F>
-void parallel_for(std::size_t size, std::size_t grain, const F& f) {
+void parallel_for(std::size_t size, [[maybe_unused]] std::size_t grain, const F& f) {
   if (size == 0) return;
 #ifdef _OPENMP
   const std::size_t grains = (size + grain - 1) / grain;

@@ -48,16 +48,25 @@ inline float exponential(float x) {
   return x < -87.0f ? 0.0f : p * power;
 }
 
-/// Rows [begin, end) of (rows, classes). The sum has 16 lanes and one order, whatever the width of the vectors.
+/// Rows [begin, end) of (rows, classes). The sum has 16 lanes and one order, whatever the width of the vectors: where the
+/// compiler can choose among instruction sets at run time (x86-64 with glibc), all of them give the same bits.
+#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)
+__attribute__((target_clones("avx512f", "avx2", "default")))
+#endif
 inline void log_softmax_rows(const float* x, float* y, std::size_t classes, std::size_t begin, std::size_t end) {
   constexpr std::size_t lanes = 16;
   for (std::size_t row = begin; row < end; ++row) {
     const float* const in = x + row * classes;
     float* const out = y + row * classes;
-    float largest = in[0];
-    for (std::size_t c = 1; c < classes; ++c) largest = in[c] > largest ? in[c] : largest;
-    float sums[lanes] = {};
+    float maxima[lanes], sums[lanes] = {};
     std::size_t c = 0;
+    for (float& m : maxima) m = in[0];
+    for (; c + lanes <= classes; c += lanes)
+      for (std::size_t lane = 0; lane < lanes; ++lane) maxima[lane] = in[c + lane] > maxima[lane] ? in[c + lane] : maxima[lane];
+    for (std::size_t lane = 0; c + lane < classes; ++lane) maxima[lane] = in[c + lane] > maxima[lane] ? in[c + lane] : maxima[lane];
+    float largest = maxima[0];
+    for (const float m : maxima) largest = m > largest ? m : largest;
+    c = 0;
     for (; c + lanes <= classes; c += lanes)
       for (std::size_t lane = 0; lane < lanes; ++lane) sums[lane] += exponential(in[c + lane] - largest);
     for (std::size_t lane = 0; c + lane < classes; ++lane) sums[lane] += exponential(in[c + lane] - largest);
