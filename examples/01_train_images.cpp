@@ -45,6 +45,7 @@ const std::vector<policy> policies{
 
 struct settings {
   std::string data = "/usr/share/datasets/fashion-mnist";
+  std::size_t images = 60'000;
   int epochs = 3;
   std::size_t batch = 64;
   std::uint64_t seed = 1;
@@ -79,7 +80,7 @@ void compare_policies(const settings& s, const remat::image_set& data) {
 void train(const settings& s) {
   const auto chosen = std::ranges::find(policies, s.policy, &policy::name);
   if (chosen == policies.end()) throw remat::error("--policy takes none, fc1, each or all, not '" + s.policy + "'");
-  const remat::image_set data = remat::image_set::load(s.data, remat::split::train);
+  const remat::image_set data = remat::image_set::load(s.data, remat::split::train).first(s.images);
   const remat::image_set test = remat::image_set::load(s.data, remat::split::test);
   if (data.channels() != 1 || data.height() != 28 || data.width() != 28)
     throw remat::error("the images in " + s.data + " are not 28 x 28 with one channel, which this network takes");
@@ -115,6 +116,7 @@ int main(int argc, char** argv) {
   settings s;
   CLI::App app{"Trains a convolutional network on IDX images, with a checkpointed layer"};
   app.add_option("--data", s.data, "Folder of train-images-idx3-ubyte[.gz] and its companions")->capture_default_str();
+  app.add_option("--images", s.images, "Train on the first so many images")->check(CLI::PositiveNumber)->capture_default_str();
   app.add_option("--epochs", s.epochs, "Passes over the training images")->check(CLI::PositiveNumber)->capture_default_str();
   app.add_option("--batch", s.batch, "Images in a step")->check(CLI::PositiveNumber)->capture_default_str();
   app.add_option("--seed", s.seed, "Of initial weights and of the order of images")->capture_default_str();

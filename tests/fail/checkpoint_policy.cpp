@@ -1,4 +1,4 @@
-// error: remat: a checkpoint's policy must be save_all, recompute_all, or a type with
+// error: remat: a checkpoint's policy must be save_all, recompute_all, or a type with a static `decide` or `plan`
 #include <remat/remat.hpp>
 
 struct keep_products {

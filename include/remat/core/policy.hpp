@@ -5,15 +5,20 @@
 /// |-----------------|-------------------------------------------------------------------------|
 /// | `save_all`      | everything that some backward reads                                     |
 /// | `recompute_all` | the inputs and outputs of the checkpointed part                         |
-/// | a user's own    | the outputs of those operations for which `decide` says `decision::keep` |
+/// | a user's own    | the outputs of those operations for which it says `decision::keep`       |
 ///
-/// A policy of a user's own is an empty type with
+/// A policy of a user's own is an empty type that decides operation by operation, or for a whole segment at once:
 ///
 ///     static constexpr remat::decision decide(const remat::operation_view& operation);
+///     static constexpr remat::list<remat::decision> plan(std::span<const remat::operation_view> segment,
+///                                                        const remat::segment_context& context);
 #pragma once
+
+#include <remat/core/list.hpp>
 
 #include <concepts>
 #include <cstddef>
+#include <span>
 #include <string_view>
 
 namespace remat {
@@ -26,6 +31,13 @@ struct operation_view {
   std::string_view name;    ///< the name that the module was given, or empty
   std::size_t output_bytes;  ///< of all outputs, at the planned batch
   double flops;             ///< of its forward pass, at the planned batch
+};
+
+/// What a policy for whole segments sees beside the operations.
+struct segment_context {
+  std::size_t batch;
+  int stage;      ///< of the pipeline
+  int in_flight;  ///< micro-batches whose activations this stage holds at once
 };
 
 /// Keeps everything that some backward reads: what happens outside of any checkpoint.
@@ -41,9 +53,17 @@ struct recompute_all {
 };
 
 template <class T>
-concept Policy = requires(const operation_view& operation) {
+concept OperationPolicy = requires(const operation_view& operation) {
   { T::decide(operation) } -> std::same_as<decision>;
 };
+
+template <class T>
+concept SegmentPolicy = requires(std::span<const operation_view> segment, const segment_context& context) {
+  { T::plan(segment, context) } -> std::same_as<list<decision>>;
+};
+
+template <class T>
+concept Policy = OperationPolicy<T> || SegmentPolicy<T>;
 
 /// A kept activation stays in the arena, as computed.
 struct keep {
@@ -83,19 +103,22 @@ concept Strategy = requires {
 
 /// A checkpoint as a value: what the tags lower to.
 struct checkpoint_setting {
-  using decide_function = decision (*)(const operation_view&);
+  std::string_view policy = {};  ///< empty: no checkpoint
+  decision (*decide)(const operation_view&) = nullptr;
+  list<decision> (*plan)(std::span<const operation_view>, const segment_context&) = nullptr;
+  std::size_t children = strategy::unlimited;  ///< of a sequential, in one segment
 
-  std::string_view policy = {};
-  decide_function decide = nullptr;              ///< null: no checkpoint
-  std::size_t children = strategy::unlimited;    ///< of a sequential, in one segment
-
-  constexpr explicit operator bool() const { return decide != nullptr; }
+  constexpr explicit operator bool() const { return !policy.empty(); }
 };
 
 template <Policy P, Strategy S = strategy::contiguous>
 inline constexpr checkpoint_setting setting_of = [] {
-  checkpoint_setting setting{"a policy of the user's own", &P::decide, S::children};
+  checkpoint_setting setting{.policy = "a policy of the user's own", .children = S::children};
   if constexpr (requires { P::policy_name; }) setting.policy = P::policy_name;
+  if constexpr (OperationPolicy<P>)
+    setting.decide = &P::decide;
+  else
+    setting.plan = &P::plan;
   return setting;
 }();
 

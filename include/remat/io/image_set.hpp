@@ -111,6 +111,16 @@ class image_set {
     return image_set{std::move(images.bytes), {labels.bytes.begin(), labels.bytes.end()}, shape, scale};
   }
 
+  /// A set of the first `count` images, or of all where there are fewer.
+  image_set first(std::size_t count) const {
+    if (count == 0) throw error("an image set holds at least one image; ask for the first 1 or more");
+    image_set some = *this;
+    if (count >= size()) return some;
+    some.pixels_.resize(pixels_.size() / size() * count);
+    some.labels_.resize(count);
+    return some;
+  }
+
   std::size_t size() const { return labels_.size(); }
   std::size_t channels() const { return shape_.channels; }
   std::size_t height() const { return shape_.height; }

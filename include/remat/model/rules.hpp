@@ -49,8 +49,8 @@ template <class Policy_>
 struct is_policy {
   static constexpr bool holds = true;
   static_assert(Policy<Policy_>,
-                "remat: a checkpoint's policy must be save_all, recompute_all, or a type with `static constexpr remat::decision "
-                "decide(const remat::operation_view&)`; pass one of these");
+                "remat: a checkpoint's policy must be save_all, recompute_all, or a type with a static `decide` or `plan` (see "
+                "remat/core/policy.hpp); pass one of these");
 };
 
 template <class Storage_>

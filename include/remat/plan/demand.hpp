@@ -149,16 +149,30 @@ class demand_analysis {
   constexpr bool may_stay(const segment& s, int t) const {
     const int producer = p_.producers.data()[t];
     if (producer < s.first || producer >= s.last || last_read_.data()[t] >= s.last) return true;
-    const operation& o = p_.operations[producer];
+    const decision decided = s.setting.plan != nullptr ? decisions_[producer - s.first] : s.setting.decide(view_of(producer));
+    return decided == decision::keep;
+  }
+
+  constexpr operation_view view_of(int i) const {
+    const operation& o = p_.operations[i];
     operation_view view{o.kind, p_.nodes[o.node].name, 0, o.flops * static_cast<double>(batch_)};
     for (int output : o.outputs) view.output_bytes += p_.tensors[output].bytes(batch_);
-    return s.setting.decide(view) == decision::keep;
+    return view;
+  }
+
+  /// Asks a policy that decides for a whole segment. What it says nothing of is recomputed.
+  constexpr void ask_for_all(const segment& s) {
+    list<operation_view> views;
+    for (int i = s.first; i < s.last; ++i) views.push_back(view_of(i));
+    decisions_ = s.setting.plan({views.data(), views.size()}, {batch_, p_.operations[s.first].stage, 1});
+    while (decisions_.count() < s.last - s.first) decisions_.push_back(decision::recompute);
   }
 
   constexpr void analyse(int index) {
     if (first_child(index) < segments_.count()) dissolve_where_it_pays_nothing(index);
     const segment& s = segments_[index];
     segment_plan& plan = plans_[index];
+    if (s.setting.plan != nullptr) ask_for_all(s);
     seen_.clear();
     wanted_.clear();
     auto read = [&](int t) {
@@ -275,6 +289,7 @@ class demand_analysis {
   tensor_set seen_, wanted_;
   list<int> demanders_;
   list<int> computes_again_;  // per segment: whether it, or one inside it, recomputes anything
+  list<decision> decisions_;  // of a policy for whole segments, on the one being analysed
   list<segment_plan> plans_;
 };
 

@@ -188,3 +188,13 @@ TEST_CASE("Fashion-MNIST has its sizes, and 6000 and 1000 images of each class",
     CHECK(brightness / (7840.0 * static_cast<double>(per_class)) == Approx(0.286).margin(0.002));  // as published
   }
 }
+
+TEST_CASE("the first images of a set") {
+  const remat::image_set set({1, 2, 3, 4, 5, 6}, {0, 2, 1}, {.height = 1, .width = 2});
+  const remat::image_set two = set.first(2);
+  CHECK(two.size() == 2);
+  CHECK(two.classes() == set.classes());
+  CHECK(two.pixels(1)[1] == 4);
+  CHECK(set.first(10).size() == 3);
+  CHECK_THROWS_AS(set.first(0), remat::error);
+}

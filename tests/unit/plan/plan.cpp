@@ -97,6 +97,19 @@ TEST_CASE("policies decide operation by operation") {
   CHECK(some.recomputed == std::vector<std::string>{"0.1 dropout", "0.3 dropout"});
 }
 
+TEST_CASE("policies decide for a segment as a whole") {
+  struct keep_every_second {
+    static constexpr remat::list<remat::decision> plan(std::span<const remat::operation_view> segment, const remat::segment_context&) {
+      remat::list<remat::decision> decisions;
+      for (std::size_t i = 0; i < segment.size(); ++i) decisions.push_back(i % 2 == 1 ? remat::decision::keep : remat::decision::recompute);
+      return decisions;
+    }
+  };
+  using inside = sequential<layer, layer, layer, layer, layer>;
+  const auto r = planned<sequential<checkpoint<inside, keep_every_second>, head>, 16>();
+  CHECK(r.recomputed == std::vector<std::string>{"0.0 linear", "0.2 linear"});
+}
+
 TEST_CASE("a relu's mask moves behind the pool that follows it") {
   using net = sequential<nn::conv2d<1, 8, 3>, nn::relu, nn::max_pool2d<2>, nn::flatten, nn::linear<72, 4>, nn::log_softmax>;
   const remat::program p = remat::fuse(remat::lower<net, remat::tensor<float, 1, 8, 8>, nn::nll_loss>());
