@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# The C++ example in README.md is examples/00_readme.cpp behind its head comment, to the letter.
+set -euo pipefail
+cd "$1"
+diff <(sed -n '/^```cpp$/,/^```$/p' README.md | sed -n '2,/^```$/p' | sed '$d') <(sed '1,2d' examples/00_readme.cpp)
+# So is its layer, in the test that trains it.
+layer() { sed -n '/^struct leaky_relu/,/^};/p' "$1"; }
+diff <(layer README.md) <(layer tests/unit/model/own_layer.cpp)

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// The layer of README.md: a user's own, under a checkpoint and against finite differences.
+#include <remat/remat.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <vector>
+
+namespace {
+
+struct leaky_relu : remat::module {
+  static constexpr std::string_view kind = "leaky_relu";
+  template <class X>
+  static X output(X);  // the shape law: what it accepts and what it gives
+  static constexpr auto backward_input_reads = remat::reads::inputs;
+
+  static void forward(const remat::forward_pass& pass) {
+    auto x = pass.input();
+    auto y = pass.output();
+    for (std::size_t i = 0; i < y.size(); ++i) y[i] = x[i] > 0 ? x[i] : 0.01f * x[i];
+  }
+  static void backward_input(const remat::backward_pass& pass) {
+    auto x = pass.input();
+    auto dy = pass.output_gradient();
+    pass.input_gradient().assign([=](std::size_t i) { return x[i] > 0 ? dy[i] : 0.01f * dy[i]; });
+  }
+};
+
+using net = remat::sequential<remat::checkpoint<remat::sequential<remat::nn::linear<5, 9>, leaky_relu, remat::nn::linear<9, 9>, leaky_relu>>,
+                              remat::nn::linear<9, 3>, remat::nn::log_softmax>;
+
+}  // namespace
+
+TEST_CASE("a layer of a user's own trains under a checkpoint") {
+  remat::model<net, remat::tensor<float, 5>, remat::nn::nll_loss> model{{.seed = 1}};
+  const std::vector<float> x{0.5f, -1, 2, 0.25f, -0.75f, 1, 1, -2, 0.5f, 0.125f};
+  const std::vector<std::int32_t> targets{2, 0};
+  model.train_step(x, targets);
+  CHECK(model.plan().recompute > 0);
+  const auto& p = model.parameter("0.0.weight");
+  const std::vector<float> gradient(p.gradient.begin(), p.gradient.end());
+  for (std::size_t i = 0; i < p.values.size(); i += 4) {
+    const float before = p.values[i], h = 0x1p-8f;
+    p.values[i] = before + h;
+    const float above = model.train_step(x, targets);
+    p.values[i] = before - h;
+    const float below = model.train_step(x, targets);
+    p.values[i] = before;
+    CHECK(gradient[i] == Approx((above - below) / (2 * h)).epsilon(0.02).margin(1e-3));
+  }
+}
