@@ -8,6 +8,7 @@
 ///     static void backward_parameters(const backward_pass&);    // optional: gradient of the parameters
 ///     static std::unique_ptr<prepared> prepare(const preparation&);  // optional: primitives, scratch, packed weights
 ///     static void pack(const pack_pass&);                       // optional: once per step, before the first forward
+///     static void update_state(const update_pass&);             // optional: after the first forward, never a recomputation
 ///
 /// The type of a module does not reach them, so `linear<8, 8>` and `linear<9, 9>` share one set.
 #pragma once
@@ -70,6 +71,7 @@ struct call {
   std::byte* input_gradients[max_tensors] = {};
   std::byte* output_gradients[max_tensors] = {};
   bool accumulates[max_tensors] = {};  ///< per input gradient; at 0 also of the parameters in backward_parameters
+  std::span<float>* states = nullptr;
   std::span<float>* parameters = nullptr;
   std::span<float>* parameter_gradients = nullptr;
 };
@@ -94,6 +96,7 @@ class pass {
   std::byte* scratch() const { return call_->scratch; }
   std::byte* packed() const { return call_->packed; }
   std::span<const float> parameter(int i) const { return call_->parameters[i]; }
+  std::span<const float> state(int i) const { return call_->states[i]; }
 
  protected:
   template <class T>
@@ -135,6 +138,27 @@ class forward_pass : public pass {
  private:
   bool training_;
   random_stream random_;
+};
+
+/// The first forward pass of a training step is over: the only place where a module's state may change. A recomputation
+/// sees the state that it changed to, so forward must not depend on it in training.
+class update_pass : public pass {
+ public:
+  using pass::pass;
+
+  template <class T = float>
+  std::span<const T> input(int i = 0) const {
+    return view<const T>(call_->inputs, call_->input_shapes, i);
+  }
+  template <class T = float>
+  std::span<const T> output(int i = 0) const {
+    return view<const T>(call_->outputs, call_->output_shapes, i);
+  }
+  template <class T = float>
+  std::span<const T> saved(int i = 0) const {
+    return view<const T>(call_->saved, call_->saved_shapes, i);
+  }
+  std::span<float> state(int i) const { return call_->states[i]; }
 };
 
 /// Where a gradient goes: written, or added to what is there. The first contribution is written, so that no sum starts
@@ -214,6 +238,7 @@ struct kernel_table {
   void (*backward_input)(const backward_pass&) = nullptr;
   void (*backward_parameters)(const backward_pass&) = nullptr;
   void (*pack)(const pack_pass&) = nullptr;
+  void (*update_state)(const update_pass&) = nullptr;
   std::unique_ptr<prepared> (*prepare)(const preparation&) = nullptr;
 };
 
@@ -223,6 +248,7 @@ inline constexpr kernel_table kernel_table_of = [] {
   if constexpr (requires { &Kernels::backward_input; }) table.backward_input = &Kernels::backward_input;
   if constexpr (requires { &Kernels::backward_parameters; }) table.backward_parameters = &Kernels::backward_parameters;
   if constexpr (requires { &Kernels::pack; }) table.pack = &Kernels::pack;
+  if constexpr (requires { &Kernels::update_state; }) table.update_state = &Kernels::update_state;
   if constexpr (requires { &Kernels::prepare; }) table.prepare = &Kernels::prepare;
   return table;
 }();

@@ -17,6 +17,7 @@
 /// |-----------------------------------------------|----------------------------------------------------------------|
 /// | `backward_input_reads`, `backward_parameters_reads` | what each half reads beside the outputs' gradients       |
 /// | `parameters`                                  | `std::array` of `remat::parameter`                             |
+/// | `states`                                      | likewise, for what is not trained: statistics, counters        |
 /// | `saved_output(inputs...)`                     | extra tensors that forward leaves for backward, like `output`  |
 /// | `kernels`                                     | the type with the kernel functions, where it is not the module |
 /// | `attributes`                                  | a constexpr value that the kernels read                        |

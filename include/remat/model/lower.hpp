@@ -158,6 +158,11 @@ struct lowered<M, tensors<In...>, Before, Number, Checked> {
       for (const parameter& declared : M::parameters) p.parameters.push_back({declared, n});
       o.parameters = static_cast<int>(M::parameters.size());
     }
+    o.first_state = p.states.count();
+    if constexpr (requires { M::states; }) {
+      for (const parameter& declared : M::states) p.states.push_back({declared, n});
+      o.states = static_cast<int>(M::states.size());
+    }
     p.operations.push_back(o);
     close_node(p, n);
     return o.outputs;

@@ -48,6 +48,7 @@ struct operation {
   int occurrence = 0;  ///< names its random numbers; fusion does not change it
   few<int, max_tensors> inputs = {}, outputs = {}, saved = {};
   int first_parameter = 0, parameters = 0;
+  int first_state = 0, states = 0;
   reads backward_input_reads = {}, backward_parameters_reads = {};
   double flops = 0;  ///< of the forward pass, for one sample
   bool in_place = false;
@@ -68,6 +69,7 @@ struct program {
   list<operation> operations = {};
   list<node> nodes = {};
   list<parameter_slot> parameters = {};
+  list<parameter_slot> states = {};  ///< what modules remember and nobody trains
   int inputs = 0;   ///< the first tensors
   int targets = 0;  ///< of these, how many at the end are the loss's
   few<int, call::max_tensors> outputs = {};  ///< what the model gives, before any loss

@@ -22,9 +22,7 @@ namespace remat::nn {
 namespace detail {
 
 // Products and sums are rounded one by one, whatever flags the user compiles with.
-#if defined(__clang__)
-#pragma clang fp contract(off)
-#else
+#if !defined(__clang__)
 #pragma GCC push_options
 #pragma GCC optimize("O3", "fp-contract=off")
 #endif
@@ -32,6 +30,9 @@ namespace detail {
 /// exp(x) for x <= 0, to about one unit in the last place; 0 below -87. A NaN stays one. Range reduction by ln 2 in two
 /// parts and a polynomial (Cephes, Moshier 1989); no branch, so that a loop over it vectorises.
 inline float exponential(float x) {
+#if defined(__clang__)
+#pragma clang fp contract(off)
+#endif
   constexpr float shift = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
   const float clamped = x < -87.0f ? -87.0f : x;
   const float shifted = clamped * 1.44269504f + shift;

@@ -6,6 +6,7 @@
 /// | `load`                | the user's tensor into its buffer, before its first reader                       |
 /// | `pack`                | a kernel's parameters into the layout that it wants, once per step               |
 /// | `forward`             | an operation, for the first time                                                |
+/// | `update_state`        | what a module remembers of its first forward pass                               |
 /// | `recompute`           | the same kernel on the same shapes, again                                       |
 /// | `seed`                | 1 into the gradient of the loss                                                 |
 /// | `mask`                | a fused relu's backward, in the gradient's own buffer                           |
@@ -22,7 +23,7 @@
 
 namespace remat {
 
-enum class action_kind : std::uint8_t { load, pack, forward, recompute, seed, mask, backward_parameters, backward_input, fetch };
+enum class action_kind : std::uint8_t { load, pack, forward, update_state, recompute, seed, mask, backward_parameters, backward_input, fetch };
 
 struct action {
   action_kind kind = action_kind::forward;
@@ -137,6 +138,15 @@ class tape_writer {
     for (int t : o.outputs) a.outputs.push_back(value_[t] = define(t, false));
     if (training)
       for (int t : o.saved) a.saved.push_back(value_[t] = define(t, false));
+    tape_.actions.push_back(a);
+    if (training && kind == action_kind::forward && o.kernels != nullptr && o.kernels->update_state != nullptr) update_state(i, a);
+  }
+
+  constexpr void update_state(int i, const action& forward) {
+    action a{action_kind::update_state, i};
+    for (int b : forward.inputs) a.inputs.push_back(use(b));
+    for (int b : forward.outputs) a.outputs.push_back(use(b));
+    for (int b : forward.saved) a.saved.push_back(use(b));
     tape_.actions.push_back(a);
   }
 

@@ -9,13 +9,15 @@
 ///   last. Loss and gradients must be the same bits as without, and what is dead must still be NaN when the next buffer
 ///   begins there: nobody wrote where nothing lived.
 ///
-/// Parameters are read only; gradients are as after a `train_step` on the same batch.
+/// Parameters and states stay as they are; gradients are as after a `train_step` on the same batch.
 #pragma once
 
 #include <remat/run/network.hpp>
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <vector>
 
@@ -72,6 +74,14 @@ class scribbler : public observer {
   bool found_dead_ = true;
 };
 
+/// What must be the same bits.
+struct step_result {
+  std::uint32_t loss = 0;
+  std::vector<std::byte> gradients = {};
+
+  bool operator==(const step_result&) const = default;
+};
+
 /// An arena between two guards.
 class guarded_arena {
  public:
@@ -101,12 +111,13 @@ audit_report audit(network& model, const Tensors&... tensors) {
   const std::size_t batch = model.batch_of(sources, model.lowered().inputs);
   executor e(model.lowered(), plan_training(model.lowered(), batch), model.store());
   const executor::step step{model.seed(), model.steps()};
-  const auto results = [&](float value) {
-    std::vector<std::byte> bytes(sizeof value);
-    std::memcpy(bytes.data(), &value, sizeof value);
+  const std::span<std::byte> states = model.store().state_block();
+  const std::vector<std::byte> states_before(states.begin(), states.end());
+  const auto run = [&](const executor::step& how) {
+    const float value = model.run_training(e, how, sources);
+    std::ranges::copy(states_before, states.begin());
     const std::span<const std::byte> gradients = model.store().gradient_block();
-    bytes.insert(bytes.end(), gradients.begin(), gradients.end());
-    return bytes;
+    return detail::step_result{std::bit_cast<std::uint32_t>(value), {gradients.begin(), gradients.end()}};
   };
 
   audit_report r;
@@ -116,11 +127,11 @@ audit_report audit(network& model, const Tensors&... tensors) {
   r.reserved_bytes = one_plan.reserved().activations;
 
   std::vector<bool> changed(r.planned_bytes), planned(r.planned_bytes);
-  std::vector<std::byte> clean;
+  detail::step_result clean;
   r.guards_intact = true;
   for (const std::byte fill : {std::byte{0xa5}, std::byte{0x5a}}) {
     const detail::guarded_arena arena(e, fill);
-    clean = results(model.run_training(e, step, sources));
+    clean = run(step);
     r.guards_intact = r.guards_intact && arena.is_intact(fill);
     for (std::size_t i = 0; i < changed.size(); ++i)
       if (arena.activations()[i] != fill) changed[i] = true;
@@ -137,7 +148,7 @@ audit_report audit(network& model, const Tensors&... tensors) {
   detail::scribbler scribbler(e);
   executor::step scribbled = step;
   scribbled.watching = &scribbler;
-  r.survives_scribbling = results(model.run_training(e, scribbled, sources)) == clean;
+  r.survives_scribbling = run(scribbled) == clean;
   r.leaves_the_dead_alone = scribbler.found_dead() && detail::is_all(arena.activations(), detail::scribble);
   r.forward = e.executed(action_kind::forward);
   r.recompute = e.executed(action_kind::recompute);

@@ -128,6 +128,7 @@ class executor {
     const random_stream random(s.seed, static_cast<std::uint32_t>(o.occurrence), s.micro_batch, s.number);
     switch (a.kind) {
       case action_kind::pack: o.kernels->pack(pack_pass(c)); break;
+      case action_kind::update_state: o.kernels->update_state(update_pass(c)); break;
       case action_kind::forward:
       case action_kind::recompute: o.kernels->forward(forward_pass(c, plan_.is_training, random)); break;
       case action_kind::backward_parameters: o.kernels->backward_parameters(backward_pass(c, random)); break;
@@ -194,6 +195,7 @@ class executor {
     for (int k = 0; k < o.outputs.size; ++k) c.output_shapes[k] = &program_->tensors[o.outputs[k]];
     for (int k = 0; k < o.saved.size; ++k) c.saved_shapes[k] = &program_->tensors[o.saved[k]];
     for (int k = 0; k < call::max_tensors; ++k) c.accumulates[k] = a.accumulates[k];
+    c.states = parameters.states(o.first_state);
     c.parameters = parameters.values(o.first_parameter);
     c.parameter_gradients = parameters.gradients(o.first_parameter);
   }
@@ -208,7 +210,7 @@ class executor {
   std::vector<std::size_t> packed_at_;
   regions needed_;
   std::byte* activations_ = nullptr;
-  std::array<std::size_t, 9> executed_ = {};
+  std::array<std::size_t, 10> executed_ = {};
 };
 
 }  // namespace remat

@@ -36,6 +36,7 @@ class network {
     if (threads_ == 0) threads_ = thread_count();
     if (options.checkpoints) annotate(lowered, *options.checkpoints);
     program_ = std::make_unique<program>(fuse(std::move(lowered)));
+    require_backward();
     parameters_ = std::make_unique<parameter_store>(*program_, seed_);
   }
 
@@ -72,6 +73,9 @@ class network {
   std::span<const parameter_view> parameters() const { return parameters_->views(); }
   /// By path, "conv1.weight"; throws `error` for a name that the model does not have.
   const parameter_view& parameter(std::string_view name) const { return parameters_->at(name); }
+
+  /// What modules remember and nobody trains, by path.
+  std::span<const state_view> states() const { return parameters_->state_views(); }
 
   /// What a training step at this batch does, keeps and needs: `std::cout << model.plan(64)`.
   plan_report plan(std::size_t batch) { return report_of(training(checked_batch(batch))); }
@@ -127,6 +131,21 @@ class network {
 
  private:
   using executors = std::vector<std::unique_ptr<executor>>;
+
+  /// Throws `error` for a module that training must differentiate, but that cannot.
+  void require_backward() const {
+    if (program_->loss == none) return;
+    const list<backward_need> needs = detail::backward_needs(*program_);
+    for (int i = 0; i < program_->operations.count(); ++i) {
+      const operation& o = program_->operations[i];
+      const char* missing = needs[i].parameters && o.kernels->backward_parameters == nullptr ? "backward_parameters"
+                            : needs[i].input && o.kernels->backward_input == nullptr         ? "backward_input"
+                                                                                              : nullptr;
+      if (missing != nullptr)
+        throw error("the module '" + path_of(*program_, o.node) + "' (" + std::string(o.kind) + ") has no " + missing +
+                    ", which training this network needs; give it one");
+    }
+  }
 
   static std::size_t checked_batch(std::size_t batch) {
     if (batch == 0) throw error("a batch holds at least one sample");

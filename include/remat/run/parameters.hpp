@@ -22,29 +22,31 @@ struct parameter_view {
   std::span<float> values, gradient;
 };
 
-/// All parameters, in the order of the program. Values and gradients are two blocks of memory.
+/// What a module remembers and nobody trains: a running mean.
+struct state_view {
+  std::string name;  ///< its path
+  std::vector<std::size_t> shape;
+  std::span<float> values;
+};
+
+/// All parameters and states, in the order of the program. Values, gradients and states are a block of memory each.
 class parameter_store {
  public:
   /// Initial values depend on the seed and each parameter's place alone.
-  parameter_store(const program& p, std::uint64_t seed) {
-    std::size_t total = 0;
-    for (const parameter_slot& slot : p.parameters) total += aligned_elements(slot);
-    values_ = memory_block(total * sizeof(float));
-    gradients_ = memory_block(total * sizeof(float));
-    float *value = reinterpret_cast<float*>(values_.data()), *gradient = reinterpret_cast<float*>(gradients_.data());
-    std::uint32_t place = 0;
-    for (const parameter_slot& slot : p.parameters) {
-      const std::size_t size = slot.declared.elements();
-      parameter_view view{parameter_path(p, slot), {}, {value, size}, {gradient, size}};
-      for (int i = 0; i < slot.declared.rank; ++i) view.shape.push_back(slot.declared.extents[i]);
-      slot.declared.start.fill(view.values, random_stream(seed, initial_values, place++));
-      views_.push_back(view);
-      value += aligned_elements(slot);
-      gradient += aligned_elements(slot);
+  parameter_store(const program& p, std::uint64_t seed)
+      : values_(bytes_of(p.parameters)), gradients_(bytes_of(p.parameters)), states_(bytes_of(p.states)) {
+    value_spans_ = carve(values_, p.parameters);
+    gradient_spans_ = carve(gradients_, p.parameters);
+    state_spans_ = carve(states_, p.states);
+    for (std::size_t i = 0; i < p.parameters.size(); ++i) {
+      const parameter_slot& slot = p.parameters[i];
+      views_.push_back({parameter_path(p, slot), shape_of_slot(slot), value_spans_[i], gradient_spans_[i]});
+      slot.declared.start.fill(value_spans_[i], random_stream(seed, initial_values, static_cast<std::uint32_t>(i)));
     }
-    for (const parameter_view& view : views_) {
-      value_spans_.push_back(view.values);
-      gradient_spans_.push_back(view.gradient);
+    for (std::size_t i = 0; i < p.states.size(); ++i) {
+      const parameter_slot& slot = p.states[i];
+      state_views_.push_back({parameter_path(p, slot), shape_of_slot(slot), state_spans_[i]});
+      slot.declared.start.fill(state_spans_[i], random_stream(seed, initial_states, static_cast<std::uint32_t>(i)));
     }
   }
 
@@ -56,21 +58,44 @@ class parameter_store {
     for (const parameter_view& view : views_) known += (known.empty() ? "" : ", ") + view.name;
     throw error("no parameter is named '" + std::string(name) + "'; this model has " + known);
   }
-  /// Where an operation's parameters begin.
+  std::span<const state_view> state_views() const { return state_views_; }
+  /// Where an operation's parameters, their gradients, or its states begin.
   std::span<float>* values(int first) { return value_spans_.data() + first; }
   std::span<float>* gradients(int first) { return gradient_spans_.data() + first; }
 
+  std::span<float>* states(int first) { return state_spans_.data() + first; }
+
   std::span<std::byte> gradient_block() { return gradients_.bytes(); }
   std::span<std::byte> value_block() { return values_.bytes(); }
+  std::span<std::byte> state_block() { return states_.bytes(); }
 
  private:
-  static constexpr std::uint32_t initial_values = 0x696e6974;  // names the random streams of initial values
+  // Names of the random streams of initial values.
+  static constexpr std::uint32_t initial_values = 0x696e6974, initial_states = 0x73746174;
 
   static std::size_t aligned_elements(const parameter_slot& slot) { return (slot.declared.elements() + 15) / 16 * 16; }
+  static std::size_t bytes_of(const list<parameter_slot>& slots) {
+    std::size_t elements = 0;
+    for (const parameter_slot& slot : slots) elements += aligned_elements(slot);
+    return elements * sizeof(float);
+  }
+  static std::vector<std::span<float>> carve(const memory_block& block, const list<parameter_slot>& slots) {
+    std::vector<std::span<float>> spans;
+    float* next = reinterpret_cast<float*>(block.data());
+    for (const parameter_slot& slot : slots) {
+      spans.emplace_back(next, slot.declared.elements());
+      next += aligned_elements(slot);
+    }
+    return spans;
+  }
+  static std::vector<std::size_t> shape_of_slot(const parameter_slot& slot) {
+    return {slot.declared.extents, slot.declared.extents + slot.declared.rank};
+  }
 
-  memory_block values_, gradients_;
+  memory_block values_, gradients_, states_;
+  std::vector<std::span<float>> value_spans_, gradient_spans_, state_spans_;
   std::vector<parameter_view> views_;
-  std::vector<std::span<float>> value_spans_, gradient_spans_;
+  std::vector<state_view> state_views_;
 };
 
 }  // namespace remat

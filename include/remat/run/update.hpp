@@ -38,9 +38,7 @@ class optimizer_state {
 
 namespace detail {
 
-#if defined(__clang__)
-#pragma clang fp contract(off)
-#else
+#if !defined(__clang__)
 #pragma GCC push_options
 #pragma GCC optimize("O3", "fp-contract=off")
 #endif
@@ -52,6 +50,9 @@ struct sgd_factors {
 /// `m` is null without momentum.
 inline void sgd_update(sgd_factors f, bool nesterov, bool first, float* w, const float* gradient, float* m, std::size_t begin,
                        std::size_t end) {
+#if defined(__clang__)
+#pragma clang fp contract(off)
+#endif
   if (m == nullptr && f.weight_decay == 0) {
     for (std::size_t i = begin; i < end; ++i) w[i] -= f.learning_rate * gradient[i];
     return;
@@ -75,6 +76,9 @@ struct adam_factors {
 };
 
 inline void adam_update(adam_factors f, float* w, const float* gradient, float* m, float* v, std::size_t begin, std::size_t end) {
+#if defined(__clang__)
+#pragma clang fp contract(off)
+#endif
   for (std::size_t i = begin; i < end; ++i) {
     const float g = gradient[i] + f.weight_decay * w[i];
     m[i] = f.beta1 * m[i] + (1 - f.beta1) * g;
