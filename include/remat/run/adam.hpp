@@ -29,23 +29,19 @@ class adam {
 
   /// Updates every parameter from its gradient. State is allocated at the first step.
   void step(network& model) {
-    const thread_scope scope(model.threads());
     state_.attach(model, 2);
     ++steps_;
-    const double t = static_cast<double>(steps_);
-    const detail::adam_factors f{options_.beta1,
-                                 options_.beta2,
-                                 options_.epsilon,
-                                 options_.weight_decay,
-                                 static_cast<float>(static_cast<double>(options_.learning_rate) / (1 - std::pow(static_cast<double>(options_.beta1), t))),
-                                 static_cast<float>(std::sqrt(1 - std::pow(static_cast<double>(options_.beta2), t)))};
-    for (std::size_t i = 0; i < model.parameters().size(); ++i) {
-      const parameter_view& p = model.parameters()[i];
-      float *const m = state_.of(0, i), *const v = state_.of(1, i);
-      parallel_for(p.values.size(), update_grain, [&](std::size_t begin, std::size_t end) {
-        detail::adam_update(f, p.values.data(), p.gradient.data(), m, v, begin, end);
-      });
-    }
+    const auto correction = [t = static_cast<double>(steps_)](float beta) { return 1 - std::pow(static_cast<double>(beta), t); };
+    const detail::adam_factors f{
+        options_.beta1,
+        options_.beta2,
+        options_.epsilon,
+        options_.weight_decay,
+        static_cast<float>(static_cast<double>(options_.learning_rate) / correction(options_.beta1)),
+        static_cast<float>(std::sqrt(correction(options_.beta2)))};
+    update_parameters(model, [&](std::size_t i, const parameter_view& p, std::size_t begin, std::size_t end) {
+      detail::adam_update(f, p.values.data(), p.gradient.data(), state_.of(0, i), state_.of(1, i), begin, end);
+    });
   }
 
   options& settings() { return options_; }

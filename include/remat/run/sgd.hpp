@@ -30,16 +30,14 @@ class sgd {
 
   /// Updates every parameter from its gradient. State is allocated at the first step.
   void step(network& model) {
-    const thread_scope scope(model.threads());
-    if (options_.momentum != 0) state_.attach(model, 1);
-    for (std::size_t i = 0; i < model.parameters().size(); ++i) {
-      const parameter_view& p = model.parameters()[i];
-      float* const m = options_.momentum != 0 ? state_.of(0, i) : nullptr;
-      parallel_for(p.values.size(), update_grain, [&](std::size_t begin, std::size_t end) {
-        detail::sgd_update({options_.learning_rate, options_.momentum, options_.dampening, options_.weight_decay}, options_.nesterov,
-                           steps_ == 0, p.values.data(), p.gradient.data(), m, begin, end);
-      });
-    }
+    const bool has_momentum = options_.momentum != 0;
+    state_.attach(model, has_momentum ? 1 : 0);
+    const detail::sgd_factors f{options_.learning_rate, options_.momentum, options_.dampening,
+                                options_.weight_decay,  options_.nesterov, steps_ == 0};
+    update_parameters(model, [&](std::size_t i, const parameter_view& p, std::size_t begin, std::size_t end) {
+      float* const m = has_momentum ? state_.of(0, i) : nullptr;
+      detail::sgd_update(f, p.values.data(), p.gradient.data(), m, begin, end);
+    });
     ++steps_;
   }
 

@@ -13,7 +13,16 @@
 
 namespace remat {
 
-inline constexpr std::size_t update_grain = 16384;
+/// Calls f(index of a parameter, the parameter, begin, end) on pieces of all parameters of a model, on its threads.
+template <class F>
+void update_parameters(network& model, const F& f) {
+  const thread_scope scope(model.threads());
+  std::size_t index = 0;
+  for (const parameter_view& p : model.parameters()) {
+    parallel_for(p.values.size(), 16384, [&](std::size_t begin, std::size_t end) { f(index, p, begin, end); });
+    ++index;
+  }
+}
 
 /// One or more numbers for each parameter of a model.
 class optimizer_state {
@@ -45,11 +54,11 @@ namespace detail {
 
 struct sgd_factors {
   float learning_rate, momentum, dampening, weight_decay;
+  bool nesterov, is_first;
 };
 
 /// `m` is null without momentum.
-inline void sgd_update(sgd_factors f, bool nesterov, bool first, float* w, const float* gradient, float* m, std::size_t begin,
-                       std::size_t end) {
+inline void sgd_update(const sgd_factors& f, float* w, const float* gradient, float* m, std::size_t begin, std::size_t end) {
 #if defined(__clang__)
 #pragma clang fp contract(off)
 #endif
@@ -57,13 +66,13 @@ inline void sgd_update(sgd_factors f, bool nesterov, bool first, float* w, const
     for (std::size_t i = begin; i < end; ++i) w[i] -= f.learning_rate * gradient[i];
     return;
   }
-  const float fresh = first ? 1 : 1 - f.dampening;
+  const float fresh = f.is_first ? 1 : 1 - f.dampening;
   for (std::size_t i = begin; i < end; ++i) {
     const float g = gradient[i] + f.weight_decay * w[i];
     float direction = g;
     if (m != nullptr) {
       m[i] = f.momentum * m[i] + fresh * g;
-      direction = nesterov ? g + f.momentum * m[i] : m[i];
+      direction = f.nesterov ? g + f.momentum * m[i] : m[i];
     }
     w[i] -= f.learning_rate * direction;
   }
@@ -75,7 +84,8 @@ struct adam_factors {
   float root;         ///< sqrt(1 - beta2^t)
 };
 
-inline void adam_update(adam_factors f, float* w, const float* gradient, float* m, float* v, std::size_t begin, std::size_t end) {
+inline void adam_update(const adam_factors& f, float* w, const float* gradient, float* m, float* v, std::size_t begin,
+                        std::size_t end) {
 #if defined(__clang__)
 #pragma clang fp contract(off)
 #endif
