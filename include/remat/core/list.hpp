@@ -8,7 +8,7 @@
 
 #include <cstddef>
 #include <initializer_list>
-#include <span>
+#include <stdexcept>
 #include <utility>
 
 namespace remat {
@@ -28,8 +28,9 @@ class list {
     reserve(values.size());
     for (const T& value : values) push_back(value);
   }
-  constexpr list(const list& other) : data_(other.size_ ? new T[other.size_] : nullptr), size_(other.size_), capacity_(other.size_) {
-    for (std::size_t i = 0; i < size_; ++i) data_[i] = other.data_[i];
+  constexpr list(const list& other) : list() {
+    reserve(other.size_);
+    for (; size_ < other.size_; ++size_) data_[size_] = other.data_[size_];
   }
   constexpr list(list&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)), capacity_(std::exchange(other.capacity_, 0)) {}
@@ -49,11 +50,10 @@ class list {
     data_ = grown;
     capacity_ = capacity;
   }
-  constexpr T& push_back(const T& value) {
+  constexpr T& push_back(T value) {  // by value: it may be an element of this list
     if (size_ == capacity_) reserve(capacity_ == 0 ? 16 : 2 * capacity_);
-    return data_[size_++] = value;
+    return data_[size_++] = std::move(value);
   }
-  constexpr void pop_back() { --size_; }
   constexpr void clear() { size_ = 0; }
 
   constexpr std::size_t size() const { return size_; }
@@ -84,7 +84,10 @@ struct few {
   T values[N] = {};
   int size = 0;
 
-  constexpr void push_back(const T& value) { values[size++] = value; }
+  constexpr void push_back(const T& value) {
+    if (size == static_cast<int>(N)) throw std::length_error("remat: an operation has at most 8 inputs, outputs and saved tensors each");
+    values[size++] = value;
+  }
   constexpr T& operator[](int i) { return values[i]; }
   constexpr const T& operator[](int i) const { return values[i]; }
   constexpr const T* begin() const { return values; }

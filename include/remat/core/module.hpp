@@ -68,9 +68,23 @@ inline constexpr reads reads::saved{0, 0, 0xff};
 template <class M>
 concept Module = std::derived_from<M, module>;
 
+namespace detail {
+
+struct another_output {
+  int output;
+};
+template <class M>
+struct with_another_output : M, another_output {};
+/// The name `output` is ambiguous beside another one, so M declares it, as a template or not.
+template <class M>
+concept DeclaresOutput = !requires { &with_another_output<M>::output; };
+
+}  // namespace detail
+
 /// A module that computes something itself (it is no container).
 template <class M>
-concept Layer = Module<M> && requires { M::kind; } && (requires { &M::forward; } || requires { typename M::kernels; });
+concept Layer = Module<M> && requires { M::kind; } && detail::DeclaresOutput<M> &&
+                (requires { &M::forward; } || requires { typename M::kernels; });
 
 /// A module that stands for a model of its own.
 template <class M>

@@ -12,6 +12,9 @@
 ///     static constexpr remat::decision decide(const remat::operation_view& operation);
 ///     static constexpr remat::list<remat::decision> plan(std::span<const remat::operation_view> segment,
 ///                                                        const remat::segment_context& context);
+///
+/// `decide` is asked where a policy has both; what `plan` says nothing of is recomputed. A `policy_name` (a string_view)
+/// stands in reports.
 #pragma once
 
 #include <remat/core/list.hpp>
@@ -37,7 +40,7 @@ struct operation_view {
 struct segment_context {
   std::size_t batch;
   int stage;      ///< of the pipeline
-  int in_flight;  ///< micro-batches whose activations this stage holds at once
+  int in_flight;  ///< micro-batches whose activations this stage holds at once: 1 in one process
 };
 
 /// Keeps everything that some backward reads: what happens outside of any checkpoint.
@@ -65,15 +68,11 @@ concept SegmentPolicy = requires(std::span<const operation_view> segment, const 
 template <class T>
 concept Policy = OperationPolicy<T> || SegmentPolicy<T>;
 
-/// A kept activation stays in the arena, as computed.
-struct keep {
-  static constexpr bool lossless = true;
-};
+/// A storage: a kept activation stays in the arena, as computed.
+struct keep {};
 
 template <class T>
-concept Storage = requires {
-  { T::lossless } -> std::convertible_to<bool>;
-};
+concept Storage = std::same_as<T, keep>;
 
 /// How the children of a checkpointed sequential form segments.
 namespace strategy {
@@ -103,12 +102,10 @@ concept Strategy = requires {
 
 /// A checkpoint as a value: what the tags lower to.
 struct checkpoint_setting {
-  std::string_view policy = {};  ///< empty: no checkpoint
+  std::string_view policy = {};
   decision (*decide)(const operation_view&) = nullptr;
   list<decision> (*plan)(std::span<const operation_view>, const segment_context&) = nullptr;
   std::size_t children = strategy::unlimited;  ///< of a sequential, in one segment
-
-  constexpr explicit operator bool() const { return !policy.empty(); }
 };
 
 template <Policy P, Strategy S = strategy::contiguous>

@@ -48,7 +48,6 @@ struct tensor_shape {
   constexpr std::size_t channels() const { return extents[0]; }
   constexpr std::size_t height() const { return extents[1]; }
   constexpr std::size_t width() const { return extents[2]; }
-  constexpr std::size_t last() const { return rank == 0 ? 1 : extents[rank - 1]; }
 
   friend constexpr bool operator==(const tensor_shape&, const tensor_shape&) = default;
 };
@@ -59,6 +58,7 @@ struct shape_of;
 template <class T, std::size_t... Extents>
 struct shape_of<tensor<T, Extents...>> {
   static_assert(sizeof...(Extents) <= tensor_shape::max_rank, "remat: a sample has at most 4 extents; flatten some");
+  static_assert(((Extents > 0) && ...), "remat: every extent of a tensor is at least 1; leave out what is empty");
   static constexpr tensor_shape value{element_of<T>, true, sizeof...(Extents), {Extents...}};
 };
 template <class T>

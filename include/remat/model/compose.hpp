@@ -36,9 +36,9 @@ constexpr checkpoint<M, P> checkpointed(M) {
   return {};
 }
 
-/// `checkpoint_sequential<sequential<M...>, S, P>` of a value.
-template <class S = strategy::each, class P = recompute_all, class... M>
-constexpr checkpoint_sequential<sequential<M...>, S, P> checkpointed_sequential(sequential<M...>) {
+/// `checkpoint_sequential<M, S, P>` of a value, a sequential with or without a name.
+template <class S = strategy::each, class P = recompute_all, Module M>
+constexpr checkpoint_sequential<M, S, P> checkpointed_sequential(M) {
   return {};
 }
 

@@ -43,7 +43,7 @@ struct label {
   int parent = none;
   int position = 0;
   std::string_view name = {};
-  checkpoint_setting checkpoint = {};
+  few<checkpoint_setting, 4> checkpoints = {};
 };
 
 constexpr int open_node(program& p, const label& l, std::string_view kind, bool is_sequential, int stage) {
@@ -55,7 +55,7 @@ constexpr int open_node(program& p, const label& l, std::string_view kind, bool 
   n.first = p.operations.count();
   n.stage = stage;
   n.is_sequential = is_sequential;
-  n.checkpoint = l.checkpoint;
+  n.checkpoints = l.checkpoints;
   p.nodes.push_back(n);
   return p.nodes.count() - 1;
 }
@@ -81,6 +81,15 @@ constexpr const kernel_table* kernels_of() {
     return &kernel_table_of<typename M::kernels>;
   else
     return &kernel_table_of<M>;
+}
+
+constexpr bool is_part_of_a_path(std::string_view name) {
+  bool is_number = true;
+  for (char c : name) {
+    if (c == '.') return false;
+    is_number = is_number && c >= '0' && c <= '9';
+  }
+  return !is_number;
 }
 
 /// Everything about a layer that does not depend on its neighbours.
@@ -125,19 +134,19 @@ struct lowered<M, tensors<In...>, Before, Number, Checked> {
   static constexpr int first_stage = Number == none ? Before::stage : Number;
   static_assert(rules::stage_numbers_rise<Before, placed<first_stage, M>>::holds);
   static_assert(rules::neighbours_meet<M, In...>::holds);
+  static_assert(rules::where<requires { M::parameters; }, rules::parameters_have_gradients<M>>);
   using after = std::conditional_t<first_stage == Before::stage, Before, placed<first_stage, M>>;
 
   static constexpr bool accepted = Accepts<M, In...>;
-  template <bool>
+  template <bool, class Layer_>
   struct result {
     using type = broken;
   };
-  template <bool Accepted>
-    requires Accepted
-  struct result<Accepted> {
-    using type = typename as_tensors<output_of<M, In...>>::type;
+  template <class Layer_>
+  struct result<true, Layer_> {
+    using type = typename as_tensors<output_of<Layer_, In...>>::type;
   };
-  using output = typename result<accepted>::type;
+  using output = typename result<accepted, M>::type;
 
   static constexpr edge emit(program& p, const edge& in, const label& l) {
     const int n = open_node(p, l, M::kind, false, first_stage);
@@ -181,8 +190,8 @@ struct chain {
 template <class M, class Inputs, class Before, int Number, bool Checked>
 struct link : lowered<M, Inputs, Before, Number, false> {
   using base = lowered<M, Inputs, Before, Number, false>;
-  static_assert(rules::where<Checked && base::first_stage != none,
-                             rules::checkpointed_child_in_one_stage<M, stages<base::first_stage, base::after::stage>>>);
+  using where_it_lies = stages<base::first_stage, base::after::stage>;
+  static_assert(rules::where<(Checked && base::first_stage != none), rules::checkpointed_child_in_one_stage<M, where_it_lies>>);
 };
 
 template <class Inputs, class Before, int Number, bool Checked, class M, class... Rest>
@@ -241,7 +250,8 @@ struct lowered<M, tensors<In...>, Before, Number, Checked> {
   using output = typename children::output;
   using after = typename children::after;
   static constexpr int first_stage = children::first_stage;
-  static_assert(rules::where<Checked && first_stage != none, rules::checkpoint_in_one_stage<M, stages<first_stage, after::stage>>>);
+  using where_it_lies = stages<first_stage, after::stage>;
+  static_assert(rules::where<(Checked && first_stage != none), rules::checkpoint_in_one_stage<M, where_it_lies>>);
   static constexpr edge emit(program& p, const edge& in, const label& l) {
     std::string_view kind = "block";
     if constexpr (requires { M::kind; }) kind = M::kind;
@@ -254,6 +264,7 @@ struct lowered<M, tensors<In...>, Before, Number, Checked> {
 
 template <fixed_string Name, class M, class... In, class Before, int Number, bool Checked>
 struct lowered<named<Name, M>, tensors<In...>, Before, Number, Checked> : lowered<M, tensors<In...>, Before, Number, Checked> {
+  static_assert(rules::name_is_part_of_a_path<named<Name, M>, is_part_of_a_path(Name.view())>::holds);
   static constexpr edge emit(program& p, const edge& in, label l) {
     l.name = Name.view();
     return lowered<M, tensors<In...>, Before, Number, Checked>::emit(p, in, l);
@@ -269,8 +280,7 @@ struct lowered<checkpoint<M, P, S>, tensors<In...>, Before, Number, Checked> : l
   static_assert(rules::is_policy<P>::holds);
   static_assert(rules::is_storage<S>::holds);
   static constexpr edge emit(program& p, const edge& in, label l) {
-    if constexpr (Policy<P>)
-      if (!l.checkpoint) l.checkpoint = setting_of<P>;
+    if constexpr (Policy<P>) l.checkpoints.push_back(setting_of<P>);
     return lowered<M, tensors<In...>, Before, Number, true>::emit(p, in, l);
   }
 };
@@ -294,8 +304,7 @@ struct lowered<checkpoint_sequential<M, S, P, Storage_>, tensors<In...>, Before,
   static_assert(rules::is_policy<P>::holds);
   static_assert(rules::is_storage<Storage_>::holds);
   static constexpr edge emit(program& p, const edge& in, label l) {
-    if constexpr (Policy<P> && Strategy<S>)
-      if (!l.checkpoint) l.checkpoint = setting_of<P, S>;
+    if constexpr (Policy<P> && Strategy<S>) l.checkpoints.push_back(setting_of<P, S>);
     return lowered<M, tensors<In...>, Before, Number, true>::emit(p, in, l);
   }
 };

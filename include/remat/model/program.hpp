@@ -34,7 +34,7 @@ struct node {
   int first = 0, last = 0;           ///< its operations, [first, last)
   int stage = 0;                     ///< of its first operation
   bool is_sequential = false;
-  checkpoint_setting checkpoint = {};
+  few<checkpoint_setting, 4> checkpoints = {};  ///< around this module, the outermost first
 };
 
 struct operation {

@@ -37,6 +37,20 @@ struct is_module {
                 "`forward`, or a `body` (see remat/core/module.hpp)");
 };
 
+template <class M>
+struct parameters_have_gradients {
+  static constexpr bool holds = true;
+  static_assert(requires { &M::backward_parameters; } || requires { &M::kernels::backward_parameters; },
+                "remat: a module with parameters must have backward_parameters; give it one, or make them states");
+};
+
+template <class Name, bool IsPathPart>
+struct name_is_part_of_a_path {
+  static constexpr bool holds = true;
+  static_assert(IsPathPart, "remat: a module's name must not be empty, a number, or hold a dot, since paths are made of names, "
+                            "positions and dots; choose another");
+};
+
 template <class M, class... Inputs>
 struct neighbours_meet {
   static constexpr bool holds = true;
@@ -56,7 +70,7 @@ struct is_policy {
 template <class Storage_>
 struct is_storage {
   static constexpr bool holds = true;
-  static_assert(Storage<Storage_>, "remat: a checkpoint's storage must be remat::keep, or a type with `lossless`; pass one of these");
+  static_assert(Storage<Storage_>, "remat: a checkpoint's storage must be remat::keep; pass it, or leave it out");
 };
 
 template <class Strategy_>

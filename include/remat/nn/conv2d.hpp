@@ -52,7 +52,7 @@ struct prepared_conv2d : prepared {
     forward = {&d, {.relu_after = p.relu_after}, "make a convolution"};
     const layout packed = forward.layout_of(DNNL_ARG_WEIGHTS);
     pack_forward = onednn::primitive::reorder(plain, packed);
-    packed_bytes = backward_packed_at = scratch_aligned(packed.bytes());
+    packed_bytes = backward_packed_at = aligned(packed.bytes());
 
     // oneDNN's backward wants the forward primitive as a hint, and that without post-operations.
     onednn::primitive hint(&d, {}, "make a convolution");
@@ -63,7 +63,7 @@ struct prepared_conv2d : prepared {
       backward_input = {&d, {}, "make a convolution's backward", &hint};
       const layout packed_backward = backward_input.layout_of(DNNL_ARG_WEIGHTS);
       pack_backward = onednn::primitive::reorder(plain, packed_backward);
-      packed_bytes += scratch_aligned(packed_backward.bytes());
+      packed_bytes += aligned(packed_backward.bytes());
       if (p.accumulates_input) own = x.bytes();
     }
     if (p.backward_parameters) {
@@ -73,8 +73,8 @@ struct prepared_conv2d : prepared {
       backward_weights = {&d, {}, "make a convolution's weight gradient", &hint};
       const layout gradient = backward_weights.layout_of(DNNL_ARG_DIFF_WEIGHTS);
       unpack_gradient = onednn::primitive::reorder(gradient, plain, {.adds_to_destination = p.accumulates_parameters});
-      bias_at = scratch_aligned(gradient.bytes());
-      const std::size_t needed = bias_at + scratch_aligned(b.bytes());
+      bias_at = aligned(gradient.bytes());
+      const std::size_t needed = bias_at + aligned(b.bytes());
       if (needed > own) own = needed;
     }
     for (const onednn::primitive* each : {&forward, &backward_input, &backward_weights, &pack_forward, &pack_backward, &unpack_gradient})
@@ -132,7 +132,7 @@ struct conv2d_kernels {
 
  private:
   /// The primitives' own scratch, behind the temporaries.
-  static std::byte* behind(const pass& p) { return p.scratch() + scratch_aligned(p.prepared_as<prepared_conv2d>().own); }
+  static std::byte* behind(const pass& p) { return p.scratch() + aligned(p.prepared_as<prepared_conv2d>().own); }
 };
 
 }  // namespace detail

@@ -110,14 +110,11 @@ struct log_softmax_kernels {
     });
   }
   static void backward_input(const backward_pass& pass) {
-    const destination dx = pass.input_gradient();
-    float* const temporary = reinterpret_cast<float*>(pass.scratch());
-    const std::size_t own = dx.accumulates() ? scratch_aligned(dx.size() * sizeof(float)) : 0;
-    pass.prepared_as<prepared_log_softmax>().backward.execute(pass.scratch() + own,
-                                                              {{DNNL_ARG_DST, pass.output().data()},
-                                                               {DNNL_ARG_DIFF_DST, pass.output_gradient().data()},
-                                                               {DNNL_ARG_DIFF_SRC, dx.accumulates() ? temporary : dx.data()}});
-    if (dx.accumulates()) add(temporary, dx);
+    write_or_add(pass.input_gradient(), pass.scratch(), [&](float* dx, std::byte* scratch) {
+      pass.prepared_as<prepared_log_softmax>().backward.execute(scratch, {{DNNL_ARG_DST, pass.output().data()},
+                                                                          {DNNL_ARG_DIFF_DST, pass.output_gradient().data()},
+                                                                          {DNNL_ARG_DIFF_SRC, dx}});
+    });
   }
 };
 

@@ -9,6 +9,7 @@
 #include <remat/nn/scratch.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string_view>
 #include <type_traits>
@@ -70,14 +71,11 @@ struct max_pool2d_kernels {
   }
 
   static void backward_input(const backward_pass& pass) {
-    const destination dx = pass.input_gradient();
-    float* const temporary = reinterpret_cast<float*>(pass.scratch());
-    const std::size_t own = dx.accumulates() ? scratch_aligned(dx.size() * sizeof(float)) : 0;
-    pass.prepared_as<prepared_max_pool2d>().backward.execute(
-        pass.scratch() + own, {{DNNL_ARG_DIFF_DST, pass.output_gradient().data()},
-                               {DNNL_ARG_WORKSPACE, pass.saved<std::uint8_t>().data()},
-                               {DNNL_ARG_DIFF_SRC, dx.accumulates() ? temporary : dx.data()}});
-    if (dx.accumulates()) add(temporary, dx);
+    write_or_add(pass.input_gradient(), pass.scratch(), [&](float* dx, std::byte* scratch) {
+      pass.prepared_as<prepared_max_pool2d>().backward.execute(scratch, {{DNNL_ARG_DIFF_DST, pass.output_gradient().data()},
+                                                                         {DNNL_ARG_WORKSPACE, pass.saved<std::uint8_t>().data()},
+                                                                         {DNNL_ARG_DIFF_SRC, dx}});
+    });
   }
 };
 
@@ -86,7 +84,8 @@ struct max_pool2d_kernels {
 /// PyTorch's `MaxPool2d(K, Stride, Padding)`; takes (C, H, W). The step is K where none is given.
 template <std::size_t K, std::size_t Stride = K, std::size_t Padding = 0>
 struct max_pool2d : module {
-  static_assert(K > 0 && Stride > 0 && 2 * Padding <= K, "remat: a pooling's padding is at most half of its window, as in PyTorch");
+  static_assert(K > 0 && Stride > 0, "remat: a pooling's window and step are at least 1; give it larger ones");
+  static_assert(2 * Padding <= K, "remat: a pooling's padding is at most half of its window, as in PyTorch; make it smaller");
 
   static constexpr std::string_view kind = "max_pool2d";
   template <class T, std::size_t C, std::size_t H, std::size_t W>

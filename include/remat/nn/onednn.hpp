@@ -25,6 +25,7 @@ inline void check(dnnl_status_t status, const char* what) {
                 (status == dnnl_unimplemented ? ", not implemented for these shapes)" : ")"));
 }
 
+/// The engine and the stream live as long as the process: models with static storage may be destroyed after them.
 inline dnnl_engine_t engine() {
   static const dnnl_engine_t made = [] {
     dnnl_engine_t e = nullptr;
@@ -92,7 +93,7 @@ class primitive {
 
   primitive() = default;
   /// `description` is one of oneDNN's operation descriptors; `forward` the forward primitive, where backward needs it.
-  primitive(const void* description, extras e, const char* what, const primitive* forward = nullptr) {
+  primitive(const void* description, extras e, const char* what, const primitive* forward = nullptr) : primitive() {
     const attributes attr(e);
     dnnl_primitive_desc_t made = nullptr;
     check(dnnl_primitive_desc_create(&made, description, attr.get(), engine(), forward != nullptr ? forward->description_ : nullptr),
@@ -146,24 +147,27 @@ class primitive {
 
   class attributes {
    public:
-    explicit attributes(extras e) {
+    attributes() = default;
+    explicit attributes(extras e) : attributes() {  // so that the destructor runs where the rest throws
       check(dnnl_primitive_attr_create(&attr_), "make attributes");
       check(dnnl_primitive_attr_set_scratchpad_mode(attr_, dnnl_scratchpad_mode_user), "leave scratch to the caller");
       if (!e.adds_to_destination && !e.relu_after) return;
-      dnnl_post_ops_t after = nullptr;
-      check(dnnl_post_ops_create(&after), "make post-operations");
-      if (e.adds_to_destination) check(dnnl_post_ops_append_sum(after, 1.0f), "add to a destination");
-      if (e.relu_after) check(dnnl_post_ops_append_eltwise(after, 1.0f, dnnl_eltwise_relu, 0.0f, 0.0f), "append a relu");
-      check(dnnl_primitive_attr_set_post_ops(attr_, after), "set post-operations");
-      dnnl_post_ops_destroy(after);
+      check(dnnl_post_ops_create(&after_), "make post-operations");
+      if (e.adds_to_destination) check(dnnl_post_ops_append_sum(after_, 1.0f), "add to a destination");
+      if (e.relu_after) check(dnnl_post_ops_append_eltwise(after_, 1.0f, dnnl_eltwise_relu, 0.0f, 0.0f), "append a relu");
+      check(dnnl_primitive_attr_set_post_ops(attr_, after_), "set post-operations");
     }
-    ~attributes() { dnnl_primitive_attr_destroy(attr_); }
+    ~attributes() {
+      if (after_ != nullptr) dnnl_post_ops_destroy(after_);
+      if (attr_ != nullptr) dnnl_primitive_attr_destroy(attr_);
+    }
     attributes(const attributes&) = delete;
     attributes& operator=(const attributes&) = delete;
     const_dnnl_primitive_attr_t get() const { return attr_; }
 
    private:
     dnnl_primitive_attr_t attr_ = nullptr;
+    dnnl_post_ops_t after_ = nullptr;
   };
 
   struct slot {

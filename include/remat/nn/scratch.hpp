@@ -2,6 +2,7 @@
 /// A kernel's scratch: temporaries of its own first, then what its primitives ask for.
 #pragma once
 
+#include <remat/core/alignment.hpp>
 #include <remat/core/kernel.hpp>
 #include <remat/nn/onednn.hpp>
 
@@ -9,15 +10,9 @@
 
 namespace remat::nn {
 
-inline constexpr std::size_t scratch_alignment = 64;
-
-constexpr std::size_t scratch_aligned(std::size_t bytes) {
-  return (bytes + scratch_alignment - 1) / scratch_alignment * scratch_alignment;
-}
-
 /// Reserves room behind `own` bytes of temporaries for a primitive.
 inline void reserve_scratch(prepared& state, std::size_t own, const onednn::primitive& p) {
-  const std::size_t needed = scratch_aligned(own) + p.scratch_bytes();
+  const std::size_t needed = aligned(own) + p.scratch_bytes();
   if (needed > state.scratch_bytes) state.scratch_bytes = needed;
 }
 
@@ -25,6 +20,16 @@ inline void reserve_scratch(prepared& state, std::size_t own, const onednn::prim
 inline void add(const float* values, const destination& to) {
   float* const sum = to.data();
   elementwise(to.size(), [=](std::size_t i) { sum[i] += values[i]; });
+}
+
+/// Runs f(where to write a gradient, its scratch) for a primitive that can write but not add: where the gradient is added
+/// to, it is written into a temporary first. `reserve_scratch` with the gradient's bytes makes room for it.
+template <class F>
+void write_or_add(const destination& to, std::byte* scratch, const F& f) {
+  if (!to.accumulates()) return f(to.data(), scratch);
+  float* const temporary = reinterpret_cast<float*>(scratch);
+  f(temporary, scratch + aligned(to.size() * sizeof(float)));
+  add(temporary, to);
 }
 
 }  // namespace remat::nn

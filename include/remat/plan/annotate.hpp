@@ -6,7 +6,8 @@
 ///         remat::checkpoint_at("features", remat::strategy::each{}),      // a sequential, child by child
 ///         remat::checkpoint_at("", remat::strategy::group<3>{})}}}};      // the whole model, in threes
 ///
-/// One compiled network so runs under every policy and strategy. An empty list means no checkpoint at all.
+/// One compiled network so runs under every policy and strategy. An empty list means no checkpoint at all; of several for
+/// one path, the first is the outermost.
 #pragma once
 
 #include <remat/core/error.hpp>
@@ -44,7 +45,7 @@ inline void require_one_stage(const program& p, int n) {
 /// Puts `checkpoints` in place of those that the program has. Throws `error` for a path that the model does not have, for
 /// a strategy on a module without children, and for a checkpoint that does not lie within one stage.
 inline void annotate(program& p, const std::vector<checkpoint_at>& checkpoints) {
-  for (node& n : p.nodes) n.checkpoint = {};
+  for (node& n : p.nodes) n.checkpoints.size = 0;
   for (const checkpoint_at& wanted : checkpoints) {
     const int n = find_node(p, wanted.path);
     if (n == none) {
@@ -56,8 +57,8 @@ inline void annotate(program& p, const std::vector<checkpoint_at>& checkpoints) 
     node& here = p.nodes[n];
     if (!here.is_sequential && wanted.setting.children != strategy::unlimited)
       throw error("the module '" + wanted.path + "' is no sequential, so it has no children for a strategy to group; checkpoint it as one");
-    if (here.checkpoint) throw error("the module '" + wanted.path + "' is given two checkpoints; give it one");
-    here.checkpoint = wanted.setting;
+    if (here.checkpoints.size == 4) throw error("the module '" + wanted.path + "' is given more than four checkpoints");
+    here.checkpoints.push_back(wanted.setting);
     if (!here.is_sequential)
       detail::require_one_stage(p, n);
     else

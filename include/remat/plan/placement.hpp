@@ -13,16 +13,12 @@
 /// What no placement can beat is the maximum of the live sum; `live_maximum` gives it.
 #pragma once
 
+#include <remat/core/alignment.hpp>
 #include <remat/plan/tape.hpp>
 
 #include <cstddef>
 
 namespace remat {
-
-/// Every storage begins at a multiple of this, and its size is rounded up to it before sizes are summed.
-inline constexpr std::size_t alignment = 64;
-
-constexpr std::size_t aligned(std::size_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
 
 namespace detail {
 

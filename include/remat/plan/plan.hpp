@@ -51,30 +51,31 @@ constexpr std::size_t count(const plan& p, action_kind kind) {
   return found;
 }
 
-/// Whether a buffer waits between the forward and the backward pass: some action of backward reads it.
-constexpr bool is_kept(const plan& p, int b) {
-  const buffer& here = p.steps.buffers[b];
-  if (here.is_gradient || here.first >= p.steps.backward_begins) return false;
-  for (int i = p.steps.backward_begins; i <= here.last && i < p.steps.actions.count(); ++i) {
+/// For each buffer, 1 if it waits between the forward and the backward pass: made before, and read by an action of
+/// backward.
+constexpr list<int> kept_buffers(const plan& p) {
+  list<int> kept(p.steps.buffers.size());
+  for (int i = p.steps.backward_begins; i < p.steps.actions.count(); ++i) {
     const action& a = p.steps.actions[i];
     if (a.kind == action_kind::fetch) continue;
     for (const auto* read : {&a.inputs, &a.outputs, &a.saved})
-      for (int each : *read)
-        if (each == b) return true;
+      for (int b : *read)
+        if (b != none) kept[b] = p.steps.buffers[b].first < p.steps.backward_begins && !p.steps.buffers[b].is_gradient;
   }
-  return false;
+  return kept;
 }
 
 /// Bytes that wait between the forward and the backward pass.
 constexpr std::size_t kept_bytes(const plan& p) {
+  const list<int> kept = kept_buffers(p);
   std::size_t sum = 0;
-  for (int b = 0; b < p.steps.buffers.count(); ++b)
-    if (is_kept(p, b)) sum += p.steps.buffers[b].bytes;
+  for (int b = 0; b < kept.count(); ++b)
+    if (kept[b]) sum += p.steps.buffers[b].bytes;
   return sum;
 }
 
 /// Peak bytes of activations in a training step of a model type: exactly the activation region that `model` reserves
-/// and uses at this batch. A constant expression, so that a `static_assert` can hold it to a budget.
+/// and uses at this batch. Without a loss, of the forward pass and of backward from given gradients of the outputs. A constant expression, so that a `static_assert` can hold it to a budget.
 template <class Net, class Input, class Loss = no_loss>
 constexpr std::size_t peak_activation_bytes(std::size_t batch) {
   return plan_training(fuse(lower<Net, Input, Loss>()), batch).activation_bytes;

@@ -44,28 +44,35 @@ inline std::string name_of_operation(const program& p, const operation& o) {
   return (path.empty() ? "model" : path) + " " + std::string(o.kind) + (o.relu_after ? " + relu" : "");
 }
 
-inline bool contains(const few<int, operation::max_tensors>& buffers, int b) {
-  for (int each : buffers)
-    if (each == b) return true;
-  return false;
+/// Who reads each buffer in the backward pass, in order.
+inline std::vector<std::string> readers_of_buffers(const program& p, const plan& made) {
+  std::vector<std::string> readers(made.steps.buffers.size()), last(made.steps.buffers.size());
+  for (int i = made.steps.backward_begins; i < made.steps.actions.count(); ++i) {
+    const action& a = made.steps.actions[i];
+    if (a.operation == none) continue;
+    const std::string path = path_of(p, p.operations[a.operation].node);
+    const std::string reader = (path.empty() ? "model" : path) + (a.kind == action_kind::recompute ? " (recomputation)" : "");
+    for (const auto* read : {&a.inputs, &a.outputs, &a.saved})
+      for (int b : *read) {
+        if (b == none || last[static_cast<std::size_t>(b)] == reader) continue;
+        std::string& all = readers[static_cast<std::size_t>(b)];
+        all += (all.empty() ? "" : ", ") + reader;
+        last[static_cast<std::size_t>(b)] = reader;
+      }
+  }
+  return readers;
 }
 
-inline kept_tensor describe_kept(const program& p, const plan& made, int b) {
-  const buffer& here = made.steps.buffers[b];
+inline kept_tensor describe_kept(const program& p, const buffer& here, const std::string& readers) {
   const int producer = p.producers[here.tensor];
   kept_tensor k;
   k.path = producer == none ? "input " + std::to_string(here.tensor) : name_of_operation(p, p.operations[producer]);
-  if (producer != none && contains(p.operations[producer].saved, here.tensor)) k.path += " (saved)";
+  if (producer != none)
+    for (int saved : p.operations[producer].saved)
+      if (saved == here.tensor) k.path += " (saved)";
   k.shape = text_of(p.tensors[here.tensor]);
   k.bytes = here.bytes;
-  std::string last;
-  for (int i = made.steps.backward_begins; i < made.steps.actions.count(); ++i) {
-    const action& a = made.steps.actions[i];
-    if (a.operation == none || !(contains(a.inputs, b) || contains(a.outputs, b) || contains(a.saved, b))) continue;
-    const std::string reader = path_of(p, p.operations[a.operation].node) + (a.kind == action_kind::recompute ? " (recomputation)" : "");
-    if (reader != last) k.readers += (k.readers.empty() ? "" : ", ") + reader;
-    last = reader;
-  }
+  k.readers = readers;
   return k;
 }
 
@@ -100,11 +107,11 @@ inline plan_report report(const program& p, const plan& made) {
     r.recomputed.push_back(detail::name_of_operation(p, p.operations[a.operation]));
   }
   r.recompute_share = forward > 0 ? again / forward : 0;
-  for (int b = 0; made.is_training && b < made.steps.buffers.count(); ++b) {
-    if (!is_kept(made, b)) continue;
-    r.kept.push_back(detail::describe_kept(p, made, b));
-    r.kept_bytes += r.kept.back().bytes;
-  }
+  r.kept_bytes = kept_bytes(made);
+  const list<int> kept = kept_buffers(made);
+  const std::vector<std::string> readers = detail::readers_of_buffers(p, made);
+  for (int b = 0; b < kept.count(); ++b)
+    if (kept[b]) r.kept.push_back(detail::describe_kept(p, made.steps.buffers[b], readers[static_cast<std::size_t>(b)]));
   for (int s = 0; s < made.segments.count(); ++s)
     if (made.segment_plans[s].unchecked) {
       const std::string path = path_of(p, p.operations[made.segments[s].first].node);

@@ -6,10 +6,7 @@
 /// Segments nest as checkpoints do. A user's value for a path (`checkpoint_at`) stands in place of a tag.
 #pragma once
 
-#include <remat/core/error.hpp>
 #include <remat/model/program.hpp>
-
-#include <string>
 
 namespace remat {
 
@@ -22,40 +19,39 @@ struct segment {
 
 namespace detail {
 
-constexpr void add_segment(const program& p, list<segment>& found, segment s) {
-  if (s.first == s.last) return;  // fused into the one before it
-  s.setting = p.nodes[s.node].checkpoint;
-  // The same operations twice: the inner checkpoint has nothing left to say.
-  if (s.parent != none && found[s.parent].first == s.first && found[s.parent].last == s.last) return;
+/// Adds a segment inside `parent` and returns it; or `parent`, where it would hold no operation (all are fused into the
+/// one before it) or the same as `parent`, so that there is nothing left to say.
+constexpr int add_segment(list<segment>& found, const segment& s) {
+  const bool repeats = s.parent != none && found[s.parent].first == s.first && found[s.parent].last == s.last;
+  if (s.first == s.last || repeats) return s.parent;
   found.push_back(s);
+  return found.count() - 1;
 }
 
-constexpr void find_segments(const program& p, int n, int parent, list<segment>& found) {
+/// The segments of node n inside `parent`, from its checkpoint number `depth` on; of a sequential, for the children from
+/// `begin` to `end`.
+constexpr void find_segments(const program& p, int n, int depth, int begin, int end, int parent, list<segment>& found) {
   const node& here = p.nodes[n];
-  if (!here.checkpoint) {
-    for (int c = n + 1; c < here.end; c = p.nodes[c].end) find_segments(p, c, parent, found);
+  if (depth == here.checkpoints.size) {
+    for (int c = begin; c < end; c = p.nodes[c].end) find_segments(p, c, 0, c + 1, p.nodes[c].end, parent, found);
     return;
   }
+  const checkpoint_setting& setting = here.checkpoints[depth];
   if (!here.is_sequential) {
-    const int before = found.count();
-    add_segment(p, found, {here.first, here.last, parent, n, {}});
-    const int mine = found.count() > before ? before : parent;
-    for (int c = n + 1; c < here.end; c = p.nodes[c].end) find_segments(p, c, mine, found);
+    const int mine = add_segment(found, {here.first, here.last, parent, n, setting});
+    find_segments(p, n, depth + 1, begin, end, mine, found);
     return;
   }
-  for (int begin = n + 1; begin < here.end;) {
-    int end = p.nodes[begin].end;
-    for (std::size_t members = 1; end < here.end && members < here.checkpoint.children; ++members) {
-      if (p.nodes[end].stage != p.nodes[begin].stage) break;
-      end = p.nodes[end].end;
+  while (begin < end) {
+    int next = p.nodes[begin].end, last = p.nodes[begin].last;
+    for (std::size_t members = 1; next < end && members < setting.children; ++members) {
+      if (p.nodes[next].stage != p.nodes[begin].stage) break;
+      last = p.nodes[next].last;
+      next = p.nodes[next].end;
     }
-    const int before = found.count();
-    int last = p.nodes[begin].first;
-    for (int c = begin; c < end; c = p.nodes[c].end) last = p.nodes[c].last;
-    add_segment(p, found, {p.nodes[begin].first, last, parent, n, {}});
-    const int mine = found.count() > before ? before : parent;
-    for (int c = begin; c < end; c = p.nodes[c].end) find_segments(p, c, mine, found);
-    begin = end;
+    const int mine = add_segment(found, {p.nodes[begin].first, last, parent, n, setting});
+    find_segments(p, n, depth + 1, begin, next, mine, found);
+    begin = next;
   }
 }
 
@@ -64,7 +60,7 @@ constexpr void find_segments(const program& p, int n, int parent, list<segment>&
 /// The segments of a program; a segment stands before those inside it, and siblings stand in program order.
 constexpr list<segment> segments_of(const program& p) {
   list<segment> found;
-  for (int n = 0; n < p.nodes.count(); n = p.nodes[n].end) detail::find_segments(p, n, none, found);
+  for (int n = 0; n < p.nodes.count(); n = p.nodes[n].end) detail::find_segments(p, n, 0, n + 1, p.nodes[n].end, none, found);
   return found;
 }
 

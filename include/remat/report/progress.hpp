@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// A progress bar for a training loop: loss, samples per second and remaining time, on one line of a terminal. Where the
+/// A progress bar for a training loop: loss, images per second and remaining time, on one line of a terminal. Where the
 /// output is no terminal it prints a line at every tenth.
 #pragma once
 
@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdio>
 #include <string>
+#include <utility>
 
 namespace remat {
 
@@ -21,6 +22,7 @@ class progress {
   /// One step on `samples` samples is done.
   void step(double loss, std::size_t samples) {
     ++done_;
+    if (done_ > total_) total_ = done_;
     samples_ += samples;
     smoothed_ = done_ == 1 ? loss : 0.95 * smoothed_ + 0.05 * loss;
     const auto now = clock::now();

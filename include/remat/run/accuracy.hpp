@@ -4,26 +4,35 @@
 /// A metric is a type with `add(outputs, targets, shape of one sample's output)`, called for each batch, and `value()`.
 #pragma once
 
+#include <remat/core/error.hpp>
 #include <remat/core/tensor.hpp>
 
 #include <cstddef>
 #include <ranges>
 #include <span>
+#include <string>
+#include <utility>
 
 namespace remat {
 
 class accuracy {
  public:
-  /// Outputs are (N, C) or (N, C, H, W), targets (N) or (N, H, W).
+  /// Outputs are (N, C) or (N, C, H, W), targets (N) or (N, H, W); a negative target does not count, as in nll_loss.
+  /// Throws `error` where their numbers disagree.
   template <std::ranges::contiguous_range Targets>
   void add(std::span<const float> outputs, const Targets& targets, const tensor_shape& shape) {
-    const std::size_t classes = shape.channels(), places = shape.elements() / classes;
+    const std::size_t classes = shape.rank == 0 ? 1 : shape.channels(), places = shape.elements() / classes;
+    if (outputs.size() != std::ranges::size(targets) * classes)
+      throw error("accuracy: " + std::to_string(std::ranges::size(targets)) + " targets for " + std::to_string(outputs.size() / classes) +
+                  " outputs of " + std::to_string(classes) + " classes; one for each is needed");
     for (std::size_t i = 0; i < std::ranges::size(targets); ++i) {
+      const auto target = std::ranges::data(targets)[i];
+      if (std::cmp_less(target, 0)) continue;
       const float* const first = outputs.data() + i / places * classes * places + i % places;
       std::size_t best = 0;
       for (std::size_t c = 1; c < classes; ++c)
         if (first[c * places] > first[best * places]) best = c;
-      right_ += static_cast<std::size_t>(std::ranges::data(targets)[i]) == best ? 1 : 0;
+      right_ += std::cmp_equal(target, best) ? 1 : 0;
       ++seen_;
     }
   }

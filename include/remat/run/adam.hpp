@@ -6,7 +6,8 @@
 ///     w = w - learning_rate / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
 #pragma once
 
-#include <remat/run/network.hpp>
+#include <remat/core/error.hpp>
+#include <remat/run/optimizer_state.hpp>
 #include <remat/run/update.hpp>
 
 #include <cmath>
@@ -25,7 +26,9 @@ class adam {
   };
 
   adam() : adam(options{}) {}
-  explicit adam(const options& o) : options_(o) {}
+  explicit adam(const options& o) : options_(o) {
+    if (!(o.beta1 >= 0 && o.beta1 < 1 && o.beta2 >= 0 && o.beta2 < 1)) throw error("adam: betas are at least 0 and below 1");
+  }
 
   /// Updates every parameter from its gradient. State is allocated at the first step.
   void step(network& model) {

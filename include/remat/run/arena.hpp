@@ -3,7 +3,7 @@
 #pragma once
 
 #include <remat/run/executor.hpp>
-#include <remat/run/memory.hpp>
+#include <remat/run/memory_block.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -14,12 +14,16 @@ class arena {
  public:
   const regions& reserved() const { return reserved_; }
 
-  /// Makes room for a plan. Whether the regions moved, so that executors must be bound again.
+  /// Makes room for a plan. Whether the regions moved, so that executors must be bound again. Throws std::bad_alloc, and
+  /// is then empty.
   bool reserve(const regions& needed) {
     const regions larger{std::max(needed.activations, reserved_.activations), std::max(needed.packed, reserved_.packed),
                          std::max(needed.scratch, reserved_.scratch)};
     if (block_.size() > 0 && larger.total() == reserved_.total()) return false;
-    block_ = {};  // nothing lives between steps: give the old block back before taking the new one
+    // Nothing lives between steps: the old block is given back before the new one is taken. Where there is no memory for
+    // that, the arena is empty.
+    block_ = {};
+    reserved_ = {};
     block_ = memory_block(larger.total());
     reserved_ = larger;
     return true;

@@ -5,20 +5,25 @@
 /// Meeting a new batch size allocates; every later step with it allocates nothing.
 #pragma once
 
+#include <remat/core/error.hpp>
 #include <remat/plan/annotate.hpp>
 #include <remat/plan/report.hpp>
 #include <remat/run/arena.hpp>
 #include <remat/run/parameters.hpp>
 #include <remat/run/source.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
+#include <new>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace remat {
@@ -34,6 +39,8 @@ class network {
   network(program lowered, const model_options& options) : seed_(options.seed), threads_(options.threads) {
     if (options.threads < 0) throw error("a model needs 1 thread or more, or 0 for OpenMP's number; it was given " + std::to_string(options.threads));
     if (threads_ == 0) threads_ = thread_count();
+    if (lowered.operations.empty()) throw error("a model needs at least one module that computes something");
+    require_unique_paths(lowered);
     if (options.checkpoints) annotate(lowered, *options.checkpoints);
     program_ = std::make_unique<program>(fuse(std::move(lowered)));
     require_backward();
@@ -51,6 +58,7 @@ class network {
     executor& e = training(batch_of(sources, program_->inputs));
     const float loss = run_training(e, {seed_, steps_}, sources);
     ++steps_;
+    last_batch_ = e.planned().batch;
     return loss;
   }
 
@@ -77,14 +85,15 @@ class network {
   /// What modules remember and nobody trains, by path.
   std::span<const state_view> states() const { return parameters_->state_views(); }
 
-  /// What a training step at this batch does, keeps and needs: `std::cout << model.plan(64)`.
-  plan_report plan(std::size_t batch) { return report_of(training(checked_batch(batch))); }
-  /// The plan of the last training batch size met.
-  plan_report plan() {
-    if (training_.empty()) throw error("no step has run yet, so no batch size is known; ask for one: plan(64)");
-    return report_of(*training_.back());
+  /// What a training step at this batch does, keeps and needs: `std::cout << model.plan(64)`. Asking reserves nothing; the
+  /// packed weights and kernel scratch are known, and in the report, once a step with this batch has run.
+  plan_report plan(std::size_t batch) const { return report_of(training_, checked_batch(batch), true); }
+  /// The plan of the last training step.
+  plan_report plan() const {
+    if (last_batch_ == 0) throw error("no step has run yet, so no batch size is known; ask for one: plan(64)");
+    return plan(last_batch_);
   }
-  plan_report inference_plan(std::size_t batch) { return report_of(inference(checked_batch(batch))); }
+  plan_report inference_plan(std::size_t batch) const { return report_of(inference_, checked_batch(batch), false); }
 
   const remat::regions& reserved() const { return arena_.reserved(); }
   int threads() const { return threads_; }
@@ -116,7 +125,7 @@ class network {
       const tensor_shape& shape = program_->tensors[i];
       const std::string name = static_cast<int>(i) < program_->inputs - program_->targets ? "input" : "target";
       if (sources[i].type != shape.type)
-        throw error("tensor " + std::to_string(i) + " is " + (name == "input" ? "an input and takes float" : "a target and takes integers"));
+        throw error(name + " " + std::to_string(i) + (shape.type == element::float32 ? " takes float" : " takes integers"));
       const std::size_t each = shape.elements();
       if (sources[i].size == 0 || sources[i].size % each != 0)
         throw error(name + " " + std::to_string(i) + " has " + std::to_string(sources[i].size) + " elements, which is no whole number of samples of " +
@@ -131,6 +140,14 @@ class network {
 
  private:
   using executors = std::vector<std::unique_ptr<executor>>;
+
+  static void require_unique_paths(const program& p) {
+    std::vector<std::string> paths;
+    for (int n = 0; n < p.nodes.count(); ++n) paths.push_back(path_of(p, n));
+    std::ranges::sort(paths);
+    if (const auto twice = std::ranges::adjacent_find(paths); twice != paths.end())
+      throw error("two modules have the path '" + *twice + "'; give them different names (the loss's is 'loss')");
+  }
 
   /// Throws `error` for a module that training must differentiate, but that cannot.
   void require_backward() const {
@@ -147,22 +164,33 @@ class network {
     }
   }
 
-  static std::size_t checked_batch(std::size_t batch) {
+  /// Kernels count the elements of a tensor in 32 bits.
+  std::size_t checked_batch(std::size_t batch) const {
     if (batch == 0) throw error("a batch holds at least one sample");
+    for (const tensor_shape& shape : program_->tensors)
+      if (shape.per_sample && batch > std::numeric_limits<std::int32_t>::max() / shape.elements())
+        throw error("a batch of " + std::to_string(batch) + " makes a tensor of more than 2^31 - 1 elements; take smaller batches");
     return batch;
   }
 
-  /// The one asked for last stands at the end.
+  remat::plan plan_of(std::size_t batch, bool is_training) const {
+    return is_training ? plan_training(*program_, batch) : plan_inference(*program_, batch);
+  }
+
   executor& executor_for(executors& known, std::size_t batch, bool is_training) {
     for (auto& each : known)
-      if (each->planned().batch == batch) {
-        std::swap(each, known.back());
-        return *known.back();
-      }
+      if (each->planned().batch == batch) return *each;
     const thread_scope scope(threads_);
-    remat::plan made = is_training ? plan_training(*program_, batch) : plan_inference(*program_, batch);
-    auto fresh = std::make_unique<executor>(*program_, std::move(made), *parameters_);
-    const bool moved = arena_.reserve(fresh->needed());
+    auto fresh = std::make_unique<executor>(*program_, plan_of(checked_batch(batch), is_training), *parameters_);
+    bool moved = false;
+    try {
+      moved = arena_.reserve(fresh->needed());
+    } catch (const std::bad_alloc&) {
+      // The arena is empty now, and executors point nowhere: the next step, at a batch that fits, makes its own again.
+      training_.clear();
+      inference_.clear();
+      throw;
+    }
     known.push_back(std::move(fresh));
     if (moved) {
       for (const executors* all : {&training_, &inference_})
@@ -174,6 +202,8 @@ class network {
   }
 
   std::span<const float> run_inference(executor& e, std::span<const source> sources) {
+    if (program_->outputs.size != 1 || output_shape().type != element::float32)
+      throw error("predict gives one output of float, and this model has another kind");
     const tensor_shape& shape = output_shape();
     outputs_.resize(shape.elements(e.planned().batch));
     const std::span<std::byte> result = std::as_writable_bytes(std::span(outputs_));
@@ -188,16 +218,20 @@ class network {
     return reordered_;
   }
 
-  plan_report report_of(const executor& e) const {
-    plan_report r = report(*program_, e.planned());
-    r.packed_bytes = e.needed().packed;
-    r.scratch_bytes = e.needed().scratch;
+  plan_report report_of(const executors& known, std::size_t batch, bool is_training) const {
+    plan_report r = report(*program_, plan_of(batch, is_training));
+    for (const auto& each : known)
+      if (each->planned().batch == batch) {
+        r.packed_bytes = each->needed().packed;
+        r.scratch_bytes = each->needed().scratch;
+      }
     return r;
   }
 
   std::uint64_t seed_;
   int threads_;
   std::uint32_t steps_ = 0;
+  std::size_t last_batch_ = 0;
   std::unique_ptr<program> program_;  // executors point into it, wherever the network moves
   std::unique_ptr<parameter_store> parameters_;
   arena arena_;

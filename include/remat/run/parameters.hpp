@@ -2,9 +2,10 @@
 /// The parameters of a model and their gradients, apart from any plan: every plan of a model works on the same ones.
 #pragma once
 
+#include <remat/core/alignment.hpp>
 #include <remat/core/error.hpp>
 #include <remat/model/program.hpp>
-#include <remat/run/memory.hpp>
+#include <remat/run/memory_block.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -73,7 +74,9 @@ class parameter_store {
   // Names of the random streams of initial values.
   static constexpr std::uint32_t initial_values = 0x696e6974, initial_states = 0x73746174;
 
-  static std::size_t aligned_elements(const parameter_slot& slot) { return (slot.declared.elements() + 15) / 16 * 16; }
+  static std::size_t aligned_elements(const parameter_slot& slot) {
+    return aligned(slot.declared.elements() * sizeof(float)) / sizeof(float);
+  }
   static std::size_t bytes_of(const list<parameter_slot>& slots) {
     std::size_t elements = 0;
     for (const parameter_slot& slot : slots) elements += aligned_elements(slot);

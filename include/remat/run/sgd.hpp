@@ -6,10 +6,9 @@
 ///     w = w - learning_rate * (nesterov ? g + momentum * m : m)
 #pragma once
 
-#include <remat/run/network.hpp>
+#include <remat/core/error.hpp>
+#include <remat/run/optimizer_state.hpp>
 #include <remat/run/update.hpp>
-
-#include <vector>
 
 namespace remat {
 
@@ -31,14 +30,13 @@ class sgd {
   /// Updates every parameter from its gradient. State is allocated at the first step.
   void step(network& model) {
     const bool has_momentum = options_.momentum != 0;
-    state_.attach(model, has_momentum ? 1 : 0);
+    const bool is_first = state_.attach(model, has_momentum ? 1 : 0);
     const detail::sgd_factors f{options_.learning_rate, options_.momentum, options_.dampening,
-                                options_.weight_decay,  options_.nesterov, steps_ == 0};
+                                options_.weight_decay,  options_.nesterov, is_first};
     update_parameters(model, [&](std::size_t i, const parameter_view& p, std::size_t begin, std::size_t end) {
       float* const m = has_momentum ? state_.of(0, i) : nullptr;
       detail::sgd_update(f, p.values.data(), p.gradient.data(), m, begin, end);
     });
-    ++steps_;
   }
 
   options& settings() { return options_; }
@@ -46,7 +44,6 @@ class sgd {
  private:
   options options_;
   optimizer_state state_;
-  std::size_t steps_ = 0;
 };
 
 }  // namespace remat

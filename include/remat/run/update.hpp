@@ -1,49 +1,14 @@
 // SPDX-License-Identifier: MIT
-/// The arithmetic of optimizers, and their state.
+/// The arithmetic of optimizers.
 ///
 /// Products and sums are rounded one by one, whatever flags the user compiles with, so that one machine gives one result:
 /// contraction into fused multiply-adds is off here.
 #pragma once
 
-#include <remat/run/network.hpp>
-
 #include <cmath>
 #include <cstddef>
-#include <vector>
 
 namespace remat {
-
-/// Calls f(index of a parameter, the parameter, begin, end) on pieces of all parameters of a model, on its threads.
-template <class F>
-void update_parameters(network& model, const F& f) {
-  const thread_scope scope(model.threads());
-  std::size_t index = 0;
-  for (const parameter_view& p : model.parameters()) {
-    parallel_for(p.values.size(), 16384, [&](std::size_t begin, std::size_t end) { f(index, p, begin, end); });
-    ++index;
-  }
-}
-
-/// One or more numbers for each parameter of a model.
-class optimizer_state {
- public:
-  /// Allocates `rows` numbers per parameter for a model, at the first call; a later call with another model is an error.
-  void attach(const network& model, std::size_t rows) {
-    if (model_ == nullptr) {
-      model_ = &model.lowered();
-      for (std::size_t row = 0; row < rows; ++row)
-        for (const parameter_view& p : model.parameters()) rows_.emplace_back(p.values.size());
-    }
-    if (model_ != &model.lowered()) throw error("an optimizer serves the model of its first step; make one for each model");
-    per_row_ = model.parameters().size();
-  }
-  float* of(std::size_t row, std::size_t parameter) { return rows_[row * per_row_ + parameter].data(); }
-
- private:
-  const program* model_ = nullptr;
-  std::size_t per_row_ = 0;
-  std::vector<std::vector<float>> rows_;
-};
 
 namespace detail {
 

@@ -43,8 +43,12 @@ TEST_CASE("a strategy needs children") {
   CHECK_THROWS_WITH(annotated({checkpoint_at("c", remat::strategy::each{})}), Contains("'c' is no sequential"));
 }
 
-TEST_CASE("two checkpoints for one module are refused") {
-  CHECK_THROWS_WITH(annotated({checkpoint_at("a"), checkpoint_at("a")}), Contains("'a' is given two checkpoints"));
+TEST_CASE("of several checkpoints for one path, the first is the outermost") {
+  const auto segments = remat::segments_of(annotated({checkpoint_at("a"), checkpoint_at("a", remat::strategy::group<2>{})}));
+  REQUIRE(segments.size() == 3);
+  CHECK((segments[0].last == 3 && segments[1].parent == 0 && segments[1].last == 2 && segments[2].first == 2));
+  const std::vector<checkpoint_at> five(5, checkpoint_at("a"));
+  CHECK_THROWS_WITH(annotated(five), Contains("more than four"));
 }
 
 TEST_CASE("a checkpoint given at run time lies within one stage, too") {

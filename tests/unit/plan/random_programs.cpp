@@ -191,8 +191,11 @@ void add_checkpoints(program& p) {
                                                 remat::setting_of<remat::save_all>, remat::setting_of<keep_even>};
   for (remat::node& n : p.nodes) {
     if (n.name == "loss" || !chance(35)) continue;
-    n.checkpoint = policies[pick(0, 4)];
-    if (n.is_sequential && chance(60)) n.checkpoint.children = static_cast<std::size_t>(pick(1, 4));
+    for (int around = chance(20) ? 2 : 1; around > 0; --around) {
+      remat::checkpoint_setting setting = policies[pick(0, 4)];
+      if (n.is_sequential && chance(60)) setting.children = static_cast<std::size_t>(pick(1, 4));
+      n.checkpoints.push_back(setting);
+    }
   }
 }
 
@@ -200,7 +203,7 @@ void add_checkpoints(program& p) {
 
 /// Every read finds its buffer defined and alive, no two storages that live at once overlap, nothing is recomputed that
 /// nobody reads.
-void check_soundness(const program& p, const plan& made) {
+void check_soundness(const plan& made) {
   const auto& buffers = made.steps.buffers;
   std::vector<bool> is_read(buffers.size());
   for (int now = 0; now < made.steps.actions.count(); ++now) {
@@ -219,7 +222,6 @@ void check_soundness(const program& p, const plan& made) {
       for (int b : a.saved) read(b);
     }
     for (int b : a.output_gradients) read(b);
-    if (a.kind == action_kind::recompute) RC_ASSERT(a.operation < p.operations.count());
   }
   for (int now = 0; now < made.steps.actions.count(); ++now) {
     const action& a = made.steps.actions[now];
@@ -273,8 +275,8 @@ void check_programs(int largest) {
     add_checkpoints(random.value);
     const std::size_t batch = static_cast<std::size_t>(pick(1, 4));
     const plan saved = remat::plan_training(plain, batch), checked = remat::plan_training(random.value, batch);
-    check_soundness(plain, saved);
-    check_soundness(random.value, checked);
+    check_soundness(saved);
+    check_soundness(checked);
     RC_ASSERT(remat::kept_bytes(checked) <= remat::kept_bytes(saved));
     RC_ASSERT(remat::count(saved, action_kind::recompute) == 0u);
     RC_ASSERT(run(plain, saved) == run(random.value, checked));

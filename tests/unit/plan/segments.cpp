@@ -56,6 +56,13 @@ TEST_CASE("checkpoints nest") {
   CHECK((found[3].first == 4 && found[3].last == 6 && found[3].parent == 2));
 }
 
+TEST_CASE("a checkpoint directly around another nests, too") {
+  using grouped = remat::checkpoint_sequential<remat::sequential<layer, layer, layer, layer>, remat::strategy::group<2>>;
+  CHECK(segments<remat::checkpoint<grouped>>() == std::vector<range>{{0, 4}, {0, 2}, {2, 4}});
+  CHECK(segments<remat::checkpoint<remat::named<"a", grouped>>>() == std::vector<range>{{0, 4}, {0, 2}, {2, 4}});
+  CHECK(segments<remat::checkpoint<remat::checkpoint<remat::sequential<layer, layer>>, remat::save_all>>() == std::vector<range>{{0, 2}});
+}
+
 TEST_CASE("a checkpoint in a checkpoint of the same operations says nothing new") {
   CHECK(segments<remat::checkpoint<remat::named<"a", remat::checkpoint<layer>>>>() == std::vector<range>{{0, 1}});
   CHECK(segments<remat::checkpoint<remat::sequential<remat::checkpoint<layer>>>>() == std::vector<range>{{0, 1}});

@@ -7,12 +7,19 @@
 #include <memory>
 #include <new>
 #include <span>
+#include <utility>
 
 namespace remat {
 
 class memory_block {
  public:
   memory_block() = default;
+  memory_block(memory_block&& other) noexcept : data_(std::move(other.data_)), size_(std::exchange(other.size_, 0)) {}
+  memory_block& operator=(memory_block&& other) noexcept {
+    data_ = std::move(other.data_);
+    size_ = std::exchange(other.size_, 0);
+    return *this;
+  }
   explicit memory_block(std::size_t bytes) : size_(bytes) {
     if (bytes == 0) return;
     data_.reset(static_cast<std::byte*>(::operator new(bytes, boundary)));

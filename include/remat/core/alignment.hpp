@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+/// Alignment: where memory for kernels begins.
+#pragma once
+
+#include <cstddef>
+
+namespace remat {
+
+/// Every tensor begins at a multiple of this, and its size is rounded up to it before sizes are summed.
+inline constexpr std::size_t alignment = 64;
+
+/// The next multiple of the alignment.
+constexpr std::size_t aligned(std::size_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
+
+}  // namespace remat
