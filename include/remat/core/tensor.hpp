@@ -52,13 +52,23 @@ struct tensor_shape {
   friend constexpr bool operator==(const tensor_shape&, const tensor_shape&) = default;
 };
 
+namespace detail {
+
+template <std::size_t... Extents>
+struct extents_of_a_sample {
+  static constexpr bool holds = true;
+  static_assert(sizeof...(Extents) <= tensor_shape::max_rank, "remat: a sample has at most 4 extents; flatten some");
+  static_assert(((Extents > 0) && ...), "remat: every extent of a tensor is at least 1; leave out what is empty");
+};
+
+}  // namespace detail
+
 /// `tensor<float, 3, 32, 32>` as a value.
 template <class T>
 struct shape_of;
 template <class T, std::size_t... Extents>
 struct shape_of<tensor<T, Extents...>> {
-  static_assert(sizeof...(Extents) <= tensor_shape::max_rank, "remat: a sample has at most 4 extents; flatten some");
-  static_assert(((Extents > 0) && ...), "remat: every extent of a tensor is at least 1; leave out what is empty");
+  static_assert(detail::extents_of_a_sample<Extents...>::holds);
   static constexpr tensor_shape value{element_of<T>, true, sizeof...(Extents), {Extents...}};
 };
 template <class T>

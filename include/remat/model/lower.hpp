@@ -273,7 +273,9 @@ struct lowered<named<Name, M>, tensors<In...>, Before, Number, Checked> : lowere
 
 template <int Stage, class M, class... In, class Before, int Number, bool Checked>
 struct lowered<on_stage<Stage, M>, tensors<In...>, Before, Number, Checked>
-    : lowered<M, tensors<In...>, Before, Stage, Checked> {};
+    : lowered<M, tensors<In...>, Before, (Stage >= 0 ? Stage : none), Checked> {
+  static_assert(stage_number<Stage>::holds);
+};
 
 template <class M, class P, class S, class... In, class Before, int Number, bool Checked>
 struct lowered<checkpoint<M, P, S>, tensors<In...>, Before, Number, Checked> : lowered<M, tensors<In...>, Before, Number, true> {

@@ -9,9 +9,20 @@
 
 namespace remat {
 
+namespace detail {
+
+template <int Stage>
+struct stage_number {
+  static constexpr bool holds = true;
+  static_assert(Stage >= 0, "remat: a stage number is 0 or more; number the stages from 0");
+};
+
+}  // namespace detail
+
+/// Module M on stage `Stage`.
 template <int Stage, class M>
 struct on_stage : module {
-  static_assert(Stage >= 0, "remat: a stage number is 0 or more; number the stages from 0");
+  static_assert(detail::stage_number<Stage>::holds);
 };
 
 }  // namespace remat

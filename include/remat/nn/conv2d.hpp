@@ -135,13 +135,19 @@ struct conv2d_kernels {
   static std::byte* behind(const pass& p) { return p.scratch() + aligned(p.prepared_as<prepared_conv2d>().own); }
 };
 
+template <std::size_t In, std::size_t Out, std::size_t K, std::size_t Stride>
+struct conv2d_sizes {
+  static constexpr bool holds = true;
+  static_assert(In > 0 && Out > 0 && K > 0 && Stride > 0,
+                "remat: a convolution has at least one input channel, output channel, kernel element and step; give it more");
+};
+
 }  // namespace detail
 
 /// PyTorch's `Conv2d(In, Out, K, Stride, Padding)`; takes (In, H, W).
 template <std::size_t In, std::size_t Out, std::size_t K, std::size_t Stride = 1, std::size_t Padding = 0, bias Bias = bias::with>
 struct conv2d : module {
-  static_assert(In > 0 && Out > 0 && K > 0 && Stride > 0,
-                "remat: a convolution needs at least one input channel, output channel, kernel element and step");
+  static_assert(detail::conv2d_sizes<In, Out, K, Stride>::holds);
 
   static constexpr std::string_view kind = "conv2d";
   template <class T, std::size_t H, std::size_t W>

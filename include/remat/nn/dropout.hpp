@@ -51,21 +51,30 @@ struct dropout_kernels {
   }
 };
 
+template <class Probability>
+struct dropout_probability {
+  static constexpr bool holds = true;
+  static_assert(Probability::num >= 0 && Probability::num < Probability::den,
+                "remat: a dropout's probability is at least 0 and below 1; give it as a std::ratio in between");
+};
+
+constexpr dropout_attributes dropout_of(double dropped, double of) {
+  return {static_cast<float>(dropped / of), dropped < of ? static_cast<float>(of / (of - dropped)) : 0};
+}
+
 }  // namespace detail
 
 /// PyTorch's `Dropout(p)`, p as a ratio: `dropout<>` is 0.5, `dropout<std::ratio<1, 4>>` is 0.25.
 template <class Probability = std::ratio<1, 2>>
 struct dropout : module {
-  static_assert(Probability::num >= 0 && Probability::num < Probability::den, "remat: a dropout's probability is at least 0 and below 1");
+  static_assert(detail::dropout_probability<Probability>::holds);
 
   static constexpr std::string_view kind = "dropout";
   template <class X>
   static X output(X);
   static constexpr bool in_place = true;
 
-  static constexpr detail::dropout_attributes attributes{
-      static_cast<float>(static_cast<double>(Probability::num) / static_cast<double>(Probability::den)),
-      static_cast<float>(static_cast<double>(Probability::den) / static_cast<double>(Probability::den - Probability::num))};
+  static constexpr detail::dropout_attributes attributes = detail::dropout_of(Probability::num, Probability::den);
   using kernels = detail::dropout_kernels;
 };
 

@@ -113,12 +113,18 @@ struct linear_kernels {
   }
 };
 
+template <std::size_t In, std::size_t Out>
+struct linear_sizes {
+  static constexpr bool holds = true;
+  static_assert(In > 0 && Out > 0, "remat: a linear layer has at least one input and one output; give it more");
+};
+
 }  // namespace detail
 
 /// PyTorch's `Linear(In, Out)`; takes (In) or (T, In).
 template <std::size_t In, std::size_t Out, bias Bias = bias::with>
 struct linear : module {
-  static_assert(In > 0 && Out > 0, "remat: a linear layer needs at least one input and one output");
+  static_assert(detail::linear_sizes<In, Out>::holds);
 
   static constexpr std::string_view kind = "linear";
   template <class T>

@@ -79,13 +79,19 @@ struct max_pool2d_kernels {
   }
 };
 
+template <std::size_t K, std::size_t Stride, std::size_t Padding>
+struct pooling_window {
+  static constexpr bool holds = true;
+  static_assert(K > 0 && Stride > 0, "remat: a pooling's window and step are at least 1; give it larger ones");
+  static_assert(2 * Padding <= K, "remat: a pooling's padding is at most half of its window, as in PyTorch; make it smaller");
+};
+
 }  // namespace detail
 
 /// PyTorch's `MaxPool2d(K, Stride, Padding)`; takes (C, H, W). The step is K where none is given.
 template <std::size_t K, std::size_t Stride = K, std::size_t Padding = 0>
 struct max_pool2d : module {
-  static_assert(K > 0 && Stride > 0, "remat: a pooling's window and step are at least 1; give it larger ones");
-  static_assert(2 * Padding <= K, "remat: a pooling's padding is at most half of its window, as in PyTorch; make it smaller");
+  static_assert(detail::pooling_window<K, Stride, Padding>::holds);
 
   static constexpr std::string_view kind = "max_pool2d";
   template <class T, std::size_t C, std::size_t H, std::size_t W>

@@ -109,6 +109,7 @@ class tape_writer {
     tape_.actions.push_back(a);
   }
   constexpr void fetch(int t) {
+    if (value_[t] == none) load(t);  // an output that is an input
     action a{action_kind::fetch};
     a.inputs.push_back(use(value_[t]));
     tape_.actions.push_back(a);

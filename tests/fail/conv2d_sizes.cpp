@@ -1,0 +1,9 @@
+// error: remat: a convolution has at least one input channel, output channel, kernel element and step
+#include <remat/remat.hpp>
+
+#ifdef REMAT_FIXED
+using layer = remat::nn::conv2d<1, 8, 3, 1>;
+#else
+using layer = remat::nn::conv2d<1, 8, 3, 0>;
+#endif
+static_assert(sizeof(layer) > 0);

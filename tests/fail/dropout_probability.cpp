@@ -1,0 +1,10 @@
+// error: remat: a dropout's probability is at least 0 and below 1
+#include <remat/remat.hpp>
+
+#ifdef REMAT_FIXED
+using dropout = remat::nn::dropout<std::ratio<1, 2>>;
+#else
+using dropout = remat::nn::dropout<std::ratio<2, 2>>;
+#endif
+
+static_assert(remat::peak_activation_bytes<dropout, remat::tensor<float, 784>>(1) > 0);

@@ -1,0 +1,9 @@
+// error: remat: a linear layer has at least one input and one output
+#include <remat/remat.hpp>
+
+#ifdef REMAT_FIXED
+using layer = remat::nn::linear<784, 10>;
+#else
+using layer = remat::nn::linear<784, 0>;
+#endif
+static_assert(sizeof(layer) > 0);

@@ -1,0 +1,10 @@
+// error: remat: a pooling's padding is at most half of its window
+#include <remat/remat.hpp>
+
+#ifdef REMAT_FIXED
+using pool = remat::nn::max_pool2d<3, 2, 1>;
+#else
+using pool = remat::nn::max_pool2d<3, 2, 2>;
+#endif
+
+static_assert(remat::peak_activation_bytes<pool, remat::tensor<float, 1, 28, 28>>(1) > 0);
