@@ -42,36 +42,24 @@ struct prepared_conv2d : prepared {
     const layout any = layout::chosen({a.out, a.in, a.kernel, a.kernel});
     const layout plain = layout::row_major({a.out, a.in, a.kernel, a.kernel});
     const layout b = layout::row_major({a.out});
-    const auto s = static_cast<onednn::extent>(a.stride), border = static_cast<onednn::extent>(a.padding);
-    const dnnl_dims_t strides = {s, s}, padding = {border, border};
+    const auto border = static_cast<onednn::extent>(a.padding);
+    const onednn::window window(a.kernel, a.stride, a.padding, {border, border});
+    const onednn::convolution convolution{x, any, a.has_bias ? &b : nullptr, y, window};
 
-    dnnl_convolution_desc_t d;
-    onednn::check(dnnl_convolution_forward_desc_init(&d, dnnl_forward_training, dnnl_convolution_direct, x.get(), any.get(),
-                                                     a.has_bias ? b.get() : nullptr, y.get(), strides, padding, padding),
-                  "describe a convolution");
-    forward = {&d, {.relu_after = p.relu_after}, "make a convolution"};
-    const layout packed = forward.layout_of(DNNL_ARG_WEIGHTS);
+    forward = convolution.forward({.relu_after = p.relu_after});
+    const layout packed = forward.layout_of(onednn::weights);
     pack_forward = onednn::primitive::reorder(plain, packed);
     packed_bytes = backward_packed_at = aligned(packed.bytes());
-
-    // oneDNN's backward wants the forward primitive as a hint, and that without post-operations.
-    onednn::primitive hint(&d, {}, "make a convolution");
     if (p.backward_input) {
-      onednn::check(dnnl_convolution_backward_data_desc_init(&d, dnnl_convolution_direct, x.get(), any.get(), y.get(), strides,
-                                                             padding, padding),
-                    "describe a convolution's backward");
-      backward_input = {&d, {}, "make a convolution's backward", &hint};
-      const layout packed_backward = backward_input.layout_of(DNNL_ARG_WEIGHTS);
+      backward_input = convolution.backward_input();
+      const layout packed_backward = backward_input.layout_of(onednn::weights);
       pack_backward = onednn::primitive::reorder(plain, packed_backward);
       packed_bytes += aligned(packed_backward.bytes());
       if (p.accumulates_input) own = x.bytes();
     }
     if (p.backward_parameters) {
-      onednn::check(dnnl_convolution_backward_weights_desc_init(&d, dnnl_convolution_direct, x.get(), any.get(),
-                                                                a.has_bias ? b.get() : nullptr, y.get(), strides, padding, padding),
-                    "describe a convolution's weight gradient");
-      backward_weights = {&d, {}, "make a convolution's weight gradient", &hint};
-      const layout gradient = backward_weights.layout_of(DNNL_ARG_DIFF_WEIGHTS);
+      backward_weights = convolution.backward_weights();
+      const layout gradient = backward_weights.layout_of(onednn::weights_gradient);
       unpack_gradient = onednn::primitive::reorder(gradient, plain, {.adds_to_destination = p.accumulates_parameters});
       bias_at = aligned(gradient.bytes());
       const std::size_t needed = bias_at + aligned(b.bytes());
@@ -88,18 +76,18 @@ struct conv2d_kernels {
   static void pack(const pack_pass& pass) {
     const auto& state = pass.prepared_as<prepared_conv2d>();
     const float* weight = pass.parameter(0).data();
-    state.pack_forward.execute(behind(pass), {{DNNL_ARG_SRC, weight}, {DNNL_ARG_DST, pass.packed()}});
+    state.pack_forward.execute(behind(pass), {{onednn::source, weight}, {onednn::result, pass.packed()}});
     if (state.pack_backward)
-      state.pack_backward.execute(behind(pass), {{DNNL_ARG_SRC, weight}, {DNNL_ARG_DST, pass.packed() + state.backward_packed_at}});
+      state.pack_backward.execute(behind(pass), {{onednn::source, weight}, {onednn::result, pass.packed() + state.backward_packed_at}});
   }
 
   static void forward(const forward_pass& pass) {
     const auto& state = pass.prepared_as<prepared_conv2d>();
     const bool has_bias = pass.attributes<conv2d_attributes>().has_bias;
-    const onednn::primitive::argument src{DNNL_ARG_SRC, pass.input().data()}, weights{DNNL_ARG_WEIGHTS, pass.packed()},
-        dst{DNNL_ARG_DST, pass.output().data()};
+    const onednn::primitive::argument src{onednn::source, pass.input().data()}, weights{onednn::weights, pass.packed()},
+        dst{onednn::result, pass.output().data()};
     if (has_bias)
-      state.forward.execute(behind(pass), {src, weights, {DNNL_ARG_BIAS, pass.parameter(1).data()}, dst});
+      state.forward.execute(behind(pass), {src, weights, {onednn::bias, pass.parameter(1).data()}, dst});
     else
       state.forward.execute(behind(pass), {src, weights, dst});
   }
@@ -108,26 +96,26 @@ struct conv2d_kernels {
     const auto& state = pass.prepared_as<prepared_conv2d>();
     const destination dx = pass.input_gradient();
     void* const to = dx.accumulates() ? static_cast<void*>(pass.scratch()) : dx.data();
-    state.backward_input.execute(behind(pass), {{DNNL_ARG_DIFF_DST, pass.output_gradient().data()},
-                                                {DNNL_ARG_WEIGHTS, pass.packed() + state.backward_packed_at},
-                                                {DNNL_ARG_DIFF_SRC, to}});
+    state.backward_input.execute(behind(pass), {{onednn::result_gradient, pass.output_gradient().data()},
+                                                {onednn::weights, pass.packed() + state.backward_packed_at},
+                                                {onednn::source_gradient, to}});
     if (dx.accumulates()) add(reinterpret_cast<const float*>(pass.scratch()), dx);
   }
 
   static void backward_parameters(const backward_pass& pass) {
     const auto& state = pass.prepared_as<prepared_conv2d>();
     const bool has_bias = pass.attributes<conv2d_attributes>().has_bias;
-    const onednn::primitive::argument src{DNNL_ARG_SRC, pass.input().data()}, dy{DNNL_ARG_DIFF_DST, pass.output_gradient().data()},
-        dw{DNNL_ARG_DIFF_WEIGHTS, pass.scratch()};
+    const onednn::primitive::argument src{onednn::source, pass.input().data()}, dy{onednn::result_gradient, pass.output_gradient().data()},
+        dw{onednn::weights_gradient, pass.scratch()};
     if (has_bias) {
       const destination db = pass.parameter_gradient(1);
       void* const bias_gradient = db.accumulates() ? static_cast<void*>(pass.scratch() + state.bias_at) : db.data();
-      state.backward_weights.execute(behind(pass), {src, dy, dw, {DNNL_ARG_DIFF_BIAS, bias_gradient}});
+      state.backward_weights.execute(behind(pass), {src, dy, dw, {onednn::bias_gradient, bias_gradient}});
       if (db.accumulates()) add(static_cast<const float*>(bias_gradient), db);
     } else {
       state.backward_weights.execute(behind(pass), {src, dy, dw});
     }
-    state.unpack_gradient.execute(behind(pass), {{DNNL_ARG_SRC, pass.scratch()}, {DNNL_ARG_DST, pass.parameter_gradient(0).data()}});
+    state.unpack_gradient.execute(behind(pass), {{onednn::source, pass.scratch()}, {onednn::result, pass.parameter_gradient(0).data()}});
   }
 
  private:

@@ -38,13 +38,13 @@ struct flatten_kernels {
     const float* const x = pass.input().data();
     float* const y = pass.output().data();
     if (x == y) return;  // in place: the order is the same
-    pass.prepared_as<prepared_flatten>().forward.execute(pass.scratch(), {{DNNL_ARG_SRC, x}, {DNNL_ARG_DST, y}});
+    pass.prepared_as<prepared_flatten>().forward.execute(pass.scratch(), {{onednn::source, x}, {onednn::result, y}});
   }
   static void backward_input(const backward_pass& pass) {
     const float* const dy = pass.output_gradient().data();
     float* const dx = pass.input_gradient().data();
     if (dx == dy) return;
-    pass.prepared_as<prepared_flatten>().backward.execute(pass.scratch(), {{DNNL_ARG_SRC, dy}, {DNNL_ARG_DST, dx}});
+    pass.prepared_as<prepared_flatten>().backward.execute(pass.scratch(), {{onednn::source, dy}, {onednn::result, dx}});
   }
 };
 

@@ -57,27 +57,17 @@ struct prepared_linear : prepared {
     const auto& [in, out, has_bias] = p.attributes<linear_attributes>();
     const std::size_t rows = p.inputs[0].elements(p.batch) / in;
     const layout x = layout::row_major({rows, in}), y = layout::row_major({rows, out});
-    forward = product(x, layout::transposed(in, out), y, {.relu_after = p.relu_after}, has_bias ? out : 0);
+    forward = onednn::matrix_product(x, layout::transposed(in, out), y, {.relu_after = p.relu_after}, has_bias ? out : 0);
     reserve_scratch(*this, 0, forward);
     if (p.backward_input) {
-      backward_input = product(y, layout::row_major({out, in}), x, {.adds_to_destination = p.accumulates_input});
+      backward_input = onednn::matrix_product(y, layout::row_major({out, in}), x, {.adds_to_destination = p.accumulates_input});
       reserve_scratch(*this, 0, backward_input);
     }
     if (p.backward_parameters) {
-      backward_weights = product(layout::transposed(out, rows), x, layout::row_major({out, in}),
+      backward_weights = onednn::matrix_product(layout::transposed(out, rows), x, layout::row_major({out, in}),
                                  {.adds_to_destination = p.accumulates_parameters});
       reserve_scratch(*this, 0, backward_weights);
     }
-  }
-
-  /// c (m, n) = a (m, k) b (k, n), with a bias of n elements where `bias` is not 0.
-  static onednn::primitive product(const onednn::layout& a, const onednn::layout& b, const onednn::layout& c, onednn::extras e,
-                                   std::size_t bias = 0) {
-    const onednn::layout row = bias > 0 ? onednn::layout::row_major({1, bias}) : onednn::layout();
-    dnnl_matmul_desc_t description;
-    onednn::check(dnnl_matmul_desc_init(&description, a.get(), b.get(), bias > 0 ? row.get() : nullptr, c.get()),
-                  "describe a matrix product");
-    return {&description, e, "make a matrix product"};
   }
 };
 
@@ -87,20 +77,20 @@ struct linear_kernels {
   static void forward(const forward_pass& pass) {
     const auto& state = pass.prepared_as<prepared_linear>();
     if (pass.attributes<linear_attributes>().has_bias)
-      state.forward.execute(pass.scratch(), {{DNNL_ARG_SRC, pass.input().data()},
-                                             {DNNL_ARG_WEIGHTS, pass.parameter(0).data()},
-                                             {DNNL_ARG_BIAS, pass.parameter(1).data()},
-                                             {DNNL_ARG_DST, pass.output().data()}});
+      state.forward.execute(pass.scratch(), {{onednn::source, pass.input().data()},
+                                             {onednn::weights, pass.parameter(0).data()},
+                                             {onednn::bias, pass.parameter(1).data()},
+                                             {onednn::result, pass.output().data()}});
     else
-      state.forward.execute(pass.scratch(), {{DNNL_ARG_SRC, pass.input().data()},
-                                             {DNNL_ARG_WEIGHTS, pass.parameter(0).data()},
-                                             {DNNL_ARG_DST, pass.output().data()}});
+      state.forward.execute(pass.scratch(), {{onednn::source, pass.input().data()},
+                                             {onednn::weights, pass.parameter(0).data()},
+                                             {onednn::result, pass.output().data()}});
   }
 
   static void backward_input(const backward_pass& pass) {
-    pass.prepared_as<prepared_linear>().backward_input.execute(pass.scratch(), {{DNNL_ARG_SRC, pass.output_gradient().data()},
-                                                                                {DNNL_ARG_WEIGHTS, pass.parameter(0).data()},
-                                                                                {DNNL_ARG_DST, pass.input_gradient().data()}});
+    pass.prepared_as<prepared_linear>().backward_input.execute(pass.scratch(), {{onednn::source, pass.output_gradient().data()},
+                                                                                {onednn::weights, pass.parameter(0).data()},
+                                                                                {onednn::result, pass.input_gradient().data()}});
   }
 
   static void backward_parameters(const backward_pass& pass) {
@@ -108,7 +98,7 @@ struct linear_kernels {
     const std::span<const float> dy = pass.output_gradient();
     pass.prepared_as<prepared_linear>().backward_weights.execute(
         pass.scratch(),
-        {{DNNL_ARG_SRC, dy.data()}, {DNNL_ARG_WEIGHTS, pass.input().data()}, {DNNL_ARG_DST, pass.parameter_gradient(0).data()}});
+        {{onednn::source, dy.data()}, {onednn::weights, pass.input().data()}, {onednn::result, pass.parameter_gradient(0).data()}});
     if (has_bias) sum_rows(dy.data(), dy.size() / out, out, pass.parameter_gradient(1));
   }
 };

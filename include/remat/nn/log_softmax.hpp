@@ -89,11 +89,7 @@ struct prepared_log_softmax : prepared {
     if (!p.backward_input) return;
     const std::size_t classes = p.inputs[0].channels(), rows = p.inputs[0].elements(p.batch) / classes;
     const onednn::layout x = onednn::layout::row_major({rows, classes});
-    dnnl_softmax_desc_t d;
-    onednn::check(dnnl_logsoftmax_forward_desc_init(&d, dnnl_forward_training, x.get(), 1), "describe a log-softmax");
-    const onednn::primitive hint(&d, {}, "make a log-softmax");
-    onednn::check(dnnl_logsoftmax_backward_desc_init(&d, x.get(), x.get(), 1), "describe a log-softmax's backward");
-    backward = {&d, {}, "make a log-softmax's backward", &hint};
+    backward = onednn::log_softmax_backward(x);
     reserve_scratch(*this, p.accumulates_input ? x.bytes() : 0, backward);
   }
 };
@@ -111,9 +107,9 @@ struct log_softmax_kernels {
   }
   static void backward_input(const backward_pass& pass) {
     write_or_add(pass.input_gradient(), pass.scratch(), [&](float* dx, std::byte* scratch) {
-      pass.prepared_as<prepared_log_softmax>().backward.execute(scratch, {{DNNL_ARG_DST, pass.output().data()},
-                                                                          {DNNL_ARG_DIFF_DST, pass.output_gradient().data()},
-                                                                          {DNNL_ARG_DIFF_SRC, dx}});
+      pass.prepared_as<prepared_log_softmax>().backward.execute(scratch, {{onednn::result, pass.output().data()},
+                                                                          {onednn::result_gradient, pass.output_gradient().data()},
+                                                                          {onednn::source_gradient, dx}});
     });
   }
 };

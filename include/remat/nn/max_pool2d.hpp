@@ -5,6 +5,7 @@
 /// it is smaller; see plan/fuse.hpp.
 #pragma once
 
+#include <remat/core/error.hpp>
 #include <remat/core/module.hpp>
 #include <remat/nn/scratch.hpp>
 
@@ -30,30 +31,22 @@ struct prepared_max_pool2d : prepared {
     const tensor_shape &in = p.inputs[0], &out = p.outputs[0];
     const layout x = layout::channels_last({p.batch, in.channels(), in.height(), in.width()});
     const layout y = layout::channels_last({p.batch, out.channels(), out.height(), out.width()});
-    const auto k = static_cast<onednn::extent>(a.kernel), s = static_cast<onednn::extent>(a.stride),
-               border = static_cast<onednn::extent>(a.padding);
-    const dnnl_dims_t kernel = {k, k}, strides = {s, s}, padding = {border, border};
     // Where the windows do not reach the last row or column, the border there is smaller, or negative.
-    const auto rest = [&](std::size_t before, std::size_t after) {
-      return static_cast<onednn::extent>((after - 1) * a.stride + a.kernel) - static_cast<onednn::extent>(before) - border;
+    const auto behind = [&](std::size_t before, std::size_t after) {
+      return static_cast<onednn::extent>((after - 1) * a.stride + a.kernel) - static_cast<onednn::extent>(before + a.padding);
     };
-    const dnnl_dims_t padding_end = {rest(in.height(), out.height()), rest(in.width(), out.width())};
+    const onednn::window window(a.kernel, a.stride, a.padding,
+                                {behind(in.height(), out.height()), behind(in.width(), out.width())});
 
-    dnnl_pooling_desc_t d;
-    onednn::check(dnnl_pooling_forward_desc_init(&d, p.training ? dnnl_forward_training : dnnl_forward_inference, dnnl_pooling_max,
-                                                 x.get(), y.get(), strides, kernel, padding, padding_end),
-                  "describe a pooling");
-    forward = {&d, {}, "make a pooling"};
+    forward = onednn::max_pooling(x, y, window, p.training);
     reserve_scratch(*this, 0, forward);
     if (p.training) {
       const std::size_t index = a.kernel * a.kernel <= 256 ? 1 : 4;
-      if (forward.layout_of(DNNL_ARG_WORKSPACE).bytes() != out.elements(p.batch) * index)
+      if (forward.layout_of(onednn::workspace).bytes() != out.elements(p.batch) * index)
         throw error("max_pool2d: oneDNN's indices have another size than planned; this version of oneDNN is not supported");
     }
     if (!p.backward_input) return;
-    onednn::check(dnnl_pooling_backward_desc_init(&d, dnnl_pooling_max, x.get(), y.get(), strides, kernel, padding, padding_end),
-                  "describe a pooling's backward");
-    backward = {&d, {}, "make a pooling's backward", &forward};
+    backward = onednn::max_pooling_backward(x, y, window, forward);
     reserve_scratch(*this, p.accumulates_input ? x.bytes() : 0, backward);
   }
 };
@@ -63,18 +56,18 @@ struct max_pool2d_kernels {
 
   static void forward(const forward_pass& pass) {
     const auto& state = pass.prepared_as<prepared_max_pool2d>();
-    const onednn::primitive::argument src{DNNL_ARG_SRC, pass.input().data()}, dst{DNNL_ARG_DST, pass.output().data()};
+    const onednn::primitive::argument src{onednn::source, pass.input().data()}, dst{onednn::result, pass.output().data()};
     if (pass.training())
-      state.forward.execute(pass.scratch(), {src, dst, {DNNL_ARG_WORKSPACE, pass.saved<std::uint8_t>().data()}});
+      state.forward.execute(pass.scratch(), {src, dst, {onednn::workspace, pass.saved<std::uint8_t>().data()}});
     else
       state.forward.execute(pass.scratch(), {src, dst});
   }
 
   static void backward_input(const backward_pass& pass) {
     write_or_add(pass.input_gradient(), pass.scratch(), [&](float* dx, std::byte* scratch) {
-      pass.prepared_as<prepared_max_pool2d>().backward.execute(scratch, {{DNNL_ARG_DIFF_DST, pass.output_gradient().data()},
-                                                                         {DNNL_ARG_WORKSPACE, pass.saved<std::uint8_t>().data()},
-                                                                         {DNNL_ARG_DIFF_SRC, dx}});
+      pass.prepared_as<prepared_max_pool2d>().backward.execute(scratch, {{onednn::result_gradient, pass.output_gradient().data()},
+                                                                         {onednn::workspace, pass.saved<std::uint8_t>().data()},
+                                                                         {onednn::source_gradient, dx}});
     });
   }
 };

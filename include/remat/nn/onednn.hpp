@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// oneDNN 2.6 behind a narrow interface: layouts, attributes and primitives. The only file that includes its header.
+/// oneDNN 2.6 behind a narrow interface: layouts, primitives and the operations that modules use. The only file that
+/// includes its header or uses its names.
 ///
 /// Everything is made once, when a plan is built. Executing a primitive allocates nothing of ours: its memory objects
 /// are its own and are pointed at the call's addresses, and scratch is the caller's (scratchpad_mode::user).
@@ -77,6 +78,20 @@ class layout {
   dnnl_memory_desc_t description_ = {};
 };
 
+/// The tensors of a primitive. A `_gradient` is oneDNN's "diff".
+enum argument_name : int {
+  source = DNNL_ARG_SRC,
+  weights = DNNL_ARG_WEIGHTS,
+  bias = DNNL_ARG_BIAS,
+  result = DNNL_ARG_DST,
+  workspace = DNNL_ARG_WORKSPACE,
+  source_gradient = DNNL_ARG_DIFF_SRC,
+  weights_gradient = DNNL_ARG_DIFF_WEIGHTS,
+  bias_gradient = DNNL_ARG_DIFF_BIAS,
+  result_gradient = DNNL_ARG_DIFF_DST,
+  scratchpad = DNNL_ARG_SCRATCHPAD,
+};
+
 /// What a primitive does beside its operation.
 struct extras {
   bool adds_to_destination = false;
@@ -87,7 +102,7 @@ struct extras {
 class primitive {
  public:
   struct argument {
-    int name;  ///< DNNL_ARG_...
+    argument_name name;
     const void* address;
   };
 
@@ -121,12 +136,12 @@ class primitive {
   }
 
   explicit operator bool() const { return primitive_ != nullptr; }
-  /// The layout that an argument (DNNL_ARG_...) must have.
-  layout layout_of(int name) const {
+  /// The layout that an argument must have.
+  layout layout_of(argument_name name) const {
     const dnnl_memory_desc_t* found = dnnl_primitive_desc_query_md(description_, dnnl_query_exec_arg_md, name);
     return found != nullptr ? layout(*found) : layout();
   }
-  std::size_t scratch_bytes() const { return layout_of(DNNL_ARG_SCRATCHPAD).bytes(); }
+  std::size_t scratch_bytes() const { return layout_of(scratchpad).bytes(); }
   /// oneDNN's name of the implementation that it chose.
   std::string_view implementation() const {
     const char* name = "";
@@ -138,7 +153,7 @@ class primitive {
     dnnl_exec_arg_t filled[max_arguments];
     int count = 0;
     for (const argument& a : arguments) filled[count++] = {a.name, pointed(a.name, a.address)};
-    filled[count++] = {DNNL_ARG_SCRATCHPAD, pointed(DNNL_ARG_SCRATCHPAD, scratch)};
+    filled[count++] = {scratchpad, pointed(scratchpad, scratch)};
     check(dnnl_primitive_execute(primitive_, stream(), count, filled), "run a primitive");
   }
 
@@ -171,15 +186,15 @@ class primitive {
   };
 
   struct slot {
-    int name = 0;
+    argument_name name = source;
     dnnl_memory_t object = nullptr;
   };
 
   void finish(dnnl_primitive_desc_t description, const char* what) {
     description_ = description;
     check(dnnl_primitive_create(&primitive_, description_), what);
-    for (int name : {DNNL_ARG_SRC, DNNL_ARG_DST, DNNL_ARG_WEIGHTS, DNNL_ARG_BIAS, DNNL_ARG_DIFF_SRC, DNNL_ARG_DIFF_DST,
-                     DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_BIAS, DNNL_ARG_WORKSPACE, DNNL_ARG_SCRATCHPAD}) {
+    for (argument_name name : {source, weights, bias, result, workspace, source_gradient, weights_gradient, bias_gradient,
+                               result_gradient, scratchpad}) {
       const dnnl_memory_desc_t* found = dnnl_primitive_desc_query_md(description_, dnnl_query_exec_arg_md, name);
       if (found == nullptr || found->ndims == 0) continue;
       memory_[memories_].name = name;
@@ -187,7 +202,7 @@ class primitive {
       ++memories_;
     }
   }
-  dnnl_memory_t pointed(int name, const void* address) const {
+  dnnl_memory_t pointed(argument_name name, const void* address) const {
     for (int i = 0; i < memories_; ++i) {
       if (memory_[i].name != name) continue;
       check(dnnl_memory_set_data_handle(memory_[i].object, const_cast<void*>(address)), "point at a tensor");
@@ -207,5 +222,81 @@ class primitive {
   slot memory_[10] = {};
   int memories_ = 0;
 };
+
+/// c (m, n) = a (m, k) b (k, n), and a row of n added to each of c's where `bias_elements` is n.
+inline primitive matrix_product(const layout& a, const layout& b, const layout& c, extras e, std::size_t bias_elements = 0) {
+  const layout row = bias_elements > 0 ? layout::row_major({1, bias_elements}) : layout();
+  dnnl_matmul_desc_t d;
+  check(dnnl_matmul_desc_init(&d, a.get(), b.get(), bias_elements > 0 ? row.get() : nullptr, c.get()), "describe a matrix product");
+  return {&d, e, "make a matrix product"};
+}
+
+/// How a window moves over an image, in rows and columns. The padding behind may be negative: rows that no window reaches.
+struct window {
+  dnnl_dims_t kernel, stride, padding_before, padding_behind;
+
+  window(std::size_t k, std::size_t step, std::size_t padding, const extent (&behind)[2])
+      : kernel{extent(k), extent(k)}, stride{extent(step), extent(step)}, padding_before{extent(padding), extent(padding)},
+        padding_behind{behind[0], behind[1]} {}
+};
+
+/// The three products of a convolution, y = x * w + b; the layout of w is oneDNN's choice. Without a bias `b` is null.
+struct convolution {
+  const layout &x, &w;
+  const layout* b;
+  const layout& y;
+  const window& over;
+
+  primitive forward(extras e) const {
+    dnnl_convolution_desc_t d;
+    check(dnnl_convolution_forward_desc_init(&d, dnnl_forward_training, dnnl_convolution_direct, x.get(), w.get(),
+                                             b != nullptr ? b->get() : nullptr, y.get(), over.stride, over.padding_before,
+                                             over.padding_behind),
+          "describe a convolution");
+    return {&d, e, "make a convolution"};
+  }
+  /// oneDNN's backward wants a forward primitive as a hint, and that without post-operations.
+  primitive backward_input() const {
+    dnnl_convolution_desc_t d;
+    check(dnnl_convolution_backward_data_desc_init(&d, dnnl_convolution_direct, x.get(), w.get(), y.get(), over.stride,
+                                                   over.padding_before, over.padding_behind),
+          "describe a convolution's backward");
+    const primitive hint = forward({});
+    return {&d, {}, "make a convolution's backward", &hint};
+  }
+  primitive backward_weights() const {
+    dnnl_convolution_desc_t d;
+    check(dnnl_convolution_backward_weights_desc_init(&d, dnnl_convolution_direct, x.get(), w.get(), b != nullptr ? b->get() : nullptr,
+                                                      y.get(), over.stride, over.padding_before, over.padding_behind),
+          "describe a convolution's weight gradient");
+    const primitive hint = forward({});
+    return {&d, {}, "make a convolution's weight gradient", &hint};
+  }
+};
+
+/// The maximum over windows; in training its workspace holds the place of each maximum.
+inline primitive max_pooling(const layout& x, const layout& y, const window& over, bool training) {
+  dnnl_pooling_desc_t d;
+  check(dnnl_pooling_forward_desc_init(&d, training ? dnnl_forward_training : dnnl_forward_inference, dnnl_pooling_max, x.get(), y.get(),
+                                       over.stride, over.kernel, over.padding_before, over.padding_behind),
+        "describe a pooling");
+  return {&d, {}, "make a pooling"};
+}
+inline primitive max_pooling_backward(const layout& x, const layout& y, const window& over, const primitive& forward) {
+  dnnl_pooling_desc_t d;
+  check(dnnl_pooling_backward_desc_init(&d, dnnl_pooling_max, x.get(), y.get(), over.stride, over.kernel, over.padding_before,
+                                        over.padding_behind),
+        "describe a pooling's backward");
+  return {&d, {}, "make a pooling's backward", &forward};
+}
+
+/// The gradient of the log-softmax of rows.
+inline primitive log_softmax_backward(const layout& rows) {
+  dnnl_softmax_desc_t d;
+  check(dnnl_logsoftmax_forward_desc_init(&d, dnnl_forward_training, rows.get(), 1), "describe a log-softmax");
+  const primitive hint(&d, {}, "make a log-softmax");
+  check(dnnl_logsoftmax_backward_desc_init(&d, rows.get(), rows.get(), 1), "describe a log-softmax's backward");
+  return {&d, {}, "make a log-softmax's backward", &hint};
+}
 
 }  // namespace remat::onednn
