@@ -118,9 +118,9 @@ int main(int argc, char** argv) {
   app.add_option("--data", s.data, "Folder of train-images-idx3-ubyte[.gz] and its companions")->capture_default_str();
   app.add_option("--images", s.images, "Train on the first so many images")->check(CLI::PositiveNumber)->capture_default_str();
   app.add_option("--epochs", s.epochs, "Passes over the training images")->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_option("--batch", s.batch, "Images in a step")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--batch", s.batch, "Images in a step")->check(CLI::Range(1, 1 << 20))->capture_default_str();
   app.add_option("--seed", s.seed, "Of initial weights and of the order of images")->capture_default_str();
-  app.add_option("--threads", s.threads, "0: all that OpenMP gives")->check(CLI::NonNegativeNumber)->capture_default_str();
+  app.add_option("--threads", s.threads, "0: all that OpenMP gives")->check(CLI::Range(0, 1024))->capture_default_str();
   app.add_option("--policy", s.policy, "What is checkpointed")->check(CLI::IsMember({"none", "fc1", "each", "all"}))->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   try {

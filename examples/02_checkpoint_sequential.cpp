@@ -59,7 +59,7 @@ int main(int argc, char** argv) {
   int steps = 20;
   CLI::App app{"Checkpoints a sequential, and shows what that keeps and what it costs"};
   app.add_option("--data", folder, "Folder of train-images-idx3-ubyte[.gz] and its companion")->capture_default_str();
-  app.add_option("--batch", batch, "Images in a step")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--batch", batch, "Images in a step")->check(CLI::Range(1, 60'000))->capture_default_str();
   app.add_option("--steps", steps, "Training steps")->check(CLI::PositiveNumber)->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   try {

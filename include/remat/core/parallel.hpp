@@ -2,7 +2,8 @@
 /// Loops over the cores: the only place where remat meets OpenMP.
 ///
 /// A loop is cut into pieces, and no result depends on how: each element, or each column of a sum, is computed by one
-/// thread in one order. Without OpenMP the same code runs on one thread and gives the same bits.
+/// thread in one order. Without OpenMP remat's loops run on one thread and give the same bits; oneDNN keeps its own
+/// number of threads then.
 #pragma once
 
 #ifdef __FAST_MATH__
@@ -16,6 +17,13 @@
 #include <cstddef>
 
 namespace remat {
+
+/// Whether this program is compiled with OpenMP.
+#ifdef _OPENMP
+inline constexpr bool has_openmp = true;
+#else
+inline constexpr bool has_openmp = false;
+#endif
 
 /// Threads that a parallel loop of the calling thread uses.
 inline int thread_count() {

@@ -105,6 +105,7 @@ struct checkpoint_setting {
   std::string_view policy = {};
   decision (*decide)(const operation_view&) = nullptr;
   list<decision> (*plan)(std::span<const operation_view>, const segment_context&) = nullptr;
+  bool plans_segments = false;  ///< which of the two decides
   std::size_t children = strategy::unlimited;  ///< of a sequential, in one segment
 };
 
@@ -115,7 +116,7 @@ inline constexpr checkpoint_setting setting_of = [] {
   if constexpr (OperationPolicy<P>)
     setting.decide = &P::decide;
   else
-    setting.plan = &P::plan;
+    setting.plan = &P::plan, setting.plans_segments = true;
   return setting;
 }();
 

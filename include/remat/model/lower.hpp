@@ -75,12 +75,17 @@ constexpr double flops_per_sample(const tensor_shape& input, const tensor_shape&
   return static_cast<double>(output.elements());
 }
 
+/// A null pointer to the type that has the kernels of M.
+template <class M>
+constexpr auto kernels_type() {
+  if constexpr (requires { typename M::kernels; })
+    return static_cast<typename M::kernels*>(nullptr);
+  else
+    return static_cast<M*>(nullptr);
+}
 template <class M>
 constexpr const kernel_table* kernels_of() {
-  if constexpr (requires { typename M::kernels; })
-    return &kernel_table_of<typename M::kernels>;
-  else
-    return &kernel_table_of<M>;
+  return &kernel_table_of<std::remove_pointer_t<decltype(kernels_type<M>())>>;
 }
 
 constexpr bool is_part_of_a_path(std::string_view name) {
@@ -98,6 +103,9 @@ constexpr operation operation_of() {
   operation o;
   o.kind = M::kind;
   o.kernels = kernels_of<M>();
+  using kernels = std::remove_pointer_t<decltype(kernels_type<M>())>;
+  o.packs = requires { &kernels::pack; };
+  o.updates_state = requires { &kernels::update_state; };
   if constexpr (requires { M::attributes; }) o.attributes = &M::attributes;
   if constexpr (requires { M::backward_input_reads; }) o.backward_input_reads = M::backward_input_reads;
   if constexpr (requires { M::backward_parameters_reads; }) o.backward_parameters_reads = M::backward_parameters_reads;
@@ -230,7 +238,7 @@ struct lowered<sequential<M...>, tensors<In...>, Before, Number, Checked> {
   using after = typename children::after;
   static constexpr int first_stage = children::first_stage;
   static constexpr edge emit(program& p, const edge& in, const label& l) {
-    const int n = open_node(p, l, "sequential", true, first_stage);
+    const int n = open_node(p, l, "sequential", true, first_stage == none ? Before::stage : first_stage);
     const edge out = children::emit(p, in, n, 0);
     close_node(p, n);
     return out;
@@ -255,7 +263,7 @@ struct lowered<M, tensors<In...>, Before, Number, Checked> {
   static constexpr edge emit(program& p, const edge& in, const label& l) {
     std::string_view kind = "block";
     if constexpr (requires { M::kind; }) kind = M::kind;
-    const int n = open_node(p, l, kind, false, first_stage);
+    const int n = open_node(p, l, kind, false, first_stage == none ? Before::stage : first_stage);
     const edge out = children::emit(p, in, n, 0);
     close_node(p, n);
     return out;
@@ -365,6 +373,8 @@ struct lowering {
       using targets = typename targets_of<Loss, outputs>::type;
       static_assert(loss_rule<Loss, outputs>::holds);
       using loss = lowered<Loss, typename joined<outputs, targets>::type, typename net::after, none, false>;
+      static_assert(rules::loss_is_a_scalar<Loss, std::is_same_v<typename loss::output, tensors<scalar<float>>> ||
+                                                      std::is_same_v<typename loss::output, broken>>::holds);
       edge target;
       add_inputs(p, target, targets{});
       p.targets = count_of(targets{});

@@ -51,6 +51,7 @@ struct operation {
   int first_state = 0, states = 0;
   reads backward_input_reads = {}, backward_parameters_reads = {};
   double flops = 0;  ///< of the forward pass, for one sample
+  bool packs = false, updates_state = false;  ///< what its kernels do beside (no null check of theirs is constant to UBSan)
   bool in_place = false;
   bool fuses_relu = false, commutes_with_relu = false;
   bool is_relu = false;

@@ -131,5 +131,11 @@ struct loss_meets_output {
                 "loss_meets_output are the loss and the output)");
 };
 
+template <class Loss, bool IsScalar>
+struct loss_is_a_scalar {
+  static constexpr bool holds = true;
+  static_assert(IsScalar, "remat: a loss gives one number for the whole batch; let its `output` be remat::scalar<float>");
+};
+
 }  // namespace rules
 }  // namespace remat

@@ -138,9 +138,10 @@ struct conv2d : module {
   static_assert(detail::conv2d_sizes<In, Out, K, Stride>::holds);
 
   static constexpr std::string_view kind = "conv2d";
-  template <class T, std::size_t H, std::size_t W>
+  template <std::size_t H, std::size_t W>
     requires(H + 2 * Padding >= K && W + 2 * Padding >= K)
-  static tensor<T, Out, (H + 2 * Padding - K) / Stride + 1, (W + 2 * Padding - K) / Stride + 1> output(tensor<T, In, H, W>);
+  static tensor<float, Out, (H + 2 * Padding - K) / Stride + 1, (W + 2 * Padding - K) / Stride + 1> output(
+      tensor<float, In, H, W>);
   static constexpr reads backward_parameters_reads = reads::inputs;
   static constexpr bool fuses_relu = true;
   static constexpr double flops(const tensor_shape&, const tensor_shape& output) {

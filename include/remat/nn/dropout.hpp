@@ -70,8 +70,8 @@ struct dropout : module {
   static_assert(detail::dropout_probability<Probability>::holds);
 
   static constexpr std::string_view kind = "dropout";
-  template <class X>
-  static X output(X);
+  template <std::size_t... Extents>
+  static tensor<float, Extents...> output(tensor<float, Extents...>);
   static constexpr bool in_place = true;
 
   static constexpr detail::dropout_attributes attributes = detail::dropout_of(Probability::num, Probability::den);

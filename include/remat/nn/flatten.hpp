@@ -52,8 +52,8 @@ struct flatten_kernels {
 
 struct flatten : module {
   static constexpr std::string_view kind = "flatten";
-  template <class T, std::size_t... Extents>
-  static tensor<T, (Extents * ... * 1)> output(tensor<T, Extents...>);
+  template <std::size_t... Extents>
+  static tensor<float, (Extents * ... * 1)> output(tensor<float, Extents...>);
 
   /// Only an image of several channels and pixels lies in another order than its row.
   template <class X>

@@ -117,10 +117,9 @@ struct linear : module {
   static_assert(detail::linear_sizes<In, Out>::holds);
 
   static constexpr std::string_view kind = "linear";
-  template <class T>
-  static tensor<T, Out> output(tensor<T, In>);
-  template <class T, std::size_t Rows>
-  static tensor<T, Rows, Out> output(tensor<T, Rows, In>);
+  static tensor<float, Out> output(tensor<float, In>);
+  template <std::size_t Rows>
+  static tensor<float, Rows, Out> output(tensor<float, Rows, In>);
   static constexpr reads backward_parameters_reads = reads::inputs;
   static constexpr bool fuses_relu = true;
   static constexpr double flops(const tensor_shape& input, const tensor_shape&) {

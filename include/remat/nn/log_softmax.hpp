@@ -118,10 +118,10 @@ struct log_softmax_kernels {
 
 struct log_softmax : module {
   static constexpr std::string_view kind = "log_softmax";
-  template <class T, std::size_t C>
-  static tensor<T, C> output(tensor<T, C>);
-  template <class T, std::size_t C, std::size_t H, std::size_t W>
-  static tensor<T, C, H, W> output(tensor<T, C, H, W>);
+  template <std::size_t C>
+  static tensor<float, C> output(tensor<float, C>);
+  template <std::size_t C, std::size_t H, std::size_t W>
+  static tensor<float, C, H, W> output(tensor<float, C, H, W>);
   static constexpr reads backward_input_reads = reads::outputs;
   static constexpr bool in_place = true;
   static constexpr double flops(const tensor_shape& input, const tensor_shape&) { return 8.0 * static_cast<double>(input.elements()); }

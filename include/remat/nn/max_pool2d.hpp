@@ -87,14 +87,15 @@ struct max_pool2d : module {
   static_assert(detail::pooling_window<K, Stride, Padding>::holds);
 
   static constexpr std::string_view kind = "max_pool2d";
-  template <class T, std::size_t C, std::size_t H, std::size_t W>
+  template <std::size_t C, std::size_t H, std::size_t W>
     requires(H + 2 * Padding >= K && W + 2 * Padding >= K)
-  static tensor<T, C, (H + 2 * Padding - K) / Stride + 1, (W + 2 * Padding - K) / Stride + 1> output(tensor<T, C, H, W>);
+  static tensor<float, C, (H + 2 * Padding - K) / Stride + 1, (W + 2 * Padding - K) / Stride + 1> output(
+      tensor<float, C, H, W>);
   /// The place of each maximum in its window.
-  template <class T, std::size_t C, std::size_t H, std::size_t W>
+  template <std::size_t C, std::size_t H, std::size_t W>
   static tensor<std::conditional_t<K * K <= 256, std::uint8_t, std::int32_t>, C, (H + 2 * Padding - K) / Stride + 1,
                 (W + 2 * Padding - K) / Stride + 1>
-      saved_output(tensor<T, C, H, W>);
+      saved_output(tensor<float, C, H, W>);
   static constexpr reads backward_input_reads = reads::saved;
   static constexpr bool commutes_with_relu = true;
   static constexpr double flops(const tensor_shape&, const tensor_shape& output) {

@@ -20,14 +20,14 @@ struct nll_loss : module {
   static constexpr std::string_view kind = "nll_loss";
   static constexpr std::int32_t ignored = -100;
 
-  template <class T, std::size_t C>
-  static tensor<std::int32_t> target(tensor<T, C>);
-  template <class T, std::size_t C, std::size_t H, std::size_t W>
-  static tensor<std::int32_t, H, W> target(tensor<T, C, H, W>);
-  template <class T, std::size_t C>
-  static scalar<T> output(tensor<T, C>, tensor<std::int32_t>);
-  template <class T, std::size_t C, std::size_t H, std::size_t W>
-  static scalar<T> output(tensor<T, C, H, W>, tensor<std::int32_t, H, W>);
+  template <std::size_t C>
+  static tensor<std::int32_t> target(tensor<float, C>);
+  template <std::size_t C, std::size_t H, std::size_t W>
+  static tensor<std::int32_t, H, W> target(tensor<float, C, H, W>);
+  template <std::size_t C>
+  static scalar<float> output(tensor<float, C>, tensor<std::int32_t>);
+  template <std::size_t C, std::size_t H, std::size_t W>
+  static scalar<float> output(tensor<float, C, H, W>, tensor<std::int32_t, H, W>);
   static constexpr reads backward_input_reads = reads::input(1);
 
   static void forward(const forward_pass& pass) {

@@ -2,7 +2,7 @@
 /// The rectifier: y = max(x, 0). Backward reads the output: dx = dy where y is positive, else 0.
 ///
 /// Behind a linear layer or a convolution it is fused into it (see plan/fuse.hpp); elsewhere it works in place where
-/// nobody needs its input.
+/// nobody needs its input, and a NaN stays one.
 #pragma once
 
 #include <remat/core/module.hpp>
@@ -13,8 +13,8 @@ namespace remat::nn {
 
 struct relu : module {
   static constexpr std::string_view kind = "relu";
-  template <class X>
-  static X output(X);
+  template <std::size_t... Extents>
+  static tensor<float, Extents...> output(tensor<float, Extents...>);
   static constexpr reads backward_input_reads = reads::outputs;
   static constexpr bool in_place = true;
   static constexpr bool is_relu = true;
@@ -22,7 +22,7 @@ struct relu : module {
   static void forward(const forward_pass& pass) {
     const float* const x = pass.input().data();
     float* const y = pass.output().data();
-    elementwise(pass.output().size(), [=](std::size_t i) { y[i] = x[i] <= 0 ? 0.0f : x[i]; });  // NaN stays NaN, as in PyTorch
+    elementwise(pass.output().size(), [=](std::size_t i) { y[i] = x[i] <= 0 ? 0.0f : x[i]; });
   }
   static void backward_input(const backward_pass& pass) {
     const float *const y = pass.output().data(), *const dy = pass.output_gradient().data();

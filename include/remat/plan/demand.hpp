@@ -149,7 +149,7 @@ class demand_analysis {
   constexpr bool may_stay(const segment& s, int t) const {
     const int producer = p_.producers.data()[t];
     if (producer < s.first || producer >= s.last || last_read_.data()[t] >= s.last) return true;
-    const decision decided = s.setting.plan != nullptr ? decisions_[producer - s.first] : s.setting.decide(view_of(producer));
+    const decision decided = s.setting.plans_segments ? decisions_[producer - s.first] : s.setting.decide(view_of(producer));
     return decided == decision::keep;
   }
 
@@ -172,7 +172,7 @@ class demand_analysis {
     if (first_child(index) < segments_.count()) dissolve_where_it_pays_nothing(index);
     const segment& s = segments_[index];
     segment_plan& plan = plans_[index];
-    if (s.setting.plan != nullptr) ask_for_all(s);
+    if (s.setting.plans_segments) ask_for_all(s);
     seen_.clear();
     wanted_.clear();
     auto read = [&](int t) {

@@ -9,6 +9,9 @@
 /// |                          | that is masked is the pool's, a quarter of the size, and the relu's output is not    |
 /// |                          | needed beside its gradient                                                            |
 ///
+/// oneDNN's fused relu, like its pooling, takes a NaN for less than 0; PyTorch's passes it on. A relu that is not fused
+/// passes it on here, too.
+///
 /// Since the decision never looks at checkpoints or stages, a fused pair gives the same bits under all of them. A
 /// checkpoint or a stage border between the two moves behind the pair.
 #pragma once

@@ -7,8 +7,9 @@
 ///   forward made them, so they form a stack at the lower end (recomputation pushes and pops on it). What lives shortly
 ///   goes to the upper end, into the first gap that is large enough. Of a chain's gradients two are alive at once: they
 ///   may also alternate between the ends, so that the one which waits for a recomputation is not in the stack's way.
-/// - *largest first*, quadratic, for short tapes: each storage takes the lowest place that those placed before it leave
-///   (as in Pisarchyk and Lee 2020, "Efficient Memory Management for Deep Neural Net Inference").
+/// - *in order*, quadratic, for short tapes: each storage takes the lowest place that those before it leave, the largest
+///   first (Pisarchyk and Lee 2020, "Efficient Memory Management for Deep Neural Net Inference"); then again, with the
+///   one that ended highest moved to the front.
 ///
 /// What no placement can beat is the maximum of the live sum; `live_maximum` gives it.
 #pragma once
@@ -99,42 +100,56 @@ constexpr std::size_t place_at_two_ends(list<storage>& storages, gradients where
   return highest;
 }
 
-constexpr std::size_t place_largest_first(list<storage>& storages) {
-  list<int> order, placed;
-  order.reserve(storages.size());
-  placed.reserve(storages.size());
-  for (int i = 0; i < storages.count(); ++i) {
-    order.push_back(i);
-    for (int k = order.count() - 1; k > 0 && storages[order[k - 1]].size < storages[order[k]].size; --k) {
-      const int larger = order[k];
-      order[k] = order[k - 1];
-      order[k - 1] = larger;
-    }
-  }
+/// Each storage in turn takes the lowest place that those before it in `order` leave.
+constexpr std::size_t place_in_order(list<storage>& storages, const list<int>& order) {
+  list<int> by_offset(storages.size());
+  storage* const all = storages.data();
+  int* const placed = by_offset.data();
   std::size_t highest = 0;
+  int count = 0;
   for (int i : order) {
-    storage& s = storages[i];
+    storage& s = all[i];
     s.offset = 0;
-    s.at_upper_end = false;
-    for (int other : placed) {
-      const storage& q = storages[other];
+    for (int k = 0; k < count; ++k) {
+      const storage& q = all[placed[k]];
       if (q.last < s.first || s.last < q.first) continue;
-      if (q.offset >= s.end()) break;
-      if (q.end() > s.offset) s.offset = q.end();
+      if (q.offset >= s.offset + s.size) break;
+      s.offset = q.offset + q.size > s.offset ? q.offset + q.size : s.offset;
     }
-    if (s.end() > highest) highest = s.end();
-    placed.push_back(i);
-    for (int k = placed.count() - 1; k > 0 && storages[placed[k - 1]].offset > storages[placed[k]].offset; --k) {
-      const int above = placed[k - 1];
-      placed[k - 1] = placed[k];
-      placed[k] = above;
-    }
+    highest = s.offset + s.size > highest ? s.offset + s.size : highest;
+    int k = count++;
+    for (; k > 0 && all[placed[k - 1]].offset > s.offset; --k) placed[k] = placed[k - 1];
+    placed[k] = i;
   }
   return highest;
 }
 
-/// Above this many storages the quadratic placement would not fit into the compilers' limits on constant expressions.
-inline constexpr int largest_first_limit = 96;
+constexpr list<int> largest_first(const list<storage>& storages) {
+  list<int> order(storages.size());
+  const storage* const all = storages.data();
+  int* const sorted = order.data();
+  for (int i = 0, count = storages.count(); i < count; ++i) {
+    int k = i;
+    for (; k > 0 && all[sorted[k - 1]].size < all[i].size; --k) sorted[k] = sorted[k - 1];
+    sorted[k] = i;
+  }
+  return order;
+}
+
+/// The storage that ends highest moves to the front of the order.
+constexpr void put_highest_first(const list<storage>& storages, std::size_t highest, list<int>& order) {
+  int at = 0;
+  while (storages[order[at]].end() != highest) ++at;
+  const int moved = order[at];
+  for (; at > 0; --at) order[at] = order[at - 1];
+  order[0] = moved;
+}
+
+/// How many quadratic placements of so many storages fit into the compilers' limits on constant expressions.
+constexpr std::size_t tries_for(std::size_t storages) {
+  const std::size_t affordable = 120'000 / (storages * storages + 1);
+  return affordable > 12 ? 12 : affordable;
+}
 
 }  // namespace detail
 
@@ -166,14 +181,19 @@ constexpr std::size_t place(tape& t) {
     best = candidate;
   };
   // A long tape that is this close is left as it is: another try costs a constant expression a tenth of its steps.
-  const bool is_short = best.count() <= detail::largest_first_limit;
-  if (smallest > bound + (is_short ? 0 : bound / 100)) {
+  std::size_t tries = detail::tries_for(best.size());
+  if (smallest > bound + (tries > 0 ? 0 : bound / 100)) {
     list<detail::storage> candidate = best;
     take_if_smaller(candidate, detail::place_at_two_ends(candidate, detail::gradients::upper));
   }
-  if (smallest > bound && is_short) {
+  if (smallest > bound && tries > 0) {
     list<detail::storage> candidate = best;
-    take_if_smaller(candidate, detail::place_largest_first(candidate));
+    list<int> order = detail::largest_first(candidate);
+    for (; smallest > bound && tries > 0; --tries) {
+      const std::size_t bytes = detail::place_in_order(candidate, order);
+      take_if_smaller(candidate, bytes);
+      detail::put_highest_first(candidate, bytes, order);
+    }
   }
   for (const detail::storage& s : best) t.buffers[s.buffer].offset = s.offset;
   for (buffer& b : t.buffers) b.offset = t.buffers[b.storage].offset;

@@ -123,7 +123,7 @@ class tape_writer {
   constexpr void forward(bool training) {
     const int operations = training || p_.loss == none ? p_.operations.count() : p_.producers[p_.loss];
     for (int i = 0; i < operations; ++i) {
-      if (p_.operations[i].kernels == nullptr || p_.operations[i].kernels->pack == nullptr) continue;
+      if (!p_.operations[i].packs) continue;
       action a{action_kind::pack, i};
       tape_.actions.push_back(a);
     }
@@ -140,7 +140,7 @@ class tape_writer {
     if (training)
       for (int t : o.saved) a.saved.push_back(value_[t] = define(t, false));
     tape_.actions.push_back(a);
-    if (training && kind == action_kind::forward && o.kernels != nullptr && o.kernels->update_state != nullptr) update_state(i, a);
+    if (training && kind == action_kind::forward && o.updates_state) update_state(i, a);
   }
 
   constexpr void update_state(int i, const action& forward) {

@@ -27,6 +27,8 @@ class adam {
 
   adam() : adam(options{}) {}
   explicit adam(const options& o) : options_(o) {
+    if (!(o.learning_rate >= 0 && o.epsilon >= 0 && o.weight_decay >= 0))
+      throw error("adam: learning rate, epsilon and weight decay are numbers of at least 0");
     if (!(o.beta1 >= 0 && o.beta1 < 1 && o.beta2 >= 0 && o.beta2 < 1)) throw error("adam: betas are at least 0 and below 1");
   }
 

@@ -3,6 +3,9 @@
 ///
 /// It holds one plan for each batch size that it has met, in training and in inference, and the arena of the largest.
 /// Meeting a new batch size allocates; every later step with it allocates nothing.
+///
+/// A network is used by one thread at a time; several networks may be used by several threads. A process that has run a
+/// step with more than one thread must not fork and go on training in the child: OpenMP's threads do not follow.
 #pragma once
 
 #include <remat/core/error.hpp>
@@ -14,6 +17,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -37,7 +41,10 @@ struct model_options {
 class network {
  public:
   network(program lowered, const model_options& options) : seed_(options.seed), threads_(options.threads) {
-    if (options.threads < 0) throw error("a model needs 1 thread or more, or 0 for OpenMP's number; it was given " + std::to_string(options.threads));
+    if (options.threads < 0 || options.threads > 1024)
+      throw error("a model needs 1 to 1024 threads, or 0 for OpenMP's number; it was given " + std::to_string(options.threads));
+    if (options.threads > 0 && !has_openmp)
+      throw error("a model's number of threads needs OpenMP: compile with -fopenmp, or leave `threads` at 0");
     if (threads_ == 0) threads_ = thread_count();
     if (lowered.operations.empty()) throw error("a model needs at least one module that computes something");
     require_unique_paths(lowered);
@@ -101,6 +108,8 @@ class network {
   /// Training steps taken.
   std::uint32_t steps() const { return steps_; }
   const program& lowered() const { return *program_; }
+  /// A number that no other network of this process has or had.
+  std::uint64_t identity() const { return identity_; }
   const tensor_shape& output_shape() const { return program_->tensors[program_->outputs[0]]; }
   parameter_store& store() { return *parameters_; }
 
@@ -228,6 +237,12 @@ class network {
     return r;
   }
 
+  static std::uint64_t next_identity() {
+    static std::atomic<std::uint64_t> last = 0;
+    return ++last;
+  }
+
+  std::uint64_t identity_ = next_identity();
   std::uint64_t seed_;
   int threads_;
   std::uint32_t steps_ = 0;

@@ -6,6 +6,7 @@
 #include <remat/run/network.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <utility>
 #include <vector>
 
@@ -28,20 +29,22 @@ class optimizer_state {
   /// Allocates `rows` numbers per parameter where there are fewer, and says whether it did. A later call with another
   /// model is an `error`.
   bool attach(const network& model, std::size_t rows) {
-    if (model_ != nullptr && model_ != &model.lowered())
+    if (model_ != 0 && model_ != model.identity())
       throw error("an optimizer serves the model of its first step; make one for each model");
-    model_ = &model.lowered();
-    const std::size_t parameters = model.parameters().size(), wanted = rows * parameters;
+    model_ = model.identity();
+    parameters_ = model.parameters().size();
+    const std::size_t wanted = rows * parameters_;
     if (rows_.size() >= wanted) return false;
     std::vector<std::vector<float>> grown = rows_;
-    while (grown.size() < wanted) grown.emplace_back(model.parameters()[grown.size() % parameters].values.size());
+    while (grown.size() < wanted) grown.emplace_back(model.parameters()[grown.size() % parameters_].values.size());
     rows_ = std::move(grown);
     return true;
   }
-  float* of(std::size_t row, std::size_t parameter) { return rows_[row * model_->parameters.size() + parameter].data(); }
+  float* of(std::size_t row, std::size_t parameter) { return rows_[row * parameters_ + parameter].data(); }
 
  private:
-  const program* model_ = nullptr;
+  std::uint64_t model_ = 0;
+  std::size_t parameters_ = 0;
   std::vector<std::vector<float>> rows_;
 };
 
