@@ -16,10 +16,4 @@ if(REMAT_SANITIZERS)
   target_compile_options(
     remat_developer INTERFACE -fsanitize=${REMAT_SANITIZERS} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(remat_developer INTERFACE -fsanitize=${REMAT_SANITIZERS})
-  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    # With these, g++ takes `&object == nullptr` for no constant expression, and no plan can be made at compile time.
-    # A null pointer that is followed still ends the program, with the address sanitizer's report.
-    target_compile_options(
-      remat_developer INTERFACE -fno-sanitize=null,nonnull-attribute,returns-nonnull-attribute)
-  endif()
 endif()

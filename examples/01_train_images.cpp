@@ -17,12 +17,14 @@
 
 namespace nn = remat::nn;
 
+// clang-format off
 using net = remat::sequential<
     remat::named<"conv1", nn::conv2d<1, 32, 3>>, nn::relu,
     remat::named<"conv2", nn::conv2d<32, 64, 3>>, nn::relu,
     nn::max_pool2d<2>, nn::flatten,
     remat::checkpoint<remat::named<"fc1", nn::linear<9216, 128>>>, nn::relu,
     remat::named<"fc2", nn::linear<128, 10>>, nn::log_softmax>;
+// clang-format on
 using input = remat::tensor<float, 1, 28, 28>;
 using loss = nn::nll_loss;
 using model = remat::model<net, input, loss>;
@@ -72,8 +74,8 @@ void compare_policies(const settings& s, const remat::image_set& data) {
     }
     std::ranges::sort(times);
     const remat::plan_report plan = m.plan();
-    std::printf("%-8s %10zu B %10zu B %12zu %15.2f ms\n", each.name.c_str(), plan.activation_bytes, plan.kept_bytes, plan.recompute,
-                1e3 * times[times.size() / 2]);
+    std::printf("%-8s %10zu B %10zu B %12zu %15.2f ms\n", each.name.c_str(), plan.activation_bytes, plan.kept_bytes,
+                plan.recompute, 1e3 * times[times.size() / 2]);
   }
 }
 
@@ -108,20 +110,26 @@ void train(const settings& s) {
   const auto [images, labels] = *range.begin();
   const remat::audit_report audit = remat::audit(m, images, labels);
   compare_policies(s, data);
-  std::printf("\nresult: test_accuracy=%.4f planned_peak_bytes=%zu used_peak_bytes=%zu seconds=%.1f\n", accuracy, audit.planned_bytes,
-              audit.used_bytes, seconds);
+  std::printf("\nresult: test_accuracy=%.4f planned_peak_bytes=%zu used_peak_bytes=%zu seconds=%.1f\n", accuracy,
+              audit.planned_bytes, audit.used_bytes, seconds);
 }
 
 int main(int argc, char** argv) {
   settings s;
   CLI::App app{"Trains a convolutional network on IDX images, with a checkpointed layer"};
   app.add_option("--data", s.data, "Folder of train-images-idx3-ubyte[.gz] and its companions")->capture_default_str();
-  app.add_option("--images", s.images, "Train on the first so many images")->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_option("--epochs", s.epochs, "Passes over the training images")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--images", s.images, "Train on the first so many images")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--epochs", s.epochs, "Passes over the training images")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   app.add_option("--batch", s.batch, "Images in a step")->check(CLI::Range(1, 1 << 20))->capture_default_str();
   app.add_option("--seed", s.seed, "Of initial weights and of the order of images")->capture_default_str();
   app.add_option("--threads", s.threads, "0: all that OpenMP gives")->check(CLI::Range(0, 1024))->capture_default_str();
-  app.add_option("--policy", s.policy, "What is checkpointed")->check(CLI::IsMember({"none", "fc1", "each", "all"}))->capture_default_str();
+  app.add_option("--policy", s.policy, "What is checkpointed")
+      ->check(CLI::IsMember({"none", "fc1", "each", "all"}))
+      ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   try {
     train(s);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-/// Checkpoints a sequential as a whole: its inside is dropped in the forward pass and computed again in the backward pass.
+/// Checkpoints a sequential as a whole: its inside is dropped in the forward pass and computed again in the backward
+/// pass.
 ///
 ///     02_checkpoint_sequential --data FOLDER --steps 20 --batch 16
 ///
-/// The network scores every pixel: two convolutions, then log-softmax over the 64 channels of (C, H, W), and the negative
-/// log-likelihood of a class for each pixel. As a task, a pixel's class is its brightness in the image, in 64 levels.
+/// The network scores every pixel: two convolutions, then log-softmax over the 64 channels of (C, H, W), and the
+/// negative log-likelihood of a class for each pixel. As a task, a pixel's class is its brightness in the image, in 64
+/// levels.
 #include <remat/remat.hpp>
 
 #include <CLI/CLI.hpp>
@@ -20,10 +22,13 @@ namespace nn = remat::nn;
 using seq = remat::sequential<nn::conv2d<1, 20, 5>, nn::relu, nn::conv2d<20, 64, 5>, nn::relu>;
 using input = remat::tensor<float, 1, 28, 28>;
 using plain = remat::sequential<remat::named<"seq", seq>, nn::log_softmax>;
-using checkpointed = remat::sequential<remat::named<"seq", remat::checkpoint_sequential<seq, remat::strategy::contiguous>>, nn::log_softmax>;
+using checkpointed =
+    remat::sequential<remat::named<"seq", remat::checkpoint_sequential<seq, remat::strategy::contiguous>>,
+                      nn::log_softmax>;
 
 constexpr std::size_t kept(std::size_t batch, auto net) {
-  return remat::kept_bytes(remat::plan_training(remat::fuse(remat::lower<decltype(net), input, nn::nll_loss>()), batch));
+  return remat::kept_bytes(
+      remat::plan_training(remat::fuse(remat::lower<decltype(net), input, nn::nll_loss>()), batch));
 }
 static_assert(kept(16, checkpointed{}) < kept(16, plain{}));
 
@@ -32,7 +37,8 @@ std::vector<std::int32_t> brightness(std::span<const float> images) {
   std::vector<std::int32_t> classes;
   for (std::size_t n = 0; n < images.size() / 784; ++n)
     for (std::size_t y = 4; y < 24; ++y)
-      for (std::size_t x = 4; x < 24; ++x) classes.push_back(static_cast<std::int32_t>(images[n * 784 + y * 28 + x] * 63));
+      for (std::size_t x = 4; x < 24; ++x)
+        classes.push_back(static_cast<std::int32_t>(images[n * 784 + y * 28 + x] * 63));
   return classes;
 }
 
@@ -50,7 +56,8 @@ void train(const char* name, const remat::image_set& data, std::size_t batch, in
     if (++step == steps) break;
   }
   std::cout << "\n" << name << "\n" << model.plan();
-  std::printf("result: network=%s first_loss=%.6f last_loss=%.6f\n", name, static_cast<double>(first), static_cast<double>(last));
+  std::printf("result: network=%s first_loss=%.6f last_loss=%.6f\n", name, static_cast<double>(first),
+              static_cast<double>(last));
 }
 
 int main(int argc, char** argv) {

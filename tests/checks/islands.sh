@@ -16,4 +16,10 @@ at_most_one() {  # at_most_one <library> <what its headers' names look like>
 at_most_one "$1" '(oneapi/dnnl/|dnnl)' oneDNN
 at_most_one "$1" 'boost/hana' Boost.Hana
 at_most_one "$1" 'mpi\.h[>"]' MPI
+# Nor does anything of oneDNN's leave its island by name.
+names=$(grep -rlE '\b(dnnl_|DNNL_)' "$1/include" | sort || true)
+if [[ $(grep -c . <<<"$names") -gt 1 ]]; then
+  printf '%s\n' "names of oneDNN are used in more than one header:" "$names"
+  status=1
+fi
 exit $status

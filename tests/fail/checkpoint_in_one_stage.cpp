@@ -7,7 +7,8 @@ constexpr int second = 0;
 constexpr int second = 1;
 #endif
 struct head : remat::module {
-  using body = remat::sequential<remat::on_stage<0, remat::nn::linear<784, 128>>, remat::on_stage<second, remat::nn::linear<128, 10>>>;
+  using body = remat::sequential<remat::on_stage<0, remat::nn::linear<784, 128>>,
+                                 remat::on_stage<second, remat::nn::linear<128, 10>>>;
 };
 using net = remat::sequential<remat::checkpoint<head>, remat::nn::log_softmax>;
 

@@ -8,6 +8,8 @@ struct keep_products {
   }
 #endif
 };
-using net = remat::checkpoint<remat::sequential<remat::nn::linear<784, 128>, remat::nn::relu, remat::nn::linear<128, 10>>, keep_products>;
+using net =
+    remat::checkpoint<remat::sequential<remat::nn::linear<784, 128>, remat::nn::relu, remat::nn::linear<128, 10>>,
+                      keep_products>;
 
 static_assert(remat::peak_activation_bytes<net, remat::tensor<float, 784>>(1) > 0);

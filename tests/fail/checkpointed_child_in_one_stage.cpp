@@ -7,6 +7,7 @@ constexpr int second = 0;
 constexpr int second = 1;
 #endif
 using child = remat::sequential<remat::nn::linear<784, 128>, remat::on_stage<second, remat::nn::linear<128, 64>>>;
-using net = remat::sequential<remat::checkpoint_sequential<remat::sequential<child, remat::nn::linear<64, 10>>>, remat::nn::log_softmax>;
+using net = remat::sequential<remat::checkpoint_sequential<remat::sequential<child, remat::nn::linear<64, 10>>>,
+                              remat::nn::log_softmax>;
 
 static_assert(remat::peak_activation_bytes<net, remat::tensor<float, 784>>(1) > 0);

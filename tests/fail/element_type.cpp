@@ -7,4 +7,4 @@ using number = float;
 using number = double;
 #endif
 
-static_assert(remat::peak_activation_bytes<remat::nn::linear<784, 10>, remat::tensor<number, 784>>(1) > 0);
+static_assert(remat::shape_of<remat::tensor<number, 784>>::value.elements() == 784);

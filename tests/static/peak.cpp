@@ -16,6 +16,31 @@ constexpr std::size_t image_peak(std::size_t batch) { return batch * 4 * (28 * 2
 static_assert(remat::peak_activation_bytes<image_net, image, nn::nll_loss>(64) == image_peak(64));
 static_assert(remat::peak_activation_bytes<image_net, image, nn::nll_loss>(16) == image_peak(16));
 
+// The table of README.md: kept and peak bytes at batch 64, in units of 10,000 bytes, and what example 01 would need
+// without fusion.
+using image_chain =
+    remat::sequential<nn::conv2d<1, 32, 3>, nn::relu, nn::conv2d<32, 64, 3>, nn::relu, nn::max_pool2d<2>, nn::flatten,
+                      nn::linear<9216, 128>, nn::relu, nn::linear<128, 10>, nn::log_softmax>;
+using pixel_chain = remat::sequential<nn::conv2d<1, 20, 5>, nn::relu, nn::conv2d<20, 64, 5>, nn::relu>;
+struct size {
+  std::size_t kept, peak;
+  friend constexpr bool operator==(const size&, const size&) = default;
+};
+template <class Net>
+constexpr size planned(bool fused = true) {
+  remat::program p = remat::lower<Net, image, nn::nll_loss>();
+  if (fused) p = remat::fuse(p);
+  const remat::plan made = remat::plan_training(p, 64);
+  return {(remat::kept_bytes(made) + 5'000) / 10'000, (made.activation_bytes + 5'000) / 10'000};
+}
+static_assert(planned<image_chain>() == size{1108, 2071});
+static_assert(planned<image_net>() == size{1108, 2071});
+static_assert(planned<remat::checkpoint_sequential<image_chain>>() == size{1108, 2071});
+static_assert(planned<remat::checkpoint<image_chain>>() == size{20, 2071});
+static_assert(planned<image_chain>(false).peak == 2756);
+static_assert(planned<remat::sequential<pixel_chain, nn::log_softmax>>() == size{1636, 2291});
+static_assert(planned<remat::sequential<remat::checkpoint<pixel_chain>, nn::log_softmax>>() == size{1341, 1996});
+
 // A chain of n equal layers holds all inputs, and at the end of the forward pass one gradient beside the output.
 template <std::size_t... I>
 auto chain_of(std::index_sequence<I...>) -> remat::sequential<nn::linear<16 + 0 * I, 16>...>;

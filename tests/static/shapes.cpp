@@ -27,5 +27,6 @@ static_assert(same<output_of<nn::log_softmax, tensor<float, 64, 20, 20>>, tensor
 static_assert(same<output_of<nn::nll_loss, tensor<float, 10>, tensor<std::int32_t>>, remat::scalar<float>>);
 
 // Flattening moves nothing where the order is the same.
-static_assert(nn::flatten::in_place_for<tensor<float, 1, 28, 28>> && nn::flatten::in_place_for<tensor<float, 64, 1, 1>>);
+static_assert(nn::flatten::in_place_for<tensor<float, 1, 28, 28>> &&
+              nn::flatten::in_place_for<tensor<float, 64, 1, 1>>);
 static_assert(!nn::flatten::in_place_for<tensor<float, 2, 2, 2>>);

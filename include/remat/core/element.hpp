@@ -15,9 +15,12 @@ constexpr std::size_t size_of(element type) { return type == element::uint8 ? 1 
 
 constexpr std::string_view name_of(element type) {
   switch (type) {
-    case element::float32: return "float32";
-    case element::int32: return "int32";
-    case element::uint8: return "uint8";
+    case element::float32:
+      return "float32";
+    case element::int32:
+      return "int32";
+    case element::uint8:
+      return "uint8";
   }
   return "?";
 }

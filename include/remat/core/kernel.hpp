@@ -8,7 +8,8 @@
 ///     static void backward_parameters(const backward_pass&);    // optional: gradient of the parameters
 ///     static std::unique_ptr<prepared> prepare(const preparation&);  // optional: primitives, scratch, packed weights
 ///     static void pack(const pack_pass&);                       // optional: once per step, before the first forward
-///     static void update_state(const update_pass&);             // optional: after the first forward, never a recomputation
+///     static void update_state(const update_pass&);             // optional: after the first forward, never a
+///     recomputation
 ///
 /// The type of a module does not reach them, so `linear<8, 8>` and `linear<9, 9>` share one set.
 #pragma once
@@ -43,8 +44,8 @@ struct preparation {
   bool training = true;
   bool relu_after = false;  ///< the program fused a relu into forward: the kernel applies it to its output
   bool backward_input = false, backward_parameters = false;  ///< the plan runs this half
-  bool accumulates_input = false;       ///< some input gradient is added to what is there
-  bool accumulates_parameters = false;  ///< so are the parameters' gradients
+  bool accumulates_input = false;                            ///< some input gradient is added to what is there
+  bool accumulates_parameters = false;                       ///< so are the parameters' gradients
 
   template <class Attributes>
   const Attributes& attributes() const {
@@ -115,7 +116,8 @@ class pack_pass : public pass {
 /// Forward and recomputation alike: a recomputation must not know that it is one.
 class forward_pass : public pass {
  public:
-  forward_pass(const call& c, bool training, const random_stream& random) : pass(c), training_(training), random_(random) {}
+  forward_pass(const call& c, bool training, const random_stream& random)
+      : pass(c), training_(training), random_(random) {}
 
   template <class T = float>
   std::span<const T> input(int i = 0) const {
@@ -165,7 +167,8 @@ class update_pass : public pass {
 /// from a zero that could turn -0 into 0.
 class destination {
  public:
-  destination(float* values, std::size_t size, bool accumulates) : values_(values), size_(size), accumulates_(accumulates) {}
+  destination(float* values, std::size_t size, bool accumulates)
+      : values_(values), size_(size), accumulates_(accumulates) {}
 
   std::size_t size() const { return size_; }
   float* data() const { return values_; }
@@ -212,7 +215,8 @@ class backward_pass : public pass {
   /// Whether somebody wants the gradient of input i.
   bool wants_input_gradient(int i = 0) const { return call_->input_gradients[i] != nullptr; }
   destination input_gradient(int i = 0) const {
-    return {reinterpret_cast<float*>(call_->input_gradients[i]), input_shape(i).elements(batch()), call_->accumulates[i]};
+    return {reinterpret_cast<float*>(call_->input_gradients[i]), input_shape(i).elements(batch()),
+            call_->accumulates[i]};
   }
   destination parameter_gradient(int i) const {
     const std::span<float> values = call_->parameter_gradients[i];
@@ -222,7 +226,8 @@ class backward_pass : public pass {
 
  private:
   template <class T>
-  std::span<const T> declared(std::byte* const* tensors, const tensor_shape* const* shapes, int i, const char* what) const {
+  std::span<const T> declared(std::byte* const* tensors, const tensor_shape* const* shapes, int i,
+                              const char* what) const {
     if (tensors[i] == nullptr)
       throw error(std::string(call_->kind) + ": backward reads " + what + std::to_string(i) +
                   " without saying so; add it to the module's backward_input_reads or backward_parameters_reads");

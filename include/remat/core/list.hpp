@@ -33,7 +33,9 @@ class list {
     for (; size_ < other.size_; ++size_) data_[size_] = other.data_[size_];
   }
   constexpr list(list&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)), capacity_(std::exchange(other.capacity_, 0)) {}
+      : data_(std::exchange(other.data_, nullptr)),
+        size_(std::exchange(other.size_, 0)),
+        capacity_(std::exchange(other.capacity_, 0)) {}
   constexpr list& operator=(list other) noexcept {
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
@@ -85,7 +87,8 @@ struct few {
   int size = 0;
 
   constexpr void push_back(const T& value) {
-    if (size == static_cast<int>(N)) throw std::length_error("remat: an operation has at most 8 inputs, outputs and saved tensors each");
+    if (size == static_cast<int>(N))
+      throw std::length_error("remat: an operation has at most 8 inputs, outputs and saved tensors each");
     values[size++] = value;
   }
   constexpr T& operator[](int i) { return values[i]; }

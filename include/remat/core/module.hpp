@@ -22,9 +22,10 @@
 /// | `kernels`                                     | the type with the kernel functions, where it is not the module |
 /// | `attributes`                                  | a constexpr value that the kernels read                        |
 /// | `flops(input, output)`                        | of one sample's forward pass; default: one per output element  |
-/// | `in_place`                                    | true: forward may write over its input, and backward_input over the output's gradient |
-/// | `fuses_relu`                                  | true: forward can apply a relu to its output                   |
-/// | `commutes_with_relu`                          | true: a relu before it may be differentiated behind it         |
+/// | `in_place`                                    | true: forward may write over its input, and backward_input over
+/// the output's gradient | | `fuses_relu`                                  | true: forward can apply a relu to its
+/// output                   | | `commutes_with_relu`                          | true: a relu before it may be
+/// differentiated behind it         |
 ///
 /// A module may instead name a `body`, a model of its own that stands for it.
 #pragma once
@@ -52,7 +53,8 @@ struct reads {
   static constexpr reads output(int i) { return {0, static_cast<std::uint8_t>(1u << i), 0}; }
 
   friend constexpr reads operator|(reads a, reads b) {
-    return {static_cast<std::uint8_t>(a.input_bits | b.input_bits), static_cast<std::uint8_t>(a.output_bits | b.output_bits),
+    return {static_cast<std::uint8_t>(a.input_bits | b.input_bits),
+            static_cast<std::uint8_t>(a.output_bits | b.output_bits),
             static_cast<std::uint8_t>(a.saved_bits | b.saved_bits)};
   }
   constexpr bool reads_input(int i) const { return (input_bits >> i & 1) != 0; }

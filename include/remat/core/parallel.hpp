@@ -80,8 +80,8 @@ void parallel_for(std::size_t size, [[maybe_unused]] std::size_t grain, const F&
   f(std::size_t{0}, size);
 }
 
-/// Calls f(i) for every i in [0, size), each a step of its own that may run beside the others: many at once in the lanes
-/// of a core, and on all cores where there is enough to do.
+/// Calls f(i) for every i in [0, size), each a step of its own that may run beside the others: many at once in the
+/// lanes of a core, and on all cores where there is enough to do.
 template <class F>
 void elementwise(std::size_t size, const F& f) {
   constexpr std::size_t grain = 8192;  // below it, starting a second thread costs more than it saves

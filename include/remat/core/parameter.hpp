@@ -23,7 +23,9 @@ struct initial {
   static constexpr initial constant(double value) { return {distribution::constant, value}; }
   /// Uniform in [-1/sqrt(fan_in), 1/sqrt(fan_in)): what PyTorch gives the weights and biases of linear and conv2d,
   /// Kaiming uniform with a = sqrt(5) (He et al. 2015).
-  static constexpr initial uniform_fan_in(std::size_t fan_in) { return {distribution::uniform, static_cast<double>(fan_in)}; }
+  static constexpr initial uniform_fan_in(std::size_t fan_in) {
+    return {distribution::uniform, static_cast<double>(fan_in)};
+  }
 
   /// Fills a parameter; `stream` names it, so that its values depend on the seed and its place alone.
   void fill(std::span<float> values, const random_stream& stream) const {

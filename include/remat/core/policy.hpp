@@ -13,8 +13,8 @@
 ///     static constexpr remat::list<remat::decision> plan(std::span<const remat::operation_view> segment,
 ///                                                        const remat::segment_context& context);
 ///
-/// `decide` is asked where a policy has both; what `plan` says nothing of is recomputed. A `policy_name` (a string_view)
-/// stands in reports.
+/// `decide` is asked where a policy has both; what `plan` says nothing of is recomputed. A `policy_name` (a
+/// string_view) stands in reports.
 #pragma once
 
 #include <remat/core/list.hpp>
@@ -30,10 +30,10 @@ enum class decision { keep, recompute };
 
 /// What a policy sees of an operation inside a checkpoint.
 struct operation_view {
-  std::string_view kind;    ///< "conv2d", "linear", "relu", ...
-  std::string_view name;    ///< the name that the module was given, or empty
+  std::string_view kind;     ///< "conv2d", "linear", "relu", ...
+  std::string_view name;     ///< the name that the module was given, or empty
   std::size_t output_bytes;  ///< of all outputs, at the planned batch
-  double flops;             ///< of its forward pass, at the planned batch
+  double flops;              ///< of its forward pass, at the planned batch
 };
 
 /// What a policy for whole segments sees beside the operations.
@@ -105,7 +105,7 @@ struct checkpoint_setting {
   std::string_view policy = {};
   decision (*decide)(const operation_view&) = nullptr;
   list<decision> (*plan)(std::span<const operation_view>, const segment_context&) = nullptr;
-  bool plans_segments = false;  ///< which of the two decides
+  bool plans_segments = false;                 ///< which of the two decides
   std::size_t children = strategy::unlimited;  ///< of a sequential, in one segment
 };
 

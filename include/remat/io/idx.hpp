@@ -122,8 +122,7 @@ inline idx_array read_idx(const std::filesystem::path& path) {
   idx_array array{detail::read_idx_extents(input), {}};
 
   std::string written;
-  for (const std::uint32_t extent : array.extents)
-    written += (written.empty() ? "" : " x ") + std::to_string(extent);
+  for (const std::uint32_t extent : array.extents) written += (written.empty() ? "" : " x ") + std::to_string(extent);
 
   const std::size_t header = 4 + 4 * array.extents.size();
   const std::size_t most = static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max()) - header;

@@ -96,8 +96,8 @@ class image_set {
                               normalisation scale = {}) {
     const idx_array labels = read_idx(labels_path);  // first: a mistake in the small file is found at once
     if (labels.extents.size() != 1)
-      throw data_error(labels_path.string(), "has rank " + std::to_string(labels.extents.size()) +
-                                                 "; labels of rank 1, (N), are accepted");
+      throw data_error(labels_path.string(),
+                       "has rank " + std::to_string(labels.extents.size()) + "; labels of rank 1, (N), are accepted");
     idx_array images = read_idx(images_path);
     const std::size_t rank = images.extents.size();
     if (rank != 3 && rank != 4)

@@ -10,6 +10,8 @@
 
 #include <remat/model/sequential.hpp>
 
+#include <boost/hana/concept/foldable.hpp>
+#include <boost/hana/concept/functor.hpp>
 #include <boost/hana/core/tag_of.hpp>
 #include <boost/hana/fold_left.hpp>
 #include <boost/hana/for_each.hpp>

@@ -116,8 +116,8 @@ constexpr operation operation_of() {
   return o;
 }
 
-/// Module M behind `Inputs`; `Before` is the last numbered module, `Number` the innermost number around M (or none), and
-/// `Checked` says that a checkpoint stands directly around M.
+/// Module M behind `Inputs`; `Before` is the last numbered module, `Number` the innermost number around M (or none),
+/// and `Checked` says that a checkpoint stands directly around M.
 template <class M, class Inputs, class Before, int Number, bool Checked>
 struct lowered {
   static_assert(rules::is_module<M>::holds);
@@ -199,7 +199,8 @@ template <class M, class Inputs, class Before, int Number, bool Checked>
 struct link : lowered<M, Inputs, Before, Number, false> {
   using base = lowered<M, Inputs, Before, Number, false>;
   using where_it_lies = stages<base::first_stage, base::after::stage>;
-  static_assert(rules::where<(Checked && base::first_stage != none), rules::checkpointed_child_in_one_stage<M, where_it_lies>>);
+  static_assert(
+      rules::where<(Checked && base::first_stage != none), rules::checkpointed_child_in_one_stage<M, where_it_lies>>);
 };
 
 template <class Inputs, class Before, int Number, bool Checked, class M, class... Rest>
@@ -214,8 +215,8 @@ struct chain<Inputs, Before, Number, Checked, M, Rest...> {
   }
 };
 
-template <class Inputs, class Before, int Number, bool Checked, class A, class B, class C, class D, class E, class F, class G,
-          class H, class... Rest>
+template <class Inputs, class Before, int Number, bool Checked, class A, class B, class C, class D, class E, class F,
+          class G, class H, class... Rest>
 struct chain<Inputs, Before, Number, Checked, A, B, C, D, E, F, G, H, Rest...> {
   using head = chain<Inputs, Before, Number, Checked, A, B, C, D, E, F, G>;
   using eighth = link<H, typename head::output, typename head::after, Number, Checked>;
@@ -271,7 +272,8 @@ struct lowered<M, tensors<In...>, Before, Number, Checked> {
 };
 
 template <fixed_string Name, class M, class... In, class Before, int Number, bool Checked>
-struct lowered<named<Name, M>, tensors<In...>, Before, Number, Checked> : lowered<M, tensors<In...>, Before, Number, Checked> {
+struct lowered<named<Name, M>, tensors<In...>, Before, Number, Checked>
+    : lowered<M, tensors<In...>, Before, Number, Checked> {
   static_assert(rules::name_is_part_of_a_path<named<Name, M>, is_part_of_a_path(Name.view())>::holds);
   static constexpr edge emit(program& p, const edge& in, label l) {
     l.name = Name.view();
@@ -286,7 +288,8 @@ struct lowered<on_stage<Stage, M>, tensors<In...>, Before, Number, Checked>
 };
 
 template <class M, class P, class S, class... In, class Before, int Number, bool Checked>
-struct lowered<checkpoint<M, P, S>, tensors<In...>, Before, Number, Checked> : lowered<M, tensors<In...>, Before, Number, true> {
+struct lowered<checkpoint<M, P, S>, tensors<In...>, Before, Number, Checked>
+    : lowered<M, tensors<In...>, Before, Number, true> {
   static_assert(rules::is_policy<P>::holds);
   static_assert(rules::is_storage<S>::holds);
   static constexpr edge emit(program& p, const edge& in, label l) {
@@ -373,8 +376,9 @@ struct lowering {
       using targets = typename targets_of<Loss, outputs>::type;
       static_assert(loss_rule<Loss, outputs>::holds);
       using loss = lowered<Loss, typename joined<outputs, targets>::type, typename net::after, none, false>;
-      static_assert(rules::loss_is_a_scalar<Loss, std::is_same_v<typename loss::output, tensors<scalar<float>>> ||
-                                                      std::is_same_v<typename loss::output, broken>>::holds);
+      constexpr bool gives_a_scalar = std::is_same_v<typename loss::output, tensors<scalar<float>>>;
+      constexpr bool is_broken = std::is_same_v<typename loss::output, broken>;
+      static_assert(rules::loss_is_a_scalar<Loss, (gives_a_scalar || is_broken)>::holds);
       edge target;
       add_inputs(p, target, targets{});
       p.targets = count_of(targets{});

@@ -30,9 +30,9 @@ struct node {
   int position = 0;            ///< among its siblings
   std::string_view kind = {};
   int parent = none;
-  int end = 0;                       ///< one past the last descendant
-  int first = 0, last = 0;           ///< its operations, [first, last)
-  int stage = 0;                     ///< of its first operation
+  int end = 0;              ///< one past the last descendant
+  int first = 0, last = 0;  ///< its operations, [first, last)
+  int stage = 0;            ///< of its first operation
   bool is_sequential = false;
   few<checkpoint_setting, 4> checkpoints = {};  ///< around this module, the outermost first
 };
@@ -51,7 +51,8 @@ struct operation {
   int first_state = 0, states = 0;
   reads backward_input_reads = {}, backward_parameters_reads = {};
   double flops = 0;  ///< of the forward pass, for one sample
-  bool packs = false, updates_state = false;  ///< what its kernels do beside (no null check of theirs is constant to UBSan)
+  bool packs = false,
+       updates_state = false;  ///< what its kernels do beside (no null check of theirs is constant to UBSan)
   bool in_place = false;
   bool fuses_relu = false, commutes_with_relu = false;
   bool is_relu = false;
@@ -70,9 +71,9 @@ struct program {
   list<operation> operations = {};
   list<node> nodes = {};
   list<parameter_slot> parameters = {};
-  list<parameter_slot> states = {};  ///< what modules remember and nobody trains
-  int inputs = 0;   ///< the first tensors
-  int targets = 0;  ///< of these, how many at the end are the loss's
+  list<parameter_slot> states = {};          ///< what modules remember and nobody trains
+  int inputs = 0;                            ///< the first tensors
+  int targets = 0;                           ///< of these, how many at the end are the loss's
   few<int, call::max_tensors> outputs = {};  ///< what the model gives, before any loss
   int loss = none;                           ///< the loss's tensor
 
@@ -87,7 +88,8 @@ struct program {
 inline std::string path_of(const program& p, int n) {
   std::string path;
   for (; n > 0; n = p.nodes[n].parent) {
-    const std::string part = p.nodes[n].name.empty() ? std::to_string(p.nodes[n].position) : std::string(p.nodes[n].name);
+    const std::string part =
+        p.nodes[n].name.empty() ? std::to_string(p.nodes[n].position) : std::string(p.nodes[n].name);
     path = path.empty() ? part : part + '.' + path;
   }
   return path;

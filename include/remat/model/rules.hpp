@@ -32,39 +32,44 @@ inline constexpr bool where<true, Rule> = Rule::holds;
 template <class M>
 struct is_module {
   static constexpr bool holds = true;
-  static_assert(Layer<M> || Block<M>,
-                "remat: every part of a model must be a module; derive it from remat::module and give it `kind`, `output` and "
-                "`forward`, or a `body` (see remat/core/module.hpp)");
+  static_assert(
+      Layer<M> || Block<M>,
+      "remat: every part of a model must be a module; derive it from remat::module and give it `kind`, `output` and "
+      "`forward`, or a `body` (see remat/core/module.hpp)");
 };
 
 template <class M>
 struct parameters_have_gradients {
   static constexpr bool holds = true;
-  static_assert(requires { &M::backward_parameters; } || requires { &M::kernels::backward_parameters; },
-                "remat: a module with parameters must have backward_parameters; give it one, or make them states");
+  static_assert(
+      requires { &M::backward_parameters; } || requires { &M::kernels::backward_parameters; },
+      "remat: a module with parameters must have backward_parameters; give it one, or make them states");
 };
 
 template <class Name, bool IsPathPart>
 struct name_is_part_of_a_path {
   static constexpr bool holds = true;
-  static_assert(IsPathPart, "remat: a module's name must not be empty, a number, or hold a dot, since paths are made of names, "
-                            "positions and dots; choose another");
+  static_assert(IsPathPart,
+                "remat: a module's name must not be empty, a number, or hold a dot, since paths are made of names, "
+                "positions and dots; choose another");
 };
 
 template <class M, class... Inputs>
 struct neighbours_meet {
   static constexpr bool holds = true;
-  static_assert(Accepts<M, Inputs...>,
-                "remat: a module must accept what the module before it gives; change one of the two so that the shapes meet (the "
-                "arguments of neighbours_meet are the module and what it was given)");
+  static_assert(
+      Accepts<M, Inputs...>,
+      "remat: a module must accept what the module before it gives; change one of the two so that the shapes meet (the "
+      "arguments of neighbours_meet are the module and what it was given)");
 };
 
 template <class Policy_>
 struct is_policy {
   static constexpr bool holds = true;
-  static_assert(Policy<Policy_>,
-                "remat: a checkpoint's policy must be save_all, recompute_all, or a type with a static `decide` or `plan` (see "
-                "remat/core/policy.hpp); pass one of these");
+  static_assert(
+      Policy<Policy_>,
+      "remat: a checkpoint's policy must be save_all, recompute_all, or a type with a static `decide` or `plan` (see "
+      "remat/core/policy.hpp); pass one of these");
 };
 
 template <class Storage_>
@@ -76,8 +81,9 @@ struct is_storage {
 template <class Strategy_>
 struct is_strategy {
   static constexpr bool holds = true;
-  static_assert(Strategy<Strategy_>,
-                "remat: a strategy must be strategy::each, strategy::contiguous or strategy::group<N>; pass one of these");
+  static_assert(
+      Strategy<Strategy_>,
+      "remat: a strategy must be strategy::each, strategy::contiguous or strategy::group<N>; pass one of these");
 };
 
 template <class Strategy_>
@@ -90,7 +96,8 @@ struct group_has_members {
 template <class M, bool IsSequential>
 struct strategy_has_children {
   static constexpr bool holds = true;
-  static_assert(IsSequential, "remat: checkpoint_sequential takes a sequential; use remat::checkpoint for any other module");
+  static_assert(IsSequential,
+                "remat: checkpoint_sequential takes a sequential; use remat::checkpoint for any other module");
 };
 
 template <class M, class Stages>
@@ -99,7 +106,8 @@ template <class M, int First, int Last>
 struct checkpoint_in_one_stage<M, stages<First, Last>> {
   static constexpr bool holds = true;
   static_assert(First == Last,
-                "remat: a checkpointed module that is no sequential must lie within one stage; give all of it one on_stage number, "
+                "remat: a checkpointed module that is no sequential must lie within one stage; give all of it one "
+                "on_stage number, "
                 "or checkpoint its parts");
 };
 
@@ -108,9 +116,10 @@ struct checkpointed_child_in_one_stage;
 template <class M, int First, int Last>
 struct checkpointed_child_in_one_stage<M, stages<First, Last>> {
   static constexpr bool holds = true;
-  static_assert(First == Last,
-                "remat: each child of a checkpointed sequential must lie within one stage; give all of the child one on_stage "
-                "number, or move the checkpoint into it");
+  static_assert(
+      First == Last,
+      "remat: each child of a checkpointed sequential must lie within one stage; give all of the child one on_stage "
+      "number, or move the checkpoint into it");
 };
 
 template <class Before, class Here>
@@ -118,23 +127,26 @@ struct stage_numbers_rise;
 template <int Before, class A, int Here, class B>
 struct stage_numbers_rise<placed<Before, A>, placed<Here, B>> {
   static constexpr bool holds = true;
-  static_assert(Before <= Here,
-                "remat: stage numbers must not fall along the program; give the later module the number of the earlier one, or a "
-                "higher one");
+  static_assert(
+      Before <= Here,
+      "remat: stage numbers must not fall along the program; give the later module the number of the earlier one, or a "
+      "higher one");
 };
 
 template <class Loss, class... Outputs>
 struct loss_meets_output {
   static constexpr bool holds = true;
-  static_assert(requires { Loss::target(Outputs{}...); },
-                "remat: the loss must accept the model's output; end the model with what the loss takes (the arguments of "
-                "loss_meets_output are the loss and the output)");
+  static_assert(
+      requires { Loss::target(Outputs{}...); },
+      "remat: the loss must accept the model's output; end the model with what the loss takes (the arguments of "
+      "loss_meets_output are the loss and the output)");
 };
 
 template <class Loss, bool IsScalar>
 struct loss_is_a_scalar {
   static constexpr bool holds = true;
-  static_assert(IsScalar, "remat: a loss gives one number for the whole batch; let its `output` be remat::scalar<float>");
+  static_assert(IsScalar,
+                "remat: a loss gives one number for the whole batch; let its `output` be remat::scalar<float>");
 };
 
 }  // namespace rules

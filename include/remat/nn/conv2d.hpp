@@ -65,7 +65,8 @@ struct prepared_conv2d : prepared {
       const std::size_t needed = bias_at + aligned(b.bytes());
       if (needed > own) own = needed;
     }
-    for (const onednn::primitive* each : {&forward, &backward_input, &backward_weights, &pack_forward, &pack_backward, &unpack_gradient})
+    for (const onednn::primitive* each :
+         {&forward, &backward_input, &backward_weights, &pack_forward, &pack_backward, &unpack_gradient})
       if (*each) reserve_scratch(*this, own, *each);
   }
 };
@@ -78,7 +79,8 @@ struct conv2d_kernels {
     const float* weight = pass.parameter(0).data();
     state.pack_forward.execute(behind(pass), {{onednn::source, weight}, {onednn::result, pass.packed()}});
     if (state.pack_backward)
-      state.pack_backward.execute(behind(pass), {{onednn::source, weight}, {onednn::result, pass.packed() + state.backward_packed_at}});
+      state.pack_backward.execute(
+          behind(pass), {{onednn::source, weight}, {onednn::result, pass.packed() + state.backward_packed_at}});
   }
 
   static void forward(const forward_pass& pass) {
@@ -105,8 +107,8 @@ struct conv2d_kernels {
   static void backward_parameters(const backward_pass& pass) {
     const auto& state = pass.prepared_as<prepared_conv2d>();
     const bool has_bias = pass.attributes<conv2d_attributes>().has_bias;
-    const onednn::primitive::argument src{onednn::source, pass.input().data()}, dy{onednn::result_gradient, pass.output_gradient().data()},
-        dw{onednn::weights_gradient, pass.scratch()};
+    const onednn::primitive::argument src{onednn::source, pass.input().data()},
+        dy{onednn::result_gradient, pass.output_gradient().data()}, dw{onednn::weights_gradient, pass.scratch()};
     if (has_bias) {
       const destination db = pass.parameter_gradient(1);
       void* const bias_gradient = db.accumulates() ? static_cast<void*>(pass.scratch() + state.bias_at) : db.data();
@@ -115,7 +117,8 @@ struct conv2d_kernels {
     } else {
       state.backward_weights.execute(behind(pass), {src, dy, dw});
     }
-    state.unpack_gradient.execute(behind(pass), {{onednn::source, pass.scratch()}, {onednn::result, pass.parameter_gradient(0).data()}});
+    state.unpack_gradient.execute(
+        behind(pass), {{onednn::source, pass.scratch()}, {onednn::result, pass.parameter_gradient(0).data()}});
   }
 
  private:
@@ -126,14 +129,16 @@ struct conv2d_kernels {
 template <std::size_t In, std::size_t Out, std::size_t K, std::size_t Stride>
 struct conv2d_sizes {
   static constexpr bool holds = true;
-  static_assert(In > 0 && Out > 0 && K > 0 && Stride > 0,
-                "remat: a convolution has at least one input channel, output channel, kernel element and step; give it more");
+  static_assert(
+      In > 0 && Out > 0 && K > 0 && Stride > 0,
+      "remat: a convolution has at least one input channel, output channel, kernel element and step; give it more");
 };
 
 }  // namespace detail
 
 /// PyTorch's `Conv2d(In, Out, K, Stride, Padding)`; takes (In, H, W).
-template <std::size_t In, std::size_t Out, std::size_t K, std::size_t Stride = 1, std::size_t Padding = 0, bias Bias = bias::with>
+template <std::size_t In, std::size_t Out, std::size_t K, std::size_t Stride = 1, std::size_t Padding = 0,
+          bias Bias = bias::with>
 struct conv2d : module {
   static_assert(detail::conv2d_sizes<In, Out, K, Stride>::holds);
 

@@ -32,9 +32,11 @@ struct dropout_kernels {
     float* const to = dx.data();
     const auto& a = pass.attributes<dropout_attributes>();
     if (dx.accumulates())
-      apply(pass.random(), a, dx.size(), [=](std::size_t i, float factor) { to[i] += factor == 0 ? 0.0f : dy[i] * factor; });
+      apply(pass.random(), a, dx.size(),
+            [=](std::size_t i, float factor) { to[i] += factor == 0 ? 0.0f : dy[i] * factor; });
     else
-      apply(pass.random(), a, dx.size(), [=](std::size_t i, float factor) { to[i] = factor == 0 ? 0.0f : dy[i] * factor; });
+      apply(pass.random(), a, dx.size(),
+            [=](std::size_t i, float factor) { to[i] = factor == 0 ? 0.0f : dy[i] * factor; });
   }
 
  private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// One row of features from a sample of any shape, in PyTorch's order: an image is read as (C, H, W), although it lies in
-/// memory channels-last. Backward reads nothing.
+/// One row of features from a sample of any shape, in PyTorch's order: an image is read as (C, H, W), although it lies
+/// in memory channels-last. Backward reads nothing.
 #pragma once
 
 #include <remat/core/module.hpp>
@@ -22,7 +22,8 @@ struct prepared_flatten : prepared {
     const tensor_shape& in = p.inputs[0];
     const bool is_image = in.is_image();
     const std::size_t channels = is_image ? in.channels() : 1, pixels = in.elements() / channels;
-    const layout image = layout::channels_last({p.batch, channels, pixels, 1}), row = layout::row_major({p.batch, channels, pixels, 1});
+    const layout image = layout::channels_last({p.batch, channels, pixels, 1}),
+                 row = layout::row_major({p.batch, channels, pixels, 1});
     forward = onednn::primitive::reorder(image, row);
     reserve_scratch(*this, 0, forward);
     if (!p.backward_input) return;

@@ -23,8 +23,9 @@ namespace remat::nn {
 
 namespace detail {
 
-/// Sums of the columns of `values` (rows, columns) into `sums`. A column is summed by one thread, in blocks of rows whose
-/// sums are then added in order: the same bits at any thread count, and errors that grow with the blocks, not the rows.
+/// Sums of the columns of `values` (rows, columns) into `sums`. A column is summed by one thread, in blocks of rows
+/// whose sums are then added in order: the same bits at any thread count, and errors that grow with the blocks, not the
+/// rows.
 inline void sum_rows(const float* values, std::size_t rows, std::size_t columns, const destination& sums) {
   constexpr std::size_t block = 256, wide = 32;
   float* const out = sums.data();
@@ -57,15 +58,17 @@ struct prepared_linear : prepared {
     const auto& [in, out, has_bias] = p.attributes<linear_attributes>();
     const std::size_t rows = p.inputs[0].elements(p.batch) / in;
     const layout x = layout::row_major({rows, in}), y = layout::row_major({rows, out});
-    forward = onednn::matrix_product(x, layout::transposed(in, out), y, {.relu_after = p.relu_after}, has_bias ? out : 0);
+    forward =
+        onednn::matrix_product(x, layout::transposed(in, out), y, {.relu_after = p.relu_after}, has_bias ? out : 0);
     reserve_scratch(*this, 0, forward);
     if (p.backward_input) {
-      backward_input = onednn::matrix_product(y, layout::row_major({out, in}), x, {.adds_to_destination = p.accumulates_input});
+      backward_input =
+          onednn::matrix_product(y, layout::row_major({out, in}), x, {.adds_to_destination = p.accumulates_input});
       reserve_scratch(*this, 0, backward_input);
     }
     if (p.backward_parameters) {
       backward_weights = onednn::matrix_product(layout::transposed(out, rows), x, layout::row_major({out, in}),
-                                 {.adds_to_destination = p.accumulates_parameters});
+                                                {.adds_to_destination = p.accumulates_parameters});
       reserve_scratch(*this, 0, backward_weights);
     }
   }
@@ -88,17 +91,19 @@ struct linear_kernels {
   }
 
   static void backward_input(const backward_pass& pass) {
-    pass.prepared_as<prepared_linear>().backward_input.execute(pass.scratch(), {{onednn::source, pass.output_gradient().data()},
-                                                                                {onednn::weights, pass.parameter(0).data()},
-                                                                                {onednn::result, pass.input_gradient().data()}});
+    pass.prepared_as<prepared_linear>().backward_input.execute(pass.scratch(),
+                                                               {{onednn::source, pass.output_gradient().data()},
+                                                                {onednn::weights, pass.parameter(0).data()},
+                                                                {onednn::result, pass.input_gradient().data()}});
   }
 
   static void backward_parameters(const backward_pass& pass) {
     const auto& [in, out, has_bias] = pass.attributes<linear_attributes>();
     const std::span<const float> dy = pass.output_gradient();
-    pass.prepared_as<prepared_linear>().backward_weights.execute(
-        pass.scratch(),
-        {{onednn::source, dy.data()}, {onednn::weights, pass.input().data()}, {onednn::result, pass.parameter_gradient(0).data()}});
+    pass.prepared_as<prepared_linear>().backward_weights.execute(pass.scratch(),
+                                                                 {{onednn::source, dy.data()},
+                                                                  {onednn::weights, pass.input().data()},
+                                                                  {onednn::result, pass.parameter_gradient(0).data()}});
     if (has_bias) sum_rows(dy.data(), dy.size() / out, out, pass.parameter_gradient(1));
   }
 };

@@ -45,16 +45,18 @@ inline float exponential(float x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1.0f;
-  const float power = std::bit_cast<float>((std::bit_cast<std::uint32_t>(shifted) - std::bit_cast<std::uint32_t>(shift) + 127) << 23);
+  const float power =
+      std::bit_cast<float>((std::bit_cast<std::uint32_t>(shifted) - std::bit_cast<std::uint32_t>(shift) + 127) << 23);
   return x < -87.0f ? 0.0f : p * power;
 }
 
-/// Rows [begin, end) of (rows, classes). The sum has 16 lanes and one order, whatever the width of the vectors: where the
-/// compiler can choose among instruction sets at run time (x86-64 with glibc), all of them give the same bits.
+/// Rows [begin, end) of (rows, classes). The sum has 16 lanes and one order, whatever the width of the vectors: where
+/// the compiler can choose among instruction sets at run time (x86-64 with glibc), all of them give the same bits.
 #if defined(__x86_64__) && defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)
 __attribute__((target_clones("avx512f", "avx2", "default")))
 #endif
-inline void log_softmax_rows(const float* x, float* y, std::size_t classes, std::size_t begin, std::size_t end) {
+inline void
+log_softmax_rows(const float* x, float* y, std::size_t classes, std::size_t begin, std::size_t end) {
   constexpr std::size_t lanes = 16;
   for (std::size_t row = begin; row < end; ++row) {
     const float* const in = x + row * classes;
@@ -63,8 +65,10 @@ inline void log_softmax_rows(const float* x, float* y, std::size_t classes, std:
     std::size_t c = 0;
     for (float& m : maxima) m = in[0];
     for (; c + lanes <= classes; c += lanes)
-      for (std::size_t lane = 0; lane < lanes; ++lane) maxima[lane] = in[c + lane] > maxima[lane] ? in[c + lane] : maxima[lane];
-    for (std::size_t lane = 0; c + lane < classes; ++lane) maxima[lane] = in[c + lane] > maxima[lane] ? in[c + lane] : maxima[lane];
+      for (std::size_t lane = 0; lane < lanes; ++lane)
+        maxima[lane] = in[c + lane] > maxima[lane] ? in[c + lane] : maxima[lane];
+    for (std::size_t lane = 0; c + lane < classes; ++lane)
+      maxima[lane] = in[c + lane] > maxima[lane] ? in[c + lane] : maxima[lane];
     float largest = maxima[0];
     for (const float m : maxima) largest = m > largest ? m : largest;
     c = 0;
@@ -107,9 +111,10 @@ struct log_softmax_kernels {
   }
   static void backward_input(const backward_pass& pass) {
     write_or_add(pass.input_gradient(), pass.scratch(), [&](float* dx, std::byte* scratch) {
-      pass.prepared_as<prepared_log_softmax>().backward.execute(scratch, {{onednn::result, pass.output().data()},
-                                                                          {onednn::result_gradient, pass.output_gradient().data()},
-                                                                          {onednn::source_gradient, dx}});
+      pass.prepared_as<prepared_log_softmax>().backward.execute(
+          scratch, {{onednn::result, pass.output().data()},
+                    {onednn::result_gradient, pass.output_gradient().data()},
+                    {onednn::source_gradient, dx}});
     });
   }
 };
@@ -124,7 +129,9 @@ struct log_softmax : module {
   static tensor<float, C, H, W> output(tensor<float, C, H, W>);
   static constexpr reads backward_input_reads = reads::outputs;
   static constexpr bool in_place = true;
-  static constexpr double flops(const tensor_shape& input, const tensor_shape&) { return 8.0 * static_cast<double>(input.elements()); }
+  static constexpr double flops(const tensor_shape& input, const tensor_shape&) {
+    return 8.0 * static_cast<double>(input.elements());
+  }
 
   using kernels = detail::log_softmax_kernels;
 };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// Maximum over windows of K x K. Backward reads no activation, only the place of each maximum (one byte an output).
 ///
-/// Behind a relu that is fused into the operation before it, the relu's mask is applied to this module's gradient, where
-/// it is smaller; see plan/fuse.hpp.
+/// Behind a relu that is fused into the operation before it, the relu's mask is applied to this module's gradient,
+/// where it is smaller; see plan/fuse.hpp.
 #pragma once
 
 #include <remat/core/error.hpp>
@@ -33,7 +33,8 @@ struct prepared_max_pool2d : prepared {
     const layout y = layout::channels_last({p.batch, out.channels(), out.height(), out.width()});
     // Where the windows do not reach the last row or column, the border there is smaller, or negative.
     const auto behind = [&](std::size_t before, std::size_t after) {
-      return static_cast<onednn::extent>((after - 1) * a.stride + a.kernel) - static_cast<onednn::extent>(before + a.padding);
+      return static_cast<onednn::extent>((after - 1) * a.stride + a.kernel) -
+             static_cast<onednn::extent>(before + a.padding);
     };
     const onednn::window window(a.kernel, a.stride, a.padding,
                                 {behind(in.height(), out.height()), behind(in.width(), out.width())});
@@ -43,7 +44,8 @@ struct prepared_max_pool2d : prepared {
     if (p.training) {
       const std::size_t index = a.kernel * a.kernel <= 256 ? 1 : 4;
       if (forward.layout_of(onednn::workspace).bytes() != out.elements(p.batch) * index)
-        throw error("max_pool2d: oneDNN's indices have another size than planned; this version of oneDNN is not supported");
+        throw error(
+            "max_pool2d: oneDNN's indices have another size than planned; this version of oneDNN is not supported");
     }
     if (!p.backward_input) return;
     backward = onednn::max_pooling_backward(x, y, window, forward);
@@ -56,7 +58,8 @@ struct max_pool2d_kernels {
 
   static void forward(const forward_pass& pass) {
     const auto& state = pass.prepared_as<prepared_max_pool2d>();
-    const onednn::primitive::argument src{onednn::source, pass.input().data()}, dst{onednn::result, pass.output().data()};
+    const onednn::primitive::argument src{onednn::source, pass.input().data()},
+        dst{onednn::result, pass.output().data()};
     if (pass.training())
       state.forward.execute(pass.scratch(), {src, dst, {onednn::workspace, pass.saved<std::uint8_t>().data()}});
     else
@@ -65,9 +68,10 @@ struct max_pool2d_kernels {
 
   static void backward_input(const backward_pass& pass) {
     write_or_add(pass.input_gradient(), pass.scratch(), [&](float* dx, std::byte* scratch) {
-      pass.prepared_as<prepared_max_pool2d>().backward.execute(scratch, {{onednn::result_gradient, pass.output_gradient().data()},
-                                                                         {onednn::workspace, pass.saved<std::uint8_t>().data()},
-                                                                         {onednn::source_gradient, dx}});
+      pass.prepared_as<prepared_max_pool2d>().backward.execute(
+          scratch, {{onednn::result_gradient, pass.output_gradient().data()},
+                    {onednn::workspace, pass.saved<std::uint8_t>().data()},
+                    {onednn::source_gradient, dx}});
     });
   }
 };
@@ -76,7 +80,8 @@ template <std::size_t K, std::size_t Stride, std::size_t Padding>
 struct pooling_window {
   static constexpr bool holds = true;
   static_assert(K > 0 && Stride > 0, "remat: a pooling's window and step are at least 1; give it larger ones");
-  static_assert(2 * Padding <= K, "remat: a pooling's padding is at most half of its window, as in PyTorch; make it smaller");
+  static_assert(2 * Padding <= K,
+                "remat: a pooling's padding is at most half of its window, as in PyTorch; make it smaller");
 };
 
 }  // namespace detail

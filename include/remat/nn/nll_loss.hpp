@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /// Negative log-likelihood of the right class, as a mean over the samples (for images, over their pixels).
 ///
-/// The model's output holds log-probabilities, (C) or (C, H, W); the target is a class from 0 to C - 1 for each sample or
-/// pixel, or -100 where a sample does not count (PyTorch's `ignore_index`). Another target is an error that names it.
-/// Backward reads the target alone.
+/// The model's output holds log-probabilities, (C) or (C, H, W); the target is a class from 0 to C - 1 for each sample
+/// or pixel, or -100 where a sample does not count (PyTorch's `ignore_index`). Another target is an error that names
+/// it. Backward reads the target alone.
 #pragma once
 
 #include <remat/core/error.hpp>
@@ -31,7 +31,7 @@ struct nll_loss : module {
   static constexpr reads backward_input_reads = reads::input(1);
 
   static void forward(const forward_pass& pass) {
-    const std::span<const float> log_probabilities = pass.input(0);     // (N, C) or (N, H, W, C)
+    const std::span<const float> log_probabilities = pass.input(0);             // (N, C) or (N, H, W, C)
     const std::span<const std::int32_t> targets = pass.input<std::int32_t>(1);  // (N) or (N, H, W)
     const std::size_t classes = pass.input_shape(0).channels();
     double sum = 0;
@@ -41,7 +41,8 @@ struct nll_loss : module {
       if (target == ignored) continue;
       if (target < 0 || static_cast<std::size_t>(target) >= classes)
         throw error("nll_loss: target " + std::to_string(target) + " at place " + std::to_string(row) +
-                    " of the batch is no class; classes are 0 to " + std::to_string(classes - 1) + ", and -100 is ignored");
+                    " of the batch is no class; classes are 0 to " + std::to_string(classes - 1) +
+                    ", and -100 is ignored");
       sum -= static_cast<double>(log_probabilities[row * classes + static_cast<std::size_t>(target)]);
       ++counted;
     }

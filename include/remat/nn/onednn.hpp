@@ -111,7 +111,8 @@ class primitive {
   primitive(const void* description, extras e, const char* what, const primitive* forward = nullptr) : primitive() {
     const attributes attr(e);
     dnnl_primitive_desc_t made = nullptr;
-    check(dnnl_primitive_desc_create(&made, description, attr.get(), engine(), forward != nullptr ? forward->description_ : nullptr),
+    check(dnnl_primitive_desc_create(&made, description, attr.get(), engine(),
+                                     forward != nullptr ? forward->description_ : nullptr),
           what);
     finish(made, what);
   }
@@ -119,7 +120,8 @@ class primitive {
   static primitive reorder(const layout& from, const layout& to, extras e = {}) {
     const attributes attr(e);
     dnnl_primitive_desc_t made = nullptr;
-    check(dnnl_reorder_primitive_desc_create(&made, from.get(), engine(), to.get(), engine(), attr.get()), "reorder a tensor");
+    check(dnnl_reorder_primitive_desc_create(&made, from.get(), engine(), to.get(), engine(), attr.get()),
+          "reorder a tensor");
     primitive p;
     p.finish(made, "reorder a tensor");
     return p;
@@ -169,7 +171,8 @@ class primitive {
       if (!e.adds_to_destination && !e.relu_after) return;
       check(dnnl_post_ops_create(&after_), "make post-operations");
       if (e.adds_to_destination) check(dnnl_post_ops_append_sum(after_, 1.0f), "add to a destination");
-      if (e.relu_after) check(dnnl_post_ops_append_eltwise(after_, 1.0f, dnnl_eltwise_relu, 0.0f, 0.0f), "append a relu");
+      if (e.relu_after)
+        check(dnnl_post_ops_append_eltwise(after_, 1.0f, dnnl_eltwise_relu, 0.0f, 0.0f), "append a relu");
       check(dnnl_primitive_attr_set_post_ops(attr_, after_), "set post-operations");
     }
     ~attributes() {
@@ -193,8 +196,8 @@ class primitive {
   void finish(dnnl_primitive_desc_t description, const char* what) {
     description_ = description;
     check(dnnl_primitive_create(&primitive_, description_), what);
-    for (argument_name name : {source, weights, bias, result, workspace, source_gradient, weights_gradient, bias_gradient,
-                               result_gradient, scratchpad}) {
+    for (argument_name name : {source, weights, bias, result, workspace, source_gradient, weights_gradient,
+                               bias_gradient, result_gradient, scratchpad}) {
       const dnnl_memory_desc_t* found = dnnl_primitive_desc_query_md(description_, dnnl_query_exec_arg_md, name);
       if (found == nullptr || found->ndims == 0) continue;
       memory_[memories_].name = name;
@@ -224,19 +227,24 @@ class primitive {
 };
 
 /// c (m, n) = a (m, k) b (k, n), and a row of n added to each of c's where `bias_elements` is n.
-inline primitive matrix_product(const layout& a, const layout& b, const layout& c, extras e, std::size_t bias_elements = 0) {
+inline primitive matrix_product(const layout& a, const layout& b, const layout& c, extras e,
+                                std::size_t bias_elements = 0) {
   const layout row = bias_elements > 0 ? layout::row_major({1, bias_elements}) : layout();
   dnnl_matmul_desc_t d;
-  check(dnnl_matmul_desc_init(&d, a.get(), b.get(), bias_elements > 0 ? row.get() : nullptr, c.get()), "describe a matrix product");
+  check(dnnl_matmul_desc_init(&d, a.get(), b.get(), bias_elements > 0 ? row.get() : nullptr, c.get()),
+        "describe a matrix product");
   return {&d, e, "make a matrix product"};
 }
 
-/// How a window moves over an image, in rows and columns. The padding behind may be negative: rows that no window reaches.
+/// How a window moves over an image, in rows and columns. The padding behind may be negative: rows that no window
+/// reaches.
 struct window {
   dnnl_dims_t kernel, stride, padding_before, padding_behind;
 
   window(std::size_t k, std::size_t step, std::size_t padding, const extent (&behind)[2])
-      : kernel{extent(k), extent(k)}, stride{extent(step), extent(step)}, padding_before{extent(padding), extent(padding)},
+      : kernel{extent(k), extent(k)},
+        stride{extent(step), extent(step)},
+        padding_before{extent(padding), extent(padding)},
         padding_behind{behind[0], behind[1]} {}
 };
 
@@ -250,8 +258,8 @@ struct convolution {
   primitive forward(extras e) const {
     dnnl_convolution_desc_t d;
     check(dnnl_convolution_forward_desc_init(&d, dnnl_forward_training, dnnl_convolution_direct, x.get(), w.get(),
-                                             b != nullptr ? b->get() : nullptr, y.get(), over.stride, over.padding_before,
-                                             over.padding_behind),
+                                             b != nullptr ? b->get() : nullptr, y.get(), over.stride,
+                                             over.padding_before, over.padding_behind),
           "describe a convolution");
     return {&d, e, "make a convolution"};
   }
@@ -266,8 +274,9 @@ struct convolution {
   }
   primitive backward_weights() const {
     dnnl_convolution_desc_t d;
-    check(dnnl_convolution_backward_weights_desc_init(&d, dnnl_convolution_direct, x.get(), w.get(), b != nullptr ? b->get() : nullptr,
-                                                      y.get(), over.stride, over.padding_before, over.padding_behind),
+    check(dnnl_convolution_backward_weights_desc_init(&d, dnnl_convolution_direct, x.get(), w.get(),
+                                                      b != nullptr ? b->get() : nullptr, y.get(), over.stride,
+                                                      over.padding_before, over.padding_behind),
           "describe a convolution's weight gradient");
     const primitive hint = forward({});
     return {&d, {}, "make a convolution's weight gradient", &hint};
@@ -277,15 +286,16 @@ struct convolution {
 /// The maximum over windows; in training its workspace holds the place of each maximum.
 inline primitive max_pooling(const layout& x, const layout& y, const window& over, bool training) {
   dnnl_pooling_desc_t d;
-  check(dnnl_pooling_forward_desc_init(&d, training ? dnnl_forward_training : dnnl_forward_inference, dnnl_pooling_max, x.get(), y.get(),
-                                       over.stride, over.kernel, over.padding_before, over.padding_behind),
+  check(dnnl_pooling_forward_desc_init(&d, training ? dnnl_forward_training : dnnl_forward_inference, dnnl_pooling_max,
+                                       x.get(), y.get(), over.stride, over.kernel, over.padding_before,
+                                       over.padding_behind),
         "describe a pooling");
   return {&d, {}, "make a pooling"};
 }
 inline primitive max_pooling_backward(const layout& x, const layout& y, const window& over, const primitive& forward) {
   dnnl_pooling_desc_t d;
-  check(dnnl_pooling_backward_desc_init(&d, dnnl_pooling_max, x.get(), y.get(), over.stride, over.kernel, over.padding_before,
-                                        over.padding_behind),
+  check(dnnl_pooling_backward_desc_init(&d, dnnl_pooling_max, x.get(), y.get(), over.stride, over.kernel,
+                                        over.padding_before, over.padding_behind),
         "describe a pooling's backward");
   return {&d, {}, "make a pooling's backward", &forward};
 }

@@ -22,8 +22,8 @@ inline void add(const float* values, const destination& to) {
   elementwise(to.size(), [=](std::size_t i) { sum[i] += values[i]; });
 }
 
-/// Runs f(where to write a gradient, its scratch) for a primitive that can write but not add: where the gradient is added
-/// to, it is written into a temporary first. `reserve_scratch` with the gradient's bytes makes room for it.
+/// Runs f(where to write a gradient, its scratch) for a primitive that can write but not add: where the gradient is
+/// added to, it is written into a temporary first. `reserve_scratch` with the gradient's bytes makes room for it.
 template <class F>
 void write_or_add(const destination& to, std::byte* scratch, const F& f) {
   if (!to.accumulates()) return f(to.data(), scratch);

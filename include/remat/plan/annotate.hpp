@@ -6,8 +6,8 @@
 ///         remat::checkpoint_at("features", remat::strategy::each{}),      // a sequential, child by child
 ///         remat::checkpoint_at("", remat::strategy::group<3>{})}}}};      // the whole model, in threes
 ///
-/// One compiled network so runs under every policy and strategy. An empty list means no checkpoint at all; of several for
-/// one path, the first is the outermost.
+/// One compiled network so runs under every policy and strategy. An empty list means no checkpoint at all; of several
+/// for one path, the first is the outermost.
 #pragma once
 
 #include <remat/core/error.hpp>
@@ -36,14 +36,15 @@ inline void require_one_stage(const program& p, int n) {
   const node& here = p.nodes[n];
   for (int i = here.first; i < here.last; ++i)
     if (p.operations[i].stage != p.operations[here.first].stage)
-      throw error("the checkpointed module '" + path_of(p, n) + "' lies on stages " + std::to_string(p.operations[here.first].stage) +
-                  " and " + std::to_string(p.operations[i].stage) + "; a checkpoint lies within one stage: checkpoint its parts");
+      throw error("the checkpointed module '" + path_of(p, n) + "' lies on stages " +
+                  std::to_string(p.operations[here.first].stage) + " and " + std::to_string(p.operations[i].stage) +
+                  "; a checkpoint lies within one stage: checkpoint its parts");
 }
 
 }  // namespace detail
 
-/// Puts `checkpoints` in place of those that the program has. Throws `error` for a path that the model does not have, for
-/// a strategy on a module without children, and for a checkpoint that does not lie within one stage.
+/// Puts `checkpoints` in place of those that the program has. Throws `error` for a path that the model does not have,
+/// for a strategy on a module without children, and for a checkpoint that does not lie within one stage.
 inline void annotate(program& p, const std::vector<checkpoint_at>& checkpoints) {
   for (node& n : p.nodes) n.checkpoints.size = 0;
   for (const checkpoint_at& wanted : checkpoints) {
@@ -56,7 +57,8 @@ inline void annotate(program& p, const std::vector<checkpoint_at>& checkpoints) 
     }
     node& here = p.nodes[n];
     if (!here.is_sequential && wanted.setting.children != strategy::unlimited)
-      throw error("the module '" + wanted.path + "' is no sequential, so it has no children for a strategy to group; checkpoint it as one");
+      throw error("the module '" + wanted.path +
+                  "' is no sequential, so it has no children for a strategy to group; checkpoint it as one");
     if (here.checkpoints.size == 4) throw error("the module '" + wanted.path + "' is given more than four checkpoints");
     here.checkpoints.push_back(wanted.setting);
     if (!here.is_sequential)

@@ -32,7 +32,7 @@ namespace detail {
 /// Per operation, the halves of backward that lead to a parameter.
 constexpr list<backward_need> backward_needs(const program& p) {
   list<backward_need> needs(p.operations.size());
-  list<int> wanted(p.tensors.size());  // tensors whose gradient leads to a parameter
+  list<int> wanted(p.tensors.size());   // tensors whose gradient leads to a parameter
   list<int> reached(p.tensors.size());  // tensors that the loss, or an output's gradient, reaches
   for (int i = 0; i < p.operations.count(); ++i) {
     const operation& o = p.operations[i];
@@ -149,7 +149,8 @@ class demand_analysis {
   constexpr bool may_stay(const segment& s, int t) const {
     const int producer = p_.producers.data()[t];
     if (producer < s.first || producer >= s.last || last_read_.data()[t] >= s.last) return true;
-    const decision decided = s.setting.plans_segments ? decisions_[producer - s.first] : s.setting.decide(view_of(producer));
+    const decision decided =
+        s.setting.plans_segments ? decisions_[producer - s.first] : s.setting.decide(view_of(producer));
     return decided == decision::keep;
   }
 
@@ -229,7 +230,8 @@ class demand_analysis {
     plans_[c].recomputed.clear();
     plans_[c].unchecked = true;
     const int around = segments_[c].parent;
-    for (int inner = first_child(c); inner < segments_.count(); inner = next_child(inner + 1, c)) segments_[inner].parent = around;
+    for (int inner = first_child(c); inner < segments_.count(); inner = next_child(inner + 1, c))
+      segments_[inner].parent = around;
     segments_[c].parent = dissolved;
   }
 

@@ -7,7 +7,8 @@
 ///   forward made them, so they form a stack at the lower end (recomputation pushes and pops on it). What lives shortly
 ///   goes to the upper end, into the first gap that is large enough. Of a chain's gradients two are alive at once: they
 ///   may also alternate between the ends, so that the one which waits for a recomputation is not in the stack's way.
-/// - *in order*, quadratic, for short tapes: each storage takes the lowest place that those before it leave, the largest
+/// - *in order*, quadratic, for short tapes: each storage takes the lowest place that those before it leave, the
+/// largest
 ///   first (Pisarchyk and Lee 2020, "Efficient Memory Management for Deep Neural Net Inference"); then again, with the
 ///   one that ended highest moved to the front.
 ///
@@ -41,8 +42,8 @@ constexpr list<storage> storages_of(const tape& t) {
   const buffer* const buffers = t.buffers.data();
   for (int b = 0, end = t.buffers.count(); b < end; ++b) {
     const buffer& here = buffers[b];
-    // share_storage has merged the life of those that work in place into the root's. Kept, or recomputed and waiting, is
-    // anything but a gradient that backward reads.
+    // share_storage has merged the life of those that work in place into the root's. Kept, or recomputed and waiting,
+    // is anything but a gradient that backward reads.
     if (here.storage == b)
       found.push_back({b, aligned(here.bytes), here.first, here.last, here.is_gradient,
                        !here.is_gradient && here.last >= t.backward_begins, 0, false});

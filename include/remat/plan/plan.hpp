@@ -75,7 +75,8 @@ constexpr std::size_t kept_bytes(const plan& p) {
 }
 
 /// Peak bytes of activations in a training step of a model type: exactly the activation region that `model` reserves
-/// and uses at this batch. Without a loss, of the forward pass and of backward from given gradients of the outputs. A constant expression, so that a `static_assert` can hold it to a budget.
+/// and uses at this batch. Without a loss, of the forward pass and of backward from given gradients of the outputs. A
+/// constant expression, so that a `static_assert` can hold it to a budget.
 template <class Net, class Input, class Loss = no_loss>
 constexpr std::size_t peak_activation_bytes(std::size_t batch) {
   return plan_training(fuse(lower<Net, Input, Loss>()), batch).activation_bytes;

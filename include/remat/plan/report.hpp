@@ -23,9 +23,9 @@ struct plan_report {
   std::size_t batch = 0;
   bool is_training = true;
   std::size_t activation_bytes = 0, live_bytes = 0, kept_bytes = 0;
-  std::size_t packed_bytes = 0, scratch_bytes = 0;  ///< 0 where no kernels were prepared
+  std::size_t packed_bytes = 0, scratch_bytes = 0;       ///< 0 where no kernels were prepared
   std::size_t forward = 0, recompute = 0, backward = 0;  ///< kernel calls
-  double recompute_share = 0;                              ///< recomputed FLOPs / forward FLOPs
+  double recompute_share = 0;                            ///< recomputed FLOPs / forward FLOPs
   std::vector<kept_tensor> kept;
   std::vector<std::string> recomputed;  ///< paths, in order
   std::vector<std::string> unchecked;   ///< segments that would have kept more than without a checkpoint
@@ -51,7 +51,8 @@ inline std::vector<std::string> readers_of_buffers(const program& p, const plan&
     const action& a = made.steps.actions[i];
     if (a.operation == none) continue;
     const std::string path = path_of(p, p.operations[a.operation].node);
-    const std::string reader = (path.empty() ? "model" : path) + (a.kind == action_kind::recompute ? " (recomputation)" : "");
+    const std::string reader =
+        (path.empty() ? "model" : path) + (a.kind == action_kind::recompute ? " (recomputation)" : "");
     for (const auto* read : {&a.inputs, &a.outputs, &a.saved})
       for (int b : *read) {
         if (b == none || last[static_cast<std::size_t>(b)] == reader) continue;
@@ -111,7 +112,8 @@ inline plan_report report(const program& p, const plan& made) {
   const list<int> kept = kept_buffers(made);
   const std::vector<std::string> readers = detail::readers_of_buffers(p, made);
   for (int b = 0; b < kept.count(); ++b)
-    if (kept[b]) r.kept.push_back(detail::describe_kept(p, made.steps.buffers[b], readers[static_cast<std::size_t>(b)]));
+    if (kept[b])
+      r.kept.push_back(detail::describe_kept(p, made.steps.buffers[b], readers[static_cast<std::size_t>(b)]));
   for (int s = 0; s < made.segments.count(); ++s)
     if (made.segment_plans[s].unchecked) {
       const std::string path = path_of(p, p.operations[made.segments[s].first].node);
@@ -124,16 +126,19 @@ inline plan_report report(const program& p, const plan& made) {
 inline std::ostream& operator<<(std::ostream& out, const plan_report& r) {
   using detail::column, detail::megabytes;
   out << (r.is_training ? "Training" : "Inference") << " plan for batch " << r.batch << "\n";
-  out << "  activations     " << megabytes(r.activation_bytes) << "  (" << r.activation_bytes << " bytes; alive at once: "
-      << r.live_bytes << ")\n";
+  out << "  activations     " << megabytes(r.activation_bytes) << "  (" << r.activation_bytes
+      << " bytes; alive at once: " << r.live_bytes << ")\n";
   if (r.packed_bytes + r.scratch_bytes > 0)
-    out << "  packed weights  " << megabytes(r.packed_bytes) << "\n  kernel scratch  " << megabytes(r.scratch_bytes) << "\n";
-  out << "  kernel calls    " << r.forward << " forward, " << r.recompute << " recomputed, " << r.backward << " backward\n";
+    out << "  packed weights  " << megabytes(r.packed_bytes) << "\n  kernel scratch  " << megabytes(r.scratch_bytes)
+        << "\n";
+  out << "  kernel calls    " << r.forward << " forward, " << r.recompute << " recomputed, " << r.backward
+      << " backward\n";
   if (!r.is_training) return out;
   out << "  recomputation   " << static_cast<int>(100 * r.recompute_share + 0.5) << " % of the forward pass's FLOPs\n";
   out << "  kept between forward and backward: " << megabytes(r.kept_bytes) << "\n";
   for (const kept_tensor& k : r.kept)
-    out << "    " << column(k.path, 24) << column(k.shape, 28) << column(megabytes(k.bytes), 12) << "read by " << k.readers << "\n";
+    out << "    " << column(k.path, 24) << column(k.shape, 28) << column(megabytes(k.bytes), 12) << "read by "
+        << k.readers << "\n";
   for (const std::string& path : r.recomputed) out << "    recomputed: " << path << "\n";
   for (const std::string& path : r.unchecked)
     out << "    unchecked: the checkpoint at " << path << " would keep more than none\n";

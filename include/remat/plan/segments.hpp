@@ -28,8 +28,8 @@ constexpr int add_segment(list<segment>& found, const segment& s) {
   return found.count() - 1;
 }
 
-/// The segments of node n inside `parent`, from its checkpoint number `depth` on; of a sequential, for the children from
-/// `begin` to `end`.
+/// The segments of node n inside `parent`, from its checkpoint number `depth` on; of a sequential, for the children
+/// from `begin` to `end`.
 constexpr void find_segments(const program& p, int n, int depth, int begin, int end, int parent, list<segment>& found) {
   const node& here = p.nodes[n];
   if (depth == here.checkpoints.size) {
@@ -60,7 +60,8 @@ constexpr void find_segments(const program& p, int n, int depth, int begin, int 
 /// The segments of a program; a segment stands before those inside it, and siblings stand in program order.
 constexpr list<segment> segments_of(const program& p) {
   list<segment> found;
-  for (int n = 0; n < p.nodes.count(); n = p.nodes[n].end) detail::find_segments(p, n, 0, n + 1, p.nodes[n].end, none, found);
+  for (int n = 0; n < p.nodes.count(); n = p.nodes[n].end)
+    detail::find_segments(p, n, 0, n + 1, p.nodes[n].end, none, found);
   return found;
 }
 

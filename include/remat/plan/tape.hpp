@@ -15,20 +15,31 @@
 /// | `backward_input`      | the gradients of its inputs                                                     |
 /// | `fetch`               | reads a result: the loss, or an output                                          |
 ///
-/// A buffer is one instance of a tensor or of a gradient: a recomputation makes a new one. It lives from the action that
-/// writes it first to the one that reads it last, so that dropping needs no action.
+/// A buffer is one instance of a tensor or of a gradient: a recomputation makes a new one. It lives from the action
+/// that writes it first to the one that reads it last, so that dropping needs no action.
 #pragma once
 
 #include <remat/plan/demand.hpp>
 
 namespace remat {
 
-enum class action_kind : std::uint8_t { load, pack, forward, update_state, recompute, seed, mask, backward_parameters, backward_input, fetch };
+enum class action_kind : std::uint8_t {
+  load,
+  pack,
+  forward,
+  update_state,
+  recompute,
+  seed,
+  mask,
+  backward_parameters,
+  backward_input,
+  fetch
+};
 
 struct action {
   action_kind kind = action_kind::forward;
   int operation = none;
-  few<int, operation::max_tensors> inputs = {}, outputs = {}, saved = {};            ///< buffers; `none` where not touched
+  few<int, operation::max_tensors> inputs = {}, outputs = {}, saved = {};        ///< buffers; `none` where not touched
   few<int, operation::max_tensors> input_gradients = {}, output_gradients = {};  ///< buffers
   bool accumulates[operation::max_tensors] = {};  ///< per input gradient; at 0 also of the parameters
 };
@@ -36,10 +47,10 @@ struct action {
 struct buffer {
   int tensor = none;
   bool is_gradient = false;
-  std::size_t bytes = 0;        ///< as used
+  std::size_t bytes = 0;          ///< as used
   int first = none, last = none;  ///< actions
-  int storage = none;           ///< the buffer whose memory it uses: itself, unless an operation runs in place
-  std::size_t offset = 0;       ///< in the arena's activation region
+  int storage = none;             ///< the buffer whose memory it uses: itself, unless an operation runs in place
+  std::size_t offset = 0;         ///< in the arena's activation region
 };
 
 struct tape {
@@ -97,7 +108,8 @@ class tape_writer {
     return b;
   }
   /// The tensors that the kernel says it reads; it may not touch the others.
-  constexpr void use_some(few<int, operation::max_tensors>& slots, const few<int, operation::max_tensors>& tensors, unsigned bits) {
+  constexpr void use_some(few<int, operation::max_tensors>& slots, const few<int, operation::max_tensors>& tensors,
+                          unsigned bits) {
     slots.size = tensors.size;
     for (int k = 0; k < tensors.size; ++k) slots.values[k] = bits >> k & 1 ? use(value_[tensors.values[k]]) : none;
   }
@@ -266,7 +278,8 @@ constexpr void share_storage(const program& p, tape& t) {
 }
 
 /// The tape of a training step under the checkpoints of the program.
-constexpr tape write_training_tape(const program& p, const list<segment>& segments, const list<segment_plan>& plans, std::size_t batch) {
+constexpr tape write_training_tape(const program& p, const list<segment>& segments, const list<segment_plan>& plans,
+                                   std::size_t batch) {
   tape t = detail::tape_writer(p, batch).training(segments, plans);
   share_storage(p, t);
   return t;

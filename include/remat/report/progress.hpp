@@ -17,7 +17,8 @@ namespace remat {
 class progress {
  public:
   /// `total` steps will be reported; `title` stands before the bar.
-  progress(std::string title, std::size_t total) : title_(std::move(title)), total_(total), is_terminal_(isatty(fileno(stdout)) != 0) {}
+  progress(std::string title, std::size_t total)
+      : title_(std::move(title)), total_(total), is_terminal_(isatty(fileno(stdout)) != 0) {}
 
   /// One step on `samples` samples is done.
   void step(double loss, std::size_t samples) {
@@ -27,7 +28,9 @@ class progress {
     smoothed_ = done_ == 1 ? loss : 0.95 * smoothed_ + 0.05 * loss;
     const auto now = clock::now();
     const bool is_last = done_ == total_;
-    if (is_terminal_ ? now - printed_ < std::chrono::milliseconds(100) && !is_last : done_ * 10 / total_ == (done_ - 1) * 10 / total_) return;
+    if (is_terminal_ ? now - printed_ < std::chrono::milliseconds(100) && !is_last
+                     : done_ * 10 / total_ == (done_ - 1) * 10 / total_)
+      return;
     printed_ = now;
     print(std::chrono::duration<double>(now - begun_).count(), is_last);
   }
@@ -40,9 +43,9 @@ class progress {
     const std::size_t filled = width * done_ / total_;
     const std::string bar = std::string(filled, '#') + std::string(width - filled, '.');
     const double left = seconds / static_cast<double>(done_) * static_cast<double>(total_ - done_);
-    std::printf("%s%s [%s] %zu/%zu  loss %.4f  %.0f images/s  %.0f s %s%s", is_terminal_ ? "\r" : "", title_.c_str(), bar.c_str(), done_,
-                total_, smoothed_, static_cast<double>(samples_) / std::max(seconds, 1e-9), is_last ? seconds : left,
-                is_last ? "in all" : "left  ", is_terminal_ && !is_last ? "" : "\n");
+    std::printf("%s%s [%s] %zu/%zu  loss %.4f  %.0f images/s  %.0f s %s%s", is_terminal_ ? "\r" : "", title_.c_str(),
+                bar.c_str(), done_, total_, smoothed_, static_cast<double>(samples_) / std::max(seconds, 1e-9),
+                is_last ? seconds : left, is_last ? "in all" : "left  ", is_terminal_ && !is_last ? "" : "\n");
     std::fflush(stdout);
   }
 

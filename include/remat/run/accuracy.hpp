@@ -23,8 +23,9 @@ class accuracy {
   void add(std::span<const float> outputs, const Targets& targets, const tensor_shape& shape) {
     const std::size_t classes = shape.rank == 0 ? 1 : shape.channels(), places = shape.elements() / classes;
     if (outputs.size() != std::ranges::size(targets) * classes)
-      throw error("accuracy: " + std::to_string(std::ranges::size(targets)) + " targets for " + std::to_string(outputs.size() / classes) +
-                  " outputs of " + std::to_string(classes) + " classes; one for each is needed");
+      throw error("accuracy: " + std::to_string(std::ranges::size(targets)) + " targets for " +
+                  std::to_string(outputs.size() / classes) + " outputs of " + std::to_string(classes) +
+                  " classes; one for each is needed");
     for (std::size_t i = 0; i < std::ranges::size(targets); ++i) {
       const auto target = std::ranges::data(targets)[i];
       if (std::cmp_less(target, 0)) continue;

@@ -29,14 +29,17 @@ class adam {
   explicit adam(const options& o) : options_(o) {
     if (!(o.learning_rate >= 0 && o.epsilon >= 0 && o.weight_decay >= 0))
       throw error("adam: learning rate, epsilon and weight decay are numbers of at least 0");
-    if (!(o.beta1 >= 0 && o.beta1 < 1 && o.beta2 >= 0 && o.beta2 < 1)) throw error("adam: betas are at least 0 and below 1");
+    if (!(o.beta1 >= 0 && o.beta1 < 1 && o.beta2 >= 0 && o.beta2 < 1))
+      throw error("adam: betas are at least 0 and below 1");
   }
 
   /// Updates every parameter from its gradient. State is allocated at the first step.
   void step(network& model) {
     state_.attach(model, 2);
     ++steps_;
-    const auto correction = [t = static_cast<double>(steps_)](float beta) { return 1 - std::pow(static_cast<double>(beta), t); };
+    const auto correction = [t = static_cast<double>(steps_)](float beta) {
+      return 1 - std::pow(static_cast<double>(beta), t);
+    };
     const detail::adam_factors f{
         options_.beta1,
         options_.beta2,

@@ -14,14 +14,14 @@ class arena {
  public:
   const regions& reserved() const { return reserved_; }
 
-  /// Makes room for a plan. Whether the regions moved, so that executors must be bound again. Throws std::bad_alloc, and
-  /// is then empty.
+  /// Makes room for a plan. Whether the regions moved, so that executors must be bound again. Throws std::bad_alloc,
+  /// and is then empty.
   bool reserve(const regions& needed) {
     const regions larger{std::max(needed.activations, reserved_.activations), std::max(needed.packed, reserved_.packed),
                          std::max(needed.scratch, reserved_.scratch)};
     if (block_.size() > 0 && larger.total() == reserved_.total()) return false;
-    // Nothing lives between steps: the old block is given back before the new one is taken. Where there is no memory for
-    // that, the arena is empty.
+    // Nothing lives between steps: the old block is given back before the new one is taken. Where there is no memory
+    // for that, the arena is empty.
     block_ = {};
     reserved_ = {};
     block_ = memory_block(larger.total());

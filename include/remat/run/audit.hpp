@@ -34,7 +34,8 @@ struct audit_report {
   std::size_t forward = 0, recompute = 0, backward = 0;  ///< kernel calls that ran
 
   bool holds() const {
-    return uses_what_is_planned && guards_intact && survives_scribbling && leaves_the_dead_alone && planned_bytes == reserved_bytes && planned_bytes == used_bytes;
+    return uses_what_is_planned && guards_intact && survives_scribbling && leaves_the_dead_alone &&
+           planned_bytes == reserved_bytes && planned_bytes == used_bytes;
   }
 };
 

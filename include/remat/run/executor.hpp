@@ -108,8 +108,11 @@ class executor {
           for (std::size_t k = 0; k < size; ++k) gradient[k] = 1;
           break;
         }
-        case action_kind::mask: mask(calls_[i]); break;
-        default: run_kernel(a, calls_[i], s);
+        case action_kind::mask:
+          mask(calls_[i]);
+          break;
+        default:
+          run_kernel(a, calls_[i], s);
       }
       ++executed_[static_cast<std::size_t>(a.kind)];
       if (s.watching != nullptr) s.watching->after(static_cast<int>(i));
@@ -127,12 +130,21 @@ class executor {
     const operation& o = program_->operations[a.operation];
     const random_stream random(s.seed, static_cast<std::uint32_t>(o.occurrence), s.micro_batch, s.number);
     switch (a.kind) {
-      case action_kind::pack: o.kernels->pack(pack_pass(c)); break;
-      case action_kind::update_state: o.kernels->update_state(update_pass(c)); break;
+      case action_kind::pack:
+        o.kernels->pack(pack_pass(c));
+        break;
+      case action_kind::update_state:
+        o.kernels->update_state(update_pass(c));
+        break;
       case action_kind::forward:
-      case action_kind::recompute: o.kernels->forward(forward_pass(c, plan_.is_training, random)); break;
-      case action_kind::backward_parameters: o.kernels->backward_parameters(backward_pass(c, random)); break;
-      default: o.kernels->backward_input(backward_pass(c, random));
+      case action_kind::recompute:
+        o.kernels->forward(forward_pass(c, plan_.is_training, random));
+        break;
+      case action_kind::backward_parameters:
+        o.kernels->backward_parameters(backward_pass(c, random));
+        break;
+      default:
+        o.kernels->backward_input(backward_pass(c, random));
     }
   }
 
@@ -165,10 +177,12 @@ class executor {
     }
     packed_at_[i] = needed_.packed;
     needed_.packed += aligned(states_[i]->packed_bytes);
-    if (const std::size_t scratch = aligned(states_[i]->scratch_bytes); scratch > needed_.scratch) needed_.scratch = scratch;
+    if (const std::size_t scratch = aligned(states_[i]->scratch_bytes); scratch > needed_.scratch)
+      needed_.scratch = scratch;
   }
   bool is_same(const operation& a, const operation& b) const {
-    if (a.kernels != b.kernels || a.attributes != b.attributes || a.inputs.size != b.inputs.size || a.outputs.size != b.outputs.size)
+    if (a.kernels != b.kernels || a.attributes != b.attributes || a.inputs.size != b.inputs.size ||
+        a.outputs.size != b.outputs.size)
       return false;
     for (int k = 0; k < a.inputs.size; ++k)
       if (program_->tensors[a.inputs[k]] != program_->tensors[b.inputs[k]]) return false;
@@ -177,8 +191,9 @@ class executor {
     return true;
   }
   static bool needs_same(const preparation& a, const preparation& b) {
-    return a.relu_after == b.relu_after && a.backward_input == b.backward_input && a.backward_parameters == b.backward_parameters &&
-           a.accumulates_input == b.accumulates_input && a.accumulates_parameters == b.accumulates_parameters;
+    return a.relu_after == b.relu_after && a.backward_input == b.backward_input &&
+           a.backward_parameters == b.backward_parameters && a.accumulates_input == b.accumulates_input &&
+           a.accumulates_parameters == b.accumulates_parameters;
   }
 
   /// Everything of a call but its addresses.
@@ -205,7 +220,7 @@ class executor {
 
   const program* program_;
   plan plan_;
-  std::vector<call> calls_;  // one for each action
+  std::vector<call> calls_;                        // one for each action
   std::vector<std::shared_ptr<prepared>> states_;  // one for each operation
   std::vector<std::size_t> packed_at_;
   regions needed_;

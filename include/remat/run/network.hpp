@@ -34,7 +34,7 @@ namespace remat {
 
 struct model_options {
   std::uint64_t seed = 0;
-  int threads = 0;  ///< 0: as many as OpenMP gives when the model is built
+  int threads = 0;                                             ///< 0: as many as OpenMP gives when the model is built
   std::optional<std::vector<checkpoint_at>> checkpoints = {};  ///< where given, they stand in place of the tags
 };
 
@@ -42,7 +42,8 @@ class network {
  public:
   network(program lowered, const model_options& options) : seed_(options.seed), threads_(options.threads) {
     if (options.threads < 0 || options.threads > 1024)
-      throw error("a model needs 1 to 1024 threads, or 0 for OpenMP's number; it was given " + std::to_string(options.threads));
+      throw error("a model needs 1 to 1024 threads, or 0 for OpenMP's number; it was given " +
+                  std::to_string(options.threads));
     if (options.threads > 0 && !has_openmp)
       throw error("a model's number of threads needs OpenMP: compile with -fopenmp, or leave `threads` at 0");
     if (threads_ == 0) threads_ = thread_count();
@@ -60,7 +61,8 @@ class network {
   template <class... Tensors>
   float train_step(const Tensors&... tensors) {
     const std::array<source, sizeof...(Tensors)> sources{source_of(tensors)...};
-    if (program_->loss == none) throw error("train_step needs a loss; give the model one: remat::model<net, input, loss>");
+    if (program_->loss == none)
+      throw error("train_step needs a loss; give the model one: remat::model<net, input, loss>");
     const thread_scope scope(threads_);
     executor& e = training(batch_of(sources, program_->inputs));
     const float loss = run_training(e, {seed_, steps_}, sources);
@@ -92,8 +94,8 @@ class network {
   /// What modules remember and nobody trains, by path.
   std::span<const state_view> states() const { return parameters_->state_views(); }
 
-  /// What a training step at this batch does, keeps and needs: `std::cout << model.plan(64)`. Asking reserves nothing; the
-  /// packed weights and kernel scratch are known, and in the report, once a step with this batch has run.
+  /// What a training step at this batch does, keeps and needs: `std::cout << model.plan(64)`. Asking reserves nothing;
+  /// the packed weights and kernel scratch are known, and in the report, once a step with this batch has run.
   plan_report plan(std::size_t batch) const { return report_of(training_, checked_batch(batch), true); }
   /// The plan of the last training step.
   plan_report plan() const {
@@ -128,20 +130,24 @@ class network {
   /// The batch that `sources` hold, the first `count` inputs of the program. Throws `error` where they disagree.
   std::size_t batch_of(std::span<const source> sources, int count) const {
     if (static_cast<int>(sources.size()) != count)
-      throw error("this call takes " + std::to_string(count) + " tensors, and was given " + std::to_string(sources.size()));
+      throw error("this call takes " + std::to_string(count) + " tensors, and was given " +
+                  std::to_string(sources.size()));
     std::size_t batch = 0;
     for (std::size_t i = 0; i < sources.size(); ++i) {
       const tensor_shape& shape = program_->tensors[i];
       const std::string name = static_cast<int>(i) < program_->inputs - program_->targets ? "input" : "target";
       if (sources[i].type != shape.type)
-        throw error(name + " " + std::to_string(i) + (shape.type == element::float32 ? " takes float" : " takes integers"));
+        throw error(name + " " + std::to_string(i) +
+                    (shape.type == element::float32 ? " takes float" : " takes integers"));
       const std::size_t each = shape.elements();
       if (sources[i].size == 0 || sources[i].size % each != 0)
-        throw error(name + " " + std::to_string(i) + " has " + std::to_string(sources[i].size) + " elements, which is no whole number of samples of " +
-                    std::to_string(each) + " " + detail::text_of(shape));
+        throw error(name + " " + std::to_string(i) + " has " + std::to_string(sources[i].size) +
+                    " elements, which is no whole number of samples of " + std::to_string(each) + " " +
+                    detail::text_of(shape));
       const std::size_t samples = sources[i].size / each;
       if (i > 0 && samples != batch)
-        throw error(name + " " + std::to_string(i) + " holds " + std::to_string(samples) + " samples, input 0 holds " + std::to_string(batch));
+        throw error(name + " " + std::to_string(i) + " holds " + std::to_string(samples) + " samples, input 0 holds " +
+                    std::to_string(batch));
       batch = samples;
     }
     return batch;
@@ -166,7 +172,7 @@ class network {
       const operation& o = program_->operations[i];
       const char* missing = needs[i].parameters && o.kernels->backward_parameters == nullptr ? "backward_parameters"
                             : needs[i].input && o.kernels->backward_input == nullptr         ? "backward_input"
-                                                                                              : nullptr;
+                                                                                             : nullptr;
       if (missing != nullptr)
         throw error("the module '" + path_of(*program_, o.node) + "' (" + std::string(o.kind) + ") has no " + missing +
                     ", which training this network needs; give it one");
@@ -178,7 +184,8 @@ class network {
     if (batch == 0) throw error("a batch holds at least one sample");
     for (const tensor_shape& shape : program_->tensors)
       if (shape.per_sample && batch > std::numeric_limits<std::int32_t>::max() / shape.elements())
-        throw error("a batch of " + std::to_string(batch) + " makes a tensor of more than 2^31 - 1 elements; take smaller batches");
+        throw error("a batch of " + std::to_string(batch) +
+                    " makes a tensor of more than 2^31 - 1 elements; take smaller batches");
     return batch;
   }
 

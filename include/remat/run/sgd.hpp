@@ -26,7 +26,8 @@ class sgd {
   explicit sgd(const options& o) : options_(o) {
     if (!(o.learning_rate >= 0 && o.momentum >= 0 && o.weight_decay >= 0))
       throw error("sgd: learning rate, momentum and weight decay are numbers of at least 0");
-    if (o.nesterov && (o.momentum <= 0 || o.dampening != 0)) throw error("sgd: nesterov needs a momentum and no dampening");
+    if (o.nesterov && (o.momentum <= 0 || o.dampening != 0))
+      throw error("sgd: nesterov needs a momentum and no dampening");
   }
 
   /// Updates every parameter from its gradient. State is allocated at the first step.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// Where a step's inputs come from: views of the user's memory, converted as they are loaded into the arena.
 ///
-/// A span of float is an input, images as (N, C, H, W); `channels_last(span)` says that they lie as (N, H, W, C). A span
-/// of any integer type is a target. The batch is the number of samples that the span holds.
+/// A span of float is an input, images as (N, C, H, W); `channels_last(span)` says that they lie as (N, H, W, C). A
+/// span of any integer type is a target. The batch is the number of samples that the span holds.
 #pragma once
 
 #include <remat/core/error.hpp>
@@ -60,7 +60,8 @@ template <std::integral T>
 void load_integers(const source& from, const tensor_shape&, std::byte* to) {
   const T* const x = static_cast<const T*>(from.data);
   std::int32_t* const y = reinterpret_cast<std::int32_t*>(to);
-  for (std::size_t i = 0; i < from.size; ++i) y[i] = std::in_range<std::int32_t>(x[i]) ? static_cast<std::int32_t>(x[i]) : -1;
+  for (std::size_t i = 0; i < from.size; ++i)
+    y[i] = std::in_range<std::int32_t>(x[i]) ? static_cast<std::int32_t>(x[i]) : -1;
 }
 
 }  // namespace detail
@@ -71,7 +72,8 @@ inline source source_of(const channels_last_images& images) {
 template <std::ranges::contiguous_range R>
 source source_of(const R& values) {
   using T = std::ranges::range_value_t<R>;
-  static_assert(std::is_same_v<T, float> || std::is_integral_v<T>, "remat: an input is a range of float, a target one of integers");
+  static_assert(std::is_same_v<T, float> || std::is_integral_v<T>,
+                "remat: an input is a range of float, a target one of integers");
   if constexpr (std::is_same_v<T, float>)
     return {std::ranges::data(values), std::ranges::size(values), element::float32, &detail::load_channels_first};
   else

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// The arithmetic of optimizers.
 ///
-/// Products and sums are rounded one by one, whatever flags the user compiles with, so that one machine gives one result:
-/// contraction into fused multiply-adds is off here.
+/// Products and sums are rounded one by one, whatever flags the user compiles with, so that one machine gives one
+/// result: contraction into fused multiply-adds is off here.
 #pragma once
 
 #include <cmath>
@@ -23,7 +23,8 @@ struct sgd_factors {
 };
 
 /// `m` is null without momentum.
-inline void sgd_update(const sgd_factors& f, float* w, const float* gradient, float* m, std::size_t begin, std::size_t end) {
+inline void sgd_update(const sgd_factors& f, float* w, const float* gradient, float* m, std::size_t begin,
+                       std::size_t end) {
 #if defined(__clang__)
 #pragma clang fp contract(off)
 #endif
@@ -45,8 +46,8 @@ inline void sgd_update(const sgd_factors& f, float* w, const float* gradient, fl
 
 struct adam_factors {
   float beta1, beta2, epsilon, weight_decay;
-  float step_size;    ///< learning_rate / (1 - beta1^t)
-  float root;         ///< sqrt(1 - beta2^t)
+  float step_size;  ///< learning_rate / (1 - beta1^t)
+  float root;       ///< sqrt(1 - beta2^t)
 };
 
 inline void adam_update(const adam_factors& f, float* w, const float* gradient, float* m, float* v, std::size_t begin,

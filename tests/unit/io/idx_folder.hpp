@@ -53,8 +53,8 @@ class idx_folder {
   std::filesystem::path write_gzip(const std::string& name, const bytes& contents) const {
     const std::filesystem::path to = path_ / name;
     gzFile file = gzopen(to.string().c_str(), "wb");
-    const bool is_written = gzwrite(file, contents.data(), static_cast<unsigned>(contents.size())) ==
-                            static_cast<int>(contents.size());
+    const bool is_written =
+        gzwrite(file, contents.data(), static_cast<unsigned>(contents.size())) == static_cast<int>(contents.size());
     if (gzclose(file) != Z_OK || !is_written) throw std::runtime_error("cannot write " + name);
     return to;
   }

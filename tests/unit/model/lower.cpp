@@ -34,12 +34,13 @@ std::vector<std::string> paths(const remat::program& p) {
 
 TEST_CASE("a model lowers to operations, nodes and parameters with PyTorch's paths") {
   const remat::program p = remat::lower<net, remat::tensor<float, 6>, nn::nll_loss>();
-  CHECK(paths(p) == std::vector<std::string>{"", "features", "features.0", "features.1", "head", "head.0", "head.1", "head.last", "2", "loss"});
+  CHECK(paths(p) == std::vector<std::string>{"", "features", "features.0", "features.1", "head", "head.0", "head.1",
+                                             "head.last", "2", "loss"});
   REQUIRE(p.operations.size() == 7);
   std::vector<std::string> parameters;
   for (const auto& slot : p.parameters) parameters.push_back(remat::parameter_path(p, slot));
-  CHECK(parameters == std::vector<std::string>{"features.0.weight", "features.0.bias", "head.0.weight", "head.0.bias", "head.last.weight",
-                                               "head.last.bias"});
+  CHECK(parameters == std::vector<std::string>{"features.0.weight", "features.0.bias", "head.0.weight", "head.0.bias",
+                                               "head.last.weight", "head.last.bias"});
   CHECK(p.inputs == 2);
   CHECK(p.targets == 1);
   CHECK(p.tensors[p.outputs[0]].elements() == 4);
@@ -61,7 +62,8 @@ TEST_CASE("a module without a number is on the stage of the module before it") {
 TEST_CASE("the innermost stage number wins") {
   using inner = remat::sequential<nn::linear<4, 4>, remat::on_stage<2, nn::linear<4, 4>>>;
   const remat::program p =
-      remat::lower<remat::sequential<nn::linear<4, 4>, remat::on_stage<1, inner>, nn::linear<4, 4>>, remat::tensor<float, 4>>();
+      remat::lower<remat::sequential<nn::linear<4, 4>, remat::on_stage<1, inner>, nn::linear<4, 4>>,
+                   remat::tensor<float, 4>>();
   std::vector<int> stages;
   for (const auto& o : p.operations) stages.push_back(o.stage);
   CHECK(stages == std::vector<int>{0, 1, 2, 2});
@@ -70,8 +72,9 @@ TEST_CASE("the innermost stage number wins") {
 TEST_CASE("tags lower to the values that they stand for") {
   using seq = remat::sequential<nn::linear<4, 4>, nn::relu>;
   const remat::program p = remat::lower<
-      remat::sequential<remat::checkpoint<remat::named<"a", nn::linear<4, 4>>>, remat::named<"b", remat::checkpoint_sequential<seq>>,
-                        remat::named<"c", remat::checkpoint_sequential<seq, remat::strategy::group<2>, remat::save_all>>>,
+      remat::sequential<
+          remat::checkpoint<remat::named<"a", nn::linear<4, 4>>>, remat::named<"b", remat::checkpoint_sequential<seq>>,
+          remat::named<"c", remat::checkpoint_sequential<seq, remat::strategy::group<2>, remat::save_all>>>,
       remat::tensor<float, 4>>();
   const auto at = [&](const char* path) { return p.nodes[find_node(p, path)].checkpoints[0]; };
   CHECK(at("a").policy == "recompute_all");
@@ -83,6 +86,7 @@ TEST_CASE("tags lower to the values that they stand for") {
 }
 
 TEST_CASE("modules of one kind share their kernels") {
-  const remat::program p = remat::lower<remat::sequential<nn::linear<8, 9>, nn::linear<9, 7>>, remat::tensor<float, 8>>();
+  const remat::program p =
+      remat::lower<remat::sequential<nn::linear<8, 9>, nn::linear<9, 7>>, remat::tensor<float, 8>>();
   CHECK(p.operations[0].kernels == p.operations[1].kernels);
 }

@@ -26,8 +26,9 @@ struct leaky_relu : remat::module {
   }
 };
 
-using net = remat::sequential<remat::checkpoint<remat::sequential<remat::nn::linear<5, 9>, leaky_relu, remat::nn::linear<9, 9>, leaky_relu>>,
-                              remat::nn::linear<9, 3>, remat::nn::log_softmax>;
+using net = remat::sequential<
+    remat::checkpoint<remat::sequential<remat::nn::linear<5, 9>, leaky_relu, remat::nn::linear<9, 9>, leaky_relu>>,
+    remat::nn::linear<9, 3>, remat::nn::log_softmax>;
 
 }  // namespace
 

@@ -34,7 +34,8 @@ struct observing : remat::module {
 };
 
 using layer = remat::nn::linear<4, 4>;
-using net = remat::sequential<layer, observing, layer, remat::named<"second", observing>, layer, remat::nn::log_softmax>;
+using net =
+    remat::sequential<layer, observing, layer, remat::named<"second", observing>, layer, remat::nn::log_softmax>;
 using model = remat::model<net, remat::tensor<float, 4>, remat::nn::nll_loss>;
 
 }  // namespace
@@ -64,7 +65,9 @@ struct one_way : remat::module {
   static constexpr std::string_view kind = "one_way";
   template <class X>
   static X output(X);
-  static void forward(const remat::forward_pass& pass) { std::memcpy(pass.output().data(), pass.input().data(), pass.input().size_bytes()); }
+  static void forward(const remat::forward_pass& pass) {
+    std::memcpy(pass.output().data(), pass.input().data(), pass.input().size_bytes());
+  }
 };
 
 }  // namespace

@@ -25,12 +25,14 @@ struct weighted_sum : remat::module {
   static void forward(const remat::forward_pass& pass) {
     double sum = 0;
     for (int i = 0; i < 2; ++i)
-      for (std::size_t k = 0; k < pass.input(i).size(); ++k) sum += weight(i, k) * static_cast<double>(pass.input(i)[k]);
+      for (std::size_t k = 0; k < pass.input(i).size(); ++k)
+        sum += weight(i, k) * static_cast<double>(pass.input(i)[k]);
     pass.output()[0] = static_cast<float>(sum);
   }
   static void backward_input(const remat::backward_pass& pass) {
     for (int i = 0; i < 2; ++i)
-      pass.input_gradient(i).assign([&](std::size_t k) { return static_cast<float>(weight(i, k)) * pass.output_gradient()[0]; });
+      pass.input_gradient(i).assign(
+          [&](std::size_t k) { return static_cast<float>(weight(i, k)) * pass.output_gradient()[0]; });
   }
 };
 
@@ -70,8 +72,10 @@ void check(std::size_t batch, std::size_t elements) {
   const auto one = gradient(true, false), other = gradient(false, true), both = gradient(true, true);
   double largest = 0;
   for (std::size_t i = 0; i < both.size(); ++i) {
-    CHECK(static_cast<double>(both[i]) == Approx(static_cast<double>(one[i]) + static_cast<double>(other[i])).epsilon(1e-5).margin(1e-5));
-    largest = std::max(largest, std::min(std::abs(static_cast<double>(one[i])), std::abs(static_cast<double>(other[i]))));
+    CHECK(static_cast<double>(both[i]) ==
+          Approx(static_cast<double>(one[i]) + static_cast<double>(other[i])).epsilon(1e-5).margin(1e-5));
+    largest =
+        std::max(largest, std::min(std::abs(static_cast<double>(one[i])), std::abs(static_cast<double>(other[i]))));
   }
   CHECK(largest > 0.01);  // both contribute
 }
@@ -84,7 +88,13 @@ using stem = nn::conv2d<2, 4, 3, 1, 1>;  // gives (4, 8, 8)
 TEST_CASE("a second contribution to a gradient is added: linear") {
   check<nn::linear<6, 5>, nn::linear<5, 5>, nn::linear<5, 5>, remat::tensor<float, 6>>(3, 6);
 }
-TEST_CASE("a second contribution to a gradient is added: conv2d") { check<stem, nn::conv2d<4, 4, 3, 1, 1>, nn::conv2d<4, 4, 3, 1, 1>, image>(2, 128); }
-TEST_CASE("a second contribution to a gradient is added: max_pool2d") { check<stem, nn::max_pool2d<3, 1, 1>, nn::max_pool2d<3, 1, 1>, image>(2, 128); }
-TEST_CASE("a second contribution to a gradient is added: log_softmax") { check<stem, nn::log_softmax, nn::log_softmax, image>(2, 128); }
+TEST_CASE("a second contribution to a gradient is added: conv2d") {
+  check<stem, nn::conv2d<4, 4, 3, 1, 1>, nn::conv2d<4, 4, 3, 1, 1>, image>(2, 128);
+}
+TEST_CASE("a second contribution to a gradient is added: max_pool2d") {
+  check<stem, nn::max_pool2d<3, 1, 1>, nn::max_pool2d<3, 1, 1>, image>(2, 128);
+}
+TEST_CASE("a second contribution to a gradient is added: log_softmax") {
+  check<stem, nn::log_softmax, nn::log_softmax, image>(2, 128);
+}
 TEST_CASE("a second contribution to a gradient is added: relu") { check<stem, nn::relu, nn::relu, image>(2, 128); }

@@ -29,7 +29,8 @@ remat::preparation preparation_of(const remat::tensor_shape& in, const remat::te
 }
 template <class M, class Input>
 auto prepared(auto make) {
-  static constexpr remat::tensor_shape in = remat::shape_of<Input>::value, out = remat::shape_of<remat::output_of<M, Input>>::value;
+  static constexpr remat::tensor_shape in = remat::shape_of<Input>::value,
+                                       out = remat::shape_of<remat::output_of<M, Input>>::value;
   return make(preparation_of<M, Input>(in, out));
 }
 
@@ -37,7 +38,8 @@ auto prepared(auto make) {
 
 TEST_CASE("no kernel on the way is a reference implementation") {
   using conv = remat::nn::conv2d<32, 64, 3>;
-  const auto c = prepared<conv, remat::tensor<float, 32, 26, 26>>([](const auto& p) { return detail::prepared_conv2d(p); });
+  const auto c =
+      prepared<conv, remat::tensor<float, 32, 26, 26>>([](const auto& p) { return detail::prepared_conv2d(p); });
   check_fast(c.forward);
   check_fast(c.backward_input);
   check_fast(c.backward_weights);
@@ -47,12 +49,15 @@ TEST_CASE("no kernel on the way is a reference implementation") {
   check_fast(l.backward_input);
   check_fast(l.backward_weights);
   using pool = remat::nn::max_pool2d<2>;
-  const auto m = prepared<pool, remat::tensor<float, 64, 24, 24>>([](const auto& p) { return detail::prepared_max_pool2d(p); });
+  const auto m =
+      prepared<pool, remat::tensor<float, 64, 24, 24>>([](const auto& p) { return detail::prepared_max_pool2d(p); });
   check_fast(m.forward);
   check_fast(m.backward);
-  const auto f = prepared<remat::nn::flatten, remat::tensor<float, 64, 12, 12>>([](const auto& p) { return detail::prepared_flatten(p); });
+  const auto f = prepared<remat::nn::flatten, remat::tensor<float, 64, 12, 12>>(
+      [](const auto& p) { return detail::prepared_flatten(p); });
   check_fast(f.forward);
   check_fast(f.backward);
-  const auto s = prepared<remat::nn::log_softmax, remat::tensor<float, 10>>([](const auto& p) { return detail::prepared_log_softmax(p); });
+  const auto s = prepared<remat::nn::log_softmax, remat::tensor<float, 10>>(
+      [](const auto& p) { return detail::prepared_log_softmax(p); });
   check_fast(s.backward);
 }

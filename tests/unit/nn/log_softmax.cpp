@@ -38,7 +38,8 @@ TEST_CASE("log-softmax agrees with double precision for any number of classes") 
     double sum = 0;
     for (float v : x) sum += std::exp(static_cast<double>(v));
     const auto y = log_softmax(x);
-    for (std::size_t c = 0; c < classes; ++c) CHECK(static_cast<double>(y[c]) == Approx(static_cast<double>(x[c]) - std::log(sum)).epsilon(3e-7).margin(2e-7));
+    for (std::size_t c = 0; c < classes; ++c)
+      CHECK(static_cast<double>(y[c]) == Approx(static_cast<double>(x[c]) - std::log(sum)).epsilon(3e-7).margin(2e-7));
   }
 }
 

@@ -16,8 +16,8 @@ using layer = nn::linear<4, 4>;
 struct straddling_block : remat::module {
   using body = remat::sequential<layer, remat::on_stage<1, layer>>;
 };
-using net = remat::sequential<remat::named<"a", remat::sequential<layer, layer, layer>>, remat::checkpoint<remat::named<"b", layer>>,
-                              remat::named<"c", straddling_block>>;
+using net = remat::sequential<remat::named<"a", remat::sequential<layer, layer, layer>>,
+                              remat::checkpoint<remat::named<"b", layer>>, remat::named<"c", straddling_block>>;
 
 remat::program annotated(const std::vector<checkpoint_at>& checkpoints) {
   remat::program p = remat::lower<net, remat::tensor<float, 4>>();
@@ -35,7 +35,8 @@ TEST_CASE("values stand in place of tags") {
 }
 
 TEST_CASE("a path that the model does not have is refused, with those that it has") {
-  CHECK_THROWS_WITH(annotated({checkpoint_at("d")}), Contains("no module has the path 'd'") && Contains("'a', 'b', 'c'"));
+  CHECK_THROWS_WITH(annotated({checkpoint_at("d")}),
+                    Contains("no module has the path 'd'") && Contains("'a', 'b', 'c'"));
 }
 
 TEST_CASE("a strategy needs children") {
@@ -44,7 +45,8 @@ TEST_CASE("a strategy needs children") {
 }
 
 TEST_CASE("of several checkpoints for one path, the first is the outermost") {
-  const auto segments = remat::segments_of(annotated({checkpoint_at("a"), checkpoint_at("a", remat::strategy::group<2>{})}));
+  const auto segments =
+      remat::segments_of(annotated({checkpoint_at("a"), checkpoint_at("a", remat::strategy::group<2>{})}));
   REQUIRE(segments.size() == 3);
   CHECK((segments[0].last == 3 && segments[1].parent == 0 && segments[1].last == 2 && segments[2].first == 2));
   const std::vector<checkpoint_at> five(5, checkpoint_at("a"));

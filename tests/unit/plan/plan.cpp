@@ -52,7 +52,8 @@ TEST_CASE("checkpoint each over (linear, relu) links recomputes nothing and cost
 }
 
 TEST_CASE("recomputation stops early") {
-  // Backward of the last layer reads its input; what the last layer gives is kept by the head. So two of three run again.
+  // Backward of the last layer reads its input; what the last layer gives is kept by the head. So two of three run
+  // again.
   const auto r = planned<sequential<checkpoint<sequential<layer, layer, layer>>, head>, 16>();
   CHECK(r.recomputed == std::vector<std::string>{"0.0 linear", "0.1 linear"});
 }
@@ -61,14 +62,15 @@ TEST_CASE("an inner checkpoint is dropped and computed again inside the recomput
   using inner = checkpoint<sequential<layer, layer, layer>>;
   const auto r = planned<sequential<checkpoint<sequential<inner, inner>>, head>, 16>();
   // The outer recomputation runs the first inner segment for the input of the second, then each inner one its own two.
-  CHECK(r.recomputed == std::vector<std::string>{"0.0.0 linear", "0.0.1 linear", "0.0.2 linear", "0.1.0 linear", "0.1.1 linear",
-                                                 "0.0.0 linear", "0.0.1 linear"});
+  CHECK(r.recomputed == std::vector<std::string>{"0.0.0 linear", "0.0.1 linear", "0.0.2 linear", "0.1.0 linear",
+                                                 "0.1.1 linear", "0.0.0 linear", "0.0.1 linear"});
 }
 
 TEST_CASE("a segment that would keep more than without a checkpoint is left unchecked") {
   // A pool keeps a byte for each output; checkpointed, it would keep its input.
   using net = sequential<nn::conv2d<1, 4, 3>, nn::max_pool2d<2>, nn::flatten, nn::linear<36, 4>, nn::log_softmax>;
-  using checked = sequential<nn::conv2d<1, 4, 3>, checkpoint<nn::max_pool2d<2>>, nn::flatten, nn::linear<36, 4>, nn::log_softmax>;
+  using checked =
+      sequential<nn::conv2d<1, 4, 3>, checkpoint<nn::max_pool2d<2>>, nn::flatten, nn::linear<36, 4>, nn::log_softmax>;
   const auto plain = planned<net, 1, 8, 8>();
   const auto r = planned<checked, 1, 8, 8>();
   CHECK(r.kept_bytes == plain.kept_bytes);
@@ -99,9 +101,11 @@ TEST_CASE("policies decide operation by operation") {
 
 TEST_CASE("policies decide for a segment as a whole") {
   struct keep_every_second {
-    static constexpr remat::list<remat::decision> plan(std::span<const remat::operation_view> segment, const remat::segment_context&) {
+    static constexpr remat::list<remat::decision> plan(std::span<const remat::operation_view> segment,
+                                                       const remat::segment_context&) {
       remat::list<remat::decision> decisions;
-      for (std::size_t i = 0; i < segment.size(); ++i) decisions.push_back(i % 2 == 1 ? remat::decision::keep : remat::decision::recompute);
+      for (std::size_t i = 0; i < segment.size(); ++i)
+        decisions.push_back(i % 2 == 1 ? remat::decision::keep : remat::decision::recompute);
       return decisions;
     }
   };
@@ -111,7 +115,8 @@ TEST_CASE("policies decide for a segment as a whole") {
 }
 
 TEST_CASE("a relu's mask moves behind the pool that follows it") {
-  using net = sequential<nn::conv2d<1, 8, 3>, nn::relu, nn::max_pool2d<2>, nn::flatten, nn::linear<72, 4>, nn::log_softmax>;
+  using net =
+      sequential<nn::conv2d<1, 8, 3>, nn::relu, nn::max_pool2d<2>, nn::flatten, nn::linear<72, 4>, nn::log_softmax>;
   const remat::program p = remat::fuse(remat::lower<net, remat::tensor<float, 1, 8, 8>, nn::nll_loss>());
   REQUIRE(p.operations.size() == 6);
   CHECK((p.operations[0].relu_after && !p.operations[0].masks_gradient));
@@ -133,11 +138,14 @@ TEST_CASE("inference keeps nothing") {
 TEST_CASE("the plan of 1,000 operations takes milliseconds") {
   using ten = sequential<layer, layer, layer, layer, layer, layer, layer, layer, layer, layer>;
   using hundred = sequential<ten, ten, ten, ten, ten, ten, ten, ten, ten, ten>;
-  using thousand = remat::checkpoint_sequential<sequential<hundred, hundred, hundred, hundred, hundred, hundred, hundred, hundred, hundred, hundred>>;
+  using thousand = remat::checkpoint_sequential<
+      sequential<hundred, hundred, hundred, hundred, hundred, hundred, hundred, hundred, hundred, hundred>>;
   const auto begin = std::chrono::steady_clock::now();
-  const remat::program p = remat::fuse(remat::lower<sequential<thousand, head>, remat::tensor<float, 16>, nn::nll_loss>());
+  const remat::program p =
+      remat::fuse(remat::lower<sequential<thousand, head>, remat::tensor<float, 16>, nn::nll_loss>());
   const remat::plan made = remat::plan_training(p, 64);
-  const double milliseconds = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
+  const double milliseconds =
+      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
   WARN("planned " << p.operations.size() << " operations in " << milliseconds << " ms");
   CHECK(remat::count(made, remat::action_kind::recompute) == 990);
   CHECK(made.activation_bytes == made.live_bytes);

@@ -5,8 +5,8 @@
 #include <remat/run/arena.hpp>
 #include <remat/run/executor.hpp>
 
-#include <catch2/catch.hpp>
 #include <rapidcheck/catch.h>
+#include <catch2/catch.hpp>
 
 #include <algorithm>
 #include <cstring>
@@ -17,7 +17,8 @@ namespace {
 
 using remat::action, remat::action_kind, remat::buffer, remat::none, remat::operation, remat::plan, remat::program;
 
-// --- kernels that hash everything they may read ------------------------------------------------------------------------
+// --- kernels that hash everything they may read
+// ------------------------------------------------------------------------
 
 std::uint32_t mixed(std::uint32_t h, std::uint32_t v) { return (h ^ v) * 0x9e3779b1u + (h >> 15); }
 template <class T>
@@ -29,7 +30,9 @@ std::uint32_t mixed(std::uint32_t h, std::span<const T> values) {
   }
   return h;
 }
-float number(std::uint32_t h, std::size_t i) { return static_cast<float>(mixed(h, static_cast<std::uint32_t>(i)) >> 8) * 0x1p-23f - 1; }
+float number(std::uint32_t h, std::size_t i) {
+  return static_cast<float>(mixed(h, static_cast<std::uint32_t>(i)) >> 8) * 0x1p-23f - 1;
+}
 
 /// What a kernel knows of its operation: the attributes.
 struct traits {
@@ -79,7 +82,8 @@ struct hashing {
   }
 };
 
-// --- random programs --------------------------------------------------------------------------------------------------
+// --- random programs
+// --------------------------------------------------------------------------------------------------
 
 struct random_program {
   program value;
@@ -89,7 +93,9 @@ struct random_program {
 int pick(int low, int high) { return *rc::gen::inRange(low, high); }
 bool chance(int percent) { return pick(0, 100) < percent; }
 
-remat::tensor_shape random_shape() { return {remat::element::float32, true, 1, {static_cast<std::size_t>(pick(1, 90))}}; }
+remat::tensor_shape random_shape() {
+  return {remat::element::float32, true, 1, {static_cast<std::size_t>(pick(1, 90))}};
+}
 
 /// Operations [first, last) as a node with random children.
 void add_nodes(program& p, int parent, int position, int first, int last) {
@@ -134,8 +140,10 @@ random_program make_program(int operations) {
     const int reads = o.inputs.size > 0 ? 0 : 1 + (chance(30) ? 1 : 0);
     for (int k = 0; k < reads; ++k) {
       const int t = chance(70) ? p.tensors.count() - 1 : pick(0, p.tensors.count());
-      bool is_new = p.tensors[t].per_sample && !(p.producers[t] != none && remat::few<int, 8>(p.operations[p.producers[t]].saved).size > 0 &&
-                                                 std::ranges::find(p.operations[p.producers[t]].saved, t) != p.operations[p.producers[t]].saved.end());
+      bool is_new =
+          p.tensors[t].per_sample &&
+          !(p.producers[t] != none && remat::few<int, 8>(p.operations[p.producers[t]].saved).size > 0 &&
+            std::ranges::find(p.operations[p.producers[t]].saved, t) != p.operations[p.producers[t]].saved.end());
       for (int other : o.inputs) is_new = is_new && other != t;
       if (is_new) o.inputs.push_back(t);
     }
@@ -161,10 +169,12 @@ random_program make_program(int operations) {
     if (!is_last && (i == 0 || chance(40))) {
       o.parameters = 1;
       o.first_parameter = p.parameters.count();
-      p.parameters.push_back({remat::parameter("w", {static_cast<std::size_t>(pick(1, 9))}, remat::initial::constant(0)), i});
+      p.parameters.push_back(
+          {remat::parameter("w", {static_cast<std::size_t>(pick(1, 9))}, remat::initial::constant(0)), i});
     }
-    made.attributes.push_back(std::make_unique<traits>(traits{static_cast<std::uint32_t>(i), o.inputs.size, o.outputs.size, o.saved.size,
-                                                              o.backward_input_reads, o.backward_parameters_reads}));
+    made.attributes.push_back(
+        std::make_unique<traits>(traits{static_cast<std::uint32_t>(i), o.inputs.size, o.outputs.size, o.saved.size,
+                                        o.backward_input_reads, o.backward_parameters_reads}));
     o.attributes = made.attributes.back().get();
     p.operations.push_back(o);
   }
@@ -187,7 +197,8 @@ struct keep_even {
 };
 
 void add_checkpoints(program& p) {
-  const remat::checkpoint_setting policies[] = {remat::setting_of<remat::recompute_all>, remat::setting_of<remat::recompute_all>,
+  const remat::checkpoint_setting policies[] = {remat::setting_of<remat::recompute_all>,
+                                                remat::setting_of<remat::recompute_all>,
                                                 remat::setting_of<remat::save_all>, remat::setting_of<keep_even>};
   for (remat::node& n : p.nodes) {
     if (n.name == "loss" || !chance(35)) continue;
@@ -199,7 +210,8 @@ void add_checkpoints(program& p) {
   }
 }
 
-// --- what must hold ---------------------------------------------------------------------------------------------------
+// --- what must hold
+// ---------------------------------------------------------------------------------------------------
 
 /// Every read finds its buffer defined and alive, no two storages that live at once overlap, nothing is recomputed that
 /// nobody reads.
@@ -255,7 +267,8 @@ std::vector<std::byte> run(const program& p, const plan& made) {
   float loss = 0;
   const std::span<std::byte> result = std::as_writable_bytes(std::span(&loss, 1));
   e.run({7, 3}, sources, std::span(&result, 1));
-  for (auto kind : {action_kind::forward, action_kind::recompute, action_kind::backward_input, action_kind::backward_parameters})
+  for (auto kind :
+       {action_kind::forward, action_kind::recompute, action_kind::backward_input, action_kind::backward_parameters})
     RC_ASSERT(e.executed(kind) == remat::count(made, kind));
   std::vector<std::byte> bytes(sizeof loss);
   std::memcpy(bytes.data(), &loss, sizeof loss);
@@ -280,7 +293,8 @@ void check_programs(int largest) {
     RC_ASSERT(remat::kept_bytes(checked) <= remat::kept_bytes(saved));
     RC_ASSERT(remat::count(saved, action_kind::recompute) == 0u);
     RC_ASSERT(run(plain, saved) == run(random.value, checked));
-    ratios.push_back(static_cast<double>(checked.activation_bytes) / static_cast<double>(std::max<std::size_t>(1, checked.live_bytes)));
+    ratios.push_back(static_cast<double>(checked.activation_bytes) /
+                     static_cast<double>(std::max<std::size_t>(1, checked.live_bytes)));
     recomputed += remat::count(checked, action_kind::recompute);
     ++programs;
   });

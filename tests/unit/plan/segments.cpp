@@ -40,14 +40,15 @@ TEST_CASE("a group never crosses a stage, and grouping starts anew behind it") {
   using c = remat::on_stage<1, layer>;
   CHECK(segments<checked<group<3>, layer, layer, c, layer, layer>>() == std::vector<range>{{0, 2}, {2, 5}});
   CHECK(segments<checked<contiguous, layer, layer, c, layer, layer>>() == std::vector<range>{{0, 2}, {2, 5}});
-  CHECK(segments<checked<group<2>, layer, layer, layer, c, layer, layer>>() == std::vector<range>{{0, 2}, {2, 3}, {3, 5}, {5, 6}});
+  CHECK(segments<checked<group<2>, layer, layer, layer, c, layer, layer>>() ==
+        std::vector<range>{{0, 2}, {2, 3}, {3, 5}, {5, 6}});
 }
 
 TEST_CASE("checkpoints nest") {
   using inner = remat::checkpoint<remat::sequential<layer, layer>>;
-  const remat::program p =
-      remat::lower<remat::checkpoint<remat::sequential<layer, inner, remat::checkpoint<remat::sequential<layer, inner>>>>,
-                   remat::tensor<float, 4>>();
+  const remat::program p = remat::lower<
+      remat::checkpoint<remat::sequential<layer, inner, remat::checkpoint<remat::sequential<layer, inner>>>>,
+      remat::tensor<float, 4>>();
   const auto found = remat::segments_of(p);
   REQUIRE(found.size() == 4);
   CHECK((found[0].first == 0 && found[0].last == 6 && found[0].parent == remat::none));
@@ -57,10 +58,12 @@ TEST_CASE("checkpoints nest") {
 }
 
 TEST_CASE("a checkpoint directly around another nests, too") {
-  using grouped = remat::checkpoint_sequential<remat::sequential<layer, layer, layer, layer>, remat::strategy::group<2>>;
+  using grouped =
+      remat::checkpoint_sequential<remat::sequential<layer, layer, layer, layer>, remat::strategy::group<2>>;
   CHECK(segments<remat::checkpoint<grouped>>() == std::vector<range>{{0, 4}, {0, 2}, {2, 4}});
   CHECK(segments<remat::checkpoint<remat::named<"a", grouped>>>() == std::vector<range>{{0, 4}, {0, 2}, {2, 4}});
-  CHECK(segments<remat::checkpoint<remat::checkpoint<remat::sequential<layer, layer>>, remat::save_all>>() == std::vector<range>{{0, 2}});
+  CHECK(segments<remat::checkpoint<remat::checkpoint<remat::sequential<layer, layer>>, remat::save_all>>() ==
+        std::vector<range>{{0, 2}});
 }
 
 TEST_CASE("a checkpoint in a checkpoint of the same operations says nothing new") {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What a step allocates: nothing of remat's from the second step on, and a constant number of oneDNN's own.
 //
-// Every allocation of this program passes through here. It is oneDNN's if it happens inside oneDNN's execute call, which
-// is interposed too, or on a worker thread of a parallel region that oneDNN started.
+// Every allocation of this program passes through here. It is oneDNN's if it happens inside oneDNN's execute call,
+// which is interposed too, or on a worker thread of a parallel region that oneDNN started.
 #include "networks.hpp"
 
 #include <dlfcn.h>
@@ -89,7 +89,8 @@ void free(void* block) {
   __libc_free(block);
 }
 
-dnnl_status_t dnnl_primitive_execute(const_dnnl_primitive_t primitive, dnnl_stream_t stream, int count, const dnnl_exec_arg_t* arguments) {
+dnnl_status_t dnnl_primitive_execute(const_dnnl_primitive_t primitive, dnnl_stream_t stream, int count,
+                                     const dnnl_exec_arg_t* arguments) {
   using execute = dnnl_status_t (*)(const_dnnl_primitive_t, dnnl_stream_t, int, const dnnl_exec_arg_t*);
   static const auto original = reinterpret_cast<execute>(dlsym(RTLD_NEXT, "dnnl_primitive_execute"));
   ++inside_onednn;
@@ -135,8 +136,8 @@ void check_steps(Model& model, std::size_t batch, std::size_t inputs, std::size_
     CHECK(later.risen <= 64 * 1024);
   }
   CHECK(second.ours == 0);
-  WARN("a step: " << second.ours << " allocations of remat's, " << second.theirs << " of oneDNN's; the heap rises by " << second.risen
-                  << " bytes");
+  WARN("a step: " << second.ours << " allocations of remat's, " << second.theirs << " of oneDNN's; the heap rises by "
+                  << second.risen << " bytes");
 }
 
 }  // namespace
@@ -158,6 +159,8 @@ TEST_CASE("a step allocates nothing of ours", "[serial]") {
 
 #else
 
-TEST_CASE("a step allocates nothing of ours (not measured: the sanitizers have an allocator of their own)") { SUCCEED(); }
+TEST_CASE("a step allocates nothing of ours (not measured: the sanitizers have an allocator of their own)") {
+  SUCCEED();
+}
 
 #endif

@@ -55,16 +55,19 @@ struct secretive : remat::module {
 };
 
 template <class M>
-using around = remat::model<remat::sequential<remat::nn::linear<16, 16>, M, remat::nn::linear<16, 16>, remat::nn::log_softmax>,
-                            remat::tensor<float, 16>, remat::nn::nll_loss>;
+using around =
+    remat::model<remat::sequential<remat::nn::linear<16, 16>, M, remat::nn::linear<16, 16>, remat::nn::log_softmax>,
+                 remat::tensor<float, 16>, remat::nn::nll_loss>;
 
 template <class Net, class Input>
-void audit_all(const std::vector<setting>& settings, const std::vector<std::size_t>& batches, std::size_t inputs, std::size_t targets, int classes) {
+void audit_all(const std::vector<setting>& settings, const std::vector<std::size_t>& batches, std::size_t inputs,
+               std::size_t targets, int classes) {
   for (const setting& each : settings)
     for (std::size_t batch : batches)
       for (int threads : {1, 2}) {
         INFO(each.name << ", batch " << batch << ", " << threads << " threads");
-        remat::model<Net, Input, remat::nn::nll_loss> model{{.seed = 5, .threads = threads, .checkpoints = each.checkpoints}};
+        remat::model<Net, Input, remat::nn::nll_loss> model{
+            {.seed = 5, .threads = threads, .checkpoints = each.checkpoints}};
         const auto data = networks::random_batch(batch, inputs, targets, classes, 1);
         const remat::audit_report r = remat::audit(model, data.inputs, data.targets);
         CHECK(r.planned_bytes == r.reserved_bytes);
@@ -83,12 +86,13 @@ void audit_all(const std::vector<setting>& settings, const std::vector<std::size
 
 TEST_CASE("the image classifier uses exactly what is planned", "[serial]") {
   audit_all<networks::image_classifier, remat::tensor<float, 1, 28, 28>>(
-      {{"none", {}, false}, {"each", {checkpoint_at("", strategy::each{})}, false}, {"all", {checkpoint_at("")}, true}}, {1, 7}, 784, 1, 10);
+      {{"none", {}, false}, {"each", {checkpoint_at("", strategy::each{})}, false}, {"all", {checkpoint_at("")}, true}},
+      {1, 7}, 784, 1, 10);
 }
 
 TEST_CASE("the pixel classifier uses exactly what is planned", "[serial]") {
-  audit_all<networks::pixel_classifier, remat::tensor<float, 1, 28, 28>>({{"none", {}, false}, {"seq", {checkpoint_at("seq")}, true}}, {1, 3},
-                                                                         784, 400, 64);
+  audit_all<networks::pixel_classifier, remat::tensor<float, 1, 28, 28>>(
+      {{"none", {}, false}, {"seq", {checkpoint_at("seq")}, true}}, {1, 3}, 784, 400, 64);
 }
 
 TEST_CASE("nested blocks use exactly what is planned", "[serial]") {
@@ -114,5 +118,6 @@ TEST_CASE("an audit notices a kernel that reads elsewhere") {
 TEST_CASE("a backward pass that reads what it does not say it reads is told what to write") {
   around<secretive> model;
   const auto data = networks::random_batch(1, 16, 1, 16, 1);
-  CHECK_THROWS_WITH(model.train_step(data.inputs, data.targets), Catch::Matchers::Contains("secretive: backward reads input 0"));
+  CHECK_THROWS_WITH(model.train_step(data.inputs, data.targets),
+                    Catch::Matchers::Contains("secretive: backward reads input 0"));
 }

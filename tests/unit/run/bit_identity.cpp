@@ -18,7 +18,8 @@ struct trace {
   std::vector<std::byte> gradients, parameters;
 
   bool operator==(const trace& other) const {
-    return losses.size() == other.losses.size() && std::memcmp(losses.data(), other.losses.data(), losses.size() * sizeof(float)) == 0 &&
+    return losses.size() == other.losses.size() &&
+           std::memcmp(losses.data(), other.losses.data(), losses.size() * sizeof(float)) == 0 &&
            gradients == other.gradients && parameters == other.parameters;
   }
 };
@@ -34,7 +35,8 @@ trace train(Model& model, std::size_t batch, std::size_t inputs, std::size_t tar
     optimizer.step(model);
   }
   const remat::executor& e = model.training(batch);
-  for (auto kind : {action_kind::forward, action_kind::recompute, action_kind::backward_input, action_kind::backward_parameters})
+  for (auto kind :
+       {action_kind::forward, action_kind::recompute, action_kind::backward_input, action_kind::backward_parameters})
     CHECK(e.executed(kind) == remat::count(e.planned(), kind));
   CHECK((e.executed(action_kind::recompute) > 0) == recomputes);
   const auto gradients = model.store().gradient_block(), values = model.store().value_block();
@@ -50,7 +52,8 @@ trace train(Model& model, std::size_t batch, std::size_t inputs, std::size_t tar
 }
 
 template <class Net, class Input>
-void compare(const std::vector<setting>& settings, int threads, std::size_t batch, std::size_t inputs, std::size_t targets, int classes) {
+void compare(const std::vector<setting>& settings, int threads, std::size_t batch, std::size_t inputs,
+             std::size_t targets, int classes) {
   using model = remat::model<Net, Input, remat::nn::nll_loss>;
   model plain{{.seed = 3, .threads = threads, .checkpoints = {{}}}};
   const trace expected = train(plain, batch, inputs, targets, classes, false);
@@ -93,7 +96,10 @@ void compare_nested(int threads) {
       {{"middle", {checkpoint_at("middle")}, true},
        {"middle, each", {checkpoint_at("middle", strategy::each{})}, true},
        {"three deep", {checkpoint_at(""), checkpoint_at("middle"), checkpoint_at("middle.b")}, true},
-       {"four deep", {checkpoint_at(""), checkpoint_at("middle", strategy::each{}), checkpoint_at("middle.b", strategy::each{}), checkpoint_at("middle.a")}, true},
+       {"four deep",
+        {checkpoint_at(""), checkpoint_at("middle", strategy::each{}), checkpoint_at("middle.b", strategy::each{}),
+         checkpoint_at("middle.a")},
+        true},
        {"blocks", {checkpoint_at("middle.a"), checkpoint_at("middle.b.0"), checkpoint_at("middle.b.2")}, true}},
       threads, 5, 3 * 16 * 16, 1, 7);
 }
@@ -108,7 +114,8 @@ TEST_CASE("policies agree bit for bit on nested blocks, 1 thread") { compare_nes
 TEST_CASE("policies agree bit for bit on nested blocks, 2 threads", "[serial]") { compare_nested(2); }
 
 TEST_CASE("a tag and its value are the same plan and the same bits") {
-  using tagged = remat::model<remat::checkpoint<networks::image_classifier>, remat::tensor<float, 1, 28, 28>, remat::nn::nll_loss>;
+  using tagged =
+      remat::model<remat::checkpoint<networks::image_classifier>, remat::tensor<float, 1, 28, 28>, remat::nn::nll_loss>;
   using valued = remat::model<networks::image_classifier, remat::tensor<float, 1, 28, 28>, remat::nn::nll_loss>;
   tagged by_tag{{.seed = 3, .threads = 1}};
   valued by_value{{.seed = 3, .threads = 1, .checkpoints = {{checkpoint_at(""), checkpoint_at("fc1")}}}};

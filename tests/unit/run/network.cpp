@@ -87,7 +87,8 @@ TEST_CASE("images come as (N, C, H, W) or as (N, H, W, C), and go out as (N, C, 
   for (std::size_t c = 0; c < 3; ++c)
     for (std::size_t y = 0; y < 3; ++y)
       for (std::size_t x = 0; x < 3; ++x)
-        expected += static_cast<double>(weight[((2 * 3 + c) * 3 + y) * 3 + x] * data.inputs[90 + c * 30 + (1 + y) * 6 + (2 + x)]);
+        expected += static_cast<double>(weight[((2 * 3 + c) * 3 + y) * 3 + x] *
+                                        data.inputs[90 + c * 30 + (1 + y) * 6 + (2 + x)]);
   CHECK(first_result[(4 + 2) * 30 + 2 * 6 + 3] == Approx(expected).epsilon(1e-5));
 }
 
@@ -107,14 +108,16 @@ TEST_CASE("what does not fit is refused, and parameters stay as they are") {
   const std::vector<std::byte> before(model.store().value_block().begin(), model.store().value_block().end());
   const std::vector<float> nothing, odd(25, 1.0f);
   const std::vector<std::int32_t> few(3, 0);
-  CHECK_THROWS_WITH(model.train_step(odd, data.targets), Contains("input 0 has 25 elements") && Contains("6 float32 (6)"));
+  CHECK_THROWS_WITH(model.train_step(odd, data.targets),
+                    Contains("input 0 has 25 elements") && Contains("6 float32 (6)"));
   CHECK_THROWS_WITH(model.train_step(nothing, data.targets), Contains("input 0 has 0 elements"));
   CHECK_THROWS_WITH(model.train_step(data.inputs, few), Contains("target 1 holds 3 samples, input 0 holds 4"));
   CHECK_THROWS_WITH(model.train_step(data.targets, data.targets), Contains("takes float"));
   CHECK_THROWS_WITH(model.train_step(data.inputs), Contains("takes 2 tensors"));
   auto wrong = data.targets;
   wrong[2] = 3;
-  CHECK_THROWS_WITH(model.train_step(data.inputs, wrong), Contains("target 3 at place 2") && Contains("classes are 0 to 2"));
+  CHECK_THROWS_WITH(model.train_step(data.inputs, wrong),
+                    Contains("target 3 at place 2") && Contains("classes are 0 to 2"));
   const std::vector<std::int64_t> huge{0, 1, std::int64_t{1} << 32, 2};
   CHECK_THROWS_WITH(model.train_step(data.inputs, huge), Contains("is no class"));
   CHECK(std::ranges::equal(before, model.store().value_block()));
@@ -132,7 +135,9 @@ TEST_CASE("targets of -100 do not count") {
   auto some = data.targets;
   some[1] = some[3] = -100;
   std::vector<float> inputs;
-  for (std::size_t n : {0u, 2u}) inputs.insert(inputs.end(), data.inputs.begin() + static_cast<std::ptrdiff_t>(6 * n), data.inputs.begin() + static_cast<std::ptrdiff_t>(6 * n + 6));
+  for (std::size_t n : {0u, 2u})
+    inputs.insert(inputs.end(), data.inputs.begin() + static_cast<std::ptrdiff_t>(6 * n),
+                  data.inputs.begin() + static_cast<std::ptrdiff_t>(6 * n + 6));
   const float expected = model.train_step(inputs, std::vector<std::int32_t>{data.targets[0], data.targets[2]});
   CHECK(model.train_step(data.inputs, some) == Approx(expected).epsilon(1e-6));
 }

@@ -19,12 +19,14 @@ void compare(Optimizer optimizer, int steps, Update update) {
   const auto& p = model.parameter("0.weight");
   std::vector<double> expected(p.values.begin(), p.values.end());
   for (int t = 1; t <= steps; ++t) {
-    for (std::size_t i = 0; i < p.values.size(); ++i) p.gradient[i] = static_cast<float>(std::sin(static_cast<double>(i) * 0.7 + t));
+    for (std::size_t i = 0; i < p.values.size(); ++i)
+      p.gradient[i] = static_cast<float>(std::sin(static_cast<double>(i) * 0.7 + t));
     for (float& g : model.parameter("0.bias").gradient) g = 0;
     optimizer.step(model);
     for (std::size_t i = 0; i < expected.size(); ++i) update(i, expected[i], static_cast<double>(p.gradient[i]), t);
   }
-  for (std::size_t i = 0; i < expected.size(); ++i) CHECK(static_cast<double>(p.values[i]) == Approx(expected[i]).epsilon(2e-6).margin(1e-7));
+  for (std::size_t i = 0; i < expected.size(); ++i)
+    CHECK(static_cast<double>(p.values[i]) == Approx(expected[i]).epsilon(2e-6).margin(1e-7));
 }
 
 }  // namespace
@@ -37,7 +39,11 @@ TEST_CASE("sgd with momentum, dampening and weight decay follows its formula") {
   for (const bool nesterov : {false, true}) {
     const double dampening = nesterov ? 0 : 0.25;
     std::vector<double> m(30);
-    compare(remat::sgd{{.learning_rate = 0.1f, .momentum = 0.9f, .dampening = static_cast<float>(dampening), .weight_decay = 0.01f, .nesterov = nesterov}},
+    compare(remat::sgd{{.learning_rate = 0.1f,
+                        .momentum = 0.9f,
+                        .dampening = static_cast<float>(dampening),
+                        .weight_decay = 0.01f,
+                        .nesterov = nesterov}},
             5, [&](std::size_t i, double& w, double g, int t) {
               g += 0.01 * w;
               m[i] = t == 1 ? g : 0.9 * m[i] + (1 - dampening) * g;
@@ -48,12 +54,13 @@ TEST_CASE("sgd with momentum, dampening and weight decay follows its formula") {
 
 TEST_CASE("adam follows its formula") {
   std::vector<double> m(30), v(30);
-  compare(remat::adam{{.learning_rate = 0.01f, .weight_decay = 0.01f}}, 6, [&](std::size_t i, double& w, double g, int t) {
-    g += 0.01 * w;
-    m[i] = 0.9 * m[i] + 0.1 * g;
-    v[i] = 0.999 * v[i] + 0.001 * g * g;
-    w -= 0.01 / (1 - std::pow(0.9, t)) * m[i] / (std::sqrt(v[i]) / std::sqrt(1 - std::pow(0.999, t)) + 1e-8);
-  });
+  compare(remat::adam{{.learning_rate = 0.01f, .weight_decay = 0.01f}}, 6,
+          [&](std::size_t i, double& w, double g, int t) {
+            g += 0.01 * w;
+            m[i] = 0.9 * m[i] + 0.1 * g;
+            v[i] = 0.999 * v[i] + 0.001 * g * g;
+            w -= 0.01 / (1 - std::pow(0.9, t)) * m[i] / (std::sqrt(v[i]) / std::sqrt(1 - std::pow(0.999, t)) + 1e-8);
+          });
 }
 
 TEST_CASE("an optimizer serves one model") {
