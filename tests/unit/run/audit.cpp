@@ -76,7 +76,14 @@ void audit_all(const std::vector<setting>& settings, const std::vector<std::size
         CHECK(r.guards_intact);
         CHECK(r.survives_scribbling);
         CHECK(r.leaves_the_dead_alone);
+        CHECK(model.reserved().total() == 0);  // an audit has memory of its own, and a plan needs none
         const remat::plan_report plan = model.plan(batch);
+        CHECK(model.reserved().total() == 0);
+        model.train_step(data.inputs, data.targets);
+        CHECK(model.reserved().activations == r.planned_bytes);
+        const remat::plan_report known = model.plan();
+        CHECK(model.reserved().packed == known.packed_bytes);
+        CHECK(model.reserved().scratch == known.scratch_bytes);
         CHECK((r.forward == plan.forward && r.recompute == plan.recompute && r.backward == plan.backward));
         CHECK(static_cast<double>(plan.activation_bytes) <= 1.02 * static_cast<double>(plan.live_bytes));
       }

@@ -142,6 +142,38 @@ TEST_CASE("targets of -100 do not count") {
   CHECK(model.train_step(data.inputs, some) == Approx(expected).epsilon(1e-6));
 }
 
+TEST_CASE("asking for a plan reserves nothing, and an impossible batch is refused") {
+  classifier model{{.seed = 1}};
+  CHECK(model.plan(1'000'000).activation_bytes > 100'000'000);
+  CHECK(model.reserved().total() == 0);
+  CHECK_THROWS_WITH(model.plan(std::size_t{1} << 60), Contains("take smaller batches"));
+}
+
+TEST_CASE("metrics see their numbers disagree, and leave out what does not count") {
+  classifier model{{.seed = 1}};
+  const auto data = networks::random_batch(4, 6, 1, 3, 1);
+  const auto outputs = model.predict(data.inputs);
+  remat::accuracy metric;
+  CHECK_THROWS_WITH(metric.add(outputs, std::vector<int>(5), model.output_shape()),
+                    Contains("5 targets for 4 outputs"));
+  metric.add(outputs, std::vector<int>{-100, -100, -100, -100}, model.output_shape());
+  CHECK(metric.value() == 0);
+  std::vector<int> best(4);
+  for (std::size_t n = 0; n < 4; ++n)
+    for (int c = 1; c < 3; ++c)
+      if (outputs[3 * n + static_cast<std::size_t>(c)] > outputs[3 * n + static_cast<std::size_t>(best[n])])
+        best[n] = c;
+  best[1] = -100;
+  metric.add(outputs, best, model.output_shape());
+  CHECK(metric.value() == 1);
+}
+
+TEST_CASE("paths are unique, a model computes something, and predict gives one output") {
+  using twins = remat::sequential<remat::named<"a", nn::linear<6, 6>>, remat::named<"a", nn::linear<6, 3>>>;
+  CHECK_THROWS_WITH((remat::model<twins, remat::tensor<float, 6>>{}), Contains("two modules have the path 'a'"));
+  CHECK_THROWS_WITH((remat::model<remat::sequential<>, remat::tensor<float, 6>>{}), Contains("at least one module"));
+}
+
 TEST_CASE("a model may move") {
   classifier model{{.seed = 1}};
   const auto data = networks::random_batch(4, 6, 1, 3, 1);
