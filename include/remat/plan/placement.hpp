@@ -10,7 +10,7 @@
 /// - *in order*, quadratic, for short tapes: each storage takes the lowest place that those before it leave, the
 /// largest
 ///   first (Pisarchyk and Lee 2020, "Efficient Memory Management for Deep Neural Net Inference"); then again, with the
-///   one that ended highest moved to the front.
+///   one that ended highest moved to the front; and the same from an order by size times life.
 ///
 /// What no placement can beat is the maximum of the live sum; `live_maximum` gives it.
 #pragma once
@@ -125,13 +125,17 @@ constexpr std::size_t place_in_order(list<storage>& storages, const list<int>& o
   return highest;
 }
 
-constexpr list<int> largest_first(const list<storage>& storages) {
+/// Storages by size, or by size times the length of their life; the largest first.
+constexpr list<int> largest_first(const list<storage>& storages, bool times_life) {
   list<int> order(storages.size());
+  list<std::size_t> weights(storages.size());
   const storage* const all = storages.data();
   int* const sorted = order.data();
+  std::size_t* const weight = weights.data();
   for (int i = 0, count = storages.count(); i < count; ++i) {
+    weight[i] = all[i].size * (times_life ? static_cast<std::size_t>(all[i].last - all[i].first + 1) : 1);
     int k = i;
-    for (; k > 0 && all[sorted[k - 1]].size < all[i].size; --k) sorted[k] = sorted[k - 1];
+    for (; k > 0 && weight[sorted[k - 1]] < weight[i]; --k) sorted[k] = sorted[k - 1];
     sorted[k] = i;
   }
   return order;
@@ -149,7 +153,7 @@ constexpr void put_highest_first(const list<storage>& storages, std::size_t high
 /// How many quadratic placements of so many storages fit into the compilers' limits on constant expressions.
 constexpr std::size_t tries_for(std::size_t storages) {
   const std::size_t affordable = 120'000 / (storages * storages + 1);
-  return affordable > 12 ? 12 : affordable;
+  return affordable > 60 ? 60 : affordable;
 }
 
 }  // namespace detail
@@ -182,15 +186,16 @@ constexpr std::size_t place(tape& t) {
     best = candidate;
   };
   // A long tape that is this close is left as it is: another try costs a constant expression a tenth of its steps.
-  std::size_t tries = detail::tries_for(best.size());
+  const std::size_t tries = detail::tries_for(best.size());
   if (smallest > bound + (tries > 0 ? 0 : bound / 100)) {
     list<detail::storage> candidate = best;
     take_if_smaller(candidate, detail::place_at_two_ends(candidate, detail::gradients::upper));
   }
-  if (smallest > bound && tries > 0) {
+  for (const bool times_life : {false, true}) {
+    if (smallest == bound || tries == 0) break;
     list<detail::storage> candidate = best;
-    list<int> order = detail::largest_first(candidate);
-    for (; smallest > bound && tries > 0; --tries) {
+    list<int> order = detail::largest_first(candidate, times_life);
+    for (std::size_t left = times_life ? tries / 2 : (tries + 1) / 2; smallest > bound && left > 0; --left) {
       const std::size_t bytes = detail::place_in_order(candidate, order);
       take_if_smaller(candidate, bytes);
       detail::put_highest_first(candidate, bytes, order);
