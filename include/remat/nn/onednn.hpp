@@ -272,9 +272,10 @@ struct convolution {
     const primitive hint = forward({});
     return {&d, {}, "make a convolution's backward", &hint};
   }
-  primitive backward_weights() const {
+  /// The gradient of w, in a layout of its own.
+  primitive backward_weights(const layout& gradient) const {
     dnnl_convolution_desc_t d;
-    check(dnnl_convolution_backward_weights_desc_init(&d, dnnl_convolution_direct, x.get(), w.get(),
+    check(dnnl_convolution_backward_weights_desc_init(&d, dnnl_convolution_direct, x.get(), gradient.get(),
                                                       b != nullptr ? b->get() : nullptr, y.get(), over.stride,
                                                       over.padding_before, over.padding_behind),
           "describe a convolution's weight gradient");
