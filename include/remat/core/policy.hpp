@@ -113,10 +113,11 @@ template <Policy P, Strategy S = strategy::contiguous>
 inline constexpr checkpoint_setting setting_of = [] {
   checkpoint_setting setting{.policy = "a policy of the user's own", .children = S::children};
   if constexpr (requires { P::policy_name; }) setting.policy = P::policy_name;
+  setting.plans_segments = !OperationPolicy<P>;
   if constexpr (OperationPolicy<P>)
     setting.decide = &P::decide;
   else
-    setting.plan = &P::plan, setting.plans_segments = true;
+    setting.plan = &P::plan;
   return setting;
 }();
 

@@ -79,7 +79,8 @@ constexpr std::size_t place_at_two_ends(list<storage>& storages, gradients where
     storage& s = all[i];
     while (lowers > 0 && all[lower[lowers - 1]].last < s.first) --lowers;
     int alive = 0;
-    for (int k = 0; k < uppers; ++k) alive += all[upper[k]].last >= s.first ? (upper[alive] = upper[k], 1) : 0;
+    for (int k = 0; k < uppers; ++k)
+      if (all[upper[k]].last >= s.first) upper[alive++] = upper[k];
     uppers = alive;
     s.offset = 0;
     if (!s.at_upper_end) {
@@ -171,7 +172,10 @@ constexpr std::size_t live_maximum(const tape& t) {
     change[buffers[b].last + 1] -= bytes;
   }
   std::size_t live = 0, highest = 0;
-  for (int now = 0; now < end; ++now) live += change[now], highest = live > highest ? live : highest;
+  for (int now = 0; now < end; ++now) {
+    live += change[now];
+    highest = live > highest ? live : highest;
+  }
   return highest;
 }
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Every kernel's gradient of its input can be added to what is there: with a second reader of the same tensor, the
-// gradient is the sum of both.
+// A layer's gradient of its input can be added to what is there: with a second reader of the same tensor, the gradient
+// is the sum of both.
 #include <remat/remat.hpp>
 
 #include <catch2/catch.hpp>
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 #include <vector>
 
 namespace nn = remat::nn;
@@ -65,7 +66,8 @@ void check(std::size_t batch, std::size_t elements) {
   const auto gradient = [&](bool first, bool second) {
     weighted_sum::counts[0] = first;
     weighted_sum::counts[1] = second;
-    net.train_step(x);
+    const remat::source source = remat::source_of(x);
+    net.run_training(net.training(batch), {1, 0}, std::span(&source, 1));  // the same step, so the same dropout
     const auto g = net.parameters()[0].gradient;
     return std::vector<float>(g.begin(), g.end());
   };
@@ -98,3 +100,9 @@ TEST_CASE("a second contribution to a gradient is added: log_softmax") {
   check<stem, nn::log_softmax, nn::log_softmax, image>(2, 128);
 }
 TEST_CASE("a second contribution to a gradient is added: relu") { check<stem, nn::relu, nn::relu, image>(2, 128); }
+TEST_CASE("a second contribution to a gradient is added: dropout") {
+  check<stem, nn::dropout<>, nn::dropout<>, image>(2, 128);
+}
+TEST_CASE("a second contribution to a gradient is added: flatten") {
+  check<stem, nn::flatten, nn::relu, image>(2, 128);
+}
