@@ -7,10 +7,16 @@
 #include <remat/io/image_set.hpp>
 #include <remat/model/checkpoint.hpp>
 #include <remat/model/compose.hpp>
+#include <remat/model/frozen.hpp>
 #include <remat/model/hana.hpp>
 #include <remat/model/named.hpp>
 #include <remat/model/on_stage.hpp>
+#include <remat/model/parallel.hpp>
+#include <remat/model/repeat.hpp>
 #include <remat/model/sequential.hpp>
+#include <remat/model/shared.hpp>
+#include <remat/model/tag.hpp>
+#include <remat/nn/add.hpp>
 #include <remat/nn/conv2d.hpp>
 #include <remat/nn/dropout.hpp>
 #include <remat/nn/flatten.hpp>

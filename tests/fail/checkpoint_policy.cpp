@@ -1,4 +1,5 @@
-// error: remat: a checkpoint's policy must be save_all, recompute_all, or a type with a static `decide` or `plan`
+// error: remat: a checkpoint's policy must be one of those in remat/core/policy.hpp, or a type with a static `decide`
+// or `plan`
 #include <remat/remat.hpp>
 
 struct keep_products {

@@ -6,6 +6,8 @@
 ///     static void forward(const forward_pass&);
 ///     static void backward_input(const backward_pass&);         // optional: gradient of the inputs
 ///     static void backward_parameters(const backward_pass&);    // optional: gradient of the parameters
+///     static void backward(const backward_pass&);               // optional: both at once, where both are wanted; the
+///                                                               // same bits as one after the other
 ///     static std::unique_ptr<prepared> prepare(const preparation&);  // optional: primitives, scratch, packed weights
 ///     static void pack(const pack_pass&);                       // optional: once per step, before the first forward
 ///     static void update_state(const update_pass&);             // optional: after the first forward, never a
@@ -14,6 +16,7 @@
 /// The type of a module does not reach them, so `linear<8, 8>` and `linear<9, 9>` share one set.
 #pragma once
 
+#include <remat/core/activation.hpp>
 #include <remat/core/error.hpp>
 #include <remat/core/parallel.hpp>
 #include <remat/core/random.hpp>
@@ -42,7 +45,7 @@ struct preparation {
   std::span<const tensor_shape> inputs, outputs;
   std::size_t batch = 0;
   bool training = true;
-  bool relu_after = false;  ///< the program fused a relu into forward: the kernel applies it to its output
+  activation activation_after = activation::none;  ///< fused into the operation: forward applies it to its output
   bool backward_input = false, backward_parameters = false;  ///< the plan runs this half
   bool accumulates_input = false;                            ///< some input gradient is added to what is there
   bool accumulates_parameters = false;                       ///< so are the parameters' gradients
@@ -63,6 +66,8 @@ struct call {
   std::byte* scratch = nullptr;
   std::byte* packed = nullptr;
   std::size_t batch = 0;
+  int input_count = 0, output_count = 0;
+  activation activation_after = activation::none;
   const tensor_shape* input_shapes[max_tensors] = {};
   const tensor_shape* output_shapes[max_tensors] = {};
   const tensor_shape* saved_shapes[max_tensors] = {};
@@ -71,7 +76,8 @@ struct call {
   std::byte* saved[max_tensors] = {};
   std::byte* input_gradients[max_tensors] = {};
   std::byte* output_gradients[max_tensors] = {};
-  bool accumulates[max_tensors] = {};  ///< per input gradient; at 0 also of the parameters in backward_parameters
+  bool accumulates[max_tensors] = {};  ///< per input gradient
+  bool accumulates_parameters = false;
   std::span<float>* states = nullptr;
   std::span<float>* parameters = nullptr;
   std::span<float>* parameter_gradients = nullptr;
@@ -83,6 +89,10 @@ class pass {
   explicit pass(const call& c) : call_(&c) {}
 
   std::size_t batch() const { return call_->batch; }
+  int inputs() const { return call_->input_count; }
+  int outputs() const { return call_->output_count; }
+  /// The activation that is fused into this operation.
+  activation activation_after() const { return call_->activation_after; }
   const tensor_shape& input_shape(int i = 0) const { return *call_->input_shapes[i]; }
   const tensor_shape& output_shape(int i = 0) const { return *call_->output_shapes[i]; }
   template <class Attributes>
@@ -220,7 +230,7 @@ class backward_pass : public pass {
   }
   destination parameter_gradient(int i) const {
     const std::span<float> values = call_->parameter_gradients[i];
-    return {values.data(), values.size(), call_->accumulates[0]};
+    return {values.data(), values.size(), call_->accumulates_parameters};
   }
   const random_stream& random() const { return random_; }
 
@@ -242,16 +252,22 @@ struct kernel_table {
   void (*forward)(const forward_pass&) = nullptr;
   void (*backward_input)(const backward_pass&) = nullptr;
   void (*backward_parameters)(const backward_pass&) = nullptr;
+  void (*backward)(const backward_pass&) = nullptr;
   void (*pack)(const pack_pass&) = nullptr;
   void (*update_state)(const update_pass&) = nullptr;
   std::unique_ptr<prepared> (*prepare)(const preparation&) = nullptr;
 };
 
-template <class Kernels>
+/// A frozen module's table names no gradient of its parameters, so that no code for it is made.
+template <class Kernels, bool Frozen = false>
 inline constexpr kernel_table kernel_table_of = [] {
   kernel_table table{&Kernels::forward};
   if constexpr (requires { &Kernels::backward_input; }) table.backward_input = &Kernels::backward_input;
-  if constexpr (requires { &Kernels::backward_parameters; }) table.backward_parameters = &Kernels::backward_parameters;
+  if constexpr (!Frozen) {
+    if constexpr (requires { &Kernels::backward_parameters; })
+      table.backward_parameters = &Kernels::backward_parameters;
+    if constexpr (requires { &Kernels::backward; }) table.backward = &Kernels::backward;
+  }
   if constexpr (requires { &Kernels::pack; }) table.pack = &Kernels::pack;
   if constexpr (requires { &Kernels::update_state; }) table.update_state = &Kernels::update_state;
   if constexpr (requires { &Kernels::prepare; }) table.prepare = &Kernels::prepare;

@@ -22,10 +22,15 @@
 /// | `kernels`                                     | the type with the kernel functions, where it is not the module |
 /// | `attributes`                                  | a constexpr value that the kernels read                        |
 /// | `flops(input, output)`                        | of one sample's forward pass; default: one per output element  |
-/// | `in_place`                                    | true: forward may write over its input, and backward_input over
-/// the output's gradient | | `fuses_relu`                                  | true: forward can apply a relu to its
-/// output                   | | `commutes_with_relu`                          | true: a relu before it may be
-/// differentiated behind it         |
+/// | `in_place`                                    | true: forward may write over its input, and backward_input over |
+/// |                                               | the output's gradient (`in_place_for<X>`: for some inputs only) |
+/// | `acts_as`                                     | an `activation`, which the module before it may apply instead  |
+/// | `fuses`                                       | the `activations` that forward can apply to its output          |
+/// | `differentiates_activation`                   | true: backward goes through a fused activation by itself; it is |
+/// |                                               | given the gradient behind it                                    |
+/// | `commutes_with_relu`                          | true: a relu before it may be differentiated behind it          |
+/// | `passes_gradient`                             | true: the gradient of every input is that of the output, so     |
+/// |                                               | that no kernel runs and no copy is made                         |
 ///
 /// A module may instead name a `body`, a model of its own that stands for it.
 #pragma once

@@ -15,10 +15,10 @@ namespace remat {
 
 /// How a parameter starts.
 struct initial {
-  enum class distribution : std::uint8_t { constant, uniform };
+  enum class distribution : std::uint8_t { constant, uniform, normal };
 
   distribution kind = distribution::constant;
-  double value = 0;  ///< the constant, or the number of inputs that one output reads (fan-in)
+  double value = 0;  ///< the constant, the number of inputs that one output reads (fan-in), or the standard deviation
 
   static constexpr initial constant(double value) { return {distribution::constant, value}; }
   /// Uniform in [-1/sqrt(fan_in), 1/sqrt(fan_in)): what PyTorch gives the weights and biases of linear and conv2d,
@@ -26,6 +26,8 @@ struct initial {
   static constexpr initial uniform_fan_in(std::size_t fan_in) {
     return {distribution::uniform, static_cast<double>(fan_in)};
   }
+  /// Normal with mean 0: what PyTorch gives the rows of an embedding.
+  static constexpr initial normal(double deviation) { return {distribution::normal, deviation}; }
 
   /// Fills a parameter; `stream` names it, so that its values depend on the seed and its place alone.
   void fill(std::span<float> values, const random_stream& stream) const {
@@ -37,8 +39,18 @@ struct initial {
     for (std::size_t i = 0; i < values.size(); i += 4) {
       const auto bits = stream.block(i / 4);
       for (std::size_t lane = 0; lane < 4 && i + lane < values.size(); ++lane)
-        values[i + lane] = (2 * random_stream::uniform(bits[lane]) - 1) * bound;
+        values[i + lane] = kind == distribution::uniform
+                               ? (2 * random_stream::uniform(bits[lane]) - 1) * bound
+                               : static_cast<float>(value * normal_of(bits[lane & 2u], bits[lane | 1u], lane % 2 == 0));
     }
+  }
+
+ private:
+  /// One of the two normal numbers of a pair of uniform ones (Box and Muller 1958).
+  static double normal_of(std::uint32_t first, std::uint32_t second, bool cosine) {
+    constexpr double turn = 6.283185307179586;
+    const double radius = std::sqrt(-2 * std::log((first + 0.5) * 0x1p-32)), angle = turn * second * 0x1p-32;
+    return radius * (cosine ? std::cos(angle) : std::sin(angle));
   }
 };
 
@@ -54,6 +66,11 @@ struct parameter {
   constexpr parameter() = default;
   constexpr parameter(std::string_view n, std::initializer_list<std::size_t> e, initial s) : name(n), start(s) {
     for (std::size_t extent : e) extents[rank++] = extent;
+  }
+  constexpr bool has_shape_of(const parameter& other) const {
+    bool is_same = rank == other.rank;
+    for (int i = 0; is_same && i < rank; ++i) is_same = extents[i] == other.extents[i];
+    return is_same;
   }
   constexpr std::size_t elements() const {
     std::size_t product = 1;

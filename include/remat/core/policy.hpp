@@ -31,7 +31,7 @@ enum class decision { keep, recompute };
 /// What a policy sees of an operation inside a checkpoint.
 struct operation_view {
   std::string_view kind;     ///< "conv2d", "linear", "relu", ...
-  std::string_view name;     ///< the name that the module was given, or empty
+  std::string_view name;     ///< of its module, or of the innermost named one that ends with it; or empty
   std::size_t output_bytes;  ///< of all outputs, at the planned batch
   double flops;              ///< of its forward pass, at the planned batch
 };
@@ -100,6 +100,12 @@ concept Strategy = requires {
   { T::children } -> std::convertible_to<std::size_t>;
 };
 
+/// A policy that says how long the segments of a chain are: `links(children)` of so many children.
+template <class T>
+concept ChainPolicy = Policy<T> && requires(std::size_t children) {
+  { T::links(children) } -> std::same_as<std::size_t>;
+};
+
 /// A checkpoint as a value: what the tags lower to.
 struct checkpoint_setting {
   std::string_view policy = {};
@@ -107,6 +113,8 @@ struct checkpoint_setting {
   list<decision> (*plan)(std::span<const operation_view>, const segment_context&) = nullptr;
   bool plans_segments = false;                 ///< which of the two decides
   std::size_t children = strategy::unlimited;  ///< of a sequential, in one segment
+  std::size_t (*links)(std::size_t) = nullptr;
+  bool cuts_chains = false;  ///< `links` says how many children are in a segment, and the last segment is not dropped
 };
 
 template <Policy P, Strategy S = strategy::contiguous>
@@ -114,6 +122,8 @@ inline constexpr checkpoint_setting setting_of = [] {
   checkpoint_setting setting{.policy = "a policy of the user's own", .children = S::children};
   if constexpr (requires { P::policy_name; }) setting.policy = P::policy_name;
   setting.plans_segments = !OperationPolicy<P>;
+  setting.cuts_chains = ChainPolicy<P>;
+  if constexpr (ChainPolicy<P>) setting.links = &P::links;
   if constexpr (OperationPolicy<P>)
     setting.decide = &P::decide;
   else

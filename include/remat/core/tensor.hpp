@@ -4,6 +4,7 @@
 ///     tensor<float, 3, 32, 32>   one sample of an image input (C, H, W); the batch is a run-time number
 ///     tensor<float, 128>         one sample of 128 features
 ///     scalar<float>              one number for the whole batch, as a loss gives it
+///     per_batch<float, 64>       64 numbers for the whole batch, as statistics of channels are
 ///     tensors<A, B>              several tensors on one edge
 ///
 /// A model's type is checked on these; the program that it lowers to holds `tensor_shape` values. In memory a batch of
@@ -20,8 +21,11 @@ namespace remat {
 template <class T, std::size_t... Extents>
 struct tensor {};
 
+template <class T, std::size_t... Extents>
+struct per_batch {};
+
 template <class T>
-struct scalar {};
+using scalar = per_batch<T>;
 
 template <class... Tensors>
 struct tensors {};
@@ -71,9 +75,10 @@ struct shape_of<tensor<T, Extents...>> {
   static_assert(detail::extents_of_a_sample<Extents...>::holds);
   static constexpr tensor_shape value{element_of<T>, true, sizeof...(Extents), {Extents...}};
 };
-template <class T>
-struct shape_of<scalar<T>> {
-  static constexpr tensor_shape value{element_of<T>, false, 0, {}};
+template <class T, std::size_t... Extents>
+struct shape_of<per_batch<T, Extents...>> {
+  static_assert(detail::extents_of_a_sample<Extents...>::holds);
+  static constexpr tensor_shape value{element_of<T>, false, sizeof...(Extents), {Extents...}};
 };
 
 }  // namespace remat

@@ -34,6 +34,7 @@ struct node {
   int first = 0, last = 0;  ///< its operations, [first, last)
   int stage = 0;            ///< of its first operation
   bool is_sequential = false;
+  std::string_view shared_as = {};              ///< given by `shared`
   few<checkpoint_setting, 4> checkpoints = {};  ///< around this module, the outermost first
 };
 
@@ -51,18 +52,23 @@ struct operation {
   int first_state = 0, states = 0;
   reads backward_input_reads = {}, backward_parameters_reads = {};
   double flops = 0;  ///< of the forward pass, for one sample
-  bool packs = false,
-       updates_state = false;  ///< what its kernels do beside (no null check of theirs is constant to UBSan)
+  /// What its kernels do beside (no null check of theirs is constant to UBSan).
+  bool packs = false, updates_state = false, has_joint_backward = false;
+  bool frozen = false;  ///< its parameters have no gradients
   bool in_place = false;
-  bool fuses_relu = false, commutes_with_relu = false;
-  bool is_relu = false;
-  bool relu_after = false;      ///< forward applies a relu to its output
-  bool masks_gradient = false;  ///< before backward, its output's gradient is masked where the output is not positive
+  bool commutes_with_relu = false, differentiates_activation = false, passes_gradient = false;
+  activations fuses = {};
+  activation acts_as = activation::none;
+  activation activation_after = activation::none;  ///< forward applies it to its output
+  activation gradient_through = activation::none;  ///< before backward, its output's gradient goes back through it
+
+  constexpr bool trains() const { return parameters > 0 && !frozen; }
 };
 
 struct parameter_slot {
   parameter declared = {};
   int node = 0;
+  int owner = 0;  ///< the slot whose values it uses: itself, or the first one that is `shared` with it
 };
 
 struct program {
@@ -76,6 +82,7 @@ struct program {
   int targets = 0;                           ///< of these, how many at the end are the loss's
   few<int, call::max_tensors> outputs = {};  ///< what the model gives, before any loss
   int loss = none;                           ///< the loss's tensor
+  bool input_gradients = false;              ///< backward goes on to the model's inputs of float
 
   constexpr int add_tensor(const tensor_shape& shape, int producer) {
     tensors.push_back(shape);
@@ -106,6 +113,21 @@ inline int find_node(const program& p, std::string_view path) {
 inline std::string parameter_path(const program& p, const parameter_slot& slot) {
   const std::string module = path_of(p, slot.node);
   return module.empty() ? std::string(slot.declared.name) : module + '.' + std::string(slot.declared.name);
+}
+
+/// An operation that shares a parameter with a frozen one is frozen, too.
+constexpr void spread_frozen(program& p) {
+  list<int> is_frozen(p.parameters.size());
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (operation& o : p.operations)
+      for (int k = 0; k < o.parameters; ++k) {
+        int& owner = is_frozen[p.parameters[o.first_parameter + k].owner];
+        if (o.frozen == (owner != 0)) continue;
+        o.frozen = changed = true;
+        owner = 1;
+      }
+  }
 }
 
 }  // namespace remat

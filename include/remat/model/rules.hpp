@@ -9,6 +9,8 @@
 #include <remat/core/policy.hpp>
 #include <remat/model/sequential.hpp>
 
+#include <type_traits>
+
 namespace remat {
 
 /// Stage `Stage`, whose number was given to module M.
@@ -68,8 +70,8 @@ struct is_policy {
   static constexpr bool holds = true;
   static_assert(
       Policy<Policy_>,
-      "remat: a checkpoint's policy must be save_all, recompute_all, or a type with a static `decide` or `plan` (see "
-      "remat/core/policy.hpp); pass one of these");
+      "remat: a checkpoint's policy must be one of those in remat/core/policy.hpp, or a type with a static `decide` or "
+      "`plan`; pass one of these");
 };
 
 template <class Storage_>
@@ -131,6 +133,47 @@ struct stage_numbers_rise<placed<Before, A>, placed<Here, B>> {
       Before <= Here,
       "remat: stage numbers must not fall along the program; give the later module the number of the earlier one, or a "
       "higher one");
+};
+
+template <class M, class Given, class Taken>
+struct repeated_gives_what_it_takes {
+  static constexpr bool holds = true;
+  static_assert(std::is_same_v<Given, Taken>,
+                "remat: a repeated module must give what it takes; let its output have the shape of its input (the "
+                "arguments of repeated_gives_what_it_takes are the module, what it gives and what it takes)");
+};
+
+template <class Join, bool IsKnown>
+struct tag_stands_before {
+  static constexpr bool holds = true;
+  static_assert(
+      IsKnown, "remat: a join must name a tag that stands before it; put remat::tag of this name earlier in the model");
+};
+
+template <class Shared, bool HasName>
+struct shared_has_a_name {
+  static constexpr bool holds = true;
+  static_assert(HasName, "remat: modules are shared under a name that is not empty; give them one");
+};
+
+template <class Parallel, bool HasBranches>
+struct parallel_has_branches {
+  static constexpr bool holds = true;
+  static_assert(HasBranches, "remat: parallel<Join, Branches...> has at least one branch; give it one");
+};
+
+template <class Select, bool IsThere>
+struct selected_is_there {
+  static constexpr bool holds = true;
+  static_assert(IsThere, "remat: select<I...> takes tensors by number, from 0; choose numbers that are there");
+};
+
+template <class P, class M, bool IsSequential>
+struct chain_policy_has_children {
+  static constexpr bool holds = true;
+  static_assert(IsSequential,
+                "remat: a policy that cuts a chain (every, square_root) takes a sequential or a repeat; use another "
+                "policy for any other module");
 };
 
 template <class Loss, class... Outputs>

@@ -57,7 +57,7 @@ struct prepared_conv2d : prepared {
     const onednn::window window(a.kernel, a.stride, a.padding, {border, border});
     const onednn::convolution convolution{x, any, a.has_bias ? &b : nullptr, y, window};
 
-    forward = convolution.forward({.relu_after = p.relu_after});
+    forward = convolution.forward({.after = p.activation_after});
     const layout packed = forward.layout_of(onednn::weights);
     pack_forward = onednn::primitive::reorder(plain, packed);
     packed_bytes = backward_packed_at = aligned(packed.bytes());
@@ -120,7 +120,7 @@ struct conv2d_kernels {
     state.backward_input.execute(behind(pass), {{onednn::result_gradient, pass.output_gradient().data()},
                                                 {onednn::weights, pass.packed() + state.backward_packed_at},
                                                 {onednn::source_gradient, to}});
-    if (dx.accumulates()) add(reinterpret_cast<const float*>(pass.scratch()), dx);
+    if (dx.accumulates()) accumulate(reinterpret_cast<const float*>(pass.scratch()), dx);
   }
 
   static void backward_parameters(const backward_pass& pass) {
@@ -141,7 +141,7 @@ struct conv2d_kernels {
                          {src, dy, dw, {onednn::bias_gradient, reinterpret_cast<std::byte*>(part) + state.bias_at}});
       else
         gradient.execute(behind(pass), {src, dy, dw});
-      if (first > 0) add(part, {sum, state.part_at / sizeof(float), true});
+      if (first > 0) accumulate(part, {sum, state.part_at / sizeof(float), true});
     }
     state.unpack_gradient.execute(behind(pass),
                                   {{onednn::source, sum}, {onednn::result, pass.parameter_gradient(0).data()}});
@@ -178,7 +178,7 @@ struct conv2d : module {
   static tensor<float, Out, (H + 2 * Padding - K) / Stride + 1, (W + 2 * Padding - K) / Stride + 1> output(
       tensor<float, In, H, W>);
   static constexpr reads backward_parameters_reads = reads::inputs;
-  static constexpr bool fuses_relu = true;
+  static constexpr activations fuses{activation::relu, activation::tanh, activation::sigmoid};
   static constexpr double flops(const tensor_shape&, const tensor_shape& output) {
     return 2.0 * static_cast<double>(output.elements()) * In * K * K;
   }

@@ -59,7 +59,7 @@ struct prepared_linear : prepared {
     const std::size_t rows = p.inputs[0].elements(p.batch) / in;
     const layout x = layout::row_major({rows, in}), y = layout::row_major({rows, out});
     forward =
-        onednn::matrix_product(x, layout::transposed(in, out), y, {.relu_after = p.relu_after}, has_bias ? out : 0);
+        onednn::matrix_product(x, layout::transposed(in, out), y, {.after = p.activation_after}, has_bias ? out : 0);
     reserve_scratch(*this, 0, forward);
     if (p.backward_input) {
       backward_input =
@@ -126,7 +126,7 @@ struct linear : module {
   template <std::size_t Rows>
   static tensor<float, Rows, Out> output(tensor<float, Rows, In>);
   static constexpr reads backward_parameters_reads = reads::inputs;
-  static constexpr bool fuses_relu = true;
+  static constexpr activations fuses{activation::relu, activation::tanh, activation::sigmoid};
   static constexpr double flops(const tensor_shape& input, const tensor_shape&) {
     return 2.0 * static_cast<double>(input.elements()) * Out;
   }

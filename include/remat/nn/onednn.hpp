@@ -6,6 +6,7 @@
 /// are its own and are pointed at the call's addresses, and scratch is the caller's (scratchpad_mode::user).
 #pragma once
 
+#include <remat/core/activation.hpp>
 #include <remat/core/error.hpp>
 
 #include <oneapi/dnnl/dnnl.h>
@@ -92,10 +93,24 @@ enum argument_name : int {
   scratchpad = DNNL_ARG_SCRATCHPAD,
 };
 
+inline dnnl_alg_kind_t algorithm_of(activation a) {
+  switch (a) {
+    case activation::relu:
+      return dnnl_eltwise_relu;
+    case activation::tanh:
+      return dnnl_eltwise_tanh;
+    case activation::sigmoid:
+      return dnnl_eltwise_logistic;
+    case activation::none:
+      break;
+  }
+  return dnnl_alg_kind_undef;
+}
+
 /// What a primitive does beside its operation.
 struct extras {
   bool adds_to_destination = false;
-  bool relu_after = false;
+  activation after = activation::none;  ///< applied to the result
 };
 
 /// An operation made ready for certain layouts.
@@ -168,11 +183,11 @@ class primitive {
     explicit attributes(extras e) : attributes() {  // so that the destructor runs where the rest throws
       check(dnnl_primitive_attr_create(&attr_), "make attributes");
       check(dnnl_primitive_attr_set_scratchpad_mode(attr_, dnnl_scratchpad_mode_user), "leave scratch to the caller");
-      if (!e.adds_to_destination && !e.relu_after) return;
+      if (!e.adds_to_destination && e.after == activation::none) return;
       check(dnnl_post_ops_create(&after_), "make post-operations");
       if (e.adds_to_destination) check(dnnl_post_ops_append_sum(after_, 1.0f), "add to a destination");
-      if (e.relu_after)
-        check(dnnl_post_ops_append_eltwise(after_, 1.0f, dnnl_eltwise_relu, 0.0f, 0.0f), "append a relu");
+      if (e.after != activation::none)
+        check(dnnl_post_ops_append_eltwise(after_, 1.0f, algorithm_of(e.after), 0.0f, 0.0f), "append an activation");
       check(dnnl_primitive_attr_set_post_ops(attr_, after_), "set post-operations");
     }
     ~attributes() {

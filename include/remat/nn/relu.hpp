@@ -17,7 +17,7 @@ struct relu : module {
   static tensor<float, Extents...> output(tensor<float, Extents...>);
   static constexpr reads backward_input_reads = reads::outputs;
   static constexpr bool in_place = true;
-  static constexpr bool is_relu = true;
+  static constexpr activation acts_as = activation::relu;
 
   static void forward(const forward_pass& pass) {
     const float* const x = pass.input().data();

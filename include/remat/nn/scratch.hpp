@@ -17,7 +17,7 @@ inline void reserve_scratch(prepared& state, std::size_t own, const onednn::prim
 }
 
 /// Adds a temporary to a gradient, element by element.
-inline void add(const float* values, const destination& to) {
+inline void accumulate(const float* values, const destination& to) {
   float* const sum = to.data();
   elementwise(to.size(), [=](std::size_t i) { sum[i] += values[i]; });
 }
@@ -29,7 +29,7 @@ void write_or_add(const destination& to, std::byte* scratch, const F& f) {
   if (!to.accumulates()) return f(to.data(), scratch);
   float* const temporary = reinterpret_cast<float*>(scratch);
   f(temporary, scratch + aligned(to.size() * sizeof(float)));
-  add(temporary, to);
+  accumulate(temporary, to);
 }
 
 }  // namespace remat::nn

@@ -32,6 +32,15 @@ struct checkpoint_at {
 
 namespace detail {
 
+inline int require_node(const program& p, const std::string& path) {
+  const int n = find_node(p, path);
+  if (n != none) return n;
+  std::string known;
+  for (int k = 0; k < p.nodes.count(); k = k == 0 ? 1 : p.nodes[k].end)
+    if (k > 0) known += (known.empty() ? "'" : ", '") + path_of(p, k) + "'";
+  throw error("no module has the path '" + path + "'; the whole model is '', its first level is " + known);
+}
+
 inline void require_one_stage(const program& p, int n) {
   const node& here = p.nodes[n];
   for (int i = here.first; i < here.last; ++i)
@@ -48,15 +57,9 @@ inline void require_one_stage(const program& p, int n) {
 inline void annotate(program& p, const std::vector<checkpoint_at>& checkpoints) {
   for (node& n : p.nodes) n.checkpoints.size = 0;
   for (const checkpoint_at& wanted : checkpoints) {
-    const int n = find_node(p, wanted.path);
-    if (n == none) {
-      std::string known;
-      for (int k = 0; k < p.nodes.count(); k = k == 0 ? 1 : p.nodes[k].end)
-        if (k > 0) known += (known.empty() ? "'" : ", '") + path_of(p, k) + "'";
-      throw error("no module has the path '" + wanted.path + "'; the whole model is '', its first level is " + known);
-    }
+    const int n = detail::require_node(p, wanted.path);
     node& here = p.nodes[n];
-    if (!here.is_sequential && wanted.setting.children != strategy::unlimited)
+    if (!here.is_sequential && (wanted.setting.children != strategy::unlimited || wanted.setting.cuts_chains))
       throw error("the module '" + wanted.path +
                   "' is no sequential, so it has no children for a strategy to group; checkpoint it as one");
     if (here.checkpoints.size == 4) throw error("the module '" + wanted.path + "' is given more than four checkpoints");
@@ -66,6 +69,16 @@ inline void annotate(program& p, const std::vector<checkpoint_at>& checkpoints) 
     else
       for (int c = n + 1; c < here.end; c = p.nodes[c].end) detail::require_one_stage(p, c);
   }
+}
+
+/// Freezes the modules at these paths, and every operation that shares a parameter with a frozen one. Throws `error`
+/// for a path that the model does not have.
+inline void freeze(program& p, const std::vector<std::string>& paths) {
+  for (const std::string& path : paths) {
+    const node& here = p.nodes[detail::require_node(p, path)];
+    for (int i = here.first; i < here.last; ++i) p.operations[i].frozen = true;
+  }
+  spread_frozen(p);
 }
 
 }  // namespace remat

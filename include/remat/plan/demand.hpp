@@ -29,17 +29,24 @@ struct backward_need {
 
 namespace detail {
 
-/// Per operation, the halves of backward that lead to a parameter.
+/// Whether tensor t, an input of the program, has a gradient.
+constexpr bool has_gradient(const program& p, int t) {
+  return p.input_gradients && p.tensors[t].type == element::float32;
+}
+
+/// Per operation, the halves of backward that lead to a parameter, or to an input whose gradient is asked for.
 constexpr list<backward_need> backward_needs(const program& p) {
   list<backward_need> needs(p.operations.size());
   list<int> wanted(p.tensors.size());   // tensors whose gradient leads to a parameter
   list<int> reached(p.tensors.size());  // tensors that the loss, or an output's gradient, reaches
+  for (int t = 0; t < p.inputs - p.targets; ++t)
+    if (has_gradient(p, t)) wanted[t] = 1;
   for (int i = 0; i < p.operations.count(); ++i) {
     const operation& o = p.operations[i];
-    needs[i].parameters = o.parameters > 0;
+    needs[i].parameters = o.trains();
     for (int t : o.inputs)
       if (wanted[t]) needs[i].input = true;
-    if (o.parameters > 0 || needs[i].input)
+    if (needs[i].any())
       for (int t : o.outputs) wanted[t] = 1;
   }
   if (p.loss != none) {
@@ -65,7 +72,7 @@ constexpr void each_read(const operation& o, backward_need need, const F& f) {
   reads r = reads::nothing;
   if (need.input) r = r | o.backward_input_reads;
   if (need.parameters) r = r | o.backward_parameters_reads;
-  if (o.masks_gradient) r = r | reads::outputs;
+  if (o.gradient_through != activation::none) r = r | reads::outputs;
   if (r.input_bits != 0)
     for (int k = 0; k < o.inputs.size; ++k)
       if (r.input_bits >> k & 1) f(o.inputs.values[k]);
@@ -156,9 +163,17 @@ class demand_analysis {
 
   constexpr operation_view view_of(int i) const {
     const operation& o = p_.operations[i];
-    operation_view view{o.kind, p_.nodes[o.node].name, 0, o.flops * static_cast<double>(batch_)};
+    operation_view view{o.kind, name_of_operation(i), 0, o.flops * static_cast<double>(batch_)};
     for (int output : o.outputs) view.output_bytes += p_.tensors[output].bytes(batch_);
     return view;
+  }
+
+  /// The name of an operation: its module's, or of the innermost named module that ends with it.
+  constexpr std::string_view name_of_operation(int i) const {
+    int n = p_.operations[i].node;
+    while (p_.nodes[n].name.empty() && p_.nodes[n].parent != none && p_.nodes[p_.nodes[n].parent].last == i + 1)
+      n = p_.nodes[n].parent;
+    return p_.nodes[n].name;
   }
 
   /// Asks a policy that decides for a whole segment. What it says nothing of is recomputed.

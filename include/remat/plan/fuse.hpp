@@ -3,11 +3,15 @@
 ///
 /// | in the program           | becomes                                                                              |
 /// |--------------------------|--------------------------------------------------------------------------------------|
-/// | conv2d or linear, relu   | one operation: forward applies the relu to what it writes, and before backward the   |
-/// |                          | gradient is masked in its own buffer where the output is not positive                |
-/// | that, max_pool2d         | the mask moves behind the pool (relu commutes with taking a maximum): the gradient   |
-/// |                          | that is masked is the pool's, a quarter of the size, and the relu's output is not    |
-/// |                          | needed beside its gradient                                                            |
+/// | conv2d or linear, and    | one operation: forward applies the activation to what it writes, and before backward |
+/// | relu, tanh or sigmoid;   | the gradient goes back through it in its own buffer                                  |
+/// | add, relu                |                                                                                      |
+/// | batch_norm2d, relu       | one operation, whose backward finds from its input where the relu was not positive   |
+/// | conv2d, relu, max_pool2d | the relu's backward moves behind the pool (relu commutes with taking a maximum): the |
+/// |                          | gradient that is masked is the pool's, a quarter of the size, and the relu's output  |
+/// |                          | is not needed beside its gradient                                                    |
+///
+/// A module says what it `fuses` and what it `acts_as`; see core/module.hpp.
 ///
 /// oneDNN's fused relu, like its pooling, takes a NaN for less than 0; PyTorch's passes it on. A relu that is not fused
 /// passes it on here, too.
@@ -63,19 +67,20 @@ constexpr program fuse(program p) {
   list<int> gone(p.operations.size());
   for (int i = 0; i < p.operations.count(); ++i) {
     operation& o = p.operations[i];
-    if (!o.fuses_relu || o.outputs.size != 1) continue;
+    if (o.fuses.bits == 0 || o.outputs.size != 1) continue;
     const int next = reader[o.outputs[0]];
-    if (next == none || !p.operations[next].is_relu) continue;
+    if (next == none || p.operations[next].acts_as == activation::none || !o.fuses.contains(p.operations[next].acts_as))
+      continue;
     o.outputs = p.operations[next].outputs;
-    o.relu_after = true;
-    o.masks_gradient = true;
+    o.activation_after = p.operations[next].acts_as;
+    if (!o.differentiates_activation) o.gradient_through = o.activation_after;
     p.producers[o.outputs[0]] = i;
     gone[next] = 1;
 
     const int pool = reader[o.outputs[0]];
-    if (pool == none || !p.operations[pool].commutes_with_relu) continue;
-    o.masks_gradient = false;
-    p.operations[pool].masks_gradient = true;
+    if (pool == none || !p.operations[pool].commutes_with_relu || o.gradient_through != activation::relu) continue;
+    o.gradient_through = activation::none;
+    p.operations[pool].gradient_through = activation::relu;
   }
   detail::remove_operations(p, gone);
   return p;

@@ -41,7 +41,8 @@ inline std::string text_of(const tensor_shape& s) {
 
 inline std::string name_of_operation(const program& p, const operation& o) {
   const std::string path = path_of(p, o.node);
-  return (path.empty() ? "model" : path) + " " + std::string(o.kind) + (o.relu_after ? " + relu" : "");
+  return (path.empty() ? "model" : path) + " " + std::string(o.kind) +
+         (o.activation_after != activation::none ? " + " + std::string(name_of(o.activation_after)) : "");
 }
 
 /// Who reads each buffer in the backward pass, in order.

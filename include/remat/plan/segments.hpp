@@ -3,7 +3,9 @@
 ///
 /// A checkpointed module is one segment. A checkpointed sequential is cut into groups of its children, N at a time;
 /// a group ends where the stage changes, and grouping starts anew there: a b | c d e in threes gives (a b) (c d e).
-/// Segments nest as checkpoints do. A user's value for a path (`checkpoint_at`) stands in place of a tag.
+/// A chain policy (`every<K>`, `square_root`) brings the size of its groups, and its last group is left as it is, since
+/// what it would drop is computed again at once. Segments nest as checkpoints do. A user's value for a path
+/// (`checkpoint_at`) stands in place of a tag.
 #pragma once
 
 #include <remat/model/program.hpp>
@@ -28,6 +30,33 @@ constexpr int add_segment(list<segment>& found, const segment& s) {
   return found.count() - 1;
 }
 
+/// One past the last of the siblings from `begin` on that are on its stage.
+constexpr int end_of_stage(const program& p, int begin, int end) {
+  const int stage = p.nodes[begin].stage;
+  while (begin < end && p.nodes[begin].stage == stage) begin = p.nodes[begin].end;
+  return begin;
+}
+
+/// One past the last of `children` siblings from `begin` on.
+constexpr int end_of_group(const program& p, int begin, int end, std::size_t children) {
+  for (; begin < end && children > 0; --children) begin = p.nodes[begin].end;
+  return begin;
+}
+
+constexpr std::size_t siblings(const program& p, int begin, int end) {
+  std::size_t count = 0;
+  for (; begin < end; begin = p.nodes[begin].end) ++count;
+  return count;
+}
+
+/// The operations of the siblings from `begin` to `end`, as a segment.
+constexpr segment segment_over(const program& p, int begin, int end, int parent, int n,
+                               const checkpoint_setting& setting) {
+  segment s{p.nodes[begin].first, p.nodes[begin].last, parent, n, setting};
+  for (; begin < end; begin = p.nodes[begin].end) s.last = p.nodes[begin].last;
+  return s;
+}
+
 /// The segments of node n inside `parent`, from its checkpoint number `depth` on; of a sequential, for the children
 /// from `begin` to `end`.
 constexpr void find_segments(const program& p, int n, int depth, int begin, int end, int parent, list<segment>& found) {
@@ -43,15 +72,15 @@ constexpr void find_segments(const program& p, int n, int depth, int begin, int 
     return;
   }
   while (begin < end) {
-    int next = p.nodes[begin].end, last = p.nodes[begin].last;
-    for (std::size_t members = 1; next < end && members < setting.children; ++members) {
-      if (p.nodes[next].stage != p.nodes[begin].stage) break;
-      last = p.nodes[next].last;
-      next = p.nodes[next].end;
+    const int run = end_of_stage(p, begin, end);
+    const std::size_t most = setting.cuts_chains ? setting.links(siblings(p, begin, run)) : setting.children;
+    while (begin < run) {
+      const int next = end_of_group(p, begin, run, most);
+      const bool is_dropped = !setting.cuts_chains || next < end;
+      const int mine = is_dropped ? add_segment(found, segment_over(p, begin, next, parent, n, setting)) : parent;
+      find_segments(p, n, depth + 1, begin, next, mine, found);
+      begin = next;
     }
-    const int mine = add_segment(found, {p.nodes[begin].first, last, parent, n, setting});
-    find_segments(p, n, depth + 1, begin, next, mine, found);
-    begin = next;
   }
 }
 

@@ -8,15 +8,24 @@
 /// | `forward`             | an operation, for the first time                                                |
 /// | `update_state`        | what a module remembers of its first forward pass                               |
 /// | `recompute`           | the same kernel on the same shapes, again                                       |
-/// | `seed`                | 1 into the gradient of the loss                                                 |
-/// | `mask`                | a fused relu's backward, in the gradient's own buffer                           |
+/// | `seed`                | the gradient of the loss: 1, or the micro-batch's share of the batch             |
+/// | `load_gradient`       | the user's gradient of an output, where there is no loss                         |
+/// | `differentiate`       | a fused activation's backward, in the gradient's own buffer                     |
+/// | `copy_gradient`       | a gradient of its own for a tensor that shared one (see below)                   |
+/// | `add_gradient`        | the gradient that an addition passes on, to one that is there                    |
 /// | `backward_parameters` | the gradients of an operation's parameters; first, so that what only it reads   |
 /// |                       | is dropped before the gradient of the input is made                             |
 /// | `backward_input`      | the gradients of its inputs                                                     |
-/// | `fetch`               | reads a result: the loss, or an output                                          |
+/// | `backward`            | both halves at once, of an operation that can                                   |
+/// | `fetch`               | reads a result: the loss, an output, or the gradient of an input                 |
 ///
 /// A buffer is one instance of a tensor or of a gradient: a recomputation makes a new one. It lives from the action
 /// that writes it first to the one that reads it last, so that dropping needs no action.
+///
+/// An addition runs no kernel backward: its inputs have the gradient of its output, in the same buffer, for as long as
+/// nobody changes it. Whoever adds to a gradient, or sends it back through an activation in place, while another tensor
+/// still waits for the same buffer, copies it first. So a residual's gradient waits in the buffer in which the body
+/// reads it, and the body's is added there.
 #pragma once
 
 #include <remat/plan/demand.hpp>
@@ -30,18 +39,23 @@ enum class action_kind : std::uint8_t {
   update_state,
   recompute,
   seed,
-  mask,
+  load_gradient,
+  differentiate,
+  copy_gradient,
+  add_gradient,
   backward_parameters,
   backward_input,
+  backward,
   fetch
 };
+inline constexpr std::size_t action_kinds = 14;
 
 struct action {
   action_kind kind = action_kind::forward;
   int operation = none;
   few<int, operation::max_tensors> inputs = {}, outputs = {}, saved = {};        ///< buffers; `none` where not touched
   few<int, operation::max_tensors> input_gradients = {}, output_gradients = {};  ///< buffers
-  bool accumulates[operation::max_tensors] = {};  ///< per input gradient; at 0 also of the parameters
+  bool accumulates[operation::max_tensors] = {};                                 ///< per input gradient
 };
 
 struct buffer {
@@ -83,15 +97,18 @@ class tape_writer {
     tape_.actions.reserve(p_.operations.size() * 4 + 8);
     tape_.buffers.reserve(p_.operations.size() * 4 + 8);
     forward(true);
-    tape_.backward_begins = tape_.actions.count();
     if (p_.loss != none) {
       fetch(p_.loss);
-      seed(p_.loss);
+      tape_.backward_begins = tape_.actions.count();
+      seed(p_.loss, action_kind::seed);
     } else {
       for (int t : p_.outputs) fetch(t);
-      for (int t : p_.outputs) seed(t);
+      tape_.backward_begins = tape_.actions.count();
+      for (int t : p_.outputs) seed(t, action_kind::load_gradient);
     }
     backward(none);
+    for (int t = 0; t < p_.inputs - p_.targets; ++t)
+      if (has_gradient(p_, t)) fetch_gradient(t);
     return static_cast<tape&&>(tape_);
   }
 
@@ -101,6 +118,7 @@ class tape_writer {
   constexpr int define(int t, bool is_gradient) {
     const int time = now(), b = tape_.buffers.count();
     tape_.buffers.push_back({t, is_gradient, p_.tensors[t].bytes(batch_), time, time, b, 0});
+    holders_.push_back(1);
     return b;
   }
   constexpr int use(int b) {
@@ -126,9 +144,15 @@ class tape_writer {
     a.inputs.push_back(use(value_[t]));
     tape_.actions.push_back(a);
   }
-  constexpr void seed(int t) {
-    action a{action_kind::seed};
+  constexpr void seed(int t, action_kind kind) {
+    action a{kind};
     a.outputs.push_back(gradient_[t] = define(t, true));
+    tape_.actions.push_back(a);
+  }
+  /// An input that no operation leads from to the loss has a gradient of zeros.
+  constexpr void fetch_gradient(int t) {
+    action a{action_kind::fetch};
+    a.inputs.push_back(gradient_[t] == none ? none : use(gradient_[t]));
     tape_.actions.push_back(a);
   }
 
@@ -198,36 +222,85 @@ class tape_writer {
     const operation& o = p_.operations[i];
     const backward_need need = needs_[i];
     if (!need.any()) return;
-    if (o.masks_gradient) {
-      action a{action_kind::mask, i};
-      a.outputs.push_back(use(value_[o.outputs[0]]));
-      a.output_gradients.push_back(use(gradient_[o.outputs[0]]));
-      tape_.actions.push_back(a);
+    if (o.gradient_through != activation::none) differentiate(i);
+    if (o.passes_gradient) {
+      pass_gradient(o);
+    } else if (need.input && need.parameters && o.has_joint_backward) {
+      backward_input(i, action_kind::backward, o.backward_input_reads | o.backward_parameters_reads);
+    } else {
+      if (need.parameters)
+        tape_.actions.push_back(reading(o, o.backward_parameters_reads, {action_kind::backward_parameters, i}));
+      if (need.input) backward_input(i, action_kind::backward_input, o.backward_input_reads);
     }
-    if (need.parameters) {
-      action a = reading(o, o.backward_parameters_reads, {action_kind::backward_parameters, i});
-      tape_.actions.push_back(a);
+    for (int t : o.outputs)
+      if (gradient_[t] != none) --holders_[gradient_[t]];
+  }
+
+  /// In place, or out of a buffer that another gradient still needs.
+  constexpr void differentiate(int i) {
+    const int t = p_.operations[i].outputs[0];
+    const int from = gradient_[t];
+    action a{action_kind::differentiate, i};
+    a.outputs.push_back(use(value_[t]));
+    a.output_gradients.push_back(use(from));
+    if (holders_[from] > 1) {
+      --holders_[from];
+      gradient_[t] = define(t, true);
     }
-    if (need.input) {
-      action a = reading(o, o.backward_input_reads, {action_kind::backward_input, i});
-      for (int k = 0; k < o.inputs.size; ++k) {
-        const int t = o.inputs[k];
-        const bool wanted = wants_gradient(t);
-        if (!wanted) {
-          a.input_gradients.push_back(none);
-        } else if (gradient_[t] == none) {
-          a.input_gradients.push_back(gradient_[t] = define(t, true));
-        } else {
-          a.accumulates[k] = true;
-          a.input_gradients.push_back(use(gradient_[t]));
-        }
+    a.input_gradients.push_back(gradient_[t]);
+    tape_.actions.push_back(a);
+  }
+
+  constexpr void pass_gradient(const operation& o) {
+    const int passed = gradient_[o.outputs[0]];
+    for (int t : o.inputs) {
+      if (!wants_gradient(t)) continue;
+      if (gradient_[t] == none) {
+        gradient_[t] = passed;
+        ++holders_[passed];
+        continue;
       }
+      own_gradient(t);
+      action a{action_kind::add_gradient};
+      a.output_gradients.push_back(use(passed));
+      a.input_gradients.push_back(use(gradient_[t]));
       tape_.actions.push_back(a);
     }
   }
+
+  /// Before somebody adds to the gradient of t.
+  constexpr void own_gradient(int t) {
+    const int shared = gradient_[t];
+    if (holders_[shared] == 1) return;
+    --holders_[shared];
+    action a{action_kind::copy_gradient};
+    a.output_gradients.push_back(use(shared));
+    a.input_gradients.push_back(gradient_[t] = define(t, true));
+    tape_.actions.push_back(a);
+  }
+
+  constexpr void backward_input(int i, action_kind kind, reads r) {
+    const operation& o = p_.operations[i];
+    for (int t : o.inputs)
+      if (gradient_[t] != none && wants_gradient(t)) own_gradient(t);
+    action a = reading(o, r, {kind, i});
+    for (int k = 0; k < o.inputs.size; ++k) {
+      const int t = o.inputs[k];
+      if (!wants_gradient(t)) {
+        a.input_gradients.push_back(none);
+      } else if (gradient_[t] == none) {
+        a.input_gradients.push_back(gradient_[t] = define(t, true));
+      } else {
+        a.accumulates[k] = true;
+        a.input_gradients.push_back(use(gradient_[t]));
+      }
+    }
+    tape_.actions.push_back(a);
+  }
+
   constexpr bool wants_gradient(int t) const {
     const int producer = p_.producers[t];
-    return producer != none && needs_[producer].any();
+    return producer == none ? t < p_.inputs - p_.targets && has_gradient(p_, t) : needs_[producer].any();
   }
   constexpr action reading(const operation& o, reads r, action a) {
     use_some(a.inputs, o.inputs, r.input_bits);
@@ -243,6 +316,7 @@ class tape_writer {
   const list<segment_plan>* plans_ = nullptr;
   list<backward_need> needs_;
   list<int> values_, gradients_;
+  list<int> holders_;  // per buffer of a gradient: the tensors whose gradient it is, and whose backward is to come
   int *value_ = nullptr, *gradient_ = nullptr;  // the newest buffer of each tensor and of its gradient
   tape tape_;
 };
@@ -263,7 +337,8 @@ constexpr void share_storage(const program& p, tape& t) {
     const action& a = actions[now];
     if (a.operation == none || !operations[a.operation].in_place) continue;
     const bool forward = a.kind == action_kind::forward || a.kind == action_kind::recompute;
-    if (!forward && (a.kind != action_kind::backward_input || a.accumulates[0])) continue;
+    const bool backward = a.kind == action_kind::backward_input || a.kind == action_kind::backward;
+    if (!forward && (!backward || a.accumulates[0])) continue;
     const int from = forward ? a.inputs[0] : a.output_gradients[0];
     const int to = forward ? a.outputs[0] : a.input_gradients[0];
     if (from == none || to == none) continue;

@@ -37,26 +37,31 @@ class executor {
   struct step {
     std::uint64_t seed = 0;
     std::uint32_t number = 0, micro_batch = 0;
+    float share = 1;  ///< of the batch, in samples
     observer* watching = nullptr;
   };
+  /// Which actions run: those up to the backward pass, those from there on, or all.
+  enum class part { whole, forward, backward };
 
-  /// Makes the primitives. `p` and `parameters` must outlive the executor.
-  executor(const program& p, plan made, parameter_store& parameters)
-      : program_(&p), plan_(std::move(made)), calls_(plan_.steps.actions.size()), states_(p.operations.size()) {
+  /// Makes the primitives. `p` and `parameters` must outlive the executor. One that `accumulates` adds to the
+  /// parameters' gradients, and uses what the executor of the first micro-batch has packed.
+  executor(const program& p, plan made, parameter_store& parameters, bool accumulates = false)
+      : program_(&p),
+        plan_(std::move(made)),
+        calls_(plan_.steps.actions.size()),
+        states_(p.operations.size()),
+        accumulates_(accumulates) {
     needed_.activations = plan_.activation_bytes;
     std::vector<preparation> wanted(p.operations.size());
     for (const action& a : plan_.steps.actions) {
       if (a.operation == none) continue;
       preparation& w = wanted[static_cast<std::size_t>(a.operation)];
       w.batch = plan_.batch;
-      if (a.kind == action_kind::backward_input) {
+      if (a.kind == action_kind::backward_input || a.kind == action_kind::backward) {
         w.backward_input = true;
         for (bool adds : a.accumulates) w.accumulates_input = w.accumulates_input || adds;
       }
-      if (a.kind == action_kind::backward_parameters) {
-        w.backward_parameters = true;
-        w.accumulates_parameters = w.accumulates_parameters || a.accumulates[0];
-      }
+      if (a.kind == action_kind::backward_parameters || a.kind == action_kind::backward) w.backward_parameters = true;
     }
     packed_at_.resize(p.operations.size());
     for (std::size_t i = 0; i < wanted.size(); ++i)
@@ -65,6 +70,7 @@ class executor {
   }
 
   const plan& planned() const { return plan_; }
+  bool accumulates() const { return accumulates_; }
   const regions& needed() const { return needed_; }
 
   /// Moves to another arena: where its regions begin.
@@ -84,11 +90,15 @@ class executor {
     }
   }
 
-  /// Runs the tape on the program's inputs. Results are read into `results`, one for each `fetch` in order.
-  void run(const step& s, std::span<const source> inputs, std::span<const std::span<std::byte>> results) {
-    std::size_t fetched = 0;
-    executed_ = {};
-    for (std::size_t i = 0; i < calls_.size(); ++i) {
+  /// Runs the tape on the program's inputs, behind them the gradients of its outputs where it has no loss. Results are
+  /// read into `results`, one for each `fetch` in order.
+  void run(const step& s, std::span<const source> inputs, std::span<const std::span<std::byte>> results,
+           part which = part::whole) {
+    std::size_t fetched = 0, gradients = static_cast<std::size_t>(program_->inputs);
+    const std::size_t middle = static_cast<std::size_t>(plan_.steps.backward_begins);
+    if (which != part::backward) executed_ = {};
+    for (std::size_t i = which == part::backward ? middle : 0; i < (which == part::forward ? middle : calls_.size());
+         ++i) {
       const action& a = plan_.steps.actions[i];
       if (s.watching != nullptr) s.watching->before(static_cast<int>(i));
       switch (a.kind) {
@@ -99,17 +109,37 @@ class executor {
         }
         case action_kind::fetch: {
           const std::span<std::byte> to = results[fetched++];
-          std::memcpy(to.data(), address(a.inputs[0]), to.size());
+          if (a.inputs[0] == none)
+            std::memset(to.data(), 0, to.size());
+          else
+            std::memcpy(to.data(), address(a.inputs[0]), to.size());
           break;
         }
+        case action_kind::load_gradient: {
+          const source& from = inputs[gradients++];
+          from.load(from, shape_of_buffer(a.outputs[0]), address(a.outputs[0]));
+          break;
+        }
+        case action_kind::pack:
+          if (!accumulates_) run_kernel(a, calls_[i], s);
+          break;
         case action_kind::seed: {
           float* const gradient = reinterpret_cast<float*>(address(a.outputs[0]));
           const std::size_t size = plan_.steps.buffers[a.outputs[0]].bytes / sizeof(float);
-          for (std::size_t k = 0; k < size; ++k) gradient[k] = 1;
+          for (std::size_t k = 0; k < size; ++k) gradient[k] = s.share;
           break;
         }
-        case action_kind::mask:
-          mask(calls_[i]);
+        case action_kind::differentiate:
+          differentiate(program_->operations[a.operation].gradient_through, floats(a.outputs[0]),
+                        floats(a.output_gradients[0]), floats(a.input_gradients[0]), size_of_gradient(a));
+          break;
+        case action_kind::copy_gradient:
+          elementwise(size_of_gradient(a), [from = floats(a.output_gradients[0]),
+                                            to = floats(a.input_gradients[0])](std::size_t k) { to[k] = from[k]; });
+          break;
+        case action_kind::add_gradient:
+          elementwise(size_of_gradient(a), [from = floats(a.output_gradients[0]),
+                                            to = floats(a.input_gradients[0])](std::size_t k) { to[k] += from[k]; });
           break;
         default:
           run_kernel(a, calls_[i], s);
@@ -143,16 +173,17 @@ class executor {
       case action_kind::backward_parameters:
         o.kernels->backward_parameters(backward_pass(c, random));
         break;
+      case action_kind::backward:
+        o.kernels->backward(backward_pass(c, random));
+        break;
       default:
         o.kernels->backward_input(backward_pass(c, random));
     }
   }
 
-  /// A fused relu's backward, over the gradient itself.
-  static void mask(const call& c) {
-    const float* const y = reinterpret_cast<const float*>(c.outputs[0]);
-    float* const dy = reinterpret_cast<float*>(c.output_gradients[0]);
-    elementwise(c.output_shapes[0]->elements(c.batch), [=](std::size_t i) { dy[i] = y[i] <= 0 ? 0.0f : dy[i]; });
+  float* floats(int buffer) const { return reinterpret_cast<float*>(address(buffer)); }
+  std::size_t size_of_gradient(const action& a) const {
+    return plan_.steps.buffers[a.output_gradients[0]].bytes / sizeof(float);
   }
 
   const tensor_shape& shape_of_buffer(int b) const { return program_->tensors[plan_.steps.buffers[b].tensor]; }
@@ -162,7 +193,8 @@ class executor {
     const operation& o = program_->operations[i];
     w.module_attributes = o.attributes;
     w.training = plan_.is_training;
-    w.relu_after = o.relu_after;
+    w.activation_after = o.activation_after;
+    w.accumulates_parameters = accumulates_;
     if (o.kernels->prepare == nullptr) return;
     for (std::size_t k = 0; k < i && !states_[i]; ++k)
       if (states_[k] && is_same(program_->operations[k], o) && needs_same(wanted[k], w)) states_[i] = states_[k];
@@ -191,7 +223,7 @@ class executor {
     return true;
   }
   static bool needs_same(const preparation& a, const preparation& b) {
-    return a.relu_after == b.relu_after && a.backward_input == b.backward_input &&
+    return a.activation_after == b.activation_after && a.backward_input == b.backward_input &&
            a.backward_parameters == b.backward_parameters && a.accumulates_input == b.accumulates_input &&
            a.accumulates_parameters == b.accumulates_parameters;
   }
@@ -206,6 +238,10 @@ class executor {
     c.module_attributes = o.attributes;
     c.state = states_[static_cast<std::size_t>(a.operation)].get();
     c.batch = plan_.batch;
+    c.input_count = o.inputs.size;
+    c.output_count = o.outputs.size;
+    c.activation_after = o.activation_after;
+    c.accumulates_parameters = accumulates_;
     for (int k = 0; k < o.inputs.size; ++k) c.input_shapes[k] = &program_->tensors[o.inputs[k]];
     for (int k = 0; k < o.outputs.size; ++k) c.output_shapes[k] = &program_->tensors[o.outputs[k]];
     for (int k = 0; k < o.saved.size; ++k) c.saved_shapes[k] = &program_->tensors[o.saved[k]];
@@ -225,7 +261,8 @@ class executor {
   std::vector<std::size_t> packed_at_;
   regions needed_;
   std::byte* activations_ = nullptr;
-  std::array<std::size_t, 10> executed_ = {};
+  bool accumulates_;
+  std::array<std::size_t, action_kinds> executed_ = {};
 };
 
 }  // namespace remat

@@ -17,6 +17,9 @@ template <class Net, class Input, class Loss = no_loss>
 class model : public network {
  public:
   explicit model(const model_options& options = {}) : network(lower<Net, Input, Loss>(), options) {}
+  /// On the parameters of another model that has the same ones, for example with a larger input.
+  explicit model(const network& other, const model_options& options = {})
+      : network(lower<Net, Input, Loss>(), options, other) {}
 
   /// What a training step reserves and uses for activations, under the checkpoints in the type.
   static constexpr std::size_t peak_activation_bytes(std::size_t batch) {

@@ -12,15 +12,14 @@
 #include <remat/plan/annotate.hpp>
 #include <remat/plan/report.hpp>
 #include <remat/run/arena.hpp>
+#include <remat/run/network_checks.hpp>
 #include <remat/run/parameters.hpp>
+#include <remat/run/result.hpp>
 #include <remat/run/source.hpp>
 
-#include <algorithm>
 #include <array>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <memory>
 #include <new>
 #include <optional>
@@ -36,48 +35,98 @@ struct model_options {
   std::uint64_t seed = 0;
   int threads = 0;                                             ///< 0: as many as OpenMP gives when the model is built
   std::optional<std::vector<checkpoint_at>> checkpoints = {};  ///< where given, they stand in place of the tags
+  std::size_t micro_batches = 1;         ///< parts of equal size that a batch is trained in, one after another
+  std::vector<std::string> frozen = {};  ///< paths of modules that are not trained, beside those in the type
+  bool input_gradients = false;          ///< backward goes on to the inputs of float: `input_gradient()`
 };
 
 class network {
  public:
-  network(program lowered, const model_options& options) : seed_(options.seed), threads_(options.threads) {
-    if (options.threads < 0 || options.threads > 1024)
-      throw error("a model needs 1 to 1024 threads, or 0 for OpenMP's number; it was given " +
-                  std::to_string(options.threads));
-    if (options.threads > 0 && !has_openmp)
-      throw error("a model's number of threads needs OpenMP: compile with -fopenmp, or leave `threads` at 0");
-    if (threads_ == 0) threads_ = thread_count();
-    if (lowered.operations.empty()) throw error("a model needs at least one module that computes something");
-    require_unique_paths(lowered);
-    if (options.checkpoints) annotate(lowered, *options.checkpoints);
-    program_ = std::make_unique<program>(fuse(std::move(lowered)));
-    require_backward();
-    parameters_ = std::make_unique<parameter_store>(*program_, seed_);
-  }
+  network(program lowered, const model_options& options) : network(std::move(lowered), options, nullptr) {}
+
+  /// A network on the parameters and states of another, whose program has the same ones: another input size, for
+  /// example. Throws `error` where they differ.
+  network(program lowered, const model_options& options, const network& other)
+      : network(std::move(lowered), options, other.parameters_) {}
 
   /// Forward, loss and backward on one batch: inputs first, then targets, each a range of numbers (see source.hpp).
-  /// Returns the loss; gradients are then in `parameters()`. Throws `error` where shapes or targets do not fit; then
-  /// parameters are as they were.
+  /// Returns the loss, the mean over the micro-batches; gradients are then in `parameters()`. Throws `error` where
+  /// shapes or targets do not fit, or where the batch does not split; then parameters are as they were.
   template <class... Tensors>
   float train_step(const Tensors&... tensors) {
     const std::array<source, sizeof...(Tensors)> sources{source_of(tensors)...};
     if (program_->loss == none)
       throw error("train_step needs a loss; give the model one: remat::model<net, input, loss>");
-    const thread_scope scope(threads_);
-    executor& e = training(batch_of(sources, program_->inputs));
-    const float loss = run_training(e, {seed_, steps_}, sources);
-    ++steps_;
-    last_batch_ = e.planned().batch;
-    return loss;
+    return train_on(sources);
   }
 
-  /// Outputs for one batch, images as (N, C, H, W). The span is valid until the next call.
+  /// Outputs for one batch, images as (N, C, H, W): of a model with several outputs, the first; `output(i)` gives the
+  /// others. Spans are valid until the next call.
   template <class... Tensors>
   std::span<const float> predict(const Tensors&... tensors) {
     const std::array<source, sizeof...(Tensors)> sources{source_of(tensors)...};
     const thread_scope scope(threads_);
+    require_float_outputs(*program_);
+    waiting_ = nullptr;
     executor& e = inference(batch_of(sources, program_->inputs - program_->targets));
-    return run_inference(e, sources);
+    results_.begin();
+    for (int t : program_->outputs) results_.expect(program_->tensors[t], e.planned().batch);
+    e.run({seed_, steps_}, sources, results_.views());
+    results_.finish();
+    outputs_at_ = 0;
+    return output(0);
+  }
+
+  /// The forward pass of a training step of a model without a loss; it keeps what `backward` needs. Returns the first
+  /// output, as `predict` does.
+  template <class... Tensors>
+  std::span<const float> forward(const Tensors&... tensors) {
+    const std::array<source, sizeof...(Tensors)> sources{source_of(tensors)...};
+    if (program_->loss != none) throw error("forward is for models without a loss; train_step does all at once");
+    const thread_scope scope(threads_);
+    require_float_outputs(*program_);
+    waiting_ = nullptr;
+    executor& e = training(batch_of(sources, program_->inputs));
+    results_.begin();
+    for (int t : program_->outputs) results_.expect(program_->tensors[t], e.planned().batch);
+    e.run({seed_, steps_}, sources, results_.views(), executor::part::forward);
+    results_.finish();
+    outputs_at_ = 0;
+    waiting_ = &e;
+    return output(0);
+  }
+
+  /// The backward pass from gradients of the outputs, one for each, in the layout that `forward` gave. Gradients are
+  /// then in `parameters()`. Throws `error` unless `forward` ran just before.
+  template <class... Gradients>
+  void backward(const Gradients&... gradients) {
+    const std::array<source, sizeof...(Gradients)> given{source_of(gradients)...};
+    if (waiting_ == nullptr) throw error("backward needs what forward kept; call forward just before it");
+    const thread_scope scope(threads_);
+    executor& e = *waiting_;
+    require_output_gradients(*program_, given, e.planned().batch);
+    std::vector<source>& sources = gradient_sources_;
+    sources.assign(static_cast<std::size_t>(program_->inputs), source{});
+    sources.insert(sources.end(), given.begin(), given.end());
+    results_.begin();
+    expect_input_gradients(e.planned().batch);
+    waiting_ = nullptr;
+    e.run({seed_, steps_}, sources, results_.views(), executor::part::backward);
+    finish_step(e.planned().batch, 0);
+  }
+
+  /// The gradient of input i in the last step, images as (N, C, H, W); with `input_gradients` among the options.
+  std::span<const float> input_gradient(std::size_t i = 0) const {
+    if (!program_->input_gradients)
+      throw error("the gradient of an input is known to a model that was built with {.input_gradients = true}");
+    if (input_gradients_at_ == none) throw error("no step has run yet, so no input has a gradient");
+    return results_.at(static_cast<std::size_t>(input_gradients_at_) + i);
+  }
+
+  /// Output i of the last `predict` or `forward`.
+  std::span<const float> output(std::size_t i) const {
+    if (outputs_at_ == none) throw error("no forward pass has run since the last step, so there is no output");
+    return results_.at(static_cast<std::size_t>(outputs_at_) + i);
   }
 
   /// Runs `predict` on every batch of a range of (inputs, targets) and returns what the metric makes of it.
@@ -94,144 +143,165 @@ class network {
   /// What modules remember and nobody trains, by path.
   std::span<const state_view> states() const { return parameters_->state_views(); }
 
-  /// What a training step at this batch does, keeps and needs: `std::cout << model.plan(64)`. Asking reserves nothing;
-  /// the packed weights and kernel scratch are known, and in the report, once a step with this batch has run.
-  plan_report plan(std::size_t batch) const { return report_of(training_, checked_batch(batch), true); }
+  /// What a training step at this (micro-)batch does, keeps and needs: `std::cout << model.plan(64)`. Asking reserves
+  /// nothing; the packed weights and kernel scratch are known, and in the report, once a step with this batch has run.
+  plan_report plan(std::size_t batch) const { return report_of(training_, checked_batch(*program_, batch), true); }
   /// The plan of the last training step.
   plan_report plan() const {
     if (last_batch_ == 0) throw error("no step has run yet, so no batch size is known; ask for one: plan(64)");
     return plan(last_batch_);
   }
-  plan_report inference_plan(std::size_t batch) const { return report_of(inference_, checked_batch(batch), false); }
+  plan_report inference_plan(std::size_t batch) const {
+    return report_of(inference_, checked_batch(*program_, batch), false);
+  }
 
   const remat::regions& reserved() const { return arena_.reserved(); }
   int threads() const { return threads_; }
+  /// Changes the number of threads; plans and primitives are made again when they are next needed.
+  void set_threads(int threads) {
+    threads_ = checked_threads(threads);
+    waiting_ = nullptr;
+    training_.clear();
+    inference_.clear();
+  }
   std::uint64_t seed() const { return seed_; }
   /// Training steps taken.
   std::uint32_t steps() const { return steps_; }
+  std::size_t micro_batches() const { return micro_batches_; }
   const program& lowered() const { return *program_; }
-  /// A number that no other network of this process has or had.
-  std::uint64_t identity() const { return identity_; }
+  /// A number that no other set of parameters of this process has or had.
+  std::uint64_t identity() const { return parameters_->identity(); }
   const tensor_shape& output_shape() const { return program_->tensors[program_->outputs[0]]; }
   parameter_store& store() { return *parameters_; }
 
-  /// The executor of a batch size, ready to run.
-  executor& training(std::size_t batch) { return executor_for(training_, batch, true); }
-  executor& inference(std::size_t batch) { return executor_for(inference_, batch, false); }
+  /// The executor of a batch size, ready to run; one that accumulates serves the micro-batches behind the first.
+  executor& training(std::size_t batch, bool accumulates = false) {
+    return executor_for(training_, batch, true, accumulates);
+  }
+  executor& inference(std::size_t batch) { return executor_for(inference_, batch, false, false); }
 
   /// One step of an executor, as given: for those who measure or audit it.
   float run_training(executor& e, const executor::step& s, std::span<const source> sources) {
     float loss = 0;
-    const std::span<std::byte> result = std::as_writable_bytes(std::span(&loss, 1));
-    e.run(s, sources, std::span(&result, 1));
+    results_.begin();
+    results_.expect_raw(std::as_writable_bytes(std::span(&loss, 1)));
+    expect_input_gradients(e.planned().batch);
+    waiting_ = nullptr;
+    e.run(s, sources, results_.views());
     return loss;
   }
 
   /// The batch that `sources` hold, the first `count` inputs of the program. Throws `error` where they disagree.
   std::size_t batch_of(std::span<const source> sources, int count) const {
-    if (static_cast<int>(sources.size()) != count)
-      throw error("this call takes " + std::to_string(count) + " tensors, and was given " +
-                  std::to_string(sources.size()));
-    std::size_t batch = 0;
-    for (std::size_t i = 0; i < sources.size(); ++i) {
-      const tensor_shape& shape = program_->tensors[i];
-      const std::string name = static_cast<int>(i) < program_->inputs - program_->targets ? "input" : "target";
-      if (sources[i].type != shape.type)
-        throw error(name + " " + std::to_string(i) +
-                    (shape.type == element::float32 ? " takes float" : " takes integers"));
-      const std::size_t each = shape.elements();
-      if (sources[i].size == 0 || sources[i].size % each != 0)
-        throw error(name + " " + std::to_string(i) + " has " + std::to_string(sources[i].size) +
-                    " elements, which is no whole number of samples of " + std::to_string(each) + " " +
-                    detail::text_of(shape));
-      const std::size_t samples = sources[i].size / each;
-      if (i > 0 && samples != batch)
-        throw error(name + " " + std::to_string(i) + " holds " + std::to_string(samples) + " samples, input 0 holds " +
-                    std::to_string(batch));
-      batch = samples;
-    }
-    return batch;
+    return remat::batch_of(*program_, sources, count);
   }
 
  private:
   using executors = std::vector<std::unique_ptr<executor>>;
 
-  static void require_unique_paths(const program& p) {
-    std::vector<std::string> paths;
-    for (int n = 0; n < p.nodes.count(); ++n) paths.push_back(path_of(p, n));
-    std::ranges::sort(paths);
-    if (const auto twice = std::ranges::adjacent_find(paths); twice != paths.end())
-      throw error("two modules have the path '" + *twice + "'; give them different names (the loss's is 'loss')");
+  network(program lowered, const model_options& options, std::shared_ptr<parameter_store> parameters)
+      : seed_(options.seed),
+        threads_(checked_threads(options.threads)),
+        micro_batches_(options.micro_batches),
+        parameters_(std::move(parameters)) {
+    if (micro_batches_ == 0) throw error("a batch is trained in at least one micro-batch");
+    if (lowered.operations.empty()) throw error("a model needs at least one module that computes something");
+    require_unique_paths(lowered);
+    if (options.checkpoints) annotate(lowered, *options.checkpoints);
+    freeze(lowered, options.frozen);
+    lowered.input_gradients = options.input_gradients;
+    program_ = std::make_unique<program>(fuse(std::move(lowered)));
+    require_backward(*program_);
+    if (parameters_)
+      require_same_parameters(*program_, *parameters_);
+    else
+      parameters_ = std::make_shared<parameter_store>(*program_, seed_);
   }
 
-  /// Throws `error` for a module that training must differentiate, but that cannot.
-  void require_backward() const {
-    if (program_->loss == none) return;
-    const list<backward_need> needs = detail::backward_needs(*program_);
-    for (int i = 0; i < program_->operations.count(); ++i) {
-      const operation& o = program_->operations[i];
-      const char* missing = needs[i].parameters && o.kernels->backward_parameters == nullptr ? "backward_parameters"
-                            : needs[i].input && o.kernels->backward_input == nullptr         ? "backward_input"
-                                                                                             : nullptr;
-      if (missing != nullptr)
-        throw error("the module '" + path_of(*program_, o.node) + "' (" + std::string(o.kind) + ") has no " + missing +
-                    ", which training this network needs; give it one");
+  /// A training step in micro-batches.
+  float train_on(std::span<const source> sources) {
+    const thread_scope scope(threads_);
+    const std::size_t batch = batch_of(sources, program_->inputs);
+    if (batch % micro_batches_ != 0)
+      throw error("a batch of " + std::to_string(batch) + " does not split into " + std::to_string(micro_batches_) +
+                  " micro-batches of equal size; take a multiple, or drop the last batch of an epoch");
+    const std::size_t micro = batch / micro_batches_;
+    if (micro_batches_ > 1) training(micro, true);  // both are ready before anything runs
+    training(micro);
+    waiting_ = nullptr;
+    results_.begin();
+    losses_.resize(micro_batches_);
+    for (std::size_t k = 0; k < micro_batches_; ++k)
+      results_.expect_raw(std::as_writable_bytes(std::span(&losses_[k], 1)));
+    expect_input_gradients(batch);
+    for (std::size_t k = 0; k < micro_batches_; ++k) {
+      std::array<source, call::max_tensors> part;
+      for (std::size_t i = 0; i < sources.size(); ++i)
+        part[i] = sources[i].part(k * (sources[i].size / micro_batches_), sources[i].size / micro_batches_);
+      run_micro_batch(training(micro, k > 0), k, {part.data(), sources.size()});
     }
+    finish_step(micro, static_cast<int>(micro_batches_));
+    double loss = 0;
+    for (const float each : losses_) loss += static_cast<double>(each);
+    return static_cast<float>(loss / static_cast<double>(micro_batches_));
   }
 
-  /// Kernels count the elements of a tensor in 32 bits.
-  std::size_t checked_batch(std::size_t batch) const {
-    if (batch == 0) throw error("a batch holds at least one sample");
-    for (const tensor_shape& shape : program_->tensors)
-      if (shape.per_sample && batch > std::numeric_limits<std::int32_t>::max() / shape.elements())
-        throw error("a batch of " + std::to_string(batch) +
-                    " makes a tensor of more than 2^31 - 1 elements; take smaller batches");
-    return batch;
+  /// Its loss, and its part of the inputs' gradients.
+  void run_micro_batch(executor& e, std::size_t k, std::span<const source> sources) {
+    std::array<std::span<std::byte>, call::max_tensors + 1> places;
+    std::size_t count = 0;
+    places[count++] = results_.views()[k];
+    for (const std::span<std::byte> whole : results_.views().subspan(micro_batches_)) {
+      const std::size_t bytes = whole.size() / micro_batches_;
+      places[count++] = whole.subspan(k * bytes, bytes);
+    }
+    const float share = 1 / static_cast<float>(micro_batches_);
+    e.run({seed_, steps_, static_cast<std::uint32_t>(k), share}, sources, {places.data(), count});
+  }
+
+  void expect_input_gradients(std::size_t batch) {
+    for (int t = 0; t < program_->inputs - program_->targets; ++t)
+      if (detail::has_gradient(*program_, t)) results_.expect(program_->tensors[t], batch);
+  }
+
+  void finish_step(std::size_t batch, int input_gradients_at) {
+    results_.finish();
+    parameters_->sum_shared();
+    ++steps_;
+    last_batch_ = batch;
+    outputs_at_ = none;
+    input_gradients_at_ = input_gradients_at;
   }
 
   remat::plan plan_of(std::size_t batch, bool is_training) const {
     return is_training ? plan_training(*program_, batch) : plan_inference(*program_, batch);
   }
 
-  executor& executor_for(executors& known, std::size_t batch, bool is_training) {
+  executor& executor_for(executors& known, std::size_t batch, bool is_training, bool accumulates) {
     for (auto& each : known)
-      if (each->planned().batch == batch) return *each;
+      if (each->planned().batch == batch && each->accumulates() == accumulates) return *each;
     const thread_scope scope(threads_);
-    auto fresh = std::make_unique<executor>(*program_, plan_of(checked_batch(batch), is_training), *parameters_);
+    auto fresh = std::make_unique<executor>(*program_, plan_of(checked_batch(*program_, batch), is_training),
+                                            *parameters_, accumulates);
     bool moved = false;
     try {
       moved = arena_.reserve(fresh->needed());
     } catch (const std::bad_alloc&) {
       // The arena is empty now, and executors point nowhere: the next step, at a batch that fits, makes its own again.
+      waiting_ = nullptr;
       training_.clear();
       inference_.clear();
       throw;
     }
     known.push_back(std::move(fresh));
     if (moved) {
+      waiting_ = nullptr;
       for (const executors* all : {&training_, &inference_})
         for (const auto& each : *all) arena_.bind(*each);
     } else {
       arena_.bind(*known.back());
     }
     return *known.back();
-  }
-
-  std::span<const float> run_inference(executor& e, std::span<const source> sources) {
-    if (program_->outputs.size != 1 || output_shape().type != element::float32)
-      throw error("predict gives one output of float, and this model has another kind");
-    const tensor_shape& shape = output_shape();
-    outputs_.resize(shape.elements(e.planned().batch));
-    const std::span<std::byte> result = std::as_writable_bytes(std::span(outputs_));
-    e.run({seed_, steps_}, sources, std::span(&result, 1));
-    if (!shape.is_image() || shape.channels() == 1) return outputs_;
-    reordered_.resize(outputs_.size());
-    const std::size_t channels = shape.channels(), pixels = shape.height() * shape.width();
-    for (std::size_t n = 0; n < e.planned().batch; ++n)
-      for (std::size_t c = 0; c < channels; ++c)
-        for (std::size_t pixel = 0; pixel < pixels; ++pixel)
-          reordered_[(n * channels + c) * pixels + pixel] = outputs_[(n * pixels + pixel) * channels + c];
-    return reordered_;
   }
 
   plan_report report_of(const executors& known, std::size_t batch, bool is_training) const {
@@ -244,21 +314,20 @@ class network {
     return r;
   }
 
-  static std::uint64_t next_identity() {
-    static std::atomic<std::uint64_t> last = 0;
-    return ++last;
-  }
-
-  std::uint64_t identity_ = next_identity();
   std::uint64_t seed_;
   int threads_;
+  std::size_t micro_batches_;
   std::uint32_t steps_ = 0;
   std::size_t last_batch_ = 0;
   std::unique_ptr<program> program_;  // executors point into it, wherever the network moves
-  std::unique_ptr<parameter_store> parameters_;
+  std::shared_ptr<parameter_store> parameters_;
   arena arena_;
   executors training_, inference_;
-  std::vector<float> outputs_, reordered_;
+  executor* waiting_ = nullptr;  // forward ran, and backward may
+  results results_;
+  int outputs_at_ = none, input_gradients_at_ = none;  // in the results
+  std::vector<float> losses_;
+  std::vector<source> gradient_sources_;
 };
 
 }  // namespace remat

@@ -18,6 +18,10 @@ void update_parameters(network& model, const F& f) {
   const thread_scope scope(model.threads());
   std::size_t index = 0;
   for (const parameter_view& p : model.parameters()) {
+    if (p.gradient.empty()) {  // frozen
+      ++index;
+      continue;
+    }
     parallel_for(p.values.size(), 16384, [&](std::size_t begin, std::size_t end) { f(index, p, begin, end); });
     ++index;
   }

@@ -32,7 +32,16 @@ struct source {
   const void* data = nullptr;
   std::size_t size = 0;  ///< in elements
   element type = element::float32;
+  std::size_t element_bytes = sizeof(float);  ///< of the user's type
   void (*load)(const source&, const tensor_shape&, std::byte* to) = nullptr;
+
+  /// Elements [first, first + count) of it.
+  source part(std::size_t first, std::size_t count) const {
+    source s = *this;
+    s.data = static_cast<const std::byte*>(data) + first * element_bytes;
+    s.size = count;
+    return s;
+  }
 };
 
 namespace detail {
@@ -67,7 +76,7 @@ void load_integers(const source& from, const tensor_shape&, std::byte* to) {
 }  // namespace detail
 
 inline source source_of(const channels_last_images& images) {
-  return {images.values.data(), images.values.size(), element::float32, &detail::load_as_it_lies};
+  return {images.values.data(), images.values.size(), element::float32, sizeof(float), &detail::load_as_it_lies};
 }
 template <std::ranges::contiguous_range R>
 source source_of(const R& values) {
@@ -75,9 +84,10 @@ source source_of(const R& values) {
   static_assert(std::is_same_v<T, float> || std::is_integral_v<T>,
                 "remat: an input is a range of float, a target one of integers");
   if constexpr (std::is_same_v<T, float>)
-    return {std::ranges::data(values), std::ranges::size(values), element::float32, &detail::load_channels_first};
+    return {std::ranges::data(values), std::ranges::size(values), element::float32, sizeof(float),
+            &detail::load_channels_first};
   else
-    return {std::ranges::data(values), std::ranges::size(values), element::int32, &detail::load_integers<T>};
+    return {std::ranges::data(values), std::ranges::size(values), element::int32, sizeof(T), &detail::load_integers<T>};
 }
 
 }  // namespace remat

@@ -43,7 +43,7 @@ remat::program two_readers() {
   remat::program p = remat::lower<remat::sequential<Stem, A, B>, Input>();
   const int a = p.operations.count() - 2, b = a + 1;
   p.operations[b].inputs = p.operations[a].inputs;
-  remat::operation loss = remat::detail::operation_of<weighted_sum>();
+  remat::operation loss = remat::detail::operation_of<weighted_sum, false>();
   loss.inputs.push_back(p.operations[a].outputs[0]);
   loss.inputs.push_back(p.operations[b].outputs[0]);
   loss.outputs.push_back(p.add_tensor(remat::shape_of<remat::scalar<float>>::value, p.operations.count()));

@@ -119,8 +119,9 @@ TEST_CASE("a relu's mask moves behind the pool that follows it") {
       sequential<nn::conv2d<1, 8, 3>, nn::relu, nn::max_pool2d<2>, nn::flatten, nn::linear<72, 4>, nn::log_softmax>;
   const remat::program p = remat::fuse(remat::lower<net, remat::tensor<float, 1, 8, 8>, nn::nll_loss>());
   REQUIRE(p.operations.size() == 6);
-  CHECK((p.operations[0].relu_after && !p.operations[0].masks_gradient));
-  CHECK((p.operations[1].kind == "max_pool2d" && p.operations[1].masks_gradient));
+  CHECK((p.operations[0].activation_after == remat::activation::relu &&
+         p.operations[0].gradient_through == remat::activation::none));
+  CHECK((p.operations[1].kind == "max_pool2d" && p.operations[1].gradient_through == remat::activation::relu));
 }
 
 TEST_CASE("a relu whose input somebody else reads is not fused") {

@@ -165,12 +165,13 @@ random_program make_program(int operations) {
     };
     o.backward_input_reads = random_reads();
     o.backward_parameters_reads = random_reads();
-    o.masks_gradient = !is_last && outputs == 1 && chance(15);
+    if (!is_last && outputs == 1 && chance(15)) o.gradient_through = remat::activation::relu;
     if (!is_last && (i == 0 || chance(40))) {
       o.parameters = 1;
       o.first_parameter = p.parameters.count();
       p.parameters.push_back(
-          {remat::parameter("w", {static_cast<std::size_t>(pick(1, 9))}, remat::initial::constant(0)), i});
+          {remat::parameter("w", {static_cast<std::size_t>(pick(1, 9))}, remat::initial::constant(0)), i,
+           o.first_parameter});
     }
     made.attributes.push_back(
         std::make_unique<traits>(traits{static_cast<std::uint32_t>(i), o.inputs.size, o.outputs.size, o.saved.size,
@@ -223,7 +224,7 @@ void check_soundness(const plan& made) {
     const bool computes = a.kind == action_kind::forward || a.kind == action_kind::recompute;
     const auto read = [&](int b) {
       if (b == none) return;
-      RC_ASSERT(buffers[b].first < now || a.kind == action_kind::mask);
+      RC_ASSERT(buffers[b].first < now || a.kind == action_kind::differentiate);
       RC_ASSERT(buffers[buffers[b].storage].last >= now);
       RC_ASSERT(buffers[b].last >= now);
       is_read[static_cast<std::size_t>(b)] = true;

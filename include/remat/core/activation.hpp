@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+/// Activations whose derivative is a function of their output, so that the operation before can apply them to what it
+/// writes, and nothing else needs to be kept.
+///
+/// | activation | y                   | dx                  |
+/// |------------|---------------------|---------------------|
+/// | `relu`     | max(x, 0)           | y <= 0 ? 0 : dy     |
+/// | `tanh`     | tanh(x)             | dy * (1 - y)(1 + y) |
+/// | `sigmoid`  | 1 / (1 + exp(-x))   | dy * (1 - y) y      |
+#pragma once
+
+#include <remat/core/parallel.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace remat {
+
+enum class activation : std::uint8_t { none, relu, tanh, sigmoid };
+
+constexpr std::string_view name_of(activation a) {
+  constexpr std::string_view names[] = {"none", "relu", "tanh", "sigmoid"};
+  return names[static_cast<int>(a)];
+}
+
+/// A set of activations, one bit for each.
+struct activations {
+  std::uint8_t bits = 0;
+
+  constexpr activations() = default;
+  template <class... A>
+  constexpr explicit activations(A... members)
+      : bits(static_cast<std::uint8_t>(((1u << static_cast<unsigned>(members)) | ... | 0u))) {}
+  constexpr bool contains(activation a) const { return (bits >> static_cast<unsigned>(a) & 1) != 0; }
+};
+
+/// The gradient of an activation's input from its output `y` and the gradient `dy`; `dx` may be `dy`.
+inline void differentiate(activation a, const float* y, const float* dy, float* dx, std::size_t size) {
+  switch (a) {
+    case activation::relu:
+      return elementwise(size, [=](std::size_t i) { dx[i] = y[i] <= 0 ? 0.0f : dy[i]; });
+    case activation::tanh:
+      return elementwise(size, [=](std::size_t i) { dx[i] = dy[i] * ((1 - y[i]) * (1 + y[i])); });
+    case activation::sigmoid:
+      return elementwise(size, [=](std::size_t i) { dx[i] = dy[i] * ((1 - y[i]) * y[i]); });
+    case activation::none:
+      return elementwise(size, [=](std::size_t i) { dx[i] = dy[i]; });
+  }
+}
+
+}  // namespace remat

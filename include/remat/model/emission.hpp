@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT
+/// What lowering writes as it follows a model: nodes, operations, tensors and parameters, as values.
+#pragma once
+
+#include <remat/core/error.hpp>
+#include <remat/core/module.hpp>
+#include <remat/model/program.hpp>
+
+#include <string>
+#include <string_view>
+
+namespace remat::detail {
+
+/// The tensors between two modules.
+using edge = few<int, operation::max_tensors>;
+
+/// What a `tag` remembers.
+struct remembered {
+  std::string_view name = {};
+  edge tensors = {};
+};
+
+struct emission {
+  program made;
+  list<remembered> tags;
+  bool shares = false;  ///< some module is `shared`
+
+  constexpr void remember(std::string_view name, const edge& tensors) {
+    for (remembered& r : tags)
+      if (r.name == name) {
+        r.tensors = tensors;
+        return;
+      }
+    tags.push_back({name, tensors});
+  }
+  constexpr edge recall(std::string_view name) const {
+    for (const remembered& r : tags)
+      if (r.name == name) return r.tensors;
+    return {};
+  }
+};
+
+/// What a module is told by those around it.
+struct label {
+  int parent = none;
+  int position = 0;
+  std::string_view name = {};
+  std::string_view shared_as = {};
+  few<checkpoint_setting, 4> checkpoints = {};
+};
+
+constexpr int open_node(program& p, const label& l, std::string_view kind, bool is_sequential, int stage) {
+  node n;
+  n.name = l.name;
+  n.position = l.position;
+  n.kind = kind;
+  n.parent = l.parent;
+  n.first = p.operations.count();
+  n.stage = stage;
+  n.is_sequential = is_sequential;
+  n.shared_as = l.shared_as;
+  n.checkpoints = l.checkpoints;
+  p.nodes.push_back(n);
+  return p.nodes.count() - 1;
+}
+constexpr void close_node(program& p, int n) {
+  p.nodes[n].last = p.operations.count();
+  p.nodes[n].end = p.nodes.count();
+}
+
+constexpr edge together(edge a, const edge& b) {
+  for (int t : b) a.push_back(t);
+  return a;
+}
+
+template <class... T>
+constexpr void add_outputs(program& p, edge& slots, tensors<T...>) {
+  (slots.push_back(p.add_tensor(shape_of<T>::value, p.operations.count())), ...);
+}
+
+template <class Slots>
+constexpr int add_slots(list<parameter_slot>& all, const Slots& declared, int n) {
+  for (const parameter& each : declared) all.push_back({each, n, all.count()});
+  return static_cast<int>(declared.size());
+}
+
+template <class M>
+constexpr double flops_per_sample(const tensor_shape& input, const tensor_shape& output) {
+  if constexpr (requires { M::flops(input, output); }) return M::flops(input, output);
+  return static_cast<double>(output.elements());
+}
+
+/// A null pointer to the type that has the kernels of M.
+template <class M>
+constexpr auto kernels_type() {
+  if constexpr (requires { typename M::kernels; })
+    return static_cast<typename M::kernels*>(nullptr);
+  else
+    return static_cast<M*>(nullptr);
+}
+template <class M>
+using kernels_of = std::remove_pointer_t<decltype(kernels_type<M>())>;
+
+/// Everything about a layer that does not depend on its neighbours.
+template <class M, bool Frozen>
+constexpr operation operation_of() {
+  using kernels = kernels_of<M>;
+  operation o;
+  o.kind = M::kind;
+  o.kernels = &kernel_table_of<kernels, Frozen>;
+  o.packs = requires { &kernels::pack; };
+  o.updates_state = requires { &kernels::update_state; };
+  o.has_joint_backward = !Frozen && requires { &kernels::backward; };
+  o.frozen = Frozen;
+  if constexpr (requires { M::attributes; }) o.attributes = &M::attributes;
+  if constexpr (requires { M::backward_input_reads; }) o.backward_input_reads = M::backward_input_reads;
+  if constexpr (requires { M::backward_parameters_reads; }) o.backward_parameters_reads = M::backward_parameters_reads;
+  if constexpr (requires { M::in_place; }) o.in_place = M::in_place;
+  if constexpr (requires { M::fuses; }) o.fuses = M::fuses;
+  if constexpr (requires { M::acts_as; }) o.acts_as = M::acts_as;
+  if constexpr (requires { M::differentiates_activation; }) o.differentiates_activation = M::differentiates_activation;
+  if constexpr (requires { M::commutes_with_relu; }) o.commutes_with_relu = M::commutes_with_relu;
+  if constexpr (requires { M::passes_gradient; }) o.passes_gradient = M::passes_gradient;
+  return o;
+}
+
+/// The innermost shared module around node n, or `none`.
+constexpr int shared_around(const program& p, int n) {
+  while (n != none && p.nodes[n].shared_as.empty()) n = p.nodes[n].parent;
+  return n;
+}
+
+/// Whether node a lies in module `top_a` where node b lies in `top_b`.
+constexpr bool same_place(const program& p, int a, int top_a, int b, int top_b) {
+  while (a != top_a && b != top_b) {
+    if (p.nodes[a].name != p.nodes[b].name || p.nodes[a].position != p.nodes[b].position) return false;
+    a = p.nodes[a].parent;
+    b = p.nodes[b].parent;
+  }
+  return a == top_a && b == top_b;
+}
+
+/// Finds the owner of every parameter or state that is shared.
+constexpr void find_owners(const program& p, list<parameter_slot>& slots) {
+  for (int i = 0; i < slots.count(); ++i) {
+    parameter_slot& here = slots[i];
+    const int top = shared_around(p, here.node);
+    if (top == none) continue;
+    for (int k = 0; k < i && here.owner == i; ++k) {
+      const int other = shared_around(p, slots[k].node);
+      if (other == none || other == top || p.nodes[other].shared_as != p.nodes[top].shared_as ||
+          slots[k].declared.name != here.declared.name || !same_place(p, here.node, top, slots[k].node, other))
+        continue;
+      if (!here.declared.has_shape_of(slots[k].declared))
+        throw error("the parameter '" + std::string(here.declared.name) + "' shared as '" +
+                    std::string(p.nodes[top].shared_as) + "' has another shape in '" + path_of(p, here.node) +
+                    "' than in '" + path_of(p, slots[k].node) + "'; share modules whose parameters agree");
+      here.owner = slots[k].owner;
+    }
+  }
+}
+
+}  // namespace remat::detail

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MIT
+/// Lowering of layers and of modules one after another: the only templates over the model.
+///
+/// `lowered<M, Inputs, Context, Scope>` is module M behind `Inputs`: its `output` as a type, the context `after` it,
+/// and `emit`, which writes it down as values. After a broken law the output is `broken`, and later laws are vacuous.
+#pragma once
+
+#include <remat/model/checkpoint.hpp>
+#include <remat/model/emission.hpp>
+#include <remat/model/named.hpp>
+#include <remat/model/on_stage.hpp>
+#include <remat/model/repeat.hpp>
+#include <remat/model/rules.hpp>
+#include <remat/model/sequential.hpp>
+
+#include <cstddef>
+#include <type_traits>
+
+namespace remat::detail {
+
+struct broken {};
+
+/// Stands for the module before the first.
+struct start {};
+
+template <class T>
+struct as_tensors {
+  using type = tensors<T>;
+};
+template <class... T>
+struct as_tensors<tensors<T...>> {
+  using type = tensors<T...>;
+};
+
+/// What has come before: the last numbered module, and the tags.
+template <class Before, class... Tags>
+struct context {
+  using before = Before;
+  template <class Next>
+  using at = context<Next, Tags...>;
+};
+
+/// What holds all around: the innermost stage number (or none), whether a checkpoint stands directly around, and
+/// whether parameters are frozen.
+template <int Number, bool Checked, bool Frozen>
+struct scope {
+  static constexpr int number = Number;
+  static constexpr bool checked = Checked, frozen = Frozen;
+  template <int N>
+  using on = scope<N, Checked, Frozen>;
+  template <bool C>
+  using within = scope<Number, C, Frozen>;
+  using froze = scope<Number, Checked, true>;
+};
+
+/// Nothing of the model is emitted behind a broken law.
+template <class Context>
+struct nothing {
+  using output = broken;
+  using after = Context;
+  static constexpr int first_stage = none;
+  static constexpr edge emit(emission&, const edge& in, const label&) { return in; }
+};
+
+template <class M, class Inputs, class Context, class Scope>
+struct lowered : nothing<Context> {
+  static_assert(rules::is_module<M>::holds);
+};
+
+template <class M, class Context, class Scope>
+struct lowered<M, broken, Context, Scope> : nothing<Context> {};
+
+/// A layer: one operation.
+template <class M, class... In, class Context, class Scope>
+  requires Layer<M>
+struct lowered<M, tensors<In...>, Context, Scope> {
+  using before = typename Context::before;
+  static constexpr int first_stage = Scope::number == none ? before::stage : Scope::number;
+  static_assert(rules::stage_numbers_rise<before, placed<first_stage, M>>::holds);
+  static_assert(rules::neighbours_meet<M, In...>::holds);
+  static_assert(rules::where<requires { M::parameters; }, rules::parameters_have_gradients<M>>);
+  using after =
+      typename Context::template at<std::conditional_t<first_stage == before::stage, before, placed<first_stage, M>>>;
+
+  static constexpr bool accepted = Accepts<M, In...>;
+  template <bool, class Layer_>
+  struct result {
+    using type = broken;
+  };
+  template <class Layer_>
+  struct result<true, Layer_> {
+    using type = typename as_tensors<output_of<Layer_, In...>>::type;
+  };
+  using output = typename result<accepted, M>::type;
+
+  static constexpr edge emit(emission& e, const edge& in, const label& l) {
+    program& p = e.made;
+    const int n = open_node(p, l, M::kind, false, first_stage);
+    operation o = operation_of<M, Scope::frozen>();
+    o.node = n;
+    o.stage = first_stage;
+    o.occurrence = p.operations.count();
+    o.inputs = in;
+    if constexpr (requires { M::template in_place_for<In...>; }) o.in_place = M::template in_place_for<In...>;
+    if constexpr (accepted) {
+      add_outputs(p, o.outputs, output{});
+      if constexpr (requires { M::saved_output(In{}...); })
+        add_outputs(p, o.saved, typename as_tensors<decltype(M::saved_output(In{}...))>::type{});
+      o.flops = flops_per_sample<M>(p.tensors[o.inputs[0]], p.tensors[o.outputs[0]]);
+    }
+    o.first_parameter = p.parameters.count();
+    if constexpr (requires { M::parameters; }) o.parameters = add_slots(p.parameters, M::parameters, n);
+    o.first_state = p.states.count();
+    if constexpr (requires { M::states; }) o.states = add_slots(p.states, M::states, n);
+    p.operations.push_back(o);
+    close_node(p, n);
+    return o.outputs;
+  }
+};
+
+/// Modules one after another. Eight to an instantiation, so that 500 of them stay within the compilers' default depth.
+template <class Inputs, class Context, class Scope, class... M>
+struct chain {
+  using output = Inputs;
+  using after = Context;
+  static constexpr int first_stage = none;
+  static constexpr edge emit(emission&, const edge& in, int, int) { return in; }
+};
+
+/// A module as the child of another.
+template <class M, class Inputs, class Context, class Scope>
+struct link : lowered<M, Inputs, Context, typename Scope::template within<false>> {
+  using base = lowered<M, Inputs, Context, typename Scope::template within<false>>;
+  using where_it_lies = stages<base::first_stage, base::after::before::stage>;
+  static_assert(rules::where<(Scope::checked && base::first_stage != none),
+                             rules::checkpointed_child_in_one_stage<M, where_it_lies>>);
+};
+
+template <class Inputs, class Context, class Scope, class M, class... Rest>
+struct chain<Inputs, Context, Scope, M, Rest...> {
+  using head = link<M, Inputs, Context, Scope>;
+  using tail = chain<typename head::output, typename head::after, Scope, Rest...>;
+  using output = typename tail::output;
+  using after = typename tail::after;
+  static constexpr int first_stage = head::first_stage != none ? head::first_stage : tail::first_stage;
+  static constexpr edge emit(emission& e, const edge& in, int parent, int position) {
+    return tail::emit(e, head::emit(e, in, {parent, position}), parent, position + 1);
+  }
+};
+
+template <class Inputs, class Context, class Scope, class A, class B, class C, class D, class E, class F, class G,
+          class H, class... Rest>
+struct chain<Inputs, Context, Scope, A, B, C, D, E, F, G, H, Rest...> {
+  using head = chain<Inputs, Context, Scope, A, B, C, D, E, F, G>;
+  using eighth = link<H, typename head::output, typename head::after, Scope>;
+  using tail = chain<typename eighth::output, typename eighth::after, Scope, Rest...>;
+  using output = typename tail::output;
+  using after = typename tail::after;
+  static constexpr int first_stage = head::first_stage != none     ? head::first_stage
+                                     : eighth::first_stage != none ? eighth::first_stage
+                                                                   : tail::first_stage;
+  static constexpr edge emit(emission& e, const edge& in, int parent, int position) {
+    const edge seven = head::emit(e, in, parent, position);
+    return tail::emit(e, eighth::emit(e, seven, {parent, position + 7}), parent, position + 8);
+  }
+};
+
+/// The parts of a sequential, or the module itself, as children of what holds it.
+template <class M, class Inputs, class Context, class Scope>
+struct parts : chain<Inputs, Context, Scope, M> {
+  static constexpr int count = 1;
+};
+template <class... M, class Inputs, class Context, class Scope>
+struct parts<sequential<M...>, Inputs, Context, Scope> : chain<Inputs, Context, Scope, M...> {
+  static constexpr int count = sizeof...(M);
+};
+
+constexpr int stage_of_node(int first_stage, int before) { return first_stage == none ? before : first_stage; }
+
+template <class... M, class... In, class Context, class Scope>
+struct lowered<sequential<M...>, tensors<In...>, Context, Scope> {
+  using children = chain<tensors<In...>, Context, Scope, M...>;
+  using output = typename children::output;
+  using after = typename children::after;
+  static constexpr int first_stage = children::first_stage;
+  static constexpr edge emit(emission& e, const edge& in, const label& l) {
+    const int n = open_node(e.made, l, "sequential", true, stage_of_node(first_stage, Context::before::stage));
+    const edge out = children::emit(e, in, n, 0);
+    close_node(e.made, n);
+    return out;
+  }
+};
+
+/// The first child is lowered in the context before, the others in the context behind it: two instantiations at most.
+template <std::size_t N, class M, class... In, class Context, class Scope>
+struct lowered<repeat<N, M>, tensors<In...>, Context, Scope> {
+  static_assert(repetitions<N>::holds);
+  using first = link<M, tensors<In...>, Context, Scope>;
+  static constexpr bool is_broken = std::is_same_v<typename first::output, broken>;
+  static_assert(
+      rules::where<!is_broken, rules::repeated_gives_what_it_takes<M, typename first::output, tensors<In...>>>);
+  using rest = link<M, std::conditional_t<is_broken, broken, tensors<In...>>, typename first::after, Scope>;
+  using output = typename first::output;
+  using after = typename rest::after;
+  static constexpr int first_stage = first::first_stage;
+  static constexpr edge emit(emission& e, const edge& in, const label& l) {
+    const int n = open_node(e.made, l, "repeat", true, stage_of_node(first_stage, Context::before::stage));
+    edge out = first::emit(e, in, {n, 0});
+    for (std::size_t i = 1; i < N; ++i) out = rest::emit(e, out, {n, static_cast<int>(i)});
+    close_node(e.made, n);
+    return out;
+  }
+};
+
+/// The parts of a block's body are the block's own children.
+template <class M, class... In, class Context, class Scope>
+  requires Block<M>
+struct lowered<M, tensors<In...>, Context, Scope> {
+  using children = parts<typename M::body, tensors<In...>, Context, typename Scope::template within<false>>;
+  using output = typename children::output;
+  using after = typename children::after;
+  static constexpr int first_stage = children::first_stage;
+  using where_it_lies = stages<first_stage, after::before::stage>;
+  static_assert(
+      rules::where<(Scope::checked && first_stage != none), rules::checkpoint_in_one_stage<M, where_it_lies>>);
+  static constexpr edge emit(emission& e, const edge& in, const label& l) {
+    std::string_view kind = "block";
+    if constexpr (requires { M::kind; }) kind = M::kind;
+    const int n = open_node(e.made, l, kind, false, stage_of_node(first_stage, Context::before::stage));
+    const edge out = children::emit(e, in, n, 0);
+    close_node(e.made, n);
+    return out;
+  }
+};
+
+}  // namespace remat::detail

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT
+/// Lowering of what is no chain: branches, residuals, tags and joins.
+#pragma once
+
+#include <remat/model/lowered.hpp>
+#include <remat/model/parallel.hpp>
+#include <remat/model/tag.hpp>
+
+#include <cstddef>
+#include <type_traits>
+
+namespace remat::detail {
+
+template <class A, class B>
+struct joined {
+  using type = broken;
+};
+template <class... A, class... B>
+struct joined<tensors<A...>, tensors<B...>> {
+  using type = tensors<A..., B...>;
+};
+
+/// Modules beside one another, each behind the same inputs.
+template <class Inputs, class Context, class Scope, class... M>
+struct beside {
+  using output = tensors<>;
+  using after = Context;
+  static constexpr int first_stage = none;
+  static constexpr edge emit(emission&, const edge&, int, int) { return {}; }
+};
+template <class Inputs, class Context, class Scope, class M, class... Rest>
+struct beside<Inputs, Context, Scope, M, Rest...> {
+  using head = link<M, Inputs, Context, Scope>;
+  using tail = beside<Inputs, typename head::after, Scope, Rest...>;
+  using output = typename joined<typename head::output, typename tail::output>::type;
+  using after = typename tail::after;
+  static constexpr int first_stage = head::first_stage != none ? head::first_stage : tail::first_stage;
+  static constexpr edge emit(emission& e, const edge& in, int parent, int position) {
+    const edge first = head::emit(e, in, {parent, position});
+    return together(first, tail::emit(e, in, parent, position + 1));
+  }
+};
+
+/// What branches and their join are together: `Branches` has output, after, first_stage and emits all of them.
+template <class M, class Branches, class Join, class Context, class Scope>
+struct branched {
+  using inner = typename Scope::template within<false>;
+  using join_ = parts<Join, typename Branches::output, typename Branches::after, inner>;
+  using output = typename join_::output;
+  using after = typename join_::after;
+  static constexpr int first_stage = Branches::first_stage != none ? Branches::first_stage : join_::first_stage;
+  using where_it_lies = stages<first_stage, after::before::stage>;
+  static_assert(
+      rules::where<(Scope::checked && first_stage != none), rules::checkpoint_in_one_stage<M, where_it_lies>>);
+
+  static constexpr edge emit_as(std::string_view kind, emission& e, const edge& in, const label& l) {
+    const int n = open_node(e.made, l, kind, false, stage_of_node(first_stage, Context::before::stage));
+    const edge out = join_::emit(e, Branches::emit(e, in, n, 0), n, Branches::count);
+    close_node(e.made, n);
+    return out;
+  }
+};
+
+template <class Inputs, class Context, class Scope, class... M>
+struct all_beside : beside<Inputs, Context, Scope, M...> {
+  static constexpr int count = sizeof...(M);
+};
+
+template <class Join, class... M, class... In, class Context, class Scope>
+struct lowered<parallel<Join, M...>, tensors<In...>, Context, Scope>
+    : branched<parallel<Join, M...>, all_beside<tensors<In...>, Context, typename Scope::template within<false>, M...>,
+               Join, Context, Scope> {
+  static_assert(rules::parallel_has_branches<parallel<Join, M...>, (sizeof...(M) > 0)>::holds);
+  static constexpr edge emit(emission& e, const edge& in, const label& l) {
+    return lowered::emit_as("parallel", e, in, l);
+  }
+};
+
+/// The body's parts, and the shortcut where it computes anything.
+template <class Body, class Shortcut, class Inputs, class Context, class Scope>
+struct body_and_shortcut {
+  using body = parts<Body, Inputs, Context, Scope>;
+  using shortcut = link<Shortcut, Inputs, typename body::after, Scope>;
+  using output = typename joined<typename body::output, typename shortcut::output>::type;
+  using after = typename shortcut::after;
+  static constexpr bool computes = !std::is_same_v<Shortcut, identity>;
+  static constexpr int first_stage = body::first_stage != none ? body::first_stage : shortcut::first_stage;
+  static constexpr int count = body::count + (computes ? 1 : 0);
+  static constexpr edge emit(emission& e, const edge& in, int parent, int position) {
+    const edge first = body::emit(e, in, parent, position);
+    if constexpr (computes) return together(first, shortcut::emit(e, in, {parent, position + body::count}));
+    return together(first, in);
+  }
+};
+
+template <class Body, class Shortcut, class Join, class... In, class Context, class Scope>
+struct lowered<residual<Body, Shortcut, Join>, tensors<In...>, Context, Scope>
+    : branched<residual<Body, Shortcut, Join>,
+               body_and_shortcut<Body, Shortcut, tensors<In...>, Context, typename Scope::template within<false>>, Join,
+               Context, Scope> {
+  static constexpr edge emit(emission& e, const edge& in, const label& l) {
+    return lowered::emit_as("residual", e, in, l);
+  }
+};
+
+/// A tag of the context: what passed under this name.
+template <fixed_string Name, class Tensors>
+struct tagged {};
+
+/// The tensors under a name; `broken` where there are none.
+template <fixed_string Name, class... Tags>
+struct found {
+  using type = broken;
+};
+template <fixed_string Name, class Tensors, class... Rest>
+struct found<Name, tagged<Name, Tensors>, Rest...> {
+  using type = Tensors;
+};
+template <fixed_string Name, class First, class... Rest>
+struct found<Name, First, Rest...> : found<Name, Rest...> {};
+
+/// The context with a tag; an earlier one of the name is hidden by it.
+template <class Context, class Tag>
+struct with_tag;
+template <class Before, class... Tags, class Tag>
+struct with_tag<context<Before, Tags...>, Tag> {
+  using type =
+      std::conditional_t<(std::is_same_v<Tags, Tag> || ...), context<Before, Tags...>, context<Before, Tag, Tags...>>;
+};
+
+template <fixed_string Name, class... In, class Context, class Scope>
+struct lowered<tag<Name>, tensors<In...>, Context, Scope> {
+  using output = tensors<In...>;
+  using after = typename with_tag<Context, tagged<Name, output>>::type;
+  static constexpr int first_stage = none;
+  static constexpr edge emit(emission& e, const edge& in, const label&) {
+    e.remember(Name.view(), in);
+    return in;
+  }
+};
+
+template <class Context, fixed_string Name>
+struct tag_of;
+template <class Before, class... Tags, fixed_string Name>
+struct tag_of<context<Before, Tags...>, Name> : found<Name, Tags...> {};
+
+template <fixed_string Name, class Op, class... In, class Context, class Scope>
+struct lowered<join<Name, Op>, tensors<In...>, Context, Scope>
+    : lowered<Op, typename joined<tensors<In...>, typename tag_of<Context, Name>::type>::type, Context, Scope> {
+  using skipped = typename tag_of<Context, Name>::type;
+  using base = lowered<Op, typename joined<tensors<In...>, skipped>::type, Context, Scope>;
+  static_assert(rules::tag_stands_before<join<Name, Op>, !std::is_same_v<skipped, broken>>::holds);
+  static constexpr edge emit(emission& e, const edge& in, const label& l) {
+    return base::emit(e, together(in, e.recall(Name.view())), l);
+  }
+};
+
+template <std::size_t I, class First, class... Rest>
+struct at : at<I - 1, Rest...> {};
+template <class First, class... Rest>
+struct at<0, First, Rest...> {
+  using type = First;
+};
+
+template <std::size_t... I, class... In, class Context, class Scope>
+struct lowered<select<I...>, tensors<In...>, Context, Scope> {
+  static constexpr bool is_there = sizeof...(I) > 0 && ((I < sizeof...(In)) && ...);
+  static_assert(rules::selected_is_there<select<I...>, is_there>::holds);
+  template <bool, class = void>
+  struct result {
+    using type = broken;
+  };
+  template <class Unused>
+  struct result<true, Unused> {
+    using type = tensors<typename at<I, In...>::type...>;
+  };
+  using output = typename result<is_there>::type;
+  using after = Context;
+  static constexpr int first_stage = none;
+  static constexpr edge emit(emission&, const edge& in, const label&) {
+    edge out;
+    (out.push_back(in[static_cast<int>(I)]), ...);
+    return out;
+  }
+};
+
+}  // namespace remat::detail

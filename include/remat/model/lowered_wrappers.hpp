@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+/// Lowering of what stands around a module and computes nothing: names, stages, checkpoints, sharing, freezing.
+#pragma once
+
+#include <remat/model/checkpoint.hpp>
+#include <remat/model/frozen.hpp>
+#include <remat/model/lowered.hpp>
+#include <remat/model/named.hpp>
+#include <remat/model/on_stage.hpp>
+#include <remat/model/shared.hpp>
+
+#include <string_view>
+
+namespace remat::detail {
+
+constexpr bool is_part_of_a_path(std::string_view name) {
+  bool is_number = true;
+  for (char c : name) {
+    if (c == '.') return false;
+    is_number = is_number && c >= '0' && c <= '9';
+  }
+  return !is_number;
+}
+
+template <fixed_string Name, class M, class... In, class Context, class Scope>
+struct lowered<named<Name, M>, tensors<In...>, Context, Scope> : lowered<M, tensors<In...>, Context, Scope> {
+  static_assert(rules::name_is_part_of_a_path<named<Name, M>, is_part_of_a_path(Name.view())>::holds);
+  static constexpr edge emit(emission& e, const edge& in, label l) {
+    l.name = Name.view();
+    return lowered<M, tensors<In...>, Context, Scope>::emit(e, in, l);
+  }
+};
+
+template <int Stage, class M, class... In, class Context, class Scope>
+struct lowered<on_stage<Stage, M>, tensors<In...>, Context, Scope>
+    : lowered<M, tensors<In...>, Context, typename Scope::template on<(Stage >= 0 ? Stage : none)>> {
+  static_assert(stage_number<Stage>::holds);
+};
+
+template <fixed_string Name, class M, class... In, class Context, class Scope>
+struct lowered<shared<Name, M>, tensors<In...>, Context, Scope> : lowered<M, tensors<In...>, Context, Scope> {
+  static_assert(rules::shared_has_a_name<shared<Name, M>, !Name.view().empty()>::holds);
+  static constexpr edge emit(emission& e, const edge& in, label l) {
+    l.shared_as = Name.view();
+    e.shares = true;
+    return lowered<M, tensors<In...>, Context, Scope>::emit(e, in, l);
+  }
+};
+
+template <class M, class... In, class Context, class Scope>
+struct lowered<frozen<M>, tensors<In...>, Context, Scope> : lowered<M, tensors<In...>, Context, typename Scope::froze> {
+};
+
+/// M without the wrappers that a path does not show.
+template <class M>
+struct bare {
+  using type = M;
+};
+template <fixed_string Name, class M>
+struct bare<named<Name, M>> : bare<M> {};
+template <int Stage, class M>
+struct bare<on_stage<Stage, M>> : bare<M> {};
+template <fixed_string Name, class M>
+struct bare<shared<Name, M>> : bare<M> {};
+template <class M>
+struct bare<frozen<M>> : bare<M> {};
+template <class M, class P, class S>
+struct bare<checkpoint<M, P, S>> : bare<M> {};
+template <class M, class S, class P, class Storage_>
+struct bare<checkpoint_sequential<M, S, P, Storage_>> : bare<M> {};
+
+template <class T>
+inline constexpr bool is_repeat = false;
+template <std::size_t N, class M>
+inline constexpr bool is_repeat<repeat<N, M>> = true;
+template <class M>
+inline constexpr bool has_children = is_sequential<typename bare<M>::type> || is_repeat<typename bare<M>::type>;
+
+template <class M, class P, class S, class... In, class Context, class Scope>
+struct lowered<checkpoint<M, P, S>, tensors<In...>, Context, Scope>
+    : lowered<M, tensors<In...>, Context, typename Scope::template within<true>> {
+  static_assert(rules::is_policy<P>::holds);
+  static_assert(rules::is_storage<S>::holds);
+  static_assert(rules::where<ChainPolicy<P>, rules::chain_policy_has_children<P, M, has_children<M>>>);
+  static constexpr edge emit(emission& e, const edge& in, label l) {
+    if constexpr (Policy<P>) l.checkpoints.push_back(setting_of<P>);
+    return lowered<M, tensors<In...>, Context, typename Scope::template within<true>>::emit(e, in, l);
+  }
+};
+
+template <class M, class S, class P, class Storage_, class... In, class Context, class Scope>
+struct lowered<checkpoint_sequential<M, S, P, Storage_>, tensors<In...>, Context, Scope>
+    : lowered<M, tensors<In...>, Context, typename Scope::template within<true>> {
+  static_assert(rules::strategy_has_children<M, has_children<M>>::holds);
+  static_assert(rules::is_strategy<S>::holds);
+  static_assert(rules::where<Strategy<S>, rules::group_has_members<S>>);
+  static_assert(rules::is_policy<P>::holds);
+  static_assert(rules::is_storage<Storage_>::holds);
+  static constexpr edge emit(emission& e, const edge& in, label l) {
+    if constexpr (Policy<P> && Strategy<S>) l.checkpoints.push_back(setting_of<P, S>);
+    return lowered<M, tensors<In...>, Context, typename Scope::template within<true>>::emit(e, in, l);
+  }
+};
+
+}  // namespace remat::detail

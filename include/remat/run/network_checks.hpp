@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+/// What a network refuses, before anything is lost: each check throws an `error` that says what would be accepted.
+#pragma once
+
+#include <remat/core/error.hpp>
+#include <remat/core/parallel.hpp>
+#include <remat/plan/demand.hpp>
+#include <remat/plan/report.hpp>
+#include <remat/run/parameters.hpp>
+#include <remat/run/source.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace remat {
+
+/// The number of threads that `wanted` asks for.
+inline int checked_threads(int wanted) {
+  if (wanted < 0 || wanted > 1024)
+    throw error("a model needs 1 to 1024 threads, or 0 for OpenMP's number; it was given " + std::to_string(wanted));
+  if (wanted > 0 && !has_openmp)
+    throw error("a model's number of threads needs OpenMP: compile with -fopenmp, or leave `threads` at 0");
+  return wanted == 0 ? thread_count() : wanted;
+}
+
+inline void require_unique_paths(const program& p) {
+  std::vector<std::string> paths;
+  for (int n = 0; n < p.nodes.count(); ++n) paths.push_back(path_of(p, n));
+  std::ranges::sort(paths);
+  if (const auto twice = std::ranges::adjacent_find(paths); twice != paths.end())
+    throw error("two modules have the path '" + *twice + "'; give them different names (the loss's is 'loss')");
+}
+
+/// Every module that training must differentiate can be.
+inline void require_backward(const program& p) {
+  if (p.loss == none) return;
+  const list<backward_need> needs = detail::backward_needs(p);
+  for (int i = 0; i < p.operations.count(); ++i) {
+    const operation& o = p.operations[i];
+    const char* missing = needs[i].parameters && o.kernels->backward_parameters == nullptr ? "backward_parameters"
+                          : needs[i].input && o.kernels->backward_input == nullptr && !o.passes_gradient
+                              ? "backward_input"
+                              : nullptr;
+    if (missing != nullptr)
+      throw error("the module '" + path_of(p, o.node) + "' (" + std::string(o.kind) + ") has no " + missing +
+                  ", which training this network needs; give it one");
+  }
+}
+
+inline void require_float_outputs(const program& p) {
+  for (int t : p.outputs)
+    if (p.tensors[t].type != element::float32)
+      throw error("an output that is given to the user holds float, and output 0 or a later one of this model does not");
+}
+
+inline void require_output_gradients(const program& p, std::span<const source> given, std::size_t batch) {
+  if (static_cast<int>(given.size()) != p.outputs.size)
+    throw error("backward takes a gradient for each output: " + std::to_string(p.outputs.size) + ", and was given " +
+                std::to_string(given.size()));
+  for (std::size_t i = 0; i < given.size(); ++i) {
+    const std::size_t wanted = p.tensors[p.outputs[static_cast<int>(i)]].elements(batch);
+    if (given[i].type != element::float32 || given[i].size != wanted)
+      throw error("the gradient of output " + std::to_string(i) + " has " + std::to_string(given[i].size) +
+                  " elements; it takes " + std::to_string(wanted) + " of float, as many as the output has");
+  }
+}
+
+/// Every parameter and state of the program is in the store, in its place and shape.
+inline void require_same_parameters(const program& p, const parameter_store& store) {
+  std::size_t parameters = 0, states = 0;
+  const auto check = [&](const list<parameter_slot>& slots, auto views, std::size_t& count) {
+    for (int i = 0; i < slots.count(); ++i) {
+      if (slots[i].owner != i) continue;
+      const std::string path = parameter_path(p, slots[i]);
+      const bool is_there = count < views.size() && views[count].name == path &&
+                            std::ranges::equal(views[count].shape, std::span(slots[i].declared.extents,
+                                                                             static_cast<std::size_t>(
+                                                                                 slots[i].declared.rank)));
+      if (!is_there)
+        throw error("two models that share parameters must have the same ones, and '" + path +
+                    "' is not in the same place or shape in the other");
+      ++count;
+    }
+    if (count != views.size())
+      throw error("two models that share parameters must have the same ones, and the other has more");
+  };
+  check(p.parameters, store.views(), parameters);
+  check(p.states, store.state_views(), states);
+}
+
+/// Kernels count the elements of a tensor in 32 bits.
+inline std::size_t checked_batch(const program& p, std::size_t batch) {
+  if (batch == 0) throw error("a batch holds at least one sample");
+  for (const tensor_shape& shape : p.tensors)
+    if (shape.per_sample && batch > std::numeric_limits<std::int32_t>::max() / shape.elements())
+      throw error("a batch of " + std::to_string(batch) +
+                  " makes a tensor of more than 2^31 - 1 elements; take smaller batches");
+  return batch;
+}
+
+/// The batch that `sources` hold, the first `count` inputs of the program.
+inline std::size_t batch_of(const program& p, std::span<const source> sources, int count) {
+  if (static_cast<int>(sources.size()) != count)
+    throw error("this call takes " + std::to_string(count) + " tensors, and was given " +
+                std::to_string(sources.size()));
+  std::size_t batch = 0;
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    const tensor_shape& shape = p.tensors[i];
+    const std::string name = (static_cast<int>(i) < p.inputs - p.targets ? "input " : "target ") + std::to_string(i);
+    if (sources[i].type != shape.type)
+      throw error(name + (shape.type == element::float32 ? " takes float" : " takes integers"));
+    const std::size_t each = shape.elements();
+    if (sources[i].size == 0 || sources[i].size % each != 0)
+      throw error(name + " has " + std::to_string(sources[i].size) +
+                  " elements, which is no whole number of samples of " + std::to_string(each) + " " +
+                  detail::text_of(shape));
+    const std::size_t samples = sources[i].size / each;
+    if (i > 0 && samples != batch)
+      throw error(name + " holds " + std::to_string(samples) + " samples, input 0 holds " + std::to_string(batch));
+    batch = samples;
+  }
+  return batch;
+}
+
+}  // namespace remat
