@@ -2,6 +2,7 @@
 /// Everything for one process.
 #pragma once
 
+#include <remat/core/policies.hpp>
 #include <remat/io/batches.hpp>
 #include <remat/io/idx.hpp>
 #include <remat/io/image_set.hpp>
@@ -16,6 +17,7 @@
 #include <remat/model/sequential.hpp>
 #include <remat/model/shared.hpp>
 #include <remat/model/tag.hpp>
+#include <remat/model/transform.hpp>
 #include <remat/nn/add.hpp>
 #include <remat/nn/conv2d.hpp>
 #include <remat/nn/dropout.hpp>

@@ -12,6 +12,7 @@
 #include <remat/plan/annotate.hpp>
 #include <remat/plan/report.hpp>
 #include <remat/run/arena.hpp>
+#include <remat/run/memory_report.hpp>
 #include <remat/run/network_checks.hpp>
 #include <remat/run/parameters.hpp>
 #include <remat/run/result.hpp>
@@ -155,6 +156,19 @@ class network {
     return report_of(inference_, checked_batch(*program_, batch), false);
   }
 
+  /// Where memory goes, of this model and of the process: `std::cout << model.memory()`.
+  memory_report memory() const {
+    const remat::regions& regions = arena_.reserved();
+    return {.weights = parameters_->value_block().size(),
+            .gradients = parameters_->gradient_block().size(),
+            .states = parameters_->state_block().size(),
+            .optimizer = parameters_->optimizer_bytes,
+            .activations = regions.activations,
+            .packed = regions.packed,
+            .scratch = regions.scratch,
+            .results = results_.bytes(),
+            .resident = resident_bytes()};
+  }
   const remat::regions& reserved() const { return arena_.reserved(); }
   int threads() const { return threads_; }
   /// Changes the number of threads; plans and primitives are made again when they are next needed.
