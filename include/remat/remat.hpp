@@ -32,5 +32,6 @@
 #include <remat/run/accuracy.hpp>
 #include <remat/run/adam.hpp>
 #include <remat/run/audit.hpp>
+#include <remat/run/check_gradients.hpp>
 #include <remat/run/model.hpp>
 #include <remat/run/sgd.hpp>
