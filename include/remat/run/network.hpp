@@ -149,7 +149,7 @@ class network {
 
   /// Runs `predict` on every batch of a range of (inputs, targets) and returns what the metric makes of it.
   template <class Batches, class Metric>
-  double evaluate(Batches&& batches, Metric metric) {
+  auto evaluate(Batches&& batches, Metric metric) {
     for (const auto& [inputs, targets] : batches) metric.add(predict(inputs), targets, output_shape());
     return metric.value();
   }
