@@ -17,6 +17,7 @@
 #include <remat/model/shared.hpp>
 #include <remat/model/tag.hpp>
 #include <remat/nn/add.hpp>
+#include <remat/nn/batch_norm2d.hpp>
 #include <remat/nn/conv2d.hpp>
 #include <remat/nn/dropout.hpp>
 #include <remat/nn/flatten.hpp>
