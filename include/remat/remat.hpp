@@ -16,9 +16,12 @@
 #include <remat/model/sequential.hpp>
 #include <remat/model/shared.hpp>
 #include <remat/model/tag.hpp>
+#include <remat/nn/adaptive_avg_pool2d.hpp>
 #include <remat/nn/add.hpp>
+#include <remat/nn/avg_pool2d.hpp>
 #include <remat/nn/batch_norm2d.hpp>
 #include <remat/nn/conv2d.hpp>
+#include <remat/nn/conv_transpose2d.hpp>
 #include <remat/nn/dropout.hpp>
 #include <remat/nn/flatten.hpp>
 #include <remat/nn/linear.hpp>
@@ -26,6 +29,8 @@
 #include <remat/nn/max_pool2d.hpp>
 #include <remat/nn/nll_loss.hpp>
 #include <remat/nn/relu.hpp>
+#include <remat/nn/upsample_bilinear.hpp>
+#include <remat/nn/upsample_nearest.hpp>
 #include <remat/plan/plan.hpp>
 #include <remat/report/progress.hpp>
 #include <remat/run/accuracy.hpp>

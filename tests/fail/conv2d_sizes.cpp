@@ -1,4 +1,4 @@
-// error: remat: a convolution has at least one input channel, output channel, kernel element and step
+// error: remat: a convolution has at least one input channel, output channel, kernel element, step and dilation
 #include <remat/remat.hpp>
 
 #ifdef REMAT_FIXED

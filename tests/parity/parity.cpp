@@ -6,7 +6,7 @@
 ///     reads   inputs            float32, in PyTorch's order
 ///             targets           int32
 ///             weights/PATH      float32, one file for each parameter
-///     writes  POLICY/loss, POLICY/outputs, POLICY/gradients/PATH
+///     writes  POLICY/loss, POLICY/outputs, POLICY/gradients/PATH, POLICY/states/PATH (behind the step)
 ///             masks/PATH        what each dropout multiplies the elements of this batch with, in PyTorch's order
 ///
 /// A policy is where checkpoints are: `tags` as in the type, `none`, `all` (the whole model is one), `each` (each child
@@ -98,6 +98,7 @@ void run(const parity::network& wanted, const fs::path& folder, int threads) {
     const float loss = net.train_step(inputs, targets);
     write(results / "loss", std::span(&loss, 1));
     for (const remat::parameter_view& p : net.parameters()) write(results / "gradients" / p.name, p.gradient);
+    for (const remat::state_view& s : net.states()) write(results / "states" / s.name, s.values);
     write(results / "outputs", net.predict(inputs));
   }
 
