@@ -45,46 +45,74 @@ struct resampled_row {
 #pragma GCC optimize("O3", "fp-contract=off")
 #endif
 
+/// One output from N x N inputs, in one loop.
+template <std::size_t N>
+[[gnu::always_inline]] inline void resample_square(const resampled_row& r, const taps& across, float* y) {
+  const float* x[N * N];
+  float weights[N * N];
+  for (std::size_t i = 0; i < N; ++i)
+    for (std::size_t j = 0; j < N; ++j) {
+      x[i * N + j] = r.x + ((r.rows.first + i) * r.columns + across.first + j) * r.channels;
+      weights[i * N + j] = r.rows.weights[i] * across.weights[j];
+    }
+  const auto sum = [&](std::size_t k) {
+    float total = weights[0] * x[0][k];
+    for (std::size_t i = 1; i < N * N; ++i) total += weights[i] * x[i][k];
+    return total;
+  };
+  if (r.adds)
+    for_columns(r.channels, [=](std::size_t k) { y[k] += sum(k); });
+  else
+    for_columns(r.channels, [=](std::size_t k) { y[k] = sum(k); });
+}
+
+/// One output from any rectangle: row by row, whose sums are then added.
+[[gnu::always_inline]] inline void resample_rectangle(const resampled_row& r, const taps& across, float* to) {
+  constexpr std::size_t most = 256;
+  float sums[most], rows[most];
+  float *const sum = sums, *const row = rows;
+  const bool reads = across.count > 0 && r.rows.count > 0;
+  for (std::size_t c = 0; c < r.channels; c += most) {
+    const std::size_t size = r.channels - c < most ? r.channels - c : most;
+    float* const y = to + c;
+    if (!reads && !r.adds) for_columns(size, [=](std::size_t k) { y[k] = 0; });
+    if (!reads) continue;
+    for (std::size_t i = 0; i < r.rows.count; ++i) {
+      const float* const x = r.x + ((r.rows.first + i) * r.columns + across.first) * r.channels + c;
+      const float a = r.rows.weights[i];
+      for_columns(size, [=, b = across.weights[0]](std::size_t k) { row[k] = b * x[k]; });
+      for (std::size_t j = 1; j < across.count; ++j)
+        for_columns(size,
+                    [=, also = x + j * r.channels, b = across.weights[j]](std::size_t k) { row[k] += b * also[k]; });
+      if (i == 0)
+        for_columns(size, [=](std::size_t k) { sum[k] = a * row[k]; });
+      else
+        for_columns(size, [=](std::size_t k) { sum[k] += a * row[k]; });
+    }
+    if (r.adds)
+      for_columns(size, [=](std::size_t k) { y[k] += sum[k]; });
+    else
+      for_columns(size, [=](std::size_t k) { y[k] = sum[k]; });
+  }
+}
+
 #if defined(__x86_64__) && defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)
 __attribute__((target_clones("avx512f", "avx2", "default")))
 #endif
 inline void
 resample_row(const resampled_row& r) {
-  constexpr std::size_t most = 256;
-  float sums[most], rows[most];
-  float *const sum = sums, *const row = rows;
   for (std::size_t w = 0; w < r.width; ++w) {
     const taps across = r.across[w];
-    for (std::size_t c = 0; c < r.channels; c += most) {
-      const std::size_t size = r.channels - c < most ? r.channels - c : most;
-      float* const y = r.y + w * r.channels + c;
-      const bool reads = across.count > 0 && r.rows.count > 0;
-      if (!reads && !r.adds) for_columns(size, [=](std::size_t k) { y[k] = 0; });
-      if (!reads) continue;
-      for (std::size_t i = 0; i < r.rows.count; ++i) {
-        const float* const x = r.x + ((r.rows.first + i) * r.columns + across.first) * r.channels + c;
-        const float a = r.rows.weights[i], b = across.weights[0];
-        const bool alone = across.count == 1;
-        if (!alone) {
-          const float next = across.weights[1];
-          for_columns(size, [=, also = x + r.channels](std::size_t k) { row[k] = b * x[k] + next * also[k]; });
-        }
-        for (std::size_t j = 2; j < across.count; ++j)
-          for_columns(size, [=, also = x + j * r.channels, weight = across.weights[j]](std::size_t k) {
-            row[k] += weight * also[k];
-          });
-        const float* const from = alone ? x : row;
-        const float factor = alone ? b : 1;
-        if (i == 0)
-          for_columns(size, [=](std::size_t k) { sum[k] = a * (factor * from[k]); });
-        else
-          for_columns(size, [=](std::size_t k) { sum[k] += a * (factor * from[k]); });
-      }
-      if (r.adds)
-        for_columns(size, [=](std::size_t k) { y[k] += sum[k]; });
-      else
-        for_columns(size, [=](std::size_t k) { y[k] = sum[k]; });
-    }
+    float* const y = r.y + w * r.channels;
+    const std::size_t side = across.count == r.rows.count ? across.count : 0;
+    if (side == 1)
+      resample_square<1>(r, across, y);
+    else if (side == 2)
+      resample_square<2>(r, across, y);
+    else if (side == 3)
+      resample_square<3>(r, across, y);
+    else
+      resample_rectangle(r, across, y);
   }
 }
 

@@ -54,7 +54,7 @@ void check(std::size_t batch, bool added_exactly) {
 }  // namespace
 
 TEST_CASE("resampled images and their gradients do not depend on threads, and add exactly") {
-  for (const std::size_t batch : {1, 3}) {
+  for (const std::size_t batch : {1u, 3u}) {
     check<nn::avg_pool2d<2>, 5, 9, 7>(batch, true);
     check<nn::avg_pool2d<3, 2, 1>, 64, 33, 31>(batch, true);
     check<nn::avg_pool2d<2, 3>, 3, 10, 12>(batch, true);
@@ -67,7 +67,7 @@ TEST_CASE("resampled images and their gradients do not depend on threads, and ad
 }
 
 TEST_CASE("convolutions and their gradients of inputs do not depend on threads, and add") {
-  for (const std::size_t batch : {1, 7}) {
+  for (const std::size_t batch : {1u, 7u}) {
     check<nn::conv2d<16, 5, 3, 1, 1>, 16, 9, 8>(batch, false);
     check<nn::conv2d<6, 8, 1>, 6, 33, 40>(batch, false);
     check<nn::conv2d<6, 8, 3, 2, 1>, 6, 60, 41>(batch, false);
