@@ -1,5 +1,5 @@
 // error: remat: an adaptive pooling gives at least one row and one column
-#include <remat/remat.hpp>
+#include <remat/nn/adaptive_avg_pool2d.hpp>
 
 #ifdef REMAT_FIXED
 using layer = remat::nn::adaptive_avg_pool2d<1>;

@@ -1,5 +1,5 @@
 // error: remat: a transposed convolution has at least one input channel, output channel, kernel element and step
-#include <remat/remat.hpp>
+#include <remat/nn/conv_transpose2d.hpp>
 
 #ifdef REMAT_FIXED
 using layer = remat::nn::conv_transpose2d<4, 2, 2, 2>;

@@ -1,5 +1,5 @@
 // error: remat: an upsampling's scale is at least 1
-#include <remat/remat.hpp>
+#include <remat/nn/upsample_nearest.hpp>
 
 #ifdef REMAT_FIXED
 using layer = remat::nn::upsample_nearest<2>;

@@ -7,6 +7,7 @@
 #include <remat/remat.hpp>
 
 #include <array>
+#include <cstdint>
 #include <ratio>
 #include <string_view>
 
@@ -95,14 +96,52 @@ using scaled = sequential<
     checkpoint<sequential<nn::upsample_nearest<3>, nn::adaptive_avg_pool2d<7, 5>>>,  // (9, 7, 5)
     nn::conv_transpose2d<9, 5, 3, 1, 1>, nn::log_softmax>;
 
+/// Layers over the rows of (T, D): activations alone and fused, a gate, three branches side by side. A class for every
+/// row.
+using gated = sequential<
+    named<"lift", nn::linear<13, 21>>, nn::tanh, named<"norm1", nn::layer_norm<21>>,
+    named<"gate", remat::residual<sequential<named<"open", nn::linear<21, 21>>, nn::sigmoid>, remat::identity, nn::multiply>>,
+    checkpoint<sequential<named<"up", nn::linear<21, 35>>, nn::gelu<>, named<"down", nn::linear<35, 21>>>>,
+    named<"norm2", nn::layer_norm<21>>, nn::silu,
+    named<"three", remat::parallel<nn::concat,
+        sequential<nn::linear<21, 5>, nn::gelu<nn::gelu_approximation::tanh>>, nn::softmax,
+        remat::parallel<nn::multiply, nn::linear<21, 7>, sequential<nn::linear<21, 7>, nn::tanh>, nn::linear<21, 7>>>>,
+    nn::tanh, nn::linear<33, 6>>;
+
+/// Images: fused and lone activations, branches joined along the channels and element by element, and a target of float
+/// of the output's shape.
+using channels = sequential<
+    named<"stem", nn::conv2d<3, 7, 3, 1, 1>>, nn::tanh,
+    named<"wide", remat::parallel<nn::concat,
+        sequential<nn::conv2d<7, 5, 1>, nn::sigmoid>, sequential<nn::conv2d<7, 4, 3, 1, 1>, nn::silu>, nn::softmax>>,
+    checkpoint<sequential<nn::gelu<>, named<"mix", nn::conv2d<16, 6, 3, 1, 1>>, nn::sigmoid>>, nn::tanh,
+    named<"out", nn::conv2d<6, 3, 3, 1, 1>>>;
+
+/// A class for every pixel, from logits.
+using pixel_logits = sequential<nn::conv2d<3, 9, 3, 2, 1>, nn::softmax, nn::conv2d<9, 5, 1>>;
+
+/// Indices (T), two tables, and a loss that computes its logits in chunks.
+using tokens = sequential<
+    remat::parallel<nn::multiply, named<"left", nn::embedding<41, 12>>, named<"right", nn::embedding<41, 12>>>,
+    named<"norm", nn::layer_norm<12>>, checkpoint<sequential<nn::linear<12, 24>, nn::gelu<>, nn::linear<24, 12>>>,
+    nn::layer_norm<12>>;
+
+/// One index for a sample, and a class for it.
+using word = sequential<nn::embedding<29, 11>, nn::linear<11, 17>, nn::silu, nn::layer_norm<17>, nn::linear<17, 8>>;
+
+/// Probabilities of several labels, each by itself.
+using labels = sequential<
+    remat::parallel<nn::concat, nn::softmax, sequential<nn::linear<10, 9>, nn::layer_norm<9>, nn::tanh>>,
+    nn::sigmoid, nn::linear<19, 7>>;
+
 struct network {
   std::string_view name;
   remat::program (*lower)();
 };
 
-template <class Net, class Input>
+template <class Net, class Input, class Loss = nn::nll_loss>
 remat::program lowered() {
-  return remat::lower<Net, Input, nn::nll_loss>();
+  return remat::lower<Net, Input, Loss>();
 }
 
 inline constexpr std::array networks{
@@ -114,6 +153,12 @@ inline constexpr std::array networks{
     network{"masked", &lowered<masked, tensor<float, 1, 16, 15>>},
     network{"normed", &lowered<normed, tensor<float, 3, 19, 18>>},
     network{"scaled", &lowered<scaled, tensor<float, 4, 7, 6>>},
+    network{"gated", &lowered<gated, tensor<float, 5, 13>, nn::cross_entropy>},
+    network{"channels", &lowered<channels, tensor<float, 3, 9, 7>, nn::mse_loss>},
+    network{"pixellogits", &lowered<pixel_logits, tensor<float, 3, 9, 7>, nn::cross_entropy>},
+    network{"tokens", &lowered<tokens, tensor<std::int32_t, 6>, nn::linear_cross_entropy<12, 20011>>},
+    network{"word", &lowered<word, tensor<std::int32_t>, nn::cross_entropy>},
+    network{"labels", &lowered<labels, tensor<float, 10>, nn::bce_with_logits>},
 };
 
 }  // namespace parity

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The networks of networks.hpp in PyTorch: the same modules in the same places, so that names of parameters agree."""
 import collections
+import math
 import typing
 
+import torch
 from torch import nn
 
 
@@ -30,6 +32,48 @@ class Residual(nn.Sequential):
         for child in list(self)[:-1]:
             y = child(y)
         return self.after(x + y)
+
+
+class Concat(nn.Module):
+    """What several modules make of x, side by side along dim 1 of images, else along the last."""
+
+    def __init__(self, *branches):
+        super().__init__()
+        for name, branch in sequential(*branches).named_children():
+            self.add_module(name, branch)
+
+    def join(self, parts):
+        return torch.cat(parts, 1 if parts[0].dim() == 4 else -1)
+
+    def forward(self, x):
+        return self.join([branch(x) for branch in self.children()])
+
+
+class Multiply(Concat):
+    def join(self, parts):
+        return math.prod(parts[1:], start=parts[0])
+
+
+class Softmax(nn.Module):
+    def forward(self, x):
+        return x.softmax(1 if x.dim() == 4 else -1)
+
+
+class Gate(nn.Sequential):
+    def forward(self, x):
+        return super().forward(x) * x
+
+
+class RowsCrossEntropy(nn.Module):
+    """Classes along the last extent of (N, C) and (N, T, C)."""
+
+    def forward(self, logits, targets):
+        return nn.functional.cross_entropy(logits.flatten(0, -2), targets.flatten())
+
+
+class LinearCrossEntropy(nn.Linear):
+    def forward(self, x, targets):
+        return RowsCrossEntropy()(super().forward(x), targets)
 
 
 def sequential(*children):
@@ -115,9 +159,53 @@ def scaled():
         nn.ConvTranspose2d(9, 5, 3, 1, 1), nn.LogSoftmax(dim=1))
 
 
+def gated():
+    return sequential(
+        ("lift", nn.Linear(13, 21)), nn.Tanh(), ("norm1", nn.LayerNorm(21)),
+        ("gate", Gate(collections.OrderedDict(open=nn.Linear(21, 21), act=nn.Sigmoid()))),
+        sequential(("up", nn.Linear(21, 35)), nn.GELU(), ("down", nn.Linear(35, 21))),
+        ("norm2", nn.LayerNorm(21)), nn.SiLU(),
+        ("three", Concat(
+            sequential(nn.Linear(21, 5), nn.GELU(approximate="tanh")), Softmax(),
+            Multiply(nn.Linear(21, 7), sequential(nn.Linear(21, 7), nn.Tanh()), nn.Linear(21, 7)))),
+        nn.Tanh(), nn.Linear(33, 6))
+
+
+def channels():
+    return sequential(
+        ("stem", nn.Conv2d(3, 7, 3, 1, 1)), nn.Tanh(),
+        ("wide", Concat(
+            sequential(nn.Conv2d(7, 5, 1), nn.Sigmoid()), sequential(nn.Conv2d(7, 4, 3, 1, 1), nn.SiLU()), Softmax())),
+        sequential(nn.GELU(), ("mix", nn.Conv2d(16, 6, 3, 1, 1)), nn.Sigmoid()), nn.Tanh(),
+        ("out", nn.Conv2d(6, 3, 3, 1, 1)))
+
+
+def pixel_logits():
+    return sequential(nn.Conv2d(3, 9, 3, 2, 1), Softmax(), nn.Conv2d(9, 5, 1))
+
+
+def tokens():
+    return sequential(
+        Multiply(("left", nn.Embedding(41, 12)), ("right", nn.Embedding(41, 12))),
+        ("norm", nn.LayerNorm(12)), sequential(nn.Linear(12, 24), nn.GELU(), nn.Linear(24, 12)), nn.LayerNorm(12))
+
+
+def word():
+    return sequential(nn.Embedding(29, 11), nn.Linear(11, 17), nn.SiLU(), nn.LayerNorm(17), nn.Linear(17, 8))
+
+
+def labels():
+    return sequential(
+        Concat(Softmax(), sequential(nn.Linear(10, 9), nn.LayerNorm(9), nn.Tanh())),
+        nn.Sigmoid(), nn.Linear(19, 7))
+
+
 class Network(typing.NamedTuple):
     make: typing.Callable
     sample: tuple  # the shape of an input
+    loss: typing.Callable = nn.NLLLoss
+    rows: int = 0  # where inputs are indices: from 0 to rows - 1
+    classes: typing.Optional[int] = None  # where the loss makes them; 0: the targets are numbers, as many as outputs
 
 
 NETWORKS = {
@@ -129,4 +217,10 @@ NETWORKS = {
     "masked": Network(masked, (1, 16, 15)),
     "normed": Network(normed, (3, 19, 18)),
     "scaled": Network(scaled, (4, 7, 6)),
+    "gated": Network(gated, (5, 13), RowsCrossEntropy),
+    "channels": Network(channels, (3, 9, 7), nn.MSELoss, classes=0),
+    "pixellogits": Network(pixel_logits, (3, 9, 7), nn.CrossEntropyLoss),
+    "tokens": Network(tokens, (6,), lambda: LinearCrossEntropy(12, 20011), rows=41, classes=20011),
+    "word": Network(word, (), RowsCrossEntropy, rows=29),
+    "labels": Network(labels, (10,), nn.BCEWithLogitsLoss, classes=0),
 }

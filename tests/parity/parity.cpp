@@ -3,8 +3,7 @@
 ///
 /// One training step and one prediction of a network, under each of several checkpoints, for parity.py to compare.
 ///
-///     reads   inputs            float32, in PyTorch's order
-///             targets           int32
+///     reads   inputs, targets   float32, in PyTorch's order, or int32
 ///             weights/PATH      float32, one file for each parameter
 ///     writes  POLICY/loss, POLICY/outputs, POLICY/gradients/PATH, POLICY/states/PATH (behind the step)
 ///             masks/PATH        what each dropout multiplies the elements of this batch with, in PyTorch's order
@@ -78,6 +77,21 @@ struct policy {
   std::optional<checkpoints> values;
 };
 
+/// The inputs or the targets of a batch.
+struct numbers {
+  std::vector<float> floats;
+  std::vector<std::int32_t> integers;
+
+  numbers(const fs::path& file, remat::element type) {
+    if (type == remat::element::float32)
+      floats = read<float>(file);
+    else
+      integers = read<std::int32_t>(file);
+  }
+  /// f(these), whichever they are.
+  auto visit(const auto& f) const { return integers.empty() ? f(floats) : f(integers); }
+};
+
 void run(const parity::network& wanted, const fs::path& folder, int threads) {
   const std::vector<policy> policies{
       {"tags", std::nullopt},
@@ -85,8 +99,8 @@ void run(const parity::network& wanted, const fs::path& folder, int threads) {
       {"all", checkpoints{remat::checkpoint_at("")}},
       {"each", checkpoints{remat::checkpoint_at("", remat::strategy::each{})}},
   };
-  const std::vector<float> inputs = read<float>(folder / "inputs");
-  const std::vector<std::int32_t> targets = read<std::int32_t>(folder / "targets");
+  const remat::program lowered = wanted.lower();
+  const numbers inputs(folder / "inputs", lowered.tensors[0].type), targets(folder / "targets", lowered.tensors[1].type);
   for (const policy& each : policies) {
     const fs::path results = folder / each.name;
     remat::network net(wanted.lower(), {.seed = seed, .threads = threads, .checkpoints = each.values});
@@ -95,17 +109,17 @@ void run(const parity::network& wanted, const fs::path& folder, int threads) {
       if (values.size() != p.values.size()) throw remat::error(p.name + " has another size in PyTorch");
       std::ranges::copy(values, p.values.begin());
     }
-    const float loss = net.train_step(inputs, targets);
+    const float loss = inputs.visit(
+        [&](const auto& x) { return targets.visit([&](const auto& t) { return net.train_step(x, t); }); });
     write(results / "loss", std::span(&loss, 1));
     for (const remat::parameter_view& p : net.parameters()) write(results / "gradients" / p.name, p.gradient);
     for (const remat::state_view& s : net.states()) write(results / "states" / s.name, s.values);
-    write(results / "outputs", net.predict(inputs));
+    write(results / "outputs", inputs.visit([&](const auto& x) { return net.predict(x); }));
   }
 
-  const remat::program p = wanted.lower();
-  const std::size_t batch = inputs.size() / p.tensors[0].elements();
-  for (const remat::operation& o : p.operations)
-    if (o.kind == dropout) write(folder / "masks" / remat::path_of(p, o.node), mask_of(p, o, batch));
+  const std::size_t batch = inputs.visit([](const auto& x) { return x.size(); }) / lowered.tensors[0].elements();
+  for (const remat::operation& o : lowered.operations)
+    if (o.kind == dropout) write(folder / "masks" / remat::path_of(lowered, o.node), mask_of(lowered, o, batch));
 }
 
 }  // namespace

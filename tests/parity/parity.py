@@ -72,6 +72,20 @@ CASES = [
     Case("scaled", 5, batches.pictures, targets="ignored"),
     Case("scaled", 5, weights="large", threads=2),
     Case("scaled", 1),
+    Case("gated", 1),
+    Case("gated", 8, weights="large", targets="ignored", threads=2),
+    Case("gated", 64, weights="large", targets="predicted"),
+    Case("channels", 3),
+    Case("channels", 7, weights="large", threads=2),
+    Case("pixellogits", 5, targets="ignored"),
+    Case("pixellogits", 1, weights="large", threads=2),
+    Case("tokens", 1),
+    Case("tokens", 50, targets="ignored", threads=2),
+    Case("tokens", 40, weights="large", targets="balanced"),
+    Case("word", 1),
+    Case("word", 33, weights="large", targets="predicted"),
+    Case("labels", 1),
+    Case("labels", 29, weights="large", threads=2),
 ]
 
 
@@ -80,7 +94,8 @@ def require(holds, message):
         sys.exit(f"FAILED: {message}")
 
 
-def write(file, code, tensor):
+def write(file, tensor):
+    code = "f" if tensor.is_floating_point() else "i"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(array.array(code, tensor.flatten().tolist()).tobytes())
 
@@ -113,30 +128,37 @@ class Step:
         self.network = NETWORKS[case.network]
         random = torch.Generator().manual_seed(2016)
         torch.manual_seed(2016)
-        self.net = self.network.make()
+        self.net, self.loss = self.network.make(), self.network.loss()
         batches.weights(self.net, case.weights, random)
         self.dropouts = {name: m for name, m in self.net.named_modules() if isinstance(m, Dropout)}
 
         def draw(count):
-            return case.draw(count, self.network.sample, random)
+            kind = batches.indices(self.network.rows) if self.network.rows else case.draw
+            return kind(count, self.network.sample, random)
 
         if self.dropouts:
             self.inputs = draw(case.batch)
-            self.targets = batches.targets("random", self.predict(), random)
+            self.targets = self.draw_targets("random", random)
             self.run_remat()
             self.take_masks()
         self.inputs = batches.away_from_kinks(self.net.double().train(), draw, case.batch)
-        self.targets = batches.targets(case.targets, self.predict(), random)
+        self.targets = self.draw_targets(case.targets, random)
 
-    def predict(self):
+    def draw_targets(self, kind, random):
         with torch.no_grad():
-            return self.net.double().eval()(self.inputs.double())
+            outputs = self.net.double().eval()(batches.in_precision(self.inputs, torch.double))
+        if self.network.classes == 0:
+            return batches.numbers(outputs, random)
+        return batches.targets(kind, outputs, self.network.classes, random)
+
+    def named_parameters(self):
+        return [*self.net.named_parameters(), *((f"loss.{name}", p) for name, p in self.loss.named_parameters())]
 
     def run_remat(self):
-        write(self.folder / "inputs", "f", self.inputs)
-        write(self.folder / "targets", "i", self.targets)
-        for name, parameter in self.net.named_parameters():
-            write(self.folder / "weights" / name, "f", parameter)
+        write(self.folder / "inputs", self.inputs)
+        write(self.folder / "targets", self.targets)
+        for name, parameter in self.named_parameters():
+            write(self.folder / "weights" / name, parameter)
         subprocess.run([self.program, self.case.network, self.folder, str(self.case.threads)], check=True)
 
     def take_masks(self):
@@ -154,12 +176,12 @@ class Step:
 
     def run_torch(self, dtype):
         """What remat gives, by PyTorch in this precision."""
-        net, inputs = self.net.to(dtype), self.inputs.to(dtype)
+        net, inputs = self.net.to(dtype), batches.in_precision(self.inputs, dtype)
         for module in net.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.reset_running_stats()
-        loss = torch.nn.NLLLoss()(net.train()(inputs), self.targets)
-        names, parameters = zip(*net.named_parameters())
+        loss = self.loss.to(dtype)(net.train()(inputs), batches.in_precision(self.targets, dtype))
+        names, parameters = zip(*self.named_parameters())
         gradients = torch.autograd.grad(loss, parameters)
         found = {"loss": loss, "outputs": net.eval()(inputs), **states(net), **dict(zip(names, gradients))}
         return {name: tensor.clone().detach().flatten().double() for name, tensor in found.items()}
@@ -186,6 +208,7 @@ class Line:
 def compare(found, single, double):
     """A line for each tensor: remat's results and PyTorch's float32 against PyTorch's float64."""
     require(found.keys() == double.keys(), f"remat has {sorted(found)}, PyTorch has {sorted(double)}")
+
     def is_gradient(name):
         return name not in ("loss", "outputs") and "running" not in name
 

@@ -29,6 +29,8 @@
 /// | `differentiates_activation`                   | true: backward goes through a fused activation by itself; it is |
 /// |                                               | given the gradient behind it                                    |
 /// | `commutes_with_relu`                          | true: a relu before it may be differentiated behind it          |
+/// | `skips_outputs`                               | true: where only its saved tensors are computed again, forward  |
+/// |                                               | is given an empty output                                        |
 /// | `passes_gradient`                             | true: the gradient of every input is that of the output, so     |
 /// |                                               | that no kernel runs and no copy is made                         |
 ///
@@ -39,7 +41,6 @@
 #include <remat/core/parameter.hpp>
 #include <remat/core/tensor.hpp>
 
-#include <concepts>
 #include <cstdint>
 #include <type_traits>
 
@@ -71,9 +72,10 @@ inline constexpr reads reads::inputs{0xff, 0, 0};
 inline constexpr reads reads::outputs{0, 0xff, 0};
 inline constexpr reads reads::saved{0, 0, 0xff};
 
-/// A type that means to be a module: it derives from `remat::module`.
+/// A type that means to be a module: it derives from `remat::module`. (std::derived_from instantiates six classes more
+/// for each type that it is asked about.)
 template <class M>
-concept Module = std::derived_from<M, module>;
+concept Module = requires(M* m, const module*& base) { base = m; };
 
 namespace detail {
 

@@ -2,8 +2,9 @@
 /// Loops over the cores: the only place where remat meets OpenMP.
 ///
 /// A loop is cut into pieces, and no result depends on how: each element, or each column of a sum, is computed by one
-/// thread in one order. Without OpenMP remat's loops run on one thread and give the same bits; oneDNN keeps its own
-/// number of threads then.
+/// thread in one order. Nor does it depend on the user's -march: g++ would otherwise round `a * b + c` once where the
+/// machine can, and twice elsewhere (clang does so with -ffp-contract=fast alone). Without OpenMP remat's loops run on
+/// one thread and give the same bits; oneDNN keeps its own number of threads then.
 #pragma once
 
 #ifdef __FAST_MATH__
@@ -54,6 +55,11 @@ class thread_scope {
   int before_ = thread_count();
 };
 
+#if !defined(__clang__)
+#pragma GCC push_options
+#pragma GCC optimize("fp-contract=off")
+#endif
+
 /// Calls f(begin, end) on disjoint pieces that cover [0, size). A piece starts at a multiple of `grain`, and a loop of
 /// one grain or less runs on the calling thread.
 template <class F>
@@ -80,17 +86,26 @@ void parallel_for(std::size_t size, [[maybe_unused]] std::size_t grain, const F&
   f(std::size_t{0}, size);
 }
 
+/// Calls f(i) for every i in [begin, end), each a step of its own that may run beside the others, many at once in the
+/// lanes of this core.
+template <class F>
+void in_lanes(std::size_t begin, std::size_t end, const F& f) {
+#ifdef _OPENMP
+#pragma omp simd
+#endif
+  for (std::size_t i = begin; i < end; ++i) f(i);
+}
+
 /// Calls f(i) for every i in [0, size), each a step of its own that may run beside the others: many at once in the
 /// lanes of a core, and on all cores where there is enough to do.
 template <class F>
 void elementwise(std::size_t size, const F& f) {
   constexpr std::size_t grain = 8192;  // below it, starting a second thread costs more than it saves
-  parallel_for(size, grain, [&](std::size_t begin, std::size_t end) {
-#ifdef _OPENMP
-#pragma omp simd
-#endif
-    for (std::size_t i = begin; i < end; ++i) f(i);
-  });
+  parallel_for(size, grain, [&](std::size_t begin, std::size_t end) { in_lanes(begin, end, f); });
 }
+
+#if !defined(__clang__)
+#pragma GCC pop_options
+#endif
 
 }  // namespace remat

@@ -3,13 +3,21 @@
 ///
 ///     constexpr auto net = nn::linear<784, 128>{} | nn::relu{} | remat::checkpointed(nn::linear<128, 10>{});
 ///
-/// `a | b` is a sequential of both; sequentials on either side are flattened into it.
+/// `a | b` is a sequential of both; sequentials on either side are flattened into it. A tag, a join or a selection is
+/// its own value: `remat::tag<"skip">{} | ... | remat::join<"skip", nn::concat>{}`.
 #pragma once
 
 #include <remat/model/checkpoint.hpp>
+#include <remat/model/frozen.hpp>
 #include <remat/model/named.hpp>
 #include <remat/model/on_stage.hpp>
+#include <remat/model/parallel.hpp>
+#include <remat/model/repeat.hpp>
 #include <remat/model/sequential.hpp>
+#include <remat/model/shared.hpp>
+#include <remat/model/tag.hpp>
+
+#include <cstddef>
 
 namespace remat {
 
@@ -51,6 +59,36 @@ constexpr named<Name, M> name(M) {
 /// `on_stage<Stage, M>` of a value.
 template <int Stage, Module M>
 constexpr on_stage<Stage, M> staged(M) {
+  return {};
+}
+
+/// `repeat<N, M>` of a value.
+template <std::size_t N, Module M>
+constexpr repeat<N, M> repeated(M) {
+  return {};
+}
+
+/// `residual<Body, Shortcut, Join>` of values: `with_skip(body)` is x + body(x).
+template <Module Body, Module Shortcut = identity, Module Join = nn::add>
+constexpr residual<Body, Shortcut, Join> with_skip(Body, Shortcut = {}, Join = {}) {
+  return {};
+}
+
+/// `parallel<Join, M...>` of values: the join first.
+template <Module Join, Module... M>
+constexpr parallel<Join, M...> branches(Join, M...) {
+  return {};
+}
+
+/// `shared<Name, M>` of a value.
+template <fixed_string Name, Module M>
+constexpr shared<Name, M> shared_as(M) {
+  return {};
+}
+
+/// `frozen<M>` of a value.
+template <Module M>
+constexpr frozen<M> not_trained(M) {
   return {};
 }
 

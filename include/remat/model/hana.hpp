@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
-/// Boost.Hana's view of a model: `sequential` models Foldable and Functor, so that
+/// Boost.Hana's view of a model: `sequential`, `repeat`, `parallel` and `residual` model Foldable and Functor, so that
 ///
 ///     hana::transform(net, [](auto m) { return remat::checkpointed(m); })
 ///     hana::unpack(net, f), hana::for_each(net, f), hana::fold_left(net, state, f)
 ///
-/// work on the direct children of a sequential. Minimal complete definition: unpack and transform.
-/// This is the only file that includes Hana.
+/// work on their direct children: the modules of a sequential, the N of a repeat (which a transform changes alike), the
+/// branches of a parallel, the body and the shortcut of a residual. `transform_modules` reaches every depth. Minimal
+/// complete definition: unpack and transform. This is the only file that includes Hana.
 #pragma once
 
+#include <remat/model/parallel.hpp>
+#include <remat/model/repeat.hpp>
 #include <remat/model/sequential.hpp>
 
 #include <boost/hana/concept/foldable.hpp>
@@ -21,35 +24,79 @@
 #include <boost/hana/transform.hpp>
 #include <boost/hana/unpack.hpp>
 
+#include <cstddef>
 #include <type_traits>
 #include <utility>
 
 namespace remat {
 
-struct sequential_tag;
+struct container_tag;
 
+namespace detail {
+
+template <class F, class M>
+using image = std::decay_t<decltype(std::declval<F>()(M{}))>;
+
+/// The direct children of a container, and the container of other ones.
+template <class Container>
+struct children_of;
+template <class... M>
+struct children_of<sequential<M...>> {
+  template <class F>
+  static constexpr decltype(auto) unpack(F&& f) {
+    return std::forward<F>(f)(M{}...);
+  }
+  template <class F>
+  using transformed = sequential<image<F, M>...>;
+};
+template <std::size_t N, class M>
+struct children_of<repeat<N, M>> {
+  template <class F, std::size_t... I>
+  static constexpr decltype(auto) each(F&& f, std::index_sequence<I...>) {
+    return std::forward<F>(f)((static_cast<void>(I), M{})...);
+  }
+  template <class F>
+  static constexpr decltype(auto) unpack(F&& f) {
+    return each(std::forward<F>(f), std::make_index_sequence<N>{});
+  }
+  template <class F>
+  using transformed = repeat<N, image<F, M>>;
+};
+template <class Join, class... M>
+struct children_of<parallel<Join, M...>> : children_of<sequential<M...>> {
+  template <class F>
+  using transformed = parallel<Join, image<F, M>...>;
+};
+template <class Body, class Shortcut, class Join>
+struct children_of<residual<Body, Shortcut, Join>> : children_of<sequential<Body, Shortcut>> {
+  template <class F>
+  using transformed = residual<image<F, Body>, image<F, Shortcut>, Join>;
+};
+
+}  // namespace detail
 }  // namespace remat
 
 namespace boost::hana {
 
-template <class... M>
-struct tag_of<remat::sequential<M...>> {
-  using type = remat::sequential_tag;
+template <class T>
+  requires requires { sizeof(remat::detail::children_of<T>); }
+struct tag_of<T> {
+  using type = remat::container_tag;
 };
 
 template <>
-struct unpack_impl<remat::sequential_tag> {
-  template <class... M, class F>
-  static constexpr decltype(auto) apply(const remat::sequential<M...>&, F&& f) {
-    return std::forward<F>(f)(M{}...);
+struct unpack_impl<remat::container_tag> {
+  template <class Container, class F>
+  static constexpr decltype(auto) apply(const Container&, F&& f) {
+    return remat::detail::children_of<Container>::unpack(std::forward<F>(f));
   }
 };
 
 template <>
-struct transform_impl<remat::sequential_tag> {
-  template <class... M, class F>
-  static constexpr auto apply(const remat::sequential<M...>&, F&& f) {
-    return remat::sequential<std::decay_t<decltype(f(M{}))>...>{};
+struct transform_impl<remat::container_tag> {
+  template <class Container, class F>
+  static constexpr auto apply(const Container&, F&&) {
+    return typename remat::detail::children_of<Container>::template transformed<F>{};
   }
 };
 

@@ -62,7 +62,7 @@ struct batch_norm_kernels {
       variance = batch_variance;
     }
     set_scale(rows, pass, mean, variance);
-    rows.run(channel_loop::scale, pass.output().data());
+    if (!pass.output().empty()) rows.run(channel_loop::scale, pass.output().data());
   }
 
   static void backward_parameters(const backward_pass& pass) { differentiate(pass, true, false); }
@@ -146,6 +146,7 @@ struct batch_norm2d : module {
   static constexpr bool in_place = true;
   static constexpr activations fuses{activation::relu};
   static constexpr bool differentiates_activation = true;
+  static constexpr bool skips_outputs = true;
   static constexpr double flops(const tensor_shape&, const tensor_shape& output) {
     return 8.0 * static_cast<double>(output.elements());
   }

@@ -17,6 +17,7 @@ struct kept_tensor {
   std::string shape;  ///< with its element type, of one sample
   std::size_t bytes = 0;
   std::string readers;  ///< the modules whose backward or recomputation reads it
+  double flops = 0;     ///< of computing it again from what else is kept; 0 for an input
 };
 
 struct plan_report {
@@ -65,6 +66,28 @@ inline std::vector<std::string> readers_of_buffers(const program& p, const plan&
   return readers;
 }
 
+/// FLOPs of one sample to compute tensor t again from inputs and from what else is kept; each operation counts once.
+inline double cost_of_recomputing(const program& p, int t, const std::vector<bool>& kept) {
+  std::vector<bool> visited(p.operations.size());
+  std::vector<int> wanted{p.producers[t]};
+  double flops = 0;
+  while (!wanted.empty()) {
+    const int i = wanted.back();
+    wanted.pop_back();
+    if (i == none || visited[static_cast<std::size_t>(i)]) continue;
+    visited[static_cast<std::size_t>(i)] = true;
+    flops += p.operations[i].flops;
+    for (int input : p.operations[i].inputs)
+      if (!kept[static_cast<std::size_t>(input)]) wanted.push_back(p.producers[input]);
+  }
+  return flops;
+}
+
+inline std::string megaflops(double flops) {
+  const auto tenths = static_cast<std::size_t>(flops / 1e5 + 0.5);
+  return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " MFLOP";
+}
+
 inline kept_tensor describe_kept(const program& p, const buffer& here, const std::string& readers) {
   const int producer = p.producers[here.tensor];
   kept_tensor k;
@@ -85,7 +108,7 @@ inline std::string megabytes(std::size_t bytes) {
 }
 
 inline std::string column(std::string text, std::size_t width) {
-  if (text.size() < width) text.append(width - text.size(), ' ');
+  text.append(text.size() + 2 > width ? 2 : width - text.size(), ' ');
   return text;
 }
 
@@ -112,9 +135,15 @@ inline plan_report report(const program& p, const plan& made) {
   r.kept_bytes = kept_bytes(made);
   const list<int> kept = kept_buffers(made);
   const std::vector<std::string> readers = detail::readers_of_buffers(p, made);
+  std::vector<bool> kept_tensors(p.tensors.size());
   for (int b = 0; b < kept.count(); ++b)
-    if (kept[b])
-      r.kept.push_back(detail::describe_kept(p, made.steps.buffers[b], readers[static_cast<std::size_t>(b)]));
+    if (kept[b]) kept_tensors[static_cast<std::size_t>(made.steps.buffers[b].tensor)] = true;
+  for (int b = 0; b < kept.count(); ++b) {
+    if (!kept[b]) continue;
+    const buffer& here = made.steps.buffers[b];
+    r.kept.push_back(detail::describe_kept(p, here, readers[static_cast<std::size_t>(b)]));
+    r.kept.back().flops = detail::cost_of_recomputing(p, here.tensor, kept_tensors) * static_cast<double>(made.batch);
+  }
   for (int s = 0; s < made.segments.count(); ++s)
     if (made.segment_plans[s].unchecked) {
       const std::string path = path_of(p, p.operations[made.segments[s].first].node);
@@ -139,7 +168,7 @@ inline std::ostream& operator<<(std::ostream& out, const plan_report& r) {
   out << "  kept between forward and backward: " << megabytes(r.kept_bytes) << "\n";
   for (const kept_tensor& k : r.kept)
     out << "    " << column(k.path, 24) << column(k.shape, 28) << column(megabytes(k.bytes), 12) << "read by "
-        << k.readers << "\n";
+        << k.readers << (k.flops > 0 ? "; costs " + detail::megaflops(k.flops) + " to recompute" : "") << "\n";
   for (const std::string& path : r.recomputed) out << "    recomputed: " << path << "\n";
   for (const std::string& path : r.unchecked)
     out << "    unchecked: the checkpoint at " << path << " would keep more than none\n";

@@ -38,7 +38,6 @@ inline void require_unique_paths(const program& p) {
 
 /// Every module that training must differentiate can be.
 inline void require_backward(const program& p) {
-  if (p.loss == none) return;
   const list<backward_need> needs = detail::backward_needs(p);
   for (int i = 0; i < p.operations.count(); ++i) {
     const operation& o = p.operations[i];
@@ -55,7 +54,8 @@ inline void require_backward(const program& p) {
 inline void require_float_outputs(const program& p) {
   for (int t : p.outputs)
     if (p.tensors[t].type != element::float32)
-      throw error("an output that is given to the user holds float, and output 0 or a later one of this model does not");
+      throw error(
+          "an output that is given to the user holds float, and output 0 or a later one of this model does not");
 }
 
 inline void require_output_gradients(const program& p, std::span<const source> given, std::size_t batch) {
@@ -77,10 +77,10 @@ inline void require_same_parameters(const program& p, const parameter_store& sto
     for (int i = 0; i < slots.count(); ++i) {
       if (slots[i].owner != i) continue;
       const std::string path = parameter_path(p, slots[i]);
-      const bool is_there = count < views.size() && views[count].name == path &&
-                            std::ranges::equal(views[count].shape, std::span(slots[i].declared.extents,
-                                                                             static_cast<std::size_t>(
-                                                                                 slots[i].declared.rank)));
+      const bool is_there =
+          count < views.size() && views[count].name == path &&
+          std::ranges::equal(views[count].shape,
+                             std::span(slots[i].declared.extents, static_cast<std::size_t>(slots[i].declared.rank)));
       if (!is_there)
         throw error("two models that share parameters must have the same ones, and '" + path +
                     "' is not in the same place or shape in the other");

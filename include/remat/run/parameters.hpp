@@ -92,6 +92,8 @@ class parameter_store {
     }
   }
 
+  std::size_t optimizer_bytes = 0;  ///< what optimizers hold for these parameters, for reports
+
   std::span<std::byte> gradient_block() { return gradients_.bytes(); }
   std::span<std::byte> value_block() { return values_.bytes(); }
   std::span<std::byte> state_block() { return states_.bytes(); }

@@ -50,6 +50,12 @@ class results {
     }
   }
 
+  std::size_t bytes() const {
+    std::size_t sum = reordered_.capacity();
+    for (const slot& s : slots_) sum += s.values.capacity();
+    return sum * sizeof(float);
+  }
+
   std::span<const float> at(std::size_t i) const {
     if (i >= count_) throw error("there is no result number " + std::to_string(i) + "; they are counted from 0");
     return slots_[i].values;
