@@ -64,12 +64,37 @@ using rows = sequential<
 
 /// Dropout of images and of features, behind a relu, a convolution and another dropout, and inside of checkpoints.
 using masked = sequential<
-    nn::conv2d<1, 8, 3>, nn::relu, named<"drop1", nn::dropout<std::ratio<1, 4>>>, nn::max_pool2d<2>,     // (8, 7, 6)
+    nn::conv2d<1, 8, 3>, nn::relu, named<"drop1", nn::dropout<std::ratio<1, 4>>>, nn::max_pool2d<2>,  // (8, 7, 6)
     checkpoint<sequential<
         nn::conv2d<8, 12, 3>, named<"drop2", nn::dropout<std::ratio<1, 10>>>, nn::relu>>,                // (12, 5, 4)
     nn::flatten,
     checkpoint<sequential<nn::linear<240, 50>, nn::relu, named<"drop3", nn::dropout<>>>>,
     named<"drop4", nn::dropout<std::ratio<1, 3>>>, nn::linear<50, 6>, nn::log_softmax>;
+
+/// Batch norm before relus and alone, inside of checkpoints and of residuals; convolutions that are depthwise, dilated
+/// and in groups, and whose gradients are added; means over windows and over bins.
+using normed = sequential<
+    named<"stem", nn::conv2d<3, 10, 3, 2, 1, bias::without>>, nn::batch_norm2d<10>, nn::relu,  // (10, 10, 9)
+    checkpoint<sequential<
+        nn::conv2d<10, 10, 3, 1, 1, bias::with, 1, 10>, nn::relu,
+        nn::conv2d<10, 32, 1, 1, 0, bias::without>, nn::batch_norm2d<32>, nn::relu>>,  // (32, 10, 9)
+    named<"block", remat::residual<
+        sequential<nn::conv2d<32, 32, 3, 1, 2, bias::without, 2, 4>, nn::batch_norm2d<32>, nn::relu,
+                   nn::conv2d<32, 32, 3, 1, 1, bias::without>, nn::batch_norm2d<32>>,
+        remat::identity, sequential<nn::add, nn::relu>>>,
+    named<"narrow", remat::residual<sequential<nn::conv2d<32, 32, 1, 1, 0, bias::without>, nn::batch_norm2d<32>>>>,
+    nn::avg_pool2d<3, 2, 1>, nn::conv2d<32, 24, 3, 2, 2, bias::without, 2, 2>, nn::batch_norm2d<24>,  // (24, 3, 3)
+    named<"last", remat::residual<sequential<nn::conv2d<24, 24, 3, 1, 1>>>>,
+    nn::adaptive_avg_pool2d<2, 1>, nn::flatten, nn::linear<48, 6>, nn::log_softmax>;
+
+/// Transposed convolutions and upsampling, means over windows with gaps between them, a class for every pixel.
+using scaled = sequential<
+    named<"up", nn::conv_transpose2d<4, 12, 3, 2, 1, 1>>, nn::relu,  // (12, 14, 12)
+    checkpoint<sequential<nn::upsample_bilinear<2>, nn::conv2d<12, 8, 3, 1, 1>, nn::relu>>,  // (8, 28, 24)
+    nn::avg_pool2d<2, 3>,  // (8, 9, 8)
+    nn::conv_transpose2d<8, 9, 2, 2, 0, 0, bias::without>, nn::relu,  // (9, 18, 16)
+    checkpoint<sequential<nn::upsample_nearest<3>, nn::adaptive_avg_pool2d<7, 5>>>,  // (9, 7, 5)
+    nn::conv_transpose2d<9, 5, 3, 1, 1>, nn::log_softmax>;
 
 /// Layers over the rows of (T, D): activations alone and fused, a gate, three branches side by side. A class for every
 /// row.
@@ -126,6 +151,8 @@ inline constexpr std::array networks{
     network{"strided", &lowered<strided, tensor<float, 3, 33, 31>>},
     network{"rows", &lowered<rows, tensor<float, 6, 12>>},
     network{"masked", &lowered<masked, tensor<float, 1, 16, 15>>},
+    network{"normed", &lowered<normed, tensor<float, 3, 19, 18>>},
+    network{"scaled", &lowered<scaled, tensor<float, 4, 7, 6>>},
     network{"gated", &lowered<gated, tensor<float, 5, 13>, nn::cross_entropy>},
     network{"channels", &lowered<channels, tensor<float, 3, 9, 7>, nn::mse_loss>},
     network{"pixellogits", &lowered<pixel_logits, tensor<float, 3, 9, 7>, nn::cross_entropy>},

@@ -20,6 +20,20 @@ class Dropout(nn.Module):
         return x * (self.mask != 0).view_as(x) / (1 - self.p) if self.training else x
 
 
+class Residual(nn.Sequential):
+    """x + body(x), with a relu behind it or without; the parts of the body are its children."""
+
+    def __init__(self, *body, relu=False):
+        super().__init__(*body)
+        self.after = nn.ReLU() if relu else nn.Identity()
+
+    def forward(self, x):
+        y = x
+        for child in list(self)[:-1]:
+            y = child(y)
+        return self.after(x + y)
+
+
 class Concat(nn.Module):
     """What several modules make of x, side by side along dim 1 of images, else along the last."""
 
@@ -120,6 +134,31 @@ def masked():
         ("drop4", Dropout(1 / 3)), nn.Linear(50, 6), nn.LogSoftmax(dim=1))
 
 
+def normed():
+    return sequential(
+        ("stem", nn.Conv2d(3, 10, 3, 2, 1, bias=False)), nn.BatchNorm2d(10), nn.ReLU(),
+        sequential(
+            nn.Conv2d(10, 10, 3, 1, 1, groups=10), nn.ReLU(),
+            nn.Conv2d(10, 32, 1, bias=False), nn.BatchNorm2d(32), nn.ReLU()),
+        ("block", Residual(
+            nn.Conv2d(32, 32, 3, 1, 2, dilation=2, groups=4, bias=False), nn.BatchNorm2d(32), nn.ReLU(),
+            nn.Conv2d(32, 32, 3, 1, 1, bias=False), nn.BatchNorm2d(32), relu=True)),
+        ("narrow", Residual(nn.Conv2d(32, 32, 1, bias=False), nn.BatchNorm2d(32))),
+        nn.AvgPool2d(3, 2, 1), nn.Conv2d(32, 24, 3, 2, 2, dilation=2, groups=2, bias=False), nn.BatchNorm2d(24),
+        ("last", Residual(nn.Conv2d(24, 24, 3, 1, 1))),
+        nn.AdaptiveAvgPool2d((2, 1)), nn.Flatten(), nn.Linear(48, 6), nn.LogSoftmax(dim=1))
+
+
+def scaled():
+    return sequential(
+        ("up", nn.ConvTranspose2d(4, 12, 3, 2, 1, 1)), nn.ReLU(),
+        sequential(nn.Upsample(scale_factor=2, mode="bilinear"), nn.Conv2d(12, 8, 3, 1, 1), nn.ReLU()),
+        nn.AvgPool2d(2, 3),
+        nn.ConvTranspose2d(8, 9, 2, 2, bias=False), nn.ReLU(),
+        sequential(nn.Upsample(scale_factor=3, mode="nearest"), nn.AdaptiveAvgPool2d((7, 5))),
+        nn.ConvTranspose2d(9, 5, 3, 1, 1), nn.LogSoftmax(dim=1))
+
+
 def gated():
     return sequential(
         ("lift", nn.Linear(13, 21)), nn.Tanh(), ("norm1", nn.LayerNorm(21)),
@@ -176,6 +215,8 @@ NETWORKS = {
     "strided": Network(strided, (3, 33, 31)),
     "rows": Network(rows, (6, 12)),
     "masked": Network(masked, (1, 16, 15)),
+    "normed": Network(normed, (3, 19, 18)),
+    "scaled": Network(scaled, (4, 7, 6)),
     "gated": Network(gated, (5, 13), RowsCrossEntropy),
     "channels": Network(channels, (3, 9, 7), nn.MSELoss, classes=0),
     "pixellogits": Network(pixel_logits, (3, 9, 7), nn.CrossEntropyLoss),

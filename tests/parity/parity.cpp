@@ -5,7 +5,7 @@
 ///
 ///     reads   inputs, targets   float32, in PyTorch's order, or int32
 ///             weights/PATH      float32, one file for each parameter
-///     writes  POLICY/loss, POLICY/outputs, POLICY/gradients/PATH
+///     writes  POLICY/loss, POLICY/outputs, POLICY/gradients/PATH, POLICY/states/PATH (behind the step)
 ///             masks/PATH        what each dropout multiplies the elements of this batch with, in PyTorch's order
 ///
 /// A policy is where checkpoints are: `tags` as in the type, `none`, `all` (the whole model is one), `each` (each child
@@ -113,6 +113,7 @@ void run(const parity::network& wanted, const fs::path& folder, int threads) {
         [&](const auto& x) { return targets.visit([&](const auto& t) { return net.train_step(x, t); }); });
     write(results / "loss", std::span(&loss, 1));
     for (const remat::parameter_view& p : net.parameters()) write(results / "gradients" / p.name, p.gradient);
+    for (const remat::state_view& s : net.states()) write(results / "states" / s.name, s.values);
     write(results / "outputs", inputs.visit([&](const auto& x) { return net.predict(x); }));
   }
 

@@ -3,9 +3,10 @@
 parity.py PROGRAM --check-measure     changes remat's results by a little, and checks that each change is noticed
 
 The same weights and batch go to PyTorch in float64, to PyTorch in float32, and to remat (PROGRAM, see parity.cpp). For
-the loss, the outputs of a prediction and the gradient of every parameter, the error of a result g is
+the loss, the states after the step, the outputs of a prediction and the gradient of every parameter, the error of a
+result g is
 
-    ||g - g64|| / max(||g64||, 1e-6 of the norm of all gradients)     (loss and outputs: / ||g64||)
+    ||g - g64|| / max(||g64||, 1e-6 of the norm of all gradients)     (what is no gradient: / ||g64||)
 
 and remat's may be 1e-5, or twice that of PyTorch's float32 in the same run where that is more. The exit status is 77,
 which ctest takes for skipped, where PyTorch is not installed.
@@ -65,6 +66,12 @@ CASES = [
     Case("rows", 64, weights="large", targets="predicted"),
     Case("masked", 9, batches.pictures),
     Case("masked", 9, weights="large"),
+    Case("normed", 9, batches.pictures),
+    Case("normed", 6, weights="large", threads=2),
+    Case("normed", 1),
+    Case("scaled", 5, batches.pictures, targets="ignored"),
+    Case("scaled", 5, weights="large", threads=2),
+    Case("scaled", 1),
     Case("gated", 1),
     Case("gated", 8, weights="large", targets="ignored", threads=2),
     Case("gated", 64, weights="large", targets="predicted"),
@@ -103,7 +110,14 @@ def read_folder(folder):
 
 def results(folder):
     """By name, as remat wrote them."""
-    return {"loss": read(folder / "loss"), "outputs": read(folder / "outputs"), **read_folder(folder / "gradients")}
+    states = read_folder(folder / "states") if (folder / "states").exists() else {}
+    return {"loss": read(folder / "loss"), "outputs": read(folder / "outputs"), **states,
+            **read_folder(folder / "gradients")}
+
+
+def states(net):
+    """What batch norms remember."""
+    return {name: tensor for name, tensor in net.named_buffers() if "running" in name}
 
 
 class Step:
@@ -163,11 +177,14 @@ class Step:
     def run_torch(self, dtype):
         """What remat gives, by PyTorch in this precision."""
         net, inputs = self.net.to(dtype), batches.in_precision(self.inputs, dtype)
+        for module in net.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.reset_running_stats()
         loss = self.loss.to(dtype)(net.train()(inputs), batches.in_precision(self.targets, dtype))
         names, parameters = zip(*self.named_parameters())
         gradients = torch.autograd.grad(loss, parameters)
-        found = {"loss": loss, "outputs": net.eval()(inputs), **dict(zip(names, gradients))}
-        return {name: tensor.detach().flatten().double() for name, tensor in found.items()}
+        found = {"loss": loss, "outputs": net.eval()(inputs), **states(net), **dict(zip(names, gradients))}
+        return {name: tensor.clone().detach().flatten().double() for name, tensor in found.items()}
 
 
 @dataclasses.dataclass
@@ -191,12 +208,16 @@ class Line:
 def compare(found, single, double):
     """A line for each tensor: remat's results and PyTorch's float32 against PyTorch's float64."""
     require(found.keys() == double.keys(), f"remat has {sorted(found)}, PyTorch has {sorted(double)}")
-    floor = 1e-6 * math.sqrt(sum(g.norm().item() ** 2 for name, g in double.items() if name not in ("loss", "outputs")))
+
+    def is_gradient(name):
+        return name not in ("loss", "outputs") and "running" not in name
+
+    floor = 1e-6 * math.sqrt(sum(g.norm().item() ** 2 for name, g in double.items() if is_gradient(name)))
 
     def error(name, tensor):
         exact = double[name]
         require(tensor.shape == exact.shape, f"{name} has {len(tensor)} elements, and {len(exact)} in PyTorch")
-        least = 0 if name in ("loss", "outputs") else floor
+        least = floor if is_gradient(name) else 0
         return (tensor.double() - exact).norm().item() / max(exact.norm().item(), least)
 
     return [Line(name, error(name, found[name]), error(name, single[name])) for name in double]
