@@ -6,7 +6,7 @@
     time K   one step untimed, then K steps: the mean milliseconds of a step, and the loss of the last
     peak     the bytes by which the resident set rises within a step, gradients aside; `nan` where Linux does not tell
 
-Networks and steps are step_time.cpp's, written as is fastest here: relu in place, and no checkpoint that lets go of
+Networks are those of networks.hpp, steps those of step_time.cpp, written as is fastest here: relu in place, and no checkpoint that lets go of
 nothing (example 01's, for which remat's plan recomputes nothing either). LAYOUT is contiguous or channels_last.
 """
 import ctypes
@@ -32,6 +32,29 @@ class Checkpointed(nn.Sequential):
         return checkpoint(super().forward, x, use_reentrant=False, preserve_rng_state=False)
 
 
+class Residual(nn.Sequential):
+    def forward(self, x):
+        return x + super().forward(x)
+
+
+class BasicBlock(nn.Module):
+    """torchvision's."""
+
+    def __init__(self, inputs, outputs, stride):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs),
+                                  nn.ReLU(True), nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False),
+                                  nn.BatchNorm2d(outputs))
+        self.downsample = None
+        if stride != 1 or inputs != outputs:
+            self.downsample = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+
+    def forward(self, x):
+        y = self.body(x)
+        y += x if self.downsample is None else self.downsample(x)
+        return y.relu_()
+
+
 def example01():
     return nn.Sequential(nn.Conv2d(1, 32, 3), nn.ReLU(True), nn.Conv2d(32, 64, 3), nn.ReLU(True), nn.MaxPool2d(2),
                          nn.Flatten(), nn.Linear(9216, 128), nn.ReLU(True), nn.Linear(128, 10), nn.LogSoftmax(1))
@@ -47,11 +70,59 @@ def mlp():
     return nn.Sequential(*hidden, nn.Linear(1024, 10), nn.LogSoftmax(1))
 
 
-# The network, its batch of inputs, and its targets' classes and shape. Those of images are tried in both layouts.
+@torch.no_grad()
+def chain():
+    hidden = [layer for _ in range(1000) for layer in (nn.Linear(128, 128), nn.Tanh())]
+    model = nn.Sequential(*hidden, nn.Linear(128, 10), nn.LogSoftmax(1))
+    for p in model.parameters():  # networks.hpp's keep_variance
+        p *= 3 ** 0.5 if p.dim() == 2 else 0
+    return model
+
+
+def residual_block():
+    return Residual(nn.Conv2d(64, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU(True))
+
+
+def residual():
+    return nn.Sequential(*(residual_block() for _ in range(16)))
+
+
+def residual_checkpointed():
+    return nn.Sequential(*(Checkpointed(residual_block()) for _ in range(16)))
+
+
+def residual_every4():  # the last segment is not recomputed: that would save nothing
+    segments = (Checkpointed(*(residual_block() for _ in range(4))) for _ in range(3))
+    return nn.Sequential(*segments, *(residual_block() for _ in range(4)))
+
+
+def resnet18():
+    widths = [(64, 64, 1), (64, 64, 1), (64, 128, 2), (128, 128, 1), (128, 256, 2), (256, 256, 1), (256, 512, 2),
+              (512, 512, 1)]
+    return nn.Sequential(nn.Conv2d(1, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64), nn.ReLU(True),
+                         *(BasicBlock(*each) for each in widths), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+                         nn.Linear(512, 10), nn.LogSoftmax(1))
+
+
+def classes(count, *shape):
+    return nn.functional.nll_loss, lambda: torch.randint(count, shape)
+
+
+def values(*shape):
+    return nn.functional.mse_loss, lambda: torch.randn(shape)
+
+
+# The network, its batch of inputs, its loss and targets. Networks of images are tried in both layouts.
+features = (32, 64, 32, 32)
 networks = {
-    "example01": (example01, (64, 1, 28, 28), 10, (64,)),
-    "example02": (example02, (64, 1, 28, 28), 64, (64, 20, 20)),
-    "mlp": (mlp, (256, 1024), 10, (256,)),
+    "example01": (example01, (64, 1, 28, 28), *classes(10, 64)),
+    "example02": (example02, (64, 1, 28, 28), *classes(64, 64, 20, 20)),
+    "mlp": (mlp, (256, 1024), *classes(10, 256)),
+    "chain": (chain, (64, 128), *classes(10, 64)),
+    "residual": (residual, features, *values(*features)),
+    "residual_checkpointed": (residual_checkpointed, features, *values(*features)),
+    "residual_every4": (residual_every4, features, *values(*features)),
+    "resnet18": (resnet18, (64, 1, 28, 28), *classes(10, 64)),
 }
 
 
@@ -62,16 +133,18 @@ def layouts(name):
 class Training:
     def __init__(self, name, layout):
         torch.manual_seed(1)
-        make, shape, classes, target_shape = networks[name]
+        make, shape, self.loss, targets = networks[name]
         memory_format = torch.channels_last if layout == "channels_last" else torch.contiguous_format
         self.model = make().to(memory_format=memory_format)
         self.inputs = torch.empty(shape, memory_format=memory_format).normal_()
-        self.targets = torch.randint(classes, target_shape)
-        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.01)
+        self.targets = targets()
+        if self.targets.dim() == 4:
+            self.targets = self.targets.to(memory_format=memory_format)
+        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=1e-4)
 
     def step(self, set_to_none=True):
         self.optimizer.zero_grad(set_to_none=set_to_none)
-        loss = nn.functional.nll_loss(self.model(self.inputs), self.targets)
+        loss = self.loss(self.model(self.inputs), self.targets)
         loss.backward()
         self.optimizer.step()
         return loss.detach()

@@ -3,13 +3,19 @@
 ///
 ///     step_time NETWORK THREADS
 ///
-///     time K   one step untimed, then K steps: the mean milliseconds of a step, and the loss of the last
-///     peak     the planned bytes of activations, and all that the arena reserves
+///     time K       one step untimed, then K steps: the mean milliseconds of a step, and the loss of the last
+///     peak         the planned bytes of activations, and all that the arena reserves
+///     products K   of equal linear layers, K times in turn: the median milliseconds of forward and backward, and of
+///                  their matrix products alone
 ///
-/// A step is forward, loss, backward and plain SGD on one batch of random numbers. A network is added as a type and a
-/// line of `networks` here, and as a line of peer_step_time.py.
+/// A step is forward, loss, backward and plain SGD on one batch of random numbers. A network is added to networks.hpp,
+/// and as a line of peer_step_time.py.
+#include "matrix_products.hpp"
+#include "networks.hpp"
+
 #include <remat/remat.hpp>
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cstddef>
@@ -19,42 +25,10 @@
 #include <random>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
-namespace nn = remat::nn;
-
-using image = remat::tensor<float, 1, 28, 28>;
-
-// Example 01.
-using example01 =
-    remat::sequential<nn::conv2d<1, 32, 3>, nn::relu, nn::conv2d<32, 64, 3>, nn::relu, nn::max_pool2d<2>, nn::flatten,
-                      remat::checkpoint<nn::linear<9216, 128>>, nn::relu, nn::linear<128, 10>, nn::log_softmax>;
-
-// Example 02, checkpointed.
-using convolutions = remat::sequential<nn::conv2d<1, 20, 5>, nn::relu, nn::conv2d<20, 64, 5>, nn::relu>;
-using example02 =
-    remat::sequential<remat::checkpoint_sequential<convolutions, remat::strategy::contiguous>, nn::log_softmax>;
-
-// Many equal layers.
-template <std::size_t, class Module>
-using copy = Module;
-template <class Block, class... Last, std::size_t... Index>
-remat::sequential<copy<Index, Block>..., Last...> repeated(std::index_sequence<Index...>);
-
-using block = remat::sequential<nn::linear<1024, 1024>, nn::relu>;
-using mlp = decltype(repeated<block, nn::linear<1024, 10>, nn::log_softmax>(std::make_index_sequence<32>()));
-
-struct network {
-  std::string_view name;
-  std::size_t batch;
-  remat::program (*lower)();
-};
-const network networks[] = {
-    {"example01", 64, [] { return remat::lower<example01, image, nn::nll_loss>(); }},
-    {"example02", 64, [] { return remat::lower<example02, image, nn::nll_loss>(); }},
-    {"mlp", 256, [] { return remat::lower<mlp, remat::tensor<float, 1024>, nn::nll_loss>(); }},
-};
+using benchmarks::milliseconds;
+using benchmarks::network;
 
 template <class Number, class Distribution>
 std::vector<Number> random_numbers(std::size_t size, Distribution distribution) {
@@ -64,35 +38,88 @@ std::vector<Number> random_numbers(std::size_t size, Distribution distribution) 
   return numbers;
 }
 
+double median(std::vector<double> of) {
+  std::nth_element(of.begin(), of.begin() + static_cast<std::ptrdiff_t>(of.size() / 2), of.end());
+  return of[of.size() / 2];
+}
+
+/// One network on one batch.
+class training {
+ public:
+  training(const network& chosen, int threads)
+      : batch_(chosen.batch), model_(chosen.lower(), {.seed = 1, .threads = threads}) {
+    if (chosen.initialise != nullptr) chosen.initialise(model_.parameters());
+    const auto& tensors = model_.lowered().tensors;
+    inputs_ = random_numbers<float>(tensors[0].elements(batch_), std::normal_distribution<float>());
+    if (tensors[1].type == remat::element::float32)
+      values_ = random_numbers<float>(tensors[1].elements(batch_), std::normal_distribution<float>());
+    else
+      classes_ = random_numbers<std::int32_t>(
+          tensors[1].elements(batch_),
+          std::uniform_int_distribution(0, static_cast<int>(model_.output_shape().channels()) - 1));
+  }
+
+  float forward_and_backward() {
+    return values_.empty() ? model_.train_step(inputs_, classes_) : model_.train_step(inputs_, values_);
+  }
+  float step() {
+    const float loss = forward_and_backward();
+    optimizer_.step(model_);
+    return loss;
+  }
+
+  void time(int steps) {
+    float loss = step();
+    const auto begin = std::chrono::steady_clock::now();
+    for (int i = 0; i < steps; ++i) loss = step();
+    const milliseconds spent = std::chrono::steady_clock::now() - begin;
+    std::printf("%.6f %.6f\n", spent.count() / steps, static_cast<double>(loss));
+  }
+
+  void peak() {
+    const std::size_t planned = model_.plan(batch_).activation_bytes;
+    std::printf("%zu %zu\n", planned, model_.reserved().total());
+  }
+
+  void products(int rounds) {
+    std::vector<std::span<float>> weights;
+    const std::vector<std::size_t>& shape = model_.parameters()[0].shape;
+    for (const remat::parameter_view& p : model_.parameters())
+      if (p.shape == shape) weights.push_back(p.values);
+    if (shape.size() != 2 || shape[0] != shape[1]) throw remat::error("products are those of equal linear layers");
+    const remat::thread_scope scope(model_.threads());
+    benchmarks::matrix_products products(weights, batch_, shape[0]);
+    std::vector<double> whole, alone;
+    for (int i = 0; i < rounds; ++i) {
+      const auto begin = std::chrono::steady_clock::now();
+      forward_and_backward();
+      whole.push_back(milliseconds(std::chrono::steady_clock::now() - begin).count());
+      alone.push_back(products.time());
+    }
+    std::printf("%.6f %.6f\n", median(whole), median(alone));
+  }
+
+ private:
+  std::size_t batch_;
+  remat::network model_;
+  remat::sgd optimizer_{{.learning_rate = 1e-4f}};
+  std::vector<float> inputs_, values_;
+  std::vector<std::int32_t> classes_;
+};
+
 /// Answers until the input ends.
 void serve(const network& chosen, int threads) {
-  remat::network model(chosen.lower(), {.seed = 1, .threads = threads});
-  remat::sgd optimizer{{.learning_rate = 0.01f}};
-  const std::size_t input_size = model.lowered().tensors[0].elements(chosen.batch);
-  const std::size_t target_size = model.lowered().tensors[1].elements(chosen.batch);
-  const int last_class = static_cast<int>(model.output_shape().channels()) - 1;
-  const auto inputs = random_numbers<float>(input_size, std::normal_distribution<float>());
-  const auto targets = random_numbers<std::int32_t>(target_size, std::uniform_int_distribution(0, last_class));
-  const auto step = [&] {
-    const float loss = model.train_step(inputs, targets);
-    optimizer.step(model);
-    return loss;
-  };
-
+  training subject(chosen, threads);
   std::string command;
   while (std::cin >> command) {
-    if (int steps = 0; command == "time" && std::cin >> steps && steps > 0) {
-      float loss = step();
-      const auto begin = std::chrono::steady_clock::now();
-      for (int i = 0; i < steps; ++i) loss = step();
-      const std::chrono::duration<double, std::milli> spent = std::chrono::steady_clock::now() - begin;
-      std::printf("%.6f %.6f\n", spent.count() / steps, static_cast<double>(loss));
-    } else if (command == "peak") {
-      const std::size_t planned = model.plan(chosen.batch).activation_bytes;
-      std::printf("%zu %zu\n", planned, model.reserved().total());
-    } else {
-      throw remat::error("step_time answers 'time K', K at least 1, and 'peak'; not '" + command + "'");
-    }
+    if (int count = 0; command == "time" && std::cin >> count && count > 0)
+      subject.time(count);
+    else if (command == "products" && std::cin >> count && count > 0)
+      subject.products(count);
+    else if (command == "peak")
+      subject.peak();
+    else
+      throw remat::error("step_time answers 'time K', 'products K', K at least 1, and 'peak'; not '" + command + "'");
     std::fflush(stdout);
   }
 }
@@ -102,14 +129,14 @@ int main(int argc, char** argv) {
   int threads = 0;
   std::from_chars(count.data(), count.data() + count.size(), threads);
   try {
-    for (const network& each : networks)
+    for (const network& each : benchmarks::networks)
       if (each.name == name && threads > 0) return serve(each, threads), 0;
   } catch (const remat::error& e) {
     std::cerr << "step_time " << name << ": " << e.what() << "\n";
     return 1;
   }
   std::cerr << "usage: step_time NETWORK THREADS; networks:";
-  for (const network& each : networks) std::cerr << " " << each.name;
+  for (const network& each : benchmarks::networks) std::cerr << " " << each.name;
   std::cerr << "\n";
   return 2;
 }

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+/// The networks that are compared with PyTorch: peer_step_time.py has the same ones under the same names.
+#pragma once
+
+#include <remat/remat.hpp>
+
+#include <cmath>
+#include <cstddef>
+#include <span>
+#include <string_view>
+
+namespace benchmarks {
+
+namespace nn = remat::nn;
+
+/// Example 01 and example 02, checkpointed.
+using example01 =
+    remat::sequential<nn::conv2d<1, 32, 3>, nn::relu, nn::conv2d<32, 64, 3>, nn::relu, nn::max_pool2d<2>, nn::flatten,
+                      remat::checkpoint<nn::linear<9216, 128>>, nn::relu, nn::linear<128, 10>, nn::log_softmax>;
+using convolutions = remat::sequential<nn::conv2d<1, 20, 5>, nn::relu, nn::conv2d<20, 64, 5>, nn::relu>;
+using example02 =
+    remat::sequential<remat::checkpoint_sequential<convolutions, remat::strategy::contiguous>, nn::log_softmax>;
+
+/// Matrix products, and little else.
+using mlp = remat::sequential<remat::repeat<32, remat::sequential<nn::linear<1024, 1024>, nn::relu>>,
+                              nn::linear<1024, 10>, nn::log_softmax>;
+
+/// So many small operations that what is around them counts.
+using chain = remat::sequential<remat::repeat<1000, remat::sequential<nn::linear<128, 128>, nn::tanh>>,
+                                nn::linear<128, 10>, nn::log_softmax>;
+
+/// y = x + relu(batch_norm(conv(x))), 16 times.
+using residual_block = remat::residual<remat::sequential<nn::conv2d<64, 64, 3, 1, 1>, nn::batch_norm2d<64>, nn::relu>>;
+using residual = remat::repeat<16, residual_block>;
+using residual_checkpointed = remat::checkpoint_sequential<residual>;
+using residual_every4 = remat::checkpoint<residual, remat::every<4>>;
+
+/// ResNet-18 (He et al. 2016) for small images: torchvision's, with a stem of 3x3 and stride 1 and no pooling behind
+/// it.
+template <std::size_t In, std::size_t Out, std::size_t K, std::size_t Stride>
+using normalised = remat::sequential<nn::conv2d<In, Out, K, Stride, K / 2, nn::bias::without>, nn::batch_norm2d<Out>>;
+
+template <std::size_t In, std::size_t Out, std::size_t Stride, class Shortcut>
+using basic_block = remat::residual<
+    remat::sequential<nn::conv2d<In, Out, 3, Stride, 1, nn::bias::without>, nn::batch_norm2d<Out>, nn::relu,
+                      nn::conv2d<Out, Out, 3, 1, 1, nn::bias::without>, nn::batch_norm2d<Out>>,
+    Shortcut, remat::sequential<nn::add, nn::relu>>;
+
+template <std::size_t In, std::size_t Out>
+using halved =
+    remat::sequential<basic_block<In, Out, 2, normalised<In, Out, 1, 2>>, basic_block<Out, Out, 1, remat::identity>>;
+
+using resnet18 =
+    remat::sequential<normalised<1, 64, 3, 1>, nn::relu, remat::repeat<2, basic_block<64, 64, 1, remat::identity>>,
+                      halved<64, 128>, halved<128, 256>, halved<256, 512>, nn::adaptive_avg_pool2d<1>, nn::flatten,
+                      nn::linear<512, 10>, nn::log_softmax>;
+
+struct network {
+  std::string_view name;
+  std::size_t batch;
+  remat::program (*lower)();
+  /// Changes the parameters before the first step, as the other side does.
+  void (*initialise)(std::span<const remat::parameter_view>) = nullptr;
+};
+
+/// Weights of variance 1 / inputs, and no bias: neither signals nor gradients vanish in a deep chain of tanh.
+inline void keep_variance(std::span<const remat::parameter_view> parameters) {
+  for (const remat::parameter_view& p : parameters)
+    for (float& value : p.values) value *= p.shape.size() == 2 ? std::sqrt(3.0f) : 0.0f;
+}
+
+using image = remat::tensor<float, 1, 28, 28>;
+using features = remat::tensor<float, 64, 32, 32>;
+
+inline const network networks[] = {
+    {"example01", 64, [] { return remat::lower<example01, image, nn::nll_loss>(); }},
+    {"example02", 64, [] { return remat::lower<example02, image, nn::nll_loss>(); }},
+    {"mlp", 256, [] { return remat::lower<mlp, remat::tensor<float, 1024>, nn::nll_loss>(); }},
+    {"chain", 64, [] { return remat::lower<chain, remat::tensor<float, 128>, nn::nll_loss>(); }, keep_variance},
+    {"residual", 32, [] { return remat::lower<residual, features, nn::mse_loss>(); }},
+    {"residual_checkpointed", 32, [] { return remat::lower<residual_checkpointed, features, nn::mse_loss>(); }},
+    {"residual_every4", 32, [] { return remat::lower<residual_every4, features, nn::mse_loss>(); }},
+    {"resnet18", 64, [] { return remat::lower<resnet18, image, nn::nll_loss>(); }},
+};
+
+}  // namespace benchmarks
