@@ -27,6 +27,8 @@
 #include <remat/nn/max_pool2d.hpp>
 #include <remat/nn/nll_loss.hpp>
 #include <remat/nn/relu.hpp>
+#include <remat/nn/sigmoid.hpp>
+#include <remat/nn/tanh.hpp>
 #include <remat/plan/plan.hpp>
 #include <remat/report/progress.hpp>
 #include <remat/run/accuracy.hpp>

@@ -2,8 +2,9 @@
 /// Loops over the cores: the only place where remat meets OpenMP.
 ///
 /// A loop is cut into pieces, and no result depends on how: each element, or each column of a sum, is computed by one
-/// thread in one order. Without OpenMP remat's loops run on one thread and give the same bits; oneDNN keeps its own
-/// number of threads then.
+/// thread in one order. Nor does it depend on the user's -march or -ffp-contract: g++ would otherwise round `a * b + c`
+/// once where the machine can, and twice elsewhere. Without OpenMP remat's loops run on one thread and give the same
+/// bits; oneDNN keeps its own number of threads then.
 #pragma once
 
 #ifdef __FAST_MATH__
@@ -54,6 +55,11 @@ class thread_scope {
   int before_ = thread_count();
 };
 
+#if !defined(__clang__)
+#pragma GCC push_options
+#pragma GCC optimize("fp-contract=off")
+#endif
+
 /// Calls f(begin, end) on disjoint pieces that cover [0, size). A piece starts at a multiple of `grain`, and a loop of
 /// one grain or less runs on the calling thread.
 template <class F>
@@ -92,5 +98,9 @@ void elementwise(std::size_t size, const F& f) {
     for (std::size_t i = begin; i < end; ++i) f(i);
   });
 }
+
+#if !defined(__clang__)
+#pragma GCC pop_options
+#endif
 
 }  // namespace remat

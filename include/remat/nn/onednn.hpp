@@ -316,6 +316,48 @@ inline primitive max_pooling_backward(const layout& x, const layout& y, const wi
   return {&d, {}, "make a pooling's backward", &forward};
 }
 
+/// A function of one number, applied to each element.
+enum class function { tanh, sigmoid, gelu, gelu_by_tanh, silu };
+
+namespace detail {
+
+/// The function's own algorithm, and its parameter.
+inline std::pair<dnnl_alg_kind_t, float> algorithm_of(function f) {
+  switch (f) {
+    case function::tanh:
+      return {dnnl_eltwise_tanh, 0.0f};
+    case function::sigmoid:
+      return {dnnl_eltwise_logistic, 0.0f};
+    case function::gelu:
+      return {dnnl_eltwise_gelu_erf, 0.0f};
+    case function::gelu_by_tanh:
+      return {dnnl_eltwise_gelu_tanh, 0.0f};
+    case function::silu:
+      return {dnnl_eltwise_swish, 1.0f};
+  }
+  return {dnnl_alg_kind_undef, 0.0f};
+}
+
+}  // namespace detail
+
+/// y = f(x).
+inline primitive elementwise(function f, const layout& x) {
+  const auto [algorithm, alpha] = detail::algorithm_of(f);
+  dnnl_eltwise_desc_t d;
+  check(dnnl_eltwise_forward_desc_init(&d, dnnl_forward_training, algorithm, x.get(), alpha, 0.0f),
+        "describe an elementwise function");
+  return {&d, {}, "make an elementwise function"};
+}
+/// dx = f'(x) dy, from the function's input.
+inline primitive elementwise_backward(function f, const layout& x) {
+  const auto [algorithm, alpha] = detail::algorithm_of(f);
+  dnnl_eltwise_desc_t d;
+  check(dnnl_eltwise_backward_desc_init(&d, algorithm, x.get(), x.get(), alpha, 0.0f),
+        "describe an elementwise function's backward");
+  const primitive hint = elementwise(f, x);
+  return {&d, {}, "make an elementwise function's backward", &hint};
+}
+
 /// The gradient of the log-softmax of rows.
 inline primitive log_softmax_backward(const layout& rows) {
   dnnl_softmax_desc_t d;

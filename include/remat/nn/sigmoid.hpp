@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+/// The logistic function: y = 1 / (1 + exp(-x)). Backward reads the output: dx = dy (1 - y) y.
+///
+/// Behind a linear layer or a convolution it is fused into it (see plan/fuse.hpp); elsewhere it works in place where
+/// nobody needs its input. Both are oneDNN's, by the same approximation.
+#pragma once
+
+#include <remat/core/module.hpp>
+#include <remat/nn/elementwise_function.hpp>
+
+#include <string_view>
+
+namespace remat::nn {
+namespace detail {
+
+struct sigmoid_kernels : function_forward<onednn::function::sigmoid> {
+  static void backward_input(const backward_pass& pass) {
+    const float *const y = pass.output().data(), *const dy = pass.output_gradient().data();
+    pass.input_gradient().assign([=](std::size_t i) { return dy[i] * ((1 - y[i]) * y[i]); });
+  }
+};
+
+}  // namespace detail
+
+struct sigmoid : module {
+  static constexpr std::string_view kind = "sigmoid";
+  template <std::size_t... Extents>
+  static tensor<float, Extents...> output(tensor<float, Extents...>);
+  static constexpr reads backward_input_reads = reads::outputs;
+  static constexpr bool in_place = true;
+  static constexpr activation acts_as = activation::sigmoid;
+  static constexpr double flops(const tensor_shape& input, const tensor_shape&) {
+    return 8.0 * static_cast<double>(input.elements());
+  }
+
+  using kernels = detail::sigmoid_kernels;
+};
+
+}  // namespace remat::nn
