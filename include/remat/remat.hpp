@@ -19,6 +19,7 @@
 #include <remat/model/tag.hpp>
 #include <remat/model/transform.hpp>
 #include <remat/nn/add.hpp>
+#include <remat/nn/batch_norm2d.hpp>
 #include <remat/nn/conv2d.hpp>
 #include <remat/nn/dropout.hpp>
 #include <remat/nn/flatten.hpp>

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+/// Loops over rows of channels, (rows, C) as channels-last images lie in memory, with numbers that belong to the
+/// channels: what a normalisation of channels is made of.
+///
+/// | loop              | reads | gives                                                                 |
+/// |-------------------|-------|-----------------------------------------------------------------------|
+/// | `moments`         | x     | mean of each column, and the sum of its squared deviations from it    |
+/// | `scale`           | x     | y = (x - mean) * scale + shift, and a relu behind it where wanted     |
+/// | `gradient_sums`   | x, dy | sums of g and of g * (x - mean), where g is dy behind that relu       |
+/// | `scale_gradients` | x, dy | dx = scale * (g - average - (x - mean) * slope), written or added     |
+///
+/// Products and sums are rounded one by one, in one order, so that every instruction set and all flags give the same
+/// bits. A column is summed in blocks of rows; a block is read from memory once, and deviates from its own mean, so
+/// that a mean of 1000 costs a variance of 1 nothing.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+
+#if defined(__clang__)
+#pragma float_control(push)
+#pragma clang fp contract(off)
+#else
+#pragma GCC push_options
+#pragma GCC optimize("O3", "fp-contract=off")
+#endif
+
+namespace remat::nn::detail {
+
+enum class channel_loop { moments, scale, gradient_sums, scale_gradients };
+
+/// What a loop works on: rows of `columns` numbers, `stride` apart.
+struct channel_rows {
+  static constexpr std::size_t most_columns = 1024;  ///< of one call for sums
+
+  std::size_t rows = 0, columns = 0, stride = 0;
+  const float *x = nullptr, *dy = nullptr;
+  float* to = nullptr;  ///< y or dx; may be x or dy
+  const float *mean = nullptr, *scale = nullptr, *shift = nullptr, *average = nullptr, *slope = nullptr;
+  double *first = nullptr, *second = nullptr;  ///< the sums of a column
+  bool acts = false;                           ///< there is a relu behind the scaled rows
+  bool adds = false;                           ///< to what is in `to`
+
+  constexpr channel_rows at(std::size_t row, std::size_t count) const {
+    channel_rows moved = *this;
+    moved.rows = count;
+    moved.x += row * stride;
+    if (dy != nullptr) moved.dy += row * stride;
+    if (to != nullptr) moved.to += row * stride;
+    return moved;
+  }
+};
+
+/// f(k) for every column. The steps are independent, even where two of their arrays are one.
+template <class F>
+[[gnu::always_inline]] inline void for_columns(std::size_t columns, const F& f) {
+#if defined(__clang__)
+#pragma clang loop vectorize(assume_safety)
+#else
+#pragma GCC ivdep
+#endif
+  for (std::size_t k = 0; k < columns; ++k) f(k);
+}
+
+inline constexpr std::size_t rows_of_a_block = 64;
+
+[[gnu::always_inline]] inline void moments_of(const channel_rows& l) {
+  float middle[channel_rows::most_columns], offset[channel_rows::most_columns], square[channel_rows::most_columns];
+  double *const mean = l.first, *const squares = l.second;
+  for_columns(l.columns, [=](std::size_t k) { mean[k] = squares[k] = 0; });
+  for (std::size_t done = 0; done < l.rows; done += rows_of_a_block) {
+    const std::size_t rows = l.rows - done < rows_of_a_block ? l.rows - done : rows_of_a_block;
+    const float* const block = l.x + done * l.stride;
+    const float one = 1 / static_cast<float>(rows);
+    float *const m = middle, *const o = offset, *const s = square;
+    for_columns(l.columns, [=](std::size_t k) { m[k] = o[k] = s[k] = 0; });
+    for (std::size_t r = 0; r < rows; ++r)
+      for_columns(l.columns, [=, x = block + r * l.stride](std::size_t k) { m[k] += x[k]; });
+    for_columns(l.columns, [=](std::size_t k) { m[k] *= one; });
+    for (std::size_t r = 0; r < rows; ++r)
+      for_columns(l.columns, [=, x = block + r * l.stride](std::size_t k) {
+        const float d = x[k] - m[k];
+        o[k] += d;
+        s[k] += d * d;
+      });
+    // Two means and their squares become one (Chan, Golub and LeVeque 1979).
+    const double inverse = 1 / static_cast<double>(rows);
+    const double share = static_cast<double>(rows) / static_cast<double>(done + rows);
+    const double weight = static_cast<double>(done) * share;
+    for_columns(l.columns, [=](std::size_t k) {
+      const double d = static_cast<double>(o[k]);
+      const double apart = static_cast<double>(m[k]) + d * inverse - mean[k];
+      mean[k] += apart * share;
+      squares[k] += static_cast<double>(s[k]) - d * d * inverse + apart * apart * weight;
+    });
+  }
+}
+
+template <bool Acts>
+[[gnu::always_inline]] inline void scale_of(const channel_rows& l) {
+  for (std::size_t r = 0; r < l.rows; ++r)
+    for_columns(l.columns, [=, x = l.x + r * l.stride, y = l.to + r * l.stride, mean = l.mean, scale = l.scale,
+                            shift = l.shift](std::size_t k) {
+      const float v = (x[k] - mean[k]) * scale[k] + shift[k];
+      y[k] = Acts && v <= 0 ? 0.0f : v;
+    });
+}
+
+template <bool Acts>
+[[gnu::always_inline]] inline void gradient_sums_of(const channel_rows& l) {
+  float gradient[channel_rows::most_columns], product[channel_rows::most_columns];
+  double *const first = l.first, *const second = l.second;
+  for_columns(l.columns, [=](std::size_t k) { first[k] = second[k] = 0; });
+  for (std::size_t done = 0; done < l.rows; done += rows_of_a_block) {
+    const std::size_t end = l.rows - done < rows_of_a_block ? l.rows : done + rows_of_a_block;
+    float *const sum = gradient, *const sum_of_products = product;
+    for_columns(l.columns, [=](std::size_t k) { sum[k] = sum_of_products[k] = 0; });
+    for (std::size_t r = done; r < end; ++r)
+      for_columns(l.columns, [=, x = l.x + r * l.stride, dy = l.dy + r * l.stride, mean = l.mean, scale = l.scale,
+                              shift = l.shift](std::size_t k) {
+        const float d = x[k] - mean[k];
+        const float g = Acts && d * scale[k] + shift[k] <= 0 ? 0.0f : dy[k];
+        sum[k] += g;
+        sum_of_products[k] += g * d;
+      });
+    for_columns(l.columns, [=](std::size_t k) {
+      first[k] += static_cast<double>(sum[k]);
+      second[k] += static_cast<double>(sum_of_products[k]);
+    });
+  }
+}
+
+template <bool Acts, bool Adds>
+[[gnu::always_inline]] inline void scale_gradients_of(const channel_rows& l) {
+  for (std::size_t r = 0; r < l.rows; ++r)
+    for_columns(l.columns,
+                [=, x = l.x + r * l.stride, dy = l.dy + r * l.stride, dx = l.to + r * l.stride, mean = l.mean,
+                 scale = l.scale, shift = l.shift, average = l.average, slope = l.slope](std::size_t k) {
+                  const float d = x[k] - mean[k];
+                  const float g = Acts && d * scale[k] + shift[k] <= 0 ? 0.0f : dy[k];
+                  const float v = scale[k] * (g - average[k] - d * slope[k]);
+                  dx[k] = Adds ? dx[k] + v : v;
+                });
+}
+
+#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)
+__attribute__((target_clones("avx512f", "avx2", "default")))
+#endif
+inline void
+run_channel_loop(channel_loop which, const channel_rows& l) {
+  switch (which) {
+    case channel_loop::moments:
+      return moments_of(l);
+    case channel_loop::scale:
+      return l.acts ? scale_of<true>(l) : scale_of<false>(l);
+    case channel_loop::gradient_sums:
+      return l.acts ? gradient_sums_of<true>(l) : gradient_sums_of<false>(l);
+    case channel_loop::scale_gradients:
+      if (l.acts) return l.adds ? scale_gradients_of<true, true>(l) : scale_gradients_of<true, false>(l);
+      return l.adds ? scale_gradients_of<false, true>(l) : scale_gradients_of<false, false>(l);
+  }
+}
+
+/// What a loop has summed up over `rows` rows of `size` columns joins `rows_before` rows.
+inline void join_sums(channel_loop which, std::size_t size, double* first, double* second, std::size_t rows_before,
+                      const double* more_first, const double* more_second, std::size_t rows) {
+  if (which == channel_loop::gradient_sums) {
+    for_columns(size, [=](std::size_t k) {
+      first[k] += more_first[k];
+      second[k] += more_second[k];
+    });
+    return;
+  }
+  const double share = static_cast<double>(rows) / static_cast<double>(rows_before + rows);
+  const double weight = static_cast<double>(rows_before) * share;
+  for_columns(size, [=](std::size_t k) {
+    const double apart = more_first[k] - first[k];
+    first[k] += apart * share;
+    second[k] += more_second[k] + apart * apart * weight;
+  });
+}
+
+/// value becomes (1 - momentum) * value + momentum * newest.
+inline void follow(float& value, double newest, double momentum) {
+  value = static_cast<float>((1 - momentum) * static_cast<double>(value) + momentum * newest);
+}
+
+}  // namespace remat::nn::detail
+
+#if defined(__clang__)
+#pragma float_control(pop)
+#else
+#pragma GCC pop_options
+#endif
