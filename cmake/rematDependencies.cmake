@@ -4,7 +4,7 @@
 #   remat_missing       one sentence for each thing that is missing, saying what to install; empty when all is there
 #   remat_dependencies  the targets that remat::remat links
 set(remat_missing "")
-set(remat_dependencies DNNL::dnnl OpenMP::OpenMP_CXX ZLIB::ZLIB Boost::headers)
+set(remat_dependencies DNNL::dnnl OpenMP::OpenMP_CXX ZLIB::ZLIB Boost::headers nlohmann_json::nlohmann_json)
 
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 12
    OR CMAKE_CXX_COMPILER_ID STREQUAL "Clang" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 16)
@@ -31,6 +31,7 @@ endif()
 remat_need("threads in kernels" ${remat_openmp_package} OpenMP COMPONENTS CXX)
 remat_need("compressed data sets" zlib1g-dev ZLIB)
 remat_need("Boost.Hana" libboost-dev Boost 1.74 CONFIG)
+remat_need("weights in safetensors files" nlohmann-json3-dev nlohmann_json 3.10 CONFIG)
 
 # Debian's oneDNN is built with OpenCL, and its package configuration stops at once where OpenCL's files are not
 # installed: say what is missing before it does.

@@ -34,6 +34,13 @@
 #include <remat/report/progress.hpp>
 #include <remat/run/accuracy.hpp>
 #include <remat/run/adam.hpp>
+#include <remat/run/adamw.hpp>
 #include <remat/run/audit.hpp>
+#include <remat/run/check_gradients.hpp>
+#include <remat/run/clip_gradients.hpp>
+#include <remat/run/learning_rate.hpp>
+#include <remat/run/mean_squared_error.hpp>
+#include <remat/run/metrics.hpp>
 #include <remat/run/model.hpp>
 #include <remat/run/sgd.hpp>
+#include <remat/run/top_k.hpp>

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# islands.sh <root>: oneDNN, Boost.Hana and MPI are each included by at most one header of remat, which gives the rest a
-# narrow, named interface.
+# islands.sh <root>: oneDNN, Boost.Hana, nlohmann-json and MPI are each included by at most one header of remat, which
+# gives the rest a narrow, named interface.
 set -euo pipefail
 
 status=0
@@ -15,6 +15,7 @@ at_most_one() {  # at_most_one <library> <what its headers' names look like>
 }
 at_most_one "$1" '(oneapi/dnnl/|dnnl)' oneDNN
 at_most_one "$1" 'boost/hana' Boost.Hana
+at_most_one "$1" 'nlohmann/' nlohmann-json
 at_most_one "$1" 'mpi\.h[>"]' MPI
 # Nor does anything of oneDNN's leave its island by name.
 names=$(grep -rlE '\b(dnnl_|DNNL_)' "$1/include" | sort || true)

@@ -1,6 +1,8 @@
 // error: remat: a checkpoint's policy must be one of those in remat/core/policy.hpp, or a type with a static `decide`
 // or `plan`
-#include <remat/remat.hpp>
+#include <remat/nn/linear.hpp>
+#include <remat/nn/relu.hpp>
+#include <remat/plan/plan.hpp>
 
 struct keep_products {
 #ifdef REMAT_FIXED

@@ -1,5 +1,6 @@
 // error: remat: checkpoint_sequential takes a sequential
-#include <remat/remat.hpp>
+#include <remat/nn/linear.hpp>
+#include <remat/plan/plan.hpp>
 
 using layer = remat::nn::linear<784, 128>;
 #ifdef REMAT_FIXED

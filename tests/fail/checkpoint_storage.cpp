@@ -1,5 +1,6 @@
 // error: remat: a checkpoint's storage must be remat::keep
-#include <remat/remat.hpp>
+#include <remat/nn/linear.hpp>
+#include <remat/plan/plan.hpp>
 
 #ifdef REMAT_FIXED
 using storage = remat::keep;

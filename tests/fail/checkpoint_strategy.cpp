@@ -1,5 +1,7 @@
 // error: remat: a strategy must be strategy::each, strategy::contiguous or strategy::group<N>
-#include <remat/remat.hpp>
+#include <remat/nn/linear.hpp>
+#include <remat/nn/relu.hpp>
+#include <remat/plan/plan.hpp>
 
 #ifdef REMAT_FIXED
 using strategy = remat::strategy::group<2>;

@@ -1,5 +1,7 @@
 // error: remat: each child of a checkpointed sequential must lie within one stage
-#include <remat/remat.hpp>
+#include <remat/nn/linear.hpp>
+#include <remat/nn/log_softmax.hpp>
+#include <remat/plan/plan.hpp>
 
 #ifdef REMAT_FIXED
 constexpr int second = 0;

@@ -1,5 +1,6 @@
 // error: remat: a convolution has at least one input channel, output channel, kernel element and step
-#include <remat/remat.hpp>
+#include <remat/nn/conv2d.hpp>
+#include <remat/plan/plan.hpp>
 
 #ifdef REMAT_FIXED
 using layer = remat::nn::conv2d<1, 8, 3, 1>;

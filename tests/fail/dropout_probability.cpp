@@ -1,5 +1,6 @@
 // error: remat: a dropout's probability is at least 0 and below 1
-#include <remat/remat.hpp>
+#include <remat/nn/dropout.hpp>
+#include <remat/plan/plan.hpp>
 
 #ifdef REMAT_FIXED
 using dropout = remat::nn::dropout<std::ratio<1, 2>>;

@@ -1,5 +1,5 @@
 // error: remat: a tensor holds float, std::int32_t or std::uint8_t
-#include <remat/remat.hpp>
+#include <remat/plan/plan.hpp>
 
 #ifdef REMAT_FIXED
 using number = float;

@@ -1,5 +1,7 @@
 // error: remat: every extent of a tensor is at least 1
-#include <remat/remat.hpp>
+#include <remat/core/policies.hpp>
+#include <remat/nn/relu.hpp>
+#include <remat/plan/plan.hpp>
 
 #ifdef REMAT_FIXED
 using input = remat::tensor<float, 784>;

@@ -2,6 +2,6 @@
 #ifndef REMAT_FIXED
 #define __FAST_MATH__ 1
 #endif
-#include <remat/remat.hpp>
+#include <remat/plan/plan.hpp>
 
 int main() { return remat::thread_count() > 0 ? 0 : 1; }

@@ -1,5 +1,7 @@
 // error: remat: a group holds at least one child
-#include <remat/remat.hpp>
+#include <remat/nn/linear.hpp>
+#include <remat/nn/relu.hpp>
+#include <remat/plan/plan.hpp>
 
 #ifdef REMAT_FIXED
 constexpr std::size_t children = 1;

@@ -1,5 +1,6 @@
 // error: remat: a linear layer has at least one input and one output
-#include <remat/remat.hpp>
+#include <remat/nn/linear.hpp>
+#include <remat/plan/plan.hpp>
 
 #ifdef REMAT_FIXED
 using layer = remat::nn::linear<784, 10>;

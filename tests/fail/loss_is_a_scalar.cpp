@@ -1,5 +1,6 @@
 // error: remat: a loss gives one number for the whole batch
-#include <remat/remat.hpp>
+#include <remat/nn/linear.hpp>
+#include <remat/plan/plan.hpp>
 
 struct distance : remat::module {
   static constexpr std::string_view kind = "distance";

@@ -1,5 +1,9 @@
 // error: remat: the loss must accept the model's output
-#include <remat/remat.hpp>
+#include <remat/nn/linear.hpp>
+#include <remat/nn/log_softmax.hpp>
+#include <remat/nn/nll_loss.hpp>
+#include <remat/nn/relu.hpp>
+#include <remat/plan/plan.hpp>
 
 using net = remat::sequential<remat::nn::linear<784, 10>, remat::nn::log_softmax>;
 #ifdef REMAT_FIXED

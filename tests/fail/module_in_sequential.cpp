@@ -1,5 +1,8 @@
 // error: remat: every part of a model must be a module
-#include <remat/remat.hpp>
+#include <remat/core/policies.hpp>
+#include <remat/nn/linear.hpp>
+#include <remat/nn/log_softmax.hpp>
+#include <remat/plan/plan.hpp>
 
 struct identity
 #ifdef REMAT_FIXED

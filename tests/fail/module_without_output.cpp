@@ -1,5 +1,6 @@
 // error: remat: every part of a model must be a module
-#include <remat/remat.hpp>
+#include <remat/core/policies.hpp>
+#include <remat/plan/plan.hpp>
 
 struct identity : remat::module {
   static constexpr std::string_view kind = "identity";

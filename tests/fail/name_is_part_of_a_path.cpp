@@ -1,5 +1,6 @@
 // error: remat: a module's name must not be empty, a number, or hold a dot
-#include <remat/remat.hpp>
+#include <remat/nn/linear.hpp>
+#include <remat/plan/plan.hpp>
 
 #ifdef REMAT_FIXED
 using net = remat::named<"head_1", remat::nn::linear<784, 10>>;

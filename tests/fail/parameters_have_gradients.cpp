@@ -1,5 +1,5 @@
 // error: remat: a module with parameters must have backward_parameters
-#include <remat/remat.hpp>
+#include <remat/plan/plan.hpp>
 
 #include <array>
 

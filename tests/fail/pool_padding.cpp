@@ -1,5 +1,6 @@
 // error: remat: a pooling's padding is at most half of its window
-#include <remat/remat.hpp>
+#include <remat/nn/max_pool2d.hpp>
+#include <remat/plan/plan.hpp>
 
 #ifdef REMAT_FIXED
 using pool = remat::nn::max_pool2d<3, 2, 1>;

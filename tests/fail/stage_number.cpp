@@ -1,5 +1,6 @@
 // error: remat: a stage number is 0 or more
-#include <remat/remat.hpp>
+#include <remat/nn/linear.hpp>
+#include <remat/plan/plan.hpp>
 
 #ifdef REMAT_FIXED
 constexpr int stage = 0;

@@ -1,5 +1,6 @@
 // error: remat: stage numbers must not fall along the program
-#include <remat/remat.hpp>
+#include <remat/nn/linear.hpp>
+#include <remat/plan/plan.hpp>
 
 #ifdef REMAT_FIXED
 constexpr int last = 1;

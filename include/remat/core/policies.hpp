@@ -68,7 +68,6 @@ struct save_named {
 
 template <std::size_t K>
 struct every : recompute_all {
-  static_assert(K >= 1, "remat: a segment holds at least one child; write every<1> or more");
   static constexpr std::string_view policy_name = "every";
   static constexpr std::size_t links(std::size_t) { return K; }
 };

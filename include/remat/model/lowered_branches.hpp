@@ -65,6 +65,11 @@ template <class Inputs, class Context, class Scope, class... M>
 struct all_beside : beside<Inputs, Context, Scope, M...> {
   static constexpr int count = sizeof...(M);
 };
+template <class Inputs, class Context, class Scope>
+struct all_beside<Inputs, Context, Scope> : beside<Inputs, Context, Scope> {
+  using output = broken;
+  static constexpr int count = 0;
+};
 
 template <class Join, class... M, class... In, class Context, class Scope>
 struct lowered<parallel<Join, M...>, tensors<In...>, Context, Scope>

@@ -81,6 +81,7 @@ struct lowered<checkpoint<M, P, S>, tensors<In...>, Context, Scope>
     : lowered<M, tensors<In...>, Context, typename Scope::template within<true>> {
   static_assert(rules::is_policy<P>::holds);
   static_assert(rules::is_storage<S>::holds);
+  static_assert(rules::where<ChainPolicy<P>, rules::segment_has_links<P>>);
   static_assert(rules::where<ChainPolicy<P>, rules::chain_policy_has_children<P, M, has_children<M>>>);
   static constexpr edge emit(emission& e, const edge& in, label l) {
     if constexpr (Policy<P>) l.checkpoints.push_back(setting_of<P>);
@@ -95,6 +96,7 @@ struct lowered<checkpoint_sequential<M, S, P, Storage_>, tensors<In...>, Context
   static_assert(rules::is_strategy<S>::holds);
   static_assert(rules::where<Strategy<S>, rules::group_has_members<S>>);
   static_assert(rules::is_policy<P>::holds);
+  static_assert(rules::where<ChainPolicy<P>, rules::segment_has_links<P>>);
   static_assert(rules::is_storage<Storage_>::holds);
   static constexpr edge emit(emission& e, const edge& in, label l) {
     if constexpr (Policy<P> && Strategy<S>) l.checkpoints.push_back(setting_of<P, S>);

@@ -168,6 +168,12 @@ struct selected_is_there {
   static_assert(IsThere, "remat: select<I...> takes tensors by number, from 0; choose numbers that are there");
 };
 
+template <class P>
+struct segment_has_links {
+  static constexpr bool holds = true;
+  static_assert(P::links(1) >= 1, "remat: a segment holds at least one child; write every<1> or more");
+};
+
 template <class P, class M, bool IsSequential>
 struct chain_policy_has_children {
   static constexpr bool holds = true;

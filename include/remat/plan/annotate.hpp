@@ -27,6 +27,7 @@ struct checkpoint_at {
   template <Strategy S = strategy::contiguous, Policy P = recompute_all>
   explicit checkpoint_at(std::string module, S = {}, P = {}) : path(std::move(module)), setting(setting_of<P, S>) {
     static_assert(rules::group_has_members<S>::holds);
+    static_assert(rules::where<ChainPolicy<P>, rules::segment_has_links<P>>);
   }
 };
 

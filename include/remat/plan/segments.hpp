@@ -39,7 +39,8 @@ constexpr int end_of_stage(const program& p, int begin, int end) {
 
 /// One past the last of `children` siblings from `begin` on.
 constexpr int end_of_group(const program& p, int begin, int end, std::size_t children) {
-  for (; begin < end && children > 0; --children) begin = p.nodes[begin].end;
+  begin = p.nodes[begin].end;  // a group of none, which its own rule refuses, would have no end here
+  for (; begin < end && children > 1; --children) begin = p.nodes[begin].end;
   return begin;
 }
 

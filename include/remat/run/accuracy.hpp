@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// A metric: the share of targets whose class has the highest output.
 ///
-/// A metric is a type with `add(outputs, targets, shape of one sample's output)`, called for each batch, and `value()`.
+/// A metric is a type with `add(outputs, targets, shape of one sample's output)`, called for each batch, and `value()`,
+/// which `evaluate` returns. metrics.hpp evaluates several at once.
 #pragma once
 
 #include <remat/core/error.hpp>
@@ -15,27 +16,42 @@
 
 namespace remat {
 
+namespace detail {
+
+/// Calls f(scores, stride, classes, target) for every target: the score of class c is scores[c * stride]. Outputs are
+/// (N, C) or (N, C, H, W), targets (N) or (N, H, W); a negative target does not count, as in nll_loss. Throws `error`
+/// where their numbers disagree.
+template <std::ranges::contiguous_range Targets, class F>
+void for_each_scored(const std::string& who, std::span<const float> outputs, const Targets& targets,
+                     const tensor_shape& shape, const F& f) {
+  const std::size_t classes = shape.rank == 0 ? 1 : shape.channels(), places = shape.elements() / classes;
+  if (outputs.size() != std::ranges::size(targets) * classes)
+    throw error(who + ": " + std::to_string(std::ranges::size(targets)) + " targets for " +
+                std::to_string(outputs.size() / classes) + " outputs of " + std::to_string(classes) +
+                " classes; one for each is needed");
+  for (std::size_t i = 0; i < std::ranges::size(targets); ++i) {
+    const auto target = std::ranges::data(targets)[i];
+    if (std::cmp_less(target, 0)) continue;
+    f(outputs.data() + i / places * classes * places + i % places, places, classes, target);
+  }
+}
+
+}  // namespace detail
+
 class accuracy {
  public:
   /// Outputs are (N, C) or (N, C, H, W), targets (N) or (N, H, W); a negative target does not count, as in nll_loss.
   /// Throws `error` where their numbers disagree.
   template <std::ranges::contiguous_range Targets>
   void add(std::span<const float> outputs, const Targets& targets, const tensor_shape& shape) {
-    const std::size_t classes = shape.rank == 0 ? 1 : shape.channels(), places = shape.elements() / classes;
-    if (outputs.size() != std::ranges::size(targets) * classes)
-      throw error("accuracy: " + std::to_string(std::ranges::size(targets)) + " targets for " +
-                  std::to_string(outputs.size() / classes) + " outputs of " + std::to_string(classes) +
-                  " classes; one for each is needed");
-    for (std::size_t i = 0; i < std::ranges::size(targets); ++i) {
-      const auto target = std::ranges::data(targets)[i];
-      if (std::cmp_less(target, 0)) continue;
-      const float* const first = outputs.data() + i / places * classes * places + i % places;
-      std::size_t best = 0;
-      for (std::size_t c = 1; c < classes; ++c)
-        if (first[c * places] > first[best * places]) best = c;
-      right_ += std::cmp_equal(target, best) ? 1 : 0;
-      ++seen_;
-    }
+    detail::for_each_scored("accuracy", outputs, targets, shape,
+                            [&](const float* scores, std::size_t stride, std::size_t classes, auto target) {
+                              std::size_t best = 0;
+                              for (std::size_t c = 1; c < classes; ++c)
+                                if (scores[c * stride] > scores[best * stride]) best = c;
+                              right_ += std::cmp_equal(target, best) ? 1 : 0;
+                              ++seen_;
+                            });
   }
   double value() const { return seen_ == 0 ? 0 : static_cast<double>(right_) / static_cast<double>(seen_); }
 

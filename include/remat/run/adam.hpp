@@ -6,58 +6,66 @@
 ///     w = w - learning_rate / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
 #pragma once
 
-#include <remat/core/error.hpp>
-#include <remat/run/optimizer_state.hpp>
+#include <remat/run/optimizer.hpp>
 #include <remat/run/update.hpp>
 
+#include <array>
 #include <cmath>
 #include <cstddef>
+#include <optional>
+#include <string_view>
 
 namespace remat {
 
-class adam {
- public:
+/// Adam; or AdamW (adamw.hpp), whose decay is decoupled from the gradient.
+template <bool IsDecoupled>
+struct adam_rule {
+  static constexpr std::string_view name = IsDecoupled ? "adamw" : "adam";
+  static constexpr std::size_t state_rows = 2;
+
   struct options {
     float learning_rate = 1e-3f;
     float beta1 = 0.9f;
     float beta2 = 0.999f;
     float epsilon = 1e-8f;
-    float weight_decay = 0;
+    float weight_decay = IsDecoupled ? 1e-2f : 0.0f;
   };
+  struct group_options {
+    std::optional<float> learning_rate = {}, beta1 = {}, beta2 = {}, epsilon = {}, weight_decay = {};
+  };
+  using factors = detail::adam_factors;
 
-  adam() : adam(options{}) {}
-  explicit adam(const options& o) : options_(o) {
-    if (!(o.learning_rate >= 0 && o.epsilon >= 0 && o.weight_decay >= 0))
-      throw error("adam: learning rate, epsilon and weight decay are numbers of at least 0");
-    if (!(o.beta1 >= 0 && o.beta1 < 1 && o.beta2 >= 0 && o.beta2 < 1))
-      throw error("adam: betas are at least 0 and below 1");
+  static options changed(const options& o, const group_options& g) {
+    return {g.learning_rate.value_or(o.learning_rate), g.beta1.value_or(o.beta1), g.beta2.value_or(o.beta2),
+            g.epsilon.value_or(o.epsilon), g.weight_decay.value_or(o.weight_decay)};
   }
-
-  /// Updates every parameter from its gradient. State is allocated at the first step.
-  void step(network& model) {
-    state_.attach(model, 2);
-    ++steps_;
-    const auto correction = [t = static_cast<double>(steps_)](float beta) {
+  static const char* complaint(const options& o) {
+    using detail::is_at_least_0;
+    if (!(is_at_least_0(o.learning_rate) && is_at_least_0(o.epsilon) && is_at_least_0(o.weight_decay)))
+      return "learning rate, epsilon and weight decay are numbers of at least 0";
+    if (!(o.beta1 >= 0 && o.beta1 < 1 && o.beta2 >= 0 && o.beta2 < 1)) return "betas are at least 0 and below 1";
+    return nullptr;
+  }
+  static std::size_t needs_rows(const options&) { return 2; }
+  static factors factors_of(const options& o, std::size_t step) {
+    const auto correction = [t = static_cast<double>(step)](float beta) {
       return 1 - std::pow(static_cast<double>(beta), t);
     };
-    const detail::adam_factors f{
-        options_.beta1,
-        options_.beta2,
-        options_.epsilon,
-        options_.weight_decay,
-        static_cast<float>(static_cast<double>(options_.learning_rate) / correction(options_.beta1)),
-        static_cast<float>(std::sqrt(correction(options_.beta2)))};
-    update_parameters(model, [&](std::size_t i, const parameter_view& p, std::size_t begin, std::size_t end) {
-      detail::adam_update(f, p.values.data(), p.gradient.data(), state_.of(0, i), state_.of(1, i), begin, end);
-    });
+    const double rate = o.learning_rate;
+    return {o.beta1,
+            o.beta2,
+            o.epsilon,
+            IsDecoupled ? 0 : o.weight_decay,
+            IsDecoupled ? static_cast<float>(1 - rate * static_cast<double>(o.weight_decay)) : 1,
+            static_cast<float>(rate / correction(o.beta1)),
+            static_cast<float>(std::sqrt(correction(o.beta2)))};
   }
-
-  options& settings() { return options_; }
-
- private:
-  options options_;
-  optimizer_state state_;
-  std::size_t steps_ = 0;
+  static void update(const factors& f, float* w, const float* gradient, const std::array<float*, 2>& state, bool,
+                     std::size_t begin, std::size_t end) {
+    detail::adam_update(f, w, gradient, state[0], state[1], begin, end);
+  }
 };
+
+using adam = optimizer<adam_rule<false>>;
 
 }  // namespace remat

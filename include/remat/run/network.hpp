@@ -55,64 +55,81 @@ class network {
   /// shapes or targets do not fit, or where the batch does not split; then parameters are as they were.
   template <class... Tensors>
   float train_step(const Tensors&... tensors) {
-    const std::array<source, sizeof...(Tensors)> sources{source_of(tensors)...};
-    if (program_->loss == none)
-      throw error("train_step needs a loss; give the model one: remat::model<net, input, loss>");
-    return train_on(sources);
+    return train_on(std::array<source, sizeof...(Tensors)>{source_of(tensors)...});
   }
 
   /// Outputs for one batch, images as (N, C, H, W): of a model with several outputs, the first; `output(i)` gives the
   /// others. Spans are valid until the next call.
   template <class... Tensors>
   std::span<const float> predict(const Tensors&... tensors) {
-    const std::array<source, sizeof...(Tensors)> sources{source_of(tensors)...};
-    const thread_scope scope(threads_);
-    require_float_outputs(*program_);
-    waiting_ = nullptr;
-    executor& e = inference(batch_of(sources, program_->inputs - program_->targets));
-    results_.begin();
-    for (int t : program_->outputs) results_.expect(program_->tensors[t], e.planned().batch);
-    e.run({seed_, steps_}, sources, results_.views());
-    results_.finish();
-    outputs_at_ = 0;
-    return output(0);
+    return predict_on(std::array<source, sizeof...(Tensors)>{source_of(tensors)...});
   }
 
   /// The forward pass of a training step of a model without a loss; it keeps what `backward` needs. Returns the first
   /// output, as `predict` does.
   template <class... Tensors>
   std::span<const float> forward(const Tensors&... tensors) {
-    const std::array<source, sizeof...(Tensors)> sources{source_of(tensors)...};
-    if (program_->loss != none) throw error("forward is for models without a loss; train_step does all at once");
-    const thread_scope scope(threads_);
-    require_float_outputs(*program_);
-    waiting_ = nullptr;
-    executor& e = training(batch_of(sources, program_->inputs));
-    results_.begin();
-    for (int t : program_->outputs) results_.expect(program_->tensors[t], e.planned().batch);
-    e.run({seed_, steps_}, sources, results_.views(), executor::part::forward);
-    results_.finish();
-    outputs_at_ = 0;
-    waiting_ = &e;
-    return output(0);
+    return forward_on(std::array<source, sizeof...(Tensors)>{source_of(tensors)...});
   }
 
   /// The backward pass from gradients of the outputs, one for each, in the layout that `forward` gave. Gradients are
   /// then in `parameters()`. Throws `error` unless `forward` ran just before.
   template <class... Gradients>
   void backward(const Gradients&... gradients) {
-    const std::array<source, sizeof...(Gradients)> given{source_of(gradients)...};
+    backward_on(std::array<source, sizeof...(Gradients)>{source_of(gradients)...});
+  }
+
+  /// The same for tensors whose number is known at run time only.
+  float train_on(std::span<const source> sources) {
+    if (program_->loss == none)
+      throw error("train_step needs a loss; give the model one: remat::model<net, input, loss>");
+    const thread_scope scope(threads_);
+    const std::size_t batch = batch_of(sources, program_->inputs);
+    if (batch % micro_batches_ != 0)
+      throw error("a batch of " + std::to_string(batch) + " does not split into " + std::to_string(micro_batches_) +
+                  " micro-batches of equal size; take a multiple, or drop the last batch of an epoch");
+    const std::size_t micro = batch / micro_batches_;
+    if (micro_batches_ > 1) training(micro, true);  // both are ready before anything runs
+    training(micro);
+    waiting_ = nullptr;
+    results_.begin();
+    losses_.resize(micro_batches_);
+    for (float& loss : losses_) results_.expect_raw(std::as_writable_bytes(std::span(&loss, 1)));
+    expect_input_gradients(batch);
+    for (std::size_t k = 0; k < micro_batches_; ++k) {
+      std::array<source, call::max_tensors> part;
+      for (std::size_t i = 0; i < sources.size(); ++i)
+        part[i] = sources[i].part(k * (sources[i].size / micro_batches_), sources[i].size / micro_batches_);
+      run_micro_batch(training(micro, k > 0), k, {part.data(), sources.size()});
+    }
+    finish_step(micro, static_cast<int>(micro_batches_));
+    double loss = 0;
+    for (const float each : losses_) loss += static_cast<double>(each);
+    return static_cast<float>(loss / static_cast<double>(micro_batches_));
+  }
+
+  std::span<const float> predict_on(std::span<const source> sources) {
+    return run_forward(sources, inference_, program_->inputs - program_->targets, executor::part::whole);
+  }
+
+  std::span<const float> forward_on(std::span<const source> sources) {
+    if (program_->loss != none) throw error("forward is for models without a loss; train_step does all at once");
+    const std::span<const float> first = run_forward(sources, training_, program_->inputs, executor::part::forward);
+    waiting_ = &training(batch_of(sources, program_->inputs));
+    return first;
+  }
+
+  void backward_on(std::span<const source> gradients) {
     if (waiting_ == nullptr) throw error("backward needs what forward kept; call forward just before it");
     const thread_scope scope(threads_);
     executor& e = *waiting_;
-    require_output_gradients(*program_, given, e.planned().batch);
-    std::vector<source>& sources = gradient_sources_;
-    sources.assign(static_cast<std::size_t>(program_->inputs), source{});
-    sources.insert(sources.end(), given.begin(), given.end());
+    require_output_gradients(*program_, gradients, e.planned().batch);
+    gradient_sources_.assign(static_cast<std::size_t>(program_->inputs), source{});
+    gradient_sources_.insert(gradient_sources_.end(), gradients.begin(), gradients.end());
     results_.begin();
     expect_input_gradients(e.planned().batch);
     waiting_ = nullptr;
-    e.run({seed_, steps_}, sources, results_.views(), executor::part::backward);
+    e.run({seed_, steps_}, gradient_sources_, results_.views(), executor::part::backward);
     finish_step(e.planned().batch, 0);
   }
 
@@ -132,7 +149,7 @@ class network {
 
   /// Runs `predict` on every batch of a range of (inputs, targets) and returns what the metric makes of it.
   template <class Batches, class Metric>
-  double evaluate(Batches&& batches, Metric metric) {
+  auto evaluate(Batches&& batches, Metric metric) {
     for (const auto& [inputs, targets] : batches) metric.add(predict(inputs), targets, output_shape());
     return metric.value();
   }
@@ -232,35 +249,22 @@ class network {
       parameters_ = std::make_shared<parameter_store>(*program_, seed_);
   }
 
-  /// A training step in micro-batches.
-  float train_on(std::span<const source> sources) {
+  std::span<const float> run_forward(std::span<const source> sources, executors& known, int inputs,
+                                     executor::part which) {
     const thread_scope scope(threads_);
-    const std::size_t batch = batch_of(sources, program_->inputs);
-    if (batch % micro_batches_ != 0)
-      throw error("a batch of " + std::to_string(batch) + " does not split into " + std::to_string(micro_batches_) +
-                  " micro-batches of equal size; take a multiple, or drop the last batch of an epoch");
-    const std::size_t micro = batch / micro_batches_;
-    if (micro_batches_ > 1) training(micro, true);  // both are ready before anything runs
-    training(micro);
+    require_float_outputs(*program_);
     waiting_ = nullptr;
+    executor& e = executor_for(known, batch_of(sources, inputs), &known == &training_, false);
     results_.begin();
-    losses_.resize(micro_batches_);
-    for (std::size_t k = 0; k < micro_batches_; ++k)
-      results_.expect_raw(std::as_writable_bytes(std::span(&losses_[k], 1)));
-    expect_input_gradients(batch);
-    for (std::size_t k = 0; k < micro_batches_; ++k) {
-      std::array<source, call::max_tensors> part;
-      for (std::size_t i = 0; i < sources.size(); ++i)
-        part[i] = sources[i].part(k * (sources[i].size / micro_batches_), sources[i].size / micro_batches_);
-      run_micro_batch(training(micro, k > 0), k, {part.data(), sources.size()});
-    }
-    finish_step(micro, static_cast<int>(micro_batches_));
-    double loss = 0;
-    for (const float each : losses_) loss += static_cast<double>(each);
-    return static_cast<float>(loss / static_cast<double>(micro_batches_));
+    for (int t : program_->outputs) results_.expect(program_->tensors[t], e.planned().batch);
+    e.run({seed_, steps_}, sources, results_.views(), which);
+    results_.finish();
+    outputs_at_ = 0;
+    input_gradients_at_ = none;
+    return output(0);
   }
 
-  /// Its loss, and its part of the inputs' gradients.
+  /// Writes the loss of micro-batch k, and its part of the inputs' gradients.
   void run_micro_batch(executor& e, std::size_t k, std::span<const source> sources) {
     std::array<std::span<std::byte>, call::max_tensors + 1> places;
     std::size_t count = 0;

@@ -38,7 +38,6 @@ inline void require_unique_paths(const program& p) {
 
 /// Every module that training must differentiate can be.
 inline void require_backward(const program& p) {
-  if (p.loss == none) return;
   const list<backward_need> needs = detail::backward_needs(p);
   for (int i = 0; i < p.operations.count(); ++i) {
     const operation& o = p.operations[i];

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-/// What optimizers share: numbers of their own for each parameter of a model, and the loop over parameters.
+/// What an optimizer remembers: numbers of its own for each parameter of one model, zero at the start.
+///
+/// A parameter without a gradient is frozen: nothing is kept for it.
 #pragma once
 
 #include <remat/core/error.hpp>
@@ -7,49 +9,57 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <utility>
 #include <vector>
 
 namespace remat {
 
-/// Calls f(index of a parameter, the parameter, begin, end) on pieces of all parameters of a model, on its threads.
-template <class F>
-void update_parameters(network& model, const F& f) {
-  const thread_scope scope(model.threads());
-  std::size_t index = 0;
-  for (const parameter_view& p : model.parameters()) {
-    if (p.gradient.empty()) {  // frozen
-      ++index;
-      continue;
-    }
-    parallel_for(p.values.size(), 16384, [&](std::size_t begin, std::size_t end) { f(index, p, begin, end); });
-    ++index;
-  }
-}
-
-/// One or more numbers for each parameter of a model, zero at the start.
 class optimizer_state {
  public:
-  /// Allocates `rows` numbers per parameter where there are fewer, and says whether it did. A later call with another
-  /// model is an `error`.
-  bool attach(const network& model, std::size_t rows) {
+  /// Throws `error` where this state belongs to another model.
+  void require(const network& model) const {
     if (model_ != 0 && model_ != model.identity())
       throw error("an optimizer serves the model of its first step; make one for each model");
-    model_ = model.identity();
-    parameters_ = model.parameters().size();
-    const std::size_t wanted = rows * parameters_;
-    if (rows_.size() >= wanted) return false;
-    std::vector<std::vector<float>> grown = rows_;
-    while (grown.size() < wanted) grown.emplace_back(model.parameters()[grown.size() % parameters_].values.size());
-    rows_ = std::move(grown);
-    return true;
   }
-  float* of(std::size_t row, std::size_t parameter) { return rows_[row * parameters_ + parameter].data(); }
+  /// Binds the state to a model, which `require` accepts.
+  void attach(const network& model) {
+    if (model_ != 0) return;
+    parameters_.resize(model.parameters().size());
+    model_ = model.identity();
+  }
+
+  /// Sees that `p`, the model's parameter of this number, has at least `rows` rows of numbers, one for each element, and
+  /// says how many bytes it allocated for that.
+  std::size_t provide(std::size_t parameter, const parameter_view& p, std::size_t rows) {
+    memory& m = parameters_[parameter];
+    std::size_t bytes = 0;
+    while (m.rows.size() < rows) {
+      m.is_new = m.is_new || m.rows.empty();
+      m.rows.emplace_back(p.gradient.size());
+      bytes += p.gradient.size_bytes();
+    }
+    return bytes;
+  }
+
+  /// Null where there are fewer rows.
+  float* row(std::size_t parameter, std::size_t r) {
+    memory& m = parameters_[parameter];
+    return r < m.rows.size() ? m.rows[r].data() : nullptr;
+  }
+  /// Whether a parameter has rows that no step has updated.
+  bool is_new(std::size_t parameter) const { return parameters_[parameter].is_new; }
+  /// A step has updated every row.
+  void settle() {
+    for (memory& m : parameters_) m.is_new = false;
+  }
 
  private:
+  struct memory {
+    std::vector<std::vector<float>> rows = {};
+    bool is_new = false;
+  };
+
   std::uint64_t model_ = 0;
-  std::size_t parameters_ = 0;
-  std::vector<std::vector<float>> rows_;
+  std::vector<memory> parameters_;
 };
 
 }  // namespace remat

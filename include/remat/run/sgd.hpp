@@ -4,16 +4,25 @@
 ///     g = gradient + weight_decay * w
 ///     m = momentum * m + (1 - dampening) * g      (the first time m = g)
 ///     w = w - learning_rate * (nesterov ? g + momentum * m : m)
+///
+///     remat::sgd optimizer{{.learning_rate = 0.1f, .momentum = 0.9f, .weight_decay = 5e-4f}};
+///     optimizer.group(remat::is_bias_or_norm, {.weight_decay = 0});
 #pragma once
 
-#include <remat/core/error.hpp>
-#include <remat/run/optimizer_state.hpp>
+#include <remat/run/optimizer.hpp>
 #include <remat/run/update.hpp>
+
+#include <array>
+#include <cstddef>
+#include <optional>
+#include <string_view>
 
 namespace remat {
 
-class sgd {
- public:
+struct sgd_rule {
+  static constexpr std::string_view name = "sgd";
+  static constexpr std::size_t state_rows = 1;
+
   struct options {
     float learning_rate = 1e-3f;
     float momentum = 0;
@@ -21,32 +30,35 @@ class sgd {
     float weight_decay = 0;
     bool nesterov = false;
   };
+  struct group_options {
+    std::optional<float> learning_rate = {}, momentum = {}, dampening = {}, weight_decay = {};
+    std::optional<bool> nesterov = {};
+  };
+  using factors = detail::sgd_factors;
 
-  sgd() : sgd(options{}) {}
-  explicit sgd(const options& o) : options_(o) {
-    if (!(o.learning_rate >= 0 && o.momentum >= 0 && o.weight_decay >= 0))
-      throw error("sgd: learning rate, momentum and weight decay are numbers of at least 0");
-    if (o.nesterov && (o.momentum <= 0 || o.dampening != 0))
-      throw error("sgd: nesterov needs a momentum and no dampening");
+  static options changed(const options& o, const group_options& g) {
+    return {g.learning_rate.value_or(o.learning_rate), g.momentum.value_or(o.momentum),
+            g.dampening.value_or(o.dampening), g.weight_decay.value_or(o.weight_decay),
+            g.nesterov.value_or(o.nesterov)};
   }
-
-  /// Updates every parameter from its gradient. State is allocated at the first step.
-  void step(network& model) {
-    const bool has_momentum = options_.momentum != 0;
-    const bool is_first = state_.attach(model, has_momentum ? 1 : 0);
-    const detail::sgd_factors f{options_.learning_rate, options_.momentum, options_.dampening,
-                                options_.weight_decay,  options_.nesterov, is_first};
-    update_parameters(model, [&](std::size_t i, const parameter_view& p, std::size_t begin, std::size_t end) {
-      float* const m = has_momentum ? state_.of(0, i) : nullptr;
-      detail::sgd_update(f, p.values.data(), p.gradient.data(), m, begin, end);
-    });
+  static const char* complaint(const options& o) {
+    using detail::is_at_least_0;
+    if (!(is_at_least_0(o.learning_rate) && is_at_least_0(o.momentum) && is_at_least_0(o.weight_decay)))
+      return "learning rate, momentum and weight decay are numbers of at least 0";
+    if (!(is_at_least_0(o.dampening) || is_at_least_0(-o.dampening))) return "dampening is a finite number";
+    if (o.nesterov && (o.momentum <= 0 || o.dampening != 0)) return "nesterov needs a momentum and no dampening";
+    return nullptr;
   }
-
-  options& settings() { return options_; }
-
- private:
-  options options_;
-  optimizer_state state_;
+  static std::size_t needs_rows(const options& o) { return o.momentum != 0 ? 1 : 0; }
+  static factors factors_of(const options& o, std::size_t) {
+    return {o.learning_rate, o.momentum, o.dampening, o.weight_decay, o.nesterov};
+  }
+  static void update(const factors& f, float* w, const float* gradient, const std::array<float*, 1>& state,
+                     bool is_first, std::size_t begin, std::size_t end) {
+    detail::sgd_update(f, w, gradient, state[0], is_first, begin, end);
+  }
 };
+
+using sgd = optimizer<sgd_rule>;
 
 }  // namespace remat

@@ -19,12 +19,12 @@ namespace detail {
 
 struct sgd_factors {
   float learning_rate, momentum, dampening, weight_decay;
-  bool nesterov, is_first;
+  bool nesterov;
 };
 
 /// `m` is null without momentum.
-inline void sgd_update(const sgd_factors& f, float* w, const float* gradient, float* m, std::size_t begin,
-                       std::size_t end) {
+inline void sgd_update(const sgd_factors& f, float* w, const float* gradient, float* m, bool is_first,
+                       std::size_t begin, std::size_t end) {
 #if defined(__clang__)
 #pragma clang fp contract(off)
 #endif
@@ -32,7 +32,7 @@ inline void sgd_update(const sgd_factors& f, float* w, const float* gradient, fl
     for (std::size_t i = begin; i < end; ++i) w[i] -= f.learning_rate * gradient[i];
     return;
   }
-  const float fresh = f.is_first ? 1 : 1 - f.dampening;
+  const float fresh = is_first ? 1 : 1 - f.dampening;
   for (std::size_t i = begin; i < end; ++i) {
     const float g = gradient[i] + f.weight_decay * w[i];
     float direction = g;
@@ -45,9 +45,11 @@ inline void sgd_update(const sgd_factors& f, float* w, const float* gradient, fl
 }
 
 struct adam_factors {
-  float beta1, beta2, epsilon, weight_decay;
-  float step_size;  ///< learning_rate / (1 - beta1^t)
-  float root;       ///< sqrt(1 - beta2^t)
+  float beta1, beta2, epsilon;
+  float weight_decay;  ///< added to the gradient
+  float shrink;        ///< what a weight is multiplied with; 1 where decay is not decoupled
+  float step_size;     ///< learning_rate / (1 - beta1^t)
+  float root;          ///< sqrt(1 - beta2^t)
 };
 
 inline void adam_update(const adam_factors& f, float* w, const float* gradient, float* m, float* v, std::size_t begin,
@@ -59,7 +61,7 @@ inline void adam_update(const adam_factors& f, float* w, const float* gradient, 
     const float g = gradient[i] + f.weight_decay * w[i];
     m[i] = f.beta1 * m[i] + (1 - f.beta1) * g;
     v[i] = f.beta2 * v[i] + (1 - f.beta2) * g * g;
-    w[i] -= f.step_size * (m[i] / (std::sqrt(v[i]) / f.root + f.epsilon));
+    w[i] = f.shrink * w[i] - f.step_size * (m[i] / (std::sqrt(v[i]) / f.root + f.epsilon));
   }
 }
 

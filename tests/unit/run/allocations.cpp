@@ -120,11 +120,15 @@ usage measure(const F& f) {
 
 template <class Model>
 void check_steps(Model& model, std::size_t batch, std::size_t inputs, std::size_t targets, int classes) {
-  remat::adam optimizer;
+  remat::adamw optimizer;
+  optimizer.group(remat::is_bias_or_norm, {.weight_decay = 0});
+  const remat::learning_rate::sequence schedule{remat::learning_rate::linear{.steps = 3},
+                                                remat::learning_rate::cosine{.steps = 10}};
   const auto data = networks::random_batch(batch, inputs, targets, classes, 1);
   const auto step = [&] {
     model.train_step(data.inputs, data.targets);
-    optimizer.step(model);
+    remat::clip_gradients(model, 1);
+    optimizer.step(model, schedule(optimizer.steps()));
   };
   const usage first = measure(step);
   CHECK(first.ours > 0);  // the counters count

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+/// Safetensors files: named tensors behind a JSON header, the format in which weights of PyTorch models are exchanged.
+///
+///     8 bytes   the header's length in bytes, little-endian
+///     header    names, types, shapes and places of the tensors (safetensors_header.hpp)
+///     data      the tensors, row-major and little-endian, each at its offset from here, without gaps
+///
+/// A file is accepted whole or not at all, before any tensor is read: the header is not trusted. Tensors are read one
+/// by one, in pieces, so that no second copy of them is in memory.
+#pragma once
+
+#include <remat/core/error.hpp>
+#include <remat/io/safetensors_header.hpp>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <span>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+namespace remat {
+
+namespace detail {
+
+static_assert(std::endian::native == std::endian::little,
+              "remat: safetensors files are little-endian, and are read and written on such machines only");
+static_assert(std::numeric_limits<float>::is_iec559 && std::numeric_limits<double>::is_iec559);
+
+inline float float_of_half(std::uint16_t half) {
+  const std::uint32_t sign = std::uint32_t{half} >> 15 << 31, exponent = half >> 10 & 31, fraction = half & 1023;
+  if (exponent == 0) {  // zero or subnormal: fraction * 2^-24, exact
+    const float magnitude = static_cast<float>(fraction) * 0x1p-24f;
+    return std::bit_cast<float>(std::bit_cast<std::uint32_t>(magnitude) | sign);
+  }
+  return std::bit_cast<float>(sign | (exponent == 31 ? 255u : exponent + 112) << 23 | fraction << 13);
+}
+inline float float_of_bfloat(std::uint16_t bits) { return std::bit_cast<float>(std::uint32_t{bits} << 16); }
+
+inline std::string system_text(int code) {
+  return code == 0 ? "unknown reason" : std::generic_category().message(code);
+}
+
+}  // namespace detail
+
+/// A file that is open for reading; its header has been checked.
+class safetensors_file {
+ public:
+  /// Throws `data_error`, naming the file, for everything that is wrong with it.
+  explicit safetensors_file(const std::filesystem::path& path) : name_(path.string()) {
+    errno = 0;
+    file_.open(path, std::ios::binary);
+    if (!file_) refuse("cannot be opened (" + detail::system_text(errno) + "); a readable safetensors file is needed");
+    std::error_code failed;
+    const std::uintmax_t size = std::filesystem::file_size(path, failed);
+    if (failed) refuse("cannot be read (" + failed.message() + "); a readable safetensors file is needed");
+
+    std::uint64_t header = 0;
+    if (size < sizeof header) refuse("is no safetensors file: it has " + std::to_string(size) + " bytes, not even 8");
+    read_bytes(&header, sizeof header);
+    if (header > largest_header || header > size - sizeof header)
+      refuse("is truncated or no safetensors file: it announces a header of " + std::to_string(header) +
+             " bytes, and has " + std::to_string(size) + " bytes in all; headers of up to " +
+             std::to_string(largest_header) + " bytes are accepted");
+    std::string text(static_cast<std::size_t>(header), '\0');
+    read_bytes(text.data(), text.size());
+    data_ = sizeof header + static_cast<std::size_t>(header);
+    tensors_ = detail::parse_safetensors_header(text, static_cast<std::size_t>(size) - data_, name_);
+  }
+
+  const std::string& name() const { return name_; }
+  /// All tensors, in the order of their bytes.
+  std::span<const safetensor> tensors() const { return tensors_; }
+  /// Null for a name that the file does not have.
+  const safetensor* find(std::string_view name) const {
+    const auto found = std::ranges::find(tensors_, name, &safetensor::name);
+    return found == tensors_.end() ? nullptr : &*found;
+  }
+  /// Whether `read` takes a type: F32, and F16, BF16 and F64, which it converts.
+  static bool is_readable(std::string_view type) {
+    return type == "F32" || type == "F16" || type == "BF16" || type == "F64";
+  }
+
+  /// Reads a tensor of this file into as many floats. What F64 has beyond float is rounded away.
+  void read(const safetensor& t, std::span<float> to) {
+    if (!is_readable(t.type))
+      refuse("tensor '" + t.name + "' is of type " + t.type + "; F32, F16, BF16 and F64 can be read as float");
+    if (t.elements() != to.size())
+      refuse("tensor '" + t.name + "' has " + std::to_string(t.elements()) + " elements, and is read into " +
+             std::to_string(to.size()));
+    file_.clear();
+    file_.seekg(static_cast<std::streamoff>(data_ + t.begin));
+    if (t.type == "F32") return read_bytes(to.data(), to.size_bytes());
+    if (t.type == "F16") return convert<std::uint16_t>(to, detail::float_of_half);
+    if (t.type == "BF16") return convert<std::uint16_t>(to, detail::float_of_bfloat);
+    convert<double>(to, [](double x) { return static_cast<float>(x); });
+  }
+
+ private:
+  static constexpr std::uint64_t largest_header = 100'000'000;  // as the format's own implementation
+
+  [[noreturn]] void refuse(const std::string& what) const { throw data_error(name_, what); }
+
+  void read_bytes(void* to, std::size_t count) {
+    errno = 0;
+    file_.read(static_cast<char*>(to), static_cast<std::streamsize>(count));
+    if (!file_) refuse("cannot be read (" + (errno == 0 ? "it ends too early" : detail::system_text(errno)) + ")");
+  }
+
+  template <class T, class F>
+  void convert(std::span<float> to, const F& to_float) {
+    std::array<T, 4096> piece;
+    while (!to.empty()) {
+      const std::size_t count = std::min(piece.size(), to.size());
+      read_bytes(piece.data(), count * sizeof(T));
+      std::transform(piece.begin(), piece.begin() + static_cast<std::ptrdiff_t>(count), to.begin(), to_float);
+      to = to.subspan(count);
+    }
+  }
+
+  std::string name_;
+  std::ifstream file_;
+  std::size_t data_ = 0;  // where the data begins
+  std::vector<safetensor> tensors_;
+};
+
+/// Writes tensors, as F32 and in this order, under a temporary name that becomes `path` when all is written: whoever
+/// reads `path` sees the old file or the new one. The temporary name is the path with ".partial": one process at a time
+/// writes a path. Throws `data_error`; then the old file is as it was.
+inline void write_safetensors(const std::filesystem::path& path, std::span<const safetensor_values> tensors) {
+  const std::string text = detail::safetensors_header_of(tensors, path.string());
+
+  std::filesystem::path partial = path;
+  partial += ".partial";
+  errno = 0;
+  std::ofstream file(partial, std::ios::binary | std::ios::trunc);
+  if (!file)
+    throw data_error(path.string(), "cannot be written: " + partial.string() + " cannot be opened (" +
+                                        detail::system_text(errno) + ")");
+  const auto refuse = [&](const std::string& what, const std::string& why) {
+    std::error_code ignored;
+    std::filesystem::remove(partial, ignored);
+    throw data_error(path.string(), "cannot be " + what + " (" + why + ")");
+  };
+  const auto write = [&](const void* from, std::size_t count) {
+    file.write(static_cast<const char*>(from), static_cast<std::streamsize>(count));
+  };
+  const std::uint64_t length = text.size();
+  write(&length, sizeof length);
+  write(text.data(), text.size());
+  for (const safetensor_values& t : tensors) write(t.values.data(), t.values.size_bytes());
+  file.close();
+  if (!file) refuse("written", detail::system_text(errno));
+  std::error_code failed;
+  std::filesystem::rename(partial, path, failed);
+  if (failed) refuse("replaced", failed.message());
+}
+
+}  // namespace remat

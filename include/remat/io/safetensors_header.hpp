@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: MIT
+/// The header of a safetensors file: what tensors it holds, and where.
+///
+///     {"name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [begin, end]}, "__metadata__": {...}}
+///
+/// A header is accepted whole or not at all. It is the only place where remat meets nlohmann-json.
+#pragma once
+
+#include <remat/core/error.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <limits>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace remat {
+
+/// A tensor as the header describes it; its bytes are [begin, end) of the data.
+struct safetensor {
+  std::string name;
+  std::string type;  ///< "F32", "BF16", "I64"
+  std::vector<std::size_t> shape;
+  std::size_t begin = 0, end = 0;
+
+  std::size_t elements() const {
+    std::size_t product = 1;
+    for (const std::size_t extent : shape) product *= extent;
+    return product;
+  }
+};
+
+/// A shape as messages show it: "[2, 3]".
+inline std::string shape_text(std::span<const std::size_t> shape) {
+  std::string text;
+  for (const std::size_t extent : shape) text += (text.empty() ? "" : ", ") + std::to_string(extent);
+  return "[" + text + "]";
+}
+
+/// A tensor to be written.
+struct safetensor_values {
+  std::string name;
+  std::vector<std::size_t> shape;
+  std::span<const float> values;
+};
+
+namespace detail {
+
+/// Bits of an element of a type, or 0 for a type that remat does not know.
+inline std::size_t bits_of_safetensor_type(std::string_view type) {
+  using entry = std::pair<std::string_view, std::size_t>;
+  static constexpr std::array<entry, 16> known{{{"BOOL", 8},
+                                                {"U8", 8},
+                                                {"I8", 8},
+                                                {"F8_E4M3", 8},
+                                                {"F8_E5M2", 8},
+                                                {"F8_E8M0", 8},
+                                                {"U16", 16},
+                                                {"I16", 16},
+                                                {"F16", 16},
+                                                {"BF16", 16},
+                                                {"U32", 32},
+                                                {"I32", 32},
+                                                {"F32", 32},
+                                                {"U64", 64},
+                                                {"I64", 64},
+                                                {"F64", 64}}};
+  const auto found = std::ranges::find(known, type, &entry::first);
+  return found == known.end() ? 0 : found->second;
+}
+
+/// Parses a header strictly: a name twice is an error, and so is anything that nests deeper than headers do.
+inline nlohmann::json parse_strictly(const std::string& text, const std::string& file) {
+  using nlohmann::json;
+  std::vector<std::set<std::string>> keys;
+  const auto watch = [&](int depth, json::parse_event_t event, json& parsed) {
+    if (depth > 3) throw data_error(file, "has a header that nests deeper than names, tensors and their shapes");
+    if (event == json::parse_event_t::object_start) keys.emplace_back();
+    if (event == json::parse_event_t::object_end) keys.pop_back();
+    if (event == json::parse_event_t::key && !keys.back().insert(parsed.get<std::string>()).second)
+      throw data_error(file, "has '" + parsed.get<std::string>() + "' twice in its header; once is accepted");
+    return true;
+  };
+  try {
+    return json::parse(text, watch);
+  } catch (const json::exception& refused) {
+    throw data_error(file, std::string("has a header that is no JSON (") + refused.what() + ")");
+  }
+}
+
+/// A name in quotes, as JSON has it.
+inline std::string json_text(const std::string& name, const std::string& file) {
+  try {
+    return nlohmann::json(name).dump();
+  } catch (const nlohmann::json::exception& refused) {
+    throw data_error(file, std::string("cannot hold a name that is not UTF-8 (") + refused.what() + ")");
+  }
+}
+
+/// One entry of the header; what is wrong with it is a `data_error`.
+inline safetensor describe_safetensor(const std::string& name, const nlohmann::json& entry, const std::string& file) {
+  const auto refuse = [&](const std::string& what) { throw data_error(file, "tensor '" + name + "' " + what); };
+  const auto numbers = [&](const char* key) {
+    const auto found = entry.find(key);
+    if (found == entry.end() || !found->is_array() ||
+        !std::ranges::all_of(*found, [](const auto& each) { return each.is_number_unsigned(); }))
+      refuse(std::string("needs `") + key + "`, a list of whole numbers of at least 0");
+    return found->get<std::vector<std::size_t>>();
+  };
+  if (!entry.is_object()) refuse("is described by no object with dtype, shape and data_offsets");
+  const auto type = entry.find("dtype");
+  if (type == entry.end() || !type->is_string()) refuse("needs `dtype`, a name such as \"F32\"");
+  for (const auto& [key, ignored] : entry.items())
+    if (key != "dtype" && key != "shape" && key != "data_offsets")
+      refuse("has '" + key + "'; dtype, shape and data_offsets are accepted");
+
+  safetensor t{name, type->get<std::string>(), numbers("shape")};
+  const std::vector<std::size_t> offsets = numbers("data_offsets");
+  if (offsets.size() != 2 || offsets[0] > offsets[1]) refuse("needs `data_offsets` [begin, end] with begin <= end");
+  t.begin = offsets[0];
+  t.end = offsets[1];
+
+  const std::size_t bits = bits_of_safetensor_type(t.type);
+  if (bits == 0) return t;  // only the offsets of a type of tomorrow can be checked
+  std::size_t bytes = bits / 8;
+  const bool is_empty = std::ranges::find(t.shape, std::size_t{0}) != t.shape.end();
+  for (const std::size_t extent : t.shape) {
+    if (!is_empty && extent > std::numeric_limits<std::size_t>::max() / bytes)
+      refuse("of shape " + shape_text(t.shape) + " is larger than any memory");
+    bytes *= extent;
+  }
+  if (is_empty) bytes = 0;
+  if (t.end - t.begin != bytes)
+    refuse("of type " + t.type + " and shape " + shape_text(t.shape) + " needs " + std::to_string(bytes) +
+           " bytes, and its data_offsets [" + std::to_string(t.begin) + ", " + std::to_string(t.end) + "] hold " +
+           std::to_string(t.end - t.begin));
+  return t;
+}
+
+/// The tensors that a header describes, in the order of their bytes, which must be all of `data_bytes`.
+inline std::vector<safetensor> parse_safetensors_header(const std::string& text, std::size_t data_bytes,
+                                                        const std::string& file) {
+  const auto refuse = [&](const std::string& what) { throw data_error(file, what); };
+  if (text.empty() || text.front() != '{') refuse("has a header that is no JSON object; it must start with {");
+  const nlohmann::json header = parse_strictly(text, file);
+  std::vector<safetensor> tensors;
+  for (const auto& [name, entry] : header.items()) {
+    if (name != "__metadata__") {
+      tensors.push_back(describe_safetensor(name, entry, file));
+    } else if (!entry.is_object() || !std::ranges::all_of(entry, [](const auto& each) { return each.is_string(); })) {
+      refuse("has a `__metadata__` that is no object of strings");
+    }
+  }
+  std::ranges::sort(tensors, {}, [](const safetensor& t) { return std::pair(t.begin, t.end); });
+  std::size_t covered = 0;
+  for (const safetensor& t : tensors) {
+    if (t.end > data_bytes)
+      refuse("is truncated or damaged: tensor '" + t.name + "' ends at byte " + std::to_string(t.end) +
+             " of the data, which has " + std::to_string(data_bytes));
+    if (t.begin != covered)
+      refuse("tensor '" + t.name + "' begins at byte " + std::to_string(t.begin) + " of the data, and the one before " +
+             (t.begin < covered ? "it, which it overlaps, ends at " : "it ends at ") + std::to_string(covered));
+    covered = t.end;
+  }
+  if (covered != data_bytes)
+    refuse("has " + std::to_string(data_bytes - covered) + " bytes behind its last tensor; none are accepted");
+  return tensors;
+}
+
+/// The header of tensors that lie one behind the other, as float32. The data begins at a multiple of 8.
+inline std::string safetensors_header_of(std::span<const safetensor_values> tensors, const std::string& file) {
+  std::string text = R"({"__metadata__":{"format":"pt"})";
+  std::set<std::string> names{"__metadata__"};
+  std::size_t offset = 0;
+  for (const safetensor_values& t : tensors) {
+    if (!names.insert(t.name).second) throw data_error(file, "cannot hold two tensors named '" + t.name + "'");
+    const std::size_t end = offset + t.values.size_bytes();
+    text += "," + json_text(t.name, file) + R"(:{"dtype":"F32","shape":)" + shape_text(t.shape) +
+            R"(,"data_offsets":)" + shape_text(std::array{offset, end}) + "}";
+    offset = end;
+  }
+  text += "}";
+  text.resize((text.size() + 7) / 8 * 8, ' ');  // the data begins at a multiple of 8
+  return text;
+}
+
+}  // namespace detail
+}  // namespace remat

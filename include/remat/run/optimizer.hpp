@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT
+/// An optimizer: a rule that updates each parameter from its gradient, with options for groups of parameters.
+///
+///     remat::adamw optimizer{{.learning_rate = 3e-4f, .weight_decay = 0.05f}};
+///     optimizer.group(remat::is_bias_or_norm, {.weight_decay = 0});
+///     optimizer.group("head", {.learning_rate = 1e-3f});
+///     optimizer.step(model);
+///
+/// A parameter belongs to the last group whose pattern matches it, and to the optimizer itself where none does. What a
+/// group does not say it takes from the optimizer's own options. Frozen parameters, which have no gradient, are passed
+/// over.
+///
+/// A rule is a type with (see sgd.hpp)
+///
+///     name                                         as errors call it
+///     options, group_options                       numbers, and the same as optional ones; both have a learning_rate
+///     changed(options, group_options) -> options   what a group makes of the optimizer's options
+///     complaint(options) -> const char*            what is wrong with them and what is accepted; null if nothing
+///     state_rows, needs_rows(options)              numbers kept for an element: at most, and under these options
+///     factors_of(options, step)                    what the arithmetic needs, once for each group and step
+///     update(factors, w, gradient, state, is_first, begin, end)
+#pragma once
+
+#include <remat/core/error.hpp>
+#include <remat/core/parallel.hpp>
+#include <remat/run/network.hpp>
+#include <remat/run/optimizer_state.hpp>
+#include <remat/run/parameter_pattern.hpp>
+
+#include <array>
+#include <cstddef>
+#include <limits>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace remat {
+
+namespace detail {
+
+/// A finite one, too.
+constexpr bool is_at_least_0(double x) { return x >= 0 && x <= std::numeric_limits<double>::max(); }
+
+/// Which group each parameter belongs to: 0, or 1 + the place of the last pattern that matches. Throws `error` for a
+/// pattern that gets no parameter.
+inline std::vector<std::size_t> assign_groups(std::span<const parameter_view> parameters,
+                                              std::span<const parameter_pattern> patterns, const std::string& who) {
+  std::vector<std::size_t> group_of(parameters.size());
+  for (std::size_t g = 0; g < patterns.size(); ++g) {
+    std::size_t matched = 0, taken = 0;
+    for (const parameter_view& p : parameters) {
+      if (!patterns[g].matches(p)) continue;
+      ++matched;
+      std::size_t last = g;
+      for (std::size_t later = g + 1; later < patterns.size(); ++later)
+        if (patterns[later].matches(p)) last = later;
+      taken += last == g ? 1u : 0u;
+      group_of[static_cast<std::size_t>(&p - parameters.data())] = last + 1;
+    }
+    const std::string group = who + ": the pattern of group " + std::to_string(g) + ", " + patterns[g].text() + ", ";
+    if (matched == 0) {
+      std::string known;
+      for (const parameter_view& p : parameters) known += (known.empty() ? "" : ", ") + p.name;
+      throw error(group + "matches no parameter; this model has " + known);
+    }
+    if (taken == 0) throw error(group + "matches only parameters that later groups take; put it behind them");
+  }
+  return group_of;
+}
+
+}  // namespace detail
+
+template <class Rule>
+class optimizer {
+ public:
+  using options = typename Rule::options;
+  using group_options = typename Rule::group_options;
+
+  optimizer() : optimizer(options{}) {}
+  explicit optimizer(const options& o) : options_(o) { check(options_, 0); }
+
+  /// Other options for the parameters that match. A pattern that gets none is an `error` of the next step.
+  optimizer& group(parameter_pattern which, const group_options& changes) {
+    check(Rule::changed(options_, changes), changes_.size() + 1);
+    changes_.push_back(changes);
+    patterns_.push_back(std::move(which));
+    return *this;
+  }
+
+  /// Updates every parameter from its gradient, at its learning rate times `learning_rate_factor` (learning_rate.hpp
+  /// has schedules). State is allocated at the first step. Throws `error` before anything changes.
+  void step(network& model, double learning_rate_factor = 1) {
+    if (!detail::is_at_least_0(learning_rate_factor))
+      throw error(std::string(Rule::name) + ": the factor on the learning rate is " +
+                  std::to_string(learning_rate_factor) + "; a finite number of at least 0 is accepted");
+    factors_.clear();
+    rows_.clear();
+    for (std::size_t g = 0; g <= changes_.size(); ++g) {
+      options o = g == 0 ? options_ : Rule::changed(options_, changes_[g - 1]);
+      check(o, g);
+      o.learning_rate = static_cast<float>(static_cast<double>(o.learning_rate) * learning_rate_factor);
+      check(o, g);
+      factors_.push_back(Rule::factors_of(o, steps_ + 1));
+      rows_.push_back(Rule::needs_rows(o));
+    }
+    const std::span<const parameter_view> parameters = model.parameters();
+    state_.require(model);
+    if (group_of_.size() != parameters.size() || assigned_ != patterns_.size()) {
+      group_of_ = detail::assign_groups(parameters, patterns_, std::string(Rule::name));
+      assigned_ = patterns_.size();
+    }
+    state_.attach(model);
+    for (std::size_t i = 0; i < parameters.size(); ++i)
+      if (!parameters[i].gradient.empty())
+        model.store().optimizer_bytes += state_.provide(i, parameters[i], rows_[group_of_[i]]);
+
+    ++steps_;
+    const thread_scope scope(model.threads());
+    for (std::size_t i = 0; i < parameters.size(); ++i) {
+      const parameter_view& p = parameters[i];
+      const typename Rule::factors& f = factors_[group_of_[i]];
+      std::array<float*, Rule::state_rows> state{};
+      for (std::size_t r = 0; r < rows_[group_of_[i]]; ++r) state[r] = state_.row(i, r);
+      const bool is_first = state_.is_new(i);
+      parallel_for(p.gradient.size(), 16384, [&](std::size_t begin, std::size_t end) {
+        Rule::update(f, p.values.data(), p.gradient.data(), state, is_first, begin, end);
+      });
+    }
+    state_.settle();
+  }
+
+  /// Steps taken, which is the number of the next one: `optimizer.step(model, schedule(optimizer.steps()))`.
+  std::size_t steps() const { return steps_; }
+
+  /// May be changed at any time; the next step checks them.
+  options& settings() { return options_; }
+  /// Those of a group, in the order of `group` calls, from 0.
+  group_options& settings(std::size_t group) {
+    if (group >= changes_.size())
+      throw error(std::string(Rule::name) + ": there is no group " + std::to_string(group) + "; it has " +
+                  std::to_string(changes_.size()) + ", counted from 0");
+    return changes_[group];
+  }
+
+ private:
+  /// Group 0 is the optimizer itself.
+  static void check(const options& o, std::size_t group) {
+    const char* const complaint = Rule::complaint(o);
+    if (complaint == nullptr) return;
+    const std::string who = group == 0 ? "" : ", group " + std::to_string(group - 1);
+    throw error(std::string(Rule::name) + who + ": " + complaint);
+  }
+
+  options options_;
+  std::vector<group_options> changes_;
+  std::vector<parameter_pattern> patterns_;
+  std::vector<std::size_t> group_of_;            // of each parameter
+  std::size_t assigned_ = 0;                     // patterns that group_of_ knows
+  std::vector<typename Rule::factors> factors_;  // of each group, in this step
+  std::vector<std::size_t> rows_;                // the same
+  optimizer_state state_;
+  std::size_t steps_ = 0;
+};
+
+}  // namespace remat

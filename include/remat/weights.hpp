@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: MIT
+/// Weights in safetensors files, apart from remat.hpp, since reading JSON costs seconds of compiling.
+#pragma once
+
+#include <remat/io/safetensors.hpp>
+#include <remat/io/weights.hpp>
