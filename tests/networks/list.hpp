@@ -17,10 +17,12 @@ network chain();
 network several();
 network partly_frozen();
 network two_inputs();
+network resnet();
+network stateful();
 
 inline std::vector<network> list() {
-  return {example_01(), example_02(), layers(),  strided(),       rows(),      masked(),
-          nested(),     chain(),      several(), partly_frozen(), two_inputs()};
+  return {example_01(), example_02(), layers(),        strided(),    rows(),   masked(),  nested(),
+          chain(),      several(),    partly_frozen(), two_inputs(), resnet(), stateful()};
 }
 
 }  // namespace networks

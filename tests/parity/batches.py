@@ -7,6 +7,7 @@ float32 might take the other side; `away_from_kinks` draws these samples anew. E
 sides must choose alike (a relu passes nothing, a window's first maximum gets the gradient).
 """
 import math
+import typing
 
 import torch
 from torch import nn
@@ -36,6 +37,27 @@ def integers(count, shape, random):
     return torch.randint(0, 3, (count, *shape), generator=random).float()
 
 
+class Indices(typing.NamedTuple):
+    """An input of integers from 0 to below `count`."""
+    shape: tuple
+    count: int
+
+
+def tensor(wanted, draw, count, random):
+    """An input: floats of a shape by `draw`, what is no picture by `noise`; or `Indices`."""
+    if isinstance(wanted, Indices):
+        return torch.randint(0, wanted.count, (count, *wanted.shape), generator=random)
+    return (draw if len(wanted) == 3 else noise)(count, wanted, random)
+
+
+def apply(net, inputs):
+    return net(*inputs) if len(inputs) == 1 else net(tuple(inputs))
+
+
+def in_precision(tensors, dtype):
+    return [tensor.to(dtype) if tensor.is_floating_point() else tensor for tensor in tensors]
+
+
 def weights(net, kind, random):
     """PyTorch's own; 'large': four times as much; 'integers': the first layer's are -1, 0 and 1."""
     with torch.no_grad():
@@ -46,14 +68,16 @@ def weights(net, kind, random):
                 parameter.copy_(torch.randint(-1, 2, parameter.shape, generator=random).float())
 
 
-def targets(kind, outputs, random):
-    """Classes for the outputs of a net.
+def targets(kind, network, outputs, random):
+    """Targets for the outputs of a net; numbers in [0, 1) where the loss takes numbers, else classes.
 
     random       any
     ignored      any, and -100 for a third of the samples
     balanced     each class equally often, as in real batches: gradients of the samples nearly cancel
     predicted    the likeliest, as if the net were trained: losses are near 0
     """
+    if network.takes_numbers:
+        return torch.rand(outputs.shape, generator=random)
     shape, classes = (len(outputs), *outputs.shape[2:]), outputs.shape[1]
     if kind == "predicted":
         return outputs.argmax(1)
@@ -68,7 +92,7 @@ def targets(kind, outputs, random):
 
 def near_kinks(net, inputs):
     """Which samples of a batch come too near, in the precision of `net`."""
-    near = torch.zeros(len(inputs), dtype=torch.bool)
+    near = torch.zeros(len(inputs[0]), dtype=torch.bool)
 
     def scale(values):
         return values.pow(2).mean(1 if values.dim() == 4 else -1, keepdim=True).sqrt()
@@ -89,7 +113,7 @@ def near_kinks(net, inputs):
     hooks = [m.register_forward_hook(at_relu) for m in net.modules() if isinstance(m, nn.ReLU)]
     hooks += [m.register_forward_hook(at_pool) for m in net.modules() if isinstance(m, nn.MaxPool2d)]
     with torch.no_grad():
-        net(inputs)
+        apply(net, inputs)
     for hook in hooks:
         hook.remove()
     return near
@@ -99,8 +123,9 @@ def away_from_kinks(net, draw, count):
     """`count` samples from `draw(n)`; `net` is in float64, in training, with its masks."""
     inputs = draw(count)
     for _ in range(50):
-        near = near_kinks(net, inputs.double())
+        near = near_kinks(net, in_precision(inputs, torch.float64))
         if not near.any():
             return inputs
-        inputs[near] = draw(int(near.sum()))
+        for tensor, fresh in zip(inputs, draw(int(near.sum()))):
+            tensor[near] = fresh
     raise SystemExit("no batch stays away from the kinks of this network; is NEAR too large for it?")

@@ -264,6 +264,7 @@ TEST_CASE("every policy recomputes somewhere, and every network under several of
 }
 
 TEST_CASE("a tag and its value are the same plan and the same bits") {
+  int recompute = 0;
   for (const network& n : networks::all())
     for (const networks::tagged& type : n.as_types)
       for (std::size_t parts : micro_batches) {
@@ -275,8 +276,9 @@ TEST_CASE("a tag and its value are the same plan and the same bits") {
         const remat::plan_report a = tagged.plan(n.micro_batch), b = valued.plan(n.micro_batch);
         CHECK(a.activation_bytes == b.activation_bytes);
         CHECK(a.kept_bytes == b.kept_bytes);
-        CHECK(a.recompute > 0);
         CHECK(a.recomputed == b.recomputed);
+        if (a.recompute > 0 && parts == 1) ++recompute;
         check_same(train(n, type.lower(), std::nullopt, parts, 1), train(n, n.lower(), type.checkpoints, parts, 1));
       }
+  CHECK(recompute >= 6);
 }
