@@ -19,10 +19,20 @@ network partly_frozen();
 network two_inputs();
 network resnet();
 network stateful();
+network gated();
+network channels();
+network pixel_logits();
+network tokens();
+network word();
+network labels();
+network tied();
+network sequence();
+network branches();
 
 inline std::vector<network> list() {
-  return {example_01(), example_02(), layers(),        strided(),    rows(),   masked(),  nested(),
-          chain(),      several(),    partly_frozen(), two_inputs(), resnet(), stateful()};
+  return {example_01(), example_02(),    layers(),     strided(), rows(),     masked(),  nested(),   chain(),
+          several(),    partly_frozen(), two_inputs(), resnet(),  stateful(), gated(),   channels(), pixel_logits(),
+          tokens(),     word(),          labels(),     tied(),    sequence(), branches()};
 }
 
 }  // namespace networks

@@ -68,19 +68,23 @@ def weights(net, kind, random):
                 parameter.copy_(torch.randint(-1, 2, parameter.shape, generator=random).float())
 
 
-def targets(kind, network, outputs, random):
-    """Targets for the outputs of a net; numbers in [0, 1) where the loss takes numbers, else classes.
+def numbers(outputs, random):
+    """Targets of the outputs' shape, from 0 to 1; half of them are 0 or 1."""
+    return (2 * torch.rand(outputs.shape, generator=random) - 0.5).clamp(0, 1)
+
+
+def targets(kind, outputs, classes, random):
+    """Classes for the outputs of a net; they lie along dim 1, of (N, T, C) along the last, unless the loss makes them.
 
     random       any
     ignored      any, and -100 for a third of the samples
     balanced     each class equally often, as in real batches: gradients of the samples nearly cancel
     predicted    the likeliest, as if the net were trained: losses are near 0
     """
-    if network.takes_numbers:
-        return torch.rand(outputs.shape, generator=random)
-    shape, classes = (len(outputs), *outputs.shape[2:]), outputs.shape[1]
+    dim = 2 if outputs.dim() == 3 else 1
+    shape, classes = (*outputs.shape[:dim], *outputs.shape[dim + 1:]), classes or outputs.shape[dim]
     if kind == "predicted":
-        return outputs.argmax(1)
+        return outputs.argmax(dim)
     if kind == "balanced":
         count = math.prod(shape)
         return (torch.randperm(count, generator=random) % classes).view(shape)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The networks of ../networks in PyTorch: the same modules in the same places, so that names of parameters agree."""
+import math
 import typing
 
 import torch
@@ -71,11 +72,11 @@ class Parallel(nn.Module):
 class Residual(nn.Module):
     """body(x) + shortcut(x), and `last` of it; the modules of the body are children, before the shortcut."""
 
-    def __init__(self, *body, shortcut=None, last=None):
+    def __init__(self, *body, shortcut=None, last=None, join=torch.add):
         super().__init__()
         self.body = add_children(self, body)
         self.shortcut = add_children(self, [shortcut] if shortcut else [], len(body))
-        self.last = last or nn.Identity()
+        self.last, self.join = last or nn.Identity(), join
 
     def forward(self, x):
         y, skipped = x, x
@@ -83,7 +84,32 @@ class Residual(nn.Module):
             y = self.get_submodule(name)(y)
         for name in self.shortcut:
             skipped = self.get_submodule(name)(x)
-        return self.last(y + skipped)
+        return self.last(self.join(y, skipped))
+
+
+def concat(*parts):
+    """Along dim 1 of images, else along the last."""
+    return torch.cat(parts, 1 if parts[0].dim() == 4 else -1)
+
+
+def softmax():
+    return Function(lambda x: x.softmax(1 if x.dim() == 4 else -1))
+
+
+def multiply(*parts):
+    return math.prod(parts[1:], start=parts[0])
+
+
+class RowsCrossEntropy(nn.Module):
+    """Classes along the last extent of (N, C) and (N, T, C)."""
+
+    def forward(self, logits, targets):
+        return nn.functional.cross_entropy(logits.flatten(0, -2), targets.flatten())
+
+
+class LinearCrossEntropy(nn.Linear):
+    def forward(self, x, targets):
+        return RowsCrossEntropy()(super().forward(x), targets)
 
 
 def example_01():
@@ -236,11 +262,93 @@ def stateful():
         nn.Flatten(), nn.Linear(175, 6), nn.LogSoftmax(dim=1))
 
 
+def gated():
+    return sequential(
+        ("lift", nn.Linear(13, 21)), nn.Tanh(), ("norm1", nn.LayerNorm(21)),
+        ("gate", Residual(("open", nn.Linear(21, 21)), nn.Sigmoid(), join=torch.mul)),
+        ("middle", sequential(("up", nn.Linear(21, 35)), nn.GELU(), ("down", nn.Linear(35, 21)))),
+        ("norm2", nn.LayerNorm(21)), nn.SiLU(),
+        ("three", Parallel(
+            concat,
+            sequential(nn.Linear(21, 5), nn.GELU(approximate="tanh")), softmax(),
+            Parallel(multiply, nn.Linear(21, 7), sequential(nn.Linear(21, 7), nn.Tanh()), nn.Linear(21, 7)))),
+        nn.Tanh(), nn.Linear(33, 6))
+
+
+def channels():
+    return sequential(
+        ("stem", nn.Conv2d(3, 7, 3, 1, 1)), nn.Tanh(),
+        ("wide", Parallel(
+            concat,
+            sequential(nn.Conv2d(7, 5, 1), nn.Sigmoid()), sequential(nn.Conv2d(7, 4, 3, 1, 1), nn.SiLU()), softmax())),
+        ("middle", sequential(nn.GELU(), ("mix", nn.Conv2d(16, 6, 3, 1, 1)), nn.Sigmoid())), nn.Tanh(),
+        ("out", nn.Conv2d(6, 3, 3, 1, 1)))
+
+
+def pixel_logits():
+    return sequential(("stem", nn.Conv2d(3, 9, 3, 2, 1)), softmax(), nn.Conv2d(9, 5, 1))
+
+
+def tokens():
+    return sequential(
+        Parallel(multiply, ("left", nn.Embedding(41, 12)), ("right", nn.Embedding(41, 12))),
+        ("norm", nn.LayerNorm(12)),
+        ("middle", sequential(nn.Linear(12, 24), nn.GELU(), nn.Linear(24, 12))), nn.LayerNorm(12))
+
+
+def word():
+    return sequential(
+        ("stem", nn.Embedding(29, 11)), nn.Linear(11, 17), nn.SiLU(), nn.LayerNorm(17), nn.Linear(17, 8))
+
+
+def labels():
+    return sequential(
+        ("middle", Parallel(concat, softmax(), sequential(nn.Linear(10, 9), nn.LayerNorm(9), nn.Tanh()))),
+        nn.Sigmoid(), nn.Linear(19, 7))
+
+
+def tied():
+    token, head = nn.Embedding(23, 10), nn.Linear(10, 23, bias=False)
+    head.weight = token.weight
+    mixing = Residual(nn.LayerNorm(10), nn.Linear(10, 14), nn.Tanh(), nn.Linear(14, 10))
+    return sequential(("token", token), ("middle", sequential(mixing, nn.SiLU(), mixing, mixing)), ("head", head))
+
+
+def sequence():
+    def block():
+        return sequential(
+            Residual(nn.LayerNorm(12), nn.Linear(12, 12), nn.GELU(), Dropout(1 / 5)),
+            ("mlp", Residual(nn.LayerNorm(12), nn.Linear(12, 48), nn.GELU(approximate="tanh"), nn.Linear(48, 12))))
+
+    return sequential(
+        ("stem", nn.Embedding(31, 12)), Dropout(1 / 10),
+        ("h", sequential(*[block() for _ in range(5)])),
+        ("norm", nn.LayerNorm(12)), nn.Linear(12, 31))
+
+
+def branches():
+    def three():
+        return Parallel(
+            concat, nn.Conv2d(6, 3, 1), sequential(nn.Conv2d(6, 4, 3, 1, 1), nn.ReLU()),
+            sequential(nn.Conv2d(6, 3, 1), nn.SiLU(), nn.Conv2d(3, 4, 5, 1, 2)))
+
+    return sequential(
+        ("stem", nn.Conv2d(2, 6, 3)), nn.ReLU(),
+        ("middle", sequential(
+            three(), nn.ReLU(), nn.Conv2d(11, 6, 1), nn.Tanh(),
+            three(), nn.ReLU(), nn.Conv2d(11, 6, 1))),
+        Parallel(lambda a, b, c: a + b + c,
+                 nn.Conv2d(6, 5, 1), sequential(nn.ReLU(), nn.Conv2d(6, 5, 3, 1, 1)), nn.Conv2d(6, 5, 1)),
+        nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+        Parallel(multiply, nn.Linear(60, 8), sequential(nn.Linear(60, 8), nn.Sigmoid())),
+        nn.Linear(8, 5), nn.LogSoftmax(dim=1))
+
+
 class Network(typing.NamedTuple):
     make: typing.Callable
     inputs: list  # shapes of floats, or Indices
-    loss: typing.Callable = nn.NLLLoss()
-    takes_numbers: bool = False  # the loss; else it takes classes
+    loss: typing.Callable = nn.NLLLoss
+    classes: typing.Optional[int] = None  # where the loss makes them; 0: the targets are numbers, as many as outputs
 
 
 NETWORKS = {
@@ -257,4 +365,13 @@ NETWORKS = {
     "two_inputs": Network(two_inputs, [(3, 9, 7), (11,)]),
     "resnet": Network(resnet, [(3, 13, 11)]),
     "stateful": Network(stateful, [(2, 9, 7)]),
+    "gated": Network(gated, [(5, 13)], RowsCrossEntropy),
+    "channels": Network(channels, [(3, 9, 7)], nn.MSELoss, classes=0),
+    "pixel_logits": Network(pixel_logits, [(3, 9, 7)], nn.CrossEntropyLoss),
+    "tokens": Network(tokens, [Indices((6,), 41)], lambda: LinearCrossEntropy(12, 20011), classes=20011),
+    "word": Network(word, [Indices((), 29)], RowsCrossEntropy),
+    "labels": Network(labels, [(10,)], nn.BCEWithLogitsLoss, classes=0),
+    "tied": Network(tied, [Indices((7,), 23)], RowsCrossEntropy),
+    "sequence": Network(sequence, [Indices((9,), 31)], RowsCrossEntropy),
+    "branches": Network(branches, [(2, 11, 9)]),
 }

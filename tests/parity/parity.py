@@ -75,6 +75,26 @@ CASES = [
     Case("resnet", 9, batches.pictures),
     Case("resnet", 8, weights="large", threads=2),
     Case("stateful", 6),
+    Case("gated", 1),
+    Case("gated", 8, weights="large", targets="ignored", threads=2),
+    Case("gated", 64, weights="large", targets="predicted"),
+    Case("channels", 3),
+    Case("channels", 7, weights="large", threads=2),
+    Case("pixel_logits", 5, targets="ignored"),
+    Case("pixel_logits", 1, weights="large", threads=2),
+    Case("tokens", 1),
+    Case("tokens", 50, targets="ignored", threads=2),
+    Case("tokens", 40, weights="large", targets="balanced"),
+    Case("word", 1),
+    Case("word", 33, weights="large", targets="predicted"),
+    Case("labels", 1),
+    Case("labels", 29, weights="large", threads=2),
+    Case("tied", 6),
+    Case("tied", 17, weights="large", targets="ignored", threads=2),
+    Case("sequence", 5),
+    Case("sequence", 13, weights="large", targets="ignored", threads=2),
+    Case("branches", 7),
+    Case("branches", 7, weights="large", threads=2),
 ]
 
 
@@ -112,7 +132,7 @@ class Step:
         self.network = NETWORKS[case.network]
         random = torch.Generator().manual_seed(2016)
         torch.manual_seed(2016)
-        self.net = self.network.make()
+        self.net, self.loss = self.network.make(), self.network.loss()
         batches.weights(self.net, case.weights, random)
         self.dropouts = {name: m for name, m in self.net.named_modules() if isinstance(m, Dropout)}
 
@@ -120,7 +140,8 @@ class Step:
             return [batches.tensor(wanted, case.draw, count, random) for wanted in self.network.inputs]
 
         def draw_targets(kind):
-            return batches.targets(kind, self.network, self.predict(), random)
+            outputs, classes = self.predict(), self.network.classes
+            return batches.numbers(outputs, random) if classes == 0 else batches.targets(kind, outputs, classes, random)
 
         if self.dropouts:
             self.inputs = draw(case.batch)
@@ -134,6 +155,9 @@ class Step:
         """The net before its first step."""
         return copy.deepcopy(self.net).to(dtype)
 
+    def named_parameters(self, net, loss):
+        return [*net.named_parameters(), *((f"loss.{name}", p) for name, p in loss.named_parameters())]
+
     def predict(self):
         with torch.no_grad():
             return batches.apply(self.fresh(torch.float64).eval(), batches.in_precision(self.inputs, torch.float64))
@@ -141,7 +165,7 @@ class Step:
     def run_remat(self):
         for i, tensor in enumerate([*self.inputs, self.targets]):
             write(self.folder / "tensors" / str(i), "f" if tensor.is_floating_point() else "i", tensor)
-        for name, parameter in self.net.named_parameters():
+        for name, parameter in self.named_parameters(self.net, self.loss):
             write(self.folder / "weights" / name, "f", parameter)
         subprocess.run([self.program, self.case.network, self.folder, str(self.case.threads)], check=True)
 
@@ -160,9 +184,10 @@ class Step:
 
     def run_torch(self, dtype):
         """What remat gives, by PyTorch in this precision."""
-        net, (*inputs, targets) = self.fresh(dtype), batches.in_precision([*self.inputs, self.targets], dtype)
-        found = {"loss": self.network.loss(batches.apply(net.train(), inputs), targets)}
-        names, parameters = zip(*[(name, p) for name, p in net.named_parameters() if p.requires_grad])
+        net, loss = self.fresh(dtype), copy.deepcopy(self.loss).to(dtype)
+        *inputs, targets = batches.in_precision([*self.inputs, self.targets], dtype)
+        found = {"loss": loss(batches.apply(net.train(), inputs), targets)}
+        names, parameters = zip(*[(name, p) for name, p in self.named_parameters(net, loss) if p.requires_grad])
         gradients = torch.autograd.grad(found["loss"], parameters)
         found |= {f"gradients/{name}": gradient for name, gradient in zip(names, gradients)}
         found |= {f"states/{name}": state for name, state in net.named_buffers() if state.is_floating_point()}

@@ -2,9 +2,9 @@
 /// Loops over the cores: the only place where remat meets OpenMP.
 ///
 /// A loop is cut into pieces, and no result depends on how: each element, or each column of a sum, is computed by one
-/// thread in one order. Nor does it depend on the user's -march or -ffp-contract: g++ would otherwise round `a * b + c`
-/// once where the machine can, and twice elsewhere. Without OpenMP remat's loops run on one thread and give the same
-/// bits; oneDNN keeps its own number of threads then.
+/// thread in one order. Nor does it depend on the user's -march: g++ would otherwise round `a * b + c` once where the
+/// machine can, and twice elsewhere (clang does so with -ffp-contract=fast alone). Without OpenMP remat's loops run on
+/// one thread and give the same bits; oneDNN keeps its own number of threads then.
 #pragma once
 
 #ifdef __FAST_MATH__

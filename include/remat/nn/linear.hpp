@@ -114,6 +114,15 @@ struct linear_sizes {
   static_assert(In > 0 && Out > 0, "remat: a linear layer has at least one input and one output; give it more");
 };
 
+template <std::size_t In, std::size_t Out, bias Bias>
+constexpr auto linear_parameters() {
+  const parameter weight("weight", {Out, In}, initial::uniform_fan_in(In));
+  if constexpr (Bias == bias::with)
+    return std::array{weight, parameter("bias", {Out}, initial::uniform_fan_in(In))};
+  else
+    return std::array{weight};
+}
+
 }  // namespace detail
 
 /// PyTorch's `Linear(In, Out)`; takes (In) or (T, In).
@@ -131,13 +140,7 @@ struct linear : module {
     return 2.0 * static_cast<double>(input.elements()) * Out;
   }
 
-  static constexpr auto parameters = [] {
-    const parameter weight("weight", {Out, In}, initial::uniform_fan_in(In));
-    if constexpr (Bias == bias::with)
-      return std::array{weight, parameter("bias", {Out}, initial::uniform_fan_in(In))};
-    else
-      return std::array{weight};
-  }();
+  static constexpr auto parameters = detail::linear_parameters<In, Out, Bias>();
 
   static constexpr detail::linear_attributes attributes{In, Out, Bias == bias::with};
   using kernels = detail::linear_kernels;

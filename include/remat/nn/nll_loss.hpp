@@ -6,19 +6,18 @@
 /// it. Backward reads the target alone.
 #pragma once
 
-#include <remat/core/error.hpp>
 #include <remat/core/module.hpp>
+#include <remat/nn/class_targets.hpp>
 
 #include <cstddef>
 #include <cstdint>
-#include <string>
 #include <string_view>
 
 namespace remat::nn {
 
 struct nll_loss : module {
   static constexpr std::string_view kind = "nll_loss";
-  static constexpr std::int32_t ignored = -100;
+  static constexpr std::int32_t ignored = detail::ignored_target;
 
   template <std::size_t C>
   static tensor<std::int32_t> target(tensor<float, C>);
@@ -34,28 +33,18 @@ struct nll_loss : module {
     const std::span<const float> log_probabilities = pass.input(0);             // (N, C) or (N, H, W, C)
     const std::span<const std::int32_t> targets = pass.input<std::int32_t>(1);  // (N) or (N, H, W)
     const std::size_t classes = pass.input_shape(0).channels();
+    const std::size_t counted = detail::checked_targets(kind, targets, classes);
     double sum = 0;
-    std::size_t counted = 0;
-    for (std::size_t row = 0; row < targets.size(); ++row) {
-      const std::int32_t target = targets[row];
-      if (target == ignored) continue;
-      if (target < 0 || static_cast<std::size_t>(target) >= classes)
-        throw error("nll_loss: target " + std::to_string(target) + " at place " + std::to_string(row) +
-                    " of the batch is no class; classes are 0 to " + std::to_string(classes - 1) +
-                    ", and -100 is ignored");
-      sum -= static_cast<double>(log_probabilities[row * classes + static_cast<std::size_t>(target)]);
-      ++counted;
-    }
+    for (std::size_t row = 0; row < targets.size(); ++row)
+      if (targets[row] != ignored)
+        sum -= static_cast<double>(log_probabilities[row * classes + static_cast<std::size_t>(targets[row])]);
     pass.output()[0] = static_cast<float>(sum / static_cast<double>(counted));
   }
 
   static void backward_input(const backward_pass& pass) {
     const std::span<const std::int32_t> targets = pass.input<std::int32_t>(1);
     const std::size_t classes = pass.input_shape(0).channels();
-    std::size_t counted = 0;
-    for (const std::int32_t target : targets)
-      if (target != ignored) ++counted;
-    const float share = -pass.output_gradient()[0] / static_cast<float>(counted);
+    const float share = -pass.output_gradient()[0] / static_cast<float>(detail::counted_targets(targets));
     const destination dx = pass.input_gradient(0);
     float* const to = dx.data();
     if (!dx.accumulates()) dx.assign([](std::size_t) { return 0.0f; });

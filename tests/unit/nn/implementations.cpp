@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// No kernel of example 01's step is one of oneDNN's reference implementations.
+// No kernel is one of oneDNN's reference implementations.
 #include <remat/remat.hpp>
 
 #include <catch2/catch.hpp>
@@ -60,4 +60,30 @@ TEST_CASE("no kernel on the way is a reference implementation") {
   const auto s = prepared<remat::nn::log_softmax, remat::tensor<float, 10>>(
       [](const auto& p) { return detail::prepared_log_softmax(p); });
   check_fast(s.backward);
+  for (const remat::onednn::function each :
+       {remat::onednn::function::tanh, remat::onednn::function::sigmoid, remat::onednn::function::gelu,
+        remat::onednn::function::gelu_by_tanh, remat::onednn::function::silu}) {
+    const auto e = prepared<remat::nn::silu, remat::tensor<float, 3, 5, 7>>(
+        [each](const auto& p) { return detail::prepared_function(p, each, true); });
+    check_fast(e.forward);
+    check_fast(e.backward);
+  }
+}
+
+TEST_CASE("nor are the products of linear_cross_entropy") {
+  using loss = remat::nn::linear_cross_entropy<64, 30000>;
+  const remat::tensor_shape in[] = {remat::shape_of<remat::tensor<float, 3, 64>>::value,
+                                    remat::shape_of<remat::tensor<std::int32_t, 3>>::value};
+  remat::preparation p;
+  p.module_attributes = &loss::attributes;
+  p.inputs = in;
+  p.batch = 64;
+  p.backward_input = p.backward_parameters = true;
+  const detail::prepared_linear_cross_entropy made(p);
+  check_fast(made.first_weights);
+  for (const auto* each : {&made.full, &made.rest}) {
+    check_fast(each->logits);
+    check_fast(each->backward_input);
+    check_fast(each->backward_weights);
+  }
 }

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+/// A sum over a whole batch, the same at any number of threads: of blocks of 4,096 elements, then of the blocks in
+/// their order, in double.
+#pragma once
+
+#include <remat/core/kernel.hpp>
+
+#include <cstddef>
+#include <memory>
+
+namespace remat::nn::detail {
+
+inline constexpr std::size_t summed_block = 4096;
+
+/// Room for the sums of the blocks of input 0.
+struct prepared_block_sum : prepared {
+  explicit prepared_block_sum(const preparation& p) {
+    scratch_bytes = (p.inputs[0].elements(p.batch) + summed_block - 1) / summed_block * sizeof(double);
+  }
+};
+
+/// The sum of f(begin, end) over all blocks.
+template <class F>
+double block_sum(std::size_t size, std::byte* scratch, const F& f) {
+  double* const parts = reinterpret_cast<double*>(scratch);
+  const std::size_t blocks = (size + summed_block - 1) / summed_block;
+  parallel_for(blocks, 2, [=](std::size_t begin, std::size_t end) {
+    for (std::size_t b = begin; b < end; ++b)
+      parts[b] = f(b * summed_block, b + 1 < blocks ? (b + 1) * summed_block : size);
+  });
+  double sum = 0;
+  for (std::size_t b = 0; b < blocks; ++b) sum += parts[b];
+  return sum;
+}
+
+}  // namespace remat::nn::detail

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+/// Layer normalisation (Ba et al. 2016) of each row: of (D), or of each row of (T, D).
+///
+///     forward               y  = h w + b,  h = (x - mean) r,  r = 1 / sqrt(variance + 1e-5)
+///     backward, input       dx = r (g - mean of g - h (mean of g h)),  g = dy w
+///     backward, parameters  dw = sum of dy h over the rows,  db = sum of dy
+///
+/// Both halves read the input and two numbers a row that forward leaves, mean and r; where both are wanted, one pass
+/// over the rows gives both. Sums over rows are taken in up to 64 blocks, whose number depends on the rows alone, and
+/// then in their order.
+#pragma once
+
+#include <remat/core/module.hpp>
+#include <remat/nn/rows.hpp>
+
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <memory>
+#include <string_view>
+
+namespace remat::nn {
+namespace detail {
+
+struct layer_norm_attributes {
+  std::size_t width;
+};
+
+/// The tensors of a backward pass; without `dx` or without `dw` and `db`, that half is left out.
+struct layer_norm_gradients {
+  const float *x, *w, *mean, *r, *dy;
+  float* dx;
+  bool adds;
+};
+
+REMAT_BEGIN_VECTOR_CODE
+
+/// Rows [begin, end) of (rows, size); y may be x. `means` and `rs` may be null.
+REMAT_VECTORISED inline void layer_norm_rows(const float* x, const float* w, const float* b, float* y, float* means,
+                                             float* rs, std::size_t size, std::size_t begin, std::size_t end) {
+  constexpr double epsilon = 1e-5;
+  const double count = static_cast<double>(size);
+  for (std::size_t row = begin; row < end; ++row) {
+    const float* const in = x + row * size;
+    float* const out = y + row * size;
+    const float mean = static_cast<float>(sum_of(0, size, [=](std::size_t c) { return in[c]; }) / count);
+    const double squares = sum_of(0, size, [=](std::size_t c) { return (in[c] - mean) * (in[c] - mean); });
+    const float r = static_cast<float>(1 / std::sqrt(squares / count + epsilon));
+    REMAT_INDEPENDENT
+    for (std::size_t c = 0; c < size; ++c) out[c] = (in[c] - mean) * r * w[c] + b[c];
+    if (means != nullptr) means[row] = mean;
+    if (rs != nullptr) rs[row] = r;
+  }
+}
+
+/// Rows [begin, end) of dx, and their part of dw and db, (size) each, which starts at 0.
+REMAT_VECTORISED inline void layer_norm_rows_backward(const layer_norm_gradients& t, float* dw, float* db,
+                                                      std::size_t size, std::size_t begin, std::size_t end) {
+  const float* const w = t.w;
+  for (std::size_t row = begin; row < end; ++row) {
+    const float *const x = t.x + row * size, *const dy = t.dy + row * size;
+    const float mean = t.mean[row], r = t.r[row];
+    if (dw != nullptr) {
+      REMAT_INDEPENDENT
+      for (std::size_t c = 0; c < size; ++c) {
+        dw[c] += dy[c] * ((x[c] - mean) * r);
+        db[c] += dy[c];
+      }
+    }
+    if (t.dx == nullptr) continue;
+    float* const dx = t.dx + row * size;
+    const double count = static_cast<double>(size);
+    const float mean_g = static_cast<float>(sum_of(0, size, [=](std::size_t c) { return dy[c] * w[c]; }) / count);
+    const float mean_gh =
+        static_cast<float>(sum_of(0, size, [=](std::size_t c) { return dy[c] * w[c] * ((x[c] - mean) * r); }) / count);
+    if (t.adds) {
+      REMAT_INDEPENDENT
+      for (std::size_t c = 0; c < size; ++c) dx[c] += r * (dy[c] * w[c] - mean_g - (x[c] - mean) * r * mean_gh);
+    } else {
+      REMAT_INDEPENDENT
+      for (std::size_t c = 0; c < size; ++c) dx[c] = r * (dy[c] * w[c] - mean_g - (x[c] - mean) * r * mean_gh);
+    }
+  }
+}
+
+REMAT_END_VECTOR_CODE
+
+struct prepared_layer_norm : prepared {
+  std::size_t rows_of_a_block, blocks;
+
+  explicit prepared_layer_norm(const preparation& p) {
+    const std::size_t width = p.attributes<layer_norm_attributes>().width, rows = p.inputs[0].elements(p.batch) / width;
+    constexpr std::size_t fewest_rows = 16, most_blocks = 64;
+    rows_of_a_block = (rows + most_blocks - 1) / most_blocks;
+    if (rows_of_a_block < fewest_rows) rows_of_a_block = fewest_rows;
+    blocks = (rows + rows_of_a_block - 1) / rows_of_a_block;
+    if (p.backward_parameters) scratch_bytes = blocks * 2 * width * sizeof(float);
+  }
+};
+
+struct layer_norm_kernels {
+  static std::unique_ptr<prepared> prepare(const preparation& p) { return std::make_unique<prepared_layer_norm>(p); }
+
+  static void forward(const forward_pass& pass) {
+    const std::size_t width = pass.attributes<layer_norm_attributes>().width;
+    const float *const x = pass.input().data(), *const w = pass.parameter(0).data(),
+                       *const b = pass.parameter(1).data();
+    float *const y = pass.output().data(), *const means = pass.saved(0).data(), *const rs = pass.saved(1).data();
+    parallel_for(pass.input().size() / width, row_grain(width), [=](std::size_t begin, std::size_t end) {
+      layer_norm_rows(x, w, b, y, means, rs, width, begin, end);
+    });
+  }
+  static void backward_input(const backward_pass& pass) { run(pass, true, false); }
+  static void backward_parameters(const backward_pass& pass) { run(pass, false, true); }
+  static void backward(const backward_pass& pass) { run(pass, true, true); }
+
+ private:
+  static void run(const backward_pass& pass, bool input, bool parameters) {
+    const std::size_t width = pass.attributes<layer_norm_attributes>().width;
+    const auto& state = pass.prepared_as<prepared_layer_norm>();
+    const std::size_t rows = pass.input().size() / width, rows_of_a_block = state.rows_of_a_block;
+    layer_norm_gradients t{pass.input().data(),
+                           pass.parameter(0).data(),
+                           pass.saved(0).data(),
+                           pass.saved(1).data(),
+                           pass.output_gradient().data(),
+                           nullptr,
+                           false};
+    if (input) {
+      t.dx = pass.input_gradient().data();
+      t.adds = pass.input_gradient().accumulates();
+    }
+    float* const parts = parameters ? reinterpret_cast<float*>(pass.scratch()) : nullptr;  // (blocks, 2, width)
+    parallel_for(state.blocks, 1, [=](std::size_t begin, std::size_t end) {
+      for (std::size_t block = begin; block < end; ++block) {
+        const std::size_t first = block * rows_of_a_block;
+        const std::size_t last = rows - first < rows_of_a_block ? rows : first + rows_of_a_block;
+        float* const dw = parts == nullptr ? nullptr : parts + block * 2 * width;
+        for (std::size_t c = 0; dw != nullptr && c < 2 * width; ++c) dw[c] = 0;
+        layer_norm_rows_backward(t, dw, dw == nullptr ? nullptr : dw + width, width, first, last);
+      }
+    });
+    if (!parameters) return;
+    for (int i = 0; i < 2; ++i)
+      pass.parameter_gradient(i).assign(
+          [blocks = state.blocks, width, part = parts + static_cast<std::size_t>(i) * width](std::size_t c) {
+            float sum = 0;
+            for (std::size_t block = 0; block < blocks; ++block) sum += part[block * 2 * width + c];
+            return sum;
+          });
+  }
+};
+
+template <std::size_t D>
+struct layer_norm_size {
+  static constexpr bool holds = true;
+  static_assert(D > 0, "remat: a layer_norm has at least one element in a row; give it more");
+};
+
+}  // namespace detail
+
+/// PyTorch's `LayerNorm(D)`; takes (D) or (T, D).
+template <std::size_t D>
+struct layer_norm : module {
+  static_assert(detail::layer_norm_size<D>::holds);
+
+  static constexpr std::string_view kind = "layer_norm";
+  static tensor<float, D> output(tensor<float, D>);
+  template <std::size_t T>
+  static tensor<float, T, D> output(tensor<float, T, D>);
+  /// The mean of each row, and 1 / its deviation.
+  static tensors<tensor<float>, tensor<float>> saved_output(tensor<float, D>);
+  template <std::size_t T>
+  static tensors<tensor<float, T>, tensor<float, T>> saved_output(tensor<float, T, D>);
+  static constexpr reads backward_input_reads = reads::inputs | reads::saved;
+  static constexpr reads backward_parameters_reads = reads::inputs | reads::saved;
+  static constexpr bool in_place = true;
+  static constexpr double flops(const tensor_shape& input, const tensor_shape&) {
+    return 8.0 * static_cast<double>(input.elements());
+  }
+
+  static constexpr std::array parameters{parameter("weight", {D}, initial::constant(1)),
+                                         parameter("bias", {D}, initial::constant(0))};
+  static constexpr detail::layer_norm_attributes attributes{D};
+  using kernels = detail::layer_norm_kernels;
+};
+
+}  // namespace remat::nn

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT
+/// A linear layer and the cross entropy of what it gives, which is never held as a whole: a loss for large
+/// vocabularies.
+///
+///     forward               loss = mean over the rows of cross entropy(x W^T + b, target)
+///     backward, input       dx = dl W           l = x W^T + b again, dl = (softmax(l) - (1 at the target)) dy / count
+///     backward, parameters  dW = dl^T x, db = sum of dl over the rows
+///
+/// x (rows, In), W (Classes, In), b (Classes). Logits are computed in chunks of rows, of about 8 MB and at least 64
+/// rows, in scratch. Between the passes two numbers wait for each row; backward computes the logits again, once for
+/// both halves where both are wanted. Targets are those of cross_entropy. The model's own output, what `predict` gives,
+/// is x.
+#pragma once
+
+#include <remat/core/module.hpp>
+#include <remat/nn/bias.hpp>
+#include <remat/nn/cross_entropy.hpp>
+#include <remat/nn/linear.hpp>
+#include <remat/nn/scratch.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+namespace remat::nn {
+namespace detail {
+
+/// The products of one chunk.
+struct chunk_products {
+  onednn::primitive logits, backward_input, backward_weights;
+};
+
+struct prepared_linear_cross_entropy : prepared {
+  std::size_t rows, chunk;
+  chunk_products full, rest;
+  onednn::primitive first_weights;  ///< of the first chunk, whose gradient is written where the later ones are added
+  std::size_t losses_at = 0, own = 0;
+
+  explicit prepared_linear_cross_entropy(const preparation& p) {
+    using onednn::layout;
+    const auto& [in, out, has_bias] = p.attributes<linear_attributes>();
+    constexpr std::size_t chunk_bytes = 8 << 20, fewest_rows = 64;
+    rows = p.inputs[1].elements(p.batch);
+    chunk = chunk_bytes / (out * sizeof(float));
+    if (chunk < fewest_rows) chunk = fewest_rows;
+    if (chunk > rows) chunk = rows;
+    losses_at = aligned(chunk * out * sizeof(float));
+    own = losses_at + rows * sizeof(double);
+
+    const auto weights_gradient = [&](std::size_t count, bool adds) {
+      return onednn::matrix_product(layout::transposed(out, count), layout::row_major({count, in}),
+                                    layout::row_major({out, in}), {.adds_to_destination = adds});
+    };
+    const auto products = [&](std::size_t count, bool follows) {
+      const layout x = layout::row_major({count, in}), l = layout::row_major({count, out});
+      chunk_products made;
+      made.logits = onednn::matrix_product(x, layout::transposed(in, out), l, {}, has_bias ? out : 0);
+      if (p.backward_input)
+        made.backward_input =
+            onednn::matrix_product(l, layout::row_major({out, in}), x, {.adds_to_destination = p.accumulates_input});
+      if (p.backward_parameters && follows) made.backward_weights = weights_gradient(count, true);
+      return made;
+    };
+    full = products(chunk, rows >= 2 * chunk);
+    if (rows % chunk != 0) rest = products(rows % chunk, true);
+    if (p.backward_parameters) first_weights = weights_gradient(chunk, p.accumulates_parameters);
+    for (const onednn::primitive* each : {&full.logits, &full.backward_input, &full.backward_weights, &rest.logits,
+                                          &rest.backward_input, &rest.backward_weights, &first_weights})
+      if (*each) reserve_scratch(*this, own, *each);
+    if (scratch_bytes < own) scratch_bytes = own;
+  }
+};
+
+struct linear_cross_entropy_kernels {
+  static std::unique_ptr<prepared> prepare(const preparation& p) {
+    return std::make_unique<prepared_linear_cross_entropy>(p);
+  }
+
+  static void forward(const forward_pass& pass) {
+    const auto& state = pass.prepared_as<prepared_linear_cross_entropy>();
+    const std::size_t classes = pass.attributes<linear_attributes>().out;
+    const std::span<const std::int32_t> targets = pass.input<std::int32_t>(1);
+    const std::size_t counted = checked_targets("linear_cross_entropy", targets, classes);
+    double* const losses = reinterpret_cast<double*>(pass.scratch() + state.losses_at);
+    float *const largest = pass.saved(0).data(), *const shares = pass.saved(1).data();
+    for (std::size_t first = 0; first < state.rows; first += state.chunk) {
+      const std::size_t count = make_logits(pass, pass.input(0).data(), first);
+      const auto from = [first](auto* values) { return values == nullptr ? nullptr : values + first; };
+      parallel_for(count, row_grain(classes),
+                   [=, l = logits_of(pass), t = targets.data() + first, to = losses + first, m = from(largest),
+                    s = from(shares)](std::size_t begin, std::size_t end) {
+                     cross_entropy_rows(l, t, to, m, s, classes, begin, end);
+                   });
+    }
+    pass.output()[0] = mean_loss(losses, state.rows, counted);
+  }
+  static void backward_input(const backward_pass& pass) { run(pass, true, false); }
+  static void backward_parameters(const backward_pass& pass) { run(pass, false, true); }
+  static void backward(const backward_pass& pass) { run(pass, true, true); }
+
+ private:
+  static float* logits_of(const pass& p) { return reinterpret_cast<float*>(p.scratch()); }
+  static std::byte* behind(const pass& p) {
+    return p.scratch() + aligned(p.prepared_as<prepared_linear_cross_entropy>().own);
+  }
+  static const chunk_products& products_at(const pass& p, std::size_t first) {
+    const auto& state = p.prepared_as<prepared_linear_cross_entropy>();
+    return state.rows - first < state.chunk ? state.rest : state.full;
+  }
+
+  /// The logits of the chunk that begins at row `first`, in scratch; returns its rows.
+  static std::size_t make_logits(const pass& p, const float* x, std::size_t first) {
+    const auto& state = p.prepared_as<prepared_linear_cross_entropy>();
+    const auto& [in, out, has_bias] = p.attributes<linear_attributes>();
+    const onednn::primitive::argument src{onednn::source, x + first * in},
+        weights{onednn::weights, p.parameter(0).data()}, dst{onednn::result, logits_of(p)};
+    const onednn::primitive& product = products_at(p, first).logits;
+    if (has_bias)
+      product.execute(behind(p), {src, weights, {onednn::bias, p.parameter(1).data()}, dst});
+    else
+      product.execute(behind(p), {src, weights, dst});
+    return state.rows - first < state.chunk ? state.rows - first : state.chunk;
+  }
+
+  static void run(const backward_pass& pass, bool input, bool parameters) {
+    const auto& state = pass.prepared_as<prepared_linear_cross_entropy>();
+    const auto& [in, out, has_bias] = pass.attributes<linear_attributes>();
+    const std::span<const std::int32_t> targets = pass.input<std::int32_t>(1);
+    const float dy = pass.output_gradient()[0] / static_cast<float>(counted_targets(targets));
+    const float* const x = pass.input(0).data();
+    float* const l = logits_of(pass);  // then their gradient
+    for (std::size_t first = 0; first < state.rows; first += state.chunk) {
+      const std::size_t count = make_logits(pass, x, first);
+      parallel_for(count, row_grain(out),
+                   [=, classes = out, t = targets.data() + first, m = pass.saved(0).data() + first,
+                    s = pass.saved(1).data() + first](std::size_t begin, std::size_t end) {
+                     cross_entropy_rows_backward(l, t, m, s, dy, l, false, classes, begin, end);
+                   });
+      const chunk_products& products = products_at(pass, first);
+      if (input)
+        products.backward_input.execute(behind(pass), {{onednn::source, l},
+                                                       {onednn::weights, pass.parameter(0).data()},
+                                                       {onednn::result, pass.input_gradient(0).data() + first * in}});
+      if (!parameters) continue;
+      const onednn::primitive& weights = first == 0 ? state.first_weights : products.backward_weights;
+      weights.execute(behind(pass), {{onednn::source, l},
+                                     {onednn::weights, x + first * in},
+                                     {onednn::result, pass.parameter_gradient(0).data()}});
+      if (!has_bias) continue;
+      const destination db = pass.parameter_gradient(1);
+      sum_rows(l, count, out, {db.data(), db.size(), db.accumulates() || first > 0});
+    }
+  }
+};
+
+template <std::size_t In, std::size_t Classes>
+struct linear_cross_entropy_sizes {
+  static constexpr bool holds = true;
+  static_assert(In > 0 && Classes > 0,
+                "remat: a linear_cross_entropy has at least one input and one class; give it more");
+};
+
+}  // namespace detail
+
+/// `CrossEntropyLoss()(Linear(In, Classes)(x), target)`; takes (In) or (T, In). Its parameters are those of `linear`.
+template <std::size_t In, std::size_t Classes, bias Bias = bias::with>
+struct linear_cross_entropy : module {
+  static_assert(detail::linear_cross_entropy_sizes<In, Classes>::holds);
+
+  static constexpr std::string_view kind = "linear_cross_entropy";
+  static constexpr std::int32_t ignored = detail::ignored_target;
+
+  static tensor<std::int32_t> target(tensor<float, In>);
+  template <std::size_t T>
+  static tensor<std::int32_t, T> target(tensor<float, T, In>);
+  static scalar<float> output(tensor<float, In>, tensor<std::int32_t>);
+  template <std::size_t T>
+  static scalar<float> output(tensor<float, T, In>, tensor<std::int32_t, T>);
+  /// The largest logit of each row, and 1 / the sum of the exponentials.
+  static tensors<tensor<float>, tensor<float>> saved_output(tensor<float, In>, tensor<std::int32_t>);
+  template <std::size_t T>
+  static tensors<tensor<float, T>, tensor<float, T>> saved_output(tensor<float, T, In>, tensor<std::int32_t, T>);
+  static constexpr reads backward_input_reads = reads::inputs | reads::saved;
+  static constexpr reads backward_parameters_reads = reads::inputs | reads::saved;
+  static constexpr double flops(const tensor_shape& input, const tensor_shape&) {
+    return 2.0 * static_cast<double>(input.elements()) * Classes;
+  }
+
+  static constexpr auto parameters = detail::linear_parameters<In, Classes, Bias>();
+  static constexpr detail::linear_attributes attributes{In, Classes, Bias == bias::with};
+  using kernels = detail::linear_cross_entropy_kernels;
+};
+
+}  // namespace remat::nn

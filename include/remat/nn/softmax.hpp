@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+/// The softmax of each row: of (C), of each row of (T, C), or over the channels of (C, H, W), pixel by pixel.
+///
+///     forward   y  = exp(x - m) / (sum of exp(x - m)),  m the largest x
+///     backward  dx = y (dy - sum of y dy)      reads the output
+#pragma once
+
+#include <remat/core/module.hpp>
+#include <remat/nn/rows.hpp>
+
+#include <cstddef>
+#include <string_view>
+
+namespace remat::nn {
+namespace detail {
+
+REMAT_BEGIN_VECTOR_CODE
+
+/// Rows [begin, end) of (rows, size); y may be x.
+REMAT_VECTORISED inline void softmax_rows(const float* x, float* y, std::size_t size, std::size_t begin,
+                                          std::size_t end) {
+  for (std::size_t row = begin; row < end; ++row) {
+    const float* const in = x + row * size;
+    float* const out = y + row * size;
+    const float largest = largest_of(in, size);
+    REMAT_INDEPENDENT
+    for (std::size_t c = 0; c < size; ++c) out[c] = exponential(in[c] - largest);
+    const float sum = static_cast<float>(sum_of(0, size, [=](std::size_t c) { return out[c]; }));
+    for (std::size_t c = 0; c < size; ++c) out[c] = out[c] / sum;
+  }
+}
+
+/// Likewise; dx may be dy.
+REMAT_VECTORISED inline void softmax_rows_backward(const float* y, const float* dy, float* dx, bool adds,
+                                                   std::size_t size, std::size_t begin, std::size_t end) {
+  for (std::size_t row = begin; row < end; ++row) {
+    const float *const out = y + row * size, *const gradient = dy + row * size;
+    float* const to = dx + row * size;
+    const float projected = static_cast<float>(sum_of(0, size, [=](std::size_t c) { return out[c] * gradient[c]; }));
+    if (adds) {
+      REMAT_INDEPENDENT
+      for (std::size_t c = 0; c < size; ++c) to[c] += out[c] * (gradient[c] - projected);
+    } else {
+      REMAT_INDEPENDENT
+      for (std::size_t c = 0; c < size; ++c) to[c] = out[c] * (gradient[c] - projected);
+    }
+  }
+}
+
+REMAT_END_VECTOR_CODE
+
+struct softmax_kernels {
+  static void forward(const forward_pass& pass) {
+    const std::size_t size = row_elements(pass.input_shape());
+    parallel_for(pass.input().size() / size, row_grain(size),
+                 [=, x = pass.input().data(), y = pass.output().data()](std::size_t begin, std::size_t end) {
+                   softmax_rows(x, y, size, begin, end);
+                 });
+  }
+  static void backward_input(const backward_pass& pass) {
+    const std::size_t size = row_elements(pass.input_shape());
+    const destination dx = pass.input_gradient();
+    parallel_for(dx.size() / size, row_grain(size),
+                 [=, y = pass.output().data(), dy = pass.output_gradient().data()](std::size_t begin, std::size_t end) {
+                   softmax_rows_backward(y, dy, dx.data(), dx.accumulates(), size, begin, end);
+                 });
+  }
+};
+
+}  // namespace detail
+
+/// PyTorch's `Softmax` over the last extent, of images over dim 1.
+struct softmax : module {
+  static constexpr std::string_view kind = "softmax";
+  template <std::size_t C>
+  static tensor<float, C> output(tensor<float, C>);
+  template <std::size_t T, std::size_t C>
+  static tensor<float, T, C> output(tensor<float, T, C>);
+  template <std::size_t C, std::size_t H, std::size_t W>
+  static tensor<float, C, H, W> output(tensor<float, C, H, W>);
+  static constexpr reads backward_input_reads = reads::outputs;
+  static constexpr bool in_place = true;
+  static constexpr double flops(const tensor_shape& input, const tensor_shape&) {
+    return 8.0 * static_cast<double>(input.elements());
+  }
+
+  using kernels = detail::softmax_kernels;
+};
+
+}  // namespace remat::nn

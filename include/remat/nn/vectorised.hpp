@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+/// Loops that use the widest vectors of the machine they run on, and give the same bits on all of them.
+///
+///     REMAT_BEGIN_VECTOR_CODE
+///     REMAT_VECTORISED inline void f(...) { ... }      a clone for each instruction set, chosen when the program
+///     starts REMAT_END_VECTOR_CODE
+///
+/// Between begin and end, products and sums are rounded one by one, whatever flags the user compiles with (clang's
+/// -ffp-contract=fast alone takes no notice), and a sum has `lanes` partial sums in one order, whatever the width of
+/// the vectors. REMAT_INDEPENDENT stands before a loop whose steps do not depend on one another, although what it
+/// writes may lie where it reads. These macros are remat's own.
+#pragma once
+
+#include <cstddef>
+
+#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)
+#define REMAT_VECTORISED __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define REMAT_VECTORISED
+#endif
+
+#if defined(__clang__)
+#define REMAT_BEGIN_VECTOR_CODE _Pragma("float_control(push)") _Pragma("clang fp contract(off)")
+#define REMAT_END_VECTOR_CODE _Pragma("float_control(pop)")
+#define REMAT_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define REMAT_BEGIN_VECTOR_CODE _Pragma("GCC push_options") _Pragma("GCC optimize(\"O3\", \"fp-contract=off\")")
+#define REMAT_END_VECTOR_CODE _Pragma("GCC pop_options")
+#define REMAT_INDEPENDENT _Pragma("GCC ivdep")
+#endif
+
+namespace remat::nn::detail {
+
+/// Partial sums of a vectorised sum.
+inline constexpr std::size_t lanes = 16;
+
+}  // namespace remat::nn::detail

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+// What every kernel promises: the same bits at any number of threads, gradients that are added where they accumulate,
+// and halves of backward that together give what the joint kernel gives.
+#include "kernel_run.hpp"
+
+#include <catch2/catch.hpp>
+
+namespace nn = remat::nn;
+using remat::tensor;
+
+namespace {
+
+/// Of oneDNN's matrix products the number of threads is part of the order of sums.
+enum class threads_matter { no, yes };
+
+template <class M, class... Inputs>
+void check(std::size_t batch, std::size_t rows = 1, threads_matter m = threads_matter::no) {
+  INFO(M::kind << ", batch " << batch);
+  using run_type = kernel_run<M, Inputs...>;
+  run_type run(batch, rows);
+  run.forward();
+  const auto outputs = run.outputs;
+  const auto gradients = run.backward();
+  for (const floats& g : gradients)
+    for (const float v : g) REQUIRE(std::isfinite(v));
+  CHECK(same_bits(gradients, run.backward(1, false, run_type::halves::apart)));
+
+  constexpr float start = 0.5f;
+  run.forward(1, true);
+  const auto sums = run.backward(1, true, run_type::halves::together, start);
+  CHECK(same_bits(sums, run.backward(1, true, run_type::halves::apart, start)));
+  for (std::size_t i = 0; i < sums.size(); ++i)
+    for (std::size_t k = 0; k < sums[i].size(); ++k)
+      REQUIRE(static_cast<double>(sums[i][k]) ==
+              Approx(static_cast<double>(gradients[i][k] + start)).epsilon(1e-5).margin(1e-5));
+
+  if (m == threads_matter::yes) return;
+  for (const int threads : {2, 3}) {
+    run.forward(threads);
+    CHECK(same_bits(run.outputs, outputs));
+    CHECK(same_bits(run.backward(threads), gradients));
+  }
+}
+
+using image = tensor<float, 13, 9, 7>;
+using rows = tensor<float, 5, 53>;
+using row = tensor<float, 37>;
+using integer = std::int32_t;
+
+}  // namespace
+
+TEST_CASE("kernels of activations") {
+  check<nn::tanh, image>(31);
+  check<nn::sigmoid, image>(31);
+  check<nn::gelu<>, rows>(101);
+  check<nn::gelu<nn::gelu_approximation::tanh>, row>(501);
+  check<nn::silu, image>(31);
+  check<nn::silu, row>(1);
+}
+TEST_CASE("kernels of softmax") {
+  check<nn::softmax, image>(31);
+  check<nn::softmax, rows>(101);
+  check<nn::softmax, row>(1);
+}
+TEST_CASE("kernels of layer_norm") {
+  check<nn::layer_norm<53>, rows>(101);
+  check<nn::layer_norm<53>, rows>(1);
+  check<nn::layer_norm<37>, row>(1700);
+}
+TEST_CASE("kernels of embedding") {
+  check<nn::embedding<23, 130>, tensor<integer, 7>>(41, 23);
+  check<nn::embedding<23, 3>, tensor<integer>>(1, 23);
+}
+TEST_CASE("kernels of multiply and concat") {
+  check<nn::multiply, image, image>(31);
+  check<nn::multiply, row, row, row, row>(501);
+  check<nn::concat, image, tensor<float, 2, 9, 7>, image>(31);
+  check<nn::concat, rows, tensor<float, 5, 3>>(101);
+  check<nn::concat, row, tensor<float, 1>>(501);
+}
+TEST_CASE("kernels of losses") {
+  check<nn::cross_entropy, image, tensor<integer, 9, 7>>(31, 13);
+  check<nn::cross_entropy, rows, tensor<integer, 5>>(101, 53);
+  check<nn::cross_entropy, row, tensor<integer>>(1, 37);
+  check<nn::mse_loss, image, image>(31);
+  check<nn::bce_with_logits, rows, rows>(101);
+}
+TEST_CASE("kernels of linear_cross_entropy: one chunk, and several") {
+  check<nn::linear_cross_entropy<11, 37>, tensor<float, 11>, tensor<integer>>(29, 37, threads_matter::yes);
+  check<nn::linear_cross_entropy<7, 30011>, tensor<float, 3, 7>, tensor<integer, 3>>(51, 30011, threads_matter::yes);
+  check<nn::linear_cross_entropy<7, 40009, nn::bias::without>, tensor<float, 7>, tensor<integer>>(130, 40009,
+                                                                                                  threads_matter::yes);
+}
