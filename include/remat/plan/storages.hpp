@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+/// Storages: what placement places. Buffers that work in place share one, and it lives as long as all of them.
+#pragma once
+
+#include <remat/core/alignment.hpp>
+#include <remat/plan/tape.hpp>
+
+#include <cstddef>
+#include <utility>
+
+namespace remat::detail {
+
+struct storage {
+  int buffer = none;
+  std::size_t size = 0;
+  int first = 0, last = 0;  ///< actions
+  bool is_gradient = false;
+  bool is_kept = false;        ///< a value that waits for backward: of the forward pass, or recomputed
+  bool is_recomputed = false;  ///< the latter
+  std::size_t offset = 0;
+
+  constexpr int life() const { return last - first + 1; }
+  constexpr std::size_t area() const { return size * static_cast<std::size_t>(last - first + 1); }
+};
+
+/// In the order of their first actions; of those that begin together, the one that lives longest first.
+constexpr list<storage> storages_of(const tape& t) {
+  list<storage> found;
+  found.reserve(t.buffers.size());
+  const buffer* const buffers = t.buffers.data();
+  for (int b = 0, end = t.buffers.count(); b < end; ++b) {
+    const buffer& here = buffers[b];
+    // share_storage has merged the life of those that work in place into the root's.
+    if (here.storage != b) continue;
+    const bool is_value = !here.is_gradient;
+    found.push_back({b, aligned(here.bytes), here.first, here.last, here.is_gradient,
+                     is_value && here.last >= t.backward_begins, is_value && here.first >= t.backward_begins, 0});
+    storage* const all = found.data();
+    for (int i = found.count(); --i > 0 && all[i - 1].first == all[i].first && all[i - 1].last < all[i].last;)
+      std::swap(all[i - 1], all[i]);
+  }
+  return found;
+}
+
+/// The bytes alive at each action.
+constexpr list<std::size_t> live_bytes(const tape& t) {
+  list<std::size_t> live(t.actions.size() + 1);
+  std::size_t* const changes = live.data();  // unsigned sums wrap and come back
+  const buffer* const buffers = t.buffers.data();
+  for (int b = 0, all = t.buffers.count(); b < all; ++b) {
+    if (buffers[b].storage != b) continue;
+    changes[buffers[b].first] += aligned(buffers[b].bytes);
+    changes[buffers[b].last + 1] -= aligned(buffers[b].bytes);
+  }
+  for (int now = 1, end = live.count(); now < end; ++now) changes[now] += changes[now - 1];
+  return live;
+}
+
+}  // namespace remat::detail
