@@ -18,11 +18,14 @@
 #include <remat/model/shared.hpp>
 #include <remat/model/tag.hpp>
 #include <remat/model/transform.hpp>
+#include <remat/nn/adaptive_avg_pool2d.hpp>
 #include <remat/nn/add.hpp>
+#include <remat/nn/avg_pool2d.hpp>
 #include <remat/nn/batch_norm2d.hpp>
 #include <remat/nn/bce_with_logits.hpp>
 #include <remat/nn/concat.hpp>
 #include <remat/nn/conv2d.hpp>
+#include <remat/nn/conv_transpose2d.hpp>
 #include <remat/nn/cross_entropy.hpp>
 #include <remat/nn/dropout.hpp>
 #include <remat/nn/embedding.hpp>
@@ -41,6 +44,8 @@
 #include <remat/nn/silu.hpp>
 #include <remat/nn/softmax.hpp>
 #include <remat/nn/tanh.hpp>
+#include <remat/nn/upsample_bilinear.hpp>
+#include <remat/nn/upsample_nearest.hpp>
 #include <remat/plan/plan.hpp>
 #include <remat/report/progress.hpp>
 #include <remat/run/accuracy.hpp>

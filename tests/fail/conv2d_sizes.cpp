@@ -1,4 +1,4 @@
-// error: remat: a convolution has at least one input channel, output channel, kernel element and step
+// error: remat: a convolution has at least one input channel, output channel, kernel element, step and dilation
 #include <remat/nn/conv2d.hpp>
 #include <remat/plan/plan.hpp>
 

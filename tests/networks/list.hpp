@@ -28,11 +28,15 @@ network labels();
 network tied();
 network sequence();
 network branches();
+network unet();
+network normed();
+network scaled();
 
 inline std::vector<network> list() {
-  return {example_01(), example_02(),    layers(),     strided(), rows(),     masked(),  nested(),   chain(),
-          several(),    partly_frozen(), two_inputs(), resnet(),  stateful(), gated(),   channels(), pixel_logits(),
-          tokens(),     word(),          labels(),     tied(),    sequence(), branches()};
+  return {example_01(), example_02(),   layers(),        strided(),    rows(),   masked(),   nested(),
+          chain(),      several(),      partly_frozen(), two_inputs(), resnet(), stateful(), gated(),
+          channels(),   pixel_logits(), tokens(),        word(),       labels(), tied(),     sequence(),
+          branches(),   unet(),         normed(),        scaled()};
 }
 
 }  // namespace networks

@@ -344,6 +344,49 @@ def branches():
         nn.Linear(8, 5), nn.LogSoftmax(dim=1))
 
 
+def unet():
+    def twice(inputs, outputs):
+        return sequential(
+            nn.Conv2d(inputs, outputs, 3, 1, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(),
+            nn.Conv2d(outputs, outputs, 3, 1, 1), nn.ReLU())
+
+    (wide, join_wide), (narrow, join_narrow) = skip(), skip()
+    return sequential(
+        ("down1", twice(3, 5)), wide, nn.MaxPool2d(2),
+        ("down2", twice(5, 7)), narrow, nn.MaxPool2d(2),
+        ("middle", twice(7, 9)),
+        ("up2", nn.ConvTranspose2d(9, 7, 2, 2)), join_narrow(concat),
+        ("mix2", twice(14, 7)),
+        nn.Upsample(scale_factor=2, mode="bilinear"), ("up1", nn.Conv2d(7, 5, 1)), join_wide(concat),
+        ("mix1", twice(10, 5)),
+        ("head", nn.Conv2d(5, 4, 1)), nn.LogSoftmax(dim=1))
+
+
+def normed():
+    return sequential(
+        ("stem", nn.Conv2d(3, 10, 3, 2, 1, bias=False)), nn.BatchNorm2d(10), nn.ReLU(),
+        ("middle", sequential(
+            nn.Conv2d(10, 10, 3, 1, 1, groups=10), nn.ReLU(),
+            nn.Conv2d(10, 32, 1, bias=False), nn.BatchNorm2d(32), nn.ReLU())),
+        ("block", Residual(
+            nn.Conv2d(32, 32, 3, 1, 2, dilation=2, groups=4, bias=False), nn.BatchNorm2d(32), nn.ReLU(),
+            nn.Conv2d(32, 32, 3, 1, 1, bias=False), nn.BatchNorm2d(32), last=nn.ReLU())),
+        ("narrow", Residual(nn.Conv2d(32, 32, 1, bias=False), nn.BatchNorm2d(32))),
+        nn.AvgPool2d(3, 2, 1), nn.Conv2d(32, 24, 3, 2, 2, dilation=2, groups=2, bias=False), nn.BatchNorm2d(24),
+        ("last", Residual(nn.Conv2d(24, 24, 3, 1, 1))),
+        nn.AdaptiveAvgPool2d((2, 1)), nn.Flatten(), nn.Linear(48, 6), nn.LogSoftmax(dim=1))
+
+
+def scaled():
+    return sequential(
+        ("stem", nn.ConvTranspose2d(4, 12, 3, 2, 1, 1)), nn.ReLU(),
+        ("middle", sequential(nn.Upsample(scale_factor=2, mode="bilinear"), nn.Conv2d(12, 8, 3, 1, 1), nn.ReLU())),
+        nn.AvgPool2d(2, 3),
+        nn.ConvTranspose2d(8, 9, 2, 2, bias=False), nn.ReLU(),
+        sequential(nn.Upsample(scale_factor=3, mode="nearest"), nn.AdaptiveAvgPool2d((7, 5))),
+        nn.ConvTranspose2d(9, 5, 3, 1, 1), nn.LogSoftmax(dim=1))
+
+
 class Network(typing.NamedTuple):
     make: typing.Callable
     inputs: list  # shapes of floats, or Indices
@@ -374,4 +417,7 @@ NETWORKS = {
     "tied": Network(tied, [Indices((7,), 23)], RowsCrossEntropy),
     "sequence": Network(sequence, [Indices((9,), 31)], RowsCrossEntropy),
     "branches": Network(branches, [(2, 11, 9)]),
+    "unet": Network(unet, [(3, 12, 8)]),
+    "normed": Network(normed, [(3, 19, 18)]),
+    "scaled": Network(scaled, [(4, 7, 6)]),
 }

@@ -95,6 +95,14 @@ CASES = [
     Case("sequence", 13, weights="large", targets="ignored", threads=2),
     Case("branches", 7),
     Case("branches", 7, weights="large", threads=2),
+    Case("unet", 3, batches.pictures, targets="ignored"),
+    Case("unet", 4, weights="large", threads=2),
+    Case("normed", 9, batches.pictures),
+    Case("normed", 6, weights="large", threads=2),
+    Case("normed", 1),
+    Case("scaled", 5, batches.pictures, targets="ignored"),
+    Case("scaled", 5, weights="large", threads=2),
+    Case("scaled", 1),
 ]
 
 

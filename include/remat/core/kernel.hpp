@@ -133,8 +133,10 @@ class forward_pass : public pass {
   std::span<const T> input(int i = 0) const {
     return view<const T>(call_->inputs, call_->input_shapes, i);
   }
+  /// Empty where nobody reads it, of a module that says it `skips_outputs`.
   template <class T = float>
   std::span<T> output(int i = 0) const {
+    if (call_->outputs[i] == nullptr) return {};
     return view<T>(call_->outputs, call_->output_shapes, i);
   }
   /// An extra tensor that backward will read; empty in inference.

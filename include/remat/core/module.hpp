@@ -29,6 +29,8 @@
 /// | `differentiates_activation`                   | true: backward goes through a fused activation by itself; it is |
 /// |                                               | given the gradient behind it                                    |
 /// | `commutes_with_relu`                          | true: a relu before it may be differentiated behind it          |
+/// | `skips_outputs`                               | true: where only its saved tensors are computed again, forward  |
+/// |                                               | is given an empty output                                        |
 /// | `passes_gradient`                             | true: the gradient of every input is that of the output, so     |
 /// |                                               | that no kernel runs and no copy is made                         |
 ///

@@ -86,17 +86,22 @@ void parallel_for(std::size_t size, [[maybe_unused]] std::size_t grain, const F&
   f(std::size_t{0}, size);
 }
 
+/// Calls f(i) for every i in [begin, end), each a step of its own that may run beside the others, many at once in the
+/// lanes of this core.
+template <class F>
+void in_lanes(std::size_t begin, std::size_t end, const F& f) {
+#ifdef _OPENMP
+#pragma omp simd
+#endif
+  for (std::size_t i = begin; i < end; ++i) f(i);
+}
+
 /// Calls f(i) for every i in [0, size), each a step of its own that may run beside the others: many at once in the
 /// lanes of a core, and on all cores where there is enough to do.
 template <class F>
 void elementwise(std::size_t size, const F& f) {
   constexpr std::size_t grain = 8192;  // below it, starting a second thread costs more than it saves
-  parallel_for(size, grain, [&](std::size_t begin, std::size_t end) {
-#ifdef _OPENMP
-#pragma omp simd
-#endif
-    for (std::size_t i = begin; i < end; ++i) f(i);
-  });
+  parallel_for(size, grain, [&](std::size_t begin, std::size_t end) { in_lanes(begin, end, f); });
 }
 
 #if !defined(__clang__)

@@ -121,6 +121,7 @@ constexpr operation operation_of() {
   if constexpr (requires { M::differentiates_activation; }) o.differentiates_activation = M::differentiates_activation;
   if constexpr (requires { M::commutes_with_relu; }) o.commutes_with_relu = M::commutes_with_relu;
   if constexpr (requires { M::passes_gradient; }) o.passes_gradient = M::passes_gradient;
+  if constexpr (requires { M::skips_outputs; }) o.skips_outputs = M::skips_outputs;
   return o;
 }
 

@@ -56,7 +56,7 @@ struct operation {
   bool packs = false, updates_state = false, has_joint_backward = false;
   bool frozen = false;  ///< its parameters have no gradients
   bool in_place = false;
-  bool commutes_with_relu = false, differentiates_activation = false, passes_gradient = false;
+  bool commutes_with_relu = false, differentiates_activation = false, passes_gradient = false, skips_outputs = false;
   activations fuses = {};
   activation acts_as = activation::none;
   activation activation_after = activation::none;  ///< forward applies it to its output

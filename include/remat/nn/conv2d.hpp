@@ -5,12 +5,15 @@
 ///     backward, parameters  dW, db              reads the input
 ///     backward, input       dx                  reads weights only
 ///
-/// H' = (H + 2 Padding - K) / Stride + 1, likewise W'. Weights are packed once per step into the layouts that oneDNN
-/// chooses for forward and for backward; their gradient comes back in PyTorch's layout.
+/// H' = (H + 2 Padding - Dilation (K - 1) - 1) / Stride + 1, likewise W'. With groups, W is (Out, In / Groups, K, K),
+/// and the channels of a group see no others; `conv2d<C, C, 3, 1, 1, bias::with, 1, C>` is depthwise. Weights are
+/// packed once per step into the layouts that oneDNN chooses for forward and for backward; their gradient comes back in
+/// PyTorch's.
 #pragma once
 
 #include <remat/core/module.hpp>
 #include <remat/nn/bias.hpp>
+#include <remat/nn/conv2d_input_gradient.hpp>
 #include <remat/nn/scratch.hpp>
 
 #include <array>
@@ -20,11 +23,6 @@
 
 namespace remat::nn {
 namespace detail {
-
-struct conv2d_attributes {
-  std::size_t in, out, kernel, stride, padding;
-  bool has_bias;
-};
 
 /// How many samples the weight gradient takes at a time. oneDNN reads them once for each block of channels; where a
 /// chunk stays in the cache meanwhile, the product gains 5 to 10 %. With large weights, adding up the chunks' gradients
@@ -36,57 +34,53 @@ inline std::size_t samples_at_a_time(std::size_t batch, std::size_t bytes_of_a_s
 }
 
 struct prepared_conv2d : prepared {
-  onednn::primitive forward, backward_input, backward_weights, backward_weights_rest;
-  onednn::primitive pack_forward, pack_backward, unpack_gradient;
+  onednn::primitive forward, backward_weights, backward_weights_rest, pack_forward, unpack_gradient;
+  conv2d_input_gradient backward_input;
   std::size_t chunk = 0;               ///< samples that the weight gradient takes at a time
   std::size_t part_at = 0;             ///< of a chunk's weight gradient, in scratch behind the sum of those before it
   std::size_t backward_packed_at = 0;  ///< in the packed weights
   std::size_t bias_at = 0;             ///< of the bias's gradient, behind that of the weights
-  std::size_t own = 0;                 ///< bytes of temporaries in scratch
 
   explicit prepared_conv2d(const preparation& p) {
+    using onednn::extent;
     using onednn::layout;
     const auto& a = p.attributes<conv2d_attributes>();
     const tensor_shape &in = p.inputs[0], &out = p.outputs[0];
-    const layout x = layout::channels_last({p.batch, a.in, in.height(), in.width()});
-    const layout y = layout::channels_last({p.batch, a.out, out.height(), out.width()});
-    const layout any = layout::chosen({a.out, a.in, a.kernel, a.kernel});
-    const layout plain = layout::row_major({a.out, a.in, a.kernel, a.kernel});
+    const layout any = weights_layout(a, a.in, a.out, true), plain = weights_layout(a, a.in, a.out, false);
     const layout b = layout::row_major({a.out});
-    const auto border = static_cast<onednn::extent>(a.padding);
-    const onednn::window window(a.kernel, a.stride, a.padding, {border, border});
-    const onednn::convolution convolution{x, any, a.has_bias ? &b : nullptr, y, window};
+    const onednn::window window(a.kernel, a.stride, a.padding, {extent(a.padding), extent(a.padding)}, a.dilation);
+    // f(the convolution of some samples)
+    const auto of_samples = [&](std::size_t samples, const auto& f) {
+      const layout x = layout::channels_last({samples, a.in, in.height(), in.width()});
+      const layout y = layout::channels_last({samples, a.out, out.height(), out.width()});
+      return f(onednn::convolution{x, any, a.has_bias ? &b : nullptr, y, window});
+    };
 
-    forward = convolution.forward({.after = p.activation_after});
+    forward = of_samples(p.batch, [&](const auto& c) { return c.forward({.after = p.activation_after}); });
     const layout packed = forward.layout_of(onednn::weights);
     pack_forward = onednn::primitive::reorder(plain, packed);
     packed_bytes = backward_packed_at = aligned(packed.bytes());
+    reserve_scratch(*this, 0, forward);
+    reserve_scratch(*this, 0, pack_forward);
     if (p.backward_input) {
-      backward_input = convolution.backward_input();
-      const layout packed_backward = backward_input.layout_of(onednn::weights);
-      pack_backward = onednn::primitive::reorder(plain, packed_backward);
-      packed_bytes += aligned(packed_backward.bytes());
-      if (p.accumulates_input) own = x.bytes();
+      backward_input = conv2d_input_gradient(p);
+      packed_bytes += aligned(backward_input.packed_bytes);
+      backward_input.reserve(*this);
     }
     if (p.backward_parameters) {
-      const auto of_samples = [&](std::size_t samples, const layout& gradient) {
-        const layout xs = layout::channels_last({samples, a.in, in.height(), in.width()});
-        const layout ys = layout::channels_last({samples, a.out, out.height(), out.width()});
-        return onednn::convolution{xs, any, a.has_bias ? &b : nullptr, ys, window}.backward_weights(gradient);
+      const auto gradient_of = [&](std::size_t samples, const layout& gradient) {
+        return of_samples(samples, [&](const auto& c) { return c.backward_weights(gradient); });
       };
       chunk = samples_at_a_time(p.batch, in.bytes(1) + out.bytes(1), plain.bytes());
-      backward_weights = of_samples(chunk, any);
+      backward_weights = gradient_of(chunk, any);
       const layout gradient = backward_weights.layout_of(onednn::weights_gradient);
-      if (p.batch % chunk != 0) backward_weights_rest = of_samples(p.batch % chunk, gradient);
+      if (p.batch % chunk != 0) backward_weights_rest = gradient_of(p.batch % chunk, gradient);
       unpack_gradient = onednn::primitive::reorder(gradient, plain, {.adds_to_destination = p.accumulates_parameters});
-      part_at = aligned(gradient.bytes()) + aligned(b.bytes());
       bias_at = aligned(gradient.bytes());
-      const std::size_t needed = 2 * part_at;
-      if (needed > own) own = needed;
+      part_at = bias_at + aligned(b.bytes());
+      for (const onednn::primitive* each : {&backward_weights, &backward_weights_rest, &unpack_gradient})
+        if (*each) reserve_scratch(*this, 2 * part_at, *each);
     }
-    for (const onednn::primitive* each : {&forward, &backward_input, &backward_weights, &backward_weights_rest,
-                                          &pack_forward, &pack_backward, &unpack_gradient})
-      if (*each) reserve_scratch(*this, own, *each);
   }
 };
 
@@ -96,10 +90,9 @@ struct conv2d_kernels {
   static void pack(const pack_pass& pass) {
     const auto& state = pass.prepared_as<prepared_conv2d>();
     const float* weight = pass.parameter(0).data();
-    state.pack_forward.execute(behind(pass), {{onednn::source, weight}, {onednn::result, pass.packed()}});
-    if (state.pack_backward)
-      state.pack_backward.execute(
-          behind(pass), {{onednn::source, weight}, {onednn::result, pass.packed() + state.backward_packed_at}});
+    state.pack_forward.execute(pass.scratch(), {{onednn::source, weight}, {onednn::result, pass.packed()}});
+    if (state.backward_input.product)
+      state.backward_input.pack(weight, pass.packed() + state.backward_packed_at, pass.scratch());
   }
 
   static void forward(const forward_pass& pass) {
@@ -108,19 +101,14 @@ struct conv2d_kernels {
     const onednn::primitive::argument src{onednn::source, pass.input().data()}, weights{onednn::weights, pass.packed()},
         dst{onednn::result, pass.output().data()};
     if (has_bias)
-      state.forward.execute(behind(pass), {src, weights, {onednn::bias, pass.parameter(1).data()}, dst});
+      state.forward.execute(pass.scratch(), {src, weights, {onednn::bias, pass.parameter(1).data()}, dst});
     else
-      state.forward.execute(behind(pass), {src, weights, dst});
+      state.forward.execute(pass.scratch(), {src, weights, dst});
   }
 
   static void backward_input(const backward_pass& pass) {
     const auto& state = pass.prepared_as<prepared_conv2d>();
-    const destination dx = pass.input_gradient();
-    void* const to = dx.accumulates() ? static_cast<void*>(pass.scratch()) : dx.data();
-    state.backward_input.execute(behind(pass), {{onednn::result_gradient, pass.output_gradient().data()},
-                                                {onednn::weights, pass.packed() + state.backward_packed_at},
-                                                {onednn::source_gradient, to}});
-    if (dx.accumulates()) accumulate(reinterpret_cast<const float*>(pass.scratch()), dx);
+    state.backward_input.run(pass, pass.packed() + state.backward_packed_at);
   }
 
   static void backward_parameters(const backward_pass& pass) {
@@ -129,6 +117,7 @@ struct conv2d_kernels {
                       y_size = pass.output_shape().elements();
     const bool has_bias = pass.attributes<conv2d_attributes>().has_bias;
     float* const sum = reinterpret_cast<float*>(pass.scratch());
+    std::byte* const scratch = pass.scratch() + 2 * state.part_at;
     for (std::size_t first = 0; first < batch; first += state.chunk) {
       float* const part = first == 0 ? sum : reinterpret_cast<float*>(pass.scratch() + state.part_at);
       const onednn::primitive& gradient =
@@ -137,61 +126,69 @@ struct conv2d_kernels {
           dy{onednn::result_gradient, pass.output_gradient().data() + first * y_size},
           dw{onednn::weights_gradient, part};
       if (has_bias)
-        gradient.execute(behind(pass),
+        gradient.execute(scratch,
                          {src, dy, dw, {onednn::bias_gradient, reinterpret_cast<std::byte*>(part) + state.bias_at}});
       else
-        gradient.execute(behind(pass), {src, dy, dw});
+        gradient.execute(scratch, {src, dy, dw});
       if (first > 0) accumulate(part, {sum, state.part_at / sizeof(float), true});
     }
-    state.unpack_gradient.execute(behind(pass),
+    state.unpack_gradient.execute(scratch,
                                   {{onednn::source, sum}, {onednn::result, pass.parameter_gradient(0).data()}});
     if (!has_bias) return;
     const float* const bias_sum = reinterpret_cast<const float*>(pass.scratch() + state.bias_at);
     const destination db = pass.parameter_gradient(1);
     db.assign([=](std::size_t i) { return bias_sum[i]; });
   }
-
- private:
-  /// The primitives' own scratch, behind the temporaries.
-  static std::byte* behind(const pass& p) { return p.scratch() + aligned(p.prepared_as<prepared_conv2d>().own); }
 };
 
-template <std::size_t In, std::size_t Out, std::size_t K, std::size_t Stride>
+template <std::size_t In, std::size_t Out, std::size_t K, std::size_t Stride, std::size_t Dilation, std::size_t Groups>
 struct conv2d_sizes {
   static constexpr bool holds = true;
-  static_assert(
-      In > 0 && Out > 0 && K > 0 && Stride > 0,
-      "remat: a convolution has at least one input channel, output channel, kernel element and step; give it more");
+  static_assert(In > 0 && Out > 0 && K > 0 && Stride > 0 && Dilation > 0,
+                "remat: a convolution has at least one input channel, output channel, kernel element, step and "
+                "dilation; give it more");
+  static_assert(Groups > 0 && In % (Groups + (Groups == 0)) == 0 && Out % (Groups + (Groups == 0)) == 0,
+                "remat: a convolution's groups divide its input channels and its output channels; give it such a "
+                "number of groups");
 };
+
+/// The height or width of the output.
+constexpr std::size_t convolved(std::size_t size, std::size_t k, std::size_t stride, std::size_t padding,
+                                std::size_t dilation) {
+  return (size + 2 * padding - dilation * (k - 1) - 1) / stride + 1;
+}
 
 }  // namespace detail
 
-/// PyTorch's `Conv2d(In, Out, K, Stride, Padding)`; takes (In, H, W).
+/// PyTorch's `Conv2d(In, Out, K, Stride, Padding, Dilation, Groups)`; takes (In, H, W).
 template <std::size_t In, std::size_t Out, std::size_t K, std::size_t Stride = 1, std::size_t Padding = 0,
-          bias Bias = bias::with>
+          bias Bias = bias::with, std::size_t Dilation = 1, std::size_t Groups = 1>
 struct conv2d : module {
-  static_assert(detail::conv2d_sizes<In, Out, K, Stride>::holds);
+  static_assert(detail::conv2d_sizes<In, Out, K, Stride, Dilation, Groups>::holds);
+  static constexpr std::size_t fan_in = Groups > 0 ? In / (Groups + (Groups == 0)) * K* K : 0;
 
   static constexpr std::string_view kind = "conv2d";
   template <std::size_t H, std::size_t W>
-    requires(H + 2 * Padding >= K && W + 2 * Padding >= K)
-  static tensor<float, Out, (H + 2 * Padding - K) / Stride + 1, (W + 2 * Padding - K) / Stride + 1> output(
-      tensor<float, In, H, W>);
+    requires(H + 2 * Padding > Dilation * (K - 1) && W + 2 * Padding > Dilation * (K - 1))
+  static tensor<float, Out, detail::convolved(H, K, Stride, Padding, Dilation),
+                detail::convolved(W, K, Stride, Padding, Dilation)>
+      output(tensor<float, In, H, W>);
   static constexpr reads backward_parameters_reads = reads::inputs;
   static constexpr activations fuses{activation::relu, activation::tanh, activation::sigmoid};
   static constexpr double flops(const tensor_shape&, const tensor_shape& output) {
-    return 2.0 * static_cast<double>(output.elements()) * In * K * K;
+    return 2.0 * static_cast<double>(output.elements()) * fan_in;
   }
 
   static constexpr auto parameters = [] {
-    const parameter weight("weight", {Out, In, K, K}, initial::uniform_fan_in(In * K * K));
+    const parameter weight("weight", {Out, In / Groups, K, K}, initial::uniform_fan_in(fan_in));
     if constexpr (Bias == bias::with)
-      return std::array{weight, parameter("bias", {Out}, initial::uniform_fan_in(In * K * K))};
+      return std::array{weight, parameter("bias", {Out}, initial::uniform_fan_in(fan_in))};
     else
       return std::array{weight};
   }();
 
-  static constexpr detail::conv2d_attributes attributes{In, Out, K, Stride, Padding, Bias == bias::with};
+  static constexpr detail::conv2d_attributes attributes{In,      Out,      K,      Stride,
+                                                        Padding, Dilation, Groups, Bias == bias::with};
   using kernels = detail::conv2d_kernels;
 };
 

@@ -27,17 +27,19 @@ namespace detail {
 /// whose sums are then added in order: the same bits at any thread count, and errors that grow with the blocks, not the
 /// rows.
 inline void sum_rows(const float* values, std::size_t rows, std::size_t columns, const destination& sums) {
-  constexpr std::size_t block = 256, wide = 32;
+  constexpr std::size_t block = 256, wide = 256, grain = 32;  // short stretches of rows come slowly from memory
   float* const out = sums.data();
-  parallel_for(columns, wide, [&](std::size_t begin, std::size_t end) {
+  parallel_for(columns, grain, [&](std::size_t begin, std::size_t end) {
     for (std::size_t c = begin; c < end; c += wide) {
       const std::size_t width = end - c < wide ? end - c : wide;
       float total[wide] = {};
       for (std::size_t r = 0; r < rows; r += block) {
         const std::size_t last = rows - r < block ? rows : r + block;
         float part[wide] = {};
-        for (std::size_t i = r; i < last; ++i)
-          for (std::size_t k = 0; k < width; ++k) part[k] += values[i * columns + c + k];
+        for (std::size_t i = r; i < last; ++i) {
+          const float* const row = values + i * columns + c;
+          in_lanes(0, width, [&](std::size_t k) { part[k] += row[k]; });
+        }
         for (std::size_t k = 0; k < width; ++k) total[k] += part[k];
       }
       for (std::size_t k = 0; k < width; ++k) out[c + k] = sums.accumulates() ? out[c + k] + total[k] : total[k];
@@ -100,11 +102,11 @@ struct linear_kernels {
   static void backward_parameters(const backward_pass& pass) {
     const auto& [in, out, has_bias] = pass.attributes<linear_attributes>();
     const std::span<const float> dy = pass.output_gradient();
+    if (has_bias) sum_rows(dy.data(), dy.size() / out, out, pass.parameter_gradient(1));  // while dy is in the cache
     pass.prepared_as<prepared_linear>().backward_weights.execute(pass.scratch(),
                                                                  {{onednn::source, dy.data()},
                                                                   {onednn::weights, pass.input().data()},
                                                                   {onednn::result, pass.parameter_gradient(0).data()}});
-    if (has_bias) sum_rows(dy.data(), dy.size() / out, out, pass.parameter_gradient(1));
   }
 };
 

@@ -7,6 +7,7 @@
 
 #include <remat/core/error.hpp>
 #include <remat/core/module.hpp>
+#include <remat/nn/pooling_window.hpp>
 #include <remat/nn/scratch.hpp>
 
 #include <cstddef>
@@ -74,14 +75,6 @@ struct max_pool2d_kernels {
                     {onednn::source_gradient, dx}});
     });
   }
-};
-
-template <std::size_t K, std::size_t Stride, std::size_t Padding>
-struct pooling_window {
-  static constexpr bool holds = true;
-  static_assert(K > 0 && Stride > 0, "remat: a pooling's window and step are at least 1; give it larger ones");
-  static_assert(2 * Padding <= K,
-                "remat: a pooling's padding is at most half of its window, as in PyTorch; make it smaller");
 };
 
 }  // namespace detail

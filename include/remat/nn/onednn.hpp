@@ -55,13 +55,19 @@ class layout {
   /// Any of oneDNN's choice.
   static layout chosen(std::initializer_list<std::size_t> extents) { return tagged(extents, dnnl_format_tag_any); }
   static layout row_major(std::initializer_list<std::size_t> extents) {
-    static constexpr dnnl_format_tag_t tags[] = {dnnl_a, dnnl_ab, dnnl_abc, dnnl_abcd};
+    static constexpr dnnl_format_tag_t tags[] = {dnnl_a, dnnl_ab, dnnl_abc, dnnl_abcd, dnnl_abcde};
     return tagged(extents, tags[extents.size() - 1]);
   }
   /// (rows, columns) stored as (columns, rows).
   static layout transposed(std::size_t rows, std::size_t columns) { return tagged({rows, columns}, dnnl_ba); }
   /// (N, C, H, W) stored as (N, H, W, C).
   static layout channels_last(std::initializer_list<std::size_t> extents) { return tagged(extents, dnnl_acdb); }
+
+  /// A convolution's weights (outputs, inputs, K, K) stored as (inputs, outputs, K, K), in each of `groups`.
+  static layout transposed_weights(std::size_t groups, std::size_t outputs, std::size_t inputs, std::size_t k) {
+    return groups == 1 ? tagged({outputs, inputs, k, k}, dnnl_bacd)
+                       : tagged({groups, outputs, inputs, k, k}, dnnl_acbde);
+  }
 
   std::size_t bytes() const { return dnnl_memory_desc_get_size(&description_); }
   const dnnl_memory_desc_t* get() const { return &description_; }
@@ -255,12 +261,14 @@ inline primitive matrix_product(const layout& a, const layout& b, const layout& 
 /// reaches.
 struct window {
   dnnl_dims_t kernel, stride, padding_before, padding_behind;
+  dnnl_dims_t gaps;  ///< between neighbours in the window: the dilation less 1
 
-  window(std::size_t k, std::size_t step, std::size_t padding, const extent (&behind)[2])
+  window(std::size_t k, std::size_t step, std::size_t padding, const extent (&behind)[2], std::size_t dilation = 1)
       : kernel{extent(k), extent(k)},
         stride{extent(step), extent(step)},
         padding_before{extent(padding), extent(padding)},
-        padding_behind{behind[0], behind[1]} {}
+        padding_behind{behind[0], behind[1]},
+        gaps{extent(dilation) - 1, extent(dilation) - 1} {}
 };
 
 /// The three products of a convolution, y = x * w + b; the layout of w is oneDNN's choice. Without a bias `b` is null.
@@ -272,17 +280,18 @@ struct convolution {
 
   primitive forward(extras e) const {
     dnnl_convolution_desc_t d;
-    check(dnnl_convolution_forward_desc_init(&d, dnnl_forward_training, dnnl_convolution_direct, x.get(), w.get(),
-                                             b != nullptr ? b->get() : nullptr, y.get(), over.stride,
-                                             over.padding_before, over.padding_behind),
+    check(dnnl_dilated_convolution_forward_desc_init(&d, dnnl_forward_training, dnnl_convolution_direct, x.get(),
+                                                     w.get(), b != nullptr ? b->get() : nullptr, y.get(), over.stride,
+                                                     over.gaps, over.padding_before, over.padding_behind),
           "describe a convolution");
     return {&d, e, "make a convolution"};
   }
   /// oneDNN's backward wants a forward primitive as a hint, and that without post-operations.
   primitive backward_input() const {
     dnnl_convolution_desc_t d;
-    check(dnnl_convolution_backward_data_desc_init(&d, dnnl_convolution_direct, x.get(), w.get(), y.get(), over.stride,
-                                                   over.padding_before, over.padding_behind),
+    check(dnnl_dilated_convolution_backward_data_desc_init(&d, dnnl_convolution_direct, x.get(), w.get(), y.get(),
+                                                           over.stride, over.gaps, over.padding_before,
+                                                           over.padding_behind),
           "describe a convolution's backward");
     const primitive hint = forward({});
     return {&d, {}, "make a convolution's backward", &hint};
@@ -290,9 +299,9 @@ struct convolution {
   /// The gradient of w, in a layout of its own.
   primitive backward_weights(const layout& gradient) const {
     dnnl_convolution_desc_t d;
-    check(dnnl_convolution_backward_weights_desc_init(&d, dnnl_convolution_direct, x.get(), gradient.get(),
-                                                      b != nullptr ? b->get() : nullptr, y.get(), over.stride,
-                                                      over.padding_before, over.padding_behind),
+    check(dnnl_dilated_convolution_backward_weights_desc_init(&d, dnnl_convolution_direct, x.get(), gradient.get(),
+                                                              b != nullptr ? b->get() : nullptr, y.get(), over.stride,
+                                                              over.gaps, over.padding_before, over.padding_behind),
           "describe a convolution's weight gradient");
     const primitive hint = forward({});
     return {&d, {}, "make a convolution's weight gradient", &hint};

@@ -26,7 +26,7 @@ struct relu : module {
   }
   static void backward_input(const backward_pass& pass) {
     const float *const y = pass.output().data(), *const dy = pass.output_gradient().data();
-    pass.input_gradient().assign([=](std::size_t i) { return y[i] <= 0 ? 0.0f : dy[i]; });
+    pass.input_gradient().assign([=](std::size_t i) { return relu_gradient(y[i], dy[i]); });
   }
 };
 

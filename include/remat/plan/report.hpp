@@ -108,7 +108,7 @@ inline std::string megabytes(std::size_t bytes) {
 }
 
 inline std::string column(std::string text, std::size_t width) {
-  if (text.size() < width) text.append(width - text.size(), ' ');
+  text.append(text.size() + 2 > width ? 2 : width - text.size(), ' ');
   return text;
 }
 

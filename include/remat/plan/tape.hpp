@@ -94,6 +94,7 @@ class tape_writer {
     segments_ = &segments;
     plans_ = &plans;
     needs_ = backward_needs(p_);
+    is_dropped_ = list<int>(p_.operations.size());
     tape_.actions.reserve(p_.operations.size() * 4 + 8);
     tape_.buffers.reserve(p_.operations.size() * 4 + 8);
     forward(true);
@@ -194,13 +195,54 @@ class tape_writer {
     int child = last_child(s);
     while (i > first) {
       if (child != none && (*segments_)[child].last == i) {
-        for (int again : (*plans_)[child].recomputed) compute(again, action_kind::recompute, true);
+        for (int t : (*plans_)[child].demand) ensure(t);
+        begin_recomputation(child);
         backward(child);
         i = (*segments_)[child].first;
         child = previous_child(child, s);
       } else {
-        backward_of(--i);
+        --i;
+        each_read(p_.operations[i], needs_[i], [this](int t) { ensure(t); });
+        backward_of(i);
       }
+    }
+  }
+
+  /// What the segment's backward reads first of all that was dropped is computed before it begins, while one gradient
+  /// waits; the rest when it is read.
+  constexpr void begin_recomputation(int s) {
+    for (int again : (*plans_)[s].recomputed) is_dropped_[again] = 1;
+    if ((*plans_)[s].recomputed.empty()) return;
+    bool found = false;
+    for (int i = (*segments_)[s].last; !found && i-- > (*segments_)[s].first;)
+      each_read(p_.operations[i], needs_[i], [&](int t) {
+        const int producer = p_.producers[t];
+        found = found || (producer != none && is_dropped_[producer]);
+        ensure(t);
+      });
+  }
+
+  /// Before tensor t is read: computes it again where it was dropped, from what is there. Not sooner, so that a segment
+  /// whose policy keeps something within it is computed again piece by piece.
+  constexpr void ensure(int t) {
+    const int producer = p_.producers[t];
+    if (producer == none || !is_dropped_[producer]) return;
+    again_.clear();
+    is_dropped_[producer] = 2;  // found, and about to run
+    for (int i = producer, open = 1; open > 0; --i) {
+      if (is_dropped_[i] != 2) continue;
+      --open;
+      again_.push_back(i);
+      for (int input : p_.operations[i].inputs) {
+        const int before = p_.producers[input];
+        if (before == none || is_dropped_[before] != 1) continue;
+        is_dropped_[before] = 2;
+        ++open;
+      }
+    }
+    for (int k = again_.count(); k-- > 0;) {
+      is_dropped_[again_[k]] = 0;
+      compute(again_[k], action_kind::recompute, true);
     }
   }
   constexpr int last_child(int s) const {
@@ -315,6 +357,8 @@ class tape_writer {
   const list<segment>* segments_ = nullptr;
   const list<segment_plan>* plans_ = nullptr;
   list<backward_need> needs_;
+  list<int> is_dropped_;  // operations that the segments entered so far compute again, and have not yet
+  list<int> again_;
   list<int> values_, gradients_;
   list<int> holders_;  // per buffer of a gradient: the tensors whose gradient it is, and whose backward is to come
   int *value_ = nullptr, *gradient_ = nullptr;  // the newest buffer of each tensor and of its gradient
@@ -322,6 +366,18 @@ class tape_writer {
 };
 
 }  // namespace detail
+
+/// Where an operation is computed again for its saved tensors alone, and can skip the rest, its outputs need no memory.
+constexpr void skip_unread_outputs(const program& p, tape& t) {
+  for (action& a : t.actions) {
+    if (a.kind != action_kind::recompute || !p.operations[a.operation].skips_outputs) continue;
+    for (int& b : a.outputs.values) {
+      if (&b - a.outputs.values >= a.outputs.size || t.buffers[b].last != t.buffers[b].first) continue;
+      t.buffers[b].bytes = 0;
+      b = none;
+    }
+  }
+}
 
 /// Where a kernel may work in place and nobody needs what it writes over, its output moves into the buffer of its input
 /// (backward: of its output's gradient).
@@ -356,6 +412,7 @@ constexpr void share_storage(const program& p, tape& t) {
 constexpr tape write_training_tape(const program& p, const list<segment>& segments, const list<segment_plan>& plans,
                                    std::size_t batch) {
   tape t = detail::tape_writer(p, batch).training(segments, plans);
+  skip_unread_outputs(p, t);
   share_storage(p, t);
   return t;
 }

@@ -27,8 +27,8 @@ class optimizer_state {
     model_ = model.identity();
   }
 
-  /// Sees that `p`, the model's parameter of this number, has at least `rows` rows of numbers, one for each element, and
-  /// says how many bytes it allocated for that.
+  /// Sees that `p`, the model's parameter of this number, has at least `rows` rows of numbers, one for each element,
+  /// and says how many bytes it allocated for that.
   std::size_t provide(std::size_t parameter, const parameter_view& p, std::size_t rows) {
     memory& m = parameters_[parameter];
     std::size_t bytes = 0;

@@ -18,31 +18,48 @@ void check_fast(const remat::onednn::primitive& p) {
 }
 
 template <class M, class Input>
-remat::preparation preparation_of(const remat::tensor_shape& in, const remat::tensor_shape& out) {
+remat::preparation preparation_of(const remat::tensor_shape& in, const remat::tensor_shape& out, bool adds) {
   remat::preparation p;
   if constexpr (requires { M::attributes; }) p.module_attributes = &M::attributes;
   p.inputs = {&in, 1};
   p.outputs = {&out, 1};
   p.batch = 64;
   p.backward_input = p.backward_parameters = true;
+  p.accumulates_input = p.accumulates_parameters = adds;
   return p;
 }
 template <class M, class Input>
-auto prepared(auto make) {
+auto prepared(auto make, bool adds = false) {
   static constexpr remat::tensor_shape in = remat::shape_of<Input>::value,
                                        out = remat::shape_of<remat::output_of<M, Input>>::value;
-  return make(preparation_of<M, Input>(in, out));
+  return make(preparation_of<M, Input>(in, out, adds));
+}
+
+template <class M, class Input>
+void check_convolution() {
+  for (const bool adds : {false, true}) {
+    INFO((adds ? "adds" : "writes"));
+    const auto c = prepared<M, Input>([](const auto& p) { return detail::prepared_conv2d(p); }, adds);
+    for (const auto* each :
+         {&c.forward, &c.backward_input.product, &c.backward_weights, &c.pack_forward, &c.unpack_gradient})
+      check_fast(*each);
+    check_fast(c.backward_input.packing);
+    if (c.backward_input.rest) check_fast(c.backward_input.rest);
+  }
+}
+template <class M, class Input>
+void check_transposed() {
+  for (const bool adds : {false, true}) {
+    const auto c = prepared<M, Input>([](const auto& p) { return detail::prepared_conv_transpose2d(p); }, adds);
+    for (const auto* each :
+         {&c.forward, &c.backward_input, &c.backward_weights, &c.pack_forward, &c.pack_backward, &c.unpack_gradient})
+      check_fast(*each);
+  }
 }
 
 }  // namespace
 
 TEST_CASE("no kernel on the way is a reference implementation") {
-  using conv = remat::nn::conv2d<32, 64, 3>;
-  const auto c =
-      prepared<conv, remat::tensor<float, 32, 26, 26>>([](const auto& p) { return detail::prepared_conv2d(p); });
-  check_fast(c.forward);
-  check_fast(c.backward_input);
-  check_fast(c.backward_weights);
   using fc = remat::nn::linear<9216, 128>;
   const auto l = prepared<fc, remat::tensor<float, 9216>>([](const auto& p) { return detail::prepared_linear(p); });
   check_fast(l.forward);
@@ -86,4 +103,29 @@ TEST_CASE("nor are the products of linear_cross_entropy") {
     check_fast(each->backward_input);
     check_fast(each->backward_weights);
   }
+}
+
+TEST_CASE("no convolution is a reference implementation") {
+  namespace nn = remat::nn;
+  using nn::bias;
+  using remat::tensor;
+  check_convolution<nn::conv2d<32, 64, 3>, tensor<float, 32, 26, 26>>();
+  check_convolution<nn::conv2d<64, 64, 3, 1, 1>, tensor<float, 64, 32, 32>>();
+  check_convolution<nn::conv2d<64, 128, 3, 2, 1>, tensor<float, 64, 32, 32>>();
+  check_convolution<nn::conv2d<3, 64, 7, 2, 3>, tensor<float, 3, 64, 64>>();
+  check_convolution<nn::conv2d<256, 64, 1>, tensor<float, 256, 14, 14>>();
+  check_convolution<nn::conv2d<30, 50, 1, 2>, tensor<float, 30, 33, 33>>();
+  check_convolution<nn::conv2d<20, 30, 3, 1, 4, bias::with, 4>, tensor<float, 20, 33, 33>>();
+  check_convolution<nn::conv2d<64, 64, 3, 2, 2, bias::with, 2>, tensor<float, 64, 33, 33>>();
+  check_convolution<nn::conv2d<64, 64, 3, 1, 1, bias::with, 1, 2>, tensor<float, 64, 14, 14>>();
+  check_convolution<nn::conv2d<128, 128, 3, 2, 1, bias::with, 1, 32>, tensor<float, 128, 14, 14>>();
+  check_convolution<nn::conv2d<9, 15, 3, 1, 2, bias::with, 2, 3>, tensor<float, 9, 13, 13>>();
+  check_convolution<nn::conv2d<32, 32, 3, 1, 1, bias::with, 1, 32>, tensor<float, 32, 32, 32>>();  // depthwise
+  check_convolution<nn::conv2d<9, 9, 3, 2, 1, bias::with, 1, 9>, tensor<float, 9, 13, 13>>();
+  check_convolution<nn::conv2d<32, 32, 3, 1, 2, bias::with, 2, 32>, tensor<float, 32, 32, 32>>();
+  check_convolution<nn::conv2d<16, 32, 3, 1, 1, bias::with, 1, 16>, tensor<float, 16, 32, 32>>();
+  check_transposed<nn::conv_transpose2d<64, 32, 2, 2>, tensor<float, 64, 16, 16>>();
+  check_transposed<nn::conv_transpose2d<64, 32, 4, 2, 1>, tensor<float, 64, 16, 16>>();
+  check_transposed<nn::conv_transpose2d<9, 5, 3, 2, 1, 1>, tensor<float, 9, 13, 11>>();
+  check_transposed<nn::conv_transpose2d<16, 1, 3, 1, 1>, tensor<float, 16, 28, 28>>();
 }

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+/// A residual network of 18 layers (He et al. 2016) under several policies: what each keeps, and how long a step takes.
+///
+///     05_resnet --data FOLDER --steps 200 --batch 64 --policy blocks
+///
+/// The network is torchvision's resnet18 with a stem of 3 x 3 and no pooling behind it, for images of 28 x 28; its
+/// parameters have the same names, so that weights go both ways (remat/weights.hpp). `blocks` is a transform: every
+/// residual block of the model, at whatever depth, is checkpointed. The same is said by path in the other policies.
+#include <remat/remat.hpp>
+
+#include <CLI/CLI.hpp>
+
+#include <chrono>
+#include <cstdio>
+#include <iostream>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+namespace nn = remat::nn;
+
+template <std::size_t In, std::size_t Out, std::size_t K, std::size_t Stride>
+using conv = nn::conv2d<In, Out, K, Stride, K / 2, nn::bias::without>;
+
+template <std::size_t In, std::size_t Out, std::size_t Stride>
+using body = remat::sequential<remat::named<"conv1", conv<In, Out, 3, Stride>>,
+                               remat::named<"bn1", nn::batch_norm2d<Out>>, nn::relu,
+                               remat::named<"conv2", conv<Out, Out, 3, 1>>, remat::named<"bn2", nn::batch_norm2d<Out>>>;
+using add_relu = remat::sequential<nn::add, nn::relu>;
+
+template <std::size_t C>
+using block = remat::residual<body<C, C, 1>, remat::identity, add_relu>;
+template <std::size_t In, std::size_t Out, std::size_t Stride>
+using widening_block =
+    remat::residual<body<In, Out, Stride>,
+                    remat::named<"downsample", remat::sequential<conv<In, Out, 1, Stride>, nn::batch_norm2d<Out>>>,
+                    add_relu>;
+template <std::size_t In, std::size_t Out>
+using layer = remat::sequential<widening_block<In, Out, 2>, block<Out>>;
+
+using resnet18 = remat::sequential<remat::named<"conv1", conv<1, 64, 3, 1>>, remat::named<"bn1", nn::batch_norm2d<64>>,
+                                   nn::relu, remat::named<"layer1", remat::repeat<2, block<64>>>,  //
+                                   remat::named<"layer2", layer<64, 128>>, remat::named<"layer3", layer<128, 256>>,
+                                   remat::named<"layer4", layer<256, 512>>, nn::adaptive_avg_pool2d<1, 1>, nn::flatten,
+                                   remat::named<"fc", nn::linear<512, 10>>>;
+
+/// Checkpoints every residual block, wherever it is.
+struct is_block {
+  template <class M>
+  constexpr bool operator()(M) const {
+    return false;
+  }
+  template <class Body, class Shortcut, class Join>
+  constexpr bool operator()(remat::residual<Body, Shortcut, Join>) const {
+    return true;
+  }
+};
+struct check {
+  constexpr auto operator()(auto m) const { return remat::checkpointed(m); }
+};
+using checked_blocks = decltype(remat::transform_modules(resnet18{}, is_block{}, check{}));
+
+using input = remat::tensor<float, 1, 28, 28>;
+using model = remat::model<checked_blocks, input, nn::cross_entropy>;
+
+struct policy {
+  std::string name;
+  std::optional<std::vector<remat::checkpoint_at>> values;
+};
+
+const std::vector<policy> policies{
+    {"none", {{}}},
+    {"blocks", std::nullopt},  // the tags in the type
+    {"all", {{remat::checkpoint_at("")}}},
+    {"square_root", {{remat::checkpoint_at("", remat::strategy::contiguous{}, remat::square_root{})}}},
+    {"save_convolutions",
+     {{remat::checkpoint_at("", remat::strategy::contiguous{}, remat::save_only<remat::kind<"conv2d">>{})}}},
+};
+
+model make(const policy& p) { return model{{.seed = 1, .checkpoints = p.values}}; }
+
+int main(int argc, char** argv) {
+  std::string folder = "/usr/share/datasets/fashion-mnist", wanted = "blocks";
+  int steps = 100;
+  std::size_t batch = 64, images = 60'000;
+  CLI::App app{"Trains a residual network under a policy, and compares the policies"};
+  app.add_option("--data", folder, "Folder of train-images-idx3-ubyte[.gz] and its companions")->capture_default_str();
+  app.add_option("--images", images, "Train on the first so many images")->check(CLI::PositiveNumber);
+  app.add_option("--steps", steps, "Training steps")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--batch", batch, "Images in a step")->check(CLI::Range(1, 1 << 16))->capture_default_str();
+  app.add_option("--policy", wanted, "none, blocks, all, square_root or save_convolutions")->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+  try {
+    const auto chosen = std::ranges::find(policies, wanted, &policy::name);
+    if (chosen == policies.end()) throw remat::error("--policy takes one of the names in --help, not '" + wanted + "'");
+    const auto data = remat::image_set::load(folder, remat::split::train).first(images);
+    const auto test = remat::image_set::load(folder, remat::split::test).first(std::min<std::size_t>(images, 1000));
+
+    std::printf("%-20s%14s%14s%12s%12s\n", "policy", "peak", "kept", "recomputed", "a step");
+    for (const policy& p : policies) {
+      model m = make(p);
+      auto range = data.batches(std::min(batch, data.size()));
+      const auto [some, labels] = *range.begin();
+      m.train_step(some, labels);
+      const auto begin = std::chrono::steady_clock::now();
+      m.train_step(some, labels);
+      const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+      const remat::plan_report plan = m.plan();
+      std::printf("%-20s%11.2f MB%11.2f MB%12zu%9.0f ms\n", p.name.c_str(),
+                  static_cast<double>(plan.activation_bytes) / 1e6, static_cast<double>(plan.kept_bytes) / 1e6,
+                  plan.recompute, 1e3 * seconds);
+    }
+
+    model m = make(*chosen);
+    remat::sgd optimizer{{.learning_rate = 0.05f, .momentum = 0.9f, .weight_decay = 5e-4f}};
+    optimizer.group(remat::is_bias_or_norm, {.weight_decay = 0});
+    const auto rate = remat::learning_rate::cosine{static_cast<std::size_t>(steps)};
+    int step = 0;
+    float loss = 0;
+    for (std::uint64_t epoch = 0; step < steps; ++epoch) {
+      auto batches = data.batches(std::min(batch, data.size()),
+                                  {.shuffle_seed = 1, .epoch = epoch, .last = remat::last_batch::drop});
+      for (const auto& [some, labels] : batches) {
+        loss = m.train_step(some, labels);
+        optimizer.step(m, rate(optimizer.steps()));
+        if (++step == steps) break;
+      }
+    }
+    std::cout << "\n" << m.memory();
+    std::printf("result: policy=%s steps=%d loss=%.4f test_accuracy=%.3f\n", wanted.c_str(), step,
+                static_cast<double>(loss), m.evaluate(test.batches(250), remat::accuracy{}));
+  } catch (const remat::error& e) {
+    std::cerr << "error: " << e.what() << "\n";
+    return 1;
+  }
+}

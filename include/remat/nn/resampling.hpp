@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: MIT
+/// Images of another size: every output is a weighted sum of inputs in a rectangle, the same in each channel. Pooling
+/// by averages and upsampling are such sums; a module says which inputs an output reads along one axis, its `axis`.
+///
+///     forward    y[h, w] = sum over i, j of a[h, i] b[w, j] x[i, j]        (N, H, W, C)
+///     backward   the same with both axes transposed; reads nothing
+///
+/// An output is computed by one thread in one order, and products and sums are rounded one by one: the same bits under
+/// any instruction set, flags and thread count. A gradient is written or added without a temporary.
+#pragma once
+
+#include <remat/core/module.hpp>
+#include <remat/core/parallel.hpp>
+#include <remat/nn/channel_loops.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <utility>
+#include <vector>
+
+namespace remat::nn::detail {
+
+/// The inputs that one output reads along an axis: `count` neighbours, whose weights are given.
+struct taps {
+  std::size_t first, count;
+  const float* weights;
+};
+
+/// `width` outputs in a row; an input row has `columns` pixels.
+struct resampled_row {
+  const float* x;  ///< the sample
+  float* y;
+  std::size_t channels, columns, width;
+  taps rows;
+  const taps* across;  ///< of every output
+  bool adds;
+};
+
+#if defined(__clang__)
+#pragma float_control(push)
+#pragma clang fp contract(off)
+#else
+#pragma GCC push_options
+#pragma GCC optimize("O3", "fp-contract=off")
+#endif
+
+/// One output from N x N inputs, in one loop.
+template <std::size_t N>
+[[gnu::always_inline]] inline void resample_square(const resampled_row& r, const taps& across, float* y) {
+  const float* x[N * N];
+  float weights[N * N];
+  for (std::size_t i = 0; i < N; ++i)
+    for (std::size_t j = 0; j < N; ++j) {
+      x[i * N + j] = r.x + ((r.rows.first + i) * r.columns + across.first + j) * r.channels;
+      weights[i * N + j] = r.rows.weights[i] * across.weights[j];
+    }
+  const auto sum = [&](std::size_t k) {
+    float total = weights[0] * x[0][k];
+    for (std::size_t i = 1; i < N * N; ++i) total += weights[i] * x[i][k];
+    return total;
+  };
+  if (r.adds)
+    for_columns(r.channels, [=](std::size_t k) { y[k] += sum(k); });
+  else
+    for_columns(r.channels, [=](std::size_t k) { y[k] = sum(k); });
+}
+
+/// One output from any rectangle: row by row, whose sums are then added.
+[[gnu::always_inline]] inline void resample_rectangle(const resampled_row& r, const taps& across, float* to) {
+  constexpr std::size_t most = 256;
+  float sums[most], rows[most];
+  float *const sum = sums, *const row = rows;
+  const bool reads = across.count > 0 && r.rows.count > 0;
+  for (std::size_t c = 0; c < r.channels; c += most) {
+    const std::size_t size = r.channels - c < most ? r.channels - c : most;
+    float* const y = to + c;
+    if (!reads && !r.adds) for_columns(size, [=](std::size_t k) { y[k] = 0; });
+    if (!reads) continue;
+    for (std::size_t i = 0; i < r.rows.count; ++i) {
+      const float* const x = r.x + ((r.rows.first + i) * r.columns + across.first) * r.channels + c;
+      const float a = r.rows.weights[i];
+      for_columns(size, [=, b = across.weights[0]](std::size_t k) { row[k] = b * x[k]; });
+      for (std::size_t j = 1; j < across.count; ++j)
+        for_columns(size,
+                    [=, also = x + j * r.channels, b = across.weights[j]](std::size_t k) { row[k] += b * also[k]; });
+      if (i == 0)
+        for_columns(size, [=](std::size_t k) { sum[k] = a * row[k]; });
+      else
+        for_columns(size, [=](std::size_t k) { sum[k] += a * row[k]; });
+    }
+    if (r.adds)
+      for_columns(size, [=](std::size_t k) { y[k] += sum[k]; });
+    else
+      for_columns(size, [=](std::size_t k) { y[k] = sum[k]; });
+  }
+}
+
+#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)
+__attribute__((target_clones("avx512f", "avx2", "default")))
+#endif
+inline void
+resample_row(const resampled_row& r) {
+  for (std::size_t w = 0; w < r.width; ++w) {
+    const taps across = r.across[w];
+    float* const y = r.y + w * r.channels;
+    const std::size_t side = across.count == r.rows.count ? across.count : 0;
+    if (side == 1)
+      resample_square<1>(r, across, y);
+    else if (side == 2)
+      resample_square<2>(r, across, y);
+    else if (side == 3)
+      resample_square<3>(r, across, y);
+    else
+      resample_rectangle(r, across, y);
+  }
+}
+
+#if defined(__clang__)
+#pragma float_control(pop)
+#else
+#pragma GCC pop_options
+#endif
+
+/// What every output along an axis reads.
+class axis {
+ public:
+  explicit axis(std::size_t inputs) : inputs_(inputs) {}
+
+  /// The next output reads inputs from `first` on.
+  void add(std::size_t first, std::vector<float> weights) {
+    first_.push_back(first);
+    weights_.push_back(std::move(weights));
+  }
+  /// The next output reads inputs [first, last), each with the same weight.
+  void add(std::size_t first, std::size_t last, float weight) { add(first, std::vector<float>(last - first, weight)); }
+
+  std::size_t inputs() const { return inputs_; }
+  std::size_t outputs() const { return first_.size(); }
+  std::vector<taps> all() const {
+    std::vector<taps> made;
+    for (std::size_t i = 0; i < outputs(); ++i) made.push_back({first_[i], weights_[i].size(), weights_[i].data()});
+    return made;
+  }
+  axis transposed() const {
+    axis made(outputs());
+    for (std::size_t i = 0; i < inputs_; ++i) {
+      std::size_t first = 0;
+      std::vector<float> weights;
+      for (std::size_t o = 0; o < outputs(); ++o) {
+        if (i < first_[o] || i >= first_[o] + weights_[o].size()) continue;
+        if (weights.empty()) first = o;
+        weights.push_back(weights_[o][i - first_[o]]);
+      }
+      made.add(first, std::move(weights));
+    }
+    return made;
+  }
+
+ private:
+  std::size_t inputs_;
+  std::vector<std::size_t> first_;
+  std::vector<std::vector<float>> weights_;
+};
+
+struct resampling_attributes {
+  axis (*rule)(const resampling_attributes&, std::size_t inputs, std::size_t outputs);
+  std::size_t size = 0, stride = 0, padding = 0;  ///< what the rule makes of them
+};
+
+struct resampling {
+  axis rows, columns;
+  std::vector<taps> row_taps = rows.all(), column_taps = columns.all();
+
+  void run(const float* x, float* y, std::size_t batch, std::size_t channels, bool adds) const {
+    const std::size_t height = rows.outputs(), width = columns.outputs();
+    const std::size_t x_size = rows.inputs() * columns.inputs() * channels, y_size = width * channels;
+    const std::size_t work = std::max(x_size / height, y_size);
+    parallel_for(batch * height, 1 + 8192 / work, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t i = begin; i < end; ++i)
+        resample_row({x + i / height * x_size, y + i * y_size, channels, columns.inputs(), width, row_taps[i % height],
+                      column_taps.data(), adds});
+    });
+  }
+};
+
+struct prepared_resampling : prepared {
+  resampling forward, backward;
+
+  explicit prepared_resampling(const preparation& p)
+      : forward{along(p, p.inputs[0].height(), p.outputs[0].height()),
+                along(p, p.inputs[0].width(), p.outputs[0].width())},
+        backward{forward.rows.transposed(), forward.columns.transposed()} {}
+
+ private:
+  static axis along(const preparation& p, std::size_t inputs, std::size_t outputs) {
+    const auto& a = p.attributes<resampling_attributes>();
+    return a.rule(a, inputs, outputs);
+  }
+};
+
+struct resampling_kernels {
+  static std::unique_ptr<prepared> prepare(const preparation& p) { return std::make_unique<prepared_resampling>(p); }
+
+  static void forward(const forward_pass& pass) {
+    pass.prepared_as<prepared_resampling>().forward.run(pass.input().data(), pass.output().data(), pass.batch(),
+                                                        pass.input_shape().channels(), false);
+  }
+  static void backward_input(const backward_pass& pass) {
+    const destination dx = pass.input_gradient();
+    pass.prepared_as<prepared_resampling>().backward.run(pass.output_gradient().data(), dx.data(), pass.batch(),
+                                                         pass.input_shape().channels(), dx.accumulates());
+  }
+};
+
+}  // namespace remat::nn::detail

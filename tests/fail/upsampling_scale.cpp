@@ -1,0 +1,9 @@
+// error: remat: an upsampling's scale is at least 1
+#include <remat/nn/upsample_nearest.hpp>
+
+#ifdef REMAT_FIXED
+using layer = remat::nn::upsample_nearest<2>;
+#else
+using layer = remat::nn::upsample_nearest<0>;
+#endif
+static_assert(sizeof(layer) > 0);

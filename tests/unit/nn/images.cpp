@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+// Layers of images: the same bits on any number of threads, and gradients that are added where they are asked to be.
+#include <remat/remat.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "one_layer.hpp"
+
+namespace nn = remat::nn;
+using nn::bias;
+
+namespace {
+
+/// Forward and the gradient of the input on 1 and on 2 threads; then the gradients added to what is there, which may be
+/// rounded otherwise where oneDNN adds.
+template <class M, std::size_t C, std::size_t H, std::size_t W>
+void check(std::size_t batch, bool added_exactly) {
+  using input = remat::tensor<float, C, H, W>;
+  constexpr auto none = remat::activation::none;
+  one_layer<M, input> one(batch), two(batch), adding(batch, none, true, true);
+  INFO(M::kind << " of (" << C << ", " << H << ", " << W << "), batch " << batch);
+  const std::vector<float> before = adding.dx;
+  const auto gradients_before = adding.gradients;
+  one.forward(1);
+  two.forward(2);
+  adding.forward(1);
+  one.backward(1);
+  two.backward(2);
+  adding.backward(2);
+  CHECK(same_bits(one.y, two.y));
+  CHECK(same_bits(one.dx, two.dx));
+  const auto check_sum = [&](const std::vector<float>& start, const std::vector<float>& more,
+                             const std::vector<float>& sum, bool exactly) {
+    double error = 0, largest = 0;
+    bool same = true;
+    for (std::size_t i = 0; i < sum.size(); ++i) {
+      same = same && start[i] + more[i] == sum[i];
+      error = std::max(error, std::abs(static_cast<double>(start[i] + more[i] - sum[i])));
+      largest = std::max(largest, std::abs(static_cast<double>(more[i])));
+    }
+    CHECK((!exactly || same));
+    CHECK(error <= 4e-6 * (largest + 1));
+    CHECK(largest > 0);
+  };
+  check_sum(before, one.dx, adding.dx, added_exactly);
+  for (std::size_t k = 0; k < one.gradients.size(); ++k)
+    check_sum(gradients_before[k], one.gradients[k], adding.gradients[k], false);
+}
+
+}  // namespace
+
+TEST_CASE("resampled images and their gradients do not depend on threads, and add exactly") {
+  for (const std::size_t batch : {1u, 3u}) {
+    check<nn::avg_pool2d<2>, 5, 9, 7>(batch, true);
+    check<nn::avg_pool2d<3, 2, 1>, 64, 33, 31>(batch, true);
+    check<nn::avg_pool2d<2, 3>, 3, 10, 12>(batch, true);
+    check<nn::adaptive_avg_pool2d<1>, 300, 14, 13>(batch, true);
+    check<nn::adaptive_avg_pool2d<3, 5>, 7, 11, 4>(batch, true);
+    check<nn::upsample_nearest<2>, 33, 17, 16>(batch, true);
+    check<nn::upsample_bilinear<3>, 4, 5, 1>(batch, true);
+    check<nn::upsample_bilinear<2>, 64, 20, 21>(batch, true);
+  }
+}
+
+TEST_CASE("convolutions and their gradients of inputs do not depend on threads, and add") {
+  for (const std::size_t batch : {1u, 7u}) {
+    check<nn::conv2d<16, 5, 3, 1, 1>, 16, 9, 8>(batch, false);
+    check<nn::conv2d<6, 8, 1>, 6, 33, 40>(batch, false);
+    check<nn::conv2d<6, 8, 3, 2, 1>, 6, 60, 41>(batch, false);
+    check<nn::conv2d<16, 16, 3, 1, 4, bias::without>, 16, 5, 6>(batch, false);  // a border wider than the kernel
+    check<nn::conv2d<9, 6, 3, 1, 2, bias::with, 2, 3>, 9, 11, 10>(batch, false);
+    check<nn::conv2d<8, 16, 3, 2, 2, bias::with, 2, 8>, 8, 11, 10>(batch, false);
+    check<nn::conv2d<32, 32, 5, 1, 2, bias::with, 1, 32>, 32, 11, 10>(batch, false);
+    check<nn::conv_transpose2d<6, 5, 3, 2, 1, 1>, 6, 9, 8>(batch, false);
+    check<nn::conv_transpose2d<4, 3, 2, 2>, 4, 20, 30>(batch, false);
+    check<nn::conv_transpose2d<4, 17, 3, 1, 0, 0, bias::without>, 4, 5, 6>(batch, false);
+  }
+}
