@@ -86,14 +86,14 @@ REMAT_VECTORISED inline void layer_norm_rows_backward(const layer_norm_gradients
 REMAT_END_VECTOR_CODE
 
 struct prepared_layer_norm : prepared {
-  std::size_t rows_of_a_block, blocks;
+  std::size_t block_rows, blocks;
 
   explicit prepared_layer_norm(const preparation& p) {
     const std::size_t width = p.attributes<layer_norm_attributes>().width, rows = p.inputs[0].elements(p.batch) / width;
     constexpr std::size_t fewest_rows = 16, most_blocks = 64;
-    rows_of_a_block = (rows + most_blocks - 1) / most_blocks;
-    if (rows_of_a_block < fewest_rows) rows_of_a_block = fewest_rows;
-    blocks = (rows + rows_of_a_block - 1) / rows_of_a_block;
+    block_rows = (rows + most_blocks - 1) / most_blocks;
+    if (block_rows < fewest_rows) block_rows = fewest_rows;
+    blocks = (rows + block_rows - 1) / block_rows;
     if (p.backward_parameters) scratch_bytes = blocks * 2 * width * sizeof(float);
   }
 };
@@ -118,7 +118,7 @@ struct layer_norm_kernels {
   static void run(const backward_pass& pass, bool input, bool parameters) {
     const std::size_t width = pass.attributes<layer_norm_attributes>().width;
     const auto& state = pass.prepared_as<prepared_layer_norm>();
-    const std::size_t rows = pass.input().size() / width, rows_of_a_block = state.rows_of_a_block;
+    const std::size_t rows = pass.input().size() / width, block_rows = state.block_rows;
     layer_norm_gradients t{pass.input().data(),
                            pass.parameter(0).data(),
                            pass.saved(0).data(),
@@ -133,8 +133,8 @@ struct layer_norm_kernels {
     float* const parts = parameters ? reinterpret_cast<float*>(pass.scratch()) : nullptr;  // (blocks, 2, width)
     parallel_for(state.blocks, 1, [=](std::size_t begin, std::size_t end) {
       for (std::size_t block = begin; block < end; ++block) {
-        const std::size_t first = block * rows_of_a_block;
-        const std::size_t last = rows - first < rows_of_a_block ? rows : first + rows_of_a_block;
+        const std::size_t first = block * block_rows;
+        const std::size_t last = rows - first < block_rows ? rows : first + block_rows;
         float* const dw = parts == nullptr ? nullptr : parts + block * 2 * width;
         for (std::size_t c = 0; dw != nullptr && c < 2 * width; ++c) dw[c] = 0;
         layer_norm_rows_backward(t, dw, dw == nullptr ? nullptr : dw + width, width, first, last);
