@@ -7,6 +7,7 @@ float32 might take the other side; `away_from_kinks` draws these samples anew. E
 sides must choose alike (a relu passes nothing, a window's first maximum gets the gradient).
 """
 import math
+import typing
 
 import torch
 from torch import nn
@@ -36,6 +37,27 @@ def integers(count, shape, random):
     return torch.randint(0, 3, (count, *shape), generator=random).float()
 
 
+class Indices(typing.NamedTuple):
+    """An input of integers from 0 to below `count`."""
+    shape: tuple
+    count: int
+
+
+def tensor(wanted, draw, count, random):
+    """An input: floats of a shape by `draw`, what is no picture by `noise`; or `Indices`."""
+    if isinstance(wanted, Indices):
+        return torch.randint(0, wanted.count, (count, *wanted.shape), generator=random)
+    return (draw if len(wanted) == 3 else noise)(count, wanted, random)
+
+
+def apply(net, inputs):
+    return net(*inputs) if len(inputs) == 1 else net(tuple(inputs))
+
+
+def in_precision(tensors, dtype):
+    return [tensor.to(dtype) if tensor.is_floating_point() else tensor for tensor in tensors]
+
+
 def weights(net, kind, random):
     """PyTorch's own; 'large': four times as much; 'integers': the first layer's are -1, 0 and 1."""
     with torch.no_grad():
@@ -44,17 +66,6 @@ def weights(net, kind, random):
                 parameter *= 4
             elif kind == "integers" and i == 0:
                 parameter.copy_(torch.randint(-1, 2, parameter.shape, generator=random).float())
-
-
-def indices(rows):
-    """A `draw` of indices of a table."""
-    def draw(count, shape, random):
-        return torch.randint(0, rows, (count, *shape), generator=random)
-    return draw
-
-
-def in_precision(inputs, dtype):
-    return inputs.to(dtype) if inputs.is_floating_point() else inputs
 
 
 def numbers(outputs, random):
@@ -85,7 +96,7 @@ def targets(kind, outputs, classes, random):
 
 def near_kinks(net, inputs):
     """Which samples of a batch come too near, in the precision of `net`."""
-    near = torch.zeros(len(inputs), dtype=torch.bool)
+    near = torch.zeros(len(inputs[0]), dtype=torch.bool)
 
     def scale(values):
         return values.pow(2).mean(1 if values.dim() == 4 else -1, keepdim=True).sqrt()
@@ -106,7 +117,7 @@ def near_kinks(net, inputs):
     hooks = [m.register_forward_hook(at_relu) for m in net.modules() if isinstance(m, nn.ReLU)]
     hooks += [m.register_forward_hook(at_pool) for m in net.modules() if isinstance(m, nn.MaxPool2d)]
     with torch.no_grad():
-        net(inputs)
+        apply(net, inputs)
     for hook in hooks:
         hook.remove()
     return near
@@ -116,8 +127,9 @@ def away_from_kinks(net, draw, count):
     """`count` samples from `draw(n)`; `net` is in float64, in training, with its masks."""
     inputs = draw(count)
     for _ in range(50):
-        near = near_kinks(net, in_precision(inputs, torch.double))
+        near = near_kinks(net, in_precision(inputs, torch.float64))
         if not near.any():
             return inputs
-        inputs[near] = draw(int(near.sum()))
+        for tensor, fresh in zip(inputs, draw(int(near.sum()))):
+            tensor[near] = fresh
     raise SystemExit("no batch stays away from the kinks of this network; is NEAR too large for it?")

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""The networks of networks.hpp in PyTorch: the same modules in the same places, so that names of parameters agree."""
-import collections
+"""The networks of ../networks in PyTorch: the same modules in the same places, so that names of parameters agree."""
 import math
 import typing
 
 import torch
 from torch import nn
+
+from batches import Indices
 
 
 class Dropout(nn.Module):
@@ -20,48 +21,83 @@ class Dropout(nn.Module):
         return x * (self.mask != 0).view_as(x) / (1 - self.p) if self.training else x
 
 
-class Residual(nn.Sequential):
-    """x + body(x), with a relu behind it or without; the parts of the body are its children."""
-
-    def __init__(self, *body, relu=False):
-        super().__init__(*body)
-        self.after = nn.ReLU() if relu else nn.Identity()
-
-    def forward(self, x):
-        y = x
-        for child in list(self)[:-1]:
-            y = child(y)
-        return self.after(x + y)
+def add_children(parent, children, first=0):
+    """Adds modules and (name, module) and returns their names; one without a name is called by its position."""
+    named = [child if isinstance(child, tuple) else (str(i), child) for i, child in enumerate(children, first)]
+    for name, module in named:
+        parent.add_module(name, module)
+    return [name for name, _ in named]
 
 
-class Concat(nn.Module):
-    """What several modules make of x, side by side along dim 1 of images, else along the last."""
+def sequential(*children):
+    made = nn.Sequential()
+    add_children(made, children)
+    return made
 
-    def __init__(self, *branches):
+
+class Function(nn.Module):
+    """What a layer without parameters does with one tensor or several; a select."""
+
+    def __init__(self, function):
         super().__init__()
-        for name, branch in sequential(*branches).named_children():
-            self.add_module(name, branch)
-
-    def join(self, parts):
-        return torch.cat(parts, 1 if parts[0].dim() == 4 else -1)
+        self.function = function
 
     def forward(self, x):
-        return self.join([branch(x) for branch in self.children()])
+        return self.function(*x) if isinstance(x, tuple) else self.function(x)
 
 
-class Multiply(Concat):
-    def join(self, parts):
-        return math.prod(parts[1:], start=parts[0])
+def skip():
+    """A tag, and a function that makes the join of an operation."""
+    remembered = []
+
+    def remember(x):
+        remembered[:] = [x]
+        return x
+
+    return Function(remember), lambda operation: Function(lambda x: operation(x, *remembered))
 
 
-class Softmax(nn.Module):
+class Parallel(nn.Module):
+    """Branches behind one input, and what joins them."""
+
+    def __init__(self, join, *branches):
+        super().__init__()
+        self.join = join
+        self.names = add_children(self, branches)
+
     def forward(self, x):
-        return x.softmax(1 if x.dim() == 4 else -1)
+        return self.join(*[self.get_submodule(name)(x) for name in self.names])
 
 
-class Gate(nn.Sequential):
+class Residual(nn.Module):
+    """body(x) + shortcut(x), and `last` of it; the modules of the body are children, before the shortcut."""
+
+    def __init__(self, *body, shortcut=None, last=None, join=torch.add):
+        super().__init__()
+        self.body = add_children(self, body)
+        self.shortcut = add_children(self, [shortcut] if shortcut else [], len(body))
+        self.last, self.join = last or nn.Identity(), join
+
     def forward(self, x):
-        return super().forward(x) * x
+        y, skipped = x, x
+        for name in self.body:
+            y = self.get_submodule(name)(y)
+        for name in self.shortcut:
+            skipped = self.get_submodule(name)(x)
+        return self.last(self.join(y, skipped))
+
+
+def concat(*parts):
+    """Along dim 1 of images, else along the last."""
+    return torch.cat(parts, 1 if parts[0].dim() == 4 else -1)
+
+
+def softmax():
+    return Function(lambda x: x.softmax(1 if x.dim() == 4 else -1))
+
+
+def multiply(*parts):
+    return math.prod(parts[1:], start=parts[0])
 
 
 class RowsCrossEntropy(nn.Module):
@@ -76,13 +112,7 @@ class LinearCrossEntropy(nn.Linear):
         return RowsCrossEntropy()(super().forward(x), targets)
 
 
-def sequential(*children):
-    """nn.Sequential of modules and of (name, module); one without a name is called by its position."""
-    named = [child if isinstance(child, tuple) else (str(i), child) for i, child in enumerate(children)]
-    return nn.Sequential(collections.OrderedDict(named))
-
-
-def images():
+def example_01():
     return sequential(
         ("conv1", nn.Conv2d(1, 32, 3)), nn.ReLU(),
         ("conv2", nn.Conv2d(32, 64, 3)), nn.ReLU(),
@@ -91,7 +121,7 @@ def images():
         ("fc2", nn.Linear(128, 10)), nn.LogSoftmax(dim=1))
 
 
-def pixels():
+def example_02():
     return sequential(
         ("seq", sequential(nn.Conv2d(1, 20, 5), nn.ReLU(), nn.Conv2d(20, 64, 5), nn.ReLU())),
         nn.LogSoftmax(dim=1))
@@ -99,14 +129,15 @@ def pixels():
 
 def layers():
     return sequential(
-        nn.Flatten(), nn.Linear(784, 300), nn.ReLU(), sequential(nn.Linear(300, 100), nn.ReLU()),
-        nn.Linear(100, 10), nn.LogSoftmax(dim=1))
+        nn.Flatten(), nn.Linear(784, 300), nn.ReLU(),
+        ("middle", sequential(nn.Linear(300, 100), nn.ReLU())),
+        nn.Linear(100, 70), nn.ReLU(), nn.Linear(70, 10), nn.LogSoftmax(dim=1))
 
 
 def strided():
     return sequential(
         ("stem", nn.Conv2d(3, 16, 3, 2, 1, bias=False)), nn.MaxPool2d(3, 2, 1), nn.ReLU(),
-        sequential(nn.Conv2d(16, 24, 5, 1, 2), nn.ReLU(), nn.MaxPool2d(3, 2)),
+        ("middle", sequential(nn.Conv2d(16, 24, 5, 1, 2), nn.ReLU(), nn.MaxPool2d(3, 2))),
         nn.Conv2d(24, 20, 3, 2, 1), nn.Flatten(), nn.ReLU(),
         ("narrow", nn.Linear(80, 40, bias=False)), nn.ReLU(),
         nn.Linear(40, 7), nn.LogSoftmax(dim=1))
@@ -118,7 +149,7 @@ def rows():
             ("lift", sequential(nn.Linear(12, 20), nn.ReLU())),
             ("mix", sequential(
                 nn.Linear(20, 20), nn.ReLU(),
-                ("inner", sequential(nn.Linear(20, 20, bias=False), nn.ReLU())),
+                ("inner", sequential(nn.Linear(20, 20, bias=False), nn.ReLU(), nn.Linear(20, 20), nn.ReLU())),
                 nn.Linear(20, 8))),
             nn.ReLU())),
         nn.Flatten(),
@@ -128,21 +159,218 @@ def rows():
 def masked():
     return sequential(
         nn.Conv2d(1, 8, 3), nn.ReLU(), ("drop1", Dropout(1 / 4)), nn.MaxPool2d(2),
-        sequential(nn.Conv2d(8, 12, 3), ("drop2", Dropout(1 / 10)), nn.ReLU()),
+        ("middle", sequential(nn.Conv2d(8, 12, 3), ("drop2", Dropout(1 / 10)), nn.ReLU())),
         nn.Flatten(),
         sequential(nn.Linear(240, 50), nn.ReLU(), ("drop3", Dropout(1 / 2))),
         ("drop4", Dropout(1 / 3)), nn.Linear(50, 6), nn.LogSoftmax(dim=1))
 
 
+def nested():
+    def mixing():
+        return sequential(nn.Conv2d(8, 8, 3, 1, 1), Dropout(1 / 2), nn.Conv2d(8, 8, 3, 1, 1), nn.ReLU())
+
+    return sequential(
+        ("stem", nn.Conv2d(3, 8, 3, 2, 1)), nn.MaxPool2d(3, 2, 1), nn.ReLU(),
+        ("middle", sequential(
+            ("a", mixing()),
+            ("b", sequential(mixing(), Dropout(1 / 2), mixing())),
+            ("c", sequential(mixing(), mixing())))),
+        nn.Flatten(), nn.Linear(128, 7, bias=False), nn.LogSoftmax(dim=1))
+
+
+def chain():
+    links = [sequential(nn.Linear(9, 9), nn.Tanh()) for _ in range(1000)]
+    for linear, _ in links:
+        nn.init.orthogonal_(linear.weight)
+        nn.init.zeros_(linear.bias)
+    return sequential(("chain", sequential(*links)), nn.Linear(9, 5), nn.LogSoftmax(dim=1))
+
+
+def several():
+    def fan():
+        return Function(lambda x: (x, 2 * x, x * x))
+
+    def mix():
+        return Function(lambda a, b: (a * b, a + b))
+
+    def lean(a, b):
+        return a - b / 2
+
+    tag, join = skip()
+    return sequential(
+        ("stem", nn.Linear(10, 13)), nn.Tanh(), tag,
+        ("middle", sequential(
+            fan(), Function(lambda a, b, c: (c, a)),
+            ("inner", sequential(mix(), mix(), Function(lean), fan(), Function(lambda a, b, c: (a, b)), mix())),
+            Function(lean), nn.Linear(13, 13), nn.ReLU())),
+        join(lambda a, b: (a * b, a + b)),
+        Parallel(
+            lean,
+            sequential(Function(lambda a, b: b), nn.Linear(13, 13), nn.Tanh()),
+            sequential(Function(lambda a, b: a), nn.Linear(13, 13))),
+        nn.Linear(13, 6), nn.LogSoftmax(dim=1))
+
+
+def partly_frozen():
+    net = sequential(
+        ("stem", sequential(nn.Conv2d(2, 5, 3), nn.ReLU())),
+        ("middle", sequential(
+            nn.Conv2d(5, 6, 3, 1, 1), nn.ReLU(), nn.Conv2d(6, 5, 3, 1, 1), nn.Tanh(),
+            ("late", sequential(nn.Conv2d(5, 4, 3), nn.ReLU())))),
+        nn.Flatten(), nn.Linear(60, 20), nn.Tanh(), nn.Linear(20, 6), nn.LogSoftmax(dim=1))
+    for frozen in net.stem, net.middle[2], net.middle.late, net[3]:
+        frozen.requires_grad_(False)
+    return net
+
+
+def two_inputs():
+    return sequential(
+        Parallel(
+            torch.add,
+            ("seen", sequential(
+                Function(lambda seen, told: seen), nn.Conv2d(3, 6, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+                nn.Linear(36, 12), nn.Tanh())),
+            ("told", sequential(
+                Function(lambda seen, told: told), nn.Linear(11, 15), nn.Tanh(), nn.Linear(15, 12), nn.ReLU()))),
+        ("middle", sequential(nn.Linear(12, 12), nn.ReLU(), nn.Linear(12, 9), nn.Tanh())),
+        nn.Linear(9, 5), nn.LogSoftmax(dim=1))
+
+
+def resnet():
+    def basic(inputs, outputs, stride=1):
+        downsample = sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+        return Residual(
+            ("conv1", nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)), ("bn1", nn.BatchNorm2d(outputs)), nn.ReLU(),
+            ("conv2", nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)), ("bn2", nn.BatchNorm2d(outputs)),
+            shortcut=("downsample", downsample) if stride > 1 else None, last=nn.ReLU())
+
+    return sequential(
+        ("conv1", nn.Conv2d(3, 6, 3, 1, 1, bias=False)), ("bn1", nn.BatchNorm2d(6)), nn.ReLU(), nn.MaxPool2d(3, 2, 1),
+        ("layer1", sequential(basic(6, 6), basic(6, 6))),
+        ("layer2", sequential(basic(6, 9, 2), basic(9, 9))),
+        nn.Flatten(), ("fc", nn.Linear(108, 7)), nn.LogSoftmax(dim=1))
+
+
+def stateful():
+    def block():
+        return sequential(
+            nn.Conv2d(5, 5, 3, 1, 1), nn.BatchNorm2d(5, eps=1e-3, momentum=0.3), nn.Tanh(), Dropout(1 / 5))
+
+    return sequential(
+        ("stem", nn.Conv2d(2, 5, 3)), nn.ReLU(), ("norm", nn.BatchNorm2d(5)),
+        ("h", sequential(*[block() for _ in range(7)])),
+        nn.Flatten(), nn.Linear(175, 6), nn.LogSoftmax(dim=1))
+
+
+def gated():
+    return sequential(
+        ("lift", nn.Linear(13, 21)), nn.Tanh(), ("norm1", nn.LayerNorm(21)),
+        ("gate", Residual(("open", nn.Linear(21, 21)), nn.Sigmoid(), join=torch.mul)),
+        ("middle", sequential(("up", nn.Linear(21, 35)), nn.GELU(), ("down", nn.Linear(35, 21)))),
+        ("norm2", nn.LayerNorm(21)), nn.SiLU(),
+        ("three", Parallel(
+            concat,
+            sequential(nn.Linear(21, 5), nn.GELU(approximate="tanh")), softmax(),
+            Parallel(multiply, nn.Linear(21, 7), sequential(nn.Linear(21, 7), nn.Tanh()), nn.Linear(21, 7)))),
+        nn.Tanh(), nn.Linear(33, 6))
+
+
+def channels():
+    return sequential(
+        ("stem", nn.Conv2d(3, 7, 3, 1, 1)), nn.Tanh(),
+        ("wide", Parallel(
+            concat,
+            sequential(nn.Conv2d(7, 5, 1), nn.Sigmoid()), sequential(nn.Conv2d(7, 4, 3, 1, 1), nn.SiLU()), softmax())),
+        ("middle", sequential(nn.GELU(), ("mix", nn.Conv2d(16, 6, 3, 1, 1)), nn.Sigmoid())), nn.Tanh(),
+        ("out", nn.Conv2d(6, 3, 3, 1, 1)))
+
+
+def pixel_logits():
+    return sequential(("stem", nn.Conv2d(3, 9, 3, 2, 1)), softmax(), nn.Conv2d(9, 5, 1))
+
+
+def tokens():
+    return sequential(
+        Parallel(multiply, ("left", nn.Embedding(41, 12)), ("right", nn.Embedding(41, 12))),
+        ("norm", nn.LayerNorm(12)),
+        ("middle", sequential(nn.Linear(12, 24), nn.GELU(), nn.Linear(24, 12))), nn.LayerNorm(12))
+
+
+def word():
+    return sequential(
+        ("stem", nn.Embedding(29, 11)), nn.Linear(11, 17), nn.SiLU(), nn.LayerNorm(17), nn.Linear(17, 8))
+
+
+def labels():
+    return sequential(
+        ("middle", Parallel(concat, softmax(), sequential(nn.Linear(10, 9), nn.LayerNorm(9), nn.Tanh()))),
+        nn.Sigmoid(), nn.Linear(19, 7))
+
+
+def tied():
+    token, head = nn.Embedding(23, 10), nn.Linear(10, 23, bias=False)
+    head.weight = token.weight
+    mixing = Residual(nn.LayerNorm(10), nn.Linear(10, 14), nn.Tanh(), nn.Linear(14, 10))
+    return sequential(("token", token), ("middle", sequential(mixing, nn.SiLU(), mixing, mixing)), ("head", head))
+
+
+def sequence():
+    def block():
+        return sequential(
+            Residual(nn.LayerNorm(12), nn.Linear(12, 12), nn.GELU(), Dropout(1 / 5)),
+            ("mlp", Residual(nn.LayerNorm(12), nn.Linear(12, 48), nn.GELU(approximate="tanh"), nn.Linear(48, 12))))
+
+    return sequential(
+        ("stem", nn.Embedding(31, 12)), Dropout(1 / 10),
+        ("h", sequential(*[block() for _ in range(5)])),
+        ("norm", nn.LayerNorm(12)), nn.Linear(12, 31))
+
+
+def branches():
+    def three():
+        return Parallel(
+            concat, nn.Conv2d(6, 3, 1), sequential(nn.Conv2d(6, 4, 3, 1, 1), nn.ReLU()),
+            sequential(nn.Conv2d(6, 3, 1), nn.SiLU(), nn.Conv2d(3, 4, 5, 1, 2)))
+
+    return sequential(
+        ("stem", nn.Conv2d(2, 6, 3)), nn.ReLU(),
+        ("middle", sequential(
+            three(), nn.ReLU(), nn.Conv2d(11, 6, 1), nn.Tanh(),
+            three(), nn.ReLU(), nn.Conv2d(11, 6, 1))),
+        Parallel(lambda a, b, c: a + b + c,
+                 nn.Conv2d(6, 5, 1), sequential(nn.ReLU(), nn.Conv2d(6, 5, 3, 1, 1)), nn.Conv2d(6, 5, 1)),
+        nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+        Parallel(multiply, nn.Linear(60, 8), sequential(nn.Linear(60, 8), nn.Sigmoid())),
+        nn.Linear(8, 5), nn.LogSoftmax(dim=1))
+
+
+def unet():
+    def twice(inputs, outputs):
+        return sequential(
+            nn.Conv2d(inputs, outputs, 3, 1, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(),
+            nn.Conv2d(outputs, outputs, 3, 1, 1), nn.ReLU())
+
+    (wide, join_wide), (narrow, join_narrow) = skip(), skip()
+    return sequential(
+        ("down1", twice(3, 5)), wide, nn.MaxPool2d(2),
+        ("down2", twice(5, 7)), narrow, nn.MaxPool2d(2),
+        ("middle", twice(7, 9)),
+        ("up2", nn.ConvTranspose2d(9, 7, 2, 2)), join_narrow(concat),
+        ("mix2", twice(14, 7)),
+        nn.Upsample(scale_factor=2, mode="bilinear"), ("up1", nn.Conv2d(7, 5, 1)), join_wide(concat),
+        ("mix1", twice(10, 5)),
+        ("head", nn.Conv2d(5, 4, 1)), nn.LogSoftmax(dim=1))
+
+
 def normed():
     return sequential(
         ("stem", nn.Conv2d(3, 10, 3, 2, 1, bias=False)), nn.BatchNorm2d(10), nn.ReLU(),
-        sequential(
+        ("middle", sequential(
             nn.Conv2d(10, 10, 3, 1, 1, groups=10), nn.ReLU(),
-            nn.Conv2d(10, 32, 1, bias=False), nn.BatchNorm2d(32), nn.ReLU()),
+            nn.Conv2d(10, 32, 1, bias=False), nn.BatchNorm2d(32), nn.ReLU())),
         ("block", Residual(
             nn.Conv2d(32, 32, 3, 1, 2, dilation=2, groups=4, bias=False), nn.BatchNorm2d(32), nn.ReLU(),
-            nn.Conv2d(32, 32, 3, 1, 1, bias=False), nn.BatchNorm2d(32), relu=True)),
+            nn.Conv2d(32, 32, 3, 1, 1, bias=False), nn.BatchNorm2d(32), last=nn.ReLU())),
         ("narrow", Residual(nn.Conv2d(32, 32, 1, bias=False), nn.BatchNorm2d(32))),
         nn.AvgPool2d(3, 2, 1), nn.Conv2d(32, 24, 3, 2, 2, dilation=2, groups=2, bias=False), nn.BatchNorm2d(24),
         ("last", Residual(nn.Conv2d(24, 24, 3, 1, 1))),
@@ -151,76 +379,45 @@ def normed():
 
 def scaled():
     return sequential(
-        ("up", nn.ConvTranspose2d(4, 12, 3, 2, 1, 1)), nn.ReLU(),
-        sequential(nn.Upsample(scale_factor=2, mode="bilinear"), nn.Conv2d(12, 8, 3, 1, 1), nn.ReLU()),
+        ("stem", nn.ConvTranspose2d(4, 12, 3, 2, 1, 1)), nn.ReLU(),
+        ("middle", sequential(nn.Upsample(scale_factor=2, mode="bilinear"), nn.Conv2d(12, 8, 3, 1, 1), nn.ReLU())),
         nn.AvgPool2d(2, 3),
         nn.ConvTranspose2d(8, 9, 2, 2, bias=False), nn.ReLU(),
         sequential(nn.Upsample(scale_factor=3, mode="nearest"), nn.AdaptiveAvgPool2d((7, 5))),
         nn.ConvTranspose2d(9, 5, 3, 1, 1), nn.LogSoftmax(dim=1))
 
 
-def gated():
-    return sequential(
-        ("lift", nn.Linear(13, 21)), nn.Tanh(), ("norm1", nn.LayerNorm(21)),
-        ("gate", Gate(collections.OrderedDict(open=nn.Linear(21, 21), act=nn.Sigmoid()))),
-        sequential(("up", nn.Linear(21, 35)), nn.GELU(), ("down", nn.Linear(35, 21))),
-        ("norm2", nn.LayerNorm(21)), nn.SiLU(),
-        ("three", Concat(
-            sequential(nn.Linear(21, 5), nn.GELU(approximate="tanh")), Softmax(),
-            Multiply(nn.Linear(21, 7), sequential(nn.Linear(21, 7), nn.Tanh()), nn.Linear(21, 7)))),
-        nn.Tanh(), nn.Linear(33, 6))
-
-
-def channels():
-    return sequential(
-        ("stem", nn.Conv2d(3, 7, 3, 1, 1)), nn.Tanh(),
-        ("wide", Concat(
-            sequential(nn.Conv2d(7, 5, 1), nn.Sigmoid()), sequential(nn.Conv2d(7, 4, 3, 1, 1), nn.SiLU()), Softmax())),
-        sequential(nn.GELU(), ("mix", nn.Conv2d(16, 6, 3, 1, 1)), nn.Sigmoid()), nn.Tanh(),
-        ("out", nn.Conv2d(6, 3, 3, 1, 1)))
-
-
-def pixel_logits():
-    return sequential(nn.Conv2d(3, 9, 3, 2, 1), Softmax(), nn.Conv2d(9, 5, 1))
-
-
-def tokens():
-    return sequential(
-        Multiply(("left", nn.Embedding(41, 12)), ("right", nn.Embedding(41, 12))),
-        ("norm", nn.LayerNorm(12)), sequential(nn.Linear(12, 24), nn.GELU(), nn.Linear(24, 12)), nn.LayerNorm(12))
-
-
-def word():
-    return sequential(nn.Embedding(29, 11), nn.Linear(11, 17), nn.SiLU(), nn.LayerNorm(17), nn.Linear(17, 8))
-
-
-def labels():
-    return sequential(
-        Concat(Softmax(), sequential(nn.Linear(10, 9), nn.LayerNorm(9), nn.Tanh())),
-        nn.Sigmoid(), nn.Linear(19, 7))
-
-
 class Network(typing.NamedTuple):
     make: typing.Callable
-    sample: tuple  # the shape of an input
+    inputs: list  # shapes of floats, or Indices
     loss: typing.Callable = nn.NLLLoss
-    rows: int = 0  # where inputs are indices: from 0 to rows - 1
     classes: typing.Optional[int] = None  # where the loss makes them; 0: the targets are numbers, as many as outputs
 
 
 NETWORKS = {
-    "images": Network(images, (1, 28, 28)),
-    "pixels": Network(pixels, (1, 28, 28)),
-    "layers": Network(layers, (1, 28, 28)),
-    "strided": Network(strided, (3, 33, 31)),
-    "rows": Network(rows, (6, 12)),
-    "masked": Network(masked, (1, 16, 15)),
-    "normed": Network(normed, (3, 19, 18)),
-    "scaled": Network(scaled, (4, 7, 6)),
-    "gated": Network(gated, (5, 13), RowsCrossEntropy),
-    "channels": Network(channels, (3, 9, 7), nn.MSELoss, classes=0),
-    "pixellogits": Network(pixel_logits, (3, 9, 7), nn.CrossEntropyLoss),
-    "tokens": Network(tokens, (6,), lambda: LinearCrossEntropy(12, 20011), rows=41, classes=20011),
-    "word": Network(word, (), RowsCrossEntropy, rows=29),
-    "labels": Network(labels, (10,), nn.BCEWithLogitsLoss, classes=0),
+    "example_01": Network(example_01, [(1, 28, 28)]),
+    "example_02": Network(example_02, [(1, 28, 28)]),
+    "layers": Network(layers, [(1, 28, 28)]),
+    "strided": Network(strided, [(3, 33, 31)]),
+    "rows": Network(rows, [(6, 12)]),
+    "masked": Network(masked, [(1, 16, 15)]),
+    "nested": Network(nested, [(3, 16, 16)]),
+    "chain": Network(chain, [(9,)]),
+    "several": Network(several, [(10,)]),
+    "partly_frozen": Network(partly_frozen, [(2, 9, 7)]),
+    "two_inputs": Network(two_inputs, [(3, 9, 7), (11,)]),
+    "resnet": Network(resnet, [(3, 13, 11)]),
+    "stateful": Network(stateful, [(2, 9, 7)]),
+    "gated": Network(gated, [(5, 13)], RowsCrossEntropy),
+    "channels": Network(channels, [(3, 9, 7)], nn.MSELoss, classes=0),
+    "pixel_logits": Network(pixel_logits, [(3, 9, 7)], nn.CrossEntropyLoss),
+    "tokens": Network(tokens, [Indices((6,), 41)], lambda: LinearCrossEntropy(12, 20011), classes=20011),
+    "word": Network(word, [Indices((), 29)], RowsCrossEntropy),
+    "labels": Network(labels, [(10,)], nn.BCEWithLogitsLoss, classes=0),
+    "tied": Network(tied, [Indices((7,), 23)], RowsCrossEntropy),
+    "sequence": Network(sequence, [Indices((9,), 31)], RowsCrossEntropy),
+    "branches": Network(branches, [(2, 11, 9)]),
+    "unet": Network(unet, [(3, 12, 8)]),
+    "normed": Network(normed, [(3, 19, 18)]),
+    "scaled": Network(scaled, [(4, 7, 6)]),
 }

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
 /// parity NETWORK FOLDER THREADS
 ///
-/// One training step and one prediction of a network, under each of several checkpoints, for parity.py to compare.
+/// One training step and one prediction of a network, under several checkpoints, for parity.py to compare.
 ///
-///     reads   inputs, targets   float32, in PyTorch's order, or int32
+///     reads   tensors/I         the inputs, then the target: float32 or int32, in PyTorch's order
 ///             weights/PATH      float32, one file for each parameter
-///     writes  POLICY/loss, POLICY/outputs, POLICY/gradients/PATH, POLICY/states/PATH (behind the step)
+///     writes  results/POLICY/   loss, outputs, gradients/PATH, states/PATH (as the step leaves them)
 ///             masks/PATH        what each dropout multiplies the elements of this batch with, in PyTorch's order
 ///
-/// A policy is where checkpoints are: `tags` as in the type, `none`, `all` (the whole model is one), `each` (each child
-/// of the model is one). The files hold numbers as they lie in memory, and nothing else.
-#include "networks.hpp"
+/// The first policy is "none". The files hold numbers as they lie in memory, and nothing else.
+#include <networks/networks.hpp>
+#include <networks/policies.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -30,7 +30,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::uint64_t seed = 7;  // of the masks
-constexpr std::string_view dropout = remat::nn::dropout<>::kind;
 
 template <class T>
 std::vector<T> read(const fs::path& file) {
@@ -46,6 +45,18 @@ void write(const fs::path& file, std::span<const float> values) {
   std::ofstream out(file, std::ios::binary);
   out.write(reinterpret_cast<const char*>(values.data()), static_cast<std::streamsize>(values.size_bytes()));
   if (!out.flush()) throw remat::error("cannot write " + file.string());
+}
+
+networks::batch read_batch(const remat::program& p, const fs::path& folder) {
+  networks::batch made;
+  for (int t = 0; t < p.inputs; ++t) {
+    const fs::path file = folder / std::to_string(t);
+    if (p.tensors[t].type == remat::element::float32)
+      made.push_back({read<float>(file)});
+    else
+      made.push_back({read<std::int32_t>(file)});
+  }
+  return made;
 }
 
 /// What a dropout makes of ones in the first step, images as (N, C, H, W).
@@ -71,55 +82,39 @@ std::vector<float> mask_of(const remat::program& p, const remat::operation& o, s
   return reordered;
 }
 
-using checkpoints = std::vector<remat::checkpoint_at>;
-struct policy {
-  std::string name;
-  std::optional<checkpoints> values;
-};
-
-/// The inputs or the targets of a batch.
-struct numbers {
-  std::vector<float> floats;
-  std::vector<std::int32_t> integers;
-
-  numbers(const fs::path& file, remat::element type) {
-    if (type == remat::element::float32)
-      floats = read<float>(file);
-    else
-      integers = read<std::int32_t>(file);
+void run_step(remat::network& net, const networks::batch& data, const fs::path& weights, const fs::path& results) {
+  for (const remat::parameter_view& p : net.parameters()) {
+    const std::vector<float> values = read<float>(weights / p.name);
+    if (values.size() != p.values.size()) throw remat::error(p.name + " has another size in PyTorch");
+    std::ranges::copy(values, p.values.begin());
   }
-  /// f(these), whichever they are.
-  auto visit(const auto& f) const { return integers.empty() ? f(floats) : f(integers); }
-};
+  const float loss = train_step(net, data);
+  write(results / "loss", std::span(&loss, 1));
+  for (const remat::parameter_view& p : net.parameters())
+    if (!p.gradient.empty()) write(results / "gradients" / p.name, p.gradient);
+  for (const remat::state_view& s : net.states()) write(results / "states" / s.name, s.values);
+  const auto inputs = std::span(data).first(static_cast<std::size_t>(net.lowered().inputs - net.lowered().targets));
+  write(results / "outputs",
+        networks::with(inputs, [&](const auto&... tensors) { return net.predict(tensors...); }));
+}
 
-void run(const parity::network& wanted, const fs::path& folder, int threads) {
-  const std::vector<policy> policies{
-      {"tags", std::nullopt},
-      {"none", checkpoints{}},
-      {"all", checkpoints{remat::checkpoint_at("")}},
-      {"each", checkpoints{remat::checkpoint_at("", remat::strategy::each{})}},
-  };
-  const remat::program lowered = wanted.lower();
-  const numbers inputs(folder / "inputs", lowered.tensors[0].type), targets(folder / "targets", lowered.tensors[1].type);
-  for (const policy& each : policies) {
-    const fs::path results = folder / each.name;
-    remat::network net(wanted.lower(), {.seed = seed, .threads = threads, .checkpoints = each.values});
-    for (const remat::parameter_view& p : net.parameters()) {
-      const std::vector<float> values = read<float>(folder / "weights" / p.name);
-      if (values.size() != p.values.size()) throw remat::error(p.name + " has another size in PyTorch");
-      std::ranges::copy(values, p.values.begin());
-    }
-    const float loss = inputs.visit(
-        [&](const auto& x) { return targets.visit([&](const auto& t) { return net.train_step(x, t); }); });
-    write(results / "loss", std::span(&loss, 1));
-    for (const remat::parameter_view& p : net.parameters()) write(results / "gradients" / p.name, p.gradient);
-    for (const remat::state_view& s : net.states()) write(results / "states" / s.name, s.values);
-    write(results / "outputs", inputs.visit([&](const auto& x) { return net.predict(x); }));
+void run(const networks::network& wanted, const fs::path& folder, int threads) {
+  const remat::program p = wanted.lower();
+  const networks::batch data = read_batch(p, folder / "tensors");
+  const remat::model_options options{.seed = seed, .threads = threads};
+  for (const char* name : {"none", "all as one", "each", "blocks in groups in all", "policies within one another"}) {
+    remat::model_options with_policy = options;
+    with_policy.checkpoints = networks::policy_named(name).checkpoints(wanted, p);
+    remat::network net = make(wanted, p, with_policy);
+    run_step(net, data, folder / "weights", folder / "results" / name);
   }
-
-  const std::size_t batch = inputs.visit([](const auto& x) { return x.size(); }) / lowered.tensors[0].elements();
-  for (const remat::operation& o : lowered.operations)
-    if (o.kind == dropout) write(folder / "masks" / remat::path_of(lowered, o.node), mask_of(lowered, o, batch));
+  for (const networks::tagged& type : wanted.as_types) {
+    remat::network net = make(wanted, type.lower(), options);
+    run_step(net, data, folder / "weights", folder / "results" / ("type with " + std::string(type.name)));
+  }
+  const std::size_t batch = source_of(data[0]).size / p.tensors[0].elements();
+  for (const remat::operation& o : p.operations)
+    if (o.kind == "dropout") write(folder / "masks" / remat::path_of(p, o.node), mask_of(p, o, batch));
 }
 
 }  // namespace
@@ -127,9 +122,7 @@ void run(const parity::network& wanted, const fs::path& folder, int threads) {
 int main(int argc, char** argv) {
   try {
     if (argc != 4) throw remat::error("usage: parity NETWORK FOLDER THREADS");
-    const auto found = std::ranges::find(parity::networks, std::string_view(argv[1]), &parity::network::name);
-    if (found == parity::networks.end()) throw remat::error("no network is named '" + std::string(argv[1]) + "'");
-    run(*found, argv[2], std::stoi(argv[3]));
+    run(networks::named(argv[1]), argv[2], std::stoi(argv[3]));
   } catch (const std::exception& e) {
     std::cerr << "error: " << e.what() << "\n";
     return 1;

@@ -12,6 +12,7 @@
 
 #include <remat/core/module.hpp>
 #include <remat/nn/rows.hpp>
+#include <remat/nn/sum_rows.hpp>
 
 #include <array>
 #include <cmath>
@@ -130,24 +131,24 @@ struct layer_norm_kernels {
       t.dx = pass.input_gradient().data();
       t.adds = pass.input_gradient().accumulates();
     }
-    float* const parts = parameters ? reinterpret_cast<float*>(pass.scratch()) : nullptr;  // (blocks, 2, width)
+    float* const dw = parameters ? reinterpret_cast<float*>(pass.scratch()) : nullptr;  // (blocks, width)
+    float* const db = parameters ? dw + state.blocks * width : nullptr;                 // likewise
     parallel_for(state.blocks, 1, [=](std::size_t begin, std::size_t end) {
       for (std::size_t block = begin; block < end; ++block) {
         const std::size_t first = block * block_rows;
         const std::size_t last = rows - first < block_rows ? rows : first + block_rows;
-        float* const dw = parts == nullptr ? nullptr : parts + block * 2 * width;
-        for (std::size_t c = 0; dw != nullptr && c < 2 * width; ++c) dw[c] = 0;
-        layer_norm_rows_backward(t, dw, dw == nullptr ? nullptr : dw + width, width, first, last);
+        if (dw == nullptr) {
+          layer_norm_rows_backward(t, nullptr, nullptr, width, first, last);
+          continue;
+        }
+        float *const dw_part = dw + block * width, *const db_part = db + block * width;
+        for (std::size_t c = 0; c < width; ++c) dw_part[c] = db_part[c] = 0;
+        layer_norm_rows_backward(t, dw_part, db_part, width, first, last);
       }
     });
     if (!parameters) return;
-    for (int i = 0; i < 2; ++i)
-      pass.parameter_gradient(i).assign(
-          [blocks = state.blocks, width, part = parts + static_cast<std::size_t>(i) * width](std::size_t c) {
-            float sum = 0;
-            for (std::size_t block = 0; block < blocks; ++block) sum += part[block * 2 * width + c];
-            return sum;
-          });
+    sum_rows(dw, state.blocks, width, pass.parameter_gradient(0));
+    sum_rows(db, state.blocks, width, pass.parameter_gradient(1));
   }
 };
 

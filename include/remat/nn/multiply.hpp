@@ -7,6 +7,8 @@
 
 #include <array>
 #include <concepts>
+#include <cstddef>
+#include <span>
 #include <string_view>
 
 namespace remat::nn {
@@ -29,22 +31,32 @@ struct multiply : module {
   }
 
   static void backward_input(const backward_pass& pass) {
-    const float* const dy = pass.output_gradient().data();
     for (int i = 0; i < pass.inputs(); ++i) {
       if (!pass.wants_input_gradient(i)) continue;
-      std::array<const float*, call::max_tensors> others = {};
-      int count = 0;
+      std::array<const float*, call::max_tensors> factors{pass.output_gradient().data()};
+      int count = 1;
       for (int k = 0; k < pass.inputs(); ++k)
-        if (k != i) others[static_cast<std::size_t>(count++)] = pass.input(k).data();
-      if (count == 1)
-        pass.input_gradient(i).assign([dy, other = others[0]](std::size_t k) { return dy[k] * other[k]; });
-      else
-        pass.input_gradient(i).assign([=](std::size_t k) {
-          float product = dy[k];
-          for (int m = 0; m < count; ++m) product *= others[static_cast<std::size_t>(m)][k];
-          return product;
-        });
+        if (k != i) factors[static_cast<std::size_t>(count++)] = pass.input(k).data();
+      put_product({factors.data(), static_cast<std::size_t>(count)}, pass.input_gradient(i));
     }
+  }
+
+ private:
+  /// The product of two or more factors, a few elements at a time.
+  static void put_product(std::span<const float* const> factors, const destination& to) {
+    float* const out = to.data();
+    const bool adds = to.accumulates();
+    constexpr std::size_t grain = 8192, few = 64;
+    parallel_for(to.size(), grain, [=](std::size_t begin, std::size_t end) {
+      for (std::size_t first = begin; first < end; first += few) {
+        const std::size_t count = end - first < few ? end - first : few;
+        float product[few];
+        for (std::size_t k = 0; k < count; ++k) product[k] = factors[0][first + k] * factors[1][first + k];
+        for (const float* const factor : factors.subspan(2))
+          for (std::size_t k = 0; k < count; ++k) product[k] *= factor[first + k];
+        for (std::size_t k = 0; k < count; ++k) out[first + k] = adds ? out[first + k] + product[k] : product[k];
+      }
+    });
   }
 };
 

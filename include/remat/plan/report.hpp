@@ -123,7 +123,8 @@ inline plan_report report(const program& p, const plan& made) {
   r.live_bytes = made.live_bytes;
   r.forward = count(made, action_kind::forward);
   r.recompute = count(made, action_kind::recompute);
-  r.backward = count(made, action_kind::backward_input) + count(made, action_kind::backward_parameters);
+  r.backward = count(made, action_kind::backward_input) + count(made, action_kind::backward_parameters) +
+               count(made, action_kind::backward);
   double forward = 0, again = 0;
   for (const action& a : made.steps.actions) {
     if (a.kind == action_kind::forward) forward += p.operations[a.operation].flops;

@@ -153,7 +153,8 @@ audit_report audit(network& model, const Tensors&... tensors) {
   r.leaves_the_dead_alone = scribbler.found_dead() && detail::is_all(arena.activations(), detail::scribble);
   r.forward = e.executed(action_kind::forward);
   r.recompute = e.executed(action_kind::recompute);
-  r.backward = e.executed(action_kind::backward_input) + e.executed(action_kind::backward_parameters);
+  r.backward = e.executed(action_kind::backward_input) + e.executed(action_kind::backward_parameters) +
+               e.executed(action_kind::backward);
   return r;
 }
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Planned, reserved and used bytes are equal, and no kernel reads what nobody wrote.
-#include "networks.hpp"
+#include "random_batch.hpp"
+
+#include <networks/networks.hpp>
+#include <networks/policies.hpp>
 
 #include <catch2/catch.hpp>
 
@@ -9,9 +12,7 @@
 
 namespace {
 
-using networks::setting;
-using remat::checkpoint_at;
-namespace strategy = remat::strategy;
+using networks::network;
 
 /// Writes one element beyond its output: into another buffer, or a guard.
 struct careless : remat::module {
@@ -59,55 +60,50 @@ using around =
     remat::model<remat::sequential<remat::nn::linear<16, 16>, M, remat::nn::linear<16, 16>, remat::nn::log_softmax>,
                  remat::tensor<float, 16>, remat::nn::nll_loss>;
 
-template <class Net, class Input>
-void audit_all(const std::vector<setting>& settings, const std::vector<std::size_t>& batches, std::size_t inputs,
-               std::size_t targets, int classes) {
-  for (const setting& each : settings)
-    for (std::size_t batch : batches)
-      for (int threads : {1, 2}) {
-        INFO(each.name << ", batch " << batch << ", " << threads << " threads");
-        remat::model<Net, Input, remat::nn::nll_loss> model{
-            {.seed = 5, .threads = threads, .checkpoints = each.checkpoints}};
-        const auto data = networks::random_batch(batch, inputs, targets, classes, 1);
-        const remat::audit_report r = remat::audit(model, data.inputs, data.targets);
-        CHECK(r.planned_bytes == r.reserved_bytes);
-        CHECK(r.planned_bytes == r.used_bytes);
-        CHECK(r.uses_what_is_planned);
-        CHECK(r.guards_intact);
-        CHECK(r.survives_scribbling);
-        CHECK(r.leaves_the_dead_alone);
-        CHECK(model.reserved().total() == 0);  // an audit has memory of its own, and a plan needs none
-        const remat::plan_report plan = model.plan(batch);
-        CHECK(model.reserved().total() == 0);
-        model.train_step(data.inputs, data.targets);
-        CHECK(model.reserved().activations == r.planned_bytes);
-        const remat::plan_report known = model.plan();
-        CHECK(model.reserved().packed == known.packed_bytes);
-        CHECK(model.reserved().scratch == known.scratch_bytes);
-        CHECK((r.forward == plan.forward && r.recompute == plan.recompute && r.backward == plan.backward));
-        CHECK(static_cast<double>(plan.activation_bytes) <= 1.02 * static_cast<double>(plan.live_bytes));
-      }
+void audit_all(int threads) {
+  for (const network& n : networks::all())
+    for (const char* name : {"none", "all as one", "each", "blocks in groups in all"}) {
+      INFO(n.name << ", " << name << ", " << threads << " threads");
+      const remat::program p = n.lower();
+      remat::network model =
+          make(n, p, {.seed = 5, .threads = threads, .checkpoints = networks::policy_named(name).checkpoints(n, p)});
+      const networks::batch data = random_batch(n, p, n.micro_batch, 1);
+      const remat::audit_report r =
+          networks::with(data, [&](const auto&... tensors) { return remat::audit(model, tensors...); });
+      CHECK(r.planned_bytes == r.reserved_bytes);
+      CHECK(r.planned_bytes == r.used_bytes);
+      CHECK(r.uses_what_is_planned);
+      CHECK(r.guards_intact);
+      CHECK(r.survives_scribbling);
+      CHECK(r.leaves_the_dead_alone);
+      CHECK(model.reserved().total() == 0);  // an audit has memory of its own, and a plan needs none
+      const remat::plan_report plan = model.plan(n.micro_batch);
+      CHECK(model.reserved().total() == 0);
+      train_step(model, data);
+      CHECK(model.reserved().activations == r.planned_bytes);
+      const remat::plan_report known = model.plan();
+      CHECK(model.reserved().packed == known.packed_bytes);
+      CHECK(model.reserved().scratch == known.scratch_bytes);
+      CHECK((r.forward == plan.forward && r.recompute == plan.recompute && r.backward == plan.backward));
+    }
 }
 
 }  // namespace
 
-TEST_CASE("the image classifier uses exactly what is planned", "[serial]") {
-  audit_all<networks::image_classifier, remat::tensor<float, 1, 28, 28>>(
-      {{"none", {}, false}, {"each", {checkpoint_at("", strategy::each{})}, false}, {"all", {checkpoint_at("")}, true}},
-      {1, 7}, 784, 1, 10);
-}
+TEST_CASE("every network uses exactly what is planned, on 1 thread") { audit_all(1); }
+TEST_CASE("every network uses exactly what is planned, on 2 threads", "[serial]") { audit_all(2); }
 
-TEST_CASE("the pixel classifier uses exactly what is planned", "[serial]") {
-  audit_all<networks::pixel_classifier, remat::tensor<float, 1, 28, 28>>(
-      {{"none", {}, false}, {"seq", {checkpoint_at("seq")}, true}}, {1, 3}, 784, 400, 64);
-}
-
-TEST_CASE("nested blocks use exactly what is planned", "[serial]") {
-  audit_all<networks::nested, remat::tensor<float, 3, 16, 16>>(
-      {{"none", {}, false},
-       {"middle, each", {checkpoint_at("middle", strategy::each{})}, true},
-       {"three deep", {checkpoint_at(""), checkpoint_at("middle"), checkpoint_at("middle.b")}, true}},
-      {1, 5}, 3 * 16 * 16, 1, 7);
+TEST_CASE("no arena is more than 2 % larger than what is alive at once") {
+  for (const network& n : networks::all())
+    for (const networks::policy& policy : networks::policies())
+      for (const std::size_t batch : {n.micro_batch, 4 * n.micro_batch}) {
+        INFO(n.name << ", " << policy.name << ", batch " << batch);
+        remat::program p = n.lower();
+        remat::annotate(p, policy.checkpoints(n, p));
+        remat::freeze(p, n.frozen);
+        const remat::plan made = remat::plan_training(remat::fuse(std::move(p)), batch);
+        CHECK(static_cast<double>(made.activation_bytes) <= 1.02 * static_cast<double>(made.live_bytes));
+      }
 }
 
 TEST_CASE("an audit notices a kernel that writes elsewhere") {

@@ -1,125 +1,284 @@
 // SPDX-License-Identifier: MIT
-// Loss, every gradient and every parameter after 20 steps are the same bits under every policy and strategy.
-#include "networks.hpp"
+// Every network under every policy, in one or four micro-batches, on one or two threads: loss, every gradient and
+// state, and every parameter after three steps are the same bits as without checkpoints.
+//
+// The whole is long; each run of the short tests takes a part in which any two of network, policy, micro-batches and
+// threads meet in all their values.
+#include "kernel_calls.hpp"
+
+#include <networks/networks.hpp>
+#include <networks/policies.hpp>
+
+#include <remat/run/sgd.hpp>
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
+#include <array>
+#include <bit>
 #include <cstring>
+#include <map>
+#include <set>
+#include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 namespace {
 
-using networks::setting;
-using remat::action_kind, remat::checkpoint_at, remat::network;
-namespace strategy = remat::strategy;
+using kernel_calls::counted, kernel_calls::counting;
+using networks::network, networks::policies;
+using remat::action_kind, remat::plan, remat::program;
 
+constexpr std::array<std::size_t, 2> micro_batches{1, 4};
+constexpr std::array<int, 2> threads{1, 2};
+
+/// One of all combinations: indices of the network, the policy, the number of micro-batches and that of threads.
+using cell = std::array<std::size_t, 4>;
+
+std::vector<cell> all_cells() {
+  std::vector<cell> cells;
+  for (std::size_t n = 0; n < networks::all().size(); ++n)
+    for (std::size_t p = 0; p < policies().size(); ++p)
+      for (std::size_t m = 0; m < micro_batches.size(); ++m)
+        for (std::size_t t = 0; t < threads.size(); ++t) cells.push_back({n, p, m, t});
+  return cells;
+}
+
+using pair = std::tuple<std::size_t, std::size_t, std::size_t, std::size_t>;  // of two factors and their values
+std::vector<pair> pairs_of(const cell& c) {
+  std::vector<pair> pairs;
+  for (std::size_t a = 0; a < c.size(); ++a)
+    for (std::size_t b = a + 1; b < c.size(); ++b) pairs.emplace_back(a, c[a], b, c[b]);
+  return pairs;
+}
+std::set<pair> pairs_of(const std::vector<cell>& cells) {
+  std::set<pair> all;
+  for (const cell& c : cells)
+    for (const pair& each : pairs_of(c)) all.insert(each);
+  return all;
+}
+
+/// Cells in which every pair of values meets that meets in all: again and again, the cell that brings most new ones.
+std::vector<cell> pairwise_cover(std::vector<cell> cells) {
+  std::set<pair> missing = pairs_of(cells);
+  std::vector<cell> cover;
+  for (std::size_t wanted = 6; wanted > 0; --wanted)
+    for (const cell& c : cells) {
+      const std::vector<pair> pairs = pairs_of(c);
+      const auto fresh = std::ranges::count_if(pairs, [&](const pair& each) { return missing.contains(each); });
+      if (static_cast<std::size_t>(fresh) < wanted) continue;
+      cover.push_back(c);
+      for (const pair& each : pairs) missing.erase(each);
+    }
+  return cover;
+}
+
+/// What must be the same bits.
 struct trace {
-  std::vector<float> losses;
-  std::vector<std::byte> gradients, parameters;
-
-  bool operator==(const trace& other) const {
-    return losses.size() == other.losses.size() &&
-           std::memcmp(losses.data(), other.losses.data(), losses.size() * sizeof(float)) == 0 &&
-           gradients == other.gradients && parameters == other.parameters;
-  }
+  std::vector<std::uint32_t> losses = {};
+  std::vector<std::byte> gradients = {}, parameters = {}, states = {};
 };
 
-/// 20 steps of momentum SGD; checks on the way that exactly the planned kernels ran.
-template <class Model>
-trace train(Model& model, std::size_t batch, std::size_t inputs, std::size_t targets, int classes, bool recomputes) {
+void check_same(const trace& found, const trace& expected) {
+  CHECK(found.losses == expected.losses);
+  const auto is_same = [](const std::vector<std::byte>& a, const std::vector<std::byte>& b) {
+    return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size()) == 0;
+  };
+  CHECK(is_same(found.gradients, expected.gradients));
+  CHECK(is_same(found.parameters, expected.parameters));
+  CHECK(is_same(found.states, expected.states));
+}
+
+/// The innermost named module that ends with operation i.
+std::string_view name_of(const program& p, int i) {
+  for (int n = p.operations[i].node; n != remat::none && p.nodes[n].last == i + 1; n = p.nodes[n].parent)
+    if (!p.nodes[n].name.empty()) return p.nodes[n].name;
+  return {};
+}
+
+/// What a policy says of the operations of a segment.
+std::vector<remat::decision> decisions(const program& p, const remat::segment& s, std::size_t batch) {
+  std::vector<remat::operation_view> views;
+  for (int i = s.first; i < s.last; ++i) {
+    const remat::operation& o = p.operations[i];
+    std::size_t bytes = 0;
+    for (int t : o.outputs) bytes += p.tensors[t].bytes(batch);
+    views.push_back({o.kind, name_of(p, i), bytes, o.flops * static_cast<double>(batch)});
+  }
+  std::vector<remat::decision> decided(views.size(), remat::decision::recompute);
+  if (s.setting.plans_segments)
+    std::ranges::copy(s.setting.plan(views, {batch, 0, 1}), decided.begin());
+  else
+    std::ranges::transform(views, decided.begin(), s.setting.decide);
+  return decided;
+}
+
+/// Whether a plan must compute something again: in a segment that it checks, backward reads a tensor that is made
+/// there, that nothing behind the segment reads, and that the policy does not keep.
+bool must_recompute(const program& p, const plan& made) {
+  std::vector<int> last_read(p.tensors.size(), 0);
+  for (int i = 0; i < p.operations.count(); ++i)
+    for (int t : p.operations[i].inputs) last_read[static_cast<std::size_t>(t)] = i;
+  for (int t : p.outputs) last_read[static_cast<std::size_t>(t)] = p.operations.count();
+  const remat::list<remat::backward_need> needs = remat::detail::backward_needs(p);
+  for (int k = 0; k < made.segments.count(); ++k) {
+    if (made.segment_plans[k].unchecked) continue;
+    const remat::segment& s = made.segments[k];
+    const std::vector<remat::decision> decided = decisions(p, s, made.batch);
+    bool drops = false;
+    for (int i = s.first; i < s.last; ++i)
+      remat::detail::each_read(p.operations[i], needs[i], [&](int t) {
+        const int producer = p.producers[t];
+        drops = drops || (producer >= s.first && last_read[static_cast<std::size_t>(t)] < s.last &&
+                          decided[static_cast<std::size_t>(producer - s.first)] == remat::decision::recompute);
+      });
+    if (drops) return true;
+  }
+  return false;
+}
+
+/// The executors of the first micro-batch and of each other one, and how often they run in a step.
+template <class F>
+void each_executor(remat::network& model, std::size_t micro, std::size_t parts, const F& f) {
+  f(model.training(micro), 1u);
+  if (parts > 1) f(model.training(micro, true), parts - 1);
+}
+
+kernel_calls::counts planned_calls(remat::network& model, std::size_t micro, std::size_t parts) {
+  kernel_calls::counts sum;
+  sum.pack = count(model.training(micro).planned(), action_kind::pack);
+  each_executor(model, micro, parts, [&](const remat::executor& e, std::size_t runs) {
+    const plan& p = e.planned();
+    sum.forward += runs * (count(p, action_kind::forward) + count(p, action_kind::recompute));
+    sum.update_state += runs * count(p, action_kind::update_state);
+    sum.backward_input += runs * count(p, action_kind::backward_input);
+    sum.backward_parameters += runs * count(p, action_kind::backward_parameters);
+    sum.backward += runs * count(p, action_kind::backward);
+  });
+  return sum;
+}
+
+/// A trained parameter of which no step has made a gradient, or a frozen one with a gradient, is a defect of the
+/// network: nothing would be compared.
+void check_gradients_are_there(const network& n, remat::network& model) {
+  for (const remat::parameter_view& p : model.parameters()) {
+    INFO(p.name);
+    CHECK(p.gradient.empty() == (std::ranges::find(n.not_trained, p.name) != n.not_trained.end()));
+    if (std::ranges::find(n.without_gradient, p.name) != n.without_gradient.end()) continue;
+    CHECK((p.gradient.empty() || std::ranges::any_of(p.gradient, [](float g) { return g != 0; })));
+    CHECK(std::ranges::all_of(p.gradient, [](float g) { return g - g == 0; }));
+  }
+}
+
+/// Three steps of momentum SGD. Checks on the way that exactly the planned kernels ran.
+trace train(const network& n, remat::network& model, std::size_t parts) {
   trace t;
   remat::sgd optimizer{{.learning_rate = 0.02f, .momentum = 0.9f}};
-  for (std::uint64_t step = 0; step < 20; ++step) {
-    const auto data = networks::random_batch(batch, inputs, targets, classes, step);
-    t.losses.push_back(model.train_step(data.inputs, data.targets));
+  for (std::uint64_t step = 0; step < 3; ++step) {
+    const auto data = random_batch(n, model.lowered(), n.micro_batch * parts, step);
+    counted = {};
+    t.losses.push_back(std::bit_cast<std::uint32_t>(train_step(model, data)));
+    CHECK(counted == planned_calls(model, n.micro_batch, parts));
     optimizer.step(model);
   }
-  const remat::executor& e = model.training(batch);
-  for (auto kind :
-       {action_kind::forward, action_kind::recompute, action_kind::backward_input, action_kind::backward_parameters})
-    CHECK(e.executed(kind) == remat::count(e.planned(), kind));
-  CHECK((e.executed(action_kind::recompute) > 0) == recomputes);
-  const auto gradients = model.store().gradient_block(), values = model.store().value_block();
-  t.gradients.assign(gradients.begin(), gradients.end());
-  t.parameters.assign(values.begin(), values.end());
-  for (const auto& p : model.parameters()) {
-    INFO(p.name);
-    double norm = 0;
-    for (float g : p.gradient) norm += static_cast<double>(g) * static_cast<double>(g);
-    CHECK(norm > 0);
-  }
+  each_executor(model, n.micro_batch, parts, [](const remat::executor& e, std::size_t) {
+    for (std::size_t kind = 0; kind < remat::action_kinds; ++kind)
+      CHECK(e.executed(static_cast<action_kind>(kind)) == count(e.planned(), static_cast<action_kind>(kind)));
+  });
+  const plan& made = model.training(n.micro_batch).planned();
+  CHECK((count(made, action_kind::recompute) > 0) == must_recompute(model.lowered(), made));
+  const auto copy = [](std::span<const std::byte> from) { return std::vector<std::byte>(from.begin(), from.end()); };
+  t.gradients = copy(model.store().gradient_block());
+  t.parameters = copy(model.store().value_block());
+  t.states = copy(model.store().state_block());
   return t;
 }
 
-template <class Net, class Input>
-void compare(const std::vector<setting>& settings, int threads, std::size_t batch, std::size_t inputs,
-             std::size_t targets, int classes) {
-  using model = remat::model<Net, Input, remat::nn::nll_loss>;
-  model plain{{.seed = 3, .threads = threads, .checkpoints = {{}}}};
-  const trace expected = train(plain, batch, inputs, targets, classes, false);
-  for (const setting& each : settings) {
-    INFO(each.name);
-    model checked{{.seed = 3, .threads = threads, .checkpoints = each.checkpoints}};
-    CHECK(train(checked, batch, inputs, targets, classes, each.recomputes) == expected);
+trace train(const network& n, program p, const std::optional<std::vector<remat::checkpoint_at>>& checkpoints,
+            std::size_t parts, int cores) {
+  remat::network model = make(n, counting(std::move(p)),
+                              {.seed = 3, .threads = cores, .checkpoints = checkpoints, .micro_batches = parts});
+  const trace t = train(n, model, parts);
+  if (checkpoints && checkpoints->empty()) check_gradients_are_there(n, model);
+  return t;
+}
+
+void run(const std::vector<cell>& cells, std::size_t with_threads) {
+  std::map<std::pair<std::size_t, std::size_t>, trace> expected;
+  for (const auto& [at_network, at_policy, at_parts, at_threads] : cells) {
+    if (at_threads != with_threads) continue;
+    const network& n = networks::all()[at_network];
+    const networks::policy& policy = policies()[at_policy];
+    const std::size_t parts = micro_batches[at_parts];
+    const int cores = threads[at_threads];
+    INFO(n.name << ", " << policy.name << ", " << parts << " micro-batches, " << cores << " threads");
+    trace& plain = expected[{at_network, at_parts}];
+    if (plain.losses.empty()) plain = train(n, n.lower(), {{}}, parts, cores);
+    check_same(train(n, n.lower(), policy.checkpoints(n, n.lower()), parts, cores), plain);
   }
-}
-
-struct recompute_convolutions {
-  static constexpr remat::decision decide(const remat::operation_view& o) {
-    return o.kind == "conv2d" ? remat::decision::recompute : remat::decision::keep;
-  }
-};
-
-void compare_image_classifier(int threads) {
-  compare<networks::image_classifier, remat::tensor<float, 1, 28, 28>>(
-      {{"fc1", {checkpoint_at("fc1")}, false},
-       {"each", {checkpoint_at("", strategy::each{})}, false},
-       {"all", {checkpoint_at("")}, true},
-       {"groups of 3", {checkpoint_at("", strategy::group<3>{})}, true},
-       {"all, fc1 inside", {checkpoint_at(""), checkpoint_at("fc1")}, true},
-       {"all, save_all", {checkpoint_at("", strategy::contiguous{}, remat::save_all{})}, false},
-       {"all, convolutions again", {checkpoint_at("", strategy::contiguous{}, recompute_convolutions{})}, true}},
-      threads, 9, 784, 1, 10);
-}
-
-void compare_pixel_classifier(int threads) {
-  compare<networks::pixel_classifier, remat::tensor<float, 1, 28, 28>>(
-      {{"seq", {checkpoint_at("seq")}, true},
-       {"seq, each", {checkpoint_at("seq", strategy::each{})}, false},
-       {"all", {checkpoint_at("")}, true},
-       {"seq within all", {checkpoint_at(""), checkpoint_at("seq")}, true}},
-      threads, 3, 784, 400, 64);
-}
-
-void compare_nested(int threads) {
-  compare<networks::nested, remat::tensor<float, 3, 16, 16>>(
-      {{"middle", {checkpoint_at("middle")}, true},
-       {"middle, each", {checkpoint_at("middle", strategy::each{})}, true},
-       {"three deep", {checkpoint_at(""), checkpoint_at("middle"), checkpoint_at("middle.b")}, true},
-       {"four deep",
-        {checkpoint_at(""), checkpoint_at("middle", strategy::each{}), checkpoint_at("middle.b", strategy::each{}),
-         checkpoint_at("middle.a")},
-        true},
-       {"blocks", {checkpoint_at("middle.a"), checkpoint_at("middle.b.0"), checkpoint_at("middle.b.2")}, true}},
-      threads, 5, 3 * 16 * 16, 1, 7);
 }
 
 }  // namespace
 
-TEST_CASE("policies agree bit for bit on the image classifier, 1 thread") { compare_image_classifier(1); }
-TEST_CASE("policies agree bit for bit on the image classifier, 2 threads", "[serial]") { compare_image_classifier(2); }
-TEST_CASE("policies agree bit for bit on the pixel classifier, 1 thread") { compare_pixel_classifier(1); }
-TEST_CASE("policies agree bit for bit on the pixel classifier, 2 threads", "[serial]") { compare_pixel_classifier(2); }
-TEST_CASE("policies agree bit for bit on nested blocks, 1 thread") { compare_nested(1); }
-TEST_CASE("policies agree bit for bit on nested blocks, 2 threads", "[serial]") { compare_nested(2); }
+TEST_CASE("every policy gives the same bits: any two of network, policy, micro-batches, threads; 1 thread") {
+  run(pairwise_cover(all_cells()), 0);
+}
+TEST_CASE("every policy gives the same bits: any two of network, policy, micro-batches, threads; 2 threads",
+          "[serial]") {
+  run(pairwise_cover(all_cells()), 1);
+}
+TEST_CASE("every policy gives the same bits on every network, in 1 and 4 micro-batches, on 1 thread", "[long]") {
+  run(all_cells(), 0);
+}
+TEST_CASE("every policy gives the same bits on every network, in 1 and 4 micro-batches, on 2 threads",
+          "[long][serial]") {
+  run(all_cells(), 1);
+}
+
+TEST_CASE("in the short part, any two of network, policy, micro-batches and threads meet") {
+  const std::vector<cell> all = all_cells(), cover = pairwise_cover(all);
+  CHECK(pairs_of(cover) == pairs_of(all));
+  CHECK(cover.size() < all.size() * 2 / 5);
+}
+
+TEST_CASE("every policy recomputes somewhere, and every network under several of them") {
+  std::map<std::string_view, int> of_network, of_policy;
+  for (const network& n : networks::all())
+    for (const networks::policy& policy : policies()) {
+      program p = n.lower();
+      remat::annotate(p, policy.checkpoints(n, p));
+      if (count(remat::plan_training(remat::fuse(std::move(p)), n.micro_batch), action_kind::recompute) == 0) continue;
+      ++of_network[n.name];
+      ++of_policy[policy.name];
+    }
+  for (const network& n : networks::all()) {
+    INFO(n.name);
+    CHECK(of_network[n.name] >= 4);
+  }
+  for (const networks::policy& policy : policies()) {
+    INFO(policy.name);
+    CHECK((of_policy[policy.name] == 0) == policy.keeps_all);
+    if (!policy.keeps_all) CHECK(of_policy[policy.name] >= 4);
+  }
+}
 
 TEST_CASE("a tag and its value are the same plan and the same bits") {
-  using tagged =
-      remat::model<remat::checkpoint<networks::image_classifier>, remat::tensor<float, 1, 28, 28>, remat::nn::nll_loss>;
-  using valued = remat::model<networks::image_classifier, remat::tensor<float, 1, 28, 28>, remat::nn::nll_loss>;
-  tagged by_tag{{.seed = 3, .threads = 1}};
-  valued by_value{{.seed = 3, .threads = 1, .checkpoints = {{checkpoint_at(""), checkpoint_at("fc1")}}}};
-  CHECK(train(by_tag, 9, 784, 1, 10, true) == train(by_value, 9, 784, 1, 10, true));
-  CHECK(by_tag.plan().activation_bytes == by_value.plan().activation_bytes);
-  CHECK(tagged::peak_activation_bytes(9) == by_value.plan().activation_bytes);
+  int recompute = 0;
+  for (const network& n : networks::all())
+    for (const networks::tagged& type : n.as_types)
+      for (std::size_t parts : micro_batches) {
+        INFO(n.name << ", " << type.name << ", " << parts << " micro-batches");
+        const remat::model_options by_tag{.seed = 3, .threads = 1, .micro_batches = parts};
+        remat::model_options by_value = by_tag;
+        by_value.checkpoints = type.checkpoints;
+        remat::network tagged = make(n, type.lower(), by_tag), valued = make(n, n.lower(), by_value);
+        const remat::plan_report a = tagged.plan(n.micro_batch), b = valued.plan(n.micro_batch);
+        CHECK(a.activation_bytes == b.activation_bytes);
+        CHECK(a.kept_bytes == b.kept_bytes);
+        CHECK(a.recomputed == b.recomputed);
+        if (a.recompute > 0 && parts == 1) ++recompute;
+        check_same(train(n, type.lower(), std::nullopt, parts, 1), train(n, n.lower(), type.checkpoints, parts, 1));
+      }
+  CHECK(recompute >= 6);
 }

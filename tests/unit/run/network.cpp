@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What a model does with its user's data: batches of several sizes, layouts, wrong shapes and targets.
-#include "networks.hpp"
+#include "random_batch.hpp"
 
 #include <catch2/catch.hpp>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Optimizers against their formulas in double precision and against PyTorch; groups of parameters.
-#include "networks.hpp"
+#include "random_batch.hpp"
 
 #include <catch2/catch.hpp>
 

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+// Images: fused and lone activations, branches joined along the channels, and a target of float of the output's shape.
+#include "list.hpp"
+
+#include <remat/model/parallel.hpp>
+#include <remat/nn/concat.hpp>
+#include <remat/nn/conv2d.hpp>
+#include <remat/nn/gelu.hpp>
+#include <remat/nn/mse_loss.hpp>
+#include <remat/nn/sigmoid.hpp>
+#include <remat/nn/silu.hpp>
+#include <remat/nn/softmax.hpp>
+#include <remat/nn/tanh.hpp>
+
+namespace nn = remat::nn;
+using remat::named, remat::sequential, remat::tensor;
+
+// clang-format off
+using net = sequential<
+    named<"stem", nn::conv2d<3, 7, 3, 1, 1>>, nn::tanh,
+    named<"wide", remat::parallel<nn::concat,
+        sequential<nn::conv2d<7, 5, 1>, nn::sigmoid>, sequential<nn::conv2d<7, 4, 3, 1, 1>, nn::silu>, nn::softmax>>,
+    named<"middle", sequential<nn::gelu<>, named<"mix", nn::conv2d<16, 6, 3, 1, 1>>, nn::sigmoid>>, nn::tanh,
+    named<"out", nn::conv2d<6, 3, 3, 1, 1>>>;
+// clang-format on
+
+networks::network networks::channels() {
+  return {.name = "channels", .lower = &lowered<net, tensor<float, 3, 9, 7>, nn::mse_loss>, .micro_batch = 3};
+}

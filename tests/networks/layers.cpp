@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+// Matrix products alone.
+#include "list.hpp"
+
+#include <remat/nn/flatten.hpp>
+#include <remat/nn/linear.hpp>
+#include <remat/nn/log_softmax.hpp>
+#include <remat/nn/nll_loss.hpp>
+#include <remat/nn/relu.hpp>
+
+namespace nn = remat::nn;
+using remat::named, remat::sequential, remat::tensor;
+
+// clang-format off
+using net = sequential<
+    nn::flatten, nn::linear<784, 300>, nn::relu,
+    named<"middle", sequential<nn::linear<300, 100>, nn::relu>>,
+    nn::linear<100, 70>, nn::relu, nn::linear<70, 10>, nn::log_softmax>;
+// clang-format on
+
+networks::network networks::layers() {
+  return {.name = "layers",
+          .lower = &lowered<net, tensor<float, 1, 28, 28>, nn::nll_loss>,
+          .micro_batch = 5,
+          .classes = 10};
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// Blocks within sequentials within sequentials, for checkpoints three deep; a strided convolution; dropout inside.
+#include "list.hpp"
+
+#include <remat/nn/conv2d.hpp>
+#include <remat/nn/dropout.hpp>
+#include <remat/nn/flatten.hpp>
+#include <remat/nn/linear.hpp>
+#include <remat/nn/log_softmax.hpp>
+#include <remat/nn/max_pool2d.hpp>
+#include <remat/nn/nll_loss.hpp>
+#include <remat/nn/relu.hpp>
+
+namespace nn = remat::nn;
+using remat::named, remat::sequential, remat::tensor;
+
+namespace {
+struct mixing : remat::module {
+  using body = sequential<nn::conv2d<8, 8, 3, 1, 1>, nn::dropout<>, nn::conv2d<8, 8, 3, 1, 1>, nn::relu>;
+};
+}  // namespace
+
+// clang-format off
+using net = sequential<
+    named<"stem", nn::conv2d<3, 8, 3, 2, 1>>, nn::max_pool2d<3, 2, 1>, nn::relu,
+    named<"middle", sequential<
+        named<"a", mixing>,
+        named<"b", sequential<mixing, nn::dropout<>, mixing>>,
+        named<"c", sequential<mixing, mixing>>>>,
+    nn::flatten, nn::linear<128, 7, nn::bias::without>, nn::log_softmax>;
+// clang-format on
+
+networks::network networks::nested() {
+  return {.name = "nested",
+          .lower = &lowered<net, tensor<float, 3, 16, 16>, nn::nll_loss>,
+          .micro_batch = 3,
+          .classes = 7,
+          .chain = "middle"};
+}

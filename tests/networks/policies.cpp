@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+#include "policies.hpp"
+
+#include <remat/core/policies.hpp>
+
+#include <algorithm>
+#include <array>
+
+namespace networks {
+namespace {
+
+using remat::checkpoint_at, remat::decision, remat::kind, remat::operation_view, remat::program;
+using checkpoints = std::vector<checkpoint_at>;
+namespace strategy = remat::strategy;
+
+/// What costs much to compute again.
+using keep_products = remat::save_only<kind<"linear">, kind<"conv2d">, kind<"conv_transpose2d">, kind<"embedding">>;
+/// What costs little.
+using drop_cheap = remat::recompute_only<kind<"relu">, kind<"tanh">, kind<"sigmoid">, kind<"gelu">, kind<"silu">,
+                                         kind<"batch_norm2d">, kind<"layer_norm">, kind<"dropout">, kind<"add">,
+                                         kind<"multiply">, kind<"concat">, kind<"softmax">, kind<"log_softmax">>;
+/// The names that the networks have inside.
+using keep_named = remat::save_named<"conv1", "fc1", "stem", "middle", "inner", "drop2">;
+
+/// A user's own, operation by operation: keeps what is dear for its size.
+struct keep_dear {
+  static constexpr decision decide(const operation_view& o) {
+    return o.flops > 8 * static_cast<double>(o.output_bytes) ? decision::keep : decision::recompute;
+  }
+};
+
+/// A user's own, for a segment at once: keeps every third operation's output, and says nothing of the last ones.
+struct keep_thirds {
+  static constexpr remat::list<decision> plan(std::span<const operation_view> segment, const remat::segment_context&) {
+    remat::list<decision> decided;
+    for (std::size_t i = 0; i + 2 < segment.size(); ++i)
+      decided.push_back(i % 3 == 2 ? decision::keep : decision::recompute);
+    return decided;
+  }
+};
+
+/// The paths of modules that hold several operations, at most a dozen of them: those that `accept` wants.
+template <class Accept>
+std::vector<std::string> blocks(const program& p, const Accept& accept) {
+  std::vector<int> found;
+  for (int n = 1; n < p.nodes.count(); ++n)
+    if (p.nodes[n].last - p.nodes[n].first > 1 && accept(n)) found.push_back(n);
+  std::vector<std::string> paths;
+  const std::size_t step = found.size() / 12 + 1;
+  for (std::size_t i = 0; i < found.size(); i += step) paths.push_back(path_of(p, found[i]));
+  return paths;
+}
+
+std::vector<std::string> all_blocks(const program& p) {
+  return blocks(p, [](int) { return true; });
+}
+/// Those that hold no others.
+std::vector<std::string> innermost_blocks(const program& p) {
+  return blocks(p, [&](int n) {
+    for (int inner = n + 1; inner < p.nodes[n].end; ++inner)
+      if (p.nodes[inner].last - p.nodes[inner].first > 1) return false;
+    return true;
+  });
+}
+
+checkpoints at_blocks(checkpoints outer, const std::vector<std::string>& paths) {
+  for (const std::string& path : paths) outer.push_back(checkpoint_at(path));
+  return outer;
+}
+
+template <class Policy>
+checkpoints whole(const network&, const program&) {
+  return {checkpoint_at("", strategy::contiguous{}, Policy{})};
+}
+template <class Strategy, class Policy = remat::recompute_all>
+checkpoints chain(const network& n, const program&) {
+  return {checkpoint_at(n.chain, Strategy{}, Policy{})};
+}
+checkpoints nested_blocks(const network& n, const program& p) {
+  return at_blocks({checkpoint_at(""), checkpoint_at(n.chain, strategy::group<3>{})}, all_blocks(p));
+}
+checkpoints nested_policies(const network& n, const program& p) {
+  return at_blocks({checkpoint_at("", strategy::contiguous{}, keep_dear{}),
+                    checkpoint_at(n.chain, strategy::contiguous{}, remat::every<2>{}),
+                    checkpoint_at(n.chain, strategy::each{}, keep_thirds{})},
+                   innermost_blocks(p));
+}
+
+}  // namespace
+
+std::span<const policy> policies() {
+  static constexpr std::array all{
+      policy{"none", [](const network&, const program&) { return checkpoints{}; }, true},
+      policy{"all as one", &whole<remat::recompute_all>},
+      policy{"each", &chain<strategy::each>},
+      policy{"group<2>", &chain<strategy::group<2>>},
+      policy{"group<3>", &chain<strategy::group<3>>},
+      policy{"every<2>", &chain<strategy::contiguous, remat::every<2>>},
+      policy{"square_root", &chain<strategy::contiguous, remat::square_root>},
+      policy{"save_only products", &whole<keep_products>},
+      policy{"recompute_only what is cheap", &whole<drop_cheap>},
+      policy{"save_named", &whole<keep_named>},
+      policy{"a user's own per operation", &whole<keep_dear>},
+      policy{"a user's own per segment", &chain<strategy::group<4>, keep_thirds>},
+      policy{"save_all", &whole<remat::save_all>, true},
+      policy{"blocks", [](const network&, const program& p) { return at_blocks({}, all_blocks(p)); }},
+      policy{"innermost blocks", [](const network&, const program& p) { return at_blocks({}, innermost_blocks(p)); }},
+      policy{"blocks in groups in all", &nested_blocks},
+      policy{"policies within one another", &nested_policies},
+  };
+  return all;
+}
+
+const policy& policy_named(std::string_view name) {
+  const auto found = std::ranges::find(policies(), name, &policy::name);
+  if (found == policies().end()) throw remat::error("no policy is named '" + std::string(name) + "'");
+  return *found;
+}
+
+}  // namespace networks

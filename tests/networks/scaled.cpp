@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+// Transposed convolutions and upsampling, means over windows with gaps between them, a class for every pixel.
+#include "list.hpp"
+
+#include <remat/nn/adaptive_avg_pool2d.hpp>
+#include <remat/nn/avg_pool2d.hpp>
+#include <remat/nn/conv2d.hpp>
+#include <remat/nn/conv_transpose2d.hpp>
+#include <remat/nn/log_softmax.hpp>
+#include <remat/nn/nll_loss.hpp>
+#include <remat/nn/relu.hpp>
+#include <remat/nn/upsample_bilinear.hpp>
+#include <remat/nn/upsample_nearest.hpp>
+
+namespace nn = remat::nn;
+using remat::named, remat::sequential, remat::tensor;
+
+// clang-format off
+using net = sequential<
+    named<"stem", nn::conv_transpose2d<4, 12, 3, 2, 1, 1>>, nn::relu,  // (12, 14, 12)
+    named<"middle", sequential<nn::upsample_bilinear<2>, nn::conv2d<12, 8, 3, 1, 1>, nn::relu>>,  // (8, 28, 24)
+    nn::avg_pool2d<2, 3>,  // (8, 9, 8)
+    nn::conv_transpose2d<8, 9, 2, 2, 0, 0, nn::bias::without>, nn::relu,  // (9, 18, 16)
+    sequential<nn::upsample_nearest<3>, nn::adaptive_avg_pool2d<7, 5>>,  // (9, 7, 5)
+    nn::conv_transpose2d<9, 5, 3, 1, 1>, nn::log_softmax>;
+// clang-format on
+
+networks::network networks::scaled() {
+  return {
+      .name = "scaled", .lower = &lowered<net, tensor<float, 4, 7, 6>, nn::nll_loss>, .micro_batch = 3, .classes = 5};
+}

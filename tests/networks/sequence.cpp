@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// A sequence: an embedding, then residuals around normed layers, which a repeat holds.
+#include "list.hpp"
+
+#include <remat/model/parallel.hpp>
+#include <remat/model/repeat.hpp>
+#include <remat/nn/cross_entropy.hpp>
+#include <remat/nn/dropout.hpp>
+#include <remat/nn/embedding.hpp>
+#include <remat/nn/gelu.hpp>
+#include <remat/nn/layer_norm.hpp>
+#include <remat/nn/linear.hpp>
+
+#include <cstdint>
+
+namespace nn = remat::nn;
+using remat::named, remat::sequential, remat::tensor;
+
+namespace {
+
+struct block : remat::module {
+  using body = sequential<
+      remat::residual<sequential<nn::layer_norm<12>, nn::linear<12, 12>, nn::gelu<>, nn::dropout<std::ratio<1, 5>>>>,
+      named<"mlp", remat::residual<sequential<nn::layer_norm<12>, nn::linear<12, 48>,
+                                              nn::gelu<nn::gelu_approximation::tanh>, nn::linear<48, 12>>>>>;
+};
+
+}  // namespace
+
+// clang-format off
+using net = sequential<
+    named<"stem", nn::embedding<31, 12>>, nn::dropout<std::ratio<1, 10>>,
+    named<"h", remat::repeat<5, block>>,
+    named<"norm", nn::layer_norm<12>>, nn::linear<12, 31>>;
+// clang-format on
+
+networks::network networks::sequence() {
+  return {.name = "sequence",
+          .lower = &lowered<net, tensor<std::int32_t, 9>, nn::cross_entropy>,
+          .micro_batch = 3,
+          .vocabulary = 31,
+          .classes = 31,
+          .chain = "h"};
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// A block with statistics and dropout, repeated. Its convolution has a bias that the batch norm behind it takes away.
+#include "list.hpp"
+
+#include <remat/nn/batch_norm2d.hpp>
+#include <remat/nn/conv2d.hpp>
+#include <remat/nn/dropout.hpp>
+#include <remat/nn/flatten.hpp>
+#include <remat/nn/linear.hpp>
+#include <remat/nn/log_softmax.hpp>
+#include <remat/nn/nll_loss.hpp>
+#include <remat/nn/relu.hpp>
+#include <remat/nn/tanh.hpp>
+
+namespace nn = remat::nn;
+using remat::named, remat::sequential, remat::tensor;
+
+namespace {
+
+struct block : remat::module {
+  using body = sequential<nn::conv2d<5, 5, 3, 1, 1>, nn::batch_norm2d<5, std::ratio<1, 1000>, std::ratio<3, 10>>,
+                          nn::tanh, nn::dropout<std::ratio<1, 5>>>;
+};
+// clang-format off
+template <class Blocks>
+using net = sequential<
+    named<"stem", nn::conv2d<2, 5, 3>>, nn::relu, named<"norm", nn::batch_norm2d<5>>,  // (5, 7, 5)
+    named<"h", Blocks>,
+    nn::flatten, nn::linear<175, 6>, nn::log_softmax>;
+// clang-format on
+using blocks = remat::repeat<7, block>;
+
+}  // namespace
+
+networks::network networks::stateful() {
+  using input = tensor<float, 2, 9, 7>;
+  return {
+      .name = "stateful",
+      .lower = &lowered<net<blocks>, input, nn::nll_loss>,
+      .micro_batch = 3,
+      .classes = 6,
+      .chain = "h",
+      .without_gradient = {"h.0.0.bias", "h.1.0.bias", "h.2.0.bias", "h.3.0.bias", "h.4.0.bias", "h.5.0.bias",
+                           "h.6.0.bias"},
+      .as_types = {{"groups of three",
+                    &lowered<net<remat::checkpoint_sequential<blocks, remat::strategy::group<3>>>, input, nn::nll_loss>,
+                    {remat::checkpoint_at("h", remat::strategy::group<3>{})}}}};
+}

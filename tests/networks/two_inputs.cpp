@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// Two inputs, each for a branch of its own: an image and a row of numbers.
+#include "list.hpp"
+
+#include <remat/nn/conv2d.hpp>
+#include <remat/nn/flatten.hpp>
+#include <remat/nn/linear.hpp>
+#include <remat/nn/log_softmax.hpp>
+#include <remat/nn/max_pool2d.hpp>
+#include <remat/nn/nll_loss.hpp>
+#include <remat/nn/relu.hpp>
+#include <remat/nn/tanh.hpp>
+
+namespace nn = remat::nn;
+using remat::named, remat::sequential, remat::tensor, remat::tensors;
+
+// clang-format off
+using net = sequential<
+    remat::parallel<nn::add,
+        named<"seen", sequential<
+            remat::select<0>, nn::conv2d<3, 6, 3>, nn::relu, nn::max_pool2d<2>, nn::flatten, nn::linear<36, 12>, nn::tanh>>,
+        named<"told", sequential<remat::select<1>, nn::linear<11, 15>, nn::tanh, nn::linear<15, 12>, nn::relu>>>,
+    named<"middle", sequential<nn::linear<12, 12>, nn::relu, nn::linear<12, 9>, nn::tanh>>,
+    nn::linear<9, 5>, nn::log_softmax>;
+// clang-format on
+
+networks::network networks::two_inputs() {
+  return {.name = "two_inputs",
+          .lower = &lowered<net, tensors<tensor<float, 3, 9, 7>, tensor<float, 11>>, nn::nll_loss>,
+          .micro_batch = 5,
+          .classes = 5};
+}
