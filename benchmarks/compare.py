@@ -14,6 +14,7 @@ import peer_step_time as peer
 
 pairs = 9
 sample_ms = 150  # a sample is the mean of as many steps as take this long
+of_matrix_products = {"mlp"}  # whose forward and backward are compared with their matrix products alone
 pause = 0.02     # seconds, in which the idle side's OpenMP threads go to sleep
 
 # glibc keeps what PyTorch frees; otherwise every step's large tensors are new pages from the system.
@@ -93,6 +94,10 @@ def compare(step_time, name, threads):
             time.sleep(pause)
             times[side].append(side.time())
     planned, reserved = remat.ask("peak")
+    share = None
+    if name in of_matrix_products:
+        whole, products = remat.ask(f"products {pairs}")
+        share = products / whole
     for side in sides:
         side.close()
 
@@ -113,6 +118,7 @@ def compare(step_time, name, threads):
         "highest_ratio": max(ratios),
         "remat_reserved_bytes": int(reserved),
         "peer_layout": layout,
+        "share_of_products": share,
     }
 
 
@@ -120,7 +126,7 @@ def megabytes(count):
     return f"{count / 1e6:.2f}" if count is not None else "-"
 
 
-columns = "{:<12}{:>8}{:>10}{:>12}{:>8}{:>19}{:>10}{:>10}{:>12}  {}"
+columns = "{:<22}{:>8}{:>10}{:>12}{:>8}{:>19}{:>10}{:>10}{:>12}  {}"
 header = columns.format("network", "threads", "remat ms", "PyTorch ms", "ratio", "lowest to highest", "peak MB",
                         "arena MB", "PyTorch MB", "PyTorch's layout")
 
@@ -169,6 +175,8 @@ def main():
                 continue
             results.append(compare(arguments.step_time, name, threads))
             print(row(results[-1]), flush=True)
+            if (share := results[-1]["share_of_products"]) is not None:
+                print(f"  forward and backward reach {share:.3f} of the rate of their matrix products", flush=True)
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=2, allow_nan=False) + "\n")
 

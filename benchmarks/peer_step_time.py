@@ -6,8 +6,9 @@
     time K   one step untimed, then K steps: the mean milliseconds of a step, and the loss of the last
     peak     the bytes by which the resident set rises within a step, gradients aside; `nan` where Linux does not tell
 
-Networks are those of networks.hpp, steps those of step_time.cpp, written as is fastest here: relu in place, and no checkpoint that lets go of
-nothing (example 01's, for which remat's plan recomputes nothing either). LAYOUT is contiguous or channels_last.
+Networks are those of networks.hpp, steps those of step_time.cpp, written as is fastest here: relu in place, checkpoints
+not reentrant, and none that lets go of nothing (example 01's, for which remat's plan recomputes nothing either). LAYOUT
+is contiguous or channels_last.
 """
 import ctypes
 import re

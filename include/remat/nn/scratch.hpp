@@ -10,8 +10,12 @@
 
 namespace remat::nn {
 
+/// Is told of every primitive that a kernel is going to run: of its implementation, for example.
+inline void (*on_primitive)(const onednn::primitive&) = nullptr;
+
 /// Reserves room behind `own` bytes of temporaries for a primitive.
 inline void reserve_scratch(prepared& state, std::size_t own, const onednn::primitive& p) {
+  if (on_primitive != nullptr) on_primitive(p);
   const std::size_t needed = aligned(own) + p.scratch_bytes();
   if (needed > state.scratch_bytes) state.scratch_bytes = needed;
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // No kernel is one of oneDNN's reference implementations.
+#include "benchmarks/networks.hpp"
+
 #include <remat/remat.hpp>
 
 #include <catch2/catch.hpp>
@@ -128,4 +130,20 @@ TEST_CASE("no convolution is a reference implementation") {
   check_transposed<nn::conv_transpose2d<64, 32, 4, 2, 1>, tensor<float, 64, 16, 16>>();
   check_transposed<nn::conv_transpose2d<9, 5, 3, 2, 1, 1>, tensor<float, 9, 13, 11>>();
   check_transposed<nn::conv_transpose2d<16, 1, 3, 1, 1>, tensor<float, 16, 28, 28>>();
+}
+
+TEST_CASE("no primitive of a network that is compared with PyTorch is a reference implementation") {
+  static int made;
+  made = 0;
+  remat::nn::on_primitive = [](const remat::onednn::primitive& p) {
+    ++made;
+    check_fast(p);
+  };
+  for (const benchmarks::network& each : benchmarks::networks) {
+    INFO(each.name);
+    remat::network model(each.lower(), {});
+    model.training(each.batch);
+  }
+  remat::nn::on_primitive = nullptr;
+  CHECK(made > 50);
 }
