@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 /// The policies that are ready to use, beside `save_all` and `recompute_all`.
 ///
-/// | policy                        | keeps between forward and backward                                               |
-/// |-------------------------------|----------------------------------------------------------------------------------|
-/// | `save_only<M...>`             | the outputs of operations of these kinds: matrix products, for example | |
-/// `recompute_only<M...>`        | everything but these                                                              |
-/// | `save_named<"a", "b">`        | the outputs of the modules of these names | | `every<K>`                    | of a
-/// sequential, what passes between segments of K children                       | | `square_root`                 | the
-/// same, K the root of the number of children, rounded up (Chen et al. 2016)     |
+/// | policy                        | keeps between forward and backward                                            |
+/// |-------------------------------|-------------------------------------------------------------------------------|
+/// | `save_only<M...>`             | the outputs of operations of these kinds: matrix products, for example        |
+/// | `recompute_only<M...>`        | everything but these                                                          |
+/// | `save_named<"a", "b">`        | the outputs of the modules of these names                                     |
+/// | `every<K>`                    | of a sequential, what passes between segments of K children                   |
+/// | `square_root`                 | the same, K the root of the number of children, rounded up (Chen et al. 2016) |
 ///
 /// A kind is that of a module, whatever its sizes, or `kind<"conv2d">`. A fused activation belongs to the operation
 /// that applies it. `every` and `square_root` bring segments of their own, in place of a strategy's, and begin anew at

@@ -25,11 +25,11 @@ double block_sum(std::size_t size, std::byte* scratch, const F& f) {
   double* const parts = reinterpret_cast<double*>(scratch);
   const std::size_t blocks = (size + summed_block - 1) / summed_block;
   parallel_for(blocks, 2, [=](std::size_t begin, std::size_t end) {
-    for (std::size_t b = begin; b < end; ++b)
-      parts[b] = f(b * summed_block, b + 1 < blocks ? (b + 1) * summed_block : size);
+    for (std::size_t which = begin; which < end; ++which)
+      parts[which] = f(which * summed_block, which + 1 < blocks ? (which + 1) * summed_block : size);
   });
   double sum = 0;
-  for (std::size_t b = 0; b < blocks; ++b) sum += parts[b];
+  for (std::size_t which = 0; which < blocks; ++which) sum += parts[which];
   return sum;
 }
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 /// The gradient of a convolution's input, written or added to what is there.
 ///
-/// | stride, kernel         | is                                                              | adds |
-/// |------------------------|-----------------------------------------------------------------|----------------------------|
-/// | 1                      | a convolution of dy with the weights turned around and their     | by itself; behind a
-/// kernel | |                        | channels exchanged: up to a third faster than oneDNN's backward | of 1 x 1 like
-/// the others   | | more, or a border that | oneDNN's backward                                               | some
-/// samples at a time, by | | is wider than a kernel |                                                                 |
-/// way of scratch             |
+/// | stride, kernel         | is                                           | adds                                       |
+/// |------------------------|----------------------------------------------|--------------------------------------------|
+/// | 1                      | a convolution of dy with the weights turned  | by itself; behind a kernel of 1 x 1 like   |
+/// |                        | around and their channels exchanged: up to a | the others                                 |
+/// |                        | third faster than oneDNN's backward          |                                            |
+/// | more, or a border that | oneDNN's backward                            | some samples at a time, by way of scratch  |
+/// | is wider than a kernel |                                              |                                            |
 ///
 /// Without addition and where the channels do not fill vectors, oneDNN's backward is the faster one at any stride.
 #pragma once

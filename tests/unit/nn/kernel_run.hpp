@@ -19,7 +19,7 @@ using floats = std::vector<float>;
 
 inline bool same_bits(const std::vector<floats>& a, const std::vector<floats>& b) {
   return std::ranges::equal(a, b, [](const floats& x, const floats& y) {
-    return x.size() == y.size() && std::memcmp(x.data(), y.data(), x.size() * sizeof(float)) == 0;
+    return x.size() == y.size() && (x.empty() || std::memcmp(x.data(), y.data(), x.size() * sizeof(float)) == 0);
   });
 }
 
