@@ -94,8 +94,7 @@ void run_step(remat::network& net, const networks::batch& data, const fs::path& 
     if (!p.gradient.empty()) write(results / "gradients" / p.name, p.gradient);
   for (const remat::state_view& s : net.states()) write(results / "states" / s.name, s.values);
   const auto inputs = std::span(data).first(static_cast<std::size_t>(net.lowered().inputs - net.lowered().targets));
-  write(results / "outputs",
-        networks::with(inputs, [&](const auto&... tensors) { return net.predict(tensors...); }));
+  write(results / "outputs", networks::with(inputs, [&](const auto&... tensors) { return net.predict(tensors...); }));
 }
 
 void run(const networks::network& wanted, const fs::path& folder, int threads) {

@@ -90,7 +90,7 @@ void parallel_for(std::size_t size, [[maybe_unused]] std::size_t grain, const F&
 /// lanes of this core.
 template <class F>
 void in_lanes(std::size_t begin, std::size_t end, const F& f) {
-#ifdef _OPENMP
+#if defined(_OPENMP) && !defined(__clang__)  // clang warns the user where f has no form in lanes
 #pragma omp simd
 #endif
   for (std::size_t i = begin; i < end; ++i) f(i);

@@ -30,7 +30,7 @@ inline constexpr attempt attempts[] = {{stacking::nested, order::by_pressure},  
 /// that clang allows a constant expression; longer tapes than 1,600 storages do not fit in any case.
 constexpr long looks_for(int storages) {
   if (storages > 1'600) return 1'500'000;
-  const long affordable = 690'000 - 280L * storages, useful = 4'000L * storages;
+  const long affordable = 690'000 - 280L * storages, useful = 16'000L * storages;
   return useful < affordable ? useful : affordable;
 }
 
@@ -48,7 +48,7 @@ constexpr std::size_t improve(list<storage>& best, std::size_t height, std::size
   long attempts_left = static_cast<long>(std::size(attempts));
   bool has_placed = false;
   for (const auto [how, by] : attempts) {
-    const long share = left / (attempts_left < 3 ? attempts_left : 3);
+    const long share = left / attempts_left;
     --attempts_left;
     if (height <= goal || left < stack_and_rest::looks_at(best)) break;
     if (how == stacking::leaning && has_placed) continue;  // it is for tapes that are too long for the first

