@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A model without a loss: forward, backward from given gradients, gradients of inputs; several outputs; shared models.
-#include "networks.hpp"
+#include "random_batch.hpp"
 
 #include <catch2/catch.hpp>
 

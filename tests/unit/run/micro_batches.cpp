@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Micro-batches: gradients add up to those of the batch, and nothing depends on what is recomputed.
-#include "networks.hpp"
+#include "random_batch.hpp"
 
 #include <catch2/catch.hpp>
 
