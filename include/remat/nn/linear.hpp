@@ -92,11 +92,11 @@ struct linear_sizes {
   static_assert(In > 0 && Out > 0, "remat: a linear layer has at least one input and one output; give it more");
 };
 
-template <std::size_t In, std::size_t Out, bias Bias>
-constexpr auto linear_parameters() {
-  const parameter weight("weight", {Out, In}, initial::uniform_fan_in(In));
+template <bias Bias>
+constexpr auto linear_parameters(std::size_t in, std::size_t out) {
+  const parameter weight("weight", {out, in}, initial::uniform_fan_in(in));
   if constexpr (Bias == bias::with)
-    return std::array{weight, parameter("bias", {Out}, initial::uniform_fan_in(In))};
+    return std::array{weight, parameter("bias", {out}, initial::uniform_fan_in(in))};
   else
     return std::array{weight};
 }
@@ -118,7 +118,7 @@ struct linear : module {
     return 2.0 * static_cast<double>(input.elements()) * Out;
   }
 
-  static constexpr auto parameters = detail::linear_parameters<In, Out, Bias>();
+  static constexpr auto parameters = detail::linear_parameters<Bias>(In, Out);
 
   static constexpr detail::linear_attributes attributes{In, Out, Bias == bias::with};
   using kernels = detail::linear_kernels;

@@ -188,7 +188,7 @@ struct linear_cross_entropy : module {
     return 2.0 * static_cast<double>(input.elements()) * Classes;
   }
 
-  static constexpr auto parameters = detail::linear_parameters<In, Classes, Bias>();
+  static constexpr auto parameters = detail::linear_parameters<Bias>(In, Classes);
   static constexpr detail::linear_attributes attributes{In, Classes, Bias == bias::with};
   using kernels = detail::linear_cross_entropy_kernels;
 };
