@@ -18,7 +18,7 @@
 #include <cstddef>
 #include <cstdlib>
 #include <sstream>
-#include <string_view>
+#include <utility>
 
 // The sanitizers have an allocator of their own.
 #if defined(__SANITIZE_ADDRESS__)
@@ -123,9 +123,9 @@ usage measure(const F& f) {
   return {ours, theirs, highest};
 }
 
-/// What the heap may rise by within a step. oneDNN's own matrix product, which it takes for convolutions that are both
-/// dilated and strided, allocates outside of the scratch that it is given.
-usage check_steps(remat::network& model, const networks::batch& data, std::ptrdiff_t most = 64 * 1024) {
+/// The heap may rise by 64 KiB within a step; in `normed` by 128, since oneDNN's gemm, to which the weight gradients of
+/// convolutions with dilated groups come, packs into memory of its own.
+usage check_steps(remat::network& model, const networks::batch& data, std::ptrdiff_t may_rise) {
   remat::adamw optimizer;
   optimizer.group(remat::is_bias_or_norm, {.weight_decay = 0});
   const remat::learning_rate::sequence schedule{remat::learning_rate::linear{.steps = 3},
@@ -138,11 +138,11 @@ usage check_steps(remat::network& model, const networks::batch& data, std::ptrdi
   const usage first = measure(step);
   CHECK(first.ours > 0);  // the counters count
   const usage second = measure(step);
-  for (int i = 0; i < 3; ++i) {
+  for (int i = 0; i < 2; ++i) {
     const usage later = measure(step);
     CHECK(later.ours == 0);
     CHECK(later.theirs == second.theirs);
-    CHECK(later.risen <= most);
+    CHECK(later.risen <= may_rise);
   }
   CHECK(second.ours == 0);
   return second;
@@ -150,27 +150,27 @@ usage check_steps(remat::network& model, const networks::batch& data, std::ptrdi
 
 void check_networks(int threads) {
   std::ostringstream found;
+  constexpr std::pair<const char*, std::size_t> settings[] = {
+      {"none", 1}, {"all as one", 4}, {"blocks in groups in all", 4}};
   for (const networks::network& n : networks::all())
-    for (const char* name : {"none", "all as one", "blocks in groups in all"})
-      for (const std::size_t parts : {1u, 4u}) {
-        INFO(n.name << ", " << name << ", " << parts << " micro-batches, " << threads << " threads");
-        const remat::program p = n.lower();
-        remat::network model = make(n, p,
-                                    {.seed = 1,
-                                     .threads = threads,
-                                     .checkpoints = networks::policy_named(name).checkpoints(n, p),
-                                     .micro_batches = parts});
-        const std::ptrdiff_t most = n.name == std::string_view("normed") ? 128 * 1024 : 64 * 1024;
-        const usage step = check_steps(model, random_batch(n, p, parts * n.micro_batch, 1), most);
-        if (parts == 1 && name == std::string_view("none"))
-          found << "\n  " << n.name << ": " << step.theirs << ", " << step.risen << " bytes";
-      }
+    for (const auto& [name, parts] : settings) {
+      INFO(n.name << ", " << name << ", " << parts << " micro-batches, " << threads << " threads");
+      const remat::program p = n.lower();
+      remat::network model = make(n, p,
+                                  {.seed = 1,
+                                   .threads = threads,
+                                   .checkpoints = networks::policy_named(name).checkpoints(n, p),
+                                   .micro_batches = parts});
+      const usage step =
+          check_steps(model, random_batch(n, p, parts * n.micro_batch, 1), (n.name == "normed" ? 128 : 64) * 1024);
+      if (parts == 1) found << "\n  " << n.name << ": " << step.theirs << ", " << step.risen << " bytes";
+    }
   WARN("Allocations of oneDNN's in a step, and what the heap rises by:" << found.str());
 }
 
 }  // namespace
 
-TEST_CASE("a step allocates nothing of ours on any network, 1 thread", "[serial]") { check_networks(1); }
+TEST_CASE("a step allocates nothing of ours on any network, 1 thread") { check_networks(1); }
 TEST_CASE("a step allocates nothing of ours on any network, 2 threads", "[serial]") { check_networks(2); }
 
 #else

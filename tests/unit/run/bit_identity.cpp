@@ -74,10 +74,11 @@ std::vector<cell> pairwise_cover(std::vector<cell> cells) {
   return cover;
 }
 
-/// What must be the same bits.
+/// What must be the same bits, and what a step keeps between forward and backward.
 struct trace {
   std::vector<std::uint32_t> losses = {};
   std::vector<std::byte> gradients = {}, parameters = {}, states = {};
+  std::size_t kept_bytes = 0;
 };
 
 void check_same(const trace& found, const trace& expected) {
@@ -188,6 +189,7 @@ trace train(const network& n, remat::network& model, std::size_t parts) {
   });
   const plan& made = model.training(n.micro_batch).planned();
   CHECK((count(made, action_kind::recompute) > 0) == must_recompute(model.lowered(), made));
+  t.kept_bytes = kept_bytes(made);
   const auto copy = [](std::span<const std::byte> from) { return std::vector<std::byte>(from.begin(), from.end()); };
   t.gradients = copy(model.store().gradient_block());
   t.parameters = copy(model.store().value_block());
@@ -215,7 +217,9 @@ void run(const std::vector<cell>& cells, std::size_t with_threads) {
     INFO(n.name << ", " << policy.name << ", " << parts << " micro-batches, " << cores << " threads");
     trace& plain = expected[{at_network, at_parts}];
     if (plain.losses.empty()) plain = train(n, n.lower(), {{}}, parts, cores);
-    check_same(train(n, n.lower(), policy.checkpoints(n, n.lower()), parts, cores), plain);
+    const trace found = train(n, n.lower(), policy.checkpoints(n, n.lower()), parts, cores);
+    check_same(found, plain);
+    CHECK(found.kept_bytes <= plain.kept_bytes);
   }
 }
 
