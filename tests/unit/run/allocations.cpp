@@ -123,8 +123,8 @@ usage measure(const F& f) {
   return {ours, theirs, highest};
 }
 
-/// The heap may rise by 64 KiB within a step; in `normed` by 128, since oneDNN's gemm, to which the weight gradients of
-/// convolutions with dilated groups come, packs into memory of its own.
+/// The heap may rise by 64 KiB within a step; in `normed` by 128 for each thread, since oneDNN's gemm, to which the weight
+/// gradients of convolutions with dilated groups come, packs into memory of its own.
 usage check_steps(remat::network& model, const networks::batch& data, std::ptrdiff_t may_rise) {
   remat::adamw optimizer;
   optimizer.group(remat::is_bias_or_norm, {.weight_decay = 0});
@@ -161,8 +161,8 @@ void check_networks(int threads) {
                                    .threads = threads,
                                    .checkpoints = networks::policy_named(name).checkpoints(n, p),
                                    .micro_batches = parts});
-      const usage step =
-          check_steps(model, random_batch(n, p, parts * n.micro_batch, 1), (n.name == "normed" ? 128 : 64) * 1024);
+      const usage step = check_steps(model, random_batch(n, p, parts * n.micro_batch, 1),
+                                     (n.name == "normed" ? 128 * threads : 64) * 1024);
       if (parts == 1) found << "\n  " << n.name << ": " << step.theirs << ", " << step.risen << " bytes";
     }
   WARN("Allocations of oneDNN's in a step, and what the heap rises by:" << found.str());
