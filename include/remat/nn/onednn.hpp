@@ -117,6 +117,7 @@ inline dnnl_alg_kind_t algorithm_of(activation a) {
 struct extras {
   bool adds_to_destination = false;
   activation after = activation::none;  ///< applied to the result
+  std::string_view passed_over = {};    ///< implementations whose names begin so, where there is another
 };
 
 /// An operation made ready for certain layouts.
@@ -135,6 +136,8 @@ class primitive {
     check(dnnl_primitive_desc_create(&made, description, attr.get(), engine(),
                                      forward != nullptr ? forward->description_ : nullptr),
           what);
+    if (!e.passed_over.empty() && name_of(made).starts_with(e.passed_over))
+      made = another(made, description, attr.get(), e.passed_over);
     finish(made, what);
   }
   /// A copy from one layout into another.
@@ -166,11 +169,7 @@ class primitive {
   }
   std::size_t scratch_bytes() const { return layout_of(scratchpad).bytes(); }
   /// oneDNN's name of the implementation that it chose.
-  std::string_view implementation() const {
-    const char* name = "";
-    dnnl_primitive_desc_query(description_, dnnl_query_impl_info_str, 0, &name);
-    return name;
-  }
+  std::string_view implementation() const { return name_of(description_); }
 
   void execute(void* scratch, std::initializer_list<argument> arguments) const {
     dnnl_exec_arg_t filled[max_arguments];
@@ -213,6 +212,29 @@ class primitive {
     argument_name name = source;
     dnnl_memory_t object = nullptr;
   };
+
+  static std::string_view name_of(const_dnnl_primitive_desc_t description) {
+    const char* name = "";
+    dnnl_primitive_desc_query(description, dnnl_query_impl_info_str, 0, &name);
+    return name;
+  }
+  /// The next implementation of another name in place of `first`, or `first`.
+  static dnnl_primitive_desc_t another(dnnl_primitive_desc_t first, const void* description,
+                                       const_dnnl_primitive_attr_t attr, std::string_view passed_over) {
+    dnnl_primitive_desc_iterator_t all = nullptr;
+    if (dnnl_primitive_desc_iterator_create(&all, description, attr, engine(), nullptr) != dnnl_success) return first;
+    dnnl_primitive_desc_t found = nullptr;
+    while (found == nullptr && dnnl_primitive_desc_iterator_next(all) == dnnl_success) {
+      found = dnnl_primitive_desc_iterator_fetch(all);
+      if (found == nullptr || !name_of(found).starts_with(passed_over)) continue;
+      dnnl_primitive_desc_destroy(found);
+      found = nullptr;
+    }
+    dnnl_primitive_desc_iterator_destroy(all);
+    if (found == nullptr) return first;
+    dnnl_primitive_desc_destroy(first);
+    return found;
+  }
 
   void finish(dnnl_primitive_desc_t description, const char* what) {
     description_ = description;
@@ -284,7 +306,13 @@ struct convolution {
                                                      w.get(), b != nullptr ? b->get() : nullptr, y.get(), over.stride,
                                                      over.gaps, over.padding_before, over.padding_behind),
           "describe a convolution");
+    if (is_wide_and_small()) e.passed_over = "brgconv:";
     return {&d, e, "make a convolution"};
+  }
+  /// Many channels of few pixels, for which oneDNN's first choice takes twice as long as its second.
+  bool is_wide_and_small() const {
+    const dnnl_dims_t &in = x.get()->dims, &out = y.get()->dims;
+    return out[2] * out[3] <= 16 && in[1] * out[1] >= 256 * 256;
   }
   /// oneDNN's backward wants a forward primitive as a hint, and that without post-operations.
   primitive backward_input() const {
