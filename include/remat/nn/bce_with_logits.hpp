@@ -45,14 +45,7 @@ REMAT_END_VECTOR_CODE
 struct bce_with_logits_kernels {
   static std::unique_ptr<prepared> prepare(const preparation& p) { return std::make_unique<prepared_block_sum>(p); }
 
-  static void forward(const forward_pass& pass) {
-    const std::size_t size = pass.input(0).size();
-    const double sum = block_sum(
-        size, pass.scratch(), [x = pass.input(0).data(), t = pass.input(1).data()](std::size_t begin, std::size_t end) {
-          return sum_of_bce(x, t, begin, end);
-        });
-    pass.output()[0] = static_cast<float>(sum / static_cast<double>(size));
-  }
+  static void forward(const forward_pass& pass) { mean_of_elements(pass, sum_of_bce); }
   static void backward_input(const backward_pass& pass) {
     const destination dx = pass.input_gradient(0);
     const float dy = pass.output_gradient()[0] / static_cast<float>(dx.size());

@@ -33,4 +33,15 @@ double block_sum(std::size_t size, std::byte* scratch, const F& f) {
   return sum;
 }
 
+/// The forward pass of a loss of two tensors of one shape: the mean over their elements, where f(x, target, begin, end)
+/// is the sum over some of them.
+template <class F>
+void mean_of_elements(const forward_pass& pass, const F& f) {
+  const float *const x = pass.input(0).data(), *const target = pass.input(1).data();
+  const std::size_t size = pass.input(0).size();
+  const double sum =
+      block_sum(size, pass.scratch(), [=](std::size_t begin, std::size_t end) { return f(x, target, begin, end); });
+  pass.output()[0] = static_cast<float>(sum / static_cast<double>(size));
+}
+
 }  // namespace remat::nn::detail

@@ -2,8 +2,8 @@
 /// Loops that use the widest vectors of the machine they run on, and give the same bits on all of them.
 ///
 ///     REMAT_BEGIN_VECTOR_CODE
-///     REMAT_VECTORISED inline void f(...) { ... }      a clone for each instruction set, chosen when the program
-///     starts REMAT_END_VECTOR_CODE
+///     REMAT_VECTORISED inline void f(...) { ... }      a clone for each instruction set, chosen when the program starts
+///     REMAT_END_VECTOR_CODE
 ///
 /// Between begin and end, products and sums are rounded one by one, whatever flags the user compiles with (clang's
 /// -ffp-contract=fast alone takes no notice), and a sum has `lanes` partial sums in one order, whatever the width of

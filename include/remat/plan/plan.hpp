@@ -5,6 +5,7 @@
 #include <remat/model/lower.hpp>
 #include <remat/plan/fuse.hpp>
 #include <remat/plan/placement.hpp>
+#include <remat/plan/tape_writer.hpp>
 
 #include <cstddef>
 

@@ -18,13 +18,18 @@ namespace remat {
 
 namespace detail {
 
+/// Images have a score for each channel, other tensors for each element of their last extent.
+constexpr std::size_t classes_of(const tensor_shape& shape) {
+  return shape.rank == 0 ? 1 : shape.is_image() ? shape.channels() : shape.extents[shape.rank - 1];
+}
+
 /// Calls f(scores, stride, classes, target) for every target: the score of class c is scores[c * stride]. Outputs are
-/// (N, C) or (N, C, H, W), targets (N) or (N, H, W); a negative target does not count, as in nll_loss. Throws `error`
-/// where their numbers disagree.
+/// (N, C), (N, T, C) or (N, C, H, W), targets (N), (N, T) or (N, H, W); a negative target does not count, as in
+/// nll_loss. Throws `error` where their numbers disagree.
 template <std::ranges::contiguous_range Targets, class F>
 void for_each_scored(const std::string& who, std::span<const float> outputs, const Targets& targets,
                      const tensor_shape& shape, const F& f) {
-  const std::size_t classes = shape.rank == 0 ? 1 : shape.channels(), places = shape.elements() / classes;
+  const std::size_t classes = classes_of(shape), places = shape.is_image() ? shape.elements() / classes : 1;
   if (outputs.size() != std::ranges::size(targets) * classes)
     throw error(who + ": " + std::to_string(std::ranges::size(targets)) + " targets for " +
                 std::to_string(outputs.size() / classes) + " outputs of " + std::to_string(classes) +
@@ -40,7 +45,7 @@ void for_each_scored(const std::string& who, std::span<const float> outputs, con
 
 class accuracy {
  public:
-  /// Outputs are (N, C) or (N, C, H, W), targets (N) or (N, H, W); a negative target does not count, as in nll_loss.
+  /// Outputs are (N, C), (N, T, C) or (N, C, H, W), targets (N), (N, T) or (N, H, W); a negative target does not count, as in nll_loss.
   /// Throws `error` where their numbers disagree.
   template <std::ranges::contiguous_range Targets>
   void add(std::span<const float> outputs, const Targets& targets, const tensor_shape& shape) {

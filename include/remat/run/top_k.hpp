@@ -24,7 +24,7 @@ class top_k {
   template <std::ranges::contiguous_range Targets>
   void add(std::span<const float> outputs, const Targets& targets, const tensor_shape& shape) {
     const std::string who = "top_k<" + std::to_string(K) + ">";
-    if (const std::size_t classes = shape.rank == 0 ? 1 : shape.channels(); classes < K)
+    if (const std::size_t classes = detail::classes_of(shape); classes < K)
       throw error(who + " needs at least " + std::to_string(K) + " classes, and the outputs have " +
                   std::to_string(classes));
     detail::for_each_scored(who, outputs, targets, shape,

@@ -106,6 +106,13 @@ TEST_CASE("a segment is computed again piece by piece where its policy keeps som
   CHECK(some.activation_bytes < all.activation_bytes);
 }
 
+TEST_CASE("both halves of backward at once are one call") {
+  using net = remat::sequential<nn::conv2d<1, 4, 3, 1, 1>, nn::batch_norm2d<4>, nn::flatten, nn::linear<256, 5>,
+                                nn::log_softmax>;
+  // One of the convolution, the batch norm, flatten, log_softmax and the loss each, two of the linear layer.
+  CHECK(planned<net, image>({}).backward == 7);
+}
+
 TEST_CASE("a batch norm whose statistics alone are needed again writes no output") {
   using residual = remat::residual<remat::sequential<nn::conv2d<4, 4, 3, 1, 1>, nn::batch_norm2d<4>, nn::relu>>;
   using net = remat::sequential<nn::conv2d<1, 4, 3, 1, 1>, remat::checkpoint<residual>, nn::flatten, nn::linear<256, 5>,

@@ -48,6 +48,21 @@ TEST_CASE("top_k counts targets among the K highest") {
   CHECK(share<2>({1, 6, 2, 5, 3, 4}, {0, 1}, pixels) == 0.5);
 }
 
+TEST_CASE("classes are the channels of images, and the last extent of rows") {
+  // Two places and three classes; the right ones are 2 and 0.
+  const std::vector<float> rows{0, 1, 2, 5, 4, 3}, image{0, 5, 1, 4, 2, 3};
+  const remat::tensor_shape two_rows = remat::shape_of<remat::tensor<float, 2, 3>>::value,
+                            pixels = remat::shape_of<remat::tensor<float, 3, 1, 2>>::value;
+  for (const auto& [targets, wanted] : {std::pair{std::vector{2, 0}, 1.0}, std::pair{std::vector{2, 1}, 0.5}}) {
+    remat::accuracy of_rows, of_pixels;
+    of_rows.add(rows, targets, two_rows);
+    of_pixels.add(image, targets, pixels);
+    CHECK(of_rows.value() == wanted);
+    CHECK(of_pixels.value() == wanted);
+  }
+  CHECK(share<2>(rows, {1, 1}, two_rows) == 1);
+}
+
 TEST_CASE("mean_squared_error is the mean over all elements") {
   remat::mean_squared_error metric;
   const remat::tensor_shape two = remat::shape_of<remat::tensor<float, 2>>::value;

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+/// What a written tape can do without: outputs that nobody reads, and a buffer of its own for what works in place.
+#pragma once
+
+#include <remat/plan/tape.hpp>
+
+namespace remat {
+
+/// Where an operation is computed again for its saved tensors alone, and can skip the rest, its outputs need no memory.
+constexpr void skip_unread_outputs(const program& p, tape& t) {
+  for (action& a : t.actions) {
+    if (a.kind != action_kind::recompute || !p.operations[a.operation].skips_outputs) continue;
+    for (int& b : a.outputs.values) {
+      if (&b - a.outputs.values >= a.outputs.size || t.buffers[b].last != t.buffers[b].first) continue;
+      t.buffers[b].bytes = 0;
+      b = none;
+    }
+  }
+}
+
+/// Where a kernel may work in place and nobody needs what it writes over, its output moves into the buffer of its input
+/// (backward: of its output's gradient).
+constexpr void share_storage(const program& p, tape& t) {
+  buffer* const buffers = t.buffers.data();
+  const action* const actions = t.actions.data();
+  const operation* const operations = p.operations.data();
+  auto root = [=](int b) {
+    while (buffers[b].storage != b) b = buffers[b].storage;
+    return b;
+  };
+  for (int now = 0, end = t.actions.count(); now < end; ++now) {
+    const action& a = actions[now];
+    if (a.operation == none || !operations[a.operation].in_place) continue;
+    const bool forward = a.kind == action_kind::forward || a.kind == action_kind::recompute;
+    const bool backward = a.kind == action_kind::backward_input || a.kind == action_kind::backward;
+    if (!forward && (!backward || a.accumulates[0])) continue;
+    const int from = forward ? a.inputs[0] : a.output_gradients[0];
+    const int to = forward ? a.outputs[0] : a.input_gradients[0];
+    if (from == none || to == none) continue;
+    buffer& held = buffers[root(from)];
+    buffer& moved = buffers[to];
+    if (held.last != now || held.bytes != moved.bytes) continue;
+    moved.storage = held.storage;
+    held.last = moved.last;
+  }
+  for (int b = 0, end = t.buffers.count(); b < end; ++b)
+    if (buffers[b].storage != b) buffers[b].storage = root(b);
+}
+
+}  // namespace remat
