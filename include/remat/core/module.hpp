@@ -24,6 +24,7 @@
 /// | `flops(input, output)`                        | of one sample's forward pass; default: one per output element  |
 /// | `in_place`                                    | true: forward may write over its input, and backward_input over |
 /// |                                               | the output's gradient (`in_place_for<X>`: for some inputs only) |
+/// | `overwrites_input`                            | true: backward_input may write over the first input, too        |
 /// | `acts_as`                                     | an `activation`, which the module before it may apply instead  |
 /// | `fuses`                                       | the `activations` that forward can apply to its output          |
 /// | `differentiates_activation`                   | true: backward goes through a fused activation by itself; it is |

@@ -116,6 +116,7 @@ constexpr operation operation_of() {
   if constexpr (requires { M::backward_input_reads; }) o.backward_input_reads = M::backward_input_reads;
   if constexpr (requires { M::backward_parameters_reads; }) o.backward_parameters_reads = M::backward_parameters_reads;
   if constexpr (requires { M::in_place; }) o.in_place = M::in_place;
+  if constexpr (requires { M::overwrites_input; }) o.overwrites_input = M::overwrites_input;
   if constexpr (requires { M::fuses; }) o.fuses = M::fuses;
   if constexpr (requires { M::acts_as; }) o.acts_as = M::acts_as;
   if constexpr (requires { M::differentiates_activation; }) o.differentiates_activation = M::differentiates_activation;

@@ -55,7 +55,7 @@ struct operation {
   /// What its kernels do beside (no null check of theirs is constant to UBSan).
   bool packs = false, updates_state = false, has_joint_backward = false;
   bool frozen = false;  ///< its parameters have no gradients
-  bool in_place = false;
+  bool in_place = false, overwrites_input = false;
   bool commutes_with_relu = false, differentiates_activation = false, passes_gradient = false, skips_outputs = false;
   activations fuses = {};
   activation acts_as = activation::none;

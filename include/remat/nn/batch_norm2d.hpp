@@ -142,6 +142,7 @@ struct batch_norm2d : module {
   template <std::size_t H, std::size_t W>
   static tensors<per_batch<float, C>, per_batch<float, C>> saved_output(tensor<float, C, H, W>);
   static constexpr reads backward_input_reads = reads::inputs | reads::saved;
+  static constexpr bool overwrites_input = true;
   static constexpr reads backward_parameters_reads = backward_input_reads;
   static constexpr bool in_place = true;
   static constexpr activations fuses{activation::relu};

@@ -66,6 +66,7 @@ struct bce_with_logits : module {
   template <std::size_t... Extents>
   static scalar<float> output(tensor<float, Extents...>, tensor<float, Extents...>);
   static constexpr reads backward_input_reads = reads::inputs;
+  static constexpr bool overwrites_input = true;
   static constexpr double flops(const tensor_shape& input, const tensor_shape&) {
     return 12.0 * static_cast<double>(input.elements());
   }

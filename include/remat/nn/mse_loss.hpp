@@ -46,6 +46,7 @@ struct mse_loss : module {
   template <std::size_t... Extents>
   static scalar<float> output(tensor<float, Extents...>, tensor<float, Extents...>);
   static constexpr reads backward_input_reads = reads::inputs;
+  static constexpr bool overwrites_input = true;
   static constexpr double flops(const tensor_shape& input, const tensor_shape&) {
     return 3.0 * static_cast<double>(input.elements());
   }

@@ -18,8 +18,8 @@ constexpr void skip_unread_outputs(const program& p, tape& t) {
   }
 }
 
-/// Where a kernel may work in place and nobody needs what it writes over, its output moves into the buffer of its input
-/// (backward: of its output's gradient).
+/// Where a kernel may write over what it reads and nobody needs that any more, its output moves into the buffer of its
+/// input; backward, into that of its output's gradient, or of its input.
 constexpr void share_storage(const program& p, tape& t) {
   buffer* const buffers = t.buffers.data();
   const action* const actions = t.actions.data();
@@ -30,18 +30,25 @@ constexpr void share_storage(const program& p, tape& t) {
   };
   for (int now = 0, end = t.actions.count(); now < end; ++now) {
     const action& a = actions[now];
-    if (a.operation == none || !operations[a.operation].in_place) continue;
+    if (a.operation == none) continue;
+    const operation& o = operations[a.operation];
+    if (!o.in_place && !o.overwrites_input) continue;
     const bool forward = a.kind == action_kind::forward || a.kind == action_kind::recompute;
     const bool backward = a.kind == action_kind::backward_input || a.kind == action_kind::backward;
     if (!forward && (!backward || a.accumulates[0])) continue;
-    const int from = forward ? a.inputs[0] : a.output_gradients[0];
     const int to = forward ? a.outputs[0] : a.input_gradients[0];
-    if (from == none || to == none) continue;
-    buffer& held = buffers[root(from)];
-    buffer& moved = buffers[to];
-    if (held.last != now || held.bytes != moved.bytes) continue;
-    moved.storage = held.storage;
-    held.last = moved.last;
+    int from[2] = {none, none};
+    if (o.in_place) from[0] = forward ? a.inputs[0] : a.output_gradients[0];
+    if (o.overwrites_input && backward) from[1] = a.inputs[0];
+    for (int each : from) {
+      if (each == none || to == none) continue;
+      buffer& held = buffers[root(each)];
+      buffer& moved = buffers[to];
+      if (held.last != now || held.bytes != moved.bytes) continue;
+      moved.storage = held.storage;
+      held.last = moved.last;
+      break;
+    }
   }
   for (int b = 0, end = t.buffers.count(); b < end; ++b)
     if (buffers[b].storage != b) buffers[b].storage = root(b);

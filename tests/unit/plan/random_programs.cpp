@@ -163,6 +163,7 @@ random_program make_program(int operations) {
     }
     if (chance(25)) o.saved.push_back(p.add_tensor(random_shape(), i));
     o.in_place = o.inputs.size == 1 && outputs == 1 && p.tensors[o.inputs[0]] == p.tensors[o.outputs[0]] && chance(50);
+    o.overwrites_input = chance(30);
     const auto random_reads = [&] {
       const auto bits = [](int percent) { return static_cast<std::uint8_t>(chance(percent) ? 0xff : 0); };
       return remat::reads{bits(40), bits(30), bits(70)};
