@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+/// A schedule: for each rank of a pipeline, the tasks that it does in a step, in order.
+///
+/// A task is the forward or the backward pass of one stage on one micro-batch. Messages are no tasks: which tensors
+/// cross between two stages follows from the program, and when their receives are posted from the schedule's clock.
+#pragma once
+
+#include <remat/core/list.hpp>
+
+#include <cstdint>
+
+namespace remat {
+
+enum class task_kind : std::uint8_t { forward, backward };
+
+struct task {
+  task_kind kind = task_kind::forward;
+  int stage = 0;
+  int micro_batch = 0;
+
+  friend constexpr bool operator==(const task&, const task&) = default;
+};
+
+struct schedule_table {
+  int stages = 0;
+  int micro_batches = 0;
+  list<list<task>> rows = {};  ///< one for each rank
+
+  constexpr int ranks() const { return rows.count(); }
+  /// The rank whose row holds the tasks of a stage, or -1.
+  constexpr int rank_of(int stage) const {
+    for (int r = 0; r < rows.count(); ++r)
+      for (const task& t : rows[r])
+        if (t.stage == stage) return r;
+    return -1;
+  }
+};
+
+}  // namespace remat
