@@ -83,6 +83,7 @@ struct program {
   few<int, call::max_tensors> outputs = {};  ///< what the model gives, before any loss
   int loss = none;                           ///< the loss's tensor
   bool input_gradients = false;              ///< backward goes on to the model's inputs of float
+  bool inputs_enter_first = false;           ///< stage 0 alone is given the inputs, and sends them on
 
   constexpr int add_tensor(const tensor_shape& shape, int producer) {
     tensors.push_back(shape);

@@ -10,7 +10,9 @@
 /// such a segment is left unchecked.
 #pragma once
 
+#include <remat/plan/backward_needs.hpp>
 #include <remat/plan/segments.hpp>
+#include <remat/plan/slice.hpp>
 
 namespace remat {
 
@@ -20,69 +22,7 @@ struct segment_plan {
   bool unchecked = false;     ///< it would have kept more than without a checkpoint
 };
 
-/// What the backward pass of an operation runs.
-struct backward_need {
-  bool input = false, parameters = false;
-
-  constexpr bool any() const { return input || parameters; }
-};
-
 namespace detail {
-
-/// Whether tensor t, an input of the program, has a gradient.
-constexpr bool has_gradient(const program& p, int t) {
-  return p.input_gradients && p.tensors[t].type == element::float32;
-}
-
-/// Per operation, the halves of backward that lead to a parameter, or to an input whose gradient is asked for.
-constexpr list<backward_need> backward_needs(const program& p) {
-  list<backward_need> needs(p.operations.size());
-  list<int> wanted(p.tensors.size());   // tensors whose gradient leads to a parameter
-  list<int> reached(p.tensors.size());  // tensors that the loss, or an output's gradient, reaches
-  for (int t = 0; t < p.inputs - p.targets; ++t)
-    if (has_gradient(p, t)) wanted[t] = 1;
-  for (int i = 0; i < p.operations.count(); ++i) {
-    const operation& o = p.operations[i];
-    needs[i].parameters = o.trains();
-    for (int t : o.inputs)
-      if (wanted[t]) needs[i].input = true;
-    if (needs[i].any())
-      for (int t : o.outputs) wanted[t] = 1;
-  }
-  if (p.loss != none) {
-    reached[p.loss] = 1;
-  } else {
-    for (int t : p.outputs) reached[t] = 1;
-  }
-  for (int i = p.operations.count(); i-- > 0;) {
-    const operation& o = p.operations[i];
-    bool used = false;
-    for (int t : o.outputs) used = used || reached[t];
-    if (!used) needs[i] = {};
-    if (needs[i].input)
-      for (int t : o.inputs) reached[t] = wanted[t];
-  }
-  return needs;
-}
-
-/// Calls f(tensor) for everything that the backward pass of operation `o` reads, gradients aside.
-template <class F>
-constexpr void each_read(const operation& o, backward_need need, const F& f) {
-  if (!need.any()) return;
-  reads r = reads::nothing;
-  if (need.input) r = r | o.backward_input_reads;
-  if (need.parameters) r = r | o.backward_parameters_reads;
-  if (o.gradient_through != activation::none) r = r | reads::outputs;
-  if (r.input_bits != 0)
-    for (int k = 0; k < o.inputs.size; ++k)
-      if (r.input_bits >> k & 1) f(o.inputs.values[k]);
-  if (r.output_bits != 0)
-    for (int k = 0; k < o.outputs.size; ++k)
-      if (r.output_bits >> k & 1) f(o.outputs.values[k]);
-  if (r.saved_bits != 0)
-    for (int k = 0; k < o.saved.size; ++k)
-      if (r.saved_bits >> k & 1) f(o.saved.values[k]);
-}
 
 /// A set of tensors that is emptied in one step.
 class tensor_set {
@@ -100,8 +40,9 @@ class tensor_set {
 
 class demand_analysis {
  public:
-  constexpr demand_analysis(const program& p, const list<segment>& segments, std::size_t batch)
+  constexpr demand_analysis(const program& p, const slice& covered, const list<segment>& segments, std::size_t batch)
       : p_(p),
+        covered_(covered),
         segments_(segments),
         batch_(batch),
         needs_(backward_needs(p)),
@@ -127,7 +68,7 @@ class demand_analysis {
   /// The first segment directly inside `parent` at or behind `s`; or the number of segments. Segments stand in
   /// preorder, so the search ends where `parent` does.
   constexpr int next_child(int s, int parent) const {
-    const int last = parent == none ? p_.operations.count() : segments_[parent].last;
+    const int last = parent == none ? covered_.last : segments_[parent].last;
     for (; s < segments_.count() && segments_[s].first < last; ++s)
       if (segments_[s].parent == parent) return s;
     return segments_.count();
@@ -138,8 +79,8 @@ class demand_analysis {
   /// repetitions: of its own operations, and the demands of the segments directly inside it.
   template <class F>
   constexpr void each_read_of(int s, const F& f) const {
-    const int first = s == none ? 0 : segments_[s].first;
-    const int last = s == none ? p_.operations.count() : segments_[s].last;
+    const int first = s == none ? covered_.first : segments_[s].first;
+    const int last = s == none ? covered_.last : segments_[s].last;
     int child = first_child(s);
     for (int i = first; i < last;) {
       if (child < segments_.count() && segments_[child].first == i) {
@@ -180,7 +121,8 @@ class demand_analysis {
   constexpr void ask_for_all(const segment& s) {
     list<operation_view> views;
     for (int i = s.first; i < s.last; ++i) views.push_back(view_of(i));
-    decisions_ = s.setting.plan({views.data(), views.size()}, {batch_, p_.operations[s.first].stage, 1});
+    decisions_ =
+        s.setting.plan({views.data(), views.size()}, {batch_, p_.operations[s.first].stage, covered_.in_flight});
     while (decisions_.count() < s.last - s.first) decisions_.push_back(decision::recompute);
   }
 
@@ -258,8 +200,8 @@ class demand_analysis {
   }
 
   constexpr bool dissolve_some(int parent) {
-    const int first = parent == none ? 0 : segments_[parent].first;
-    const int last = parent == none ? p_.operations.count() : segments_[parent].last;
+    const int first = parent == none ? covered_.first : segments_[parent].first;
+    const int last = parent == none ? covered_.last : segments_[parent].last;
     for (int t = 0; t < demanders_.count(); ++t) demanders_[t] = 0;
     each_read_of(parent, [&](int t) { ++demanders_[t]; });
     bool changed = false, recomputes = false;
@@ -299,6 +241,7 @@ class demand_analysis {
   static constexpr int dissolved = -2;
 
   const program& p_;
+  slice covered_;
   list<segment> segments_;  // those inside a dissolved one move to the level around it
   std::size_t batch_;
   list<backward_need> needs_;
@@ -312,9 +255,10 @@ class demand_analysis {
 
 }  // namespace detail
 
-/// The demand of every segment of a program at a batch.
-constexpr list<segment_plan> plan_segments(const program& p, const list<segment>& segments, std::size_t batch) {
-  return detail::demand_analysis(p, segments, batch).run();
+/// The demand of every segment of a slice at a batch.
+constexpr list<segment_plan> plan_segments(const program& p, const slice& covered, const list<segment>& segments,
+                                           std::size_t batch) {
+  return detail::demand_analysis(p, covered, segments, batch).run();
 }
 
 }  // namespace remat

@@ -72,22 +72,29 @@ constexpr std::size_t improve(list<storage>& best, std::size_t height, std::size
   return height;
 }
 
+/// Gives each storage, in the order of their first moments, its offset; returns the bytes of the region.
+constexpr std::size_t place(list<storage>& storages, const list<std::size_t>& live) {
+  const std::size_t bound = maximum_of(live);
+  // A long tape that is within a hundredth is left as it is.
+  const std::size_t goal = bound + (storages.count() > 350 ? bound / 100 : 0);
+  const std::size_t height = place_at_two_ends(storages);
+  return height > goal ? improve(storages, height, goal, live) : height;
+}
+
 }  // namespace detail
 
-/// The maximum over all actions of the bytes alive: a lower bound of every placement.
-constexpr std::size_t live_maximum(const tape& t) { return detail::maximum_of(detail::live_bytes(t)); }
+/// The maximum over all actions of the bytes alive in a region: a lower bound of every placement.
+constexpr std::size_t live_maximum(const tape& t, int region = 0) {
+  return detail::maximum_of(detail::live_bytes(t, region));
+}
 
-/// Gives every buffer of the tape its offset; returns the bytes of the region.
-constexpr std::size_t place(tape& t) {
-  const list<std::size_t> live = detail::live_bytes(t);
-  list<detail::storage> best = detail::storages_of(t);
-  const std::size_t bound = detail::maximum_of(live);
-  // A long tape that is within a hundredth is left as it is.
-  const std::size_t goal = bound + (best.count() > 350 ? bound / 100 : 0);
-  std::size_t height = detail::place_at_two_ends(best);
-  if (height > goal) height = detail::improve(best, height, goal, live);
-  for (const detail::storage& s : best) t.buffers[s.buffer].offset = s.offset;
-  for (buffer& b : t.buffers) b.offset = t.buffers[b.storage].offset;
+/// Gives every buffer of a region its offset; returns the bytes of the region.
+constexpr std::size_t place(tape& t, int region = 0) {
+  list<detail::storage> storages = detail::storages_of(t, region);
+  const std::size_t height = detail::place(storages, detail::live_bytes(t, region));
+  for (const detail::storage& s : storages) t.buffers[s.buffer].offset = s.offset;
+  for (buffer& b : t.buffers)
+    if (b.region == region) b.offset = t.buffers[b.storage].offset;
   return height;
 }
 

@@ -5,44 +5,96 @@
 #include <remat/model/lower.hpp>
 #include <remat/plan/fuse.hpp>
 #include <remat/plan/placement.hpp>
+#include <remat/plan/ports.hpp>
+#include <remat/plan/slice.hpp>
 #include <remat/plan/tape_writer.hpp>
 
 #include <cstddef>
 
 namespace remat {
 
+/// The regions of memory that a plan's buffers lie in. A step of one process has the first alone. A stage of a pipeline
+/// has one for each port and, where several of its micro-batches are in flight, one more: what waits for backward, once
+/// for each of them, is apart from what does not.
+inline constexpr int step_region = 0, passing_region = 1, first_port_region = 2;
+
 struct plan {
   std::size_t batch = 0;
   bool is_training = true;
+  slice covered = {};
+  list<port> ports = {};
   list<segment> segments = {};
   list<segment_plan> segment_plans = {};
   tape steps = {};
-  std::size_t activation_bytes = 0;  ///< of the arena's activation region
+  std::size_t activation_bytes = 0;  ///< of the arena's activation region; of a stage, of each micro-batch in flight
+  std::size_t passing_bytes = 0;     ///< of a stage that splits: what does not wait for backward, once for all
   std::size_t live_bytes = 0;        ///< the maximum of the bytes alive at once: no placement needs less
 };
 
-/// The plan of a training step: forward, loss, backward. `p` is a fused program.
-constexpr plan plan_training(const program& p, std::size_t batch) {
-  plan made;
-  made.batch = batch;
-  made.segments = segments_of(p);
-  made.segment_plans = plan_segments(p, made.segments, batch);
-  made.steps = write_training_tape(p, made.segments, made.segment_plans, batch);
-  made.activation_bytes = place(made.steps);
-  made.live_bytes = live_maximum(made.steps);
-  return made;
+namespace detail {
+
+constexpr list<segment> segments_in(const slice& covered, const list<segment>& all) {
+  list<segment> found;
+  int skipped = 0;
+  for (const segment& s : all) {
+    if (s.first < covered.first || s.first >= covered.last) {
+      if (s.first < covered.first) ++skipped;
+      continue;
+    }
+    found.push_back(s);
+    if (s.parent != none) found.back().parent -= skipped;
+  }
+  return found;
 }
 
+/// Says which region each buffer lies in.
+constexpr void choose_regions(plan& made) {
+  for (buffer& b : made.steps.buffers) {
+    const buffer& root = made.steps.buffers[b.storage];
+    const int begins = made.steps.backward_begins;
+    if (b.port != none)
+      b.region = first_port_region + b.port;
+    else if (made.covered.splits && !(root.first < begins && root.last >= begins))
+      b.region = passing_region;
+  }
+}
+
+constexpr void place_all(plan& made) {
+  if (!made.covered.is_whole()) choose_regions(made);
+  made.activation_bytes = place(made.steps, step_region);
+  if (made.covered.splits) made.passing_bytes = place(made.steps, passing_region);
+  made.live_bytes = live_maximum(made.steps);
+}
+
+}  // namespace detail
+
+/// The plan of a training step of a slice: forward, loss, backward. `p` is a fused program.
+constexpr plan plan_training(const program& p, std::size_t batch, const slice& covered) {
+  plan made;
+  made.batch = batch;
+  made.covered = covered;
+  if (!covered.is_whole()) made.ports = ports_of(p, covered.stage, true);
+  made.segments = detail::segments_in(covered, segments_of(p));
+  made.segment_plans = plan_segments(p, covered, made.segments, batch);
+  made.steps = write_training_tape(p, covered, made.ports, made.segments, made.segment_plans, batch);
+  detail::place_all(made);
+  return made;
+}
+/// Of the whole program.
+constexpr plan plan_training(const program& p, std::size_t batch) { return plan_training(p, batch, whole(p)); }
+
 /// The plan of a forward pass that keeps nothing.
-constexpr plan plan_inference(const program& p, std::size_t batch) {
+constexpr plan plan_inference(const program& p, std::size_t batch, const slice& covered) {
   plan made;
   made.batch = batch;
   made.is_training = false;
-  made.steps = write_inference_tape(p, batch);
-  made.activation_bytes = place(made.steps);
-  made.live_bytes = live_maximum(made.steps);
+  made.covered = covered;
+  if (!covered.is_whole()) made.ports = ports_of(p, covered.stage, false);
+  made.steps = write_inference_tape(p, covered, made.ports, batch);
+  detail::place_all(made);
   return made;
 }
+constexpr plan plan_inference(const program& p, std::size_t batch) { return plan_inference(p, batch, whole(p)); }
 
 /// How often a plan runs a kind of action.
 constexpr std::size_t count(const plan& p, action_kind kind) {

@@ -44,7 +44,7 @@ constexpr void share_storage(const program& p, tape& t) {
       if (each == none || to == none) continue;
       buffer& held = buffers[root(each)];
       buffer& moved = buffers[to];
-      if (held.last != now || held.bytes != moved.bytes) continue;
+      if (held.last != now || held.bytes != moved.bytes || held.port != none || moved.port != none) continue;
       moved.storage = held.storage;
       held.last = moved.last;
       break;

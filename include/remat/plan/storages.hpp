@@ -23,15 +23,16 @@ struct storage {
   constexpr std::size_t area() const { return size * static_cast<std::size_t>(last - first + 1); }
 };
 
-/// In the order of their first actions; of those that begin together, the one that lives longest first.
-constexpr list<storage> storages_of(const tape& t) {
+/// Those of a region, in the order of their first actions; of those that begin together, the one that lives longest
+/// first.
+constexpr list<storage> storages_of(const tape& t, int region) {
   list<storage> found;
   found.reserve(t.buffers.size());
   const buffer* const buffers = t.buffers.data();
   for (int b = 0, end = t.buffers.count(); b < end; ++b) {
     const buffer& here = buffers[b];
     // share_storage has merged the life of those that work in place into the root's.
-    if (here.storage != b) continue;
+    if (here.storage != b || here.region != region) continue;
     const bool is_value = !here.is_gradient;
     found.push_back({b, aligned(here.bytes), here.first, here.last, here.is_gradient,
                      is_value && here.last >= t.backward_begins, is_value && here.first >= t.backward_begins, 0});
@@ -42,13 +43,13 @@ constexpr list<storage> storages_of(const tape& t) {
   return found;
 }
 
-/// The bytes alive at each action.
-constexpr list<std::size_t> live_bytes(const tape& t) {
+/// The bytes of a region that are alive at each action.
+constexpr list<std::size_t> live_bytes(const tape& t, int region) {
   list<std::size_t> live(t.actions.size() + 1);
   std::size_t* const changes = live.data();  // unsigned sums wrap and come back
   const buffer* const buffers = t.buffers.data();
   for (int b = 0, all = t.buffers.count(); b < all; ++b) {
-    if (buffers[b].storage != b) continue;
+    if (buffers[b].storage != b || buffers[b].region != region) continue;
     changes[buffers[b].first] += aligned(buffers[b].bytes);
     changes[buffers[b].last + 1] -= aligned(buffers[b].bytes);
   }

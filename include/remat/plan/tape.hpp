@@ -5,6 +5,8 @@
 /// |-----------------------|-------------------------------------------------------------------------------|
 /// | `load`                | the user's tensor into its buffer, before its first reader                    |
 /// | `pack`                | a kernel's parameters into the layout that it wants, once per step            |
+/// | `receive`             | waits for a tensor, or a gradient, of another stage (see ports.hpp)           |
+/// | `send`                | gives one to other stages                                                     |
 /// | `forward`             | an operation, for the first time                                              |
 /// | `update_state`        | what a module remembers of its first forward pass                             |
 /// | `recompute`           | the same kernel on the same shapes, again                                     |
@@ -34,6 +36,8 @@ namespace remat {
 enum class action_kind : std::uint8_t {
   load,
   pack,
+  receive,
+  send,
   forward,
   update_state,
   recompute,
@@ -63,7 +67,9 @@ struct buffer {
   std::size_t bytes = 0;          ///< as used
   int first = none, last = none;  ///< actions
   int storage = none;             ///< the buffer whose memory it uses: itself, unless an operation runs in place
-  std::size_t offset = 0;         ///< in the arena's activation region
+  int region = 0;                 ///< of the plan (see plan.hpp)
+  std::size_t offset = 0;         ///< in its region
+  int port = none;                ///< of the slice, where it is received or sent
 };
 
 struct tape {

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <remat/plan/demand.hpp>
+#include <remat/plan/ports.hpp>
 #include <remat/plan/share_storage.hpp>
 #include <remat/plan/tape.hpp>
 
@@ -19,15 +20,24 @@ namespace detail {
 
 class tape_writer {
  public:
-  constexpr tape_writer(const program& p, std::size_t batch)
-      : p_(p), batch_(batch), values_(p.tensors.size(), none), gradients_(p.tensors.size(), none) {
+  constexpr tape_writer(const program& p, const slice& covered, const list<port>& ports, std::size_t batch)
+      : p_(p),
+        covered_(covered),
+        batch_(batch),
+        ports_(&ports),
+        values_(p.tensors.size(), none),
+        gradients_(p.tensors.size(), none) {
     value_ = values_.data();
     gradient_ = gradients_.data();
+    if (ports.empty()) return;
+    port_of_value_ = port_of_gradient_ = list<int>(p.tensors.size(), none);
+    for (int k = 0; k < ports.count(); ++k)
+      (ports[k].is_gradient ? port_of_gradient_ : port_of_value_)[ports[k].tensor] = k;
   }
 
   constexpr tape inference() {
     forward(false);
-    for (int t : p_.outputs) fetch(t);
+    fetch_outputs();
     tape_.backward_begins = tape_.actions.count();
     return static_cast<tape&&>(tape_);
   }
@@ -40,14 +50,16 @@ class tape_writer {
     tape_.actions.reserve(p_.operations.size() * 4 + 8);
     tape_.buffers.reserve(p_.operations.size() * 4 + 8);
     forward(true);
+    find_first_readers();
     if (p_.loss != none) {
-      fetch(p_.loss);
+      if (makes(p_.loss)) fetch(p_.loss);
       tape_.backward_begins = tape_.actions.count();
-      seed(p_.loss, action_kind::seed);
+      if (makes(p_.loss)) seed(p_.loss, action_kind::seed);
     } else {
-      for (int t : p_.outputs) fetch(t);
+      fetch_outputs();
       tape_.backward_begins = tape_.actions.count();
-      for (int t : p_.outputs) seed(t, action_kind::load_gradient);
+      for (int t : p_.outputs)
+        if (makes(t)) seed(t, action_kind::load_gradient);
     }
     backward(none);
     for (int t = 0; t < p_.inputs - p_.targets; ++t)
@@ -58,9 +70,9 @@ class tape_writer {
  private:
   constexpr int now() const { return tape_.actions.count(); }
 
-  constexpr int define(int t, bool is_gradient) {
+  constexpr int define(int t, bool is_gradient, int port = none) {
     const int time = now(), b = tape_.buffers.count();
-    tape_.buffers.push_back({t, is_gradient, p_.tensors[t].bytes(batch_), time, time, b, 0});
+    tape_.buffers.push_back({t, is_gradient, p_.tensors[t].bytes(batch_), time, time, b, 0, 0, port});
     holders_.push_back(1);
     return b;
   }
@@ -75,14 +87,42 @@ class tape_writer {
     for (int k = 0; k < tensors.size; ++k) slots.values[k] = bits >> k & 1 ? use(value_[tensors.values[k]]) : none;
   }
 
+  /// Whether tensor t comes from an operation of the slice, or is an input that the slice may read.
+  constexpr bool makes(int t) const {
+    const int producer = p_.producers[t];
+    return producer == none ? covered_.first == 0 : producer >= covered_.first && producer < covered_.last;
+  }
+  /// The ports through which a tensor and its gradient come and go, or `none`.
+  constexpr int value_port(int t) const { return port_of_value_.empty() ? none : port_of_value_[t]; }
+  constexpr int gradient_port(int t) const { return port_of_gradient_.empty() ? none : port_of_gradient_[t]; }
+  /// The port of a gradient that begins here.
+  constexpr int made_port(int t) const {
+    const int port = gradient_port(t);
+    return port != none && !(*ports_)[port].receives() ? port : none;
+  }
+
   /// An input comes into the arena when it is first read: a target before the loss, not at the start.
-  constexpr void load(int t) {
-    action a{action_kind::load};
-    a.outputs.push_back(value_[t] = define(t, false));
+  constexpr void obtain(int t) {
+    const int port = value_port(t);
+    action a{port != none && (*ports_)[port].receives() ? action_kind::receive : action_kind::load};
+    a.outputs.push_back(value_[t] = define(t, false, port));
     tape_.actions.push_back(a);
   }
+  constexpr void send(int b) {
+    action a{action_kind::send};
+    a.inputs.push_back(use(b));
+    tape_.actions.push_back(a);
+  }
+  constexpr void send_value(int t) {
+    const int port = value_port(t);
+    if (port != none && (*ports_)[port].sends()) send(value_[t]);
+  }
+  constexpr void fetch_outputs() {
+    for (int t : p_.outputs)
+      if (makes(t)) fetch(t);
+  }
   constexpr void fetch(int t) {
-    if (value_[t] == none) load(t);  // an output that is an input
+    if (value_[t] == none) obtain(t);  // an output that is an input
     action a{action_kind::fetch};
     a.inputs.push_back(use(value_[t]));
     tape_.actions.push_back(a);
@@ -100,26 +140,34 @@ class tape_writer {
   }
 
   constexpr void forward(bool training) {
-    const int operations = training || p_.loss == none ? p_.operations.count() : p_.producers[p_.loss];
-    for (int i = 0; i < operations; ++i) {
+    const int end = end_of_pass(p_, training) < covered_.last ? end_of_pass(p_, training) : covered_.last;
+    for (int i = covered_.first; i < end; ++i) {
       if (!p_.operations[i].packs) continue;
       action a{action_kind::pack, i};
       tape_.actions.push_back(a);
     }
-    for (int i = 0; i < operations; ++i) compute(i, action_kind::forward, training);
+    for (const port& each : *ports_) {  // inputs that enter here
+      if (!each.sends() || each.is_gradient || p_.producers[each.tensor] != none) continue;
+      obtain(each.tensor);
+      send_value(each.tensor);
+    }
+    for (int i = covered_.first; i < end; ++i) compute(i, action_kind::forward, training);
   }
 
   constexpr void compute(int i, action_kind kind, bool training) {
     const operation& o = p_.operations[i];
     for (int t : o.inputs)
-      if (value_[t] == none) load(t);
+      if (value_[t] == none) obtain(t);
     action a{kind, i};
     for (int t : o.inputs) a.inputs.push_back(use(value_[t]));
-    for (int t : o.outputs) a.outputs.push_back(value_[t] = define(t, false));
+    const bool is_first = kind == action_kind::forward;
+    for (int t : o.outputs) a.outputs.push_back(value_[t] = define(t, false, is_first ? value_port(t) : none));
     if (training)
       for (int t : o.saved) a.saved.push_back(value_[t] = define(t, false));
     tape_.actions.push_back(a);
-    if (training && kind == action_kind::forward && o.updates_state) update_state(i, a);
+    if (!is_first) return;
+    for (int t : o.outputs) send_value(t);
+    if (training && o.updates_state) update_state(i, a);
   }
 
   constexpr void update_state(int i, const action& forward) {
@@ -132,8 +180,8 @@ class tape_writer {
 
   /// The backward pass of a segment, or of the whole program, in reverse; segments inside it are recomputed on the way.
   constexpr void backward(int s) {
-    const int first = s == none ? 0 : (*segments_)[s].first;
-    int i = s == none ? p_.operations.count() : (*segments_)[s].last;
+    const int first = s == none ? covered_.first : (*segments_)[s].first;
+    int i = s == none ? covered_.last : (*segments_)[s].last;
     int child = last_child(s);
     while (i > first) {
       if (child != none && (*segments_)[child].last == i) {
@@ -206,6 +254,7 @@ class tape_writer {
     const operation& o = p_.operations[i];
     const backward_need need = needs_[i];
     if (!need.any()) return;
+    for (int t : o.outputs) await_gradient(t);
     if (o.gradient_through != activation::none) differentiate(i);
     if (o.passes_gradient) {
       pass_gradient(o);
@@ -218,6 +267,46 @@ class tape_writer {
     }
     for (int t : o.outputs)
       if (gradient_[t] != none) --holders_[gradient_[t]];
+    if (need.input && !first_readers_.empty())
+      for (int t : o.inputs)
+        if (first_readers_[t] == i) send_gradient(t);
+  }
+
+  /// For each tensor whose gradient this slice sends, the operation that contributes to it last.
+  constexpr void find_first_readers() {
+    if (port_of_gradient_.empty()) return;
+    first_readers_ = list<int>(p_.tensors.size(), none);
+    for (int i = covered_.last; i-- > covered_.first;) {
+      if (!needs_[i].input) continue;
+      for (int t : p_.operations[i].inputs)
+        if (gradient_port(t) != none && (*ports_)[gradient_port(t)].sends()) first_readers_[t] = i;
+    }
+  }
+
+  /// A gradient that another stage began comes in when it is first needed, behind what can be computed again meanwhile.
+  constexpr void await_gradient(int t) {
+    const int port = gradient_port(t);
+    if (port == none || !(*ports_)[port].receives() || gradient_[t] != none) return;
+    action a{action_kind::receive};
+    a.outputs.push_back(gradient_[t] = define(t, true, port));
+    tape_.actions.push_back(a);
+  }
+
+  constexpr void send_gradient(int t) {
+    const int port = gradient_port(t), made = gradient_[t];
+    first_readers_[t] = none;
+    if (tape_.buffers[made].port != port) copy_gradient(t, port);
+    send(gradient_[t]);
+    --holders_[gradient_[t]];
+  }
+
+  constexpr void copy_gradient(int t, int port) {
+    const int from = gradient_[t];
+    --holders_[from];
+    action a{action_kind::copy_gradient};
+    a.output_gradients.push_back(use(from));
+    a.input_gradients.push_back(gradient_[t] = define(t, true, port));
+    tape_.actions.push_back(a);
   }
 
   /// In place, or out of a buffer that another gradient still needs.
@@ -239,6 +328,7 @@ class tape_writer {
     const int passed = gradient_[o.outputs[0]];
     for (int t : o.inputs) {
       if (!wants_gradient(t)) continue;
+      await_gradient(t);
       if (gradient_[t] == none) {
         gradient_[t] = passed;
         ++holders_[passed];
@@ -254,26 +344,23 @@ class tape_writer {
 
   /// Before somebody adds to the gradient of t.
   constexpr void own_gradient(int t) {
-    const int shared = gradient_[t];
-    if (holders_[shared] == 1) return;
-    --holders_[shared];
-    action a{action_kind::copy_gradient};
-    a.output_gradients.push_back(use(shared));
-    a.input_gradients.push_back(gradient_[t] = define(t, true));
-    tape_.actions.push_back(a);
+    if (holders_[gradient_[t]] > 1) copy_gradient(t, made_port(t));
   }
 
   constexpr void backward_input(int i, action_kind kind, reads r) {
     const operation& o = p_.operations[i];
-    for (int t : o.inputs)
-      if (gradient_[t] != none && wants_gradient(t)) own_gradient(t);
+    for (int t : o.inputs) {
+      if (!wants_gradient(t)) continue;
+      await_gradient(t);
+      if (gradient_[t] != none) own_gradient(t);
+    }
     action a = reading(o, r, {kind, i});
     for (int k = 0; k < o.inputs.size; ++k) {
       const int t = o.inputs[k];
       if (!wants_gradient(t)) {
         a.input_gradients.push_back(none);
       } else if (gradient_[t] == none) {
-        a.input_gradients.push_back(gradient_[t] = define(t, true));
+        a.input_gradients.push_back(gradient_[t] = define(t, true, made_port(t)));
       } else {
         a.accumulates[k] = true;
         a.input_gradients.push_back(use(gradient_[t]));
@@ -282,10 +369,7 @@ class tape_writer {
     tape_.actions.push_back(a);
   }
 
-  constexpr bool wants_gradient(int t) const {
-    const int producer = p_.producers[t];
-    return producer == none ? t < p_.inputs - p_.targets && has_gradient(p_, t) : needs_[producer].any();
-  }
+  constexpr bool wants_gradient(int t) const { return is_differentiated(p_, needs_, t); }
   constexpr action reading(const operation& o, reads r, action a) {
     use_some(a.inputs, o.inputs, r.input_bits);
     use_some(a.outputs, o.outputs, r.output_bits);
@@ -295,7 +379,11 @@ class tape_writer {
   }
 
   const program& p_;
+  slice covered_;
   std::size_t batch_;
+  const list<port>* ports_;
+  list<int> port_of_value_, port_of_gradient_;  // of each tensor; empty where the slice has no ports
+  list<int> first_readers_;                     // the same
   const list<segment>* segments_ = nullptr;
   const list<segment_plan>* plans_ = nullptr;
   list<backward_need> needs_;
@@ -310,17 +398,18 @@ class tape_writer {
 }  // namespace detail
 
 /// The tape of a training step under the checkpoints of the program.
-constexpr tape write_training_tape(const program& p, const list<segment>& segments, const list<segment_plan>& plans,
-                                   std::size_t batch) {
-  tape t = detail::tape_writer(p, batch).training(segments, plans);
+constexpr tape write_training_tape(const program& p, const slice& covered, const list<port>& ports,
+                                   const list<segment>& segments, const list<segment_plan>& plans, std::size_t batch) {
+  tape t = detail::tape_writer(p, covered, ports, batch).training(segments, plans);
   skip_unread_outputs(p, t);
   share_storage(p, t);
   return t;
 }
 
 /// The tape of a forward pass that keeps nothing; without the loss.
-constexpr tape write_inference_tape(const program& p, std::size_t batch) {
-  tape t = detail::tape_writer(p, batch).inference();
+constexpr tape write_inference_tape(const program& p, const slice& covered, const list<port>& ports,
+                                    std::size_t batch) {
+  tape t = detail::tape_writer(p, covered, ports, batch).inference();
   share_storage(p, t);
   return t;
 }

@@ -7,6 +7,7 @@
 #include <remat/run/parameters.hpp>
 #include <remat/run/source.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -31,6 +32,14 @@ struct observer {
   virtual void after(int action) = 0;
 };
 
+/// How the tensors of a stage come from other stages and go to them, by the ports of its plan.
+struct exchange {
+  virtual ~exchange() = default;
+  virtual void receive(int port) = 0;  ///< returns when the tensor is there
+  virtual void send(int port) = 0;     ///< begins; the tensor stays where it is until it has left
+  virtual void after(int action) = 0;  ///< an action is done: a moment for what goes on beside the step
+};
+
 class executor {
  public:
   /// What a step needs to know beside its inputs.
@@ -39,6 +48,7 @@ class executor {
     std::uint32_t number = 0, micro_batch = 0;
     float share = 1;  ///< of the batch, in samples
     observer* watching = nullptr;
+    exchange* ports = nullptr;  ///< of a stage
   };
   /// Which actions run: those up to the backward pass, those from there on, or all.
   enum class part { whole, forward, backward };
@@ -50,6 +60,7 @@ class executor {
         plan_(std::move(made)),
         calls_(plan_.steps.actions.size()),
         states_(p.operations.size()),
+        regions_(static_cast<std::size_t>(first_port_region) + plan_.ports.size()),
         accumulates_(accumulates) {
     needed_.activations = plan_.activation_bytes;
     std::vector<preparation> wanted(p.operations.size());
@@ -75,7 +86,11 @@ class executor {
 
   /// Moves to another arena: where its regions begin.
   void bind(std::byte* activations, std::byte* packed, std::byte* scratch) {
-    activations_ = activations;
+    bind(std::array{activations}, packed, scratch);
+  }
+  /// The regions of a stage: for itself, for what passes, and for each port.
+  void bind(std::span<std::byte* const> regions, std::byte* packed, std::byte* scratch) {
+    std::ranges::copy(regions, regions_.begin());
     for (std::size_t i = 0; i < calls_.size(); ++i) {
       const action& a = plan_.steps.actions[i];
       if (a.operation == none) continue;
@@ -120,6 +135,12 @@ class executor {
           from.load(from, shape_of_buffer(a.outputs[0]), address(a.outputs[0]));
           break;
         }
+        case action_kind::receive:
+          s.ports->receive(plan_.steps.buffers[a.outputs[0]].port);
+          break;
+        case action_kind::send:
+          s.ports->send(plan_.steps.buffers[a.inputs[0]].port);
+          break;
         case action_kind::pack:
           if (!accumulates_) run_kernel(a, calls_[i], s);
           break;
@@ -146,6 +167,7 @@ class executor {
       }
       ++executed_[static_cast<std::size_t>(a.kind)];
       if (s.watching != nullptr) s.watching->after(static_cast<int>(i));
+      if (s.ports != nullptr) s.ports->after(static_cast<int>(i));
     }
   }
 
@@ -153,7 +175,10 @@ class executor {
   std::size_t executed(action_kind kind) const { return executed_[static_cast<std::size_t>(kind)]; }
 
   /// Where a buffer lies in the bound arena.
-  std::byte* address(int buffer) const { return activations_ + plan_.steps.buffers[buffer].offset; }
+  std::byte* address(int buffer) const {
+    const remat::buffer& b = plan_.steps.buffers[buffer];
+    return regions_[static_cast<std::size_t>(b.region)] + b.offset;
+  }
 
  private:
   void run_kernel(const action& a, const call& c, const step& s) const {
@@ -260,7 +285,7 @@ class executor {
   std::vector<std::shared_ptr<prepared>> states_;  // one for each operation
   std::vector<std::size_t> packed_at_;
   regions needed_;
-  std::byte* activations_ = nullptr;
+  std::vector<std::byte*> regions_;  // where each region of the plan begins
   bool accumulates_;
   std::array<std::size_t, action_kinds> executed_ = {};
 };

@@ -9,6 +9,7 @@
 #include <catch2/catch.hpp>
 
 #include "exact_placement.hpp"
+#include "random_programs.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -19,205 +20,9 @@
 
 namespace {
 
-using remat::action, remat::action_kind, remat::buffer, remat::none, remat::operation, remat::plan, remat::program;
+using remat::action, remat::action_kind, remat::buffer, remat::plan;
 
-// --- kernels that hash everything they may read
-// ------------------------------------------------------------------------
-
-std::uint32_t mixed(std::uint32_t h, std::uint32_t v) { return (h ^ v) * 0x9e3779b1u + (h >> 15); }
-template <class T>
-std::uint32_t mixed(std::uint32_t h, std::span<const T> values) {
-  for (const T& v : values) {
-    std::uint32_t bits = 0;
-    std::memcpy(&bits, &v, sizeof v);
-    h = mixed(h, bits);
-  }
-  return h;
-}
-float number(std::uint32_t h, std::size_t i) {
-  return static_cast<float>(mixed(h, static_cast<std::uint32_t>(i)) >> 8) * 0x1p-23f - 1;
-}
-
-/// What a kernel knows of its operation: the attributes.
-struct traits {
-  std::uint32_t name = 0;
-  int inputs = 0, outputs = 0, saved = 0;
-  remat::reads input_reads = {}, parameter_reads = {};
-};
-
-struct hashing {
-  static void forward(const remat::forward_pass& pass) {
-    const auto& t = pass.attributes<traits>();
-    std::uint32_t h = mixed(t.name, pass.random().block(0)[0]);
-    for (int i = 0; i < t.inputs; ++i) h = mixed(h, pass.input(i));
-    for (int i = 0; i < t.outputs; ++i) {
-      h = mixed(h, 1);
-      for (std::size_t k = 0; k < pass.output(i).size(); ++k) pass.output(i)[k] = number(h, k);
-    }
-    for (int i = 0; i < t.saved; ++i) {
-      h = mixed(h, 2);
-      for (std::size_t k = 0; k < pass.saved(i).size(); ++k) pass.saved(i)[k] = number(h, k);
-    }
-  }
-  static std::uint32_t read(const remat::backward_pass& pass, const traits& t, remat::reads r) {
-    std::uint32_t h = mixed(t.name, pass.random().block(1)[0]);
-    for (int i = 0; i < t.inputs; ++i)
-      if (r.reads_input(i)) h = mixed(h, pass.input(i));
-    for (int i = 0; i < t.outputs; ++i)
-      if (r.reads_output(i)) h = mixed(h, pass.output(i));
-    for (int i = 0; i < t.saved; ++i)
-      if (r.reads_saved(i)) h = mixed(h, pass.saved(i));
-    for (int i = 0; i < t.outputs; ++i)
-      if (pass.has_output_gradient(i)) h = mixed(h, pass.output_gradient(i));
-    return h;
-  }
-  static void backward_input(const remat::backward_pass& pass) {
-    const auto& t = pass.attributes<traits>();
-    std::uint32_t h = read(pass, t, t.input_reads);
-    for (int i = 0; i < t.inputs; ++i) {
-      h = mixed(h, 3);
-      if (pass.wants_input_gradient(i)) pass.input_gradient(i).assign([=](std::size_t k) { return number(h, k); });
-    }
-  }
-  static void backward_parameters(const remat::backward_pass& pass) {
-    const auto& t = pass.attributes<traits>();
-    const std::uint32_t h = read(pass, t, t.parameter_reads);
-    pass.parameter_gradient(0).assign([=](std::size_t k) { return number(h, k); });
-  }
-};
-
-// --- random programs
-// --------------------------------------------------------------------------------------------------
-
-struct random_program {
-  program value;
-  std::vector<std::unique_ptr<traits>> attributes;
-};
-
-int pick(int low, int high) { return *rc::gen::inRange(low, high); }
-bool chance(int percent) { return pick(0, 100) < percent; }
-
-remat::tensor_shape random_shape() {
-  return {remat::element::float32, true, 1, {static_cast<std::size_t>(pick(1, 90))}};
-}
-
-/// Operations [first, last) as a node with random children.
-void add_nodes(program& p, int parent, int position, int first, int last) {
-  remat::node n;
-  n.parent = parent;
-  n.position = position;
-  n.first = first;
-  n.last = last;
-  n.kind = "sequential";
-  n.is_sequential = last - first > 1 && chance(85);
-  const int mine = p.nodes.count();
-  p.nodes.push_back(n);
-  if (last - first > 1)
-    for (int begin = first, child = 0; begin < last; ++child) {
-      const int size = std::max(1, std::min(last - begin, pick(1, std::max(2, (last - first) * 2 / 3 + 1))));
-      add_nodes(p, mine, child, begin, begin + std::min(size, last - first - 1));
-      begin += std::min(size, last - first - 1);
-    }
-  else
-    p.operations[first].node = mine;
-  p.nodes[mine].end = p.nodes.count();
-}
-
-random_program make_program(int operations) {
-  static constexpr auto kernels = remat::kernel_table_of<hashing>;
-  random_program made;
-  program& p = made.value;
-  p.inputs = pick(1, 3);
-  for (int i = 0; i < p.inputs; ++i) p.add_tensor(random_shape(), none);
-  std::vector<int> unread;
-  for (int i = 0; i < operations; ++i) {
-    const bool is_last = i + 1 == operations;
-    operation o;
-    o.kind = chance(50) ? "even" : "odd";
-    o.kernels = &kernels;
-    o.occurrence = i;
-    // Mostly a chain; sometimes back to an older tensor. The last operation is the loss and reads what nobody has read.
-    if (is_last) {
-      for (int t : unread)
-        if (o.inputs.size < 6) o.inputs.push_back(t);
-    }
-    const int reads = o.inputs.size > 0 ? 0 : 1 + (chance(30) ? 1 : 0);
-    for (int k = 0; k < reads; ++k) {
-      const int t = chance(70) ? p.tensors.count() - 1 : pick(0, p.tensors.count());
-      bool is_new =
-          p.tensors[t].per_sample &&
-          !(p.producers[t] != none && remat::few<int, 8>(p.operations[p.producers[t]].saved).size > 0 &&
-            std::ranges::find(p.operations[p.producers[t]].saved, t) != p.operations[p.producers[t]].saved.end());
-      for (int other : o.inputs) is_new = is_new && other != t;
-      if (is_new) o.inputs.push_back(t);
-    }
-    if (o.inputs.size == 0) o.inputs.push_back(0);
-    for (int t : o.inputs) std::erase(unread, t);
-    const int outputs = is_last ? 1 : 1 + (chance(10) ? 1 : 0);
-    for (int k = 0; k < outputs; ++k) {
-      const bool keeps_shape = o.inputs.size == 1 && outputs == 1 && chance(60);
-      remat::tensor_shape shape = keeps_shape ? p.tensors[o.inputs[0]] : random_shape();
-      if (is_last) shape = {remat::element::float32, false, 0, {}};
-      o.outputs.push_back(p.add_tensor(shape, i));
-      unread.push_back(o.outputs[k]);
-    }
-    if (chance(25)) o.saved.push_back(p.add_tensor(random_shape(), i));
-    o.in_place = o.inputs.size == 1 && outputs == 1 && p.tensors[o.inputs[0]] == p.tensors[o.outputs[0]] && chance(50);
-    o.overwrites_input = chance(30);
-    const auto random_reads = [&] {
-      const auto bits = [](int percent) { return static_cast<std::uint8_t>(chance(percent) ? 0xff : 0); };
-      return remat::reads{bits(40), bits(30), bits(70)};
-    };
-    o.backward_input_reads = random_reads();
-    o.backward_parameters_reads = random_reads();
-    if (!is_last && outputs == 1 && chance(15)) o.gradient_through = remat::activation::relu;
-    if (!is_last && (i == 0 || chance(40))) {
-      o.parameters = 1;
-      o.first_parameter = p.parameters.count();
-      p.parameters.push_back(
-          {remat::parameter("w", {static_cast<std::size_t>(pick(1, 9))}, remat::initial::constant(0)), i,
-           o.first_parameter});
-    }
-    made.attributes.push_back(
-        std::make_unique<traits>(traits{static_cast<std::uint32_t>(i), o.inputs.size, o.outputs.size, o.saved.size,
-                                        o.backward_input_reads, o.backward_parameters_reads}));
-    o.attributes = made.attributes.back().get();
-    p.operations.push_back(o);
-  }
-  p.loss = p.operations.back().outputs[0];
-  add_nodes(p, none, 0, 0, operations - 1);
-  remat::node loss;
-  loss.first = operations - 1;
-  loss.last = operations;
-  loss.name = "loss";
-  loss.end = p.nodes.count() + 1;
-  p.operations.back().node = p.nodes.count();
-  p.nodes.push_back(loss);
-  return made;
-}
-
-struct keep_even {
-  static constexpr remat::decision decide(const remat::operation_view& o) {
-    return o.kind == "even" ? remat::decision::keep : remat::decision::recompute;
-  }
-};
-
-void add_checkpoints(program& p) {
-  const remat::checkpoint_setting policies[] = {remat::setting_of<remat::recompute_all>,
-                                                remat::setting_of<remat::recompute_all>,
-                                                remat::setting_of<remat::save_all>, remat::setting_of<keep_even>};
-  for (remat::node& n : p.nodes) {
-    if (n.name == "loss" || !chance(35)) continue;
-    for (int around = chance(20) ? 2 : 1; around > 0; --around) {
-      remat::checkpoint_setting setting = policies[pick(0, 4)];
-      if (n.is_sequential && chance(60)) setting.children = static_cast<std::size_t>(pick(1, 4));
-      n.checkpoints.push_back(setting);
-    }
-  }
-}
-
-// --- what must hold
-// ---------------------------------------------------------------------------------------------------
+using namespace random_programs;
 
 /// Every read finds its buffer defined and alive, no two storages that live at once overlap, nothing is recomputed that
 /// nobody reads.
@@ -327,7 +132,8 @@ void check_programs(int programs, int largest) {
         RC_ASSERT(remat::kept_bytes(checked) <= remat::kept_bytes(saved));
         RC_ASSERT(remat::count(saved, action_kind::recompute) == 0u);
         RC_ASSERT(run(plain, saved) == run(random.value, checked));
-        placements.push_back({checked.activation_bytes, checked.live_bytes, remat::detail::storages_of(checked.steps)});
+        placements.push_back({checked.activation_bytes, checked.live_bytes,
+                              remat::detail::storages_of(checked.steps, remat::step_region)});
         recomputed += remat::count(checked, action_kind::recompute);
       },
       rc::detail::TestMetadata(), params);

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+/// Which halves of backward each operation runs, and what they read.
+#pragma once
+
+#include <remat/core/activation.hpp>
+#include <remat/core/list.hpp>
+#include <remat/model/program.hpp>
+
+namespace remat {
+
+/// What the backward pass of an operation runs.
+struct backward_need {
+  bool input = false, parameters = false;
+
+  constexpr bool any() const { return input || parameters; }
+};
+
+namespace detail {
+
+/// Whether tensor t, an input of the program, has a gradient.
+constexpr bool has_gradient(const program& p, int t) {
+  return p.input_gradients && p.tensors[t].type == element::float32;
+}
+
+/// Per operation, the halves of backward that lead to a parameter, or to an input whose gradient is asked for.
+constexpr list<backward_need> backward_needs(const program& p) {
+  list<backward_need> needs(p.operations.size());
+  list<int> wanted(p.tensors.size());   // tensors whose gradient leads to a parameter
+  list<int> reached(p.tensors.size());  // tensors that the loss, or an output's gradient, reaches
+  for (int t = 0; t < p.inputs - p.targets; ++t)
+    if (has_gradient(p, t)) wanted[t] = 1;
+  for (int i = 0; i < p.operations.count(); ++i) {
+    const operation& o = p.operations[i];
+    needs[i].parameters = o.trains();
+    for (int t : o.inputs)
+      if (wanted[t]) needs[i].input = true;
+    if (needs[i].any())
+      for (int t : o.outputs) wanted[t] = 1;
+  }
+  if (p.loss != none) {
+    reached[p.loss] = 1;
+  } else {
+    for (int t : p.outputs) reached[t] = 1;
+  }
+  for (int i = p.operations.count(); i-- > 0;) {
+    const operation& o = p.operations[i];
+    bool used = false;
+    for (int t : o.outputs) used = used || reached[t];
+    if (!used) needs[i] = {};
+    if (needs[i].input)
+      for (int t : o.inputs) reached[t] = wanted[t];
+  }
+  return needs;
+}
+
+/// Calls f(tensor) for everything that the backward pass of operation `o` reads, gradients aside.
+template <class F>
+constexpr void each_read(const operation& o, backward_need need, const F& f) {
+  if (!need.any()) return;
+  reads r = reads::nothing;
+  if (need.input) r = r | o.backward_input_reads;
+  if (need.parameters) r = r | o.backward_parameters_reads;
+  if (o.gradient_through != activation::none) r = r | reads::outputs;
+  if (r.input_bits != 0)
+    for (int k = 0; k < o.inputs.size; ++k)
+      if (r.input_bits >> k & 1) f(o.inputs.values[k]);
+  if (r.output_bits != 0)
+    for (int k = 0; k < o.outputs.size; ++k)
+      if (r.output_bits >> k & 1) f(o.outputs.values[k]);
+  if (r.saved_bits != 0)
+    for (int k = 0; k < o.saved.size; ++k)
+      if (r.saved_bits >> k & 1) f(o.saved.values[k]);
+}
+
+}  // namespace detail
+}  // namespace remat

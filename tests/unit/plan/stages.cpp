@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+// Programs cut into stages: the plans of the stages, run one beside the other with several micro-batches in flight, give
+// the bits of the whole program's plan.
+#include <remat/plan/plan.hpp>
+#include <remat/run/arena.hpp>
+#include <remat/run/executor.hpp>
+
+#include <rapidcheck/catch.h>
+#include <catch2/catch.hpp>
+
+#include "random_programs.hpp"
+
+#include <map>
+#include <tuple>
+#include <vector>
+
+namespace {
+
+using namespace random_programs;
+using remat::action_kind, remat::plan;
+
+/// What is on its way from one stage to another: (tensor, is a gradient, to which stage, micro-batch).
+using mailbox = std::map<std::tuple<int, bool, int, int>, std::vector<std::byte>>;
+
+/// A stage with memory of its own for each micro-batch.
+class stage : public remat::exchange {
+ public:
+  stage(const program& p, int number, std::size_t batch, int micro_batches, remat::parameter_store& store,
+        mailbox& mail)
+      : number_(number), mail_(mail) {
+    const plan made =
+        remat::plan_training(p, batch, remat::slice_of_stage(p, number, micro_batches, micro_batches > 1));
+    for (bool accumulates : {false, true}) executors_.emplace_back(p, made, store, accumulates);
+    passing_ = remat::memory_block(made.passing_bytes);
+    for (int m = 0; m < micro_batches; ++m) {
+      std::vector<remat::memory_block>& mine = memory_.emplace_back();
+      mine.emplace_back(made.activation_bytes);
+      for (const remat::port& each : made.ports) mine.emplace_back(p.tensors[each.tensor].bytes(batch));
+    }
+  }
+
+  const plan& planned() const { return executors_[0].planned(); }
+
+  void run(int micro_batch, std::span<const remat::source> sources, std::span<const std::span<std::byte>> results,
+           remat::executor::part which, float share) {
+    micro_batch_ = micro_batch;
+    remat::executor& e = executors_[micro_batch > 0];
+    const auto& mine = memory_[static_cast<std::size_t>(micro_batch)];
+    std::vector<std::byte*> regions{mine[0].data(), passing_.data()};
+    for (std::size_t k = 1; k < mine.size(); ++k) regions.push_back(mine[k].data());
+    e.bind(regions, nullptr, nullptr);
+    e.run({7, 3, static_cast<std::uint32_t>(micro_batch), share, nullptr, this}, sources, results, which);
+  }
+
+  void receive(int k) override {
+    const remat::port& here = planned().ports[k];
+    const auto found = mail_.find({here.tensor, here.is_gradient, number_, micro_batch_});
+    RC_ASSERT(found != mail_.end());
+    std::ranges::copy(found->second, at(k).begin());
+    mail_.erase(found);
+  }
+  void send(int k) override {
+    const remat::port& here = planned().ports[k];
+    for (int to : here.to) mail_[{here.tensor, here.is_gradient, to, micro_batch_}].assign(at(k).begin(), at(k).end());
+  }
+  void after(int) override {}
+
+ private:
+  std::span<std::byte> at(int k) {
+    return memory_[static_cast<std::size_t>(micro_batch_)][static_cast<std::size_t>(k) + 1].bytes();
+  }
+
+  int number_;
+  mailbox& mail_;
+  std::vector<remat::executor> executors_;
+  std::vector<std::vector<remat::memory_block>> memory_;
+  remat::memory_block passing_;
+  int micro_batch_ = 0;
+};
+
+struct outcome {
+  std::vector<float> losses;
+  std::vector<std::byte> gradients;
+
+  bool operator==(const outcome&) const = default;
+};
+
+outcome run(const program& p, int stages, std::size_t batch, int micro_batches) {
+  remat::parameter_store store(p, 1);
+  outcome made;
+  made.losses.resize(static_cast<std::size_t>(micro_batches));
+  const float share = 1 / static_cast<float>(micro_batches);
+  mailbox mail;
+  std::vector<std::vector<float>> inputs;
+  for (int i = 0; i < p.inputs; ++i)
+    for (int m = 0; m < micro_batches; ++m)
+      inputs.emplace_back(p.tensors[i].elements(batch), static_cast<float>(i + 10 * m) + 0.5f);
+  const auto each = [&](int m, auto&& f) {
+    std::vector<remat::source> sources;
+    for (int i = 0; i < p.inputs; ++i)
+      sources.push_back(remat::source_of(inputs[static_cast<std::size_t>(i * micro_batches + m)]));
+    const std::span<std::byte> loss = std::as_writable_bytes(std::span(&made.losses[static_cast<std::size_t>(m)], 1));
+    f(sources, std::span(&loss, 1));
+  };
+  if (stages == 0) {
+    const plan whole = remat::plan_training(p, batch);
+    remat::memory_block memory(whole.activation_bytes);
+    for (int m = 0; m < micro_batches; ++m) {
+      remat::executor e(p, whole, store, m > 0);
+      e.bind(memory.data(), nullptr, nullptr);
+      each(m,
+           [&](auto& sources, auto results) { e.run({7, 3, static_cast<std::uint32_t>(m), share}, sources, results); });
+    }
+  } else {
+    std::vector<std::unique_ptr<stage>> all;
+    for (int s = 0; s < stages; ++s) all.push_back(std::make_unique<stage>(p, s, batch, micro_batches, store, mail));
+    for (int m = 0; m < micro_batches; ++m)
+      for (auto& s : all)
+        each(m,
+             [&](auto& sources, auto results) { s->run(m, sources, results, remat::executor::part::forward, share); });
+    for (int m = 0; m < micro_batches; ++m)
+      for (std::size_t s = all.size(); s-- > 0;)
+        each(m, [&](auto& sources, auto results) {
+          all[s]->run(m, sources, results, remat::executor::part::backward, share);
+        });
+  }
+  RC_ASSERT(mail.empty());
+  const auto gradients = store.gradient_block();
+  made.gradients.assign(gradients.begin(), gradients.end());
+  return made;
+}
+
+void check_programs(int programs, int largest) {
+  std::size_t ports = 0, recomputed = 0, chained = 0;
+  rc::detail::TestParams params = rc::detail::configuration().testParams;
+  params.maxSuccess = programs;
+  const auto result = rc::detail::checkTestable(
+      [&] {
+        random_program random = make_program(pick(2, largest));
+        program& p = random.value;
+        const int stages = pick(1, std::min(5, p.operations.count()) + 1);
+        // The first operation of each stage but the first.
+        std::vector<int> cuts;
+        while (static_cast<int>(cuts.size()) < stages - 1) {
+          const int cut = pick(1, p.operations.count());
+          if (std::ranges::find(cuts, cut) == cuts.end()) cuts.push_back(cut);
+        }
+        for (int i = 0; i < p.operations.count(); ++i)
+          p.operations[i].stage = static_cast<int>(std::ranges::count_if(cuts, [&](int cut) { return cut <= i; }));
+        for (remat::node& n : p.nodes) n.stage = p.operations[n.first].stage;
+        program plain = p;
+        add_checkpoints(p);
+        p.inputs_enter_first = chance(30);
+        const std::size_t batch = static_cast<std::size_t>(pick(1, 4));
+        const int micro_batches = pick(1, 5);
+        RC_ASSERT(run(plain, 0, batch, micro_batches) == run(p, stages, batch, micro_batches));
+        for (int s = 0; s < stages; ++s) {
+          const plan made = remat::plan_training(p, batch, remat::slice_of_stage(p, s));
+          recomputed += remat::count(made, action_kind::recompute);
+          ports += made.ports.size();
+          for (const remat::port& each : made.ports)
+            chained += each.is_gradient && each.sends() && each.receives() ? 1u : 0u;
+        }
+      },
+      rc::detail::TestMetadata(), params);
+  INFO(result);
+  REQUIRE(result.template is<rc::detail::SuccessResult>());
+  WARN(programs << " programs, " << ports << " ports, " << chained << " gradients that pass through a stage, "
+                << recomputed << " recomputations");
+  CHECK(ports > static_cast<std::size_t>(programs));
+  CHECK(chained > 0);
+  CHECK(recomputed > 0);
+}
+
+}  // namespace
+
+TEST_CASE("random programs in stages give the bits of one process") { check_programs(300, 30); }
+TEST_CASE("longer random programs in stages give the bits of one process", "[long]") { check_programs(2'000, 120); }
