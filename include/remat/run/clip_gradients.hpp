@@ -7,12 +7,13 @@
 ///
 /// Squares of floats are exact in double, and are summed there in an order that depends on no number of threads:
 /// 8 lanes within a block of elements, blocks within a parameter, parameters in the order of the program. The norm is
-/// finite where every gradient is. It allocates nothing.
+/// finite where every gradient is. It allocates nothing from the
+/// second call on.
 #pragma once
 
 #include <remat/core/error.hpp>
 #include <remat/core/parallel.hpp>
-#include <remat/run/network.hpp>
+#include <remat/run/trainable.hpp>
 
 #include <algorithm>
 #include <array>
@@ -65,13 +66,13 @@ inline double square_sum(std::span<const float> x, std::size_t blocks_at_once = 
 /// Multiplies every gradient with `max_norm / (norm + 1e-6)` where that is below 1, and returns the norm that they had.
 /// A norm that is no finite number leaves them as they are: the caller sees it, and may pass over the step. An infinite
 /// `max_norm` only asks for the norm. Frozen parameters have no gradient, and count for nothing.
-inline double clip_gradients(network& model, double max_norm) {
+inline double clip_gradients(trainable& model, double max_norm) {
   if (!(max_norm > 0))
     throw error("clip_gradients: the largest norm is " + std::to_string(max_norm) + "; a number above 0 is accepted");
   const thread_scope scope(model.threads());
-  double sum = 0;
-  for (const parameter_view& p : model.parameters()) sum += detail::square_sum(p.gradient);
-  const double norm = std::sqrt(sum);
+  const std::span<double> squares = model.numbers();
+  for (std::size_t i = 0; i < squares.size(); ++i) squares[i] = detail::square_sum(model.parameters()[i].gradient);
+  const double norm = std::sqrt(model.sum_over_parameters(squares));
   if (!std::isfinite(norm) || max_norm >= norm + 1e-6) return norm;
   const float coefficient = static_cast<float>(max_norm / (norm + 1e-6));
   for (const parameter_view& p : model.parameters()) {

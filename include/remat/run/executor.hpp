@@ -25,6 +25,9 @@ struct regions {
   std::size_t total() const { return activations + packed + scratch; }
 };
 
+/// A number for each kind of action.
+using action_counts = std::array<std::size_t, action_kinds>;
+
 /// Sees every action of a step before and after it runs.
 struct observer {
   virtual ~observer() = default;
@@ -173,6 +176,8 @@ class executor {
 
   /// How often the last run executed a kind of action.
   std::size_t executed(action_kind kind) const { return executed_[static_cast<std::size_t>(kind)]; }
+  /// The same for all kinds. A backward part adds to those of the forward part before it.
+  const action_counts& executed() const { return executed_; }
 
   /// Where a buffer lies in the bound arena.
   std::byte* address(int buffer) const {
@@ -287,7 +292,7 @@ class executor {
   regions needed_;
   std::vector<std::byte*> regions_;  // where each region of the plan begins
   bool accumulates_;
-  std::array<std::size_t, action_kinds> executed_ = {};
+  action_counts executed_ = {};
 };
 
 }  // namespace remat

@@ -17,6 +17,7 @@
 #include <remat/run/parameters.hpp>
 #include <remat/run/result.hpp>
 #include <remat/run/source.hpp>
+#include <remat/run/trainable.hpp>
 
 #include <array>
 #include <cstddef>
@@ -41,7 +42,7 @@ struct model_options {
   bool input_gradients = false;          ///< backward goes on to the inputs of float: `input_gradient()`
 };
 
-class network {
+class network : public trainable {
  public:
   network(program lowered, const model_options& options) : network(std::move(lowered), options, nullptr) {}
 
@@ -154,13 +155,6 @@ class network {
     return metric.value();
   }
 
-  std::span<const parameter_view> parameters() const { return parameters_->views(); }
-  /// By path, "conv1.weight"; throws `error` for a name that the model does not have.
-  const parameter_view& parameter(std::string_view name) const { return parameters_->at(name); }
-
-  /// What modules remember and nobody trains, by path.
-  std::span<const state_view> states() const { return parameters_->state_views(); }
-
   /// What a training step at this (micro-)batch does, keeps and needs: `std::cout << model.plan(64)`. Asking reserves
   /// nothing; the packed weights and kernel scratch are known, and in the report, once a step with this batch has run.
   plan_report plan(std::size_t batch) const { return report_of(training_, checked_batch(*program_, batch), true); }
@@ -187,7 +181,6 @@ class network {
             .resident = resident_bytes()};
   }
   const remat::regions& reserved() const { return arena_.reserved(); }
-  int threads() const { return threads_; }
   /// Changes the number of threads; plans and primitives are made again when they are next needed.
   void set_threads(int threads) {
     threads_ = checked_threads(threads);
@@ -195,15 +188,9 @@ class network {
     training_.clear();
     inference_.clear();
   }
-  std::uint64_t seed() const { return seed_; }
-  /// Training steps taken.
-  std::uint32_t steps() const { return steps_; }
   std::size_t micro_batches() const { return micro_batches_; }
   const program& lowered() const { return *program_; }
-  /// A number that no other set of parameters of this process has or had.
-  std::uint64_t identity() const { return parameters_->identity(); }
   const tensor_shape& output_shape() const { return program_->tensors[program_->outputs[0]]; }
-  parameter_store& store() { return *parameters_; }
 
   /// The executor of a batch size, ready to run; one that accumulates serves the micro-batches behind the first.
   executor& training(std::size_t batch, bool accumulates = false) {
@@ -231,10 +218,8 @@ class network {
   using executors = std::vector<std::unique_ptr<executor>>;
 
   network(program lowered, const model_options& options, std::shared_ptr<parameter_store> parameters)
-      : seed_(options.seed),
-        threads_(checked_threads(options.threads)),
-        micro_batches_(options.micro_batches),
-        parameters_(std::move(parameters)) {
+      : trainable(options.seed, checked_threads(options.threads), std::move(parameters)),
+        micro_batches_(options.micro_batches) {
     if (micro_batches_ == 0) throw error("a batch is trained in at least one micro-batch");
     if (lowered.operations.empty()) throw error("a model needs at least one module that computes something");
     require_unique_paths(lowered);
@@ -332,13 +317,9 @@ class network {
     return r;
   }
 
-  std::uint64_t seed_;
-  int threads_;
   std::size_t micro_batches_;
-  std::uint32_t steps_ = 0;
   std::size_t last_batch_ = 0;
   std::unique_ptr<program> program_;  // executors point into it, wherever the network moves
-  std::shared_ptr<parameter_store> parameters_;
   arena arena_;
   executors training_, inference_;
   executor* waiting_ = nullptr;  // forward ran, and backward may

@@ -23,9 +23,9 @@
 
 #include <remat/core/error.hpp>
 #include <remat/core/parallel.hpp>
-#include <remat/run/network.hpp>
 #include <remat/run/optimizer_state.hpp>
 #include <remat/run/parameter_pattern.hpp>
+#include <remat/run/trainable.hpp>
 
 #include <array>
 #include <cstddef>
@@ -90,7 +90,7 @@ class optimizer {
 
   /// Updates every parameter from its gradient, at its learning rate times `learning_rate_factor` (learning_rate.hpp
   /// has schedules). State is allocated at the first step. Throws `error` before anything changes.
-  void step(network& model, double learning_rate_factor = 1) {
+  void step(trainable& model, double learning_rate_factor = 1) {
     if (!detail::is_at_least_0(learning_rate_factor))
       throw error(std::string(Rule::name) + ": the factor on the learning rate is " +
                   std::to_string(learning_rate_factor) + "; a finite number of at least 0 is accepted");
@@ -112,8 +112,8 @@ class optimizer {
     }
     state_.attach(model);
     for (std::size_t i = 0; i < parameters.size(); ++i)
-      if (!parameters[i].gradient.empty())
-        model.store().optimizer_bytes += state_.provide(i, parameters[i], rows_[group_of_[i]]);
+      if (const auto [first, last] = model.updated_here(i); first < last)
+        model.store().optimizer_bytes += state_.provide(i, last - first, rows_[group_of_[i]]);
 
     ++steps_;
     const thread_scope scope(model.threads());
@@ -123,11 +123,15 @@ class optimizer {
       std::array<float*, Rule::state_rows> state{};
       for (std::size_t r = 0; r < rows_[group_of_[i]]; ++r) state[r] = state_.row(i, r);
       const bool is_first = state_.is_new(i);
-      parallel_for(p.gradient.size(), 16384, [&](std::size_t begin, std::size_t end) {
-        Rule::update(f, p.values.data(), p.gradient.data(), state, is_first, begin, end);
+      const auto [first, last] = model.updated_here(i);
+      float* const values = p.values.data() + first;
+      const float* const gradient = p.gradient.data() + first;
+      parallel_for(last - first, 16384, [&](std::size_t begin, std::size_t end) {
+        Rule::update(f, values, gradient, state, is_first, begin, end);
       });
     }
     state_.settle();
+    model.after_update();
   }
 
   /// Steps taken, which is the number of the next one: `optimizer.step(model, schedule(optimizer.steps()))`.

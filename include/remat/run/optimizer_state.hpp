@@ -5,7 +5,7 @@
 #pragma once
 
 #include <remat/core/error.hpp>
-#include <remat/run/network.hpp>
+#include <remat/run/trainable.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -16,26 +16,26 @@ namespace remat {
 class optimizer_state {
  public:
   /// Throws `error` where this state belongs to another model.
-  void require(const network& model) const {
+  void require(const trainable& model) const {
     if (model_ != 0 && model_ != model.identity())
       throw error("an optimizer serves the model of its first step; make one for each model");
   }
   /// Binds the state to a model, which `require` accepts.
-  void attach(const network& model) {
+  void attach(const trainable& model) {
     if (model_ != 0) return;
     parameters_.resize(model.parameters().size());
     model_ = model.identity();
   }
 
-  /// Sees that `p`, the model's parameter of this number, has at least `rows` rows of numbers, one for each element,
+  /// Sees that the model's parameter of this number has at least `rows` rows of numbers, one for each of `elements`,
   /// and says how many bytes it allocated for that.
-  std::size_t provide(std::size_t parameter, const parameter_view& p, std::size_t rows) {
+  std::size_t provide(std::size_t parameter, std::size_t elements, std::size_t rows) {
     memory& m = parameters_[parameter];
     std::size_t bytes = 0;
     while (m.rows.size() < rows) {
       m.is_new = m.is_new || m.rows.empty();
-      m.rows.emplace_back(p.gradient.size());
-      bytes += p.gradient.size_bytes();
+      m.rows.emplace_back(elements);
+      bytes += elements * sizeof(float);
     }
     return bytes;
   }

@@ -32,38 +32,63 @@ struct state_view {
   std::span<float> values;
 };
 
-/// All parameters and states, in the order of the program. Values, gradients and states are a block of memory each.
+/// Which parameters and states of a program a process holds: those of some of its operations.
+struct held_slots {
+  std::vector<bool> parameters, states;
+};
+template <class IsHeld>
+held_slots slots_of_operations(const program& p, const IsHeld& is_held) {
+  held_slots held{std::vector<bool>(p.parameters.size()), std::vector<bool>(p.states.size())};
+  for (const operation& o : p.operations) {
+    if (!is_held(o)) continue;
+    for (int k = 0; k < o.parameters; ++k) held.parameters[static_cast<std::size_t>(o.first_parameter + k)] = true;
+    for (int k = 0; k < o.states; ++k) held.states[static_cast<std::size_t>(o.first_state + k)] = true;
+  }
+  return held;
+}
+
+/// The parameters and states of a program, or of the part of it that this process runs, in the order of the program.
+/// Values, gradients and states are a block of memory each.
 ///
 /// A frozen parameter has an empty gradient. A shared one has one view, and a gradient for each of its places, which
 /// `sum_shared` adds up.
 class parameter_store {
  public:
-  /// Initial values depend on the seed and each parameter's place alone.
-  parameter_store(const program& p, std::uint64_t seed) {
+  /// Initial values depend on the seed and each parameter's place in the program alone.
+  parameter_store(const program& p, std::uint64_t seed)
+      : parameter_store(p, seed, slots_of_operations(p, [](const operation&) { return true; })) {}
+  parameter_store(const program& p, std::uint64_t seed, const held_slots& held) {
     const std::vector<bool> trained = trained_slots(p);
-    values_ = carve(value_spans_, p.parameters, [&](int i) { return p.parameters[i].owner == i; });
-    gradients_ = carve(gradient_spans_, p.parameters, [&](int i) { return trained[static_cast<std::size_t>(i)]; });
-    states_ = carve(state_spans_, p.states, [&](int i) { return p.states[i].owner == i; });
-    for (int i = 0; i < p.parameters.count(); ++i) {
-      const parameter_slot& slot = p.parameters[i];
-      const std::size_t at = static_cast<std::size_t>(i);
-      if (slot.owner != i) {
-        value_spans_[at] = value_spans_[static_cast<std::size_t>(slot.owner)];
-        if (trained[at]) places_.push_back({static_cast<std::size_t>(slot.owner), at});
+    const std::vector<std::size_t> first = first_places(p.parameters, held.parameters);
+    const std::vector<std::size_t> first_state = first_places(p.states, held.states);
+    const auto is_trained = [&](std::size_t i) { return held.parameters[i] && trained[i]; };
+    values_ = carve(value_spans_, p.parameters, [&](std::size_t i) { return first[i] == i; });
+    gradients_ = carve(gradient_spans_, p.parameters, is_trained);
+    states_ = carve(state_spans_, p.states, [&](std::size_t i) { return first_state[i] == i; });
+    for (std::size_t i = 0; i < p.parameters.size(); ++i) {
+      if (!held.parameters[i]) continue;
+      const parameter_slot& owner = p.parameters[p.parameters[i].owner];
+      if (first[i] != i) {
+        value_spans_[i] = value_spans_[first[i]];
+        if (trained[i] && is_whole(p.parameters, owner, held.parameters)) places_.push_back({first[i], i});
         continue;
       }
-      views_.push_back({parameter_path(p, slot), shape_of_slot(slot), value_spans_[at], gradient_spans_[at]});
-      slot.declared.start.fill(value_spans_[at], random_stream(seed, initial_values, static_cast<std::uint32_t>(i)));
+      views_.push_back({parameter_path(p, owner), shape_of_slot(owner), value_spans_[i], gradient_spans_[i]});
+      slots_.push_back(static_cast<std::size_t>(owner.owner));
+      owner.declared.start.fill(value_spans_[i],
+                                random_stream(seed, initial_values, static_cast<std::uint32_t>(owner.owner)));
     }
-    for (int i = 0; i < p.states.count(); ++i) {
-      const parameter_slot& slot = p.states[i];
-      const std::size_t at = static_cast<std::size_t>(i);
-      if (slot.owner != i) {
-        state_spans_[at] = state_spans_[static_cast<std::size_t>(slot.owner)];
+    for (std::size_t i = 0; i < p.states.size(); ++i) {
+      if (!held.states[i]) continue;
+      if (first_state[i] != i) {
+        state_spans_[i] = state_spans_[first_state[i]];
         continue;
       }
-      state_views_.push_back({parameter_path(p, slot), shape_of_slot(slot), state_spans_[at]});
-      slot.declared.start.fill(state_spans_[at], random_stream(seed, initial_states, static_cast<std::uint32_t>(i)));
+      const parameter_slot& owner = p.states[p.states[i].owner];
+      state_views_.push_back({parameter_path(p, owner), shape_of_slot(owner), state_spans_[i]});
+      state_slots_.push_back(static_cast<std::size_t>(owner.owner));
+      owner.declared.start.fill(state_spans_[i],
+                                random_stream(seed, initial_states, static_cast<std::uint32_t>(owner.owner)));
     }
   }
 
@@ -78,12 +103,16 @@ class parameter_store {
     throw error("no parameter is named '" + std::string(name) + "'; this model has " + known);
   }
   std::span<const state_view> state_views() const { return state_views_; }
+  /// The slot of the program that owns each of `views()`, and each of `state_views()`.
+  std::span<const std::size_t> slots() const { return slots_; }
+  std::span<const std::size_t> state_slots() const { return state_slots_; }
   /// Where an operation's parameters, their gradients, or its states begin.
   std::span<float>* values(int first) { return value_spans_.data() + first; }
   std::span<float>* gradients(int first) { return gradient_spans_.data() + first; }
   std::span<float>* states(int first) { return state_spans_.data() + first; }
 
   /// Adds the gradients of the later places of shared parameters to that of the first, in the order of the program.
+  /// Those that another process shares, too, are left to who talks to it.
   void sum_shared() {
     for (const place& each : places_) {
       float* const sum = gradient_spans_[each.owner].data();
@@ -118,16 +147,34 @@ class parameter_store {
     return trained;
   }
 
+  /// For each slot, the first one of those held that has the same owner.
+  static std::vector<std::size_t> first_places(const list<parameter_slot>& slots, const std::vector<bool>& held) {
+    std::vector<std::size_t> first(slots.size(), slots.size()), of_owner(slots.size(), slots.size());
+    for (std::size_t i = 0; i < slots.size(); ++i) {
+      if (!held[i]) continue;
+      std::size_t& mine = of_owner[static_cast<std::size_t>(slots[i].owner)];
+      if (mine == slots.size()) mine = i;
+      first[i] = mine;
+    }
+    return first;
+  }
+  /// Whether all places of a parameter are held.
+  static bool is_whole(const list<parameter_slot>& slots, const parameter_slot& owner, const std::vector<bool>& held) {
+    for (std::size_t i = 0; i < slots.size(); ++i)
+      if (slots[i].owner == owner.owner && !held[i]) return false;
+    return true;
+  }
+
   /// A block with room for the wanted slots; the spans of the others are empty.
   template <class Wanted>
   static memory_block carve(std::vector<std::span<float>>& spans, const list<parameter_slot>& slots,
                             const Wanted& wanted) {
     std::size_t bytes = 0;
-    for (int i = 0; i < slots.count(); ++i)
+    for (std::size_t i = 0; i < slots.size(); ++i)
       if (wanted(i)) bytes += aligned(slots[i].declared.elements() * sizeof(float));
     memory_block block(bytes);
     std::byte* next = block.data();
-    for (int i = 0; i < slots.count(); ++i) {
+    for (std::size_t i = 0; i < slots.size(); ++i) {
       spans.emplace_back();
       if (!wanted(i)) continue;
       spans.back() = {reinterpret_cast<float*>(next), slots[i].declared.elements()};
@@ -149,6 +196,7 @@ class parameter_store {
   std::vector<place> places_;
   std::vector<parameter_view> views_;
   std::vector<state_view> state_views_;
+  std::vector<std::size_t> slots_, state_slots_;
 };
 
 }  // namespace remat

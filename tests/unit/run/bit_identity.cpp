@@ -84,12 +84,9 @@ struct trace {
 
 void check_same(const trace& found, const trace& expected) {
   CHECK(found.losses == expected.losses);
-  const auto is_same = [](const std::vector<std::byte>& a, const std::vector<std::byte>& b) {
-    return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size()) == 0;
-  };
-  CHECK(is_same(found.gradients, expected.gradients));
-  CHECK(is_same(found.parameters, expected.parameters));
-  CHECK(is_same(found.states, expected.states));
+  CHECK((found.gradients == expected.gradients));  // bytes
+  CHECK((found.parameters == expected.parameters));  // bytes
+  CHECK((found.states == expected.states));  // bytes
 }
 
 /// The innermost named module that ends with operation i.

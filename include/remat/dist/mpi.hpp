@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: MIT
+/// MPI as remat uses it: groups of ranks, messages that are prepared once and started in every step, and waiting that
+/// leaves the core to those who compute. The only header that includes mpi.h.
+///
+/// MPICH makes progress inside its calls alone, and spins in them. Where there are more ranks (times threads) than
+/// cores on a node, a rank that spins halves another that computes: `wait_until` then tests some 50 times and sleeps
+/// shortly, again and again, which costs a hop of tens of microseconds in place of milliseconds.
+///
+/// An error of MPI's own ends the job, with MPI's message.
+#pragma once
+
+#include <mpi.h>
+
+#include <algorithm>
+#include <chrono>
+#include <climits>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace remat::mpi {
+
+/// How a rank waits: it spins, or it sleeps in between.
+struct waiting {
+  bool sleeps = false;
+};
+
+/// Tests until it is true. The test is what makes MPI go on.
+template <class Test>
+void wait_until(waiting how, const Test& test) {
+  constexpr int tests_before_sleep = 50;
+  for (int tests = 0; !test();) {
+    if (!how.sleeps || ++tests < tests_before_sleep) continue;
+    tests = 0;
+    std::this_thread::sleep_for(std::chrono::microseconds(1));  // what the system makes of it: about 50
+  }
+}
+
+/// Something that was started and will be done: a message, or a collective. Where nothing is under way, it is done.
+class request {
+ public:
+  request() = default;
+  request(request&& other) noexcept : handle_(std::exchange(other.handle_, MPI_REQUEST_NULL)) {}
+  request& operator=(request&& other) noexcept {
+    std::swap(handle_, other.handle_);
+    return *this;
+  }
+  ~request() {
+    int is_over = 0;
+    MPI_Finalized(&is_over);
+    if (handle_ != MPI_REQUEST_NULL && is_over == 0) MPI_Request_free(&handle_);
+  }
+
+  /// Starts a prepared message again.
+  void start() { MPI_Start(&handle_); }
+  bool is_done() {
+    int done = 0;
+    MPI_Test(&handle_, &done, MPI_STATUS_IGNORE);
+    return done != 0;
+  }
+
+ private:
+  friend class communicator;
+  MPI_Request handle_ = MPI_REQUEST_NULL;
+};
+
+/// A group of ranks that talk to each other. Collectives, which say so, are called by all of them in one order.
+class communicator {
+ public:
+  communicator() = default;
+  explicit communicator(MPI_Comm handle) : handle_(handle) {}
+  communicator(communicator&& other) noexcept
+      : handle_(std::exchange(other.handle_, MPI_COMM_NULL)), is_owned_(std::exchange(other.is_owned_, false)) {}
+  communicator& operator=(communicator&& other) noexcept {
+    std::swap(handle_, other.handle_);
+    std::swap(is_owned_, other.is_owned_);
+    return *this;
+  }
+  ~communicator() {
+    int is_over = 0;
+    MPI_Finalized(&is_over);
+    if (is_owned_ && is_over == 0) MPI_Comm_free(&handle_);
+  }
+
+  int rank() const {
+    int r = 0;
+    MPI_Comm_rank(handle_, &r);
+    return r;
+  }
+  int size() const {
+    int s = 0;
+    MPI_Comm_size(handle_, &s);
+    return s;
+  }
+
+  /// Collective: the ranks of one colour, in the order of their keys.
+  communicator split(int color, int key) const {
+    communicator part;
+    MPI_Comm_split(handle_, color, key, &part.handle_);
+    part.is_owned_ = true;
+    return part;
+  }
+  /// Collective: the same ranks; what is sent here meets nothing that is sent elsewhere.
+  communicator duplicate() const {
+    communicator copy;
+    MPI_Comm_dup(handle_, &copy.handle_);
+    copy.is_owned_ = true;
+    return copy;
+  }
+  /// Collective: how many of these ranks share this node.
+  int ranks_on_this_node() const {
+    MPI_Comm node = MPI_COMM_NULL;
+    MPI_Comm_split_type(handle_, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node);
+    int ranks = 0;
+    MPI_Comm_size(node, &ranks);
+    MPI_Comm_free(&node);
+    return ranks;
+  }
+
+  /// Messages of at most 2^31 - 1 bytes from and into memory that stays where it is; of one tag, they are received in
+  /// the order in which they are sent.
+  static constexpr std::size_t largest_message = INT_MAX;
+  request prepare_send(std::span<const std::byte> from, int to, int tag) const {
+    request r;
+    MPI_Send_init(from.data(), static_cast<int>(from.size()), MPI_BYTE, to, tag, handle_, &r.handle_);
+    return r;
+  }
+  request prepare_receive(std::span<std::byte> to, int from, int tag) const {
+    request r;
+    MPI_Recv_init(to.data(), static_cast<int>(to.size()), MPI_BYTE, from, tag, handle_, &r.handle_);
+    return r;
+  }
+  request send(std::span<const std::byte> from, int to, int tag) const {
+    request r;
+    MPI_Isend(from.data(), static_cast<int>(from.size()), MPI_BYTE, to, tag, handle_, &r.handle_);
+    return r;
+  }
+  request receive(std::span<std::byte> to, int from, int tag) const {
+    request r;
+    MPI_Irecv(to.data(), static_cast<int>(to.size()), MPI_BYTE, from, tag, handle_, &r.handle_);
+    return r;
+  }
+
+  /// Collective: begins to add up the ranks' numbers, which become the sums.
+  request sum(std::span<float> values) const {
+    request r;
+    MPI_Iallreduce(MPI_IN_PLACE, values.data(), static_cast<int>(values.size()), MPI_FLOAT, MPI_SUM, handle_,
+                   &r.handle_);
+    return r;
+  }
+  /// Collective: the largest of the ranks' numbers, element by element.
+  request largest(std::span<std::uint64_t> values) const {
+    request r;
+    MPI_Iallreduce(MPI_IN_PLACE, values.data(), static_cast<int>(values.size()), MPI_UINT64_T, MPI_MAX, handle_,
+                   &r.handle_);
+    return r;
+  }
+  /// Collective: what rank `root` has, to all.
+  request broadcast(std::span<std::byte> values, int root) const {
+    request r;
+    MPI_Ibcast(values.data(), static_cast<int>(values.size()), MPI_BYTE, root, handle_, &r.handle_);
+    return r;
+  }
+
+  /// Ends every rank of the job.
+  [[noreturn]] void abort() const {
+    MPI_Abort(handle_, 1);
+    std::abort();
+  }
+
+ private:
+  MPI_Comm handle_ = MPI_COMM_NULL;
+  bool is_owned_ = false;
+};
+
+/// Calls f(piece) for each piece of at most `largest_message` bytes.
+template <class T, class F>
+void in_pieces(std::span<T> values, const F& f) {
+  constexpr std::size_t most = communicator::largest_message / sizeof(T);
+  for (std::size_t first = 0; first < values.size(); first += most)
+    f(values.subspan(first, std::min(most, values.size() - first)));
+}
+
+/// Starts and ends MPI itself; where the program has started it, it is left to the program to end.
+class library {
+ public:
+  library(int& argc, char**& argv) {
+    int is_running = 0;
+    MPI_Initialized(&is_running);
+    is_mine_ = is_running == 0;
+    int given = 0;
+    if (is_mine_) MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &given);
+  }
+  library(const library&) = delete;
+  library& operator=(const library&) = delete;
+  /// Collective.
+  void finish() {
+    if (std::exchange(is_mine_, false)) MPI_Finalize();
+  }
+
+  static communicator world() { return communicator(MPI_COMM_WORLD); }
+  static bool is_running() {
+    int started = 0, over = 0;
+    MPI_Initialized(&started);
+    MPI_Finalized(&over);
+    return started != 0 && over == 0;
+  }
+
+ private:
+  bool is_mine_ = false;
+};
+
+}  // namespace remat::mpi

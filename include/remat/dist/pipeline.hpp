@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: MIT
+/// A pipeline: what one rank does in a step of a given micro-batch size, task by task in the order of its row.
+///
+/// Before a task, the rank posts the receives whose time has come and waits for the sends whose memory is needed again.
+/// In it, the plan of the task's stage runs: it waits for a tensor where it first reads it, behind what it can compute
+/// again meanwhile, and sends one when it is made. Between two actions MPI is given a moment.
+///
+/// Messages go straight from and into the arena: each (message, micro-batch) is a persistent request, prepared when the
+/// arena is bound. Between two stages of one rank a tensor is copied.
+#pragma once
+
+#include <remat/dist/in_flight.hpp>
+#include <remat/dist/message_slots.hpp>
+#include <remat/dist/mpi.hpp>
+#include <remat/dist/pipeline_trace.hpp>
+#include <remat/dist/rank_layout.hpp>
+#include <remat/run/executor.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace remat {
+
+/// Which micro-batches a stage checkpoints.
+enum class checkpointing : std::uint8_t {
+  always,
+  except_last  ///< not the last one, where its backward pass follows at once
+};
+
+/// What a pipeline is made for.
+struct pipeline_setup {
+  const program* checked = nullptr;    ///< the fused program, with its stages
+  const program* unchecked = nullptr;  ///< the same without checkpoints
+  parameter_store* parameters = nullptr;
+  schedule_table table = {};
+  int rank = 0;  ///< among the pipeline's
+  const mpi::communicator* ranks = nullptr;
+  mpi::waiting waiting = {};
+  std::size_t micro_batch = 0;  ///< samples
+  bool is_training = true;
+  checkpointing checkpoints = checkpointing::always;
+  bool recomputes_early = true;  ///< before the gradient is there
+};
+
+/// Hears of the backward actions of the last micro-batch, behind which gradients are final, and is given moments.
+struct gradient_listener {
+  virtual ~gradient_listener() = default;
+  virtual void final_gradients(const operation& of) = 0;
+  virtual void progress() = 0;
+};
+
+class pipeline : private exchange {
+ public:
+  explicit pipeline(pipeline_setup setup)
+      : setup_(std::move(setup)),
+        positions_(setup_.table),
+        messages_(messages_of(*setup_.checked, setup_.table.stages, setup_.is_training)),
+        times_(message_times(setup_.table, nominal_clock(setup_.table), between_stages(messages_))),
+        slots_(setup_.table, times_) {
+    const list<int> most = in_flight(setup_.table);
+    int here = 0;
+    for (int s = 0; s < setup_.table.stages; ++s) here += positions_.rank_of(s) == setup_.rank ? 1 : 0;
+    for (int s = 0; s < setup_.table.stages; ++s)
+      if (positions_.rank_of(s) == setup_.rank) add_stage(s, std::max(1, most[s]), here > 1);
+    std::vector<laid_out_stage> laid_out;
+    for (const local_stage& s : stages_) {
+      laid_out.push_back({s.number, {}});
+      for (int m = 0; m < setup_.table.micro_batches; ++m) laid_out.back().plans.push_back(&s.executor_of(m).planned());
+    }
+    layout_ = std::make_unique<rank_layout>(setup_.table, setup_.rank, positions_, messages_, times_, laid_out);
+    needed_.activations = layout_->bytes();
+    for (const local_stage& s : stages_) {
+      regions of_stage;
+      for (const auto& e : s.executors) {
+        of_stage.packed = std::max(of_stage.packed, e->needed().packed);
+        needed_.scratch = std::max(needed_.scratch, e->needed().scratch);
+      }
+      packed_at_.push_back(needed_.packed);
+      needed_.packed += of_stage.packed;
+    }
+  }
+
+  const regions& needed() const { return needed_; }
+  const rank_layout& layout() const { return *layout_; }
+  std::size_t micro_batch() const { return setup_.micro_batch; }
+  const schedule_table& table() const { return setup_.table; }
+  const list<pipeline_message>& messages() const { return messages_; }
+  /// The stages of this rank, in order.
+  std::size_t stages() const { return stages_.size(); }
+  int stage(std::size_t local) const { return stages_[local].number; }
+  const plan& planned(std::size_t local, int micro_batch) const {
+    return stages_[local].executor_of(micro_batch).planned();
+  }
+
+  /// Moves to an arena. No message may be under way.
+  void bind(std::byte* activations, std::byte* packed, std::byte* scratch) {
+    activations_ = activations;
+    packed_ = packed;
+    scratch_ = scratch;
+    requests_.clear();
+    requests_.resize(messages_.size() * static_cast<std::size_t>(setup_.table.micro_batches));
+    for (std::size_t local = 0; local < stages_.size(); ++local)
+      for (int m = 0; m < setup_.table.micro_batches; ++m) {
+        const plan& made = planned(local, m);
+        for (int k = 0; k < made.ports.count(); ++k) prepare(local, m, k);
+      }
+    under_way_.clear();
+    under_way_.reserve(requests_.size());
+  }
+
+  /// How a step runs.
+  struct step {
+    std::uint64_t seed = 0;
+    std::uint32_t number = 0;
+    std::uint32_t first_micro_batch = 0;  ///< of this replica, among all
+    float share = 1;                      ///< of a micro-batch in the whole batch
+    pipeline_trace* trace = nullptr;
+    gradient_listener* listener = nullptr;
+  };
+
+  /// Runs the row. `inputs(m)` gives the sources of micro-batch m, and `results(stage, m)` the places of what that
+  /// stage fetches.
+  template <class Inputs, class Results>
+  void run(const step& how, const Inputs& inputs, const Results& results) {
+    how_ = how;
+    executed_ = {};
+    const list<task>& row = setup_.table.rows[setup_.rank];
+    for (int position = 0; position < row.count(); ++position) {
+      arrive_at(position);
+      const task& t = row[position];
+      local_ = local_of(t.stage);
+      micro_batch_ = t.micro_batch;
+      running_ = &stages_[local_].executor_of(t.micro_batch);
+      is_last_backward_ = t.kind == task_kind::backward && t.micro_batch + 1 == setup_.table.micro_batches;
+      bind_running();
+      if (how_.trace != nullptr) how_.trace->begin(t);
+      if (t.kind == task_kind::backward && !setup_.recomputes_early) await_gradients();
+      before_ = t.kind == task_kind::backward ? running_->executed() : action_counts{};
+      running_->run({how.seed, how.number, how.first_micro_batch + static_cast<std::uint32_t>(t.micro_batch), how.share,
+                     nullptr, this},
+                    inputs(t.micro_batch), results(local_, t.micro_batch),
+                    t.kind == task_kind::forward
+                        ? (setup_.is_training ? executor::part::forward : executor::part::whole)
+                        : executor::part::backward);
+      count_executed();
+      if (how_.trace != nullptr) how_.trace->end(t);
+    }
+    arrive_at(row.count());
+  }
+
+  /// How often the last run executed a kind of action, on this rank.
+  std::size_t executed(action_kind kind) const { return executed_[static_cast<std::size_t>(kind)]; }
+  /// How often the plans of all micro-batches run it.
+  std::size_t planned_count(action_kind kind) const {
+    std::size_t sum = 0;
+    for (std::size_t local = 0; local < stages_.size(); ++local)
+      for (int m = 0; m < setup_.table.micro_batches; ++m) sum += count(planned(local, m), kind);
+    return sum;
+  }
+
+  /// Where the buffers of a stage lie for a micro-batch: calls f(first byte in the activations, bytes).
+  template <class F>
+  void each_buffer(const F& f) const {
+    for (std::size_t local = 0; local < stages_.size(); ++local)
+      for (int m = 0; m < setup_.table.micro_batches; ++m) {
+        const std::span<const std::size_t> offsets = layout_->offsets(local, static_cast<std::size_t>(m));
+        for (const buffer& b : planned(local, m).steps.buffers)
+          f(offsets[static_cast<std::size_t>(b.region)] + b.offset, b.bytes);
+      }
+  }
+
+ private:
+  struct local_stage {
+    int number = 0;
+    std::vector<std::unique_ptr<executor>> executors = {};
+    std::vector<int> of_micro_batch = {};  // which executor
+
+    executor& executor_of(int m) const {
+      return *executors[static_cast<std::size_t>(of_micro_batch[static_cast<std::size_t>(m)])];
+    }
+  };
+
+  void add_stage(int s, int most, bool has_neighbours) {
+    local_stage& here = stages_.emplace_back();
+    here.number = s;
+    const int count = setup_.table.micro_batches;
+    const slice covered = slice_of_stage(*setup_.checked, s, most, setup_.is_training && (most > 1 || has_neighbours));
+    // The first micro-batch writes gradients, the later ones add to them; the last may go without checkpoints.
+    const bool last_differs = setup_.is_training && setup_.checkpoints == checkpointing::except_last &&
+                              positions_.position_of({task_kind::backward, s, count - 1}) ==
+                                  positions_.position_of({task_kind::forward, s, count - 1}) + 1;
+    int made[2][2] = {{none, none}, {none, none}};
+    for (int m = 0; m < count; ++m) {
+      const bool accumulates = m > 0, unchecked = last_differs && m + 1 == count;
+      int& which = made[unchecked][accumulates];
+      if (which == none) {
+        const program& p = unchecked ? *setup_.unchecked : *setup_.checked;
+        which = static_cast<int>(here.executors.size());
+        here.executors.push_back(std::make_unique<executor>(p,
+                                                            setup_.is_training
+                                                                ? plan_training(p, setup_.micro_batch, covered)
+                                                                : plan_inference(p, setup_.micro_batch, covered),
+                                                            *setup_.parameters, setup_.is_training && accumulates));
+      }
+      here.of_micro_batch.push_back(which);
+    }
+  }
+
+  std::size_t local_of(int s) const {
+    std::size_t local = 0;
+    while (stages_[local].number != s) ++local;
+    return local;
+  }
+
+  // --- messages ------------------------------------------------------------------------------------------------------
+
+  std::span<std::byte> memory(std::size_t local, int m, int k) const {
+    const plan& made = planned(local, m);
+    const std::size_t bytes = setup_.checked->tensors[made.ports[k].tensor].bytes(setup_.micro_batch);
+    return {activations_ +
+                layout_->offsets(local, static_cast<std::size_t>(m))[static_cast<std::size_t>(first_port_region + k)],
+            bytes};
+  }
+  mpi::request& request_of(int message, int m) { return requests_[times_.index(message, m)]; }
+
+  void prepare(std::size_t local, int m, int k) {
+    const port& here = planned(local, m).ports[k];
+    const int s = stages_[local].number;
+    if (here.receives()) {
+      const int i = find_message(messages_, here, here.from, s);
+      if (times_.is_sent(i))
+        request_of(i, m) = setup_.ranks->prepare_receive(memory(local, m, k), times_.senders[i], i);
+    }
+    for (int to : here.to) {
+      const int i = find_message(messages_, here, s, to);
+      if (times_.is_sent(i)) request_of(i, m) = setup_.ranks->prepare_send(memory(local, m, k), times_.receivers[i], i);
+    }
+  }
+
+  void arrive_at(int position) {
+    if (position < setup_.table.rows[setup_.rank].count())
+      for (int i : slots_.posts(setup_.rank, position)) start(requests_[static_cast<std::size_t>(i)]);
+    for (int i : slots_.waits(setup_.rank, position)) wait_for(requests_[static_cast<std::size_t>(i)]);
+  }
+  void start(mpi::request& r) {
+    r.start();
+    under_way_.push_back(&r);
+  }
+  void wait_for(mpi::request& r) {
+    if (r.is_done()) return;
+    if (how_.trace != nullptr) how_.trace->begin_waiting();
+    mpi::wait_until(setup_.waiting, [&] {
+      progress();
+      return r.is_done();
+    });
+    if (how_.trace != nullptr) how_.trace->end_waiting();
+  }
+  /// Tests one request that is under way: enough for MPI to go on with all.
+  void progress() {
+    while (!under_way_.empty() && under_way_.back()->is_done()) under_way_.pop_back();
+    if (how_.listener != nullptr) how_.listener->progress();
+  }
+
+  void receive(int k) override {
+    const port& here = running_->planned().ports[k];
+    const int i = find_message(messages_, here, here.from, stages_[local_].number);
+    if (times_.is_sent(i)) wait_for(request_of(i, micro_batch_));
+  }
+  void send(int k) override {
+    const port& here = running_->planned().ports[k];
+    for (int to : here.to) {
+      const int i = find_message(messages_, here, stages_[local_].number, to);
+      if (times_.is_sent(i))
+        start(request_of(i, micro_batch_));
+      else
+        hand_over(k, here, to);
+    }
+  }
+  /// To another stage of this rank.
+  void hand_over(int k, const port& here, int to) {
+    const std::size_t local = local_of(to);
+    const list<port>& ports = planned(local, micro_batch_).ports;
+    int there = 0;
+    while (ports[there].tensor != here.tensor || ports[there].is_gradient != here.is_gradient) ++there;
+    const std::span<const std::byte> from = memory(local_, micro_batch_, k);
+    std::memcpy(memory(local, micro_batch_, there).data(), from.data(), from.size());
+  }
+  void await_gradients() {
+    const list<port>& ports = running_->planned().ports;
+    for (int k = 0; k < ports.count(); ++k)
+      if (ports[k].is_gradient && ports[k].receives()) receive(k);
+  }
+  void after(int number) override {
+    progress();
+    if (!is_last_backward_ || how_.listener == nullptr) return;
+    const action& a = running_->planned().steps.actions[number];
+    if (a.kind == action_kind::backward_parameters || a.kind == action_kind::backward)
+      how_.listener->final_gradients(setup_.checked->operations[a.operation]);
+  }
+
+  void bind_running() {
+    const std::span<const std::size_t> offsets = layout_->offsets(local_, static_cast<std::size_t>(micro_batch_));
+    bases_.clear();
+    for (const std::size_t offset : offsets) bases_.push_back(activations_ + offset);
+    running_->bind(bases_, packed_ + packed_at_[local_], scratch_);
+  }
+  void count_executed() {
+    for (std::size_t k = 0; k < action_kinds; ++k) executed_[k] += running_->executed()[k] - before_[k];
+  }
+
+  pipeline_setup setup_;
+  task_positions positions_;
+  list<pipeline_message> messages_;
+  message_timetable times_;
+  message_slots slots_;
+  std::vector<local_stage> stages_;
+  std::unique_ptr<rank_layout> layout_;
+  regions needed_;
+  std::vector<std::size_t> packed_at_;  // of each stage
+  std::byte *activations_ = nullptr, *packed_ = nullptr, *scratch_ = nullptr;
+  std::vector<mpi::request> requests_;    // of each message and micro-batch
+  std::vector<mpi::request*> under_way_;  // some of them may be done
+  std::vector<std::byte*> bases_;
+  action_counts executed_ = {}, before_ = {};
+
+  // What runs now.
+  step how_;
+  executor* running_ = nullptr;
+  std::size_t local_ = 0;
+  int micro_batch_ = 0;
+  bool is_last_backward_ = false;
+};
+
+}  // namespace remat

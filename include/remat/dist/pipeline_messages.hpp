@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+/// The messages of a program in stages: each port that sends, once for each stage that it sends to.
+#pragma once
+
+#include <remat/dist/stage_message.hpp>
+#include <remat/plan/ports.hpp>
+
+#include <cstddef>
+
+namespace remat {
+
+struct pipeline_message {
+  int tensor = none;
+  bool is_gradient = false;
+  int from = 0, to = 0;  ///< stages
+};
+
+/// In an order that all ranks find alike: their places in it are the tags of the messages.
+constexpr list<pipeline_message> messages_of(const program& p, int stages, bool is_training) {
+  list<pipeline_message> found;
+  for (int s = 0; s < stages; ++s)
+    for (const port& each : ports_of(p, s, is_training))
+      for (int to : each.to) found.push_back({each.tensor, each.is_gradient, s, to});
+  return found;
+}
+
+/// The same for those who care for stages alone, such as the clock of a schedule.
+constexpr list<stage_message> between_stages(const list<pipeline_message>& messages) {
+  list<stage_message> found;
+  for (const pipeline_message& m : messages)
+    found.push_back({m.from, m.to, m.is_gradient ? task_kind::backward : task_kind::forward});
+  return found;
+}
+
+/// The number of a message, or `none`.
+constexpr int find_message(const list<pipeline_message>& all, const port& at, int from, int to) {
+  for (int i = 0; i < all.count(); ++i)
+    if (all[i].tensor == at.tensor && all[i].is_gradient == at.is_gradient && all[i].from == from && all[i].to == to)
+      return i;
+  return none;
+}
+
+}  // namespace remat

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+/// The memory of a rank: where the regions of its stages lie for each micro-batch.
+///
+/// Time is the rank's row of the schedule. A region is alive
+///
+///     what waits for backward     from the stage's forward task to its backward task
+///     a port that receives        from the task before which the receive is posted
+///     a port that sends           to the task before which the send is complete; a value that backward reads, to there
+///     what passes                 in one task: one region for all, the largest
+///
+/// and they are placed as the buffers of a plan are. So one_f_one_b holds min(p - s, m) kept regions on stage s, and as
+/// many slots for messages as the schedule's clock needs for receives that are posted early.
+#pragma once
+
+#include <remat/core/alignment.hpp>
+#include <remat/dist/message_times.hpp>
+#include <remat/dist/pipeline_messages.hpp>
+#include <remat/dist/task_positions.hpp>
+#include <remat/plan/placement.hpp>
+#include <remat/plan/plan.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <vector>
+
+namespace remat {
+
+/// A stage on this rank, with its plan for each micro-batch.
+struct laid_out_stage {
+  int stage = 0;
+  std::vector<const plan*> plans = {};
+};
+
+class rank_layout {
+ public:
+  rank_layout(const schedule_table& table, int rank, const task_positions& positions,
+              const list<pipeline_message>& messages, const message_timetable& times,
+              std::span<const laid_out_stage> stages)
+      : row_(table.rows[rank].count()) {
+    list<detail::storage> storages;
+    std::vector<std::size_t*> places;
+    for (const laid_out_stage& here : stages) {
+      offsets_.emplace_back();
+      for (int m = 0; m < table.micro_batches; ++m) {
+        const plan& made = *here.plans[static_cast<std::size_t>(m)];
+        passing_ = std::max(passing_, made.passing_bytes);
+        offsets_.back().emplace_back(static_cast<std::size_t>(first_port_region) + made.ports.size());
+      }
+    }
+    for (std::size_t s = 0; s < stages.size(); ++s)
+      for (int m = 0; m < table.micro_batches; ++m) {
+        const int stage = stages[s].stage;
+        const plan& made = *stages[s].plans[static_cast<std::size_t>(m)];
+        std::vector<std::size_t>& mine = offsets_[s][static_cast<std::size_t>(m)];
+        const int forward = positions.position_of({task_kind::forward, stage, m});
+        const int backward = positions.position_of({task_kind::backward, stage, m});
+        const int last = backward < 0 ? forward : backward;
+        add(storages, places, mine[step_region], made.activation_bytes, forward, last);
+        for (int k = 0; k < made.ports.count(); ++k) {
+          const port& here = made.ports[k];
+          int from = here.is_gradient ? backward : forward;
+          int to = here.is_gradient || waits_for_backward(made, k) ? last : forward;
+          if (here.receives()) {
+            const int i = find_message(messages, here, here.from, stage);
+            from = times.is_sent(i) ? times.at(i, m).post
+                                    : positions.position_of(
+                                          {here.is_gradient ? task_kind::backward : task_kind::forward, here.from, m});
+          }
+          for (int reader : here.to) {
+            const int i = find_message(messages, here, stage, reader);
+            if (times.is_sent(i)) to = std::max(to, times.at(i, m).wait);
+          }
+          add(storages, places, mine[static_cast<std::size_t>(first_port_region + k)], port_bytes(made, k), from, to);
+        }
+      }
+    place(storages, places);
+    for (auto& stage : offsets_)
+      for (auto& of_micro_batch : stage) of_micro_batch[passing_region] = placed_;
+  }
+
+  /// Of the rank's activations.
+  std::size_t bytes() const { return placed_ + passing_; }
+  /// The largest sum of what is alive at once: no layout of these regions needs less.
+  std::size_t live_bytes() const { return live_ + passing_; }
+  /// Where a region of the rank's stage number `stage` begins for a micro-batch.
+  std::span<const std::size_t> offsets(std::size_t stage, std::size_t micro_batch) const {
+    return offsets_[stage][micro_batch];
+  }
+
+ private:
+  static bool waits_for_backward(const plan& made, int k) {
+    for (const buffer& b : made.steps.buffers)
+      if (b.port == k && b.last >= made.steps.backward_begins) return true;
+    return false;
+  }
+  static std::size_t port_bytes(const plan& made, int k) {
+    for (const buffer& b : made.steps.buffers)
+      if (b.port == k) return b.bytes;
+    return 0;
+  }
+  static void add(list<detail::storage>& storages, std::vector<std::size_t*>& places, std::size_t& place,
+                  std::size_t bytes, int first, int last) {
+    if (bytes == 0) return;
+    detail::storage s;
+    s.buffer = static_cast<int>(places.size());
+    s.size = aligned(bytes);
+    s.first = first;
+    s.last = last;
+    storages.push_back(s);
+    places.push_back(&place);
+  }
+  void place(list<detail::storage>& storages, std::span<std::size_t* const> places) {
+    std::ranges::stable_sort(storages, {}, &detail::storage::first);
+    list<std::size_t> live(static_cast<std::size_t>(row_) + 2);
+    for (const detail::storage& s : storages)
+      for (int now = s.first; now <= s.last; ++now) live[now] += s.size;
+    live_ = detail::maximum_of(live);
+    placed_ = detail::place(storages, live);
+    for (const detail::storage& s : storages) *places[static_cast<std::size_t>(s.buffer)] = s.offset;
+  }
+
+  int row_;
+  std::size_t passing_ = 0, placed_ = 0, live_ = 0;
+  std::vector<std::vector<std::vector<std::size_t>>> offsets_;  // of each stage, micro-batch and region
+};
+
+}  // namespace remat

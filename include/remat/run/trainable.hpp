@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+/// What an optimizer, clipping and files of weights work on: the parameters of a model, whoever makes their gradients.
+///
+/// A network of one process has all of them. A distributed one has those of its stages, and says here what its other
+/// ranks must be told.
+#pragma once
+
+#include <remat/run/parameters.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace remat {
+
+class trainable {
+ public:
+  virtual ~trainable() = default;
+
+  std::span<const parameter_view> parameters() const { return parameters_->views(); }
+  /// By path, "conv1.weight"; throws `error` for a name that the model does not have.
+  const parameter_view& parameter(std::string_view name) const { return parameters_->at(name); }
+  /// What modules remember and nobody trains, by path.
+  std::span<const state_view> states() const { return parameters_->state_views(); }
+
+  std::uint64_t seed() const { return seed_; }
+  int threads() const { return threads_; }
+  /// Training steps taken.
+  std::uint32_t steps() const { return steps_; }
+  /// A number that no other set of parameters of this process has or had.
+  std::uint64_t identity() const { return parameters_->identity(); }
+  parameter_store& store() { return *parameters_; }
+
+  /// The sum over all parameters of the model, in the order of the program, of a number for each of `parameters()`.
+  virtual double sum_over_parameters(std::span<const double> numbers) {
+    double sum = 0;
+    for (const double each : numbers) sum += each;
+    return sum;
+  }
+  /// The elements [first, second) of parameter `i` that an optimizer updates here, and keeps its numbers for.
+  virtual std::pair<std::size_t, std::size_t> updated_here(std::size_t i) const {
+    return {0, parameters()[i].gradient.size()};
+  }
+  /// An optimizer has updated them.
+  virtual void after_update() {}
+
+  /// One number for each of `parameters()`, for those who sum over them.
+  std::span<double> numbers() {
+    numbers_.resize(parameters().size());
+    return numbers_;
+  }
+
+ protected:
+  trainable(std::uint64_t seed, int threads, std::shared_ptr<parameter_store> parameters)
+      : seed_(seed), threads_(threads), parameters_(std::move(parameters)) {}
+  trainable(trainable&&) = default;
+  trainable& operator=(trainable&&) = default;
+
+  std::uint64_t seed_;
+  int threads_;
+  std::uint32_t steps_ = 0;
+  std::shared_ptr<parameter_store> parameters_;
+
+ private:
+  std::vector<double> numbers_;
+};
+
+}  // namespace remat
