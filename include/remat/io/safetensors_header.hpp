@@ -3,16 +3,16 @@
 ///
 ///     {"name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [begin, end]}, "__metadata__": {...}}
 ///
-/// A header is accepted whole or not at all. It is the only place where remat meets nlohmann-json.
+/// A header is accepted whole or not at all.
 #pragma once
 
 #include <remat/core/error.hpp>
-
-#include <nlohmann/json.hpp>
+#include <remat/core/json.hpp>
 
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <set>
 #include <span>
@@ -76,52 +76,30 @@ inline std::size_t bits_of_safetensor_type(std::string_view type) {
   return found == known.end() ? 0 : found->second;
 }
 
-/// Parses a header strictly: a name twice is an error, and so is anything that nests deeper than headers do.
-inline nlohmann::json parse_strictly(const std::string& text, const std::string& file) {
-  using nlohmann::json;
-  std::vector<std::set<std::string>> keys;
-  const auto watch = [&](int depth, json::parse_event_t event, json& parsed) {
-    if (depth > 3) throw data_error(file, "has a header that nests deeper than names, tensors and their shapes");
-    if (event == json::parse_event_t::object_start) keys.emplace_back();
-    if (event == json::parse_event_t::object_end) keys.pop_back();
-    if (event == json::parse_event_t::key && !keys.back().insert(parsed.get<std::string>()).second)
-      throw data_error(file, "has '" + parsed.get<std::string>() + "' twice in its header; once is accepted");
-    return true;
-  };
-  try {
-    return json::parse(text, watch);
-  } catch (const json::exception& refused) {
-    throw data_error(file, std::string("has a header that is no JSON (") + refused.what() + ")");
-  }
-}
-
-/// A name in quotes, as JSON has it.
-inline std::string json_text(const std::string& name, const std::string& file) {
-  try {
-    return nlohmann::json(name).dump();
-  } catch (const nlohmann::json::exception& refused) {
-    throw data_error(file, std::string("cannot hold a name that is not UTF-8 (") + refused.what() + ")");
-  }
-}
-
 /// One entry of the header; what is wrong with it is a `data_error`.
-inline safetensor describe_safetensor(const std::string& name, const nlohmann::json& entry, const std::string& file) {
+inline safetensor describe_safetensor(const std::string& name, const json& entry, const std::string& file) {
   const auto refuse = [&](const std::string& what) { throw data_error(file, "tensor '" + name + "' " + what); };
   const auto numbers = [&](const char* key) {
-    const auto found = entry.find(key);
-    if (found == entry.end() || !found->is_array() ||
-        !std::ranges::all_of(*found, [](const auto& each) { return each.is_number_unsigned(); }))
+    const json* const found = entry.find(key);
+    const json::array* const given = found == nullptr ? nullptr : found->as<json::array>();
+    std::vector<std::size_t> values;
+    if (given != nullptr)
+      for (const json& each : *given)
+        if (const std::uint64_t* const number = each.as<std::uint64_t>()) values.push_back(*number);
+    if (given == nullptr || values.size() != given->size())
       refuse(std::string("needs `") + key + "`, a list of whole numbers of at least 0");
-    return found->get<std::vector<std::size_t>>();
+    return values;
   };
-  if (!entry.is_object()) refuse("is described by no object with dtype, shape and data_offsets");
-  const auto type = entry.find("dtype");
-  if (type == entry.end() || !type->is_string()) refuse("needs `dtype`, a name such as \"F32\"");
-  for (const auto& [key, ignored] : entry.items())
+  const json::object* const members = entry.as<json::object>();
+  if (members == nullptr) refuse("is described by no object with dtype, shape and data_offsets");
+  const json* const dtype = entry.find("dtype");
+  const std::string* const type = dtype == nullptr ? nullptr : dtype->as<std::string>();
+  if (type == nullptr) refuse("needs `dtype`, a name such as \"F32\"");
+  for (const auto& [key, ignored] : *members)
     if (key != "dtype" && key != "shape" && key != "data_offsets")
       refuse("has '" + key + "'; dtype, shape and data_offsets are accepted");
 
-  safetensor t{name, type->get<std::string>(), numbers("shape")};
+  safetensor t{name, *type, numbers("shape")};
   const std::vector<std::size_t> offsets = numbers("data_offsets");
   if (offsets.size() != 2 || offsets[0] > offsets[1]) refuse("needs `data_offsets` [begin, end] with begin <= end");
   t.begin = offsets[0];
@@ -149,12 +127,13 @@ inline std::vector<safetensor> parse_safetensors_header(const std::string& text,
                                                         const std::string& file) {
   const auto refuse = [&](const std::string& what) { throw data_error(file, what); };
   if (text.empty() || text.front() != '{') refuse("has a header that is no JSON object; it must start with {");
-  const nlohmann::json header = parse_strictly(text, file);
+  const json header = parse_json(text, file, "header", 4);
+  const auto is_text = [](const auto& member) { return member.second.template as<std::string>() != nullptr; };
   std::vector<safetensor> tensors;
-  for (const auto& [name, entry] : header.items()) {
+  for (const auto& [name, entry] : *header.as<json::object>()) {
     if (name != "__metadata__") {
       tensors.push_back(describe_safetensor(name, entry, file));
-    } else if (!entry.is_object() || !std::ranges::all_of(entry, [](const auto& each) { return each.is_string(); })) {
+    } else if (!entry.as<json::object>() || !std::ranges::all_of(*entry.as<json::object>(), is_text)) {
       refuse("has a `__metadata__` that is no object of strings");
     }
   }

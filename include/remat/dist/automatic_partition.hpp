@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+/// Automatic partitions. Each is the best of all ways to cut the program into consecutive stages, among those that cut
+/// through as few checkpoints as possible: through none, where there are enough other places (best_cuts.hpp).
+///
+/// | setting                   | makes as small as possible                                                          |
+/// |---------------------------|-------------------------------------------------------------------------------------|
+/// | `balanced`                | the largest cost of a stage: counted FLOPs of forward, backward and recomputation   |
+/// | `balanced(costs)`         | the same, of a measured profile (run/profile.hpp)                                   |
+/// | `balanced_memory`         | the largest bytes of a rank, which the request's `bytes` gives for each stage       |
+/// | `uniform`                 | the largest number of operations of a stage                                         |
+///
+/// Recomputation is counted as of the program in one stage, since the cuts are not known before: near a cut that ends
+/// a group it may be less. `balanced_memory` asks for the bytes of up to stages x cuts^2 / 2 ranges; where a program has
+/// more than `most_cuts` legal cuts, so many of them, evenly spread, are considered: `balanced_memory(200)`. Where
+/// several stages lie on one rank, see best_cuts_on_ranks.hpp.
+#pragma once
+
+#include <remat/dist/best_cuts.hpp>
+#include <remat/dist/best_cuts_on_ranks.hpp>
+#include <remat/dist/manual_partition.hpp>
+#include <remat/dist/partition_setting.hpp>
+#include <remat/plan/operation_costs.hpp>
+
+#include <cstddef>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace remat::partition {
+namespace detail {
+
+inline void require_room(const program& p, const request& r) {
+  if (r.stages < 1) throw error("an automatic partition needs the number of its stages; ask for 1 or more");
+  if (r.stages > p.operations.count())
+    throw error("the model has " + std::to_string(p.operations.count()) + " operations, and " +
+                std::to_string(r.stages) + " stages are asked for; ask for 1 to " +
+                std::to_string(p.operations.count()));
+  if (r.ranks < 0 || r.ranks > r.stages)
+    throw error(std::to_string(r.stages) + " stages do not lie on " + std::to_string(r.ranks) + " ranks; take 1 to " +
+                std::to_string(r.stages) + " ranks, or 0 for as many as stages");
+}
+
+/// The best cuts for a cost that is a sum over operations.
+inline list<int> balance(const program& p, const request& r, const list<double>& costs) {
+  list<double> before(costs.size() + 1);
+  for (int i = 0; i < costs.count(); ++i) before[i + 1] = before[i] + costs[i];
+  return stages_from(p, best_cuts(cuts_of(p), p.operations.count(), r.stages,
+                                  [&](int first, int last, int) { return before[last] - before[first]; }));
+}
+
+inline list<int> balance_by_costs(const program& p, const request& r, const operation_costs& costs) {
+  require_room(p, r);
+  // Whatever the type says of stages, the costs are those of the program as one.
+  program whole = p;
+  for (operation& o : whole.operations) o.stage = 0;
+  return balance(p, r, step_costs(whole, costs));
+}
+
+/// The legal cuts, at most `most` of them and evenly spread; all cuts, where the stages need more than are legal.
+inline list<cut> considered_cuts(const program& p, int stages, std::size_t most) {
+  const list<cut> all = cuts_of(p);
+  list<cut> legal;
+  for (const cut& each : all)
+    if (each.crosses == 0) legal.push_back(each);
+  if (legal.count() < stages - 1) return all;
+  if (most + 1 < static_cast<std::size_t>(stages)) most = static_cast<std::size_t>(stages) - 1;
+  if (legal.size() <= most) return legal;
+  list<cut> some;
+  for (std::size_t k = 0; k < most; ++k) some.push_back(legal[(2 * k + 1) * legal.size() / (2 * most)]);
+  return some;
+}
+
+inline list<int> balance_memory(const program& p, const request& r, std::size_t most_cuts) {
+  require_room(p, r);
+  if (!r.bytes) throw error("balanced_memory needs the bytes of a stage; give the request its `bytes`");
+  std::map<std::pair<std::pair<int, int>, int>, double> known;
+  const auto bytes = [&](int first, int last, int stage) {
+    const auto [at, is_new] = known.try_emplace({{first, last}, stage}, 0.0);
+    if (is_new) at->second = r.bytes(first, last, stage);
+    return at->second;
+  };
+  return stages_from(p, best_cuts_on_ranks(considered_cuts(p, r.stages, most_cuts), p.operations.count(), r.stages,
+                                           r.ranks == 0 ? r.stages : r.ranks, bytes));
+}
+
+}  // namespace detail
+
+struct balanced_setting : setting {
+  balanced_setting()
+      : setting{"balanced", true, [](const program& p, const request& r) {
+                  return detail::balance_by_costs(p, r, counted_costs(p, r.batch));
+                }} {}
+  /// By measured costs of the same program.
+  setting operator()(operation_costs costs) const {
+    return {"balanced", true, [costs = std::move(costs)](const program& p, const request& r) {
+              require_costs_of(p, costs);
+              return detail::balance_by_costs(p, r, costs);
+            }};
+  }
+};
+
+struct balanced_memory_setting : setting {
+  explicit balanced_memory_setting(std::size_t most_cuts = 100)
+      : setting{"balanced_memory", true,
+                [most_cuts](const program& p, const request& r) { return detail::balance_memory(p, r, most_cuts); }} {}
+  setting operator()(std::size_t most_cuts) const { return balanced_memory_setting(most_cuts); }
+};
+
+inline const balanced_setting balanced;
+inline const balanced_memory_setting balanced_memory;
+
+inline const setting uniform{"uniform", true, [](const program& p, const request& r) {
+                               detail::require_room(p, r);
+                               return detail::balance(p, r, list<double>(p.operations.size(), 1.0));
+                             }};
+
+}  // namespace remat::partition

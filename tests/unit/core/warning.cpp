@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+#include <remat/core/warning.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <iostream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+namespace {
+
+/// What std::cerr is told while it lives.
+class overheard {
+ public:
+  overheard() : before_(std::cerr.rdbuf(text_.rdbuf())) {}
+  ~overheard() { std::cerr.rdbuf(before_); }
+  overheard(const overheard&) = delete;
+  overheard& operator=(const overheard&) = delete;
+  std::string text() const { return text_.str(); }
+
+ private:
+  std::ostringstream text_;
+  std::streambuf* before_;
+};
+
+}  // namespace
+
+TEST_CASE("a warning goes to std::cerr, with its name", "[core][warning]") {
+  const overheard cerr;
+  remat::warn("a_name", "Something happened");
+  CHECK(cerr.text() == "remat: warning: Something happened [a_name]\n");
+}
+
+TEST_CASE("warnings are silenced one by one", "[core][warning]") {
+  std::vector<std::string> heard;
+  remat::send_warnings_to([&](const remat::warning& w) { heard.push_back(w.name + ": " + w.text); });
+  remat::silence_warning("a_name");
+  remat::warn("a_name", "1");
+  remat::warn("another_name", "2");
+  remat::allow_warning("a_name");
+  remat::warn("a_name", "3");
+  remat::send_warnings_to({});
+  CHECK(heard == std::vector<std::string>{"another_name: 2", "a_name: 3"});
+}
