@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+/// Agreement: what all ranks must find alike before they go on, and one message for all of them where they do not.
+///
+/// Each of these talks to every rank of the job, and is called by all of them.
+#pragma once
+
+#include <remat/dist/session.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace remat {
+
+/// A hash of texts and numbers (FNV-1a, 64 bits), the same on all ranks of one program.
+class fingerprint {
+ public:
+  void add(std::string_view text) {
+    for (const char c : text) mix(static_cast<unsigned char>(c));
+    mix(0xff);
+  }
+  void add(std::uint64_t number) {
+    for (int i = 0; i < 8; ++i) mix(static_cast<unsigned char>(number >> 8 * i));
+  }
+  std::uint64_t value() const { return hash_; }
+
+ private:
+  void mix(unsigned char byte) { hash_ = (hash_ ^ byte) * 0x100000001b3u; }
+  std::uint64_t hash_ = 0xcbf29ce484222325u;
+};
+
+class agreement {
+ public:
+  agreement(const mpi::communicator& ranks, mpi::waiting how)
+      : ranks_(&ranks), how_(how), rank_(ranks.rank()), size_(ranks.size()) {}
+
+  void wait(mpi::request r) const {
+    mpi::wait_until(how_, [&] { return r.is_done(); });
+  }
+
+  /// Throws `collective_error` on every rank where one of them has a complaint: that of the lowest such rank.
+  void require_none(std::string_view complaint) const {
+    std::array<std::uint64_t, 1> first{complaint.empty() ? 0 : static_cast<std::uint64_t>(size_ - rank_)};
+    wait(ranks_->largest(first));
+    if (first[0] != 0) refuse(size_ - static_cast<int>(first[0]), complaint);
+  }
+
+  /// The same, and throws where the number is not the same on all ranks: `what` is then said of rank 0 and of the first
+  /// one that differs. One round of messages where all is well.
+  void require_same(std::string_view complaint, std::uint64_t number, std::string_view what) const {
+    std::array<std::uint64_t, 3> seen{complaint.empty() ? 0 : static_cast<std::uint64_t>(size_ - rank_), number,
+                                      ~number};
+    wait(ranks_->largest(seen));
+    if (seen[0] != 0) refuse(size_ - static_cast<int>(seen[0]), complaint);
+    if (seen[1] == ~seen[2]) return;
+    std::uint64_t of_rank_0 = number;
+    wait(ranks_->broadcast(std::as_writable_bytes(std::span(&of_rank_0, 1)), 0));
+    require_none(number == of_rank_0 ? "" : std::string(what) + " (rank " + std::to_string(rank_) +
+                                                " differs from rank 0)");
+  }
+
+ private:
+  [[noreturn]] void refuse(int teller, std::string_view complaint) const {
+    std::uint64_t size = complaint.size();
+    wait(ranks_->broadcast(std::as_writable_bytes(std::span(&size, 1)), teller));
+    std::string text(complaint);
+    text.resize(size);
+    wait(ranks_->broadcast(std::as_writable_bytes(std::span(text)), teller));
+    throw collective_error(size_ == 1 ? text : "rank " + std::to_string(teller) + ": " + text);
+  }
+
+  const mpi::communicator* ranks_;
+  mpi::waiting how_;
+  int rank_, size_;
+};
+
+}  // namespace remat
