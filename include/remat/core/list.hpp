@@ -56,6 +56,7 @@ class list {
     if (size_ == capacity_) reserve(capacity_ == 0 ? 16 : 2 * capacity_);
     return data_[size_++] = std::move(value);
   }
+  constexpr void pop_back() { --size_; }
   constexpr void clear() { size_ = 0; }
 
   constexpr std::size_t size() const { return size_; }
