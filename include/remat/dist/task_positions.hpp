@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+/// Where each task of a schedule stands: its rank and its position in that rank's row, in constant time.
+#pragma once
+
+#include <remat/core/error.hpp>
+#include <remat/dist/schedule_table.hpp>
+#include <remat/dist/task_text.hpp>
+
+#include <cstddef>
+
+namespace remat {
+
+namespace detail {
+
+[[noreturn]] inline void refuse_foreign_task(const schedule_table& table, int rank, int position) {
+  throw error("schedule: " + row_text(table, rank, position) + ", but the schedule has stages 0 to " +
+              std::to_string(table.stages - 1) + " and micro-batches 0 to " + std::to_string(table.micro_batches - 1));
+}
+
+constexpr bool is_within(const schedule_table& table, const task& t) {
+  return t.stage >= 0 && t.stage < table.stages && t.micro_batch >= 0 && t.micro_batch < table.micro_batches &&
+         (t.kind == task_kind::forward || t.kind == task_kind::backward);
+}
+
+}  // namespace detail
+
+/// Of a table whose stages are on one rank each and whose tasks are there once (schedule_rules.hpp).
+class task_positions {
+ public:
+  /// Throws `error` where a task lies outside of the table's numbers.
+  constexpr explicit task_positions(const schedule_table& table)
+      : micro_batches_(static_cast<std::size_t>(table.micro_batches)),
+        ranks_(static_cast<std::size_t>(table.stages), -1),
+        positions_(2 * static_cast<std::size_t>(table.stages) * micro_batches_, -1) {
+    for (int rank = 0; rank < table.ranks(); ++rank) {
+      const task* const row = table.rows[rank].data();
+      for (int position = 0, count = table.rows[rank].count(); position < count; ++position) {
+        const task& t = row[position];
+        if (!detail::is_within(table, t)) detail::refuse_foreign_task(table, rank, position);
+        ranks_[t.stage] = rank;
+        positions_[index(t)] = position;
+      }
+    }
+  }
+
+  /// -1 where the stage has no task.
+  constexpr int rank_of(int stage) const { return ranks_[stage]; }
+  /// -1 where the task is nowhere.
+  constexpr int position_of(const task& t) const { return positions_[index(t)]; }
+
+ private:
+  constexpr std::size_t index(const task& t) const {
+    return (2 * static_cast<std::size_t>(t.stage) + (t.kind == task_kind::backward ? 1 : 0)) * micro_batches_ +
+           static_cast<std::size_t>(t.micro_batch);
+  }
+
+  std::size_t micro_batches_;
+  list<int> ranks_, positions_;
+};
+
+}  // namespace remat
