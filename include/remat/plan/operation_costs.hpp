@@ -11,6 +11,7 @@
 #include <array>
 #include <cstddef>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -24,37 +25,39 @@ struct operation_cost {
   double backward_parameters = 0, backward_input = 0, both = 0;  ///< backward; `both` at once, of one that can
 
   double backward() const { return differentiate + backward_parameters + backward_input + both; }
-
-  /// The cost of an action of this kind. A recomputation is the forward pass again.
-  template <class Self>
-  static auto* of_kind(Self& cost, action_kind kind) {
-    switch (kind) {
-      case action_kind::pack:
-        return &cost.pack;
-      case action_kind::forward:
-      case action_kind::recompute:
-        return &cost.forward;
-      case action_kind::update_state:
-        return &cost.update_state;
-      case action_kind::differentiate:
-        return &cost.differentiate;
-      case action_kind::backward_parameters:
-        return &cost.backward_parameters;
-      case action_kind::backward_input:
-        return &cost.backward_input;
-      case action_kind::backward:
-        return &cost.both;
-      default:
-        return decltype(&cost.pack){nullptr};
-    }
-  }
 };
+
+/// An action of an operation, and where its cost stands.
+struct cost_field {
+  action_kind kind;
+  std::string_view name;
+  double operation_cost::* member;
+};
+inline constexpr cost_field cost_fields[] = {
+    {action_kind::pack, "pack", &operation_cost::pack},
+    {action_kind::forward, "forward", &operation_cost::forward},
+    {action_kind::update_state, "update_state", &operation_cost::update_state},
+    {action_kind::differentiate, "differentiate", &operation_cost::differentiate},
+    {action_kind::backward_parameters, "backward_parameters", &operation_cost::backward_parameters},
+    {action_kind::backward_input, "backward_input", &operation_cost::backward_input},
+    {action_kind::backward, "both", &operation_cost::both}};
+
+/// An action of no operation.
+struct movement {
+  action_kind kind;
+  std::string_view name;
+};
+inline constexpr movement movements[] = {{action_kind::load, "load"},
+                                         {action_kind::seed, "seed"},
+                                         {action_kind::fetch, "fetch"},
+                                         {action_kind::load_gradient, "load_gradient"},
+                                         {action_kind::copy_gradient, "copy_gradient"},
+                                         {action_kind::add_gradient, "add_gradient"}};
 
 struct operation_costs {
   std::size_t batch = 0;
   std::vector<operation_cost> operations;  ///< of the fused program, in order
-  /// Of actions that belong to no operation (`load`, `add_gradient`, `fetch`, ...): by kind, for each byte that they
-  /// write, or read where they write none.
+  /// Of the `movements`, by kind: for each byte that they write, or read where they write none.
   std::array<double, action_kinds> per_byte = {};
 };
 
@@ -120,15 +123,17 @@ constexpr std::size_t bytes_moved(const plan& made, const action& a) {
   return 0;
 }
 
-/// What a plan of the program costs in all: the sum of its actions.
+/// What a plan of the program costs in all: the sum of its actions, of which a recomputation is a forward pass again.
 inline double predicted_cost(const plan& made, const operation_costs& costs) {
   double sum = 0;
   for (const action& a : made.steps.actions) {
-    if (a.operation == none)
+    if (a.operation == none) {
       sum += costs.per_byte[static_cast<std::size_t>(a.kind)] * static_cast<double>(bytes_moved(made, a));
-    else if (const double* cost =
-                 operation_cost::of_kind(costs.operations[static_cast<std::size_t>(a.operation)], a.kind))
-      sum += *cost;
+      continue;
+    }
+    const action_kind kind = a.kind == action_kind::recompute ? action_kind::forward : a.kind;
+    for (const cost_field& field : cost_fields)
+      if (field.kind == kind) sum += costs.operations[static_cast<std::size_t>(a.operation)].*field.member;
   }
   return sum;
 }
