@@ -60,8 +60,8 @@ class agreement {
     if (seen[1] == ~seen[2]) return;
     std::uint64_t of_rank_0 = number;
     wait(ranks_->broadcast(std::as_writable_bytes(std::span(&of_rank_0, 1)), 0));
-    require_none(number == of_rank_0 ? "" : std::string(what) + " (rank " + std::to_string(rank_) +
-                                                " differs from rank 0)");
+    require_none(number == of_rank_0 ? ""
+                                     : std::string(what) + " (rank " + std::to_string(rank_) + " differs from rank 0)");
   }
 
  private:

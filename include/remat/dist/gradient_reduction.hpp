@@ -57,7 +57,8 @@ class gradient_reduction : public gradient_listener {
           open_bytes = 0;
         }
         bucket& b = buckets_.back();
-        b.gradients = {gradient.data(), static_cast<std::size_t>(b.gradients.data() + b.gradients.size() - gradient.data())};
+        b.gradients = {gradient.data(),
+                       static_cast<std::size_t>(b.gradients.data() + b.gradients.size() - gradient.data())};
         ++b.parameters;
         open_bytes += gradient.size_bytes();
         bucket_of_slot_[static_cast<std::size_t>(slot)] = static_cast<int>(buckets_.size()) - 1;

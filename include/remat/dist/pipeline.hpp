@@ -89,6 +89,7 @@ class pipeline : private exchange {
   const regions& needed() const { return needed_; }
   const rank_layout& layout() const { return *layout_; }
   std::size_t micro_batch() const { return setup_.micro_batch; }
+  bool is_training() const { return setup_.is_training; }
   const schedule_table& table() const { return setup_.table; }
   const list<pipeline_message>& messages() const { return messages_; }
   /// The stages of this rank, in order.

@@ -57,6 +57,16 @@ class session {
   int rank() const { return rank_; }
   int size() const { return size_; }
 
+  /// Prints what went wrong on this rank and ends all ranks.
+  [[noreturn]] static void fail(const std::string& what) {
+    const communicator world = library::world();
+    std::fflush(stdout);
+    std::fprintf(stderr, "remat: rank %d ends the job: %s\n", world.rank(), what.c_str());
+    std::fflush(stderr);
+    world.abort();
+  }
+
+  int ranks_on_this_node() const { return ranks_on_this_node_; }
   /// How a rank of so many threads waits on this node.
   waiting how_to_wait(int threads) const {
     const int cores = static_cast<int>(std::thread::hardware_concurrency());
@@ -66,28 +76,18 @@ class session {
  private:
   [[noreturn]] static void end_the_job() {
     if (!library::is_running()) std::abort();
-    const communicator world = library::world();
-    const int rank = world.rank();
-    bool is_mine_to_tell = true;
     std::string what = "an unknown exception";
     if (const std::exception_ptr thrown = std::current_exception()) try {
         std::rethrow_exception(thrown);
       } catch (const collective_error& e) {
+        // Rank 0 tells, and ends all.
+        if (library::world().rank() != 0) std::this_thread::sleep_for(std::chrono::seconds(2));
         what = e.what();
-        is_mine_to_tell = rank == 0;
       } catch (const std::exception& e) {
         what = e.what();
       } catch (...) {
       }
-    if (is_mine_to_tell) {
-      std::fflush(stdout);
-      std::fprintf(stderr, "remat: rank %d ends the job: %s\n", rank, what.c_str());
-      std::fflush(stderr);
-    } else {
-      // Rank 0 tells, and ends all.
-      std::this_thread::sleep_for(std::chrono::seconds(2));
-    }
-    world.abort();
+    fail(what);
   }
 
   library library_;

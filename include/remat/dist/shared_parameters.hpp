@@ -78,9 +78,8 @@ class shared_parameters {
       if (at.rank == mine_)
         more = gradient(at.slot);
       else
-        mpi::in_pieces(other, [&](std::span<float> piece) {
-          wait(ranks_->receive(std::as_writable_bytes(piece), at.rank, tag));
-        });
+        mpi::in_pieces(
+            other, [&](std::span<float> piece) { wait(ranks_->receive(std::as_writable_bytes(piece), at.rank, tag)); });
       elementwise(sum.size(), [to = sum.data(), from = more.data()](std::size_t i) { to[i] += from[i]; });
     }
     int last = mine_;
@@ -88,9 +87,8 @@ class shared_parameters {
       if (at.rank == mine_ || at.rank == last) continue;
       last = at.rank;
       if (is_told_already(g, at)) continue;
-      mpi::in_pieces(std::span<const float>(sum), [&](std::span<const float> piece) {
-        wait(ranks_->send(std::as_bytes(piece), at.rank, tag));
-      });
+      mpi::in_pieces(std::span<const float>(sum),
+                     [&](std::span<const float> piece) { wait(ranks_->send(std::as_bytes(piece), at.rank, tag)); });
     }
   }
   static bool is_told_already(const group& g, const place& at) {

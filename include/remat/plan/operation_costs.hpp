@@ -110,7 +110,7 @@ inline list<double> step_costs(const program& p, const operation_costs& costs) {
   list<double> sums;
   for (const operation_cost& each : costs.operations)
     sums.push_back(each.pack + each.forward + each.update_state + each.backward());
-  for (const segment_plan& s : plan_segments(p, segments_of(p), costs.batch))
+  for (const segment_plan& s : plan_segments(p, whole(p), segments_of(p), costs.batch))
     for (const int again : s.recomputed) sums[again] += costs.operations[static_cast<std::size_t>(again)].forward;
   return sums;
 }

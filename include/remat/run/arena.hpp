@@ -13,6 +13,7 @@ namespace remat {
 class arena {
  public:
   const regions& reserved() const { return reserved_; }
+  std::byte* data() const { return block_.data(); }
 
   /// Makes room for a plan. Whether the regions moved, so that executors must be bound again. Throws std::bad_alloc,
   /// and is then empty.

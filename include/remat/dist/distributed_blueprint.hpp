@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+/// A blueprint: what all ranks of a job find alike before any of them allocates, and refuse together where it cannot be.
+#pragma once
+
+#include <remat/dist/agreement.hpp>
+#include <remat/dist/distributed_options.hpp>
+#include <remat/dist/in_flight.hpp>
+#include <remat/dist/pipeline_messages.hpp>
+#include <remat/dist/schedule_rules.hpp>
+#include <remat/plan/fuse.hpp>
+#include <remat/run/network_checks.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <iostream>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace remat {
+
+struct distributed_blueprint {
+  program checked, unchecked;  ///< fused, in stages; with checkpoints and without
+  rank_grid grid;
+  schedule_table schedule;
+  list<ignored_checkpoint> ignored = {};
+  int rank = 0;  ///< of MPI's world
+
+  int pp_rank() const { return grid.pp_rank(rank); }
+  int dp_rank() const { return grid.dp_rank(rank); }
+  /// The rank of a pipeline that runs a stage.
+  int rank_of(int stage) const { return schedule.rank_of(stage); }
+  bool runs(const operation& o) const { return rank_of(o.stage) == pp_rank(); }
+};
+
+namespace detail {
+
+/// Activations, weights and gradients of the operations [first, last) as a stage, with so many micro-batches in flight.
+inline double bytes_as_stage(program p, int first, int last, int stage, std::size_t batch, int in_flight) {
+  for (int i = 0; i < p.operations.count(); ++i)
+    p.operations[i].stage = i < first ? stage - 1 : i < last ? stage : stage + 1;
+  for (node& n : p.nodes) n.stage = stages_of(p, static_cast<int>(&n - p.nodes.data())).first;
+  const plan made = plan_training(p, batch, slice_of_stage(p, stage, in_flight, in_flight > 1));
+  double bytes = static_cast<double>(made.activation_bytes) * in_flight + static_cast<double>(made.passing_bytes);
+  for (const port& each : made.ports)
+    bytes += static_cast<double>(p.tensors[each.tensor].bytes(batch)) * (each.is_gradient ? 1 : in_flight);
+  for (int i = first; i < last; ++i)
+    for (int k = 0; k < p.operations[i].parameters; ++k)
+      bytes += (p.operations[i].trains() ? 2.0 : 1.0) * sizeof(float) *
+               static_cast<double>(p.parameters[p.operations[i].first_parameter + k].declared.elements());
+  return bytes;
+}
+
+inline void require_whole_states(const program& p, const distributed_blueprint& made) {
+  std::vector<int> rank_of_slot(p.states.size(), none);
+  for (const operation& o : p.operations)
+    for (int k = 0; k < o.states; ++k)
+      rank_of_slot[static_cast<std::size_t>(o.first_state + k)] = made.rank_of(o.stage);
+  for (int i = 0; i < p.states.count(); ++i)
+    if (rank_of_slot[static_cast<std::size_t>(i)] != rank_of_slot[static_cast<std::size_t>(p.states[i].owner)])
+      throw error("the state '" + parameter_path(p, p.states[i]) + "' is shared with '" +
+                  parameter_path(p, p.states[p.states[i].owner]) +
+                  "' on another rank; let modules that share a state lie on one rank");
+}
+
+inline distributed_blueprint draw_blueprint(const mpi::session& session, program lowered,
+                                            const distributed_options& options) {
+  if (lowered.operations.empty()) throw error("a model needs at least one module that computes something");
+  if (options.microbatches < 1) throw error("a batch is trained in at least one micro-batch");
+  if (options.partitions < 0) throw error("a pipeline has at least one rank; partitions = 0 takes all of the job's");
+  const int partitions = options.partitions == 0 ? session.size() : options.partitions;
+  if (session.size() < partitions)
+    throw error("this model asks for " + std::to_string(partitions) + " partitions, and the job has " +
+                std::to_string(session.size()) + (session.size() == 1 ? " rank" : " ranks") +
+                "; start it with mpiexec -n " + std::to_string(partitions));
+  require_unique_paths(lowered);
+  if (options.checkpoints) annotate(lowered, *options.checkpoints);
+  freeze(lowered, options.frozen);
+  lowered.inputs_enter_first = options.inputs == inputs_from::first_stage;
+  distributed_blueprint made{fuse(std::move(lowered)),
+                             {},
+                             rank_grid(options.rank_map, session.size(), partitions),
+                             options.schedule.table(partitions, static_cast<int>(options.microbatches)),
+                             {},
+                             session.rank()};
+  program& p = made.checked;
+  require_backward(p);
+  check_tasks(made.schedule, p.loss != none);
+  const list<int> kept = in_flight(made.schedule);
+  made.ignored =
+      assign_stages(p, options.partition,
+                    {made.schedule.stages, partitions, options.partition_batch, [&](int first, int last, int stage) {
+                       return bytes_as_stage(p, first, last, stage, options.partition_batch, std::max(1, kept[stage]));
+                     }});
+  check_schedule(made.schedule,
+                 {.is_training = true, .messages = between_stages(messages_of(p, made.schedule.stages, true))});
+  require_whole_states(p, made);
+  made.unchecked = p;
+  for (node& n : made.unchecked.nodes) n.checkpoints.size = 0;
+  return made;
+}
+
+inline std::uint64_t hash_of_program(const program& p) {
+  fingerprint f;
+  for (const node& n : p.nodes) {
+    f.add(n.name);
+    f.add(n.kind);
+    f.add(static_cast<std::uint64_t>(n.end));
+  }
+  for (const operation& o : p.operations) {
+    f.add(o.kind);
+    for (int t : o.inputs) f.add(static_cast<std::uint64_t>(t));
+    for (int t : o.outputs) f.add(static_cast<std::uint64_t>(t));
+    f.add(o.frozen ? 1 : 0);
+  }
+  for (const tensor_shape& shape : p.tensors) f.add(shape.elements());
+  for (const parameter_slot& slot : p.parameters) f.add(parameter_path(p, slot));
+  return f.value();
+}
+inline std::uint64_t hash_of_partition(const program& p) {
+  fingerprint f;
+  for (const operation& o : p.operations) f.add(static_cast<std::uint64_t>(o.stage));
+  return f.value();
+}
+/// Segments, which policies and strategies make, are the same where each rank may be given its own.
+inline std::uint64_t hash_of_checkpoints(const program& p) {
+  fingerprint f;
+  for (const segment& s : segments_of(p)) {
+    f.add(static_cast<std::uint64_t>(s.first));
+    f.add(static_cast<std::uint64_t>(s.last));
+  }
+  return f.value();
+}
+inline std::uint64_t hash_of_grid(const rank_grid& grid) {
+  fingerprint f;
+  f.add(static_cast<std::uint64_t>(grid.pp_size()));
+  for (int r = 0; r < grid.size(); ++r) {
+    f.add(static_cast<std::uint64_t>(grid.pp_rank(r)));
+    f.add(static_cast<std::uint64_t>(grid.dp_rank(r)));
+  }
+  return f.value();
+}
+inline std::uint64_t hash_of_schedule(const schedule_table& table) {
+  fingerprint f;
+  f.add(static_cast<std::uint64_t>(table.micro_batches));
+  for (const list<task>& row : table.rows)
+    for (const task& t : row) {
+      f.add(static_cast<std::uint64_t>(t.kind));
+      f.add(static_cast<std::uint64_t>(t.stage));
+      f.add(static_cast<std::uint64_t>(t.micro_batch));
+    }
+  return f.value();
+}
+inline std::uint64_t hash_of_options(const distributed_options& o) {
+  fingerprint f;
+  f.add(o.seed);
+  f.add(static_cast<std::uint64_t>(o.allreduce));
+  f.add(o.bucket_bytes);
+  f.add(o.shards_optimizer ? 1 : 0);
+  f.add(static_cast<std::uint64_t>(o.checkpointing));
+  f.add(static_cast<std::uint64_t>(o.inputs));
+  return f.value();
+}
+
+}  // namespace detail
+
+/// Draws it on every rank of the job and compares. Throws `collective_error` on all of them, with one message, where
+/// one of them cannot or two of them differ.
+inline distributed_blueprint agree_on_blueprint(const mpi::session& session, program lowered,
+                                                const distributed_options& options) {
+  const agreement all(session.world(), session.how_to_wait(1));
+  std::optional<distributed_blueprint> made;
+  std::string complaint;
+  try {
+    made = detail::draw_blueprint(session, std::move(lowered), options);
+  } catch (const std::exception& e) {
+    complaint = e.what();
+  }
+  all.require_none(complaint);
+  const auto same = [&](std::uint64_t hash, const std::string& what) {
+    all.require_same("", hash, what + " of a distributed model must be the same on all ranks");
+  };
+  same(detail::hash_of_program(made->checked), "the modules");
+  same(detail::hash_of_grid(made->grid), "the rank map and the number of partitions");
+  same(detail::hash_of_schedule(made->schedule), "the schedule and the number of micro-batches");
+  same(detail::hash_of_partition(made->checked), "the partition");
+  same(detail::hash_of_checkpoints(made->checked), "the checkpoints");
+  same(detail::hash_of_options(options), "seed, all-reduce, inputs and other options");
+  if (session.rank() == 0) {
+    warn_of_skipped_checkpoints(made->checked, made->ignored);
+    if (options.logs_partition) std::clog << partition_log(made->checked) << std::flush;
+  }
+  return std::move(*made);
+}
+
+}  // namespace remat

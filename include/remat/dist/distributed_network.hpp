@@ -1,0 +1,430 @@
+// SPDX-License-Identifier: MIT
+/// A distributed network: a program whose stages run on the ranks of a job. What `distributed_model` is behind its type.
+///
+/// Every rank makes the same calls with the same batches, as one process would. A batch is shared evenly by the
+/// replicas, and a replica's share is trained in micro-batches; micro-batch k of replica r is number r * microbatches + k
+/// of the whole batch. At the same number of micro-batches in all, one process gives the same bits (for more than two
+/// replicas: as far as MPI adds up in the same order).
+///
+/// What a call refuses, it refuses on all ranks, before anything runs. An error within a step, such as a kernel's, ends
+/// the job, since the other ranks wait for this one.
+#pragma once
+
+#include <remat/dist/agreement.hpp>
+#include <remat/dist/distributed_blueprint.hpp>
+#include <remat/dist/distributed_options.hpp>
+#include <remat/dist/gradient_reduction.hpp>
+#include <remat/dist/pipeline.hpp>
+#include <remat/dist/pipeline_trace.hpp>
+#include <remat/dist/session.hpp>
+#include <remat/dist/shared_parameters.hpp>
+#include <remat/plan/report.hpp>
+#include <remat/run/arena.hpp>
+#include <remat/run/memory_report.hpp>
+#include <remat/run/network_checks.hpp>
+#include <remat/run/result.hpp>
+#include <remat/run/source.hpp>
+#include <remat/run/trainable.hpp>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <thread>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace remat {
+
+class distributed_network : public trainable {
+ public:
+  /// Throws `collective_error` on all ranks where the model cannot be built as asked for, or differs between ranks.
+  distributed_network(const mpi::session& session, program lowered, const distributed_options& options)
+      : distributed_network(session, agree_on_blueprint(session, std::move(lowered), options), options) {}
+  distributed_network(const distributed_network&) = delete;
+  distributed_network& operator=(const distributed_network&) = delete;
+
+  // --- where this rank stands ------------------------------------------------------------------------------------------
+
+  int rank() const { return blueprint_.rank; }
+  int size() const { return blueprint_.grid.size(); }
+  int pp_rank() const { return blueprint_.pp_rank(); }  ///< in its pipeline
+  int pp_size() const { return blueprint_.grid.pp_size(); }
+  int dp_rank() const { return blueprint_.dp_rank(); }  ///< its replica
+  int dp_size() const { return blueprint_.grid.dp_size(); }
+  const rank_grid& grid() const { return blueprint_.grid; }
+  const schedule_table& schedule() const { return blueprint_.schedule; }
+  /// The fused program; each operation has its stage.
+  const program& lowered() const { return blueprint_.checked; }
+  std::string partition_text() const { return partition_log(blueprint_.checked); }
+  std::size_t microbatches() const { return static_cast<std::size_t>(blueprint_.schedule.micro_batches); }
+  /// Checkpoints that the partition cuts through.
+  const list<ignored_checkpoint>& ignored() const { return blueprint_.ignored; }
+
+  // --- training ----------------------------------------------------------------------------------------------------------
+
+  /// Forward, loss and backward on one batch: inputs first, then targets. Returns the loss on every rank, the mean over
+  /// all micro-batches; gradients are then in `parameters()`, which are those of this rank's stages.
+  template <class... Tensors>
+  float train_step(const Tensors&... tensors) {
+    return train_on(std::array<source, sizeof...(Tensors)>{source_of(tensors)...});
+  }
+
+  float train_on(std::span<const source> sources) {
+    const program& p = blueprint_.checked;
+    const std::size_t parts = static_cast<std::size_t>(dp_size()) * microbatches();
+    const std::size_t batch = agreed_batch(sources, p.inputs, [&](std::size_t samples) {
+      if (p.loss == none)
+        throw error("train_step needs a loss; give the model one: remat::distributed_model<net, input, loss>");
+      if (samples % parts != 0)
+        throw error("a batch of " + std::to_string(samples) + " does not split into " + std::to_string(dp_size()) +
+                    " replicas of " + std::to_string(microbatches()) + " micro-batches; take a multiple of " +
+                    std::to_string(parts) + ", or drop the last batch of an epoch");
+    });
+    const thread_scope scope(threads_);
+    return guarded([&] { return run_training(sources, batch / parts); });
+  }
+
+  /// Outputs for one batch, on every rank, as one process gives them. The replicas share the batch where it splits, and
+  /// each stage's part of it is cut into as many micro-batches as divide it, up to `microbatches()`.
+  template <class... Tensors>
+  std::span<const float> predict(const Tensors&... tensors) {
+    return predict_on(std::array<source, sizeof...(Tensors)>{source_of(tensors)...});
+  }
+
+  std::span<const float> predict_on(std::span<const source> sources) {
+    const program& p = blueprint_.checked;
+    const std::size_t batch =
+        agreed_batch(sources, p.inputs - p.targets, [&](std::size_t) { require_float_outputs(p); });
+    const thread_scope scope(threads_);
+    guarded([&] {
+      share_states();
+      run_inference(sources, batch);
+    });
+    return results_.at(0);
+  }
+
+  /// Output i of the last `predict`.
+  std::span<const float> output(std::size_t i) const { return results_.at(i); }
+
+  /// Runs `predict` on every batch of a range of (inputs, targets) and returns what the metric makes of it, on all ranks.
+  template <class Batches, class Metric>
+  auto evaluate(Batches&& batches, Metric metric) {
+    for (const auto& [inputs, targets] : batches) metric.add(predict(inputs), targets, output_shape());
+    return metric.value();
+  }
+  const tensor_shape& output_shape() const { return blueprint_.checked.tensors[blueprint_.checked.outputs[0]]; }
+
+  // --- what optimizers and clipping ask ------------------------------------------------------------------------------------
+
+  double sum_over_parameters(std::span<const double> numbers) override {
+    everyones_.assign(blueprint_.checked.parameters.size(), 0);
+    for (std::size_t i = 0; i < numbers.size(); ++i)
+      everyones_[store().slots()[i]] = std::bit_cast<std::uint64_t>(numbers[i]);
+    all_.wait(pipeline_ranks_.largest(everyones_));
+    double sum = 0;
+    for (const std::uint64_t each : everyones_) sum += std::bit_cast<double>(each);
+    return sum;
+  }
+  std::pair<std::size_t, std::size_t> updated_here(std::size_t i) const override {
+    const std::span<float> values = parameters()[i].gradient.empty() ? std::span<float>() : parameters()[i].values;
+    if (!shards_optimizer_) return {0, values.size()};
+    const auto [begin, end] = shard(dp_rank());
+    const std::size_t at = static_cast<std::size_t>(reinterpret_cast<const std::byte*>(parameters()[i].values.data()) -
+                                                    parameters_->value_block().data()) /
+                           sizeof(float);
+    const std::size_t first = std::clamp(begin, at, at + values.size()) - at;
+    return {first, std::max(first, std::clamp(end, at, at + values.size()) - at)};
+  }
+  /// Each replica has updated its shard of the parameters: now all have all.
+  void after_update() override {
+    if (!shards_optimizer_) return;
+    for (int r = 0; r < dp_size(); ++r) {
+      const auto [begin, end] = shard(r);
+      mpi::in_pieces(parameters_->value_block().subspan(begin * sizeof(float), (end - begin) * sizeof(float)),
+                     [&](std::span<std::byte> piece) { all_.wait(replicas_.broadcast(piece, r)); });
+    }
+  }
+
+  // --- reports -----------------------------------------------------------------------------------------------------------
+
+  /// What each stage of this rank does, keeps and needs for a micro-batch of this size.
+  std::vector<plan_report> plan(std::size_t micro_batch) const {
+    std::vector<plan_report> reports;
+    const list<int> kept = in_flight(blueprint_.schedule);
+    for (int s = 0; s < blueprint_.schedule.stages; ++s)
+      if (blueprint_.rank_of(s) == pp_rank())
+        reports.push_back(
+            report(blueprint_.checked, plan_training(blueprint_.checked, checked_batch(blueprint_.checked, micro_batch),
+                                                     slice_of_stage(blueprint_.checked, s, kept[s], kept[s] > 1))));
+    return reports;
+  }
+  /// Where memory goes on this rank.
+  memory_report memory() const {
+    return {.weights = parameters_->value_block().size(),
+            .gradients = parameters_->gradient_block().size() + shared_.staging_bytes(),
+            .states = parameters_->state_block().size(),
+            .optimizer = parameters_->optimizer_bytes,
+            .activations = arena_.reserved().activations,
+            .packed = arena_.reserved().packed,
+            .scratch = arena_.reserved().scratch,
+            .results = results_.bytes(),
+            .resident = resident_bytes()};
+  }
+  const regions& reserved() const { return arena_.reserved(); }
+  /// When this rank did what in the last training step.
+  const pipeline_trace& trace() const { return trace_; }
+  /// The pipeline of the last training step.
+  const pipeline& last_pipeline() const {
+    if (last_ == nullptr) throw error("no step has run yet, so no pipeline is there to look at");
+    return *last_;
+  }
+
+  /// The pipeline of a micro-batch size, and one step of it as given: for those who measure or audit it.
+  pipeline& training(std::size_t micro_batch) { return pipeline_for(micro_batch, microbatches(), true); }
+  float run_training(std::span<const source> sources, std::size_t micro) {
+    pipeline& line = training(micro);
+    last_ = &line;
+    const program& p = blueprint_.checked;
+    const std::size_t count = microbatches(), first = static_cast<std::size_t>(dp_rank()) * count;
+    split(sources, first, count, micro);
+    losses_.assign(static_cast<std::size_t>(dp_size()) * count, 0);
+    const std::size_t loss_stage = static_cast<std::size_t>(p.operations[p.producers[p.loss]].stage);
+    std::span<std::byte> place;
+    trace_.start();
+    reduction_.begin(overlaps_, &trace_);
+    line.run(
+        {seed_, steps_, static_cast<std::uint32_t>(first), 1 / static_cast<float>(losses_.size()), &trace_,
+         dp_size() > 1 ? &reduction_ : nullptr},
+        [&](int m) { return std::span<const source>(parts_[static_cast<std::size_t>(m)]); },
+        [&](std::size_t local, int m) {
+          if (static_cast<std::size_t>(line.stage(local)) != loss_stage) return std::span<const std::span<std::byte>>();
+          place = std::as_writable_bytes(std::span(&losses_[first + static_cast<std::size_t>(m)], 1));
+          return std::span<const std::span<std::byte>>(&place, 1);
+        });
+    shared_.sum();
+    parameters_->sum_shared();
+    if (dp_size() > 1) reduction_.finish();
+    return mean_loss();
+  }
+  const mpi::communicator& world() const { return *world_; }
+  const agreement& all() const { return all_; }
+  const std::byte* arena_begin() const { return arena_.data(); }
+  std::span<std::byte> activation_region() { return {arena_.data(), arena_.reserved().activations}; }
+  /// The rank of a pipeline that holds each parameter slot of the program.
+  const std::vector<int>& rank_of_slot() const { return rank_of_slot_; }
+  const std::vector<int>& rank_of_state() const { return rank_of_state_; }
+  /// Gives every replica the states of replica 0, as it is when replicas predict or are saved.
+  void share_states() {
+    if (dp_size() == 1 || parameters_->state_block().empty()) return;
+    mpi::in_pieces(parameters_->state_block(),
+                   [&](std::span<std::byte> piece) { all_.wait(replicas_.broadcast(piece, 0)); });
+  }
+
+ private:
+  distributed_network(const mpi::session& session, distributed_blueprint drawn, const distributed_options& options)
+      : trainable(options.seed, threads_of(session, options.threads),
+                  std::make_shared<parameter_store>(
+                      drawn.checked, options.seed,
+                      slots_of_operations(drawn.checked, [&](const operation& o) { return drawn.runs(o); }))),
+        blueprint_(std::move(drawn)),
+        waiting_(session.how_to_wait(threads_)),
+        own_world_(session.world().duplicate()),
+        world_(&own_world_),
+        all_(own_world_, waiting_),
+        pipeline_ranks_(own_world_.split(blueprint_.dp_rank(), blueprint_.pp_rank())),
+        tensors_(pipeline_ranks_.duplicate()),
+        replicas_(own_world_.split(blueprint_.pp_rank(), blueprint_.dp_rank())),
+        rank_of_slot_(ranks_of_slots(blueprint_, false)),
+        rank_of_state_(ranks_of_slots(blueprint_, true)),
+        shared_(blueprint_.checked, rank_of_slot_, *parameters_, pipeline_ranks_, waiting_),
+        reduction_(
+            blueprint_.checked, [this](const operation& o) { return blueprint_.runs(o); }, *parameters_, replicas_,
+            waiting_, options.bucket_bytes),
+        overlaps_(options.allreduce == allreduce::overlapped),
+        shards_optimizer_(options.shards_optimizer && blueprint_.grid.dp_size() > 1),
+        checkpointing_(options.checkpointing),
+        recomputes_early_(options.recomputes_early) {}
+
+  static int threads_of(const mpi::session& session, int wanted) {
+    if (wanted != 0) return checked_threads(wanted);
+    const int cores = static_cast<int>(std::thread::hardware_concurrency());
+    return std::max(1, std::min(thread_count(), cores / session.ranks_on_this_node()));
+  }
+  static std::vector<int> ranks_of_slots(const distributed_blueprint& b, bool of_states) {
+    const program& p = b.checked;
+    std::vector<int> ranks(of_states ? p.states.size() : p.parameters.size(), none);
+    for (const operation& o : p.operations) {
+      const int first = of_states ? o.first_state : o.first_parameter, count = of_states ? o.states : o.parameters;
+      for (int k = 0; k < count; ++k) ranks[static_cast<std::size_t>(first + k)] = b.rank_of(o.stage);
+    }
+    return ranks;
+  }
+
+  /// The samples of a batch that all ranks accept. `check` may throw an `error`.
+  template <class Check>
+  std::size_t agreed_batch(std::span<const source> sources, int inputs, const Check& check) const {
+    const program& p = blueprint_.checked;
+    const bool everybody = !p.inputs_enter_first;
+    std::uint64_t batch = 0;
+    std::string complaint;
+    try {
+      if (everybody || blueprint_.rank_of(0) == pp_rank()) {
+        batch = batch_of(p, sources, inputs);
+        check(static_cast<std::size_t>(batch));
+        checked_batch(p, static_cast<std::size_t>(batch));
+      }
+    } catch (const error& e) {
+      complaint = e.what();
+    }
+    if (everybody) {
+      all_.require_same(complaint, batch, "every rank must be given a batch of the same size");
+    } else {
+      all_.require_none(complaint);
+      all_.wait(
+          own_world_.broadcast(std::as_writable_bytes(std::span(&batch, 1)), grid().rank(blueprint_.rank_of(0), 0)));
+    }
+    return static_cast<std::size_t>(batch);
+  }
+
+  template <class Step>
+  static std::invoke_result_t<Step> guarded(const Step& step) {
+    try {
+      return step();
+    } catch (const std::exception& e) {
+      mpi::session::fail(e.what());
+    }
+  }
+
+  /// The micro-batches [first, first + count) of a batch.
+  void split(std::span<const source> sources, std::size_t first, std::size_t count, std::size_t micro) {
+    parts_.resize(count);
+    const bool has_data = !blueprint_.checked.inputs_enter_first || blueprint_.rank_of(0) == pp_rank();
+    for (std::size_t m = 0; m < count && has_data; ++m)
+      for (std::size_t i = 0; i < sources.size(); ++i) {
+        const std::size_t size = blueprint_.checked.tensors[i].elements() * micro;
+        parts_[m][i] = sources[i].part((first + m) * size, size);
+      }
+  }
+
+  /// Only the ranks of the loss know their losses: all others have 0 bits.
+  float mean_loss() {
+    everyones_.assign(losses_.size(), 0);
+    for (std::size_t i = 0; i < losses_.size(); ++i) everyones_[i] = std::bit_cast<std::uint32_t>(losses_[i]);
+    all_.wait(own_world_.largest(everyones_));
+    double loss = 0;
+    for (const std::uint64_t each : everyones_)
+      loss += static_cast<double>(std::bit_cast<float>(static_cast<std::uint32_t>(each)));
+    ++steps_;
+    return static_cast<float>(loss / static_cast<double>(everyones_.size()));
+  }
+
+  void run_inference(std::span<const source> sources, std::size_t batch) {
+    const program& p = blueprint_.checked;
+    const std::size_t replicas = static_cast<std::size_t>(dp_size());
+    const bool shares = batch % replicas == 0;
+    const std::size_t mine = shares ? batch / replicas : batch;
+    std::size_t count = std::min(mine, microbatches());
+    while (mine % count != 0) --count;
+    const std::size_t micro = mine / count, first = shares ? static_cast<std::size_t>(dp_rank()) * count : 0;
+    pipeline& line = pipeline_for(micro, count, false);
+    split(sources, first, count, micro);
+    results_.begin();
+    for (int t : p.outputs) results_.expect(p.tensors[t], batch);
+    std::array<std::span<std::byte>, call::max_tensors> places;
+    line.run(
+        {seed_, steps_}, [&](int m) { return std::span<const source>(parts_[static_cast<std::size_t>(m)]); },
+        [&](std::size_t local, int m) {
+          std::size_t fetched = 0;
+          for (int k = 0; k < p.outputs.size; ++k) {
+            if (stage_of_output(k) != line.stage(local)) continue;
+            const std::size_t bytes = p.tensors[p.outputs[k]].bytes(micro);
+            places[fetched++] = results_.views()[static_cast<std::size_t>(k)].subspan(
+                (first + static_cast<std::size_t>(m)) * bytes, bytes);
+          }
+          return std::span<const std::span<std::byte>>(places.data(), fetched);
+        });
+    results_.finish();
+    for (int k = 0; k < p.outputs.size; ++k)
+      for (int r = 0; r < (shares ? dp_size() : 1); ++r) {
+        const std::size_t bytes = p.tensors[p.outputs[k]].bytes(mine);
+        mpi::in_pieces(
+            results_.views()[static_cast<std::size_t>(k)].subspan(static_cast<std::size_t>(r) * bytes, bytes),
+            [&](std::span<std::byte> piece) {
+              all_.wait(own_world_.broadcast(piece, grid().rank(blueprint_.rank_of(stage_of_output(k)), r)));
+            });
+      }
+  }
+  int stage_of_output(int k) const {
+    const int producer = blueprint_.checked.producers[blueprint_.checked.outputs[k]];
+    return producer == none ? 0 : blueprint_.checked.operations[producer].stage;
+  }
+
+  pipeline& pipeline_for(std::size_t micro, std::size_t count, bool is_training) {
+    for (const auto& each : pipelines_)
+      if (each->micro_batch() == micro && each->is_training() == is_training &&
+          static_cast<std::size_t>(each->table().micro_batches) == count)
+        return *each;
+    pipeline_setup setup{
+        .checked = &blueprint_.checked,
+        .unchecked = &blueprint_.unchecked,
+        .parameters = parameters_.get(),
+        .table = is_training ? blueprint_.schedule : forward_only_like(blueprint_.schedule, static_cast<int>(count)),
+        .rank = pp_rank(),
+        .ranks = &tensors_,
+        .waiting = waiting_,
+        .micro_batch = micro,
+        .is_training = is_training,
+        .checkpoints = checkpointing_,
+        .recomputes_early = recomputes_early_};
+    pipelines_.push_back(std::make_unique<pipeline>(std::move(setup)));
+    if (arena_.reserve(pipelines_.back()->needed()))
+      for (const auto& each : pipelines_) bind(*each);
+    else
+      bind(*pipelines_.back());
+    return *pipelines_.back();
+  }
+  void bind(pipeline& line) {
+    const regions& r = arena_.reserved();
+    line.bind(arena_.data(), arena_.data() + r.activations, arena_.data() + r.activations + r.packed);
+  }
+
+  /// The elements of all parameters, as they lie in memory, that a replica's optimizer updates.
+  std::pair<std::size_t, std::size_t> shard(int replica) const {
+    constexpr std::size_t grain = alignment / sizeof(float);
+    const std::size_t grains = parameters_->value_block().size() / alignment;
+    const std::size_t replicas = static_cast<std::size_t>(dp_size()), r = static_cast<std::size_t>(replica);
+    return {grains * r / replicas * grain, grains * (r + 1) / replicas * grain};
+  }
+
+  distributed_blueprint blueprint_;
+  mpi::waiting waiting_;
+  mpi::communicator own_world_;
+  const mpi::communicator* world_;
+  agreement all_;
+  mpi::communicator pipeline_ranks_, tensors_, replicas_;
+  std::vector<int> rank_of_slot_, rank_of_state_;
+  shared_parameters shared_;
+  gradient_reduction reduction_;
+  bool overlaps_, shards_optimizer_;
+  checkpointing checkpointing_;
+  bool recomputes_early_;
+
+  arena arena_;
+  std::vector<std::unique_ptr<pipeline>> pipelines_;
+  pipeline* last_ = nullptr;
+  results results_;
+  std::vector<float> losses_;
+  std::vector<std::uint64_t> everyones_;
+  std::vector<std::array<source, call::max_tensors>> parts_;  // of each micro-batch
+  pipeline_trace trace_;
+};
+
+}  // namespace remat

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+/// How a model is distributed: the options of `distributed_model`, the same on all ranks.
+#pragma once
+
+#include <remat/dist/gradient_reduction.hpp>
+#include <remat/dist/partition.hpp>
+#include <remat/dist/pipeline.hpp>
+#include <remat/dist/pipeline_schedule.hpp>
+#include <remat/dist/rank_map.hpp>
+#include <remat/plan/annotate.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace remat {
+
+/// Who is given a step's batch.
+enum class inputs_from : std::uint8_t {
+  every_rank,  ///< each rank reads what its stages need from its own copy of the batch
+  first_stage  ///< the ranks of stage 0, which send on what others need; the others may pass anything
+};
+
+struct distributed_options {
+  std::uint64_t seed = 0;
+  int threads = 0;                                             ///< 0: the node's cores, shared evenly by its ranks
+  std::optional<std::vector<checkpoint_at>> checkpoints = {};  ///< where given, they stand in place of the tags
+  std::vector<std::string> frozen = {};                        ///< paths of modules that are not trained
+  int partitions = 0;            ///< ranks in a pipeline; 0: all of the job's ranks. The rest are replicas
+  std::size_t microbatches = 1;  ///< parts of a replica's share of the batch, of equal size
+  pipeline_schedule schedule = {};
+  partition::setting partition = partition::balanced;
+  std::size_t partition_batch = 1;  ///< samples of a micro-batch that automatic partitions count with
+  rank_map::setting rank_map = rank_map::cluster;
+  remat::allreduce allreduce = allreduce::overlapped;
+  std::size_t bucket_bytes = std::size_t{1} << 20;  ///< of gradients that are summed over replicas together, at least
+  bool shards_optimizer = false;  ///< each replica keeps the optimizer's numbers of a part of the parameters alone
+  remat::checkpointing checkpointing = checkpointing::always;
+  bool recomputes_early = true;  ///< while the gradient is still on its way
+  inputs_from inputs = inputs_from::every_rank;
+  bool logs_partition = true;  ///< `Partition assignments:` on rank 0, to std::clog
+};
+
+}  // namespace remat

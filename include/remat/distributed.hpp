@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: MIT
+/// Everything for the ranks of an MPI job: pipelines, data parallelism, schedules, partitions, the simulator.
+#pragma once
+
+#include <remat/dist/distributed_model.hpp>
+#include <remat/remat.hpp>
