@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+/// Small files of text, read and written as a whole.
+///
+/// A file is written under a temporary name, the path with ".partial", which becomes the path when all is written:
+/// whoever reads the path sees the old file or the new one. One process at a time writes a path.
+#pragma once
+
+#include <remat/core/error.hpp>
+
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+namespace remat {
+
+/// Throws `data_error` where the file cannot be read.
+inline std::string read_text_file(const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) throw data_error(path.string(), "is a folder, not a file");
+  errno = 0;
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw data_error(path.string(), "cannot be opened (" + std::generic_category().message(errno) + ")");
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  if (file.bad()) throw data_error(path.string(), "cannot be read");
+  return text;
+}
+
+/// Throws `data_error` where the file cannot be written; then an old one is as it was.
+inline void write_text_file(const std::filesystem::path& path, std::string_view text) {
+  std::filesystem::path partial = path;
+  partial += ".partial";
+  errno = 0;
+  std::ofstream file(partial, std::ios::binary | std::ios::trunc);
+  if (!file)
+    throw data_error(path.string(), "cannot be written: " + partial.string() + " cannot be opened (" +
+                                        std::generic_category().message(errno) + ")");
+  file.write(text.data(), static_cast<std::streamsize>(text.size()));
+  file.close();
+  std::error_code failed;
+  if (!file)
+    failed = {errno != 0 ? errno : EIO, std::generic_category()};
+  else
+    std::filesystem::rename(partial, path, failed);
+  if (!failed) return;
+  std::error_code ignored;
+  std::filesystem::remove(partial, ignored);
+  throw data_error(path.string(), "cannot be written (" + failed.message() + ")");
+}
+
+}  // namespace remat

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+/// What the simulator charges a rank for each step of a schedule's run (rendezvous.hpp), and what it writes down: the
+/// seconds by kind and, where it is wanted, the events. simulate.hpp says what the costs mean.
+#pragma once
+
+#include <remat/dist/message_times.hpp>
+#include <remat/dist/schedule_table.hpp>
+#include <remat/dist/simulation.hpp>
+#include <remat/dist/stage_message.hpp>
+#include <remat/run/timeline.hpp>
+
+namespace remat {
+
+namespace detail {
+
+/// The costs of a simulated run, and what each rank has spent so far.
+class simulated_costs {
+ public:
+  constexpr simulated_costs(const simulation& s, const schedule_table& table, const message_timetable& times,
+                            simulated_step& result)
+      : s_(s),
+        result_(result),
+        micro_batches_(table.micro_batches),
+        transfers_(times.messages.size()),
+        recomputes_(table.rows.size()),
+        reduced_(table.rows.size()) {
+    for (int i = 0; i < s.messages.count(); ++i) transfers_[i] = s.messages[i].bytes / s.connection.bytes_per_second;
+    for (int i = 0; i < times.messages.count(); ++i) kinds_.push_back(times.messages[i]);
+  }
+
+  constexpr double begin(int rank, const task& t, double now) {
+    recomputes_[rank] = {now, now, now};
+    if (t.kind == task_kind::forward || !s_.early_recompute) return now;
+    return recompute(rank, t, now);
+  }
+  constexpr double receive(int rank, int message, double left, double posted, double now) {
+    const double seconds = transfers_[message / micro_batches_];
+    double arrived = left + s_.connection.latency;
+    if (s_.transfers == transfer::overlapped) {
+      arrived = latest(left, posted) + s_.connection.latency + seconds;
+      record(rank, activity::transfer, message, latest(left, posted), arrived);
+    }
+    if (arrived > recomputes_[rank].arrived) recomputes_[rank].arrived = arrived;
+    now = wait(rank, message, now, arrived);
+    return s_.transfers == transfer::overlapped ? now : copy(rank, message, now, now + seconds);
+  }
+  constexpr double run(int rank, const task& t, double now) {
+    const stage_cost& cost = s_.stages[t.stage];
+    if (t.kind == task_kind::forward) {
+      result_.ranks[rank].forward += cost.forward;
+      return record(rank, activity::forward, t, now, now + cost.forward);
+    }
+    if (!s_.early_recompute) now = recompute(rank, t, now);
+    const recomputation& r = recomputes_[rank];
+    const double hidden = (r.arrived < r.end ? r.arrived : r.end) - r.begin;
+    if (hidden > 0) result_.ranks[rank].hidden += hidden;
+    result_.ranks[rank].backward += cost.backward;
+    return record(rank, activity::backward, t, now, now + cost.backward);
+  }
+  constexpr double send(int rank, int message, double now) {
+    return s_.transfers == transfer::overlapped ? now
+                                                : copy(rank, message, now, now + transfers_[message / micro_batches_]);
+  }
+  constexpr double complete(int rank, int message, double left, double posted, double now) {
+    const double seconds = s_.transfers == transfer::overlapped
+                               ? s_.connection.latency + transfers_[message / micro_batches_]
+                               : 0;  // it was copied, and waits only to be met
+    return wait(rank, message, now, latest(left, posted) + seconds);
+  }
+  constexpr double end(int rank, const task& t, double now) {
+    const bool is_final = t.kind == task_kind::backward && t.micro_batch == micro_batches_ - 1;
+    if (!is_final || !s_.overlapped_all_reduce) return now;
+    if (s_.transfers == transfer::copied) return all_reduce(rank, t.stage, now, true);
+    reduced_[rank] = all_reduce(rank, t.stage, latest(reduced_[rank], now), false);
+    return now;
+  }
+  /// When a rank that is done with its row has the gradients of all replicas and has updated its stages.
+  constexpr double finish(int rank, const list<int>& stages, double now) {
+    if (!s_.overlapped_all_reduce)
+      for (const int stage : stages) now = all_reduce(rank, stage, now, true);
+    if (reduced_[rank] > now) {
+      result_.ranks[rank].all_reduce += reduced_[rank] - now;
+      now = reduced_[rank];
+    }
+    for (const int stage : stages) {
+      result_.ranks[rank].update += s_.stages[stage].update;
+      now = record(rank, activity::update, task{task_kind::backward, stage, -1}, now, now + s_.stages[stage].update);
+    }
+    return now;
+  }
+
+ private:
+  struct recomputation {
+    double begin = 0, end = 0;  ///< of the task that the rank does
+    double arrived = 0;         ///< when the last of what it reads did
+  };
+
+  static constexpr double latest(double a, double b) { return a > b ? a : b; }
+
+  constexpr double recompute(int rank, const task& t, double now) {
+    const double seconds = s_.recompute ? s_.stages[t.stage].recompute : 0;
+    recomputes_[rank].begin = now;
+    recomputes_[rank].end = now + seconds;
+    result_.ranks[rank].recompute += seconds;
+    return record(rank, activity::recompute, t, now, now + seconds);
+  }
+  constexpr double wait(int rank, int message, double now, double until) {
+    if (until <= now) return now;
+    record(rank, activity::wait, message, now, until);
+    return until;
+  }
+  constexpr double copy(int rank, int message, double from, double to) {
+    result_.ranks[rank].copy += to - from;
+    record(rank, activity::copy, message, from, to);
+    return to;
+  }
+  constexpr double all_reduce(int rank, int stage, double now, bool is_paid) {
+    const double others = s_.replicas - 1;
+    const double seconds =
+        2 * others *
+        (s_.stages[stage].gradient_bytes / s_.replicas / s_.connection.bytes_per_second + s_.connection.latency);
+    if (is_paid) result_.ranks[rank].all_reduce += seconds;
+    return record(rank, activity::all_reduce, task{task_kind::backward, stage, -1}, now, now + seconds);
+  }
+
+  constexpr double record(int rank, activity what, const task& t, double from, double to) {
+    if (s_.has_timeline && to > from) result_.events.push_back({rank, what, t.stage, t.micro_batch, from, to});
+    return to;
+  }
+  constexpr void record(int rank, activity what, int message, double from, double to) {
+    if (!s_.has_timeline) return;
+    const stage_message& m = kinds_[message / micro_batches_];
+    record(rank, what, task{m.kind, m.to, message % micro_batches_}, from, to);
+  }
+
+  const simulation& s_;
+  simulated_step& result_;
+  int micro_batches_;
+  list<double> transfers_;  ///< seconds of each message
+  list<recomputation> recomputes_;
+  list<double> reduced_;  ///< when a rank's all-reduces are done
+  list<stage_message> kinds_;
+};
+
+}  // namespace detail
+
+}  // namespace remat
