@@ -236,18 +236,31 @@ def two_inputs():
         nn.Linear(9, 5), nn.LogSoftmax(dim=1))
 
 
-def resnet():
-    def basic(inputs, outputs, stride=1):
-        downsample = sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
-        return Residual(
-            ("conv1", nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)), ("bn1", nn.BatchNorm2d(outputs)), nn.ReLU(),
-            ("conv2", nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)), ("bn2", nn.BatchNorm2d(outputs)),
-            shortcut=("downsample", downsample) if stride > 1 else None, last=nn.ReLU())
+def basic_block(inputs, outputs, stride=1):
+    downsample = sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+    return Residual(
+        ("conv1", nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)), ("bn1", nn.BatchNorm2d(outputs)), nn.ReLU(),
+        ("conv2", nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)), ("bn2", nn.BatchNorm2d(outputs)),
+        shortcut=("downsample", downsample) if stride > 1 else None, last=nn.ReLU())
+
+
+def resnet18():
+    """Example 05's."""
+    def layer(inputs, outputs):
+        return sequential(basic_block(inputs, outputs, 2), basic_block(outputs, outputs))
 
     return sequential(
+        ("conv1", nn.Conv2d(1, 64, 3, 1, 1, bias=False)), ("bn1", nn.BatchNorm2d(64)), nn.ReLU(),
+        ("layer1", sequential(basic_block(64, 64), basic_block(64, 64))), ("layer2", layer(64, 128)),
+        ("layer3", layer(128, 256)), ("layer4", layer(256, 512)),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), ("fc", nn.Linear(512, 10)))
+
+
+def resnet():
+    return sequential(
         ("conv1", nn.Conv2d(3, 6, 3, 1, 1, bias=False)), ("bn1", nn.BatchNorm2d(6)), nn.ReLU(), nn.MaxPool2d(3, 2, 1),
-        ("layer1", sequential(basic(6, 6), basic(6, 6))),
-        ("layer2", sequential(basic(6, 9, 2), basic(9, 9))),
+        ("layer1", sequential(basic_block(6, 6), basic_block(6, 6))),
+        ("layer2", sequential(basic_block(6, 9, 2), basic_block(9, 9))),
         nn.Flatten(), ("fc", nn.Linear(108, 7)), nn.LogSoftmax(dim=1))
 
 
