@@ -107,6 +107,13 @@ class RowsCrossEntropy(nn.Module):
         return nn.functional.cross_entropy(logits.flatten(0, -2), targets.flatten())
 
 
+class RowsNLL(nn.Module):
+    """Of log-probabilities; classes along the last extent of (N, T, C)."""
+
+    def forward(self, outputs, targets):
+        return nn.functional.nll_loss(outputs.flatten(0, -2), targets.flatten())
+
+
 class LinearCrossEntropy(nn.Linear):
     def forward(self, x, targets):
         return RowsCrossEntropy()(super().forward(x), targets)
@@ -336,7 +343,7 @@ def sequence():
     return sequential(
         ("stem", nn.Embedding(31, 12)), Dropout(1 / 10),
         ("h", sequential(*[block() for _ in range(5)])),
-        ("norm", nn.LayerNorm(12)), nn.Linear(12, 31))
+        ("norm", nn.LayerNorm(12)), nn.Linear(12, 31), nn.LogSoftmax(dim=-1))
 
 
 def branches():
@@ -428,7 +435,7 @@ NETWORKS = {
     "word": Network(word, [Indices((), 29)], RowsCrossEntropy),
     "labels": Network(labels, [(10,)], nn.BCEWithLogitsLoss, classes=0),
     "tied": Network(tied, [Indices((7,), 23)], RowsCrossEntropy),
-    "sequence": Network(sequence, [Indices((9,), 31)], RowsCrossEntropy),
+    "sequence": Network(sequence, [Indices((9,), 31)], RowsNLL),
     "branches": Network(branches, [(2, 11, 9)]),
     "unet": Network(unet, [(3, 12, 8)]),
     "normed": Network(normed, [(3, 19, 18)]),
