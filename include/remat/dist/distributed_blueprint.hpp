@@ -55,6 +55,12 @@ inline double bytes_as_stage(program p, int first, int last, int stage, std::siz
   return bytes;
 }
 
+/// Another partition takes the place of the numbers in the type.
+inline void forget_stages(program& p) {
+  for (operation& o : p.operations) o.stage = 0;
+  for (node& n : p.nodes) n.stage = 0;
+}
+
 inline void require_whole_states(const program& p, const distributed_blueprint& made) {
   std::vector<int> rank_of_slot(p.states.size(), none);
   for (const operation& o : p.operations)
@@ -78,6 +84,11 @@ inline distributed_blueprint draw_blueprint(const mpi::session& session, program
                 std::to_string(session.size()) + (session.size() == 1 ? " rank" : " ranks") +
                 "; start it with mpiexec -n " + std::to_string(partitions));
   require_unique_paths(lowered);
+  const bool is_in_type = lowered.operations.back().stage > 0;
+  const partition::setting how = options.partition ? *options.partition
+                                 : is_in_type      ? partition::in_type
+                                                   : partition::setting(partition::balanced);
+  if (how.name != partition::in_type.name) forget_stages(lowered);
   if (options.checkpoints) annotate(lowered, *options.checkpoints);
   freeze(lowered, options.frozen);
   lowered.inputs_enter_first = options.inputs == inputs_from::first_stage;
@@ -91,11 +102,10 @@ inline distributed_blueprint draw_blueprint(const mpi::session& session, program
   require_backward(p);
   check_tasks(made.schedule, p.loss != none);
   const list<int> kept = in_flight(made.schedule);
-  made.ignored =
-      assign_stages(p, options.partition,
-                    {made.schedule.stages, partitions, options.partition_batch, [&](int first, int last, int stage) {
-                       return bytes_as_stage(p, first, last, stage, options.partition_batch, std::max(1, kept[stage]));
-                     }});
+  made.ignored = assign_stages(
+      p, how, {made.schedule.stages, partitions, options.partition_batch, [&](int first, int last, int stage) {
+                 return bytes_as_stage(p, first, last, stage, options.partition_batch, std::max(1, kept[stage]));
+               }});
   check_schedule(made.schedule,
                  {.is_training = true, .messages = between_stages(messages_of(p, made.schedule.stages, true))});
   require_whole_states(p, made);

@@ -31,8 +31,8 @@ struct distributed_options {
   int partitions = 0;            ///< ranks in a pipeline; 0: all of the job's ranks. The rest are replicas
   std::size_t microbatches = 1;  ///< parts of a replica's share of the batch, of equal size
   pipeline_schedule schedule = {};
-  partition::setting partition = partition::balanced;
-  std::size_t partition_batch = 1;  ///< samples of a micro-batch that automatic partitions count with
+  std::optional<partition::setting> partition = {};  ///< none: as the type says, or `balanced` where it says nothing
+  std::size_t partition_batch = 1;                   ///< samples of a micro-batch that automatic partitions count with
   rank_map::setting rank_map = rank_map::cluster;
   remat::allreduce allreduce = allreduce::overlapped;
   std::size_t bucket_bytes = std::size_t{1} << 20;  ///< of gradients that are summed over replicas together, at least

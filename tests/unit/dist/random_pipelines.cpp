@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+// Random programs in random stages under random schedules: they run under rendezvous without deadlock, and no two regions
+// of a rank that are alive at once overlap.
+#include <remat/dist/in_flight.hpp>
+#include <remat/dist/pipeline_messages.hpp>
+#include <remat/dist/rank_layout.hpp>
+#include <remat/dist/schedule.hpp>
+#include <remat/dist/schedule_rules.hpp>
+
+#include <rapidcheck/catch.h>
+#include <catch2/catch.hpp>
+
+#include <plan/random_programs.hpp>
+
+#include <algorithm>
+#include <vector>
+
+namespace {
+
+using namespace random_programs;
+using remat::plan, remat::task, remat::task_kind;
+
+/// A region of a rank and the positions of its row in which it is used, without regard to what a layout makes of it.
+struct used {
+  std::size_t offset, bytes;
+  int first, last;
+};
+
+/// What a layout must keep apart, from the times of the tasks and messages.
+std::vector<used> regions_of(const remat::schedule_table& table, const remat::rank_layout& layout,
+                             const std::vector<remat::laid_out_stage>& stages, std::size_t batch, const program& p,
+                             const remat::list<remat::pipeline_message>& messages,
+                             const remat::message_timetable& times) {
+  const remat::task_positions positions(table);
+  std::vector<used> found;
+  for (std::size_t s = 0; s < stages.size(); ++s)
+    for (int m = 0; m < table.micro_batches; ++m) {
+      const plan& made = *stages[s].plans[0];
+      const auto offsets = layout.offsets(s, static_cast<std::size_t>(m));
+      const int forward = positions.position_of({task_kind::forward, stages[s].stage, m});
+      const int backward = positions.position_of({task_kind::backward, stages[s].stage, m});
+      found.push_back({offsets[remat::step_region], made.activation_bytes, forward, backward});
+      for (int k = 0; k < made.ports.count(); ++k) {
+        const remat::port& here = made.ports[k];
+        const int task_at = here.is_gradient ? backward : forward;
+        used u{offsets[static_cast<std::size_t>(remat::first_port_region + k)], p.tensors[here.tensor].bytes(batch),
+               task_at, task_at};
+        for (const remat::buffer& b : made.steps.buffers)
+          if (b.port == k && b.last >= made.steps.backward_begins) u.last = backward;
+        for (int i = 0; i < messages.count(); ++i) {
+          if (messages[i].tensor != here.tensor || messages[i].is_gradient != here.is_gradient || !times.is_sent(i))
+            continue;
+          if (messages[i].to == stages[s].stage) u.first = std::min(u.first, times.at(i, m).post);
+          if (messages[i].from == stages[s].stage) u.last = std::max(u.last, times.at(i, m).wait);
+        }
+        found.push_back(u);
+      }
+    }
+  return found;
+}
+
+remat::schedule_table random_schedule(int stages, int& ranks) {
+  switch (pick(0, 3)) {
+    case 0:
+      ranks = stages;
+      return remat::schedule::gpipe.make(ranks, pick(1, 9));
+    case 1:
+      ranks = stages;
+      return remat::schedule::one_f_one_b.make(ranks, pick(1, 9));
+    default:
+      for (ranks = stages; stages % ranks != 0 || (ranks == stages && stages > 1 && ranks > 1);) --ranks;
+      return remat::schedule::interleaved<1>.over(stages / ranks).make(ranks, ranks * pick(1, 4));
+  }
+}
+
+void check_pipelines(int pipelines) {
+  std::size_t skips = 0, chained = 0, several = 0;
+  rc::detail::TestParams params = rc::detail::configuration().testParams;
+  params.maxSuccess = pipelines;
+  const auto result = rc::detail::checkTestable(
+      [&] {
+        random_program random = make_program(pick(6, 40));
+        program& p = random.value;
+        const int stages = std::min(p.operations.count(), pick(2, 7));
+        std::vector<int> cuts;
+        while (static_cast<int>(cuts.size()) < stages - 1) {
+          const int cut = pick(1, p.operations.count());
+          if (std::ranges::find(cuts, cut) == cuts.end()) cuts.push_back(cut);
+        }
+        for (int i = 0; i < p.operations.count(); ++i)
+          p.operations[i].stage = static_cast<int>(std::ranges::count_if(cuts, [&](int cut) { return cut <= i; }));
+        for (remat::node& n : p.nodes) n.stage = p.operations[n.first].stage;
+        add_checkpoints(p);
+        int ranks = 1;
+        const remat::schedule_table table = random_schedule(stages, ranks);
+        several += ranks < stages ? 1u : 0u;
+        const auto messages = remat::messages_of(p, stages, true);
+        for (const remat::pipeline_message& m : messages) skips += m.to > m.from + 1 ? 1u : 0u;
+        for (const remat::pipeline_message& m : messages) chained += m.is_gradient && m.from > m.to + 1 ? 1u : 0u;
+        remat::check_schedule(table, {.messages = between_stages(messages)});
+
+        const remat::message_timetable times =
+            message_times(table, remat::nominal_clock(table), between_stages(messages));
+        const remat::task_positions positions(table);
+        const remat::list<int> kept = in_flight(table);
+        for (int rank = 0; rank < ranks; ++rank) {
+          std::vector<plan> plans;
+          std::vector<remat::laid_out_stage> laid_out;
+          plans.reserve(static_cast<std::size_t>(stages));
+          for (int s = 0; s < stages; ++s) {
+            if (positions.rank_of(s) != rank) continue;
+            plans.push_back(remat::plan_training(p, 2, remat::slice_of_stage(p, s, kept[s], true)));
+            laid_out.push_back(
+                {s, std::vector<const plan*>(static_cast<std::size_t>(table.micro_batches), &plans.back())});
+          }
+          const remat::rank_layout layout(table, rank, positions, messages, times, laid_out);
+          const std::vector<used> regions = regions_of(table, layout, laid_out, 2, p, messages, times);
+          for (std::size_t a = 0; a < regions.size(); ++a) {
+            RC_ASSERT(regions[a].offset + regions[a].bytes <= layout.bytes());
+            for (std::size_t b = 0; b < a; ++b) {
+              if (regions[a].last < regions[b].first || regions[b].last < regions[a].first) continue;
+              RC_ASSERT(regions[a].offset + regions[a].bytes <= regions[b].offset ||
+                        regions[b].offset + regions[b].bytes <= regions[a].offset);
+            }
+          }
+        }
+      },
+      rc::detail::TestMetadata(), params);
+  INFO(result);
+  REQUIRE(result.template is<rc::detail::SuccessResult>());
+  WARN(skips << " values and " << chained << " gradients skip a stage; " << several
+             << " pipelines have ranks of several stages");
+  CHECK(skips > static_cast<std::size_t>(pipelines) / 4);
+  CHECK(several > static_cast<std::size_t>(pipelines) / 20);
+}
+
+}  // namespace
+
+TEST_CASE("random pipelines run under rendezvous, and lay their memory out without overlaps") { check_pipelines(100); }
+TEST_CASE("1,000 random pipelines run under rendezvous, and lay their memory out without overlaps", "[long]") {
+  check_pipelines(1'000);
+}
