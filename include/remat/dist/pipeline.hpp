@@ -131,6 +131,7 @@ class pipeline : private exchange {
   void run(const step& how, const Inputs& inputs, const Results& results) {
     how_ = how;
     executed_ = {};
+    under_way_.clear();  // all of the last step are done
     const list<task>& row = setup_.table.rows[setup_.rank];
     for (int position = 0; position < row.count(); ++position) {
       arrive_at(position);
