@@ -18,6 +18,7 @@
 #include <remat/dist/pipeline_trace.hpp>
 #include <remat/dist/session.hpp>
 #include <remat/dist/shared_parameters.hpp>
+#include <remat/dist/simulated_program.hpp>
 #include <remat/plan/report.hpp>
 #include <remat/run/arena.hpp>
 #include <remat/run/memory_report.hpp>
@@ -168,6 +169,13 @@ class distributed_network : public trainable {
             report(blueprint_.checked, plan_training(blueprint_.checked, checked_batch(blueprint_.checked, micro_batch),
                                                      slice_of_stage(blueprint_.checked, s, kept[s], kept[s] > 1))));
     return reports;
+  }
+  /// What a step takes where the operations cost this much and the ranks are connected like this.
+  simulated_program simulate(const operation_costs& costs, simulation how = {}) const {
+    how.replicas = dp_size();
+    how.overlapped_all_reduce = overlaps_;
+    how.early_recompute = recomputes_early_;
+    return remat::simulate(blueprint_.checked, blueprint_.schedule, costs, std::move(how));
   }
   /// Where memory goes on this rank.
   memory_report memory() const {

@@ -14,6 +14,7 @@
 #include <remat/dist/mpi.hpp>
 #include <remat/dist/pipeline_trace.hpp>
 #include <remat/dist/rank_layout.hpp>
+#include <remat/dist/stage_plans.hpp>
 #include <remat/run/executor.hpp>
 
 #include <algorithm>
@@ -192,7 +193,8 @@ class pipeline : private exchange {
     local_stage& here = stages_.emplace_back();
     here.number = s;
     const int count = setup_.table.micro_batches;
-    const slice covered = slice_of_stage(*setup_.checked, s, most, setup_.is_training && (most > 1 || has_neighbours));
+    const slice covered = setup_.is_training ? training_slice(*setup_.checked, s, most, has_neighbours)
+                                             : slice_of_stage(*setup_.checked, s, most);
     // The first micro-batch writes gradients, the later ones add to them; the last may go without checkpoints.
     const bool last_differs = setup_.is_training && setup_.checkpoints == checkpointing::except_last &&
                               positions_.position_of({task_kind::backward, s, count - 1}) ==

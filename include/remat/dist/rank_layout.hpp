@@ -48,9 +48,10 @@ class rank_layout {
         offsets_.back().emplace_back(static_cast<std::size_t>(first_port_region) + made.ports.size());
       }
     }
-    for (std::size_t s = 0; s < stages.size(); ++s)
+    for (std::size_t s = 0; s < stages.size(); ++s) {
+      const int stage = stages[s].stage;
+      const std::vector<port_messages> of_ports = messages_of_ports(messages, stages[s].plans[0]->ports, stage);
       for (int m = 0; m < table.micro_batches; ++m) {
-        const int stage = stages[s].stage;
         const plan& made = *stages[s].plans[static_cast<std::size_t>(m)];
         std::vector<std::size_t>& mine = offsets_[s][static_cast<std::size_t>(m)];
         const int forward = positions.position_of({task_kind::forward, stage, m});
@@ -61,19 +62,17 @@ class rank_layout {
           const port& here = made.ports[k];
           int from = here.is_gradient ? backward : forward;
           int to = here.is_gradient || waits_for_backward(made, k) ? last : forward;
-          if (here.receives()) {
-            const int i = find_message(messages, here, here.from, stage);
+          if (const int i = of_ports[static_cast<std::size_t>(k)].received; i != none) {
             from = times.is_sent(i) ? times.at(i, m).post
                                     : positions.position_of(
                                           {here.is_gradient ? task_kind::backward : task_kind::forward, here.from, m});
           }
-          for (int reader : here.to) {
-            const int i = find_message(messages, here, stage, reader);
+          for (const int i : of_ports[static_cast<std::size_t>(k)].sent)
             if (times.is_sent(i)) to = std::max(to, times.at(i, m).wait);
-          }
           add(storages, places, mine[static_cast<std::size_t>(first_port_region + k)], port_bytes(made, k), from, to);
         }
       }
+    }
     place(storages, places);
     for (auto& stage : offsets_)
       for (auto& of_micro_batch : stage) of_micro_batch[passing_region] = placed_;
@@ -89,6 +88,20 @@ class rank_layout {
   }
 
  private:
+  struct port_messages {
+    int received = none;
+    std::vector<int> sent = {};
+  };
+  static std::vector<port_messages> messages_of_ports(const list<pipeline_message>& messages, const list<port>& ports,
+                                                      int stage) {
+    std::vector<port_messages> found;
+    for (const port& here : ports) {
+      port_messages& mine = found.emplace_back();
+      if (here.receives()) mine.received = find_message(messages, here, here.from, stage);
+      for (const int reader : here.to) mine.sent.push_back(find_message(messages, here, stage, reader));
+    }
+    return found;
+  }
   static bool waits_for_backward(const plan& made, int k) {
     for (const buffer& b : made.steps.buffers)
       if (b.port == k && b.last >= made.steps.backward_begins) return true;

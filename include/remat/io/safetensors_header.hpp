@@ -44,6 +44,13 @@ inline std::string shape_text(std::span<const std::size_t> shape) {
   return "[" + text + "]";
 }
 
+/// Adds a tensor of float32 to those of a file that is to be written, behind the last.
+inline void add_safetensor(std::vector<safetensor>& tensors, std::string name, std::vector<std::size_t> shape) {
+  safetensor t{std::move(name), "F32", std::move(shape), tensors.empty() ? 0 : tensors.back().end, 0};
+  t.end = t.begin + t.elements() * sizeof(float);
+  tensors.push_back(std::move(t));
+}
+
 /// A tensor to be written.
 struct safetensor_values {
   std::string name;
@@ -153,17 +160,14 @@ inline std::vector<safetensor> parse_safetensors_header(const std::string& text,
   return tensors;
 }
 
-/// The header of tensors that lie one behind the other, as float32. The data begins at a multiple of 8.
-inline std::string safetensors_header_of(std::span<const safetensor_values> tensors, const std::string& file) {
+/// The header of tensors that lie one behind the other. The data begins at a multiple of 8.
+inline std::string safetensors_header_of(std::span<const safetensor> tensors, const std::string& file) {
   std::string text = R"({"__metadata__":{"format":"pt"})";
   std::set<std::string> names{"__metadata__"};
-  std::size_t offset = 0;
-  for (const safetensor_values& t : tensors) {
+  for (const safetensor& t : tensors) {
     if (!names.insert(t.name).second) throw data_error(file, "cannot hold two tensors named '" + t.name + "'");
-    const std::size_t end = offset + t.values.size_bytes();
-    text += "," + json_text(t.name, file) + R"(:{"dtype":"F32","shape":)" + shape_text(t.shape) +
-            R"(,"data_offsets":)" + shape_text(std::array{offset, end}) + "}";
-    offset = end;
+    text += "," + json_text(t.name, file) + R"(:{"dtype":")" + t.type + R"(","shape":)" + shape_text(t.shape) +
+            R"(,"data_offsets":)" + shape_text(std::array{t.begin, t.end}) + "}";
   }
   text += "}";
   text.resize((text.size() + 7) / 8 * 8, ' ');  // the data begins at a multiple of 8

@@ -19,7 +19,6 @@
 #include <filesystem>
 #include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace remat {
@@ -55,6 +54,47 @@ class listing {
   std::string text_;
 };
 
+/// For each weight of a model, in order, the tensor of the file that it is read from. Throws a `data_error` that lists
+/// all that does not fit.
+inline std::vector<const safetensor*> tensors_of_weights(const safetensors_file& file,
+                                                         std::span<const safetensor> weights,
+                                                         const load_options& options) {
+  listing missing, misshapen, unreadable, unexpected;
+  std::vector<const safetensor*> found;
+  std::vector<bool> is_expected(file.tensors().size());
+  for (const safetensor& w : weights) {
+    const safetensor* const t = found.emplace_back(file.find(w.name));
+    if (t == nullptr) {
+      missing.add(w.name + " " + shape_text(w.shape));
+      continue;
+    }
+    is_expected[static_cast<std::size_t>(t - file.tensors().data())] = true;
+    if (t->shape != w.shape)
+      misshapen.add(w.name + " is " + shape_text(t->shape) + " in the file and " + shape_text(w.shape) +
+                    " in the model");
+    else if (!file.is_readable(t->type))
+      unreadable.add(w.name + " is " + t->type + "; F32, F16, BF16 and F64 are accepted");
+  }
+  for (std::size_t i = 0; i < is_expected.size(); ++i)
+    if (const safetensor& t = file.tensors()[i];
+        !is_expected[i] && !options.ignore_unexpected && !t.name.ends_with("num_batches_tracked"))
+      unexpected.add(t.name + " " + shape_text(t.shape));
+  const std::string wrong = missing.text("missing") + misshapen.text("of another shape") +
+                            unreadable.text("of a type that is not read") +
+                            unexpected.text("unexpected (accepted with {.ignore_unexpected = true})");
+  if (!wrong.empty()) throw data_error(file.name(), "does not fit the model, which is unchanged" + wrong);
+  return found;
+}
+
+/// Reads a tensor. Throws `error` where that fails, which says how far the model is loaded.
+inline void read_weight(safetensors_file& file, const safetensor& t, std::span<float> to) {
+  try {
+    file.read(t, to);
+  } catch (const data_error& failed) {
+    throw error(std::string(failed.what()) + "; the model is loaded up to '" + t.name + "'");
+  }
+}
+
 }  // namespace detail
 
 /// Writes every parameter and state as float32. The file appears under its name when it is complete; an `error` leaves
@@ -71,34 +111,15 @@ inline void save_weights(const network& model, const std::filesystem::path& path
 /// only a disk that fails while it is read leaves a model half loaded, and the message says so.
 inline void load_weights(network& model, const std::filesystem::path& path, const load_options& options = {}) {
   safetensors_file file(path);
-  detail::listing missing, misshapen, unreadable, unexpected;
-  std::vector<std::pair<const safetensor*, std::span<float>>> plan;
-  std::vector<bool> is_expected(file.tensors().size());
-  detail::for_each_weight(model, [&](const std::string& name, const std::vector<std::size_t>& shape,
-                                     std::span<float> values) {
-    const safetensor* const t = file.find(name);
-    if (t == nullptr) return missing.add(name + " " + shape_text(shape));
-    is_expected[static_cast<std::size_t>(t - file.tensors().data())] = true;
-    if (t->shape != shape)
-      misshapen.add(name + " is " + shape_text(t->shape) + " in the file and " + shape_text(shape) + " in the model");
-    else if (!file.is_readable(t->type))
-      unreadable.add(name + " is " + t->type + "; F32, F16, BF16 and F64 are accepted");
-    plan.emplace_back(t, values);
-  });
-  for (std::size_t i = 0; i < is_expected.size(); ++i)
-    if (const safetensor& t = file.tensors()[i];
-        !is_expected[i] && !options.ignore_unexpected && !t.name.ends_with("num_batches_tracked"))
-      unexpected.add(t.name + " " + shape_text(t.shape));
-
-  const std::string wrong = missing.text("missing") + misshapen.text("of another shape") +
-                            unreadable.text("of a type that is not read") +
-                            unexpected.text("unexpected (accepted with {.ignore_unexpected = true})");
-  if (!wrong.empty()) throw data_error(file.name(), "does not fit the model, which is unchanged" + wrong);
-  for (std::size_t i = 0; i < plan.size(); ++i) try {
-      file.read(*plan[i].first, plan[i].second);
-    } catch (const data_error& failed) {
-      throw error(std::string(failed.what()) + "; the model is loaded up to '" + plan[i].first->name + "'");
-    }
+  std::vector<safetensor> weights;
+  std::vector<std::span<float>> values;
+  detail::for_each_weight(model,
+                          [&](const std::string& name, const std::vector<std::size_t>& shape, std::span<float> here) {
+                            add_safetensor(weights, name, shape);
+                            values.push_back(here);
+                          });
+  const std::vector<const safetensor*> tensors = detail::tensors_of_weights(file, weights, options);
+  for (std::size_t i = 0; i < tensors.size(); ++i) detail::read_weight(file, *tensors[i], values[i]);
 }
 
 }  // namespace remat

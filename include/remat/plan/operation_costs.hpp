@@ -105,6 +105,15 @@ inline operation_costs counted_costs(const program& p, std::size_t batch) {
   return costs;
 }
 
+/// The same in seconds, on a machine of so many FLOPs a second.
+inline operation_costs counted_seconds(const program& p, std::size_t batch, double flops_per_second) {
+  if (!(flops_per_second > 0)) throw error("seconds are counted from a rate of FLOPs; give one above 0");
+  operation_costs costs = counted_costs(p, batch);
+  for (operation_cost& each : costs.operations)
+    for (const cost_field& field : cost_fields) each.*field.member /= flops_per_second;
+  return costs;
+}
+
 /// What each operation costs in a training step: forward, backward, and the recomputations of its checkpoints.
 inline list<double> step_costs(const program& p, const operation_costs& costs) {
   list<double> sums;
@@ -123,18 +132,21 @@ constexpr std::size_t bytes_moved(const plan& made, const action& a) {
   return 0;
 }
 
-/// What a plan of the program costs in all: the sum of its actions, of which a recomputation is a forward pass again.
+/// What an action of a plan costs; a recomputation is a forward pass again.
+inline double action_cost(const plan& made, const action& a, const operation_costs& costs) {
+  if (a.operation == none)
+    return costs.per_byte[static_cast<std::size_t>(a.kind)] * static_cast<double>(bytes_moved(made, a));
+  const action_kind kind = a.kind == action_kind::recompute ? action_kind::forward : a.kind;
+  double sum = 0;
+  for (const cost_field& field : cost_fields)
+    if (field.kind == kind) sum += costs.operations[static_cast<std::size_t>(a.operation)].*field.member;
+  return sum;
+}
+
+/// What a plan of the program costs in all: the sum of its actions.
 inline double predicted_cost(const plan& made, const operation_costs& costs) {
   double sum = 0;
-  for (const action& a : made.steps.actions) {
-    if (a.operation == none) {
-      sum += costs.per_byte[static_cast<std::size_t>(a.kind)] * static_cast<double>(bytes_moved(made, a));
-      continue;
-    }
-    const action_kind kind = a.kind == action_kind::recompute ? action_kind::forward : a.kind;
-    for (const cost_field& field : cost_fields)
-      if (field.kind == kind) sum += costs.operations[static_cast<std::size_t>(a.operation)].*field.member;
-  }
+  for (const action& a : made.steps.actions) sum += action_cost(made, a, costs);
   return sum;
 }
 

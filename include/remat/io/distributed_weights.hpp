@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+/// The weights of a distributed model as one safetensors file: the same bytes that one process writes of the same model,
+/// so that either reads the other's, on any number of ranks.
+///
+///     remat::save_weights(model, "net.safetensors");   // on every rank
+///     remat::load_weights(model, "net.safetensors");
+///
+/// Both are collective, and rank 0 alone touches the file: its path and options count. Tensors travel one at a time, so
+/// that no rank needs memory for more than the largest that it does not hold. What is saved is replica 0's, whose states
+/// may differ from those of others; what is loaded goes to all replicas. An error is a `collective_error` on all ranks.
+#pragma once
+
+#include <remat/dist/distributed_network.hpp>
+#include <remat/io/weights.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <exception>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace remat {
+
+namespace detail {
+
+/// The weights of a distributed model, in the order of their file, and which ranks of a pipeline hold each.
+struct held_weights {
+  std::vector<safetensor> places;
+  std::vector<std::vector<int>> holders;  ///< of each; the stages' ranks in order, none of them twice
+  std::vector<std::span<float>> here;     ///< of each; empty where this rank does not hold it
+
+  /// One entry for each owner among the slots, in the order of the program.
+  template <class View>
+  void add(const program& p, const list<parameter_slot>& slots, const std::vector<int>& ranks,
+           std::span<const View> views, std::span<const std::size_t> owners) {
+    std::vector<std::size_t> entry_of(slots.size());
+    for (std::size_t i = 0; i < slots.size(); ++i) {
+      if (ranks[i] == none) continue;
+      const parameter_slot& owner = slots[static_cast<std::size_t>(slots[i].owner)];
+      if (static_cast<std::size_t>(owner.owner) == i) {
+        entry_of[i] = places.size();
+        add_safetensor(places, parameter_path(p, owner),
+                       {owner.declared.extents, owner.declared.extents + owner.declared.rank});
+        holders.emplace_back();
+      }
+      std::vector<int>& mine = holders[entry_of[static_cast<std::size_t>(owner.owner)]];
+      if (std::ranges::find(mine, ranks[i]) == mine.end()) mine.push_back(ranks[i]);
+    }
+    here.resize(places.size());
+    for (std::size_t k = 0; k < views.size(); ++k) here[entry_of[owners[k]]] = views[k].values;
+  }
+
+  /// Room for any of them that this rank does not hold.
+  std::vector<float> room() const {
+    std::size_t most = 0;
+    for (std::size_t i = 0; i < places.size(); ++i)
+      if (here[i].empty()) most = std::max(most, places[i].elements());
+    return std::vector<float>(most);
+  }
+
+  explicit held_weights(distributed_network& model) {
+    const program& p = model.lowered();
+    add(p, p.parameters, model.rank_of_slot(), model.parameters(), model.store().slots());
+    add(p, p.states, model.rank_of_state(), model.states(), model.store().state_slots());
+  }
+};
+
+/// Does something on rank 0; where that fails, all ranks throw.
+template <class F>
+void on_rank_0(const distributed_network& model, const F& f) {
+  std::string complaint;
+  try {
+    if (model.rank() == 0) f();
+  } catch (const std::exception& e) {
+    complaint = e.what();
+  }
+  model.all().require_none(complaint);
+}
+
+inline void send_values(const distributed_network& model, std::span<const float> values, int to) {
+  mpi::in_pieces(std::as_bytes(values),
+                 [&](std::span<const std::byte> piece) { model.all().wait(model.world().send(piece, to, 0)); });
+}
+inline void receive_values(const distributed_network& model, std::span<float> values, int from) {
+  mpi::in_pieces(std::as_writable_bytes(values),
+                 [&](std::span<std::byte> piece) { model.all().wait(model.world().receive(piece, from, 0)); });
+}
+
+}  // namespace detail
+
+/// Collective. Writes every parameter and state as float32. The file appears under its name when it is complete; an
+/// error leaves an older one as it was.
+inline void save_weights(distributed_network& model, const std::filesystem::path& path) {
+  const detail::held_weights weights(model);
+  std::optional<safetensors_writer> file;
+  std::vector<float> room;
+  detail::on_rank_0(model, [&] {
+    room = weights.room();
+    file.emplace(path, weights.places);
+  });
+  for (std::size_t i = 0; i < weights.places.size(); ++i) {
+    const int holder = model.grid().rank(weights.holders[i].front(), 0);
+    std::span<const float> values = weights.here[i];
+    if (holder != 0 && model.rank() == holder) detail::send_values(model, values, 0);
+    detail::on_rank_0(model, [&] {
+      if (holder != 0) {
+        const std::span<float> arrived = std::span(room).first(weights.places[i].elements());
+        detail::receive_values(model, arrived, holder);
+        values = arrived;
+      }
+      file->write(values);
+    });
+  }
+  detail::on_rank_0(model, [&] { file->finish(); });
+}
+
+/// Collective. Reads every parameter and state, of any kind of file that a model of one process accepts. What does not
+/// fit is thrown before the model changes; only a disk that fails while it is read leaves a model half loaded, and the
+/// message says so.
+inline void load_weights(distributed_network& model, const std::filesystem::path& path,
+                         const load_options& options = {}) {
+  const detail::held_weights weights(model);
+  std::optional<safetensors_file> file;
+  std::vector<const safetensor*> tensors;
+  std::vector<float> room;
+  detail::on_rank_0(model, [&] {
+    room = weights.room();
+    file.emplace(path);
+    tensors = detail::tensors_of_weights(*file, weights.places, options);
+  });
+  for (std::size_t i = 0; i < weights.places.size(); ++i) {
+    std::span<float> values = weights.here[i];
+    detail::on_rank_0(model, [&] {
+      if (values.empty()) values = std::span(room).first(weights.places[i].elements());
+      detail::read_weight(*file, *tensors[i], values);
+    });
+    for (const int holder : weights.holders[i])
+      for (int replica = 0; replica < model.dp_size(); ++replica) {
+        const int to = model.grid().rank(holder, replica);
+        if (to == 0) continue;
+        if (model.rank() == 0) detail::send_values(model, values, to);
+        if (model.rank() == to) detail::receive_values(model, values, 0);
+      }
+  }
+}
+
+}  // namespace remat

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT
+// Weights of distributed models: the file of one process, whatever the ranks, and one refusal on all of them.
+#include <remat/distributed_weights.hpp>
+
+#include "training.hpp"
+
+#include <unit/io/temporary_folder.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <csignal>
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <sys/resource.h>
+
+namespace {
+
+using Catch::Matchers::Contains;
+
+remat::distributed_options options(int partitions, std::uint64_t seed) {
+  return {.seed = seed, .threads = 1, .partitions = partitions, .microbatches = 2, .logs_partition = false};
+}
+
+std::vector<std::byte> bits_of(remat::trainable& model) {
+  const auto values = model.store().value_block(), states = model.store().state_block();
+  std::vector<std::byte> bits(values.begin(), values.end());
+  bits.insert(bits.end(), states.begin(), states.end());
+  return bits;
+}
+
+/// Whether every rank says so.
+bool is_true_on_all(bool claim) { return largest_of_ranks(claim ? 0 : 1) == 0; }
+
+/// Whether all of the model's weights that this rank holds are those of a model of one process.
+bool has_weights_of(remat::distributed_network& model, remat::network& one) {
+  bool same = true;
+  for (const remat::parameter_view& p : model.parameters())
+    same = same && is_same(p.values, one.parameter(p.name).values);
+  for (const remat::state_view& s : model.states())
+    for (const remat::state_view& other : one.states())
+      if (other.name == s.name) same = same && is_same(s.values, other.values);
+  return same;
+}
+
+/// What all ranks say when they refuse; the model and an older file stay as they were.
+template <class Call>
+std::string refusal(remat::distributed_network& model, const Call& call) {
+  const std::vector<std::byte> before = bits_of(model);
+  std::string message;
+  try {
+    call();
+  } catch (const remat::collective_error& e) {
+    message = e.what();
+  }
+  CHECK((bits_of(model) == before));
+  remat::fingerprint f;
+  f.add(message);
+  model.all().require_same("", f.value(), "the message");
+  return message;
+}
+
+}  // namespace
+
+TEST_CASE("the file is that of one process, and goes back to any ranks") {
+  remat::silence_warning(remat::warning_names::skipped_checkpoint);
+  const temporary_folder folder;  // each rank's own: rank 0's is the one that counts
+  const auto path = folder.path() / "distributed", one_path = folder.path() / "one";
+  for (const char* name : {"example_01", "tied", "stateful", "normed", "nested", "unet"})
+    for (int partitions = 1; partitions <= session().size(); ++partitions) {
+      if (session().size() % partitions != 0) continue;
+      INFO(name << " on " << partitions << " of " << session().size() << " ranks");
+      const networks::network& n = networks::named(name);
+      remat::distributed_network model(session(), n.lower(), options(partitions, 3));
+      remat::network one(n.lower(), {.seed = 3, .threads = 1});
+      remat::save_weights(model, path);
+      remat::save_weights(one, one_path);
+      if (session().rank() == 0) CHECK(temporary_folder::stored(path) == temporary_folder::stored(one_path));
+
+      // Trained, the states of replicas differ: those of replica 0 are saved.
+      train(n, model, n.micro_batch * 2 * static_cast<std::size_t>(model.dp_size()));
+      const auto trained = bits_of(model);
+      remat::save_weights(model, path);
+      CHECK((bits_of(model) == trained));
+      const std::string file = temporary_folder::stored(path);
+      if (session().rank() == 0) {
+        remat::load_weights(one, path);
+        remat::save_weights(one, one_path);
+        CHECK(temporary_folder::stored(one_path) == file);
+        if (model.dp_rank() == 0) CHECK(has_weights_of(model, one));
+      }
+
+      remat::distributed_network other(session(), n.lower(), options(partitions, 4));
+      remat::load_weights(other, path);
+      const bool is_loaded = model.dp_rank() != 0 || bits_of(other) == trained;
+      CHECK(is_true_on_all(is_loaded));
+      remat::save_weights(other, path);
+      if (session().rank() == 0) CHECK(temporary_folder::stored(path) == file);
+    }
+}
+
+TEST_CASE("all replicas are given the weights of the file") {
+  const temporary_folder folder;
+  const auto path = folder.path() / "weights";
+  const networks::network& n = networks::named("stateful");
+  for (int partitions = 1; partitions <= session().size(); ++partitions) {
+    if (session().size() % partitions != 0) continue;
+    remat::network one(n.lower(), {.seed = 3, .threads = 1});
+    train(n, one, n.micro_batch);
+    if (session().rank() == 0) remat::save_weights(one, path);
+    remat::distributed_network model(session(), n.lower(), options(partitions, 4));
+    remat::load_weights(model, path);
+    CHECK(has_weights_of(model, one));
+  }
+}
+
+TEST_CASE("a file that does not fit is refused on all ranks, and the model stays as it was") {
+  const temporary_folder folder;
+  const networks::network& n = networks::named("stateful");
+  remat::distributed_network model(session(), n.lower(), options(0, 3));
+  const auto path = folder.path() / "weights", cut = folder.path() / "cut", changed = folder.path() / "changed";
+  remat::save_weights(model, path);
+  const auto load = [&](const std::filesystem::path& from) {
+    return refusal(model, [&] { remat::load_weights(model, from); });
+  };
+  CHECK(load(path).empty());
+  CHECK_THAT(load(folder.path() / "none"), Contains("cannot be opened"));
+  const std::string whole = temporary_folder::stored(path);
+  if (session().rank() == 0) folder.write("cut", whole.substr(0, whole.size() - 1));
+  CHECK_THAT(load(cut), Contains("is truncated or damaged"));
+
+  // Of another network.
+  const networks::network& other = networks::named("nested");
+  if (session().rank() == 0) remat::save_weights(remat::network(other.lower(), {.threads = 1}), changed);
+  CHECK_THAT(load(changed), Contains("does not fit the model, which is unchanged") && Contains("missing: "));
+  CHECK_THAT(refusal(model, [&] { remat::load_weights(model, changed, {.ignore_unexpected = true}); }),
+             Contains("missing: ") && !Contains("unexpected"));
+}
+
+TEST_CASE("a file that cannot be written is refused on all ranks, and the older one stays") {
+  const temporary_folder folder;
+  const networks::network& n = networks::named("example_01");
+  remat::distributed_network model(session(), n.lower(), options(0, 3));
+  const auto save = [&](const std::filesystem::path& to) {
+    return refusal(model, [&] { remat::save_weights(model, to); });
+  };
+  CHECK_THAT(save(folder.path() / "no" / "folder"), Contains("cannot be written"));
+  const auto path = folder.write("weights", "older");
+  std::signal(SIGXFSZ, SIG_IGN);
+  rlimit before;
+  getrlimit(RLIMIT_FSIZE, &before);
+  rlimit small = before;
+  small.rlim_cur = 100'000;
+  setrlimit(RLIMIT_FSIZE, &small);
+  const std::string full = save(path);
+  setrlimit(RLIMIT_FSIZE, &before);
+  CHECK_THAT(full, Contains("cannot be written (File too large)"));
+  CHECK(temporary_folder::stored(path) == "older");
+  CHECK(!std::filesystem::exists(path.string() + ".partial"));
+  CHECK(save(path).empty());
+}
