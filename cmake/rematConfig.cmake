@@ -1,9 +1,25 @@
 # SPDX-License-Identifier: MIT
-# find_package(remat) gives remat::remat. What is missing is named in the message that find_package prints.
+# find_package(remat) gives remat::remat and, where remat was installed with it and MPI is there, remat::distributed:
+# find_package(remat COMPONENTS distributed) asks for it. What is missing is named in the message that find_package prints.
 include(${CMAKE_CURRENT_LIST_DIR}/rematDependencies.cmake)
 if(remat_missing)
   set(remat_FOUND FALSE)
   list(JOIN remat_missing "\n  " ${CMAKE_FIND_PACKAGE_NAME}_NOT_FOUND_MESSAGE)
   return()
 endif()
+if(NOT remat_has_mpi AND "distributed" IN_LIST remat_FIND_COMPONENTS)
+  set(remat_FOUND FALSE)
+  set(${CMAKE_FIND_PACKAGE_NAME}_NOT_FOUND_MESSAGE "MPI (remat::distributed) was not found: apt-get install libmpich-dev")
+  return()
+endif()
+if(NOT remat_has_mpi)
+  # What was installed with MPI may name its target, which nobody here will link.
+  if(NOT TARGET MPI::MPI_CXX)
+    add_library(MPI::MPI_CXX INTERFACE IMPORTED)
+  endif()
+endif()
 include(${CMAKE_CURRENT_LIST_DIR}/rematTargets.cmake)
+if("distributed" IN_LIST remat_FIND_COMPONENTS AND NOT TARGET remat::distributed)
+  set(remat_FOUND FALSE)
+  set(${CMAKE_FIND_PACKAGE_NAME}_NOT_FOUND_MESSAGE "this remat was installed without MPI; install it again where MPI is")
+endif()

@@ -55,3 +55,11 @@ elseif(NOT TARGET remat::random123)
   set_target_properties(remat::random123 PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${remat_random123_include}")
 endif()
 list(APPEND remat_dependencies remat::random123)
+
+# For remat::distributed alone. Of several MPIs, MPICH is the one that it is tested with.
+#   remat_has_mpi  whether there is one
+find_program(MPI_CXX_COMPILER NAMES mpicxx.mpich mpicxx)
+find_program(MPIEXEC_EXECUTABLE NAMES mpiexec.mpich mpiexec)
+set(MPI_CXX_SKIP_MPICXX ON)
+find_package(MPI QUIET COMPONENTS CXX)
+set(remat_has_mpi ${MPI_CXX_FOUND})

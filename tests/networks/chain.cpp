@@ -44,7 +44,7 @@ void make_orthogonal(std::span<float> matrix) {
   }
 }
 
-void start(remat::network& model) {
+void start(remat::trainable& model) {
   for (const remat::parameter_view& p : model.parameters()) {
     if (!p.name.starts_with("chain.")) continue;
     if (p.shape.size() == 2)

@@ -36,7 +36,7 @@ struct network {
   std::vector<std::string> without_gradient = {};
   std::vector<std::string> frozen = {};       ///< paths, beside what is frozen in the type
   std::vector<std::string> not_trained = {};  ///< parameters that are frozen by path or by type
-  void (*start)(remat::network&) = nullptr;   ///< sets other initial values
+  void (*start)(remat::trainable&) = nullptr;   ///< sets other initial values
   std::vector<tagged> as_types = {};
 };
 

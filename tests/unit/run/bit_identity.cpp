@@ -84,9 +84,9 @@ struct trace {
 
 void check_same(const trace& found, const trace& expected) {
   CHECK(found.losses == expected.losses);
-  CHECK((found.gradients == expected.gradients));  // bytes
+  CHECK((found.gradients == expected.gradients));    // bytes
   CHECK((found.parameters == expected.parameters));  // bytes
-  CHECK((found.states == expected.states));  // bytes
+  CHECK((found.states == expected.states));          // bytes
 }
 
 /// The innermost named module that ends with operation i.
