@@ -2,5 +2,6 @@
 /// Everything for the ranks of an MPI job: pipelines, data parallelism, schedules, partitions, the simulator.
 #pragma once
 
+#include <remat/dist/distributed_audit.hpp>
 #include <remat/dist/distributed_model.hpp>
 #include <remat/remat.hpp>

@@ -1,17 +1,12 @@
 // SPDX-License-Identifier: MIT
 // One model on many ranks gives the bits of one process at the same micro-batches, whatever the schedule, the policy and
 // the way gradients are summed: losses, gradients, parameters and states after three steps of momentum SGD.
-#include "session.hpp"
+#include "training.hpp"
 
-#include <networks/networks.hpp>
 #include <networks/policies.hpp>
 
 #include <catch2/catch.hpp>
 
-#include <algorithm>
-#include <cstring>
-#include <optional>
-#include <string>
 #include <vector>
 
 namespace {
@@ -43,53 +38,6 @@ const policy policies[] = {
     {"square_root", [](const networks::network& n) {
        return std::vector{checkpoint_at(n.chain, strategy::contiguous{}, remat::square_root{})};
      }}};
-
-/// What must be the same bits, of the parameters and states that a rank holds.
-struct bits {
-  std::string name;
-  std::vector<float> values, gradient;
-};
-
-bool is_same(std::span<const float> a, std::span<const float> b) {
-  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size_bytes()) == 0);
-}
-
-struct outcome {
-  std::vector<float> losses;
-  std::vector<bits> parameters, states;
-};
-
-template <class Model>
-outcome train(const networks::network& n, Model& model, std::size_t samples) {
-  outcome made;
-  remat::sgd optimizer{{.learning_rate = 0.02f, .momentum = 0.9f}};
-  for (std::uint64_t step = 0; step < 3; ++step) {
-    const auto data = networks::random_batch(n, model.lowered(), samples, step);
-    std::vector<remat::source> sources;
-    for (const networks::values& each : data) sources.push_back(networks::source_of(each));
-    made.losses.push_back(model.train_on(sources));
-    optimizer.step(model);
-  }
-  for (const remat::parameter_view& p : model.parameters())
-    made.parameters.push_back({p.name, {p.values.begin(), p.values.end()}, {p.gradient.begin(), p.gradient.end()}});
-  for (const remat::state_view& s : model.states())
-    made.states.push_back({s.name, {s.values.begin(), s.values.end()}, {}});
-  return made;
-}
-
-bool are_same(const std::vector<bits>& here, const std::vector<bits>& expected) {
-  return std::ranges::all_of(here, [&](const bits& mine) {
-    const auto found = std::ranges::find(expected, mine.name, &bits::name);
-    return found != expected.end() && is_same(mine.values, found->values) && is_same(mine.gradient, found->gradient);
-  });
-}
-
-std::size_t largest_of_ranks(std::size_t number) {
-  std::vector<std::uint64_t> all{number};
-  remat::mpi::request r = session().world().largest(all);
-  remat::mpi::wait_until({true}, [&] { return r.is_done(); });
-  return all[0];
-}
 
 }  // namespace
 

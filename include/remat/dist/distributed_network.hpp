@@ -89,7 +89,9 @@ class distributed_network : public trainable {
                     std::to_string(parts) + ", or drop the last batch of an epoch");
     });
     const thread_scope scope(threads_);
-    return guarded([&] { return run_training(sources, batch / parts); });
+    const float loss = guarded([&] { return run_training(sources, batch / parts); });
+    ++steps_;
+    return loss;
   }
 
   /// Outputs for one batch, on every rank, as one process gives them. The replicas share the batch where it splits, and
@@ -216,8 +218,11 @@ class distributed_network : public trainable {
   }
   const mpi::communicator& world() const { return *world_; }
   const agreement& all() const { return all_; }
-  const std::byte* arena_begin() const { return arena_.data(); }
-  std::span<std::byte> activation_region() { return {arena_.data(), arena_.reserved().activations}; }
+  /// Gives a pipeline its place in this model's arena (back).
+  void bind(pipeline& line) {
+    const regions& r = arena_.reserved();
+    line.bind(arena_.data(), arena_.data() + r.activations, arena_.data() + r.activations + r.packed);
+  }
   /// The rank of a pipeline that holds each parameter slot of the program.
   const std::vector<int>& rank_of_slot() const { return rank_of_slot_; }
   const std::vector<int>& rank_of_state() const { return rank_of_state_; }
@@ -322,7 +327,6 @@ class distributed_network : public trainable {
     double loss = 0;
     for (const std::uint64_t each : everyones_)
       loss += static_cast<double>(std::bit_cast<float>(static_cast<std::uint32_t>(each)));
-    ++steps_;
     return static_cast<float>(loss / static_cast<double>(everyones_.size()));
   }
 
@@ -390,10 +394,6 @@ class distributed_network : public trainable {
     else
       bind(*pipelines_.back());
     return *pipelines_.back();
-  }
-  void bind(pipeline& line) {
-    const regions& r = arena_.reserved();
-    line.bind(arena_.data(), arena_.data() + r.activations, arena_.data() + r.activations + r.packed);
   }
 
   /// The elements of all parameters, as they lie in memory, that a replica's optimizer updates.

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+// Memory on every rank: what is used is what is planned, and a rank holds no parameter of another's stage.
+#include "training.hpp"
+
+#include <networks/policies.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <set>
+#include <vector>
+
+namespace {
+
+remat::distributed_options options(remat::pipeline_schedule schedule, std::size_t micro_batches,
+                                   std::vector<remat::checkpoint_at> checkpoints = {}) {
+  return {.seed = 3,
+          .threads = 1,
+          .checkpoints = std::move(checkpoints),
+          .microbatches = micro_batches,
+          .schedule = std::move(schedule),
+          .logs_partition = false};
+}
+
+}  // namespace
+
+TEST_CASE("a rank uses exactly the bytes of its layout") {
+  remat::silence_warning(remat::warning_names::skipped_checkpoint);
+  const std::size_t ranks = static_cast<std::size_t>(session().size());
+  for (const char* name : {"example_01", "unet", "tied", "resnet", "nested", "two_inputs", "branches"}) {
+    const networks::network& n = networks::named(name);
+    for (const remat::pipeline_schedule& schedule :
+         {remat::pipeline_schedule(remat::schedule::gpipe), remat::pipeline_schedule(remat::schedule::one_f_one_b),
+          remat::pipeline_schedule(remat::schedule::interleaved<2>)})
+      for (const char* policy : {"none", "each"}) {
+        if (schedule.stages(session().size()) > remat::fuse(n.lower()).operations.count()) continue;
+        INFO(name << ", " << schedule.name() << ", " << policy);
+        const std::size_t micro_batches = 2 * ranks;
+        std::vector<remat::checkpoint_at> checkpoints;
+        if (std::string_view(policy) == "each") checkpoints.emplace_back(n.chain, remat::strategy::each{});
+        remat::distributed_options how = options(schedule, micro_batches, checkpoints);
+        how.frozen = n.frozen;
+        remat::distributed_network model(session(), n.lower(), how);
+        const auto data = networks::random_batch(n, model.lowered(), n.micro_batch * micro_batches, 7);
+        const remat::rank_audit found =
+            networks::with(data, [&](const auto&... tensors) { return audit(model, tensors...); });
+        CHECK(found.planned_bytes == found.used_bytes);
+        CHECK(found.uses_what_is_planned);
+        CHECK(found.guards_intact);
+        CHECK(found.gives_the_same_bits);
+        const remat::pipeline& line = model.last_pipeline();
+        INFO("placed " << line.layout().bytes() << ", alive at once " << line.layout().live_bytes());
+        CHECK(static_cast<double>(line.layout().bytes()) <= 1.1 * static_cast<double>(line.layout().live_bytes()));
+      }
+  }
+}
+
+TEST_CASE("one_f_one_b holds min(p - s, m) kept regions on stage s, and its slots for messages") {
+  const networks::network& n = networks::named("nested");
+  for (const std::size_t micro_batches : {1u, 2u, 3u, 8u}) {
+    remat::distributed_network model(session(), n.lower(), options(remat::schedule::one_f_one_b, micro_batches));
+    const remat::pipeline& line = model.training(n.micro_batch);
+    const remat::plan& made = line.planned(0, 0);
+    const std::size_t kept = std::min(static_cast<std::size_t>(model.pp_size() - model.pp_rank()), micro_batches);
+    const remat::message_timetable times =
+        message_times(line.table(), remat::nominal_clock(line.table()), between_stages(line.messages()));
+    std::size_t bytes = kept * remat::aligned(made.activation_bytes) + made.passing_bytes;
+    for (const remat::port& each : made.ports) {
+      std::size_t slots = each.is_gradient ? 1 : kept;
+      for (int i = 0; i < line.messages().count(); ++i) {
+        const remat::pipeline_message& message = line.messages()[i];
+        if (message.tensor != each.tensor || message.is_gradient != each.is_gradient) continue;
+        if (message.to == model.pp_rank()) slots += static_cast<std::size_t>(receive_slots(times, i));
+        if (message.from == model.pp_rank()) slots += static_cast<std::size_t>(send_slots(times, i));
+      }
+      bytes += slots * remat::aligned(model.lowered().tensors[each.tensor].bytes(n.micro_batch));
+    }
+    INFO(micro_batches << " micro-batches, stage " << model.pp_rank() << ": " << kept << " regions of "
+                       << made.activation_bytes << " bytes");
+    CHECK(line.layout().live_bytes() >= kept * remat::aligned(made.activation_bytes));
+    CHECK(line.layout().live_bytes() <= bytes);
+  }
+}
+
+TEST_CASE("a rank holds the parameters of its own stages alone") {
+  const networks::network& n = networks::named("nested");
+  remat::distributed_network model(session(), n.lower(), options(remat::schedule::one_f_one_b, 2));
+  std::size_t bytes = 0;
+  std::set<std::string> mine;
+  for (const remat::operation& o : model.lowered().operations) {
+    if (o.stage != model.pp_rank()) continue;
+    for (int k = 0; k < o.parameters; ++k) {
+      const remat::parameter_slot& slot = model.lowered().parameters[o.first_parameter + k];
+      mine.insert(parameter_path(model.lowered(), slot));
+      bytes += remat::aligned(slot.declared.elements() * sizeof(float));
+    }
+  }
+  std::set<std::string> held;
+  for (const remat::parameter_view& p : model.parameters()) held.insert(p.name);
+  CHECK(held == mine);
+  CHECK(model.store().value_block().size() == bytes);
+  CHECK(model.store().gradient_block().size() == bytes);
+}

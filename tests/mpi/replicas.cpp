@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT
+// Replicas: at the same number of them, the bits do not depend on the pipeline behind each, on buckets, on when sums are
+// taken, or on where the optimizer keeps its numbers.
+#include "training.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace {
+
+/// A rank's outcome, completed with what the other ranks of its pipeline hold: by name, sums of bits.
+struct digest {
+  std::vector<float> losses;
+  std::vector<std::uint64_t> of_parameters;  // of every parameter of the program, of rank 0's pipeline
+
+  bool operator==(const digest&) const = default;
+};
+
+std::uint64_t hash(std::span<const float> values) {
+  remat::fingerprint f;
+  f.add({reinterpret_cast<const char*>(values.data()), values.size_bytes()});
+  return f.value();
+}
+
+digest digest_of(remat::distributed_network& model, const outcome& made) {
+  digest d{made.losses, std::vector<std::uint64_t>(2 * model.lowered().parameters.size())};
+  for (std::size_t i = 0; i < made.parameters.size(); ++i) {
+    d.of_parameters[2 * model.store().slots()[i]] = hash(made.parameters[i].values);
+    d.of_parameters[2 * model.store().slots()[i] + 1] = hash(made.parameters[i].gradient);
+  }
+  // Where two ranks hold different values for one name, the largest is the one of neither run after run.
+  model.all().wait(model.world().largest(d.of_parameters));
+  return d;
+}
+
+remat::distributed_options options(int partitions, std::size_t micro_batches) {
+  return {.seed = 3, .threads = 1, .partitions = partitions, .microbatches = micro_batches, .logs_partition = false};
+}
+
+}  // namespace
+
+TEST_CASE("two replicas give the same bits in every configuration") {
+  if (session().size() % 2 != 0) return;
+  for (const char* name : {"example_01", "unet", "tied", "masked", "nested"}) {
+    const networks::network& n = networks::named(name);
+    std::optional<digest> expected;
+    for (const std::size_t bucket : {std::size_t{0}, std::size_t{4096}, std::size_t{1} << 25})
+      for (const auto when : {remat::allreduce::overlapped, remat::allreduce::after})
+        for (const bool shards : {false, true})
+          for (const auto& map : {remat::rank_map::cluster, remat::rank_map::spread}) {
+            INFO(name << ", buckets of " << bucket << ", shards " << shards << ", " << map.name);
+            remat::distributed_options how = options(session().size() / 2, 2);
+            how.bucket_bytes = bucket;
+            how.allreduce = when;
+            how.shards_optimizer = shards;
+            how.rank_map = map;
+            how.frozen = n.frozen;
+            how.checkpoints.emplace();
+            if (bucket == 4096) how.checkpoints->emplace_back(n.chain, remat::strategy::each{});
+            remat::silence_warning(remat::warning_names::skipped_checkpoint);
+            remat::distributed_network model(session(), n.lower(), how);
+            const digest found = digest_of(model, train(n, model, n.micro_batch * 4,
+                                                        remat::adamw{{.learning_rate = 0.01f, .weight_decay = 0.1f}}));
+            if (!expected) expected = found;
+            CHECK(found == *expected);
+          }
+  }
+}
+
+TEST_CASE("two replicas average the gradients of two processes, whatever the pipeline behind them") {
+  if (session().size() % 2 != 0) return;
+  for (const char* name : {"unet", "tied", "resnet"}) {  // no dropout, which draws by the number of the micro-batch
+    const networks::network& n = networks::named(name);
+    const std::size_t micro_batches = 2, half = n.micro_batch * micro_batches;
+    remat::distributed_network model(session(), n.lower(), options(session().size() / 2, micro_batches));
+    const auto data = networks::random_batch(n, model.lowered(), 2 * half, 1);
+    const auto sources = sources_of(data);
+    model.train_on(sources);
+    std::vector<remat::network> halves;
+    for (std::size_t r = 0; r < 2; ++r) {
+      halves.push_back(networks::make(n, {.seed = 3, .threads = 1, .micro_batches = micro_batches}));
+      std::vector<remat::source> mine;
+      for (const remat::source& s : sources) mine.push_back(s.part(r * (s.size / 2), s.size / 2));
+      halves.back().train_on(mine);
+    }
+    for (const remat::parameter_view& p : model.parameters()) {
+      std::vector<float> mean;
+      for (std::size_t i = 0; i < p.gradient.size(); ++i)  // halving is exact
+        mean.push_back((halves[0].parameter(p.name).gradient[i] + halves[1].parameter(p.name).gradient[i]) / 2);
+      INFO(name << ", " << p.name);
+      CHECK(is_same(p.gradient, mean));
+    }
+  }
+}
+
+TEST_CASE("an optimizer's numbers are shared out over replicas") {
+  if (session().size() % 2 != 0) return;
+  const networks::network& n = networks::named("nested");
+  std::size_t bytes[2] = {};
+  for (const bool shards : {false, true}) {
+    remat::distributed_options how = options(session().size() / 2, 1);
+    how.shards_optimizer = shards;
+    remat::distributed_network model(session(), n.lower(), how);
+    remat::adam optimizer{{.learning_rate = 0.01f}};
+    const auto data = networks::random_batch(n, model.lowered(), n.micro_batch * 2, 1);
+    model.train_on(sources_of(data));
+    optimizer.step(model);
+    bytes[shards] = model.memory().optimizer;
+  }
+  INFO(bytes[0] << " bytes, and " << bytes[1] << " in shards");
+  CHECK(bytes[1] <= bytes[0] / 2 + 4096);
+  CHECK(bytes[1] * 2 + 4096 >= bytes[0]);
+}
+
+TEST_CASE("gradients are clipped by the norm of all ranks") {
+  const networks::network& n = networks::named("tied");
+  const std::size_t micro_batches = 2;
+  remat::network one = networks::make(n, {.seed = 3, .threads = 1, .micro_batches = micro_batches});
+  remat::distributed_network model(session(), n.lower(), options(session().size(), micro_batches));
+  const auto data = networks::random_batch(n, one.lowered(), n.micro_batch * micro_batches, 5);
+  one.train_on(sources_of(data));
+  model.train_on(sources_of(data));
+  const double expected = clip_gradients(one, 0.01), found = clip_gradients(model, 0.01);
+  CHECK(found == expected);
+  CHECK(expected > 0.01);
+  for (const remat::parameter_view& p : model.parameters()) CHECK(is_same(p.gradient, one.parameter(p.name).gradient));
+}
+
+TEST_CASE("replicas predict what one process does") {
+  const networks::network& n = networks::named("unet");
+  for (const int partitions : {1, session().size()}) {
+    remat::network one = networks::make(n, {.seed = 3, .threads = 1});
+    remat::distributed_network model(session(), n.lower(), options(partitions, 2));
+    for (const std::size_t samples : {1u, 2u, 5u, 12u}) {
+      auto data = sources_of(networks::random_batch(n, one.lowered(), samples, 5));
+      const auto kept = networks::random_batch(n, one.lowered(), samples, 5);
+      data = sources_of(kept);
+      data.resize(1);
+      CHECK(is_same(model.predict_on(data), one.predict_on(data)));
+    }
+  }
+}

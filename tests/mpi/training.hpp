@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+/// Training of the test networks, on one process or on the ranks of the job, and the bits that come of it.
+#pragma once
+
+#include "session.hpp"
+
+#include <networks/networks.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <span>
+#include <string>
+#include <vector>
+
+/// The bits of a parameter or state that a rank holds.
+struct bits {
+  std::string name;
+  std::vector<float> values, gradient;
+};
+
+struct outcome {
+  std::vector<float> losses;
+  std::vector<bits> parameters, states;
+};
+
+inline bool is_same(std::span<const float> a, std::span<const float> b) {
+  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size_bytes()) == 0);
+}
+/// Whether everything that is here is there, too, in the same bits.
+inline bool are_same(const std::vector<bits>& here, const std::vector<bits>& expected) {
+  return std::ranges::all_of(here, [&](const bits& mine) {
+    const auto found = std::ranges::find(expected, mine.name, &bits::name);
+    return found != expected.end() && is_same(mine.values, found->values) && is_same(mine.gradient, found->gradient);
+  });
+}
+
+inline std::vector<remat::source> sources_of(const networks::batch& data) {
+  std::vector<remat::source> sources;
+  for (const networks::values& each : data) sources.push_back(networks::source_of(each));
+  return sources;
+}
+
+/// Three steps of momentum SGD, or of another optimizer.
+template <class Model, class Optimizer>
+outcome train(const networks::network& n, Model& model, std::size_t samples, Optimizer optimizer) {
+  outcome made;
+  for (std::uint64_t step = 0; step < 3; ++step) {
+    const auto data = networks::random_batch(n, model.lowered(), samples, step);
+    made.losses.push_back(model.train_on(sources_of(data)));
+    optimizer.step(model);
+  }
+  for (const remat::parameter_view& p : model.parameters())
+    made.parameters.push_back({p.name, {p.values.begin(), p.values.end()}, {p.gradient.begin(), p.gradient.end()}});
+  for (const remat::state_view& s : model.states())
+    made.states.push_back({s.name, {s.values.begin(), s.values.end()}, {}});
+  return made;
+}
+template <class Model>
+outcome train(const networks::network& n, Model& model, std::size_t samples) {
+  return train(n, model, samples, remat::sgd{{.learning_rate = 0.02f, .momentum = 0.9f}});
+}
+
+/// The largest of the ranks' numbers.
+inline std::size_t largest_of_ranks(std::size_t number) {
+  std::vector<std::uint64_t> all{number};
+  remat::mpi::request r = session().world().largest(all);
+  remat::mpi::wait_until({true}, [&] { return r.is_done(); });
+  return all[0];
+}
