@@ -4,20 +4,26 @@
 ///     05_resnet --data FOLDER --steps 200 --batch 64 --policy blocks
 ///
 /// The network is torchvision's resnet18 with a stem of 3 x 3 and no pooling behind it, for images of 28 x 28; its
-/// parameters have the same names, so that weights go both ways (remat/weights.hpp). `blocks` is a transform: every
+/// parameters have the same names, so that weights go both ways: `--weights` starts from a state_dict of PyTorch's.
+/// tests/parity/training.py trains the same network there, and compares the losses. `blocks` is a transform: every
 /// residual block of the model, at whatever depth, is checkpointed. The same is said by path in the other policies.
 #include <remat/remat.hpp>
+#include <remat/weights.hpp>
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <fstream>
 #include <iostream>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <vector>
 
 namespace nn = remat::nn;
+namespace rate = remat::learning_rate;
 
 template <std::size_t In, std::size_t Out, std::size_t K, std::size_t Stride>
 using conv = nn::conv2d<In, Out, K, Stride, K / 2, nn::bias::without>;
@@ -80,15 +86,20 @@ const std::vector<policy> policies{
 model make(const policy& p) { return model{{.seed = 1, .checkpoints = p.values}}; }
 
 int main(int argc, char** argv) {
-  std::string folder = "/usr/share/datasets/fashion-mnist", wanted = "blocks";
+  std::string folder = "/usr/share/datasets/fashion-mnist", wanted = "blocks", weights, losses;
+  bool in_stored_order = false;
   int steps = 100;
-  std::size_t batch = 64, images = 60'000;
+  std::size_t batch = 64, images = 60'000, warm_up = 0;
   CLI::App app{"Trains a residual network under a policy, and compares the policies"};
   app.add_option("--data", folder, "Folder of train-images-idx3-ubyte[.gz] and its companions")->capture_default_str();
   app.add_option("--images", images, "Train on the first so many images")->check(CLI::PositiveNumber);
   app.add_option("--steps", steps, "Training steps")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--warm-up", warm_up, "So many of them until the learning rate is reached")->capture_default_str();
   app.add_option("--batch", batch, "Images in a step")->check(CLI::Range(1, 1 << 16))->capture_default_str();
   app.add_option("--policy", wanted, "none, blocks, all, square_root or save_convolutions")->capture_default_str();
+  app.add_option("--weights", weights, "Safetensors file to start from")->check(CLI::ExistingFile);
+  app.add_option("--losses", losses, "File to write the loss of every step to, one a line");
+  app.add_flag("--stored-order", in_stored_order, "Take the images as they are stored; else they are shuffled");
   CLI11_PARSE(app, argc, argv);
   try {
     const auto chosen = std::ranges::find(policies, wanted, &policy::name);
@@ -112,20 +123,29 @@ int main(int argc, char** argv) {
     }
 
     model m = make(*chosen);
+    if (!weights.empty()) remat::load_weights(m, weights);
+    std::ofstream losses_file;
+    if (!losses.empty()) losses_file.open(losses);
+    if (!losses_file) throw remat::error("cannot write " + losses);
+    losses_file.precision(9);
     remat::sgd optimizer{{.learning_rate = 0.05f, .momentum = 0.9f, .weight_decay = 5e-4f}};
     optimizer.group(remat::is_bias_or_norm, {.weight_decay = 0});
-    const auto rate = remat::learning_rate::cosine{static_cast<std::size_t>(steps)};
+    const std::size_t rest = static_cast<std::size_t>(steps) - std::min(warm_up, static_cast<std::size_t>(steps));
+    const rate::sequence factor{rate::linear{warm_up}, rate::cosine{rest}};
+    const auto seed = in_stored_order ? std::nullopt : std::optional<std::uint64_t>(1);
     int step = 0;
     float loss = 0;
     for (std::uint64_t epoch = 0; step < steps; ++epoch) {
       auto batches = data.batches(std::min(batch, data.size()),
-                                  {.shuffle_seed = 1, .epoch = epoch, .last = remat::last_batch::drop});
+                                  {.shuffle_seed = seed, .epoch = epoch, .last = remat::last_batch::drop});
       for (const auto& [some, labels] : batches) {
         loss = m.train_step(some, labels);
-        optimizer.step(m, rate(optimizer.steps()));
+        if (losses_file.is_open()) losses_file << loss << '\n';
+        optimizer.step(m, factor(optimizer.steps()));
         if (++step == steps) break;
       }
     }
+    if (!losses_file.flush()) throw remat::error("cannot write " + losses);
     std::cout << "\n" << m.memory();
     std::printf("result: policy=%s steps=%d loss=%.4f test_accuracy=%.3f\n", wanted.c_str(), step,
                 static_cast<double>(loss), m.evaluate(test.batches(250), remat::accuracy{}));

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT
-// A sequence: an embedding, then residuals around normed layers, which a repeat holds.
+// A sequence: an embedding, then residuals around normed layers, which a repeat holds; log-probabilities for every row.
 #include "list.hpp"
 
 #include <remat/model/parallel.hpp>
 #include <remat/model/repeat.hpp>
-#include <remat/nn/cross_entropy.hpp>
 #include <remat/nn/dropout.hpp>
 #include <remat/nn/embedding.hpp>
 #include <remat/nn/gelu.hpp>
 #include <remat/nn/layer_norm.hpp>
 #include <remat/nn/linear.hpp>
+#include <remat/nn/log_softmax.hpp>
+#include <remat/nn/nll_loss.hpp>
 
 #include <cstdint>
 
@@ -31,12 +32,12 @@ struct block : remat::module {
 using net = sequential<
     named<"stem", nn::embedding<31, 12>>, nn::dropout<std::ratio<1, 10>>,
     named<"h", remat::repeat<5, block>>,
-    named<"norm", nn::layer_norm<12>>, nn::linear<12, 31>>;
+    named<"norm", nn::layer_norm<12>>, nn::linear<12, 31>, nn::log_softmax>;
 // clang-format on
 
 networks::network networks::sequence() {
   return {.name = "sequence",
-          .lower = &lowered<net, tensor<std::int32_t, 9>, nn::cross_entropy>,
+          .lower = &lowered<net, tensor<std::int32_t, 9>, nn::nll_loss>,
           .micro_batch = 3,
           .vocabulary = 31,
           .classes = 31,

@@ -107,6 +107,13 @@ class RowsCrossEntropy(nn.Module):
         return nn.functional.cross_entropy(logits.flatten(0, -2), targets.flatten())
 
 
+class RowsNLL(nn.Module):
+    """Of log-probabilities; classes along the last extent of (N, T, C)."""
+
+    def forward(self, outputs, targets):
+        return nn.functional.nll_loss(outputs.flatten(0, -2), targets.flatten())
+
+
 class LinearCrossEntropy(nn.Linear):
     def forward(self, x, targets):
         return RowsCrossEntropy()(super().forward(x), targets)
@@ -236,18 +243,31 @@ def two_inputs():
         nn.Linear(9, 5), nn.LogSoftmax(dim=1))
 
 
-def resnet():
-    def basic(inputs, outputs, stride=1):
-        downsample = sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
-        return Residual(
-            ("conv1", nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)), ("bn1", nn.BatchNorm2d(outputs)), nn.ReLU(),
-            ("conv2", nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)), ("bn2", nn.BatchNorm2d(outputs)),
-            shortcut=("downsample", downsample) if stride > 1 else None, last=nn.ReLU())
+def basic_block(inputs, outputs, stride=1):
+    downsample = sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+    return Residual(
+        ("conv1", nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)), ("bn1", nn.BatchNorm2d(outputs)), nn.ReLU(),
+        ("conv2", nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)), ("bn2", nn.BatchNorm2d(outputs)),
+        shortcut=("downsample", downsample) if stride > 1 else None, last=nn.ReLU())
+
+
+def resnet18():
+    """Example 05's."""
+    def layer(inputs, outputs):
+        return sequential(basic_block(inputs, outputs, 2), basic_block(outputs, outputs))
 
     return sequential(
+        ("conv1", nn.Conv2d(1, 64, 3, 1, 1, bias=False)), ("bn1", nn.BatchNorm2d(64)), nn.ReLU(),
+        ("layer1", sequential(basic_block(64, 64), basic_block(64, 64))), ("layer2", layer(64, 128)),
+        ("layer3", layer(128, 256)), ("layer4", layer(256, 512)),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), ("fc", nn.Linear(512, 10)))
+
+
+def resnet():
+    return sequential(
         ("conv1", nn.Conv2d(3, 6, 3, 1, 1, bias=False)), ("bn1", nn.BatchNorm2d(6)), nn.ReLU(), nn.MaxPool2d(3, 2, 1),
-        ("layer1", sequential(basic(6, 6), basic(6, 6))),
-        ("layer2", sequential(basic(6, 9, 2), basic(9, 9))),
+        ("layer1", sequential(basic_block(6, 6), basic_block(6, 6))),
+        ("layer2", sequential(basic_block(6, 9, 2), basic_block(9, 9))),
         nn.Flatten(), ("fc", nn.Linear(108, 7)), nn.LogSoftmax(dim=1))
 
 
@@ -323,7 +343,7 @@ def sequence():
     return sequential(
         ("stem", nn.Embedding(31, 12)), Dropout(1 / 10),
         ("h", sequential(*[block() for _ in range(5)])),
-        ("norm", nn.LayerNorm(12)), nn.Linear(12, 31))
+        ("norm", nn.LayerNorm(12)), nn.Linear(12, 31), nn.LogSoftmax(dim=-1))
 
 
 def branches():
@@ -415,7 +435,7 @@ NETWORKS = {
     "word": Network(word, [Indices((), 29)], RowsCrossEntropy),
     "labels": Network(labels, [(10,)], nn.BCEWithLogitsLoss, classes=0),
     "tied": Network(tied, [Indices((7,), 23)], RowsCrossEntropy),
-    "sequence": Network(sequence, [Indices((9,), 31)], RowsCrossEntropy),
+    "sequence": Network(sequence, [Indices((9,), 31)], RowsNLL),
     "branches": Network(branches, [(2, 11, 9)]),
     "unet": Network(unet, [(3, 12, 8)]),
     "normed": Network(normed, [(3, 19, 18)]),

@@ -3,12 +3,10 @@
 
 With weights as float32, float16, bfloat16 and float64, remat must give PyTorch's outputs, and what it saves must be the
 same numbers in float32 under the same names. The exit status is 77, which ctest takes for skipped, where PyTorch is not
-installed. Files are written and read here in a few lines, so that the package safetensors is not needed.
+installed.
 """
 import array
-import json
 import pathlib
-import struct
 import subprocess
 import sys
 import tempfile
@@ -21,34 +19,7 @@ except ModuleNotFoundError as error:
     print(f"skipped: {error} in {sys.executable}; apt-get install python3-torch")
     sys.exit(77)
 
-TYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "F64": torch.float64, "I64": torch.int64}
-
-
-def bytes_of(tensor):
-    return bytes(tensor.contiguous().flatten().view(torch.uint8).tolist()) if tensor.numel() else b""
-
-
-def save(file, tensors):
-    header, data = {"__metadata__": {"format": "pt"}}, b""
-    for name, tensor in tensors.items():
-        piece = bytes_of(tensor.reshape(-1))
-        kind = next(key for key, value in TYPES.items() if value == tensor.dtype)
-        header[name] = {"dtype": kind, "shape": list(tensor.shape), "data_offsets": [len(data), len(data) + len(piece)]}
-        data += piece
-    text = json.dumps(header).encode()
-    file.write_bytes(struct.pack("<Q", len(text)) + text + data)
-
-
-def load(file):
-    contents = file.read_bytes()
-    (length,) = struct.unpack("<Q", contents[:8])
-    tensors = {}
-    for name, entry in json.loads(contents[8:8 + length]).items():
-        if name != "__metadata__":
-            begin, end = (8 + length + offset for offset in entry["data_offsets"])
-            piece = torch.frombuffer(bytearray(contents[begin:end]), dtype=TYPES[entry["dtype"]])
-            tensors[name] = piece.reshape(entry["shape"])
-    return tensors
+import weight_files
 
 
 def require(holds, message):
@@ -64,13 +35,13 @@ def main(program):
         ("fc1", nn.Linear(576, 32)), ("6", nn.ReLU()), ("7", nn.Linear(32, 10)), ("8", nn.LogSoftmax(1))]))
     inputs = torch.randn(5, 1, 16, 16)
     for kind in ["F32", "F16", "BF16", "F64"]:
-        given = {name: tensor.to(TYPES[kind]) for name, tensor in module.state_dict().items()}
+        given = {name: tensor.to(weight_files.TYPES[kind]) for name, tensor in module.state_dict().items()}
         with tempfile.TemporaryDirectory() as folder:
             files = [pathlib.Path(folder) / name for name in ["in", "inputs", "out", "outputs"]]
-            save(files[0], {**given, "conv1.num_batches_tracked": torch.tensor(3)})
-            files[1].write_bytes(bytes_of(inputs))
+            weight_files.save(files[0], {**given, "conv1.num_batches_tracked": torch.tensor(3)})
+            files[1].write_bytes(weight_files.bytes_of(inputs))
             subprocess.run([program, *files], check=True)
-            saved = load(files[2])
+            saved = weight_files.load(files[2])
             outputs = torch.tensor(array.array("f", files[3].read_bytes())).reshape(5, 10)
         require(list(saved) == list(given), f"{kind}: {list(saved)} instead of {list(given)}")
         for name, tensor in given.items():

@@ -22,6 +22,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -114,8 +115,7 @@ class schedule_reader {
   }
 
   schedule_table sorted() {
-    std::ranges::stable_sort(
-        rows_, [](const row& a, const row& b) { return a.rank != b.rank ? a.rank < b.rank : a.position < b.position; });
+    std::ranges::sort(rows_, {}, [](const row& r) { return std::tuple(r.rank, r.position, r.line); });
     schedule_table table;
     for (const row& r : rows_) {
       if (r.rank > table.ranks() || (r.rank == table.ranks() && r.position > 0) ||

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Logarithm of the softmax over the classes: of (C), or over the channels of (C, H, W), pixel by pixel.
+/// Logarithm of the softmax over the classes: of (C), of each row of (T, C), or over the channels of (C, H, W), pixel by
+/// pixel.
 ///
 ///     forward   y = x - m - log(sum of exp(x - m)),  m the largest x
 ///     backward  dx = dy - exp(y) * (sum of dy)      reads the output
@@ -43,7 +44,7 @@ struct prepared_log_softmax : prepared {
 
   explicit prepared_log_softmax(const preparation& p) {
     if (!p.backward_input) return;
-    const std::size_t classes = p.inputs[0].channels(), rows = p.inputs[0].elements(p.batch) / classes;
+    const std::size_t classes = row_elements(p.inputs[0]), rows = p.inputs[0].elements(p.batch) / classes;
     const onednn::layout x = onednn::layout::row_major({rows, classes});
     backward = onednn::log_softmax_backward(x);
     reserve_scratch(*this, p.accumulates_input ? x.bytes() : 0, backward);
@@ -56,7 +57,7 @@ struct log_softmax_kernels {
   static void forward(const forward_pass& pass) {
     const std::span<const float> x = pass.input();
     float* const y = pass.output().data();
-    const std::size_t classes = pass.input_shape().channels();
+    const std::size_t classes = row_elements(pass.input_shape());
     parallel_for(x.size() / classes, row_grain(classes), [=, from = x.data()](std::size_t begin, std::size_t end) {
       log_softmax_rows(from, y, classes, begin, end);
     });
@@ -73,10 +74,13 @@ struct log_softmax_kernels {
 
 }  // namespace detail
 
+/// PyTorch's `LogSoftmax` over the last extent, of images over dim 1.
 struct log_softmax : module {
   static constexpr std::string_view kind = "log_softmax";
   template <std::size_t C>
   static tensor<float, C> output(tensor<float, C>);
+  template <std::size_t T, std::size_t C>
+  static tensor<float, T, C> output(tensor<float, T, C>);
   template <std::size_t C, std::size_t H, std::size_t W>
   static tensor<float, C, H, W> output(tensor<float, C, H, W>);
   static constexpr reads backward_input_reads = reads::outputs;

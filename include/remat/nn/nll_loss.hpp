@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
-/// Negative log-likelihood of the right class, as a mean over the samples (for images, over their pixels).
+/// Negative log-likelihood of the right class, as a mean over the samples (for images over their pixels, for (T, C) over
+/// the rows).
 ///
-/// The model's output holds log-probabilities, (C) or (C, H, W); the target is a class from 0 to C - 1 for each sample
-/// or pixel, or -100 where a sample does not count (PyTorch's `ignore_index`). Another target is an error that names
-/// it. Backward reads the target alone.
+/// The model's output holds log-probabilities, (C), (T, C) or (C, H, W); the target is a class from 0 to C - 1 for each
+/// sample, row or pixel, or -100 where it does not count (PyTorch's `ignore_index`). Another target is an error that
+/// names it. Backward reads the target alone.
 #pragma once
 
 #include <remat/core/module.hpp>
 #include <remat/nn/class_targets.hpp>
+#include <remat/nn/rows.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -15,24 +17,26 @@
 
 namespace remat::nn {
 
+/// PyTorch's `NLLLoss()` of classes, over the last extent, of images over dim 1.
 struct nll_loss : module {
   static constexpr std::string_view kind = "nll_loss";
   static constexpr std::int32_t ignored = detail::ignored_target;
 
   template <std::size_t C>
   static tensor<std::int32_t> target(tensor<float, C>);
+  template <std::size_t T, std::size_t C>
+  static tensor<std::int32_t, T> target(tensor<float, T, C>);
   template <std::size_t C, std::size_t H, std::size_t W>
   static tensor<std::int32_t, H, W> target(tensor<float, C, H, W>);
-  template <std::size_t C>
-  static scalar<float> output(tensor<float, C>, tensor<std::int32_t>);
-  template <std::size_t C, std::size_t H, std::size_t W>
-  static scalar<float> output(tensor<float, C, H, W>, tensor<std::int32_t, H, W>);
+  template <class X>
+    requires requires { target(X{}); }
+  static scalar<float> output(X, decltype(target(X{})));
   static constexpr reads backward_input_reads = reads::input(1);
 
   static void forward(const forward_pass& pass) {
-    const std::span<const float> log_probabilities = pass.input(0);             // (N, C) or (N, H, W, C)
-    const std::span<const std::int32_t> targets = pass.input<std::int32_t>(1);  // (N) or (N, H, W)
-    const std::size_t classes = pass.input_shape(0).channels();
+    const std::span<const float> log_probabilities = pass.input(0);             // (N, C), (N, T, C) or (N, H, W, C)
+    const std::span<const std::int32_t> targets = pass.input<std::int32_t>(1);  // (N), (N, T) or (N, H, W)
+    const std::size_t classes = detail::row_elements(pass.input_shape(0));
     const std::size_t counted = detail::checked_targets(kind, targets, classes);
     double sum = 0;
     for (std::size_t row = 0; row < targets.size(); ++row)
@@ -43,7 +47,7 @@ struct nll_loss : module {
 
   static void backward_input(const backward_pass& pass) {
     const std::span<const std::int32_t> targets = pass.input<std::int32_t>(1);
-    const std::size_t classes = pass.input_shape(0).channels();
+    const std::size_t classes = detail::row_elements(pass.input_shape(0));
     const float share = -pass.output_gradient()[0] / static_cast<float>(detail::counted_targets(targets));
     const destination dx = pass.input_gradient(0);
     float* const to = dx.data();

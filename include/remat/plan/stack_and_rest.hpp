@@ -92,11 +92,11 @@ class stack_and_rest {
     return placed_ == order_.count() || highest > limit ? highest : limit;
   }
 
-  /// Every eighth time one from anywhere goes before it, so that the tries do not run in a circle.
+  /// Every sixteenth time one from anywhere goes before it, so that the tries do not run in a circle.
   constexpr void put_highest_first() {
     if (order_.empty()) return;
     put_first(highest_);
-    if (++tries_ % 8 == 0) put_first(tries_ * 31 % order_.count());
+    if (++tries_ % 16 == 0) put_first(tries_ * 31 % order_.count());
   }
 
   /// Writes the offsets of a placement of this height.

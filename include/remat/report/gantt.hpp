@@ -18,6 +18,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 namespace remat {
@@ -34,8 +35,8 @@ class gantt_chart {
  public:
   gantt_chart(const timeline& events, const gantt_options& options)
       : options_(options), events_(events.begin(), events.end()) {
-    std::ranges::stable_sort(events_, [](const timeline_event& a, const timeline_event& b) {
-      return a.rank != b.rank ? a.rank < b.rank : a.begin < b.begin;
+    std::ranges::sort(events_, {}, [](const timeline_event& e) {
+      return std::tuple(e.rank, e.begin, e.end, e.what, e.stage, e.micro_batch);
     });
     if (events_.empty()) return;
     begin_ = end_ = events_.front().begin;

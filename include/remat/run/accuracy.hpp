@@ -41,21 +41,30 @@ void for_each_scored(const std::string& who, std::span<const float> outputs, con
   }
 }
 
+/// No class is the highest then.
+inline bool any_is_nan(const float* scores, std::size_t stride, std::size_t classes) {
+  for (std::size_t c = 0; c < classes; ++c)
+    if (scores[c * stride] != scores[c * stride]) return true;
+  return false;
+}
+
 }  // namespace detail
 
 class accuracy {
  public:
-  /// Outputs are (N, C), (N, T, C) or (N, C, H, W), targets (N), (N, T) or (N, H, W); a negative target does not count, as in nll_loss.
-  /// Throws `error` where their numbers disagree.
+  /// Outputs are (N, C), (N, T, C) or (N, C, H, W), targets (N), (N, T) or (N, H, W); a negative target does not count,
+  /// as in nll_loss. Of equal outputs the class of the lower number is the higher one; where one of the C is NaN, the
+  /// target counts as missed. Throws `error` where their numbers disagree.
   template <std::ranges::contiguous_range Targets>
   void add(std::span<const float> outputs, const Targets& targets, const tensor_shape& shape) {
     detail::for_each_scored("accuracy", outputs, targets, shape,
                             [&](const float* scores, std::size_t stride, std::size_t classes, auto target) {
+                              ++seen_;
+                              if (detail::any_is_nan(scores, stride, classes)) return;
                               std::size_t best = 0;
                               for (std::size_t c = 1; c < classes; ++c)
                                 if (scores[c * stride] > scores[best * stride]) best = c;
                               right_ += std::cmp_equal(target, best) ? 1 : 0;
-                              ++seen_;
                             });
   }
   double value() const { return seen_ == 0 ? 0 : static_cast<double>(right_) / static_cast<double>(seen_); }

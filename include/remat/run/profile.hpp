@@ -122,7 +122,8 @@ inline operation_costs profile(network& model, std::size_t batch, const profile_
   if (options.runs == 0) throw error("a profile takes the median of at least one run");
   const program& p = model.lowered();
   const detail::random_inputs inputs(p, batch);
-  if (p.loss == none) model.predict_on(inputs.sources().first(static_cast<std::size_t>(p.inputs)));  // ends a `forward`
+  if (p.loss == none)
+    model.predict_on(inputs.sources().first(static_cast<std::size_t>(p.inputs - p.targets)));  // ends a `forward`
   executor& e = model.training(batch);
   const plan& made = e.planned();
 

@@ -19,8 +19,9 @@ class top_k {
   static_assert(K >= 1, "remat: top_k counts at least the highest output: top_k<1> or more");
 
  public:
-  /// Of equal outputs the class of the lower number is the higher one, and a NaN is below all. Targets as `accuracy`
-  /// takes them. Throws `error` where numbers disagree, and where there are fewer than K classes.
+  /// Of equal outputs the class of the lower number is the higher one; where one of the C is NaN, the target counts as
+  /// missed. Targets as `accuracy` takes them. Throws `error` where numbers disagree, and where there are fewer than K
+  /// classes.
   template <std::ranges::contiguous_range Targets>
   void add(std::span<const float> outputs, const Targets& targets, const tensor_shape& shape) {
     const std::string who = "top_k<" + std::to_string(K) + ">";
@@ -30,10 +31,10 @@ class top_k {
     detail::for_each_scored(who, outputs, targets, shape,
                             [&](const float* scores, std::size_t stride, std::size_t classes, auto target) {
                               ++seen_;
-                              if (!std::cmp_less(target, classes)) return;
+                              if (!std::cmp_less(target, classes) || detail::any_is_nan(scores, stride, classes))
+                                return;
                               const std::size_t wanted = static_cast<std::size_t>(target);
                               const float score = scores[wanted * stride];
-                              if (score != score) return;
                               std::size_t higher = 0;
                               for (std::size_t c = 0; c < classes; ++c) {
                                 const float other = scores[c * stride];

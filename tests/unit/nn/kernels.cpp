@@ -62,6 +62,11 @@ TEST_CASE("kernels of softmax") {
   check<nn::softmax, rows>(101);
   check<nn::softmax, row>(1);
 }
+TEST_CASE("kernels of log_softmax") {
+  check<nn::log_softmax, image>(31);
+  check<nn::log_softmax, rows>(101);
+  check<nn::log_softmax, row>(1);
+}
 TEST_CASE("kernels of layer_norm") {
   check<nn::layer_norm<53>, rows>(101);
   check<nn::layer_norm<53>, rows>(1);
@@ -82,6 +87,9 @@ TEST_CASE("kernels of losses") {
   check<nn::cross_entropy, image, tensor<integer, 9, 7>>(31, 13);
   check<nn::cross_entropy, rows, tensor<integer, 5>>(101, 53);
   check<nn::cross_entropy, row, tensor<integer>>(1, 37);
+  check<nn::nll_loss, image, tensor<integer, 9, 7>>(31, 13);
+  check<nn::nll_loss, rows, tensor<integer, 5>>(101, 53);
+  check<nn::nll_loss, row, tensor<integer>>(1, 37);
   check<nn::mse_loss, image, image>(31);
   check<nn::bce_with_logits, rows, rows>(101);
 }

@@ -66,6 +66,26 @@ TEST_CASE("cross entropy is a mean over the targets that count") {
   CHECK(none.gradient == floats{0, 0});
 }
 
+TEST_CASE("log_softmax and nll_loss of rows are their cross entropy") {
+  using rows = tensor<float, 3, 5>;  // (T, C)
+  const std::vector<std::int32_t> targets{0, 4, 2, -100, 1, 3};
+  kernel_run<nn::cross_entropy, rows, tensor<std::int32_t, 3>> joint(2);
+  kernel_run<nn::log_softmax, rows> first(2);
+  kernel_run<nn::nll_loss, rows, tensor<std::int32_t, 3>> second(2);
+  joint.integers[1] = second.integers[1] = targets;
+  joint.output_gradient = second.output_gradient = {1};
+  first.inputs[0] = joint.inputs[0];
+  joint.forward();
+  first.forward();
+  second.inputs[0] = first.outputs[0];
+  second.forward();
+  CHECK(wide(second.outputs[0][0]) == Approx(wide(joint.outputs[0][0])));
+  first.output_gradient = second.backward()[0];
+  const floats wanted = joint.backward()[0], found = first.backward()[0];
+  for (std::size_t i = 0; i < wanted.size(); ++i)
+    CHECK(wide(found[i]) == Approx(wide(wanted[i])).epsilon(1e-5).margin(1e-7));
+}
+
 TEST_CASE("a loss names the target that is no class") {
   CHECK_THROWS_WITH(cross_entropy<3>({1, 2, 3, 1, 2, 3}, {0, 3}),
                     "cross_entropy: target 3 at place 1 of the batch is no class; classes are 0 to 2, and -100 is "
