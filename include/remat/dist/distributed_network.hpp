@@ -91,6 +91,7 @@ class distributed_network : public trainable {
     const thread_scope scope(threads_);
     const float loss = guarded([&] { return run_training(sources, batch / parts); });
     ++steps_;
+    states_differ_ = true;
     return loss;
   }
 
@@ -228,7 +229,7 @@ class distributed_network : public trainable {
   const std::vector<int>& rank_of_state() const { return rank_of_state_; }
   /// Gives every replica the states of replica 0, as it is when replicas predict or are saved.
   void share_states() {
-    if (dp_size() == 1 || parameters_->state_block().empty()) return;
+    if (dp_size() == 1 || !std::exchange(states_differ_, false)) return;
     mpi::in_pieces(parameters_->state_block(),
                    [&](std::span<std::byte> piece) { all_.wait(replicas_.broadcast(piece, 0)); });
   }
@@ -416,6 +417,7 @@ class distributed_network : public trainable {
   bool overlaps_, shards_optimizer_;
   checkpointing checkpointing_;
   bool recomputes_early_;
+  bool states_differ_ = false;  // between replicas, since a training step
 
   arena arena_;
   std::vector<std::unique_ptr<pipeline>> pipelines_;

@@ -299,10 +299,18 @@ class pipeline : private exchange {
   }
   void after(int number) override {
     progress();
-    if (!is_last_backward_ || how_.listener == nullptr) return;
-    const action& a = running_->planned().steps.actions[number];
-    if (a.kind == action_kind::backward_parameters || a.kind == action_kind::backward)
+    if (!is_last_backward_) return;
+    const list<action>& actions = running_->planned().steps.actions;
+    const action& a = actions[number];
+    if (how_.listener != nullptr && (a.kind == action_kind::backward_parameters || a.kind == action_kind::backward))
       how_.listener->final_gradients(setup_.checked->operations[a.operation]);
+    if (how_.trace != nullptr && number + 1 < actions.count() && is_backward(actions[number + 1]))
+      how_.trace->last_backward = how_.trace->now();
+  }
+
+  static bool is_backward(const action& a) {
+    return a.kind == action_kind::backward_parameters || a.kind == action_kind::backward_input ||
+           a.kind == action_kind::backward;
   }
 
   void bind_running() {

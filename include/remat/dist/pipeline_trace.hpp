@@ -21,13 +21,12 @@ class pipeline_trace {
   struct reduction {
     double begin = 0;
     std::size_t bytes = 0;
-    bool before_last_backward = false;  ///< before the rank's last backward action began
   };
 
   void start() {
     events.clear();
     reductions.clear();
-    waited_ = 0;
+    waited = waited_ = last_backward = 0;
     start_ = clock::now();
   }
   void begin(const task& t) {
@@ -47,7 +46,8 @@ class pipeline_trace {
 
   std::vector<event> events;
   std::vector<reduction> reductions;
-  double waited = 0;  ///< in all
+  double waited = 0;         ///< in all
+  double last_backward = 0;  ///< when the rank's last backward action began
 
  private:
   using clock = std::chrono::steady_clock;

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+// Pipelines and replicas on this machine, measured in pairs: mpiexec -n 2 build/release/benchmarks/pipeline
+//
+//   speed-up      a chain of 16 equal blocks on 2 ranks x 1 thread against the same model on 1 rank x 1 thread, which the
+//                 other rank sleeps through; beside the ideal m p / (m + p - 1)
+//   all-reduce    2 replicas, sums overlapped with backward against sums after it
+//
+// A pair is one step of each side, one after the other; medians of the ratios are printed.
+#include <remat/distributed.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace {
+
+namespace nn = remat::nn;
+constexpr std::size_t width = 1024, micro_batches = 8;
+using block = remat::sequential<nn::linear<width, width>, nn::relu>;
+using net = remat::sequential<remat::named<"blocks", remat::repeat<16, block>>>;
+using input = remat::tensor<float, width>;
+
+double seconds_of(const std::function<void()>& f) {
+  const auto begin = std::chrono::steady_clock::now();
+  f();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+double median(std::vector<double> values) {
+  std::ranges::nth_element(values, values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2));
+  return values[values.size() / 2];
+}
+
+/// All ranks wait for each other, asleep.
+void meet(const remat::mpi::session& mpi) {
+  std::vector<std::uint64_t> all{0};
+  remat::mpi::request r = mpi.world().largest(all);
+  remat::mpi::wait_until({true}, [&] { return r.is_done(); });
+}
+
+std::vector<float> numbers(std::size_t count) {
+  std::vector<float> made(count);
+  for (std::size_t i = 0; i < count; ++i) made[i] = static_cast<float>((i * 2654435761u >> 8) % 2048) / 1024 - 1;
+  return made;
+}
+
+struct configuration {
+  const char* name;
+  remat::pipeline_schedule schedule;
+  std::vector<remat::checkpoint_at> checkpoints = {};
+  bool recomputes_early = true;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  remat::mpi::session mpi{argc, argv};
+  const std::size_t micro = argc > 1 ? std::stoul(argv[1]) : 64;
+  const int pairs = argc > 2 ? std::stoi(argv[2]) : 9;
+  const std::size_t batch = micro * micro_batches;
+  const std::vector<float> x = numbers(batch * width), y = numbers(batch * width);
+  namespace strategy = remat::strategy;
+  const configuration configurations[] = {
+      {"gpipe, save_all", remat::schedule::gpipe},
+      {"one_f_one_b, save_all", remat::schedule::one_f_one_b},
+      {"interleaved<2>, save_all", remat::schedule::interleaved<2>},
+      {"gpipe, group<4>", remat::schedule::gpipe, {remat::checkpoint_at("blocks", strategy::group<4>{})}},
+      {"one_f_one_b, group<4>", remat::schedule::one_f_one_b, {remat::checkpoint_at("blocks", strategy::group<4>{})}},
+      {"one_f_one_b, group<4>, late",
+       remat::schedule::one_f_one_b,
+       {remat::checkpoint_at("blocks", strategy::group<4>{})},
+       false},
+  };
+  const double p = mpi.size(), m = micro_batches;
+  if (mpi.rank() == 0)
+    std::printf("ideal speed-up at %d ranks and %zu micro-batches: %.3f\n", mpi.size(), micro_batches,
+                m * p / (m + p - 1));
+  for (const configuration& c : configurations) {
+    remat::model<net, input, nn::mse_loss> one{
+        {.seed = 1, .threads = 1, .checkpoints = c.checkpoints, .micro_batches = micro_batches}};
+    remat::distributed_model<net, input, nn::mse_loss> model{mpi,
+                                                             {.seed = 1,
+                                                              .threads = 1,
+                                                              .checkpoints = c.checkpoints,
+                                                              .microbatches = micro_batches,
+                                                              .schedule = c.schedule,
+                                                              .partition = remat::partition::uniform,
+                                                              .recomputes_early = c.recomputes_early,
+                                                              .logs_partition = false}};
+    std::vector<double> ratios, alone, together, waited;
+    for (int pair = -2; pair < pairs; ++pair) {
+      meet(mpi);
+      const double single = mpi.rank() == 0 ? seconds_of([&] { one.train_step(x, y); }) : 0;
+      meet(mpi);
+      const double both = seconds_of([&] { model.train_step(x, y); });
+      if (pair < 0) continue;
+      alone.push_back(single);
+      together.push_back(both);
+      ratios.push_back(single / both);
+      waited.push_back(model.trace().waited);
+    }
+    if (mpi.rank() == 0)
+      std::printf(
+          "%-30s 1 rank %7.2f ms, %d ranks %7.2f ms, speed-up %.3f (%.3f of the ideal), rank 0 waited %.2f ms\n",
+          c.name, 1e3 * median(alone), mpi.size(), 1e3 * median(together), median(ratios),
+          median(ratios) / (m * p / (m + p - 1)), 1e3 * median(waited));
+  }
+  {
+    using options = remat::distributed_options;
+    const options how{.seed = 1, .threads = 1, .partitions = 1, .microbatches = 2, .logs_partition = false};
+    options after = how;
+    after.allreduce = remat::allreduce::after;
+    remat::distributed_model<net, input, nn::mse_loss> a{mpi, how}, b{mpi, after};
+    std::vector<double> ratios, overlapped, late;
+    for (int pair = -2; pair < 15; ++pair) {
+      meet(mpi);
+      const double first = seconds_of([&] { a.train_step(x, y); });
+      meet(mpi);
+      const double second = seconds_of([&] { b.train_step(x, y); });
+      if (pair < 0) continue;
+      ratios.push_back(first / second);
+      overlapped.push_back(first);
+      late.push_back(second);
+    }
+    std::size_t early = 0, all = 0;
+    for (const auto& r : a.trace().reductions) {
+      all += r.bytes;
+      if (r.begin < a.trace().last_backward) early += r.bytes;
+    }
+    if (mpi.rank() == 0)
+      std::printf(
+          "all-reduce at %d replicas: overlapped %.2f ms, after %.2f ms, ratio %.3f; %.2f of %.2f MB begin before the "
+          "last backward action\n",
+          mpi.size(), 1e3 * median(overlapped), 1e3 * median(late), median(ratios), static_cast<double>(early) / 1e6,
+          static_cast<double>(all) / 1e6);
+  }
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+// A job in which something goes wrong: fault <case>.
+#include <remat/distributed.hpp>
+
+#include <csignal>
+#include <cstdint>
+#include <iostream>
+#include <string>
+#include <vector>
+
+namespace {
+
+namespace nn = remat::nn;
+struct block : remat::module {
+  using body = remat::sequential<nn::linear<32, 32>, nn::tanh, nn::linear<32, 32>, nn::tanh>;
+};
+using net =
+    remat::sequential<remat::named<"first", block>, remat::named<"second", block>, nn::linear<32, 5>, nn::log_softmax>;
+using other_net = remat::sequential<remat::named<"first", block>, nn::linear<32, 5>, nn::log_softmax>;
+using input = remat::tensor<float, 32>;
+
+void run(const remat::mpi::session& mpi, const std::string& fault) {
+  const bool is_mine = mpi.rank() == 1;
+  remat::distributed_options options{.threads = 1, .microbatches = 4, .logs_partition = false};
+  std::vector<float> x(32 * 32, 0.5f);
+  std::vector<std::int32_t> y(32, 3);
+  if (fault == "other_boundaries") options.partition = remat::partition::boundaries({is_mine ? 2 : 1});
+  if (fault == "other_seed" && is_mine) options.seed = 7;
+  if (fault == "too_few_ranks") options.partitions = 3;
+  if (fault == "too_many_ranks") options.partitions = 2;
+  if (fault == "more_stages_than_operations")
+    options.schedule = remat::schedule::interleaved<9>, options.microbatches = 3;
+  if (fault == "missing_file") options.partition = remat::partition::from_file("no_such_partition.json");
+  if (fault == "impossible_partition") {
+    options.partition = remat::partition::boundaries({1});
+    options.checkpoints = {remat::checkpoint_at("first")};
+  }
+  if (fault == "other_model" && is_mine) {
+    remat::distributed_model<other_net, input, nn::nll_loss> other{mpi, options};
+    return;
+  }
+  remat::distributed_model<net, input, nn::nll_loss> model{mpi, options};
+  remat::sgd optimizer{{.learning_rate = 0.1f}};
+  if (fault == "indivisible_batch") x.resize(30 * 32), y.resize(30);
+  if (fault == "other_batch" && is_mine) x.resize(16 * 32), y.resize(16);
+  if (fault == "wrong_tensor" && is_mine) x.resize(17);
+  for (int step = 0; step < 20; ++step) {
+    if (step == 5 && is_mine && fault.starts_with("throws")) throw remat::error("the disk of rank 1 is full");
+    if (step == 5 && is_mine && fault == "killed") std::raise(SIGKILL);
+    if (step == 5 && fault == "bad_label") y[7] = 99;
+    model.train_step(x, y);
+    optimizer.step(model);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string fault = argc > 1 ? argv[1] : "";
+  if (fault == "throws_and_is_caught") {
+    try {
+      remat::mpi::session mpi{argc, argv};
+      run(mpi, fault);
+    } catch (const std::exception& e) {
+      std::cerr << "caught: " << e.what() << std::endl;
+      return 1;
+    }
+    return 0;
+  }
+  remat::mpi::session mpi{argc, argv};
+  run(mpi, fault);
+}
