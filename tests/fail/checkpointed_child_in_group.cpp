@@ -1,0 +1,15 @@
+// error: remat: each child of a checkpointed sequential must lie within one stage
+#include <remat/nn/linear.hpp>
+#include <remat/plan/plan.hpp>
+
+using layer = remat::nn::linear<16, 16>;
+#ifdef REMAT_FIXED
+constexpr int second = 0;
+#else
+constexpr int second = 1;
+#endif
+using net = remat::checkpoint_sequential<
+    remat::sequential<layer, layer, remat::sequential<layer, remat::on_stage<second, layer>>>,
+    remat::strategy::group<2>>;
+
+static_assert(remat::peak_activation_bytes<net, remat::tensor<float, 16>>(1) > 0);

@@ -1,0 +1,15 @@
+// error: remat: each child of a checkpointed sequential must lie within one stage
+#include <remat/nn/linear.hpp>
+#include <remat/plan/plan.hpp>
+
+using layer = remat::nn::linear<16, 16>;
+#ifdef REMAT_FIXED
+constexpr int second = 0;
+#else
+constexpr int second = 1;
+#endif
+using net = remat::checkpoint<remat::named<
+    "chain",
+    remat::sequential<remat::named<"child", remat::sequential<layer, remat::on_stage<second, layer>>>, layer>>>;
+
+static_assert(remat::peak_activation_bytes<net, remat::tensor<float, 16>>(1) > 0);
