@@ -4,7 +4,6 @@
 
 #include <remat/dist/distributed_audit.hpp>
 #include <remat/dist/distributed_model.hpp>
-#include <remat/dist/partition_file.hpp>
 #include <remat/dist/schedule_csv.hpp>
 #include <remat/dist/schedule_text.hpp>
 #include <remat/dist/simulate.hpp>

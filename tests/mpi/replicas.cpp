@@ -130,6 +130,23 @@ TEST_CASE("gradients are clipped by the norm of all ranks") {
   for (const remat::parameter_view& p : model.parameters()) CHECK(is_same(p.gradient, one.parameter(p.name).gradient));
 }
 
+TEST_CASE("a group of an optimizer may be of parameters that another rank holds") {
+  const networks::network& n = networks::named("nested");
+  const std::size_t micro_batches = 2;
+  remat::network one = networks::make(n, {.seed = 3, .threads = 1, .micro_batches = micro_batches});
+  remat::distributed_network model(session(), n.lower(), options(session().size(), micro_batches));
+  const auto grouped = [] {
+    remat::sgd optimizer{{.learning_rate = 0.1f, .weight_decay = 0.1f}};
+    optimizer.group("stem", {.learning_rate = 0.0f});
+    optimizer.group(remat::is_bias_or_norm, {.weight_decay = 0.0f});
+    return optimizer;
+  };
+  const outcome expected = train(n, one, n.micro_batch * micro_batches, grouped());
+  const outcome found = train(n, model, n.micro_batch * micro_batches, grouped());
+  CHECK(is_same(found.losses, expected.losses));
+  CHECK(are_same(found.parameters, expected.parameters));
+}
+
 TEST_CASE("replicas predict what one process does") {
   const networks::network& n = networks::named("unet");
   for (const int partitions : {1, session().size()}) {

@@ -10,6 +10,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -50,18 +51,25 @@ class agreement {
     if (first[0] != 0) refuse(size_ - static_cast<int>(first[0]), complaint);
   }
 
-  /// The same, and throws where the number is not the same on all ranks: `what` is then said of rank 0 and of the first
-  /// one that differs. One round of messages where all is well.
-  void require_same(std::string_view complaint, std::uint64_t number, std::string_view what) const {
-    std::array<std::uint64_t, 3> seen{complaint.empty() ? 0 : static_cast<std::uint64_t>(size_ - rank_), number,
-                                      ~number};
+  /// The same, and throws where the number is not the same on all ranks that have one: `what` is then said of the first
+  /// rank that differs from another. Returns the number. One round of messages where all is well.
+  std::uint64_t require_same(std::string_view complaint, std::optional<std::uint64_t> number,
+                             std::string_view what) const {
+    std::array<std::uint64_t, 3> seen{complaint.empty() ? 0 : static_cast<std::uint64_t>(size_ - rank_),
+                                      number.value_or(0), number ? ~*number : 0};
     wait(ranks_->largest(seen));
     if (seen[0] != 0) refuse(size_ - static_cast<int>(seen[0]), complaint);
-    if (seen[1] == ~seen[2]) return;
-    std::uint64_t of_rank_0 = number;
-    wait(ranks_->broadcast(std::as_writable_bytes(std::span(&of_rank_0, 1)), 0));
-    require_none(number == of_rank_0 ? ""
-                                     : std::string(what) + " (rank " + std::to_string(rank_) + " differs from rank 0)");
+    if (seen[1] == ~seen[2]) return seen[1];
+    // Of two numbers that differ, one is not that of the lowest rank that has one.
+    std::array<std::uint64_t, 1> first{number ? static_cast<std::uint64_t>(size_ - rank_) : 0};
+    wait(ranks_->largest(first));
+    const int lowest = size_ - static_cast<int>(first[0]);
+    std::uint64_t of_lowest = number.value_or(0);
+    wait(ranks_->broadcast(std::as_writable_bytes(std::span(&of_lowest, 1)), lowest));
+    require_none(!number || *number == of_lowest ? ""
+                                                 : std::string(what) + " (rank " + std::to_string(rank_) +
+                                                       " differs from rank " + std::to_string(lowest) + ")");
+    return of_lowest;
   }
 
  private:

@@ -76,7 +76,9 @@ inline void require_whole_states(const program& p, const distributed_blueprint& 
 inline distributed_blueprint draw_blueprint(const mpi::session& session, program lowered,
                                             const distributed_options& options) {
   if (lowered.operations.empty()) throw error("a model needs at least one module that computes something");
-  if (options.microbatches < 1) throw error("a batch is trained in at least one micro-batch");
+  if (options.microbatches < 1 || options.microbatches > 1'000'000)
+    throw error("a batch is trained in 1 to 1,000,000 micro-batches; this model asks for " +
+                std::to_string(options.microbatches));
   if (options.partitions < 0) throw error("a pipeline has at least one rank; partitions = 0 takes all of the job's");
   const int partitions = options.partitions == 0 ? session.size() : options.partitions;
   if (session.size() < partitions)

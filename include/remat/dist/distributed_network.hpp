@@ -3,8 +3,8 @@
 ///
 /// Every rank makes the same calls with the same batches, as one process would. A batch is shared evenly by the
 /// replicas, and a replica's share is trained in micro-batches; micro-batch k of replica r is number r * microbatches + k
-/// of the whole batch. At the same number of micro-batches in all, one process gives the same bits (for more than two
-/// replicas: as far as MPI adds up in the same order).
+/// of the whole batch. One replica gives the bits of one process at the same number of micro-batches; several give the
+/// same bits under every pipeline, schedule and policy, and add their gradients up as MPI does.
 ///
 /// What a call refuses, it refuses on all ranks, before anything runs. An error within a step, such as a kernel's, ends
 /// the job, since the other ranks wait for this one.
@@ -81,12 +81,13 @@ class distributed_network : public trainable {
   float train_on(std::span<const source> sources) {
     const program& p = blueprint_.checked;
     const std::size_t parts = static_cast<std::size_t>(dp_size()) * microbatches();
-    const std::size_t batch = agreed_batch(sources, p.inputs, [&](std::size_t samples) {
+    const std::size_t batch = agreed_batch(call_kind::training, sources, p.inputs, [&](std::size_t samples) {
       if (p.loss == none)
         throw error("train_step needs a loss; give the model one: remat::distributed_model<net, input, loss>");
       if (samples % parts != 0)
-        throw error("a batch of " + std::to_string(samples) + " does not split into " + std::to_string(dp_size()) +
-                    " replicas of " + std::to_string(microbatches()) + " micro-batches; take a multiple of " +
+        throw error("a batch of " + std::to_string(samples) + " does not split into " + std::to_string(microbatches()) +
+                    " micro-batches on each of " + std::to_string(dp_size()) +
+                    (dp_size() == 1 ? " replica; take" : " replicas; take") + " a multiple of " +
                     std::to_string(parts) + ", or drop the last batch of an epoch");
     });
     const thread_scope scope(threads_);
@@ -105,8 +106,8 @@ class distributed_network : public trainable {
 
   std::span<const float> predict_on(std::span<const source> sources) {
     const program& p = blueprint_.checked;
-    const std::size_t batch =
-        agreed_batch(sources, p.inputs - p.targets, [&](std::size_t) { require_float_outputs(p); });
+    const std::size_t batch = agreed_batch(call_kind::prediction, sources, p.inputs - p.targets,
+                                           [&](std::size_t) { require_float_outputs(p); });
     const thread_scope scope(threads_);
     guarded([&] {
       share_states();
@@ -119,10 +120,18 @@ class distributed_network : public trainable {
   std::span<const float> output(std::size_t i) const { return results_.at(i); }
 
   /// Runs `predict` on every batch of a range of (inputs, targets) and returns what the metric makes of it, on all ranks.
+  /// Ranks that are given no data take part with as many batches of nothing.
   template <class Batches, class Metric>
   auto evaluate(Batches&& batches, Metric metric) {
-    for (const auto& [inputs, targets] : batches) metric.add(predict(inputs), targets, output_shape());
-    return metric.value();
+    for (const auto& [inputs, targets] : batches) {
+      const std::span<const float> outputs = predict(inputs);
+      if (has_data()) metric.add(outputs, targets, output_shape());
+    }
+    auto value = metric.value();
+    static_assert(std::is_trivially_copyable_v<decltype(value)>, "remat: a metric's value is a number");
+    all_.wait(
+        own_world_.broadcast(std::as_writable_bytes(std::span(&value, 1)), grid().rank(blueprint_.rank_of(0), 0)));
+    return value;
   }
   const tensor_shape& output_shape() const { return blueprint_.checked.tensors[blueprint_.checked.outputs[0]]; }
 
@@ -137,6 +146,7 @@ class distributed_network : public trainable {
     for (const std::uint64_t each : everyones_) sum += std::bit_cast<double>(each);
     return sum;
   }
+  std::vector<parameter_view> all_parameters() const override { return named_parameters(blueprint_.checked); }
   std::pair<std::size_t, std::size_t> updated_here(std::size_t i) const override {
     const std::span<float> values = parameters()[i].gradient.empty() ? std::span<float>() : parameters()[i].values;
     if (!shards_optimizer_) return {0, values.size()};
@@ -269,8 +279,7 @@ class distributed_network : public trainable {
 
   static int threads_of(const mpi::session& session, int wanted) {
     if (wanted != 0) return checked_threads(wanted);
-    const int cores = static_cast<int>(std::thread::hardware_concurrency());
-    return std::max(1, std::min(thread_count(), cores / session.ranks_on_this_node()));
+    return std::max(1, std::min(thread_count(), session.this_host().cores / session.this_host().ranks));
   }
   static std::vector<int> ranks_of_slots(const distributed_blueprint& b, bool of_states) {
     const program& p = b.checked;
@@ -282,30 +291,29 @@ class distributed_network : public trainable {
     return ranks;
   }
 
-  /// The samples of a batch that all ranks accept. `check` may throw an `error`.
+  /// A call that all ranks must make together.
+  enum class call_kind : std::uint64_t { training, prediction };
+
+  /// Whether this rank is given batches.
+  bool has_data() const { return !blueprint_.checked.inputs_enter_first || blueprint_.rank_of(0) == pp_rank(); }
+
+  /// The samples of a batch that all ranks accept, in the same call. `check` may throw an `error`.
   template <class Check>
-  std::size_t agreed_batch(std::span<const source> sources, int inputs, const Check& check) const {
+  std::size_t agreed_batch(call_kind kind, std::span<const source> sources, int inputs, const Check& check) const {
+    constexpr std::uint64_t kinds = 2;
     const program& p = blueprint_.checked;
-    const bool everybody = !p.inputs_enter_first;
-    std::uint64_t batch = 0;
+    std::optional<std::uint64_t> call;
     std::string complaint;
-    try {
-      if (everybody || blueprint_.rank_of(0) == pp_rank()) {
-        batch = batch_of(p, sources, inputs);
-        check(static_cast<std::size_t>(batch));
-        checked_batch(p, static_cast<std::size_t>(batch));
+    if (has_data()) try {
+        const std::size_t batch = batch_of(p, sources, inputs);
+        check(batch);
+        call = checked_batch(p, batch) * kinds + static_cast<std::uint64_t>(kind);
+      } catch (const error& e) {
+        complaint = e.what();
       }
-    } catch (const error& e) {
-      complaint = e.what();
-    }
-    if (everybody) {
-      all_.require_same(complaint, batch, "every rank must be given a batch of the same size");
-    } else {
-      all_.require_none(complaint);
-      all_.wait(
-          own_world_.broadcast(std::as_writable_bytes(std::span(&batch, 1)), grid().rank(blueprint_.rank_of(0), 0)));
-    }
-    return static_cast<std::size_t>(batch);
+    return static_cast<std::size_t>(
+        all_.require_same(complaint, call, "every rank must make the same calls, with a batch of the same size") /
+        kinds);
   }
 
   template <class Step>
@@ -320,8 +328,7 @@ class distributed_network : public trainable {
   /// The micro-batches [first, first + count) of a batch.
   void split(std::span<const source> sources, std::size_t first, std::size_t count, std::size_t micro) {
     parts_.resize(count);
-    const bool has_data = !blueprint_.checked.inputs_enter_first || blueprint_.rank_of(0) == pp_rank();
-    for (std::size_t m = 0; m < count && has_data; ++m)
+    for (std::size_t m = 0; m < count && has_data(); ++m)
       for (std::size_t i = 0; i < sources.size(); ++i) {
         const std::size_t size = blueprint_.checked.tensors[i].elements() * micro;
         parts_[m][i] = sources[i].part((first + m) * size, size);

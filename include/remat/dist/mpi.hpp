@@ -11,6 +11,8 @@
 
 #include <mpi.h>
 
+#include <sched.h>
+
 #include <algorithm>
 #include <chrono>
 #include <climits>
@@ -29,14 +31,42 @@ struct waiting {
   bool sleeps = false;
 };
 
+/// Looks, while a rank waits, whether another one has left the program: a rank that still waits 5 seconds later would
+/// wait for ever. A session says how to look and how to end.
+class departures {
+ public:
+  static inline bool (*someone_left)() = nullptr;
+  static inline void (*end_the_job)() = nullptr;
+
+  /// Cheap, but for every 100 milliseconds.
+  void look() {
+    if (someone_left == nullptr) return;
+    const auto now = std::chrono::steady_clock::now();
+    if (now < next_) return;
+    next_ = now + std::chrono::milliseconds(100);
+    if (!someone_left()) return;
+    if (!has_left_) since_ = now;
+    has_left_ = true;
+    if (now - since_ > std::chrono::seconds(5)) end_the_job();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point next_ = std::chrono::steady_clock::now() + std::chrono::milliseconds(100);
+  std::chrono::steady_clock::time_point since_ = {};
+  bool has_left_ = false;
+};
+
 /// Tests until it is true. The test is what makes MPI go on.
 template <class Test>
 void wait_until(waiting how, const Test& test) {
   constexpr int tests_before_sleep = 50;
+  if (test()) return;
+  departures others;
   for (int tests = 0; !test();) {
-    if (!how.sleeps || ++tests < tests_before_sleep) continue;
+    if (++tests < tests_before_sleep) continue;
     tests = 0;
-    std::this_thread::sleep_for(std::chrono::microseconds(1));  // what the system makes of it: about 50
+    others.look();
+    if (how.sleeps) std::this_thread::sleep_for(std::chrono::microseconds(1));  // what the system makes of it: about 50
   }
 }
 
@@ -66,6 +96,11 @@ class request {
  private:
   friend class communicator;
   MPI_Request handle_ = MPI_REQUEST_NULL;
+};
+
+/// The ranks of a job that share a machine.
+struct host {
+  int ranks = 1, cores = 1;
 };
 
 /// A group of ranks that talk to each other. Collectives, which say so, are called by all of them in one order.
@@ -111,14 +146,19 @@ class communicator {
     copy.is_owned_ = true;
     return copy;
   }
-  /// Collective: how many of these ranks share this node.
-  int ranks_on_this_node() const {
-    MPI_Comm node = MPI_COMM_NULL;
-    MPI_Comm_split_type(handle_, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node);
-    int ranks = 0;
-    MPI_Comm_size(node, &ranks);
-    MPI_Comm_free(&node);
-    return ranks;
+  /// Collective: how many of these ranks share this machine, and the cores that they may run on together.
+  host this_host() const {
+    MPI_Comm here = MPI_COMM_NULL;
+    MPI_Comm_split_type(handle_, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &here);
+    host found;
+    MPI_Comm_size(here, &found.ranks);
+    cpu_set_t cores;
+    CPU_ZERO(&cores);
+    sched_getaffinity(0, sizeof cores, &cores);
+    MPI_Allreduce(MPI_IN_PLACE, &cores, sizeof cores, MPI_BYTE, MPI_BOR, here);
+    found.cores = std::max(1, CPU_COUNT(&cores));
+    MPI_Comm_free(&here);
+    return found;
   }
 
   /// Messages of at most 2^31 - 1 bytes from and into memory that stays where it is; of one tag, they are received in
@@ -166,8 +206,22 @@ class communicator {
     return r;
   }
 
-  /// Ends every rank of the job.
+  /// Whether a message of this tag has come, from any rank.
+  bool has_message(int tag) const {
+    int there = 0;
+    MPI_Iprobe(MPI_ANY_SOURCE, tag, handle_, &there, MPI_STATUS_IGNORE);
+    return there != 0;
+  }
+  /// Collective: done when all ranks have begun it.
+  request barrier() const {
+    request r;
+    MPI_Ibarrier(handle_, &r.handle_);
+    return r;
+  }
+
+  /// Ends every rank of the job, when what was printed has had time to come out.
   [[noreturn]] void abort() const {
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
     MPI_Abort(handle_, 1);
     std::abort();
   }

@@ -23,6 +23,7 @@
 #include <exception>
 #include <string>
 #include <thread>
+#include <vector>
 
 namespace remat {
 
@@ -39,9 +40,21 @@ class session {
   session(int& argc, char**& argv) : library_(argc, argv), world_(library::world()) {
     rank_ = world_.rank();
     size_ = world_.size();
-    ranks_on_this_node_ = world_.ranks_on_this_node();
+    host_ = world_.this_host();
     exceptions_ = std::uncaught_exceptions();
     previous_ = std::set_terminate(&end_the_job);
+    leaving_ = world_.duplicate();
+    current_ = this;
+    departures::someone_left = [] { return current_->leaving_.has_message(0); };
+    departures::end_the_job = [] {
+      fail(
+          "another rank has left the program, and this one waits for it; all ranks make the same calls, and an error "
+          "of "
+          "one rank is caught outside of the session's scope, or not at all");
+    };
+    std::atexit([] {
+      if (current_ != nullptr && library::is_running()) fail("the program exits while its session lives");
+    });
   }
   session(const session&) = delete;
   session& operator=(const session&) = delete;
@@ -49,8 +62,12 @@ class session {
     std::set_terminate(previous_);
     if (std::uncaught_exceptions() > exceptions_)
       std::atexit([] { library::world().abort(); });
-    else
+    else {
+      leave();
       library_.finish();
+    }
+    departures::someone_left = nullptr;
+    current_ = nullptr;
   }
 
   const communicator& world() const { return world_; }
@@ -66,14 +83,27 @@ class session {
     world.abort();
   }
 
-  int ranks_on_this_node() const { return ranks_on_this_node_; }
-  /// How a rank of so many threads waits on this node.
-  waiting how_to_wait(int threads) const {
-    const int cores = static_cast<int>(std::thread::hardware_concurrency());
-    return {cores > 0 && ranks_on_this_node_ * threads > cores};
-  }
+  const host& this_host() const { return host_; }
+  /// How a rank of so many threads waits on this machine.
+  waiting how_to_wait(int threads) const { return {host_.ranks * threads > host_.cores}; }
 
  private:
+  /// Tells the others, and waits for them.
+  void leave() {
+    departures::someone_left = nullptr;
+    std::vector<request> requests;
+    for (int r = 0; r < size_; ++r)
+      if (r != rank_) requests.push_back(leaving_.send({}, r, 0));
+    requests.push_back(leaving_.barrier());
+    for (request& r : requests) wait_until({true}, [&] { return r.is_done(); });
+    for (int r = 0; r < size_; ++r)
+      if (r != rank_) {
+        request got = leaving_.receive({}, r, 0);
+        wait_until({true}, [&] { return got.is_done(); });
+      }
+    leaving_ = communicator();
+  }
+
   [[noreturn]] static void end_the_job() {
     if (!library::is_running()) std::abort();
     std::string what = "an unknown exception";
@@ -91,8 +121,10 @@ class session {
   }
 
   library library_;
-  communicator world_;
-  int rank_ = 0, size_ = 1, ranks_on_this_node_ = 1;
+  communicator world_, leaving_;
+  static inline session* current_ = nullptr;
+  int rank_ = 0, size_ = 1;
+  host host_;
   int exceptions_ = 0;
   std::terminate_handler previous_ = nullptr;
 };

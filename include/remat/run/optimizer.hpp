@@ -27,6 +27,7 @@
 #include <remat/run/parameter_pattern.hpp>
 #include <remat/run/trainable.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <limits>
@@ -107,7 +108,12 @@ class optimizer {
     const std::span<const parameter_view> parameters = model.parameters();
     state_.require(model);
     if (group_of_.size() != parameters.size() || assigned_ != patterns_.size()) {
-      group_of_ = detail::assign_groups(parameters, patterns_, std::string(Rule::name));
+      const std::vector<parameter_view> all = model.all_parameters();
+      const std::vector<std::size_t> groups = detail::assign_groups(all, patterns_, std::string(Rule::name));
+      group_of_.clear();
+      for (const parameter_view& p : parameters)
+        group_of_.push_back(
+            groups[static_cast<std::size_t>(std::ranges::find(all, p.name, &parameter_view::name) - all.begin())]);
       assigned_ = patterns_.size();
     }
     state_.attach(model);

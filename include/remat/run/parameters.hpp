@@ -32,6 +32,17 @@ struct state_view {
   std::span<float> values;
 };
 
+/// The parameters of a program, a shared one once, by name and shape alone.
+inline std::vector<parameter_view> named_parameters(const program& p) {
+  std::vector<parameter_view> all;
+  for (int i = 0; i < p.parameters.count(); ++i) {
+    const parameter& declared = p.parameters[i].declared;
+    if (p.parameters[i].owner == i)
+      all.push_back({parameter_path(p, p.parameters[i]), {declared.extents, declared.extents + declared.rank}, {}, {}});
+  }
+  return all;
+}
+
 /// Which parameters and states of a program a process holds: those of some of its operations.
 struct held_slots {
   std::vector<bool> parameters, states;

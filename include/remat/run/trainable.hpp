@@ -41,6 +41,8 @@ class trainable {
     for (const double each : numbers) sum += each;
     return sum;
   }
+  /// Every parameter of the model, whoever holds it, by name and shape; values and gradients are those held here.
+  virtual std::vector<parameter_view> all_parameters() const { return {parameters().begin(), parameters().end()}; }
   /// The elements [first, second) of parameter `i` that an optimizer updates here, and keeps its numbers for.
   virtual std::pair<std::size_t, std::size_t> updated_here(std::size_t i) const {
     return {0, parameters()[i].gradient.size()};

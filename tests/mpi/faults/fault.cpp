@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // A job in which something goes wrong: fault <case>.
+#include <remat/dist/partition_file.hpp>
 #include <remat/distributed.hpp>
 
 #include <csignal>
 #include <cstdint>
+#include <cstdlib>
 #include <iostream>
 #include <string>
 #include <vector>
@@ -44,7 +46,15 @@ void run(const remat::mpi::session& mpi, const std::string& fault) {
   if (fault == "indivisible_batch") x.resize(30 * 32), y.resize(30);
   if (fault == "other_batch" && is_mine) x.resize(16 * 32), y.resize(16);
   if (fault == "wrong_tensor" && is_mine) x.resize(17);
-  for (int step = 0; step < 20; ++step) {
+  if (fault == "group_of_none") optimizer.group("third", {.learning_rate = 0});
+  if (fault == "group_elsewhere") optimizer.group("first", {.learning_rate = 0});
+  const int steps = fault == "fewer_calls" && is_mine ? 7 : 20;
+  for (int step = 0; step < steps; ++step) {
+    if (step == 5 && is_mine && fault == "exits") std::exit(0);
+    if (step == 5 && is_mine && fault == "other_call") {
+      model.predict(x);
+      continue;
+    }
     if (step == 5 && is_mine && fault.starts_with("throws")) throw remat::error("the disk of rank 1 is full");
     if (step == 5 && is_mine && fault == "killed") std::raise(SIGKILL);
     if (step == 5 && fault == "bad_label") y[7] = 99;
@@ -68,5 +78,14 @@ int main(int argc, char** argv) {
     return 0;
   }
   remat::mpi::session mpi{argc, argv};
+  if (fault == "caught_inside") {
+    try {
+      run(mpi, "throws");
+    } catch (const std::exception& e) {
+      std::cerr << "caught: " << e.what() << std::endl;
+      return 1;
+    }
+    return 0;
+  }
   run(mpi, fault);
 }
