@@ -4,4 +4,5 @@
 
 #include <remat/dist/distributed_audit.hpp>
 #include <remat/dist/distributed_model.hpp>
+#include <remat/dist/gathered_timeline.hpp>
 #include <remat/remat.hpp>
