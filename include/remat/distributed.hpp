@@ -4,6 +4,7 @@
 
 #include <remat/dist/distributed_audit.hpp>
 #include <remat/dist/distributed_model.hpp>
+#include <remat/dist/gathered_timeline.hpp>
 #include <remat/dist/schedule_csv.hpp>
 #include <remat/dist/schedule_text.hpp>
 #include <remat/dist/simulate.hpp>

@@ -108,6 +108,7 @@ inline distributed_blueprint draw_blueprint(const mpi::session& session, program
       p, how, {made.schedule.stages, partitions, options.partition_batch, [&](int first, int last, int stage) {
                  return bytes_as_stage(p, first, last, stage, options.partition_batch, std::max(1, kept[stage]));
                }});
+  set_stage_policies(p, options.stage_policies);
   check_schedule(made.schedule,
                  {.is_training = true, .messages = between_stages(messages_of(p, made.schedule.stages, true))});
   require_whole_states(p, made);

@@ -16,10 +16,10 @@
 #include <remat/dist/gradient_reduction.hpp>
 #include <remat/dist/pipeline.hpp>
 #include <remat/dist/pipeline_trace.hpp>
+#include <remat/dist/rank_report.hpp>
 #include <remat/dist/session.hpp>
 #include <remat/dist/shared_parameters.hpp>
 #include <remat/dist/simulated_program.hpp>
-#include <remat/plan/report.hpp>
 #include <remat/run/arena.hpp>
 #include <remat/run/memory_report.hpp>
 #include <remat/run/network_checks.hpp>
@@ -169,16 +169,10 @@ class distributed_network : public trainable {
 
   // --- reports -----------------------------------------------------------------------------------------------------------
 
-  /// What each stage of this rank does, keeps and needs for a micro-batch of this size.
-  std::vector<plan_report> plan(std::size_t micro_batch) const {
-    std::vector<plan_report> reports;
-    const list<int> kept = in_flight(blueprint_.schedule);
-    for (int s = 0; s < blueprint_.schedule.stages; ++s)
-      if (blueprint_.rank_of(s) == pp_rank())
-        reports.push_back(
-            report(blueprint_.checked, plan_training(blueprint_.checked, checked_batch(blueprint_.checked, micro_batch),
-                                                     slice_of_stage(blueprint_.checked, s, kept[s], kept[s] > 1))));
-    return reports;
+  /// What each stage of this rank does, keeps, takes and gives in a training step of a micro-batch of this size.
+  rank_report plan(std::size_t micro_batch) const {
+    checked_batch(blueprint_.checked, micro_batch);
+    return report(blueprint_.checked, pipeline(setup_of(micro_batch, microbatches(), true)), pp_rank());
   }
   /// What a step takes where the operations cost this much and the ranks are connected like this.
   simulated_program simulate(const operation_costs& costs, simulation how = {}) const {
@@ -392,7 +386,15 @@ class distributed_network : public trainable {
       if (each->micro_batch() == micro && each->is_training() == is_training &&
           static_cast<std::size_t>(each->table().micro_batches) == count)
         return *each;
-    pipeline_setup setup{
+    pipelines_.push_back(std::make_unique<pipeline>(setup_of(micro, count, is_training)));
+    if (arena_.reserve(pipelines_.back()->needed()))
+      for (const auto& each : pipelines_) bind(*each);
+    else
+      bind(*pipelines_.back());
+    return *pipelines_.back();
+  }
+  pipeline_setup setup_of(std::size_t micro, std::size_t count, bool is_training) const {
+    return {
         .checked = &blueprint_.checked,
         .unchecked = &blueprint_.unchecked,
         .parameters = parameters_.get(),
@@ -404,12 +406,6 @@ class distributed_network : public trainable {
         .is_training = is_training,
         .checkpoints = checkpointing_,
         .recomputes_early = recomputes_early_};
-    pipelines_.push_back(std::make_unique<pipeline>(std::move(setup)));
-    if (arena_.reserve(pipelines_.back()->needed()))
-      for (const auto& each : pipelines_) bind(*each);
-    else
-      bind(*pipelines_.back());
-    return *pipelines_.back();
   }
 
   /// The elements of all parameters, as they lie in memory, that a replica's optimizer updates.

@@ -7,6 +7,7 @@
 #include <remat/dist/pipeline.hpp>
 #include <remat/dist/pipeline_schedule.hpp>
 #include <remat/dist/rank_map.hpp>
+#include <remat/dist/stage_policies.hpp>
 #include <remat/plan/annotate.hpp>
 
 #include <cstddef>
@@ -27,6 +28,7 @@ struct distributed_options {
   std::uint64_t seed = 0;
   int threads = 0;                                             ///< 0: the node's cores, shared evenly by its ranks
   std::optional<std::vector<checkpoint_at>> checkpoints = {};  ///< where given, they stand in place of the tags
+  std::vector<checkpoint_on_stage> stage_policies = {};        ///< in place of what the checkpoints of a stage say
   std::vector<std::string> frozen = {};                        ///< paths of modules that are not trained
   int partitions = 0;            ///< ranks in a pipeline; 0: all of the job's ranks. The rest are replicas
   std::size_t microbatches = 1;  ///< parts of a replica's share of the batch, of equal size

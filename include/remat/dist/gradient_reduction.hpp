@@ -66,6 +66,7 @@ class gradient_reduction : public gradient_listener {
     }
     for (bucket& b : late_) buckets_.push_back(b);
     requests_.reserve(buckets_.size() + more_pieces());
+    ends_.reserve(buckets_.size());
   }
 
   std::size_t buckets() const { return buckets_.size(); }
@@ -79,7 +80,8 @@ class gradient_reduction : public gradient_listener {
       b.is_started = false;
     }
     requests_.clear();
-    oldest_ = 0;
+    ends_.clear();
+    oldest_ = ended_ = 0;
   }
   void final_gradients(const operation& o) override {
     for (int k = 0; k < o.parameters; ++k) {
@@ -91,6 +93,8 @@ class gradient_reduction : public gradient_listener {
   }
   void progress() override {
     while (oldest_ < requests_.size() && requests_[oldest_].is_done()) ++oldest_;
+    for (; ended_ < ends_.size() && ends_[ended_] <= oldest_; ++ended_)
+      if (trace_ != nullptr) trace_->reductions[ended_].end = trace_->now();
   }
   /// Behind the backward pass: begins what has not begun, and waits for all.
   void finish() {
@@ -126,8 +130,9 @@ class gradient_reduction : public gradient_listener {
   }
   void start(bucket& b) {
     b.is_started = true;
-    if (trace_ != nullptr) trace_->reductions.push_back({trace_->now(), b.gradients.size_bytes()});
+    if (trace_ != nullptr) trace_->reductions.push_back({trace_->now(), 0, b.gradients.size_bytes()});
     mpi::in_pieces(b.gradients, [&](std::span<float> piece) { requests_.push_back(replicas_->sum(piece)); });
+    ends_.push_back(requests_.size());
   }
 
   const mpi::communicator* replicas_;
@@ -135,7 +140,8 @@ class gradient_reduction : public gradient_listener {
   std::vector<int> bucket_of_slot_;
   std::vector<bucket> buckets_, late_;
   std::vector<mpi::request> requests_;
-  std::size_t oldest_ = 0;
+  std::vector<std::size_t> ends_;  // of each bucket that has begun, one past its last request
+  std::size_t oldest_ = 0, ended_ = 0;
   bool overlaps_ = true;
   pipeline_trace* trace_ = nullptr;
 };

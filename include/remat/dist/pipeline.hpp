@@ -131,6 +131,7 @@ class pipeline : private exchange {
   template <class Inputs, class Results>
   void run(const step& how, const Inputs& inputs, const Results& results) {
     how_ = how;
+    if (how_.trace != nullptr) how_.trace->waits.reserve(2 * requests_.size());
     executed_ = {};
     under_way_.clear();  // all of the last step are done
     const list<task>& row = setup_.table.rows[setup_.rank];
@@ -144,6 +145,7 @@ class pipeline : private exchange {
       bind_running();
       if (how_.trace != nullptr) how_.trace->begin(t);
       if (t.kind == task_kind::backward && !setup_.recomputes_early) await_gradients();
+      if (t.kind == task_kind::backward) note_recomputation(running_->planned().steps.backward_begins - 1);
       before_ = t.kind == task_kind::backward ? running_->executed() : action_counts{};
       running_->run({how.seed, how.number, how.first_micro_batch + static_cast<std::uint32_t>(t.micro_batch), how.share,
                      nullptr, this},
@@ -300,8 +302,22 @@ class pipeline : private exchange {
     for (int k = 0; k < ports.count(); ++k)
       if (ports[k].is_gradient && ports[k].receives()) receive(k);
   }
+  /// Behind an action: whether a recomputation ends here, or begins.
+  void note_recomputation(int number) {
+    if (how_.trace == nullptr) return;
+    const tape& steps = running_->planned().steps;
+    const auto recomputes = [&](int i) {
+      return i >= steps.backward_begins && i < steps.actions.count() && steps.actions[i].kind == action_kind::recompute;
+    };
+    if (recomputes(number) == recomputes(number + 1)) return;
+    if (recomputes(number))
+      how_.trace->end_recomputing();
+    else
+      how_.trace->begin_recomputing();
+  }
   void after(int number) override {
     progress();
+    if (number >= running_->planned().steps.backward_begins) note_recomputation(number);
     if (!is_last_backward_) return;
     const list<action>& actions = running_->planned().steps.actions;
     const action& a = actions[number];

@@ -12,19 +12,24 @@ namespace remat {
 
 class pipeline_trace {
  public:
+  struct span {
+    double begin = 0, end = 0;
+  };
   struct event {
     task done = {};
     double begin = 0, end = 0;
     double waited = 0;  ///< of it, for messages
   };
-  /// A part of the gradients that began to be summed over the replicas.
+  /// A part of the gradients that was summed over the replicas.
   struct reduction {
-    double begin = 0;
+    double begin = 0, end = 0;  ///< the end as it was seen
     std::size_t bytes = 0;
   };
 
   void start() {
     events.clear();
+    waits.clear();
+    recomputations.clear();
     reductions.clear();
     waited = waited_ = last_backward = 0;
     start_ = clock::now();
@@ -37,22 +42,34 @@ class pipeline_trace {
     events.back().end = now();
     events.back().waited = waited_;
   }
-  void begin_waiting() { wait_began_ = now(); }
+  void begin_waiting() { waits.push_back({now(), 0}); }
   void end_waiting() {
-    waited_ += now() - wait_began_;
-    waited += now() - wait_began_;
+    span& w = waits.back();
+    w.end = now();
+    waited_ += w.end - w.begin;
+    waited += w.end - w.begin;
   }
-  double now() const { return std::chrono::duration<double>(clock::now() - start_).count(); }
+  void begin_recomputing() { recomputations.push_back({now(), 0}); }
+  void end_recomputing() { recomputations.back().end = now(); }
+  double now() const { return seconds(clock::now() - start_); }
+  /// When the step began, in seconds of the steady clock, which the processes of a node have in common.
+  double begun() const { return seconds(start_.time_since_epoch()); }
+  /// The steady clock now.
+  static double clock_seconds() { return seconds(clock::now().time_since_epoch()); }
 
-  std::vector<event> events;
+  std::vector<event> events;         ///< the rank's tasks, in order
+  std::vector<span> waits;           ///< for messages, within tasks and between them, in order
+  std::vector<span> recomputations;  ///< within backward tasks, in order
   std::vector<reduction> reductions;
   double waited = 0;         ///< in all
   double last_backward = 0;  ///< when the rank's last backward action began
 
  private:
   using clock = std::chrono::steady_clock;
+  static double seconds(clock::duration d) { return std::chrono::duration<double>(d).count(); }
+
   clock::time_point start_ = clock::now();
-  double wait_began_ = 0, waited_ = 0;
+  double waited_ = 0;
 };
 
 }  // namespace remat

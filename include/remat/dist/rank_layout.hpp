@@ -22,6 +22,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace remat {
@@ -51,6 +52,7 @@ class rank_layout {
     for (std::size_t s = 0; s < stages.size(); ++s) {
       const int stage = stages[s].stage;
       const std::vector<port_messages> of_ports = messages_of_ports(messages, stages[s].plans[0]->ports, stage);
+      std::vector<std::vector<int>> begun(of_ports.size(), std::vector<int>(static_cast<std::size_t>(row_) + 2));
       for (int m = 0; m < table.micro_batches; ++m) {
         const plan& made = *stages[s].plans[static_cast<std::size_t>(m)];
         std::vector<std::size_t>& mine = offsets_[s][static_cast<std::size_t>(m)];
@@ -70,8 +72,12 @@ class rank_layout {
           for (const int i : of_ports[static_cast<std::size_t>(k)].sent)
             if (times.is_sent(i)) to = std::max(to, times.at(i, m).wait);
           add(storages, places, mine[static_cast<std::size_t>(first_port_region + k)], port_bytes(made, k), from, to);
+          ++begun[static_cast<std::size_t>(k)][static_cast<std::size_t>(from)];
+          --begun[static_cast<std::size_t>(k)][static_cast<std::size_t>(to) + 1];
         }
       }
+      slots_.emplace_back();
+      for (const std::vector<int>& each : begun) slots_.back().push_back(largest_sum(each));
     }
     place(storages, places);
     for (auto& stage : offsets_)
@@ -82,6 +88,8 @@ class rank_layout {
   std::size_t bytes() const { return placed_ + passing_; }
   /// The largest sum of what is alive at once: no layout of these regions needs less.
   std::size_t live_bytes() const { return live_ + passing_; }
+  /// How many micro-batches of the rank's stage number `stage` have a port's tensor at once.
+  int slots(std::size_t stage, int port) const { return slots_[stage][static_cast<std::size_t>(port)]; }
   /// Where a region of the rank's stage number `stage` begins for a micro-batch.
   std::span<const std::size_t> offsets(std::size_t stage, std::size_t micro_batch) const {
     return offsets_[stage][micro_batch];
@@ -101,6 +109,11 @@ class rank_layout {
       for (const int reader : here.to) mine.sent.push_back(find_message(messages, here, stage, reader));
     }
     return found;
+  }
+  static int largest_sum(const std::vector<int>& changes) {
+    int most = 0, now = 0;
+    for (const int change : changes) most = std::max(most, now += change);
+    return most;
   }
   static bool waits_for_backward(const plan& made, int k) {
     for (const buffer& b : made.steps.buffers)
@@ -124,7 +137,7 @@ class rank_layout {
     places.push_back(&place);
   }
   void place(list<detail::storage>& storages, std::span<std::size_t* const> places) {
-    std::ranges::stable_sort(storages, {}, &detail::storage::first);
+    std::ranges::sort(storages, {}, [](const detail::storage& s) { return std::pair(s.first, s.buffer); });
     list<std::size_t> live(static_cast<std::size_t>(row_) + 2);
     for (const detail::storage& s : storages)
       for (int now = s.first; now <= s.last; ++now) live[now] += s.size;
@@ -135,6 +148,7 @@ class rank_layout {
 
   int row_;
   std::size_t passing_ = 0, placed_ = 0, live_ = 0;
+  std::vector<std::vector<int>> slots_;                         // of each stage and port
   std::vector<std::vector<std::vector<std::size_t>>> offsets_;  // of each stage, micro-batch and region
 };
 

@@ -71,6 +71,12 @@ struct parameter_slot {
   int owner = 0;  ///< the slot whose values it uses: itself, or the first one that is `shared` with it
 };
 
+/// What the checkpoints of a stage keep, in place of what they say.
+struct stage_policy {
+  int stage = 0;
+  checkpoint_setting setting = {};
+};
+
 struct program {
   list<tensor_shape> tensors = {};
   list<int> producers = {};  ///< of each tensor; `none` for an input
@@ -83,6 +89,7 @@ struct program {
   few<int, call::max_tensors> outputs = {};  ///< what the model gives, before any loss
   int loss = none;                           ///< the loss's tensor
   bool input_gradients = false;              ///< backward goes on to the model's inputs of float
+  list<stage_policy> stage_policies = {};    ///< at most one for each stage
   bool inputs_enter_first = false;           ///< stage 0 alone is given the inputs, and sends them on
 
   constexpr int add_tensor(const tensor_shape& shape, int producer) {

@@ -15,6 +15,9 @@
 ///
 /// `ignored_checkpoints` names them.
 ///
+/// A stage may have a policy of its own (`program::stage_policies`), which all checkpoints on it take; their groups stay
+/// unless it brings its own. Under `save_all` the stage has no segments.
+///
 /// A chain policy (`every<K>`, `square_root`) brings the size of its groups, from the children that stand together on
 /// one stage. The last group of a chain is left as it is, since what it would drop is computed again at once. That
 /// holds where the chain ends on the last stage, or inside another segment, whose recomputation goes straight on to
@@ -81,6 +84,29 @@ constexpr segment segment_over(const program& p, int begin, int end, int parent,
   return s;
 }
 
+/// What a checkpoint says on a stage that may have a policy of its own.
+constexpr checkpoint_setting setting_on_stage(const program& p, int stage, const checkpoint_setting& given) {
+  checkpoint_setting setting = given;
+  for (const stage_policy& own : p.stage_policies) {
+    if (own.stage != stage) continue;
+    setting.policy = own.setting.policy;
+    setting.decide = own.setting.decide;
+    setting.plan = own.setting.plan;
+    setting.plans_segments = own.setting.plans_segments;
+    if (!own.setting.cuts_chains) continue;
+    setting.links = own.setting.links;
+    setting.cuts_chains = true;
+  }
+  return setting;
+}
+
+/// Whether the stage has a policy of its own that keeps everything.
+constexpr bool is_unchecked_stage(const program& p, int stage) {
+  for (const stage_policy& own : p.stage_policies)
+    if (own.stage == stage && own.setting.decide == &save_all::decide) return true;
+  return false;
+}
+
 struct segment_search {
   const program& p;
   list<segment> found = {};
@@ -102,14 +128,24 @@ struct segment_search {
     } else {
       const bool stays = stages_of(p, n).is_one();
       if (!stays) ignore(n);
-      const int mine = stays ? add_segment(found, {here.first, here.last, parent, n, here.checkpoints[depth]}) : parent;
+      const int mine = stays ? add({here.first, here.last, parent, n, here.checkpoints[depth]}) : parent;
       visit(n, depth + 1, begin, end, mine);
     }
   }
 
+  constexpr int add(segment s) {
+    if (!p.stage_policies.empty() && s.first < s.last) {
+      const int stage = p.operations[s.first].stage;
+      if (is_unchecked_stage(p, stage)) return s.parent;
+      s.setting = setting_on_stage(p, stage, s.setting);
+    }
+    return add_segment(found, s);
+  }
+
   /// The children of a checkpointed sequential, in groups.
   constexpr void cut(int n, int depth, int begin, int end, int parent) {
-    const checkpoint_setting& setting = p.nodes[n].checkpoints[depth];
+    const checkpoint_setting& given = p.nodes[n].checkpoints[depth];
+    checkpoint_setting of_stage;
     while (begin < end) {
       const stage_range stages = stages_of(p, begin);
       if (!stages.is_one()) {
@@ -118,6 +154,8 @@ struct segment_search {
         begin = p.nodes[begin].end;
         continue;
       }
+      if (!p.stage_policies.empty()) of_stage = setting_on_stage(p, stages.first, given);
+      const checkpoint_setting& setting = p.stage_policies.empty() ? given : of_stage;
       const int run = end_of_stage(p, begin, end);
       const std::size_t most = setting.cuts_chains ? setting.links(siblings(p, begin, run)) : setting.children;
       const bool ends_chain =
@@ -125,7 +163,7 @@ struct segment_search {
       while (begin < run) {
         const int next = end_of_group(p, begin, run, most);
         const bool is_dropped = !ends_chain || next < end;
-        const int mine = is_dropped ? add_segment(found, segment_over(p, begin, next, parent, n, setting)) : parent;
+        const int mine = is_dropped ? add(segment_over(p, begin, next, parent, n, setting)) : parent;
         visit(n, depth + 1, begin, next, mine);
         begin = next;
       }

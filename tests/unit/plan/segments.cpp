@@ -207,6 +207,33 @@ TEST_CASE("a chain policy cuts anew on each stage, and leaves out the last group
   CHECK(ranges_of(cut(followed, {4})) == std::vector<range>{{0, 2}, {2, 4}});
 }
 
+TEST_CASE("a stage may have a policy of its own, and keeps its groups unless the policy brings some") {
+  using remat::every, remat::save_all, remat::strategy::group;
+  const remat::program cut_once = cut(six(setting<group<2>>), {3});
+  const auto with = [&](int stage, const remat::checkpoint_setting& own) {
+    remat::program p = cut_once;
+    p.stage_policies.push_back({stage, own});
+    return p;
+  };
+  CHECK(ranges_of(cut_once) == std::vector<range>{{0, 2}, {2, 3}, {3, 5}, {5, 6}});
+  CHECK(ranges_of(with(0, remat::setting_of<save_all>)) == std::vector<range>{{3, 5}, {5, 6}});
+  CHECK(ranges_of(with(1, remat::setting_of<save_all>)) == std::vector<range>{{0, 2}, {2, 3}});
+  CHECK(ranges_of(with(2, remat::setting_of<save_all>)) == ranges_of(cut_once));
+  CHECK(ranges_of(with(0, remat::setting_of<every<3>>)) == std::vector<range>{{0, 3}, {3, 5}, {5, 6}});
+  const remat::program named = with(1, remat::setting_of<remat::save_named<"a">>);
+  CHECK(ranges_of(named) == ranges_of(cut_once));
+  for (const remat::segment& s : segments_of(named))
+    CHECK(s.setting.policy == (s.first < 3 ? "recompute_all" : "save_named"));
+  // Nested, and of a module that is no sequential.
+  tree t;
+  t.open("").open("block", false, {remat::setting_of<remat::recompute_all>}).layer("a").layer("b").close().layer("c");
+  const remat::program block = t.close().program();
+  remat::program off = cut(block, {2});
+  off.stage_policies.push_back({0, remat::setting_of<save_all>});
+  CHECK(ranges_of(cut(block, {2})) == std::vector<range>{{0, 2}});
+  CHECK(ranges_of(off).empty());
+}
+
 TEST_CASE("the last group of a chain inside a segment is left out on every stage") {
   const remat::program p = cut(tree()
                                    .open("", true, {setting<remat::strategy::each>})

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+/// Policies by stage: what the checkpoints of a stage keep, in place of what they say.
+///
+///     .stage_policies = {remat::checkpoint_on_stage(0, remat::save_only<nn::conv2d>{}),
+///                        remat::checkpoint_on_stage(3, remat::save_all{})}               // no checkpoints there
+///
+/// Stages differ in memory: under one_f_one_b the first holds as many micro-batches as there are stages, the last holds
+/// one. All checkpoints of the stage take the policy, wherever they stand; their groups stay as they are, unless the
+/// policy brings its own (`every<K>`). Automatic partitions count with the checkpoints as they were. Bits do not depend
+/// on any of it.
+#pragma once
+
+#include <remat/core/error.hpp>
+#include <remat/model/program.hpp>
+#include <remat/model/rules.hpp>
+
+#include <string>
+#include <vector>
+
+namespace remat {
+
+struct checkpoint_on_stage {
+  int stage;
+  checkpoint_setting setting;
+
+  template <Policy P>
+  checkpoint_on_stage(int number, P) : stage(number), setting(setting_of<P>) {
+    static_assert(rules::where<ChainPolicy<P>, rules::segment_has_links<P>>);
+  }
+};
+
+/// Gives the stages of the program these policies. Throws `error` for a stage that it does not have or that is given
+/// two.
+inline void set_stage_policies(program& p, const std::vector<checkpoint_on_stage>& policies) {
+  p.stage_policies.clear();
+  const int stages = p.operations.empty() ? 0 : p.operations.back().stage + 1;
+  for (const checkpoint_on_stage& each : policies) {
+    if (each.stage < 0 || each.stage >= stages)
+      throw error("there is no stage " + std::to_string(each.stage) +
+                  " to give a policy to; this model has stages 0 to " + std::to_string(stages - 1));
+    for (const stage_policy& known : p.stage_policies)
+      if (known.stage == each.stage)
+        throw error("stage " + std::to_string(each.stage) + " is given two policies; one is accepted");
+    p.stage_policies.push_back({each.stage, each.setting});
+  }
+}
+
+}  // namespace remat

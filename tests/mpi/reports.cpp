@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+// What a distributed model says of itself: the plan of each rank, and the step that the simulator expects.
+#include "training.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <cstddef>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace {
+
+using Catch::Matchers::Contains;
+
+template <class T>
+std::string text_of(const T& what) {
+  std::ostringstream text;
+  text << what;
+  return text.str();
+}
+
+const std::vector<remat::pipeline_schedule>& schedules() {
+  static const std::vector<remat::pipeline_schedule> all{remat::schedule::gpipe, remat::schedule::one_f_one_b,
+                                                         remat::schedule::interleaved<2>};
+  return all;
+}
+
+remat::distributed_options options(const networks::network& n, std::size_t micro_batches,
+                                   remat::pipeline_schedule schedule) {
+  return {.seed = 3,
+          .threads = 1,
+          .checkpoints = {{remat::checkpoint_at(n.chain, remat::strategy::each{})}},
+          .frozen = n.frozen,
+          .microbatches = micro_batches,
+          .schedule = std::move(schedule),
+          .logs_partition = false};
+}
+
+}  // namespace
+
+TEST_CASE("a rank's plan names its stages, its ports and its bytes") {
+  remat::silence_warning(remat::warning_names::skipped_checkpoint);
+  for (const char* name : {"nested", "unet", "tied"})
+    for (const remat::pipeline_schedule& schedule : schedules()) {
+      const networks::network& n = networks::named(name);
+      const std::size_t micro_batches = 2 * static_cast<std::size_t>(session().size());
+      remat::distributed_network model(session(), n.lower(), options(n, micro_batches, schedule));
+      const remat::rank_report r = model.plan(n.micro_batch);
+      INFO(name << ", " << schedule.name() << "\n" << r);
+      CHECK(model.reserved().total() == 0);  // nothing is reserved for a question
+      const remat::pipeline& line = model.training(n.micro_batch);
+      CHECK(r.activation_bytes == line.layout().bytes());
+      CHECK(r.live_bytes == line.layout().live_bytes());
+      CHECK(r.scratch_bytes == line.needed().scratch);
+      CHECK(r.stages.size() == line.stages());
+      const std::string text = text_of(r);
+      CHECK_THAT(text, Contains("Rank " + std::to_string(model.pp_rank()) + " of a pipeline of " +
+                                std::to_string(session().size())));
+      CHECK_THAT(text, Contains(std::to_string(line.layout().bytes()) + " bytes; alive at once"));
+      const remat::list<int> kept = in_flight(model.schedule());
+      for (const remat::stage_report& s : r.stages) {
+        CHECK_THAT(text, Contains("Stage " + std::to_string(s.stage) +
+                                  ", micro-batches in flight: " + std::to_string(kept[s.stage]) + "\n"));
+        CHECK_THAT(text, Contains(text_of(s.plan)));
+        CHECK((s.stage == 0 || !s.ports.empty()));
+        for (const remat::port_report& each : s.ports) {
+          CHECK(each.slots >= 1);
+          CHECK(each.slots <= static_cast<int>(micro_batches));
+          CHECK((each.from != remat::none || !each.to.empty()));
+          CHECK_THAT(text, Contains(text_of(each)));
+        }
+      }
+    }
+}
+
+TEST_CASE("a report is printed line by line") {
+  const remat::port_report value{.path = "conv1 conv2d + relu",
+                                 .shape = "float32 (8, 4, 4)",
+                                 .is_gradient = false,
+                                 .from = remat::none,
+                                 .to = {1, 3},
+                                 .bytes = 1024,
+                                 .slots = 1};
+  CHECK(text_of(value) ==
+        "conv1 conv2d + relu                 float32 (8, 4, 4)           to stage 1, 3             1024 bytes, 1 slot");
+  const remat::port_report gradient{
+      .path = "a linear", .shape = "float32 (4)", .is_gradient = true, .from = 2, .to = {0}, .bytes = 32, .slots = 2};
+  CHECK(text_of(gradient) ==
+        "gradient of a linear                float32 (4)                 from stage 2, to stage 0  32 bytes, 2 slots");
+  remat::rank_report r{.pp_rank = 1,
+                       .pp_size = 4,
+                       .micro_batch = 8,
+                       .micro_batches = 16,
+                       .activation_bytes = 1'234'567,
+                       .live_bytes = 1'200'000,
+                       .stages = {}};
+  r.stages.push_back(
+      {.stage = 1, .in_flight = 3, .kept_region = 4096, .passing_region = 64, .ports = {value}, .plan = {}});
+  const std::string text = text_of(r);
+  CHECK_THAT(text,
+             Catch::Matchers::StartsWith("Rank 1 of a pipeline of 4, 16 micro-batches of 8\n"
+                                         "  activations     1.23 MB  (1234567 bytes; alive at once: 1200000)\n"
+                                         "Stage 1, micro-batches in flight: 3\n"
+                                         "  regions         4096 bytes for each micro-batch in flight, 64 for all\n"
+                                         "  port            conv1 conv2d + relu "));
+}
+
+TEST_CASE("the simulator counts the bytes that the ranks hold") {
+  remat::silence_warning(remat::warning_names::skipped_checkpoint);
+  for (const char* name : {"nested", "unet", "tied", "resnet"})
+    for (const remat::pipeline_schedule& schedule : schedules()) {
+      const networks::network& n = networks::named(name);
+      if (schedule.stages(session().size()) > remat::fuse(n.lower()).operations.count()) continue;
+      INFO(name << ", " << schedule.name());
+      remat::distributed_network model(session(), n.lower(),
+                                       options(n, 2 * static_cast<std::size_t>(session().size()), schedule));
+      const remat::simulated_program s =
+          model.simulate(remat::counted_seconds(model.lowered(), n.micro_batch, 1e10), {.connection = {1e-6, 1e9}});
+      const remat::rank_bytes& mine = s.ranks[static_cast<std::size_t>(model.pp_rank())];
+      CHECK(mine.activations == model.training(n.micro_batch).layout().bytes());
+      CHECK(mine.weights == model.store().value_block().size());
+      CHECK(mine.gradients == model.store().gradient_block().size());
+      CHECK(s.step.seconds > 0);
+      CHECK(s.step.ranks.count() == model.pp_size());
+    }
+}
