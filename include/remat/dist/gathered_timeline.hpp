@@ -93,8 +93,8 @@ inline timeline gather_timeline(const distributed_network& model) {
   const mpi::communicator& world = model.world();
   const agreement& all = model.all();
   timeline mine = events_of(model.trace(), model.rank());
-  const bool is_one_node = world.ranks_on_this_node() == model.size();
-  const double begun = model.trace().begun() + (is_one_node ? 0 : detail::clock_offset(model));
+  const bool is_one_host = world.this_host().ranks == model.size();
+  const double begun = model.trace().begun() + (is_one_host ? 0 : detail::clock_offset(model));
   for (timeline_event& e : mine) {
     e.begin += begun;
     e.end += begun;
