@@ -67,6 +67,7 @@ TEST_CASE("every schedule, policy and way to sum gradients gives the bits of one
                                             .microbatches = micro_batches,
                                             .schedule = s.value,
                                             .allreduce = sum,
+                                            .recomputes_early = sum == remat::allreduce::overlapped,
                                             .logs_partition = false});
           if (n.start != nullptr) n.start(model);
           const outcome found = train(n, model, samples);

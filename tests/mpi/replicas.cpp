@@ -32,7 +32,6 @@ digest digest_of(remat::distributed_network& model, const outcome& made) {
     d.of_parameters[2 * model.store().slots()[i]] = hash(made.parameters[i].values);
     d.of_parameters[2 * model.store().slots()[i] + 1] = hash(made.parameters[i].gradient);
   }
-  // Where two ranks hold different values for one name, the largest is the one of neither run after run.
   model.all().wait(model.world().largest(d.of_parameters));
   return d;
 }
@@ -97,6 +96,49 @@ TEST_CASE("two replicas average the gradients of two processes, whatever the pip
   }
 }
 
+TEST_CASE("three and four replicas give the same bits in every configuration, and are the same") {
+  if (session().size() < 3) return;
+  for (const char* name : {"resnet", "tied"}) {
+    const networks::network& n = networks::named(name);
+    std::optional<digest> expected;
+    for (const std::size_t bucket : {std::size_t{0}, std::size_t{4096}, std::size_t{1} << 25})
+      for (const auto when : {remat::allreduce::overlapped, remat::allreduce::after}) {
+        INFO(name << ", buckets of " << bucket);
+        remat::distributed_options how = options(1, 2);
+        how.bucket_bytes = bucket;
+        how.allreduce = when;
+        remat::distributed_network model(session(), n.lower(), how);
+        const std::size_t samples = n.micro_batch * 2 * static_cast<std::size_t>(session().size());
+        const digest found = digest_of(model, train(n, model, samples));
+        if (!expected) expected = found;
+        CHECK(found == *expected);
+        // Each replica has the values of replica 0.
+        const auto values = model.store().value_block();
+        std::vector<std::byte> first(values.begin(), values.end());
+        model.all().wait(model.world().broadcast(first, 0));
+        CHECK((std::vector<std::byte>(values.begin(), values.end()) == first));
+      }
+  }
+}
+
+TEST_CASE("evaluate gives the number of one process, on all ranks") {
+  const networks::network& n = networks::named("nested");
+  remat::network one = networks::make(n, {.seed = 3, .threads = 1});
+  remat::distributed_options how = options(session().size(), 2);
+  how.inputs = remat::inputs_from::first_stage;
+  remat::distributed_network everywhere(session(), n.lower(), options(1, 2)), first(session(), n.lower(), how);
+  using batches = std::vector<std::pair<std::vector<float>, std::vector<std::int32_t>>>;
+  batches all, none;
+  for (const std::size_t samples : {4u, 6u, 3u}) {
+    const auto data = networks::random_batch(n, one.lowered(), samples, samples);
+    all.emplace_back(std::get<0>(data[0].numbers), std::get<1>(data[1].numbers));
+    none.emplace_back();
+  }
+  const double expected = one.evaluate(all, remat::accuracy{});
+  CHECK(everywhere.evaluate(all, remat::accuracy{}) == expected);
+  CHECK(first.evaluate(first.pp_rank() == 0 ? all : none, remat::accuracy{}) == expected);
+}
+
 TEST_CASE("an optimizer's numbers are shared out over replicas") {
   if (session().size() % 2 != 0) return;
   const networks::network& n = networks::named("nested");
@@ -153,9 +195,8 @@ TEST_CASE("replicas predict what one process does") {
     remat::network one = networks::make(n, {.seed = 3, .threads = 1});
     remat::distributed_network model(session(), n.lower(), options(partitions, 2));
     for (const std::size_t samples : {1u, 2u, 5u, 12u}) {
-      auto data = sources_of(networks::random_batch(n, one.lowered(), samples, 5));
       const auto kept = networks::random_batch(n, one.lowered(), samples, 5);
-      data = sources_of(kept);
+      auto data = sources_of(kept);
       data.resize(1);
       CHECK(is_same(model.predict_on(data), one.predict_on(data)));
     }

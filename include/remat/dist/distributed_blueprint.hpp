@@ -117,6 +117,7 @@ inline distributed_blueprint draw_blueprint(const mpi::session& session, program
   return made;
 }
 
+/// What a module's attributes hold, such as the rate of a dropout, has no name here, and is not compared.
 inline std::uint64_t hash_of_program(const program& p) {
   fingerprint f;
   for (const node& n : p.nodes) {
@@ -130,8 +131,19 @@ inline std::uint64_t hash_of_program(const program& p) {
     for (int t : o.outputs) f.add(static_cast<std::uint64_t>(t));
     f.add(o.frozen ? 1 : 0);
   }
-  for (const tensor_shape& shape : p.tensors) f.add(shape.elements());
-  for (const parameter_slot& slot : p.parameters) f.add(parameter_path(p, slot));
+  for (const tensor_shape& shape : p.tensors) {
+    f.add(static_cast<std::uint64_t>(shape.type));
+    for (int i = 0; i < shape.rank; ++i) f.add(shape.extents[i]);
+  }
+  for (const list<parameter_slot>* slots : {&p.parameters, &p.states})
+    for (const parameter_slot& slot : *slots) {
+      f.add(parameter_path(p, slot));
+      f.add(static_cast<std::uint64_t>(slot.owner));
+      for (int i = 0; i < slot.declared.rank; ++i) f.add(slot.declared.extents[i]);
+    }
+  f.add(static_cast<std::uint64_t>(p.inputs));
+  f.add(static_cast<std::uint64_t>(p.targets));
+  f.add(static_cast<std::uint64_t>(p.loss));
   return f.value();
 }
 inline std::uint64_t hash_of_partition(const program& p) {

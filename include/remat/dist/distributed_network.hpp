@@ -52,6 +52,12 @@ class distributed_network : public trainable {
   distributed_network(const distributed_network&) = delete;
   distributed_network& operator=(const distributed_network&) = delete;
 
+  /// The calls in which ranks talk to each other: all of them make the same ones in the same order.
+  enum class call_kind : std::uint64_t { training, prediction, evaluation, sum, update, weights, events };
+  /// Every rank comes here before it talks to others in such a call. Throws `collective_error` on all of them where they
+  /// meet in different ones.
+  void agree_on_call(call_kind kind) const { all_.require_same("", number_of(kind, 0), different_calls); }
+
   // --- where this rank stands ------------------------------------------------------------------------------------------
 
   int rank() const { return blueprint_.rank; }
@@ -127,6 +133,7 @@ class distributed_network : public trainable {
       const std::span<const float> outputs = predict(inputs);
       if (has_data()) metric.add(outputs, targets, output_shape());
     }
+    agree_on_call(call_kind::evaluation);
     auto value = metric.value();
     static_assert(std::is_trivially_copyable_v<decltype(value)>, "remat: a metric's value is a number");
     all_.wait(
@@ -138,6 +145,7 @@ class distributed_network : public trainable {
   // --- what optimizers and clipping ask ------------------------------------------------------------------------------------
 
   double sum_over_parameters(std::span<const double> numbers) override {
+    agree_on_call(call_kind::sum);
     everyones_.assign(blueprint_.checked.parameters.size(), 0);
     for (std::size_t i = 0; i < numbers.size(); ++i)
       everyones_[store().slots()[i]] = std::bit_cast<std::uint64_t>(numbers[i]);
@@ -160,6 +168,7 @@ class distributed_network : public trainable {
   /// Each replica has updated its shard of the parameters: now all have all.
   void after_update() override {
     if (!shards_optimizer_) return;
+    agree_on_call(call_kind::update);
     for (int r = 0; r < dp_size(); ++r) {
       const auto [begin, end] = shard(r);
       mpi::in_pieces(parameters_->value_block().subspan(begin * sizeof(float), (end - begin) * sizeof(float)),
@@ -172,6 +181,7 @@ class distributed_network : public trainable {
   /// What each stage of this rank does, keeps, takes and gives in a training step of a micro-batch of this size.
   rank_report plan(std::size_t micro_batch) const {
     checked_batch(blueprint_.checked, micro_batch);
+    const thread_scope scope(threads_);  // kernels are made for a number of threads
     return report(blueprint_.checked, pipeline(setup_of(micro_batch, microbatches(), true)), pp_rank());
   }
   /// What a step takes where the operations cost this much and the ranks are connected like this.
@@ -229,7 +239,7 @@ class distributed_network : public trainable {
     if (dp_size() > 1) reduction_.finish();
     return mean_loss();
   }
-  const mpi::communicator& world() const { return *world_; }
+  const mpi::communicator& world() const { return own_world_; }
   const agreement& all() const { return all_; }
   /// Gives a pipeline its place in this model's arena (back).
   void bind(pipeline& line) {
@@ -239,7 +249,8 @@ class distributed_network : public trainable {
   /// The rank of a pipeline that holds each parameter slot of the program.
   const std::vector<int>& rank_of_slot() const { return rank_of_slot_; }
   const std::vector<int>& rank_of_state() const { return rank_of_state_; }
-  /// Gives every replica the states of replica 0, as it is when replicas predict or are saved.
+  /// Gives every replica the states of replica 0, as it is when replicas predict: their own, of training on their share of
+  /// the batches, are lost.
   void share_states() {
     if (dp_size() == 1 || !std::exchange(states_differ_, false)) return;
     mpi::in_pieces(parameters_->state_block(),
@@ -255,7 +266,6 @@ class distributed_network : public trainable {
         blueprint_(std::move(drawn)),
         waiting_(session.how_to_wait(threads_)),
         own_world_(session.world().duplicate()),
-        world_(&own_world_),
         all_(own_world_, waiting_),
         pipeline_ranks_(own_world_.split(blueprint_.dp_rank(), blueprint_.pp_rank())),
         tensors_(pipeline_ranks_.duplicate()),
@@ -285,8 +295,11 @@ class distributed_network : public trainable {
     return ranks;
   }
 
-  /// A call that all ranks must make together.
-  enum class call_kind : std::uint64_t { training, prediction };
+  static constexpr std::uint64_t call_kinds = 7;
+  static constexpr const char* different_calls = "every rank must make the same calls, with a batch of the same size";
+  static constexpr std::uint64_t number_of(call_kind kind, std::size_t batch) {
+    return batch * call_kinds + static_cast<std::uint64_t>(kind);
+  }
 
   /// Whether this rank is given batches.
   bool has_data() const { return !blueprint_.checked.inputs_enter_first || blueprint_.rank_of(0) == pp_rank(); }
@@ -294,20 +307,17 @@ class distributed_network : public trainable {
   /// The samples of a batch that all ranks accept, in the same call. `check` may throw an `error`.
   template <class Check>
   std::size_t agreed_batch(call_kind kind, std::span<const source> sources, int inputs, const Check& check) const {
-    constexpr std::uint64_t kinds = 2;
     const program& p = blueprint_.checked;
     std::optional<std::uint64_t> call;
     std::string complaint;
     if (has_data()) try {
         const std::size_t batch = batch_of(p, sources, inputs);
         check(batch);
-        call = checked_batch(p, batch) * kinds + static_cast<std::uint64_t>(kind);
+        call = number_of(kind, checked_batch(p, batch));
       } catch (const error& e) {
         complaint = e.what();
       }
-    return static_cast<std::size_t>(
-        all_.require_same(complaint, call, "every rank must make the same calls, with a batch of the same size") /
-        kinds);
+    return static_cast<std::size_t>(all_.require_same(complaint, call, different_calls) / call_kinds);
   }
 
   template <class Step>
@@ -386,6 +396,7 @@ class distributed_network : public trainable {
       if (each->micro_batch() == micro && each->is_training() == is_training &&
           static_cast<std::size_t>(each->table().micro_batches) == count)
         return *each;
+    const thread_scope scope(threads_);
     pipelines_.push_back(std::make_unique<pipeline>(setup_of(micro, count, is_training)));
     if (arena_.reserve(pipelines_.back()->needed()))
       for (const auto& each : pipelines_) bind(*each);
@@ -419,7 +430,6 @@ class distributed_network : public trainable {
   distributed_blueprint blueprint_;
   mpi::waiting waiting_;
   mpi::communicator own_world_;
-  const mpi::communicator* world_;
   agreement all_;
   mpi::communicator pipeline_ranks_, tensors_, replicas_;
   std::vector<int> rank_of_slot_, rank_of_state_;

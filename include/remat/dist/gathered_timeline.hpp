@@ -92,6 +92,7 @@ inline double clock_offset(const distributed_network& model) {
 inline timeline gather_timeline(const distributed_network& model) {
   const mpi::communicator& world = model.world();
   const agreement& all = model.all();
+  model.agree_on_call(distributed_network::call_kind::events);
   timeline mine = events_of(model.trace(), model.rank());
   const bool is_one_host = world.this_host().ranks == model.size();
   const double begun = model.trace().begun() + (is_one_host ? 0 : detail::clock_offset(model));
@@ -105,6 +106,7 @@ inline timeline gather_timeline(const distributed_network& model) {
     all.wait(world.send(count_bytes, 0, 0));
     mpi::in_pieces(std::as_bytes(std::span(mine.data(), mine.size())),
                    [&](std::span<const std::byte> piece) { all.wait(world.send(piece, 0, 0)); });
+    all.require_none("");  // nobody leaves before rank 0 has everything
     return {};
   }
   double first = begun;
@@ -118,6 +120,7 @@ inline timeline gather_timeline(const distributed_network& model) {
       mine.push_back(e);
     }
   }
+  all.require_none("");
   for (timeline_event& e : mine) {
     e.begin -= first;
     e.end -= first;

@@ -9,6 +9,8 @@
 /// An error of MPI's own ends the job, with MPI's message.
 #pragma once
 
+#include <remat/core/error.hpp>
+
 #include <mpi.h>
 
 #include <sched.h>
@@ -18,6 +20,7 @@
 #include <climits>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <span>
 #include <string>
 #include <thread>
@@ -154,9 +157,9 @@ class communicator {
     MPI_Comm_size(here, &found.ranks);
     cpu_set_t cores;
     CPU_ZERO(&cores);
-    sched_getaffinity(0, sizeof cores, &cores);
+    const bool is_known = sched_getaffinity(0, sizeof cores, &cores) == 0;
     MPI_Allreduce(MPI_IN_PLACE, &cores, sizeof cores, MPI_BYTE, MPI_BOR, here);
-    found.cores = std::max(1, CPU_COUNT(&cores));
+    found.cores = is_known ? std::max(1, CPU_COUNT(&cores)) : static_cast<int>(std::thread::hardware_concurrency());
     MPI_Comm_free(&here);
     return found;
   }
@@ -166,22 +169,22 @@ class communicator {
   static constexpr std::size_t largest_message = INT_MAX;
   request prepare_send(std::span<const std::byte> from, int to, int tag) const {
     request r;
-    MPI_Send_init(from.data(), static_cast<int>(from.size()), MPI_BYTE, to, tag, handle_, &r.handle_);
+    MPI_Send_init(from.data(), count_of(from.size()), MPI_BYTE, to, tag, handle_, &r.handle_);
     return r;
   }
   request prepare_receive(std::span<std::byte> to, int from, int tag) const {
     request r;
-    MPI_Recv_init(to.data(), static_cast<int>(to.size()), MPI_BYTE, from, tag, handle_, &r.handle_);
+    MPI_Recv_init(to.data(), count_of(to.size()), MPI_BYTE, from, tag, handle_, &r.handle_);
     return r;
   }
   request send(std::span<const std::byte> from, int to, int tag) const {
     request r;
-    MPI_Isend(from.data(), static_cast<int>(from.size()), MPI_BYTE, to, tag, handle_, &r.handle_);
+    MPI_Isend(from.data(), count_of(from.size()), MPI_BYTE, to, tag, handle_, &r.handle_);
     return r;
   }
   request receive(std::span<std::byte> to, int from, int tag) const {
     request r;
-    MPI_Irecv(to.data(), static_cast<int>(to.size()), MPI_BYTE, from, tag, handle_, &r.handle_);
+    MPI_Irecv(to.data(), count_of(to.size()), MPI_BYTE, from, tag, handle_, &r.handle_);
     return r;
   }
 
@@ -226,7 +229,23 @@ class communicator {
     std::abort();
   }
 
+  /// The largest tag of a message.
+  int largest_tag() const {
+    void* value = nullptr;
+    int is_set = 0;
+    MPI_Comm_get_attr(handle_, MPI_TAG_UB, &value, &is_set);
+    return is_set != 0 ? *static_cast<const int*>(value) : 32767;
+  }
+
  private:
+  /// Throws `error` for a message that is too large for MPI to count.
+  static int count_of(std::size_t bytes) {
+    if (bytes > largest_message)
+      throw error("a tensor of " + std::to_string(bytes) + " bytes goes from one rank to another, and MPI takes " +
+                  std::to_string(largest_message) + " at once; take smaller micro-batches");
+    return static_cast<int>(bytes);
+  }
+
   MPI_Comm handle_ = MPI_COMM_NULL;
   bool is_owned_ = false;
 };

@@ -23,6 +23,7 @@
 #include <cstring>
 #include <memory>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -64,6 +65,9 @@ class pipeline : private exchange {
         messages_(messages_of(*setup_.checked, setup_.table.stages, setup_.is_training)),
         times_(message_times(setup_.table, nominal_clock(setup_.table), between_stages(messages_))),
         slots_(setup_.table, times_) {
+    if (messages_.count() > setup_.ranks->largest_tag())
+      throw error("this pipeline has " + std::to_string(messages_.count()) + " messages, and MPI has tags for " +
+                  std::to_string(setup_.ranks->largest_tag()) + "; take fewer stages");
     const list<int> most = in_flight(setup_.table);
     int here = 0;
     for (int s = 0; s < setup_.table.stages; ++s) here += positions_.rank_of(s) == setup_.rank ? 1 : 0;
@@ -148,7 +152,7 @@ class pipeline : private exchange {
       if (t.kind == task_kind::backward) note_recomputation(running_->planned().steps.backward_begins - 1);
       before_ = t.kind == task_kind::backward ? running_->executed() : action_counts{};
       running_->run({how.seed, how.number, how.first_micro_batch + static_cast<std::uint32_t>(t.micro_batch), how.share,
-                     nullptr, this},
+                     nullptr, this, t.micro_batch == 0},
                     inputs(t.micro_batch), results(local_, t.micro_batch),
                     t.kind == task_kind::forward
                         ? (setup_.is_training ? executor::part::forward : executor::part::whole)

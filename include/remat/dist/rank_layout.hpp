@@ -138,9 +138,12 @@ class rank_layout {
   }
   void place(list<detail::storage>& storages, std::span<std::size_t* const> places) {
     std::ranges::sort(storages, {}, [](const detail::storage& s) { return std::pair(s.first, s.buffer); });
-    list<std::size_t> live(static_cast<std::size_t>(row_) + 2);
-    for (const detail::storage& s : storages)
-      for (int now = s.first; now <= s.last; ++now) live[now] += s.size;
+    list<std::size_t> live(static_cast<std::size_t>(row_) + 3);
+    for (const detail::storage& s : storages) {  // unsigned sums wrap and come back
+      live[s.first] += s.size;
+      live[s.last + 1] -= s.size;
+    }
+    for (int now = 1; now < live.count(); ++now) live[now] += live[now - 1];
     live_ = detail::maximum_of(live);
     placed_ = detail::place(storages, live);
     for (const detail::storage& s : storages) *places[static_cast<std::size_t>(s.buffer)] = s.offset;

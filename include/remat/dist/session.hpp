@@ -18,6 +18,7 @@
 #include <remat/core/parallel.hpp>
 #include <remat/dist/mpi.hpp>
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>

@@ -50,10 +50,6 @@ class shared_parameters {
         contribute(g);
   }
 
-  /// Whether a slot's parameter has places on other ranks, too.
-  bool is_split(int owner) const {
-    return std::ranges::any_of(groups_, [&](const group& g) { return g.places[0].slot == owner; });
-  }
   std::size_t staging_bytes() const { return staging_.size() * sizeof(float); }
 
  private:
@@ -82,11 +78,8 @@ class shared_parameters {
             other, [&](std::span<float> piece) { wait(ranks_->receive(std::as_writable_bytes(piece), at.rank, tag)); });
       elementwise(sum.size(), [to = sum.data(), from = more.data()](std::size_t i) { to[i] += from[i]; });
     }
-    int last = mine_;
     for (const place& at : g.places) {
-      if (at.rank == mine_ || at.rank == last) continue;
-      last = at.rank;
-      if (is_told_already(g, at)) continue;
+      if (at.rank == mine_ || is_told_already(g, at)) continue;
       mpi::in_pieces(std::span<const float>(sum),
                      [&](std::span<const float> piece) { wait(ranks_->send(std::as_bytes(piece), at.rank, tag)); });
     }

@@ -52,6 +52,7 @@ class executor {
     float share = 1;  ///< of the batch, in samples
     observer* watching = nullptr;
     exchange* ports = nullptr;  ///< of a stage
+    bool packs = true;          ///< false: what an earlier micro-batch of the step has packed is used
   };
   /// Which actions run: those up to the backward pass, those from there on, or all.
   enum class part { whole, forward, backward };
@@ -145,7 +146,7 @@ class executor {
           s.ports->send(plan_.steps.buffers[a.inputs[0]].port);
           break;
         case action_kind::pack:
-          if (!accumulates_) run_kernel(a, calls_[i], s);
+          if (!accumulates_ && s.packs) run_kernel(a, calls_[i], s);
           break;
         case action_kind::seed: {
           float* const gradient = reinterpret_cast<float*>(address(a.outputs[0]));

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <iostream>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -47,7 +48,6 @@ void run(const remat::mpi::session& mpi, const std::string& fault) {
   if (fault == "other_batch" && is_mine) x.resize(16 * 32), y.resize(16);
   if (fault == "wrong_tensor" && is_mine) x.resize(17);
   if (fault == "group_of_none") optimizer.group("third", {.learning_rate = 0});
-  if (fault == "group_elsewhere") optimizer.group("first", {.learning_rate = 0});
   const int steps = fault == "fewer_calls" && is_mine ? 7 : 20;
   for (int step = 0; step < steps; ++step) {
     if (step == 5 && is_mine && fault == "exits") std::exit(0);
@@ -58,6 +58,11 @@ void run(const remat::mpi::session& mpi, const std::string& fault) {
     if (step == 5 && is_mine && fault.starts_with("throws")) throw remat::error("the disk of rank 1 is full");
     if (step == 5 && is_mine && fault == "killed") std::raise(SIGKILL);
     if (step == 5 && fault == "bad_label") y[7] = 99;
+    if (step == 5 && fault == "other_evaluation") {
+      const std::vector<std::pair<std::vector<float>, std::vector<std::int32_t>>> batches(is_mine ? 3 : 2, {x, y});
+      model.evaluate(batches, remat::accuracy{});
+    }
+    if (step == 5 && is_mine && fault == "clips_alone") remat::clip_gradients(model, 1);
     model.train_step(x, y);
     optimizer.step(model);
   }
