@@ -35,7 +35,7 @@ std::vector<used> regions_of(const remat::schedule_table& table, const remat::ra
   std::vector<used> found;
   for (std::size_t s = 0; s < stages.size(); ++s)
     for (int m = 0; m < table.micro_batches; ++m) {
-      const plan& made = *stages[s].plans[0];
+      const plan& made = *stages[s].plans[static_cast<std::size_t>(m)];
       const auto offsets = layout.offsets(s, static_cast<std::size_t>(m));
       const int forward = positions.position_of({task_kind::forward, stages[s].stage, m});
       const int backward = positions.position_of({task_kind::backward, stages[s].stage, m});
@@ -48,8 +48,13 @@ std::vector<used> regions_of(const remat::schedule_table& table, const remat::ra
         for (const remat::buffer& b : made.steps.buffers)
           if (b.port == k && b.last >= made.steps.backward_begins) u.last = backward;
         for (int i = 0; i < messages.count(); ++i) {
-          if (messages[i].tensor != here.tensor || messages[i].is_gradient != here.is_gradient || !times.is_sent(i))
+          if (messages[i].tensor != here.tensor || messages[i].is_gradient != here.is_gradient) continue;
+          if (!times.is_sent(i)) {  // copied where the sender's task ends
+            const task_kind kind = here.is_gradient ? task_kind::backward : task_kind::forward;
+            if (messages[i].to == stages[s].stage)
+              u.first = std::min(u.first, positions.position_of({kind, messages[i].from, m}));
             continue;
+          }
           if (messages[i].to == stages[s].stage) u.first = std::min(u.first, times.at(i, m).post);
           if (messages[i].from == stages[s].stage) u.last = std::max(u.last, times.at(i, m).wait);
         }
@@ -90,6 +95,7 @@ void check_pipelines(int pipelines) {
         for (int i = 0; i < p.operations.count(); ++i)
           p.operations[i].stage = static_cast<int>(std::ranges::count_if(cuts, [&](int cut) { return cut <= i; }));
         for (remat::node& n : p.nodes) n.stage = p.operations[n.first].stage;
+        const program plain = p;
         add_checkpoints(p);
         int ranks = 1;
         const remat::schedule_table table = random_schedule(stages, ranks);
@@ -106,12 +112,17 @@ void check_pipelines(int pipelines) {
         for (int rank = 0; rank < ranks; ++rank) {
           std::vector<plan> plans;
           std::vector<remat::laid_out_stage> laid_out;
-          plans.reserve(static_cast<std::size_t>(stages));
+          plans.reserve(2 * static_cast<std::size_t>(stages));
           for (int s = 0; s < stages; ++s) {
             if (positions.rank_of(s) != rank) continue;
-            plans.push_back(remat::plan_training(p, 2, remat::slice_of_stage(p, s, kept[s], true)));
-            laid_out.push_back(
-                {s, std::vector<const plan*>(static_cast<std::size_t>(table.micro_batches), &plans.back())});
+            const remat::slice covered = remat::slice_of_stage(p, s, kept[s], true);
+            plans.push_back(remat::plan_training(p, 2, covered));
+            std::vector<const plan*> of_micro_batch(static_cast<std::size_t>(table.micro_batches), &plans.back());
+            if (chance(30)) {  // the last one is not checkpointed
+              plans.push_back(remat::plan_training(plain, 2, covered));
+              of_micro_batch.back() = &plans.back();
+            }
+            laid_out.push_back({s, std::move(of_micro_batch)});
           }
           const remat::rank_layout layout(table, rank, positions, messages, times, laid_out);
           const std::vector<used> regions = regions_of(table, layout, laid_out, 2, p, messages, times);
