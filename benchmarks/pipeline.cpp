@@ -54,6 +54,13 @@ struct configuration {
   bool recomputes_early = true;
 };
 
+/// As many blocks on each stage; the loss is on the last.
+remat::partition::setting equal_blocks(int stages) {
+  std::vector<int> firsts;
+  for (int s = 1; s < stages; ++s) firsts.push_back(16 * s / stages);
+  return remat::partition::boundaries(firsts);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -87,7 +94,7 @@ int main(int argc, char** argv) {
                                                               .checkpoints = c.checkpoints,
                                                               .microbatches = micro_batches,
                                                               .schedule = c.schedule,
-                                                              .partition = remat::partition::uniform,
+                                                              .partition = equal_blocks(c.schedule.stages(mpi.size())),
                                                               .recomputes_early = c.recomputes_early,
                                                               .logs_partition = false}};
     std::vector<double> ratios, alone, together, waited;
@@ -104,10 +111,9 @@ int main(int argc, char** argv) {
     }
     // What the simulator says, of costs that both ranks measure at once, as they will compute.
     meet(mpi);
-    const remat::operation_costs costs = remat::profile(one, micro, {.runs = 5});
+    const remat::operation_costs costs = remat::profile(one, micro, {.runs = 5, .accumulates = true});
     const remat::simulated_program simulated = remat::simulate(
-        model.lowered(), model.schedule(), costs,
-        {.connection = {1e-6, 8e9}, .transfers = remat::transfer::copied, .early_recompute = c.recomputes_early});
+        model.lowered(), model.schedule(), costs, {.connection = {1e-6, 8e9}, .early_recompute = c.recomputes_early});
     if (mpi.rank() == 0)
       std::printf(
           "%-28s 1 rank %7.2f ms, %d ranks %7.2f ms: speed-up %.3f, %.3f of the ideal; simulated %7.2f ms (%+.1f %%), "

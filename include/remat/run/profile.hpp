@@ -26,8 +26,9 @@
 namespace remat {
 
 struct profile_options {
-  std::size_t runs = 9;     ///< whose median counts
-  std::size_t warm_up = 2;  ///< runs before them
+  std::size_t runs = 9;      ///< whose median counts
+  std::size_t warm_up = 2;   ///< runs before them
+  bool accumulates = false;  ///< as a micro-batch behind the first, which adds to the gradients of those before it
 };
 
 namespace detail {
@@ -124,7 +125,8 @@ inline operation_costs profile(network& model, std::size_t batch, const profile_
   const detail::random_inputs inputs(p, batch);
   if (p.loss == none)
     model.predict_on(inputs.sources().first(static_cast<std::size_t>(p.inputs - p.targets)));  // ends a `forward`
-  executor& e = model.training(batch);
+  model.training(batch);
+  executor& e = model.training(batch, options.accumulates);
   const plan& made = e.planned();
 
   std::vector<std::vector<std::byte>> results;
