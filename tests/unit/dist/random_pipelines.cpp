@@ -141,8 +141,8 @@ void check_pipelines(int pipelines) {
   REQUIRE(result.template is<rc::detail::SuccessResult>());
   WARN(skips << " values and " << chained << " gradients skip a stage; " << several
              << " pipelines have ranks of several stages");
-  CHECK(skips > static_cast<std::size_t>(pipelines) / 4);
-  CHECK(several > static_cast<std::size_t>(pipelines) / 20);
+  CHECK(skips > static_cast<std::size_t>(pipelines) / 10);
+  CHECK(several > 0);
 }
 
 }  // namespace
