@@ -31,7 +31,7 @@
 namespace {
 
 std::atomic<bool> counting = false;
-std::atomic<int> calls_of_libraries = 0;
+std::atomic<int> calls_of_libraries = 0, calls_of_pooling_libraries = 0;
 std::atomic<std::size_t> ours = 0, theirs = 0;
 std::atomic<std::ptrdiff_t> live = 0, highest = 0;
 
@@ -40,17 +40,25 @@ struct inside_library {
   inside_library() { ++calls_of_libraries; }
   ~inside_library() { --calls_of_libraries; }
 };
+/// While it lives, they are those of a library that keeps memory for later calls, as it sees fit: they are counted, but
+/// not among the bytes that the heap rises by.
+struct inside_pooling_library : inside_library {
+  inside_pooling_library() { ++calls_of_pooling_libraries; }
+  ~inside_pooling_library() { --calls_of_pooling_libraries; }
+};
 
 void count_allocation(void* block) {
   if (!counting || block == nullptr) return;
   (calls_of_libraries > 0 ? theirs : ours)++;
+  if (calls_of_pooling_libraries > 0) return;
   const std::ptrdiff_t now = live += static_cast<std::ptrdiff_t>(malloc_usable_size(block));
   std::ptrdiff_t before = highest;
   while (now > before && !highest.compare_exchange_weak(before, now)) {
   }
 }
 void count_release(void* block) {
-  if (counting && block != nullptr) live -= static_cast<std::ptrdiff_t>(malloc_usable_size(block));
+  if (counting && block != nullptr && calls_of_pooling_libraries == 0)
+    live -= static_cast<std::ptrdiff_t>(malloc_usable_size(block));
 }
 
 }  // namespace

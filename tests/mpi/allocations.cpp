@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What a step of a rank allocates: nothing of remat's from the second step on. MPICH's own allocations, like oneDNN's, are
-// counted and printed.
+// counted and printed. MPICH's pools grow by a block now and then, as messages come before anybody waits for them.
 #include <allocations/counted.hpp>
 
 #include "training.hpp"
@@ -16,32 +16,32 @@
 extern "C" {
 
 int MPI_Start(MPI_Request* request) {
-  const inside_library here;
+  const inside_pooling_library here;
   return PMPI_Start(request);
 }
 int MPI_Test(MPI_Request* request, int* flag, MPI_Status* status) {
-  const inside_library here;
+  const inside_pooling_library here;
   return PMPI_Test(request, flag, status);
 }
 int MPI_Isend(const void* from, int count, MPI_Datatype type, int to, int tag, MPI_Comm ranks, MPI_Request* request) {
-  const inside_library here;
+  const inside_pooling_library here;
   return PMPI_Isend(from, count, type, to, tag, ranks, request);
 }
 int MPI_Irecv(void* to, int count, MPI_Datatype type, int from, int tag, MPI_Comm ranks, MPI_Request* request) {
-  const inside_library here;
+  const inside_pooling_library here;
   return PMPI_Irecv(to, count, type, from, tag, ranks, request);
 }
 int MPI_Iallreduce(const void* from, void* to, int count, MPI_Datatype type, MPI_Op how, MPI_Comm ranks,
                    MPI_Request* request) {
-  const inside_library here;
+  const inside_pooling_library here;
   return PMPI_Iallreduce(from, to, count, type, how, ranks, request);
 }
 int MPI_Ibcast(void* values, int count, MPI_Datatype type, int root, MPI_Comm ranks, MPI_Request* request) {
-  const inside_library here;
+  const inside_pooling_library here;
   return PMPI_Ibcast(values, count, type, root, ranks, request);
 }
 int MPI_Request_free(MPI_Request* request) {
-  const inside_library here;
+  const inside_pooling_library here;
   return PMPI_Request_free(request);
 }
 
@@ -73,19 +73,17 @@ TEST_CASE("a rank allocates nothing of ours in a step") {
       };
       const usage first = measure(step);
       CHECK(first.ours > 0);  // the counters count
-      usage least = measure(step);
-      CHECK(least.ours == 0);
       for (int i = 0; i < 4; ++i) {
         const usage later = measure(step);
         CHECK(later.ours == 0);
-        if (later.risen < least.risen) least = later;
+        CHECK(later.risen <= 64 * 1024);
+        if (i == 3)
+          found << "\n  " << name << ", " << replicas << " replicas: " << later.theirs << ", " << later.risen
+                << " bytes";
       }
-      // MPICH's pools grow by a block now and then, when messages come before anybody waits for them.
-      CHECK(least.risen <= 64 * 1024);
-      found << "\n  " << name << ", " << replicas << " replicas: " << least.theirs << ", " << least.risen << " bytes";
     }
   if (session().rank() == 0)
-    WARN("Allocations of MPICH's and oneDNN's in a step, and what the heap rises by:" << found.str());
+    WARN("Allocations of MPICH's and oneDNN's in a step, and what the heap rises by without MPICH's:" << found.str());
 }
 
 #else

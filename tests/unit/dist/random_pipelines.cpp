@@ -64,17 +64,18 @@ std::vector<used> regions_of(const remat::schedule_table& table, const remat::ra
   return found;
 }
 
-remat::schedule_table random_schedule(int stages, int& ranks) {
-  switch (pick(0, 3)) {
-    case 0:
-      ranks = stages;
+/// The schedules in turn; interleaved has several stages on each rank.
+enum class kind { gpipe, one_f_one_b, interleaved };
+
+remat::schedule_table random_schedule(kind what, int stages, int& ranks) {
+  ranks = what == kind::interleaved ? stages / 2 : stages;
+  switch (what) {
+    case kind::gpipe:
       return remat::schedule::gpipe.make(ranks, pick(1, 9));
-    case 1:
-      ranks = stages;
+    case kind::one_f_one_b:
       return remat::schedule::one_f_one_b.make(ranks, pick(1, 9));
     default:
-      for (ranks = stages; stages % ranks != 0 || (ranks == stages && stages > 1 && ranks > 1);) --ranks;
-      return remat::schedule::interleaved<1>.over(stages / ranks).make(ranks, ranks * pick(1, 4));
+      return remat::schedule::interleaved<2>.make(ranks, ranks * pick(1, 4));
   }
 }
 
@@ -82,23 +83,18 @@ void check_pipelines(int pipelines) {
   std::size_t skips = 0, chained = 0, several = 0;
   rc::detail::TestParams params = rc::detail::configuration().testParams;
   params.maxSuccess = pipelines;
+  int turn = 0;
   const auto result = rc::detail::checkTestable(
       [&] {
+        const kind what = static_cast<kind>(turn++ % 3);
         random_program random = make_program(pick(6, 40));
         program& p = random.value;
-        const int stages = std::min(p.operations.count(), pick(2, 7));
-        std::vector<int> cuts;
-        while (static_cast<int>(cuts.size()) < stages - 1) {
-          const int cut = pick(1, p.operations.count());
-          if (std::ranges::find(cuts, cut) == cuts.end()) cuts.push_back(cut);
-        }
-        for (int i = 0; i < p.operations.count(); ++i)
-          p.operations[i].stage = static_cast<int>(std::ranges::count_if(cuts, [&](int cut) { return cut <= i; }));
-        for (remat::node& n : p.nodes) n.stage = p.operations[n.first].stage;
+        const int stages = what == kind::interleaved ? 2 * pick(1, 4) : pick(2, 7);  // of at least 6 operations
+        cut_into_stages(p, stages);
         const program plain = p;
         add_checkpoints(p);
         int ranks = 1;
-        const remat::schedule_table table = random_schedule(stages, ranks);
+        const remat::schedule_table table = random_schedule(what, stages, ranks);
         several += ranks < stages ? 1u : 0u;
         const auto messages = remat::messages_of(p, stages, true);
         for (const remat::pipeline_message& m : messages) skips += m.to > m.from + 1 ? 1u : 0u;
@@ -141,8 +137,8 @@ void check_pipelines(int pipelines) {
   REQUIRE(result.template is<rc::detail::SuccessResult>());
   WARN(skips << " values and " << chained << " gradients skip a stage; " << several
              << " pipelines have ranks of several stages");
-  CHECK(skips > static_cast<std::size_t>(pipelines) / 10);
-  CHECK(several > 0);
+  CHECK(skips > static_cast<std::size_t>(pipelines) / 4);
+  CHECK(several == static_cast<std::size_t>(pipelines) / 3);
 }
 
 }  // namespace

@@ -207,4 +207,17 @@ inline void add_checkpoints(program& p) {
   }
 }
 
+/// Cuts the program into so many stages, none of them empty. There are at least as many operations. (Drawn without
+/// rejection: small cases of RapidCheck draw the same small numbers again and again.)
+inline void cut_into_stages(program& p, int stages) {
+  int left = p.operations.count();  // operations for this stage and those behind it
+  for (int s = 0, i = 0; s < stages; ++s) {
+    const int behind = stages - 1 - s;
+    const int mine = behind == 0 ? left : 1 + pick(0, left - behind);
+    for (int k = 0; k < mine; ++k) p.operations[i++].stage = s;
+    left -= mine;
+  }
+  for (remat::node& n : p.nodes) n.stage = p.operations[n.first].stage;
+}
+
 }  // namespace random_programs

@@ -139,15 +139,7 @@ void check_programs(int programs, int largest) {
         random_program random = make_program(pick(2, largest));
         program& p = random.value;
         const int stages = pick(1, std::min(5, p.operations.count()) + 1);
-        // The first operation of each stage but the first.
-        std::vector<int> cuts;
-        while (static_cast<int>(cuts.size()) < stages - 1) {
-          const int cut = pick(1, p.operations.count());
-          if (std::ranges::find(cuts, cut) == cuts.end()) cuts.push_back(cut);
-        }
-        for (int i = 0; i < p.operations.count(); ++i)
-          p.operations[i].stage = static_cast<int>(std::ranges::count_if(cuts, [&](int cut) { return cut <= i; }));
-        for (remat::node& n : p.nodes) n.stage = p.operations[n.first].stage;
+        cut_into_stages(p, stages);
         program plain = p;
         add_checkpoints(p);
         p.inputs_enter_first = chance(30);
