@@ -207,6 +207,15 @@ inline void add_checkpoints(program& p) {
   }
 }
 
+/// Lets operation `i` read tensor `t`, too, where it can.
+inline void read_too(random_program& random, int i, int t) {
+  operation& o = random.value.operations[i];
+  if (o.inputs.size == 6 || std::ranges::find(o.inputs, t) != o.inputs.end()) return;
+  o.inputs.push_back(t);
+  o.in_place = false;  // which is for one input
+  ++random.attributes[static_cast<std::size_t>(i)]->inputs;
+}
+
 /// Cuts the program into so many stages, none of them empty. There are at least as many operations. (Drawn without
 /// rejection: small cases of RapidCheck draw the same small numbers again and again.)
 inline void cut_into_stages(program& p, int stages) {
