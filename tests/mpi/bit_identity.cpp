@@ -88,3 +88,27 @@ TEST_CASE("every schedule, policy and way to sum gradients gives the bits of one
   CHECK(cells > 100);
   CHECK(recomputing > cells / 4);
 }
+
+TEST_CASE("a batch that is one micro-batch gives the bits of one process, of one sample, too") {
+  remat::silence_warning(remat::warning_names::skipped_checkpoint);
+  for (const char* name : {"example_01", "unet", "tied", "nested", "two_inputs"})
+    for (const std::size_t samples : {std::size_t{1}, networks::named(name).micro_batch})
+      for (const schedule& s : {schedules()[0], schedules()[1]}) {
+        const networks::network& n = networks::named(name);
+        INFO(name << ", " << samples << " samples, " << s.name);
+        remat::network one = networks::make(n, {.seed = 3, .threads = 1, .checkpoints = {{}}});
+        const outcome expected = train(n, one, samples);
+        remat::distributed_network model(session(), n.lower(),
+                                         {.seed = 3,
+                                          .threads = 1,
+                                          .checkpoints = {{checkpoint_at(n.chain, strategy::each{})}},
+                                          .frozen = n.frozen,
+                                          .schedule = s.value,
+                                          .logs_partition = false});
+        if (n.start != nullptr) n.start(model);
+        const outcome found = train(n, model, samples);
+        CHECK(is_same(found.losses, expected.losses));
+        CHECK(are_same(found.parameters, expected.parameters));
+        CHECK(are_same(found.states, expected.states));
+      }
+}

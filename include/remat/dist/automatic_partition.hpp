@@ -43,10 +43,7 @@ inline void require_room(const program& p, const request& r) {
 
 /// The best cuts for a cost that is a sum over operations.
 inline list<int> balance(const program& p, const request& r, const list<double>& costs) {
-  list<double> before(costs.size() + 1);
-  for (int i = 0; i < costs.count(); ++i) before[i + 1] = before[i] + costs[i];
-  return stages_from(p, best_cuts(cuts_of(p), p.operations.count(), r.stages,
-                                  [&](int first, int last, int) { return before[last] - before[first]; }));
+  return stages_from(p, best_cuts(cuts_of(p), p.operations.count(), r.stages, cost_sum(costs)));
 }
 
 inline list<int> balance_by_costs(const program& p, const request& r, const operation_costs& costs) {

@@ -6,6 +6,7 @@
 #include <remat/dist/distributed_options.hpp>
 #include <remat/dist/in_flight.hpp>
 #include <remat/dist/pipeline_messages.hpp>
+#include <remat/dist/schedule.hpp>
 #include <remat/dist/schedule_rules.hpp>
 #include <remat/plan/fuse.hpp>
 #include <remat/run/network_checks.hpp>
@@ -102,7 +103,9 @@ inline distributed_blueprint draw_blueprint(const mpi::session& session, program
                              session.rank()};
   program& p = made.checked;
   require_backward(p);
-  check_tasks(made.schedule, p.loss != none);
+  const bool trains = p.loss != none;
+  if (!trains) made.schedule = forward_only_like(made.schedule, made.schedule.micro_batches);
+  check_tasks(made.schedule, trains);
   const list<int> kept = in_flight(made.schedule);
   made.ignored = assign_stages(
       p, how, {made.schedule.stages, partitions, options.partition_batch, [&](int first, int last, int stage) {
@@ -110,14 +113,14 @@ inline distributed_blueprint draw_blueprint(const mpi::session& session, program
                }});
   set_stage_policies(p, options.stage_policies);
   check_schedule(made.schedule,
-                 {.is_training = true, .messages = between_stages(messages_of(p, made.schedule.stages, true))});
+                 {.is_training = trains, .messages = between_stages(messages_of(p, made.schedule.stages, trains))});
   require_whole_states(p, made);
   made.unchecked = p;
   for (node& n : made.unchecked.nodes) n.checkpoints.size = 0;
   return made;
 }
 
-/// What a module's attributes hold, such as the rate of a dropout, has no name here, and is not compared.
+/// The type's name holds what a module's shapes do not, such as the rate of a dropout.
 inline std::uint64_t hash_of_program(const program& p) {
   fingerprint f;
   for (const node& n : p.nodes) {
@@ -127,6 +130,7 @@ inline std::uint64_t hash_of_program(const program& p) {
   }
   for (const operation& o : p.operations) {
     f.add(o.kind);
+    f.add(o.type->name());
     for (int t : o.inputs) f.add(static_cast<std::uint64_t>(t));
     for (int t : o.outputs) f.add(static_cast<std::uint64_t>(t));
     f.add(o.frozen ? 1 : 0);

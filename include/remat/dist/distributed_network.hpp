@@ -10,17 +10,17 @@
 /// the job, since the other ranks wait for this one.
 #pragma once
 
-#include <remat/dist/agreement.hpp>
+#include <remat/dist/call_agreement.hpp>
 #include <remat/dist/distributed_blueprint.hpp>
 #include <remat/dist/distributed_options.hpp>
 #include <remat/dist/gradient_reduction.hpp>
-#include <remat/dist/pipeline.hpp>
+#include <remat/dist/optimizer_shards.hpp>
 #include <remat/dist/pipeline_trace.hpp>
+#include <remat/dist/pipelines.hpp>
 #include <remat/dist/rank_report.hpp>
 #include <remat/dist/session.hpp>
 #include <remat/dist/shared_parameters.hpp>
 #include <remat/dist/simulated_program.hpp>
-#include <remat/run/arena.hpp>
 #include <remat/run/memory_report.hpp>
 #include <remat/run/network_checks.hpp>
 #include <remat/run/result.hpp>
@@ -52,12 +52,6 @@ class distributed_network : public trainable {
   distributed_network(const distributed_network&) = delete;
   distributed_network& operator=(const distributed_network&) = delete;
 
-  /// The calls in which ranks talk to each other: all of them make the same ones in the same order.
-  enum class call_kind : std::uint64_t { training, prediction, evaluation, sum, update, weights, events };
-  /// Every rank comes here before it talks to others in such a call. Throws `collective_error` on all of them where they
-  /// meet in different ones.
-  void agree_on_call(call_kind kind) const { all_.require_same("", number_of(kind, 0), different_calls); }
-
   // --- where this rank stands ------------------------------------------------------------------------------------------
 
   int rank() const { return blueprint_.rank; }
@@ -87,15 +81,16 @@ class distributed_network : public trainable {
   float train_on(std::span<const source> sources) {
     const program& p = blueprint_.checked;
     const std::size_t parts = static_cast<std::size_t>(dp_size()) * microbatches();
-    const std::size_t batch = agreed_batch(call_kind::training, sources, p.inputs, [&](std::size_t samples) {
-      if (p.loss == none)
-        throw error("train_step needs a loss; give the model one: remat::distributed_model<net, input, loss>");
-      if (samples % parts != 0)
-        throw error("a batch of " + std::to_string(samples) + " does not split into " + std::to_string(microbatches()) +
-                    " micro-batches on each of " + std::to_string(dp_size()) +
-                    (dp_size() == 1 ? " replica; take" : " replicas; take") + " a multiple of " +
-                    std::to_string(parts) + ", or drop the last batch of an epoch");
-    });
+    const std::size_t batch =
+        calls_.meet_with_batch(call_kind::training, p, sources, p.inputs, has_data(), [&](std::size_t samples) {
+          if (p.loss == none)
+            throw error("train_step needs a loss; give the model one: remat::distributed_model<net, input, loss>");
+          if (samples % parts != 0)
+            throw error("a batch of " + std::to_string(samples) + " does not split into " +
+                        std::to_string(microbatches()) + " micro-batches on each of " + std::to_string(dp_size()) +
+                        (dp_size() == 1 ? " replica; take" : " replicas; take") + " a multiple of " +
+                        std::to_string(parts) + ", or drop the last batch of an epoch");
+        });
     const thread_scope scope(threads_);
     const float loss = guarded([&] { return run_training(sources, batch / parts); });
     ++steps_;
@@ -112,8 +107,8 @@ class distributed_network : public trainable {
 
   std::span<const float> predict_on(std::span<const source> sources) {
     const program& p = blueprint_.checked;
-    const std::size_t batch = agreed_batch(call_kind::prediction, sources, p.inputs - p.targets,
-                                           [&](std::size_t) { require_float_outputs(p); });
+    const std::size_t batch = calls_.meet_with_batch(call_kind::prediction, p, sources, p.inputs - p.targets,
+                                                     has_data(), [&](std::size_t) { require_float_outputs(p); });
     const thread_scope scope(threads_);
     guarded([&] {
       share_states();
@@ -133,10 +128,10 @@ class distributed_network : public trainable {
       const std::span<const float> outputs = predict(inputs);
       if (has_data()) metric.add(outputs, targets, output_shape());
     }
-    agree_on_call(call_kind::evaluation);
+    calls_.meet(call_kind::evaluation);
     auto value = metric.value();
     static_assert(std::is_trivially_copyable_v<decltype(value)>, "remat: a metric's value is a number");
-    all_.wait(
+    all().wait(
         own_world_.broadcast(std::as_writable_bytes(std::span(&value, 1)), grid().rank(blueprint_.rank_of(0), 0)));
     return value;
   }
@@ -145,35 +140,22 @@ class distributed_network : public trainable {
   // --- what optimizers and clipping ask ------------------------------------------------------------------------------------
 
   double sum_over_parameters(std::span<const double> numbers) override {
-    agree_on_call(call_kind::sum);
+    calls_.meet(call_kind::sum);
     everyones_.assign(blueprint_.checked.parameters.size(), 0);
     for (std::size_t i = 0; i < numbers.size(); ++i)
       everyones_[store().slots()[i]] = std::bit_cast<std::uint64_t>(numbers[i]);
-    all_.wait(pipeline_ranks_.largest(everyones_));
+    all().wait(pipeline_ranks_.largest(everyones_));
     double sum = 0;
     for (const std::uint64_t each : everyones_) sum += std::bit_cast<double>(each);
     return sum;
   }
   std::vector<parameter_view> all_parameters() const override { return named_parameters(blueprint_.checked); }
-  std::pair<std::size_t, std::size_t> updated_here(std::size_t i) const override {
-    const std::span<float> values = parameters()[i].gradient.empty() ? std::span<float>() : parameters()[i].values;
-    if (!shards_optimizer_) return {0, values.size()};
-    const auto [begin, end] = shard(dp_rank());
-    const std::size_t at = static_cast<std::size_t>(reinterpret_cast<const std::byte*>(parameters()[i].values.data()) -
-                                                    parameters_->value_block().data()) /
-                           sizeof(float);
-    const std::size_t first = std::clamp(begin, at, at + values.size()) - at;
-    return {first, std::max(first, std::clamp(end, at, at + values.size()) - at)};
-  }
-  /// Each replica has updated its shard of the parameters: now all have all.
+  std::pair<std::size_t, std::size_t> updated_here(std::size_t i) const override { return shards_.here(i); }
+  /// Where the optimizer's numbers are shared out over replicas, each has updated its shard: now all have all.
   void after_update() override {
-    if (!shards_optimizer_) return;
-    agree_on_call(call_kind::update);
-    for (int r = 0; r < dp_size(); ++r) {
-      const auto [begin, end] = shard(r);
-      mpi::in_pieces(parameters_->value_block().subspan(begin * sizeof(float), (end - begin) * sizeof(float)),
-                     [&](std::span<std::byte> piece) { all_.wait(replicas_.broadcast(piece, r)); });
-    }
+    if (!shards_.are_apart()) return;
+    calls_.meet(call_kind::update);
+    shards_.gather(all());
   }
 
   // --- reports -----------------------------------------------------------------------------------------------------------
@@ -182,7 +164,7 @@ class distributed_network : public trainable {
   rank_report plan(std::size_t micro_batch) const {
     checked_batch(blueprint_.checked, micro_batch);
     const thread_scope scope(threads_);  // kernels are made for a number of threads
-    return report(blueprint_.checked, pipeline(setup_of(micro_batch, microbatches(), true)), pp_rank());
+    return report(blueprint_.checked, pipelines_.planned(micro_batch), pp_rank());
   }
   /// What a step takes where the operations cost this much and the ranks are connected like this.
   simulated_program simulate(const operation_costs& costs, simulation how = {}) const {
@@ -197,13 +179,13 @@ class distributed_network : public trainable {
             .gradients = parameters_->gradient_block().size() + shared_.staging_bytes(),
             .states = parameters_->state_block().size(),
             .optimizer = parameters_->optimizer_bytes,
-            .activations = arena_.reserved().activations,
-            .packed = arena_.reserved().packed,
-            .scratch = arena_.reserved().scratch,
+            .activations = reserved().activations,
+            .packed = reserved().packed,
+            .scratch = reserved().scratch,
             .results = results_.bytes(),
             .resident = resident_bytes()};
   }
-  const regions& reserved() const { return arena_.reserved(); }
+  const regions& reserved() const { return pipelines_.reserved(); }
   /// When this rank did what in the last training step.
   const pipeline_trace& trace() const { return trace_; }
   /// The pipeline of the last training step.
@@ -213,7 +195,7 @@ class distributed_network : public trainable {
   }
 
   /// The pipeline of a micro-batch size, and one step of it as given: for those who measure or audit it.
-  pipeline& training(std::size_t micro_batch) { return pipeline_for(micro_batch, microbatches(), true); }
+  pipeline& training(std::size_t micro_batch) { return pipelines_.training(micro_batch); }
   float run_training(std::span<const source> sources, std::size_t micro) {
     pipeline& line = training(micro);
     last_ = &line;
@@ -240,12 +222,10 @@ class distributed_network : public trainable {
     return mean_loss();
   }
   const mpi::communicator& world() const { return own_world_; }
-  const agreement& all() const { return all_; }
+  const agreement& all() const { return calls_.all(); }
+  const call_agreement& calls() const { return calls_; }
   /// Gives a pipeline its place in this model's arena (back).
-  void bind(pipeline& line) {
-    const regions& r = arena_.reserved();
-    line.bind(arena_.data(), arena_.data() + r.activations, arena_.data() + r.activations + r.packed);
-  }
+  void bind(pipeline& line) { pipelines_.bind(line); }
   /// The rank of a pipeline that holds each parameter slot of the program.
   const std::vector<int>& rank_of_slot() const { return rank_of_slot_; }
   const std::vector<int>& rank_of_state() const { return rank_of_state_; }
@@ -254,7 +234,7 @@ class distributed_network : public trainable {
   void share_states() {
     if (dp_size() == 1 || !std::exchange(states_differ_, false)) return;
     mpi::in_pieces(parameters_->state_block(),
-                   [&](std::span<std::byte> piece) { all_.wait(replicas_.broadcast(piece, 0)); });
+                   [&](std::span<std::byte> piece) { all().wait(replicas_.broadcast(piece, 0)); });
   }
 
  private:
@@ -266,7 +246,7 @@ class distributed_network : public trainable {
         blueprint_(std::move(drawn)),
         waiting_(session.how_to_wait(threads_)),
         own_world_(session.world().duplicate()),
-        all_(own_world_, waiting_),
+        calls_(own_world_, waiting_),
         pipeline_ranks_(own_world_.split(blueprint_.dp_rank(), blueprint_.pp_rank())),
         tensors_(pipeline_ranks_.duplicate()),
         replicas_(own_world_.split(blueprint_.pp_rank(), blueprint_.dp_rank())),
@@ -277,9 +257,19 @@ class distributed_network : public trainable {
             blueprint_.checked, [this](const operation& o) { return blueprint_.runs(o); }, *parameters_, replicas_,
             waiting_, options.bucket_bytes),
         overlaps_(options.allreduce == allreduce::overlapped),
-        shards_optimizer_(options.shards_optimizer && blueprint_.grid.dp_size() > 1),
-        checkpointing_(options.checkpointing),
-        recomputes_early_(options.recomputes_early) {}
+        recomputes_early_(options.recomputes_early),
+        shards_(options.shards_optimizer, *parameters_, replicas_),
+        pipelines_({.checked = &blueprint_.checked,
+                    .unchecked = &blueprint_.unchecked,
+                    .parameters = parameters_.get(),
+                    .table = blueprint_.schedule,
+                    .rank = pp_rank(),
+                    .ranks = &tensors_,
+                    .waiting = waiting_,
+                    .is_training = blueprint_.checked.loss != none,
+                    .checkpoints = options.checkpointing,
+                    .recomputes_early = options.recomputes_early},
+                   threads_) {}
 
   static int threads_of(const mpi::session& session, int wanted) {
     if (wanted != 0) return checked_threads(wanted);
@@ -295,30 +285,8 @@ class distributed_network : public trainable {
     return ranks;
   }
 
-  static constexpr std::uint64_t call_kinds = 7;
-  static constexpr const char* different_calls = "every rank must make the same calls, with a batch of the same size";
-  static constexpr std::uint64_t number_of(call_kind kind, std::size_t batch) {
-    return batch * call_kinds + static_cast<std::uint64_t>(kind);
-  }
-
   /// Whether this rank is given batches.
   bool has_data() const { return !blueprint_.checked.inputs_enter_first || blueprint_.rank_of(0) == pp_rank(); }
-
-  /// The samples of a batch that all ranks accept, in the same call. `check` may throw an `error`.
-  template <class Check>
-  std::size_t agreed_batch(call_kind kind, std::span<const source> sources, int inputs, const Check& check) const {
-    const program& p = blueprint_.checked;
-    std::optional<std::uint64_t> call;
-    std::string complaint;
-    if (has_data()) try {
-        const std::size_t batch = batch_of(p, sources, inputs);
-        check(batch);
-        call = number_of(kind, checked_batch(p, batch));
-      } catch (const error& e) {
-        complaint = e.what();
-      }
-    return static_cast<std::size_t>(all_.require_same(complaint, call, different_calls) / call_kinds);
-  }
 
   template <class Step>
   static std::invoke_result_t<Step> guarded(const Step& step) {
@@ -343,7 +311,7 @@ class distributed_network : public trainable {
   float mean_loss() {
     everyones_.assign(losses_.size(), 0);
     for (std::size_t i = 0; i < losses_.size(); ++i) everyones_[i] = std::bit_cast<std::uint32_t>(losses_[i]);
-    all_.wait(own_world_.largest(everyones_));
+    all().wait(own_world_.largest(everyones_));
     double loss = 0;
     for (const std::uint64_t each : everyones_)
       loss += static_cast<double>(std::bit_cast<float>(static_cast<std::uint32_t>(each)));
@@ -358,7 +326,7 @@ class distributed_network : public trainable {
     std::size_t count = std::min(mine, microbatches());
     while (mine % count != 0) --count;
     const std::size_t micro = mine / count, first = shares ? static_cast<std::size_t>(dp_rank()) * count : 0;
-    pipeline& line = pipeline_for(micro, count, false);
+    pipeline& line = pipelines_.inference(micro, count);
     split(sources, first, count, micro);
     results_.begin();
     for (int t : p.outputs) results_.expect(p.tensors[t], batch);
@@ -382,7 +350,7 @@ class distributed_network : public trainable {
         mpi::in_pieces(
             results_.views()[static_cast<std::size_t>(k)].subspan(static_cast<std::size_t>(r) * bytes, bytes),
             [&](std::span<std::byte> piece) {
-              all_.wait(own_world_.broadcast(piece, grid().rank(blueprint_.rank_of(stage_of_output(k)), r)));
+              all().wait(own_world_.broadcast(piece, grid().rank(blueprint_.rank_of(stage_of_output(k)), r)));
             });
       }
   }
@@ -391,57 +359,19 @@ class distributed_network : public trainable {
     return producer == none ? 0 : blueprint_.checked.operations[producer].stage;
   }
 
-  pipeline& pipeline_for(std::size_t micro, std::size_t count, bool is_training) {
-    for (const auto& each : pipelines_)
-      if (each->micro_batch() == micro && each->is_training() == is_training &&
-          static_cast<std::size_t>(each->table().micro_batches) == count)
-        return *each;
-    const thread_scope scope(threads_);
-    pipelines_.push_back(std::make_unique<pipeline>(setup_of(micro, count, is_training)));
-    if (arena_.reserve(pipelines_.back()->needed()))
-      for (const auto& each : pipelines_) bind(*each);
-    else
-      bind(*pipelines_.back());
-    return *pipelines_.back();
-  }
-  pipeline_setup setup_of(std::size_t micro, std::size_t count, bool is_training) const {
-    return {
-        .checked = &blueprint_.checked,
-        .unchecked = &blueprint_.unchecked,
-        .parameters = parameters_.get(),
-        .table = is_training ? blueprint_.schedule : forward_only_like(blueprint_.schedule, static_cast<int>(count)),
-        .rank = pp_rank(),
-        .ranks = &tensors_,
-        .waiting = waiting_,
-        .micro_batch = micro,
-        .is_training = is_training,
-        .checkpoints = checkpointing_,
-        .recomputes_early = recomputes_early_};
-  }
-
-  /// The elements of all parameters, as they lie in memory, that a replica's optimizer updates.
-  std::pair<std::size_t, std::size_t> shard(int replica) const {
-    constexpr std::size_t grain = alignment / sizeof(float);
-    const std::size_t grains = parameters_->value_block().size() / alignment;
-    const std::size_t replicas = static_cast<std::size_t>(dp_size()), r = static_cast<std::size_t>(replica);
-    return {grains * r / replicas * grain, grains * (r + 1) / replicas * grain};
-  }
-
   distributed_blueprint blueprint_;
   mpi::waiting waiting_;
   mpi::communicator own_world_;
-  agreement all_;
+  call_agreement calls_;
   mpi::communicator pipeline_ranks_, tensors_, replicas_;
   std::vector<int> rank_of_slot_, rank_of_state_;
   shared_parameters shared_;
   gradient_reduction reduction_;
-  bool overlaps_, shards_optimizer_;
-  checkpointing checkpointing_;
-  bool recomputes_early_;
+  bool overlaps_, recomputes_early_;
+  optimizer_shards shards_;
+  pipelines pipelines_;
   bool states_differ_ = false;  // between replicas, since a training step
 
-  arena arena_;
-  std::vector<std::unique_ptr<pipeline>> pipelines_;
   pipeline* last_ = nullptr;
   results results_;
   std::vector<float> losses_;

@@ -3,8 +3,8 @@
 #pragma once
 
 #include <remat/dist/gradient_reduction.hpp>
+#include <remat/dist/local_stages.hpp>
 #include <remat/dist/partition.hpp>
-#include <remat/dist/pipeline.hpp>
 #include <remat/dist/pipeline_schedule.hpp>
 #include <remat/dist/rank_map.hpp>
 #include <remat/dist/stage_policies.hpp>

@@ -92,7 +92,7 @@ inline double clock_offset(const distributed_network& model) {
 inline timeline gather_timeline(const distributed_network& model) {
   const mpi::communicator& world = model.world();
   const agreement& all = model.all();
-  model.agree_on_call(distributed_network::call_kind::events);
+  model.calls().meet(call_kind::events);
   timeline mine = events_of(model.trace(), model.rank());
   const bool is_one_host = world.this_host().ranks == model.size();
   const double begun = model.trace().begun() + (is_one_host ? 0 : detail::clock_offset(model));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// The sum of gradients over replicas, in buckets, beside the backward pass or after it.
+/// The sum of gradients over replicas, in buckets, beside the backward pass or after it, as in Li et al. 2020, "PyTorch
+/// Distributed: Experiences on Accelerating Data Parallel Training".
 ///
 /// Backward makes gradients final from the last operation to the first. A bucket is a run of parameters whose gradients
 /// lie together; when the last micro-batch's backward action of each of its operations is done, its sum begins, and MPI
@@ -9,9 +10,10 @@
 /// Buckets are the same either way, and so are the bits. `allreduce::after` begins them when the backward pass is over.
 #pragma once
 
+#include <remat/dist/gradient_listener.hpp>
 #include <remat/dist/mpi.hpp>
-#include <remat/dist/pipeline.hpp>
 #include <remat/dist/pipeline_trace.hpp>
+#include <remat/dist/waiting.hpp>
 #include <remat/plan/backward_needs.hpp>
 #include <remat/run/parameters.hpp>
 

@@ -9,13 +9,12 @@
 /// arena is bound. Between two stages of one rank a tensor is copied.
 #pragma once
 
-#include <remat/dist/in_flight.hpp>
+#include <remat/dist/gradient_listener.hpp>
+#include <remat/dist/local_stages.hpp>
 #include <remat/dist/message_slots.hpp>
-#include <remat/dist/mpi.hpp>
 #include <remat/dist/pipeline_trace.hpp>
 #include <remat/dist/rank_layout.hpp>
-#include <remat/dist/stage_plans.hpp>
-#include <remat/run/executor.hpp>
+#include <remat/dist/waiting.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -29,34 +28,6 @@
 
 namespace remat {
 
-/// Which micro-batches a stage checkpoints.
-enum class checkpointing : std::uint8_t {
-  always,
-  except_last  ///< not the last one, where its backward pass follows at once
-};
-
-/// What a pipeline is made for.
-struct pipeline_setup {
-  const program* checked = nullptr;    ///< the fused program, with its stages
-  const program* unchecked = nullptr;  ///< the same without checkpoints
-  parameter_store* parameters = nullptr;
-  schedule_table table = {};
-  int rank = 0;  ///< among the pipeline's
-  const mpi::communicator* ranks = nullptr;
-  mpi::waiting waiting = {};
-  std::size_t micro_batch = 0;  ///< samples
-  bool is_training = true;
-  checkpointing checkpoints = checkpointing::always;
-  bool recomputes_early = true;  ///< before the gradient is there
-};
-
-/// Hears of the backward actions of the last micro-batch, behind which gradients are final, and is given moments.
-struct gradient_listener {
-  virtual ~gradient_listener() = default;
-  virtual void final_gradients(const operation& of) = 0;
-  virtual void progress() = 0;
-};
-
 class pipeline : private exchange {
  public:
   explicit pipeline(pipeline_setup setup)
@@ -64,30 +35,18 @@ class pipeline : private exchange {
         positions_(setup_.table),
         messages_(messages_of(*setup_.checked, setup_.table.stages, setup_.is_training)),
         times_(message_times(setup_.table, nominal_clock(setup_.table), between_stages(messages_))),
-        slots_(setup_.table, times_) {
+        slots_(setup_.table, times_),
+        stages_(setup_, positions_) {
     if (messages_.count() > setup_.ranks->largest_tag())
       throw error("this pipeline has " + std::to_string(messages_.count()) + " messages, and MPI has tags for " +
                   std::to_string(setup_.ranks->largest_tag()) + "; take fewer stages");
-    const list<int> most = in_flight(setup_.table);
-    int here = 0;
-    for (int s = 0; s < setup_.table.stages; ++s) here += positions_.rank_of(s) == setup_.rank ? 1 : 0;
-    for (int s = 0; s < setup_.table.stages; ++s)
-      if (positions_.rank_of(s) == setup_.rank) add_stage(s, std::max(1, most[s]), here > 1);
-    std::vector<laid_out_stage> laid_out;
-    for (const local_stage& s : stages_) {
-      laid_out.push_back({s.number, {}});
-      for (int m = 0; m < setup_.table.micro_batches; ++m) laid_out.back().plans.push_back(&s.executor_of(m).planned());
-    }
-    layout_ = std::make_unique<rank_layout>(setup_.table, setup_.rank, positions_, messages_, times_, laid_out);
+    layout_ = std::make_unique<rank_layout>(setup_.table, setup_.rank, positions_, messages_, times_, stages_.plans());
     needed_.activations = layout_->bytes();
-    for (const local_stage& s : stages_) {
-      regions of_stage;
-      for (const auto& e : s.executors) {
-        of_stage.packed = std::max(of_stage.packed, e->needed().packed);
-        needed_.scratch = std::max(needed_.scratch, e->needed().scratch);
-      }
+    for (std::size_t local = 0; local < stages_.size(); ++local) {
+      const regions of_stage = stages_.needed(local);
       packed_at_.push_back(needed_.packed);
       needed_.packed += of_stage.packed;
+      needed_.scratch = std::max(needed_.scratch, of_stage.scratch);
     }
   }
 
@@ -99,10 +58,8 @@ class pipeline : private exchange {
   const list<pipeline_message>& messages() const { return messages_; }
   /// The stages of this rank, in order.
   std::size_t stages() const { return stages_.size(); }
-  int stage(std::size_t local) const { return stages_[local].number; }
-  const plan& planned(std::size_t local, int micro_batch) const {
-    return stages_[local].executor_of(micro_batch).planned();
-  }
+  int stage(std::size_t local) const { return stages_.number(local); }
+  const plan& planned(std::size_t local, int micro_batch) const { return stages_.planned(local, micro_batch); }
 
   /// Moves to an arena. No message may be under way.
   void bind(std::byte* activations, std::byte* packed, std::byte* scratch) {
@@ -142,9 +99,9 @@ class pipeline : private exchange {
     for (int position = 0; position < row.count(); ++position) {
       arrive_at(position);
       const task& t = row[position];
-      local_ = local_of(t.stage);
+      local_ = stages_.find(t.stage);
       micro_batch_ = t.micro_batch;
-      running_ = &stages_[local_].executor_of(t.micro_batch);
+      running_ = &stages_.executor_of(local_, t.micro_batch);
       is_last_backward_ = t.kind == task_kind::backward && t.micro_batch + 1 == setup_.table.micro_batches;
       bind_running();
       if (how_.trace != nullptr) how_.trace->begin(t);
@@ -185,49 +142,6 @@ class pipeline : private exchange {
   }
 
  private:
-  struct local_stage {
-    int number = 0;
-    std::vector<std::unique_ptr<executor>> executors = {};
-    std::vector<int> of_micro_batch = {};  // which executor
-
-    executor& executor_of(int m) const {
-      return *executors[static_cast<std::size_t>(of_micro_batch[static_cast<std::size_t>(m)])];
-    }
-  };
-
-  void add_stage(int s, int most, bool has_neighbours) {
-    local_stage& here = stages_.emplace_back();
-    here.number = s;
-    const int count = setup_.table.micro_batches;
-    const slice covered = setup_.is_training ? training_slice(*setup_.checked, s, most, has_neighbours)
-                                             : slice_of_stage(*setup_.checked, s, most);
-    // The first micro-batch writes gradients, the later ones add to them; the last may go without checkpoints.
-    const bool last_differs = setup_.is_training && setup_.checkpoints == checkpointing::except_last &&
-                              positions_.position_of({task_kind::backward, s, count - 1}) ==
-                                  positions_.position_of({task_kind::forward, s, count - 1}) + 1;
-    int made[2][2] = {{none, none}, {none, none}};
-    for (int m = 0; m < count; ++m) {
-      const bool accumulates = m > 0, unchecked = last_differs && m + 1 == count;
-      int& which = made[unchecked][accumulates];
-      if (which == none) {
-        const program& p = unchecked ? *setup_.unchecked : *setup_.checked;
-        which = static_cast<int>(here.executors.size());
-        here.executors.push_back(std::make_unique<executor>(p,
-                                                            setup_.is_training
-                                                                ? plan_training(p, setup_.micro_batch, covered)
-                                                                : plan_inference(p, setup_.micro_batch, covered),
-                                                            *setup_.parameters, setup_.is_training && accumulates));
-      }
-      here.of_micro_batch.push_back(which);
-    }
-  }
-
-  std::size_t local_of(int s) const {
-    std::size_t local = 0;
-    while (stages_[local].number != s) ++local;
-    return local;
-  }
-
   // --- messages ------------------------------------------------------------------------------------------------------
 
   std::span<std::byte> memory(std::size_t local, int m, int k) const {
@@ -241,7 +155,7 @@ class pipeline : private exchange {
 
   void prepare(std::size_t local, int m, int k) {
     const port& here = planned(local, m).ports[k];
-    const int s = stages_[local].number;
+    const int s = stages_.number(local);
     if (here.receives()) {
       const int i = find_message(messages_, here, here.from, s);
       if (times_.is_sent(i))
@@ -279,13 +193,13 @@ class pipeline : private exchange {
 
   void receive(int k) override {
     const port& here = running_->planned().ports[k];
-    const int i = find_message(messages_, here, here.from, stages_[local_].number);
+    const int i = find_message(messages_, here, here.from, stages_.number(local_));
     if (times_.is_sent(i)) wait_for(request_of(i, micro_batch_));
   }
   void send(int k) override {
     const port& here = running_->planned().ports[k];
     for (int to : here.to) {
-      const int i = find_message(messages_, here, stages_[local_].number, to);
+      const int i = find_message(messages_, here, stages_.number(local_), to);
       if (times_.is_sent(i))
         start(request_of(i, micro_batch_));
       else
@@ -294,7 +208,7 @@ class pipeline : private exchange {
   }
   /// To another stage of this rank.
   void hand_over(int k, const port& here, int to) {
-    const std::size_t local = local_of(to);
+    const std::size_t local = stages_.find(to);
     const list<port>& ports = planned(local, micro_batch_).ports;
     int there = 0;
     while (ports[there].tensor != here.tensor || ports[there].is_gradient != here.is_gradient) ++there;
@@ -351,7 +265,7 @@ class pipeline : private exchange {
   list<pipeline_message> messages_;
   message_timetable times_;
   message_slots slots_;
-  std::vector<local_stage> stages_;
+  local_stages stages_;
   std::unique_ptr<rank_layout> layout_;
   regions needed_;
   std::vector<std::size_t> packed_at_;  // of each stage

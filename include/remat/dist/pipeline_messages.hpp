@@ -5,7 +5,7 @@
 #include <remat/dist/stage_message.hpp>
 #include <remat/plan/ports.hpp>
 
-#include <cstddef>
+#include <algorithm>
 
 namespace remat {
 
@@ -32,11 +32,11 @@ constexpr list<stage_message> between_stages(const list<pipeline_message>& messa
   return found;
 }
 
-/// The number of a message, or `none`.
+/// The number of a message, or `none`: they are in ascending order of the stages that send them.
 constexpr int find_message(const list<pipeline_message>& all, const port& at, int from, int to) {
-  for (int i = 0; i < all.count(); ++i)
-    if (all[i].tensor == at.tensor && all[i].is_gradient == at.is_gradient && all[i].from == from && all[i].to == to)
-      return i;
+  const auto first = std::ranges::lower_bound(all, from, {}, &pipeline_message::from);
+  for (int i = static_cast<int>(first - all.begin()); i < all.count() && all[i].from == from; ++i)
+    if (all[i].tensor == at.tensor && all[i].is_gradient == at.is_gradient && all[i].to == to) return i;
   return none;
 }
 

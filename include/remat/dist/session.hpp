@@ -17,6 +17,7 @@
 #include <remat/core/error.hpp>
 #include <remat/core/parallel.hpp>
 #include <remat/dist/mpi.hpp>
+#include <remat/dist/waiting.hpp>
 
 #include <chrono>
 #include <cstdio>
@@ -38,7 +39,10 @@ namespace mpi {
 
 class session {
  public:
+  /// Collective. Throws `error` while another session lives.
   session(int& argc, char**& argv) : library_(argc, argv), world_(library::world()) {
+    if (current_ != nullptr)
+      throw error("a program has one remat::mpi::session at a time; make it in main, and pass it on");
     rank_ = world_.rank();
     size_ = world_.size();
     host_ = world_.this_host();

@@ -7,6 +7,7 @@
 
 #include <remat/core/parallel.hpp>
 #include <remat/dist/mpi.hpp>
+#include <remat/dist/waiting.hpp>
 #include <remat/run/parameters.hpp>
 
 #include <algorithm>

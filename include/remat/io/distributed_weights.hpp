@@ -94,7 +94,7 @@ inline void receive_values(const distributed_network& model, std::span<float> va
 /// Collective. Writes every parameter and state as float32. The file appears under its name when it is complete; an
 /// error leaves an older one as it was.
 inline void save_weights(distributed_network& model, const std::filesystem::path& path) {
-  model.agree_on_call(distributed_network::call_kind::weights);
+  model.calls().meet(call_kind::weights);
   const detail::held_weights weights(model);
   std::optional<safetensors_writer> file;
   std::vector<float> room;
@@ -123,7 +123,7 @@ inline void save_weights(distributed_network& model, const std::filesystem::path
 /// message says so.
 inline void load_weights(distributed_network& model, const std::filesystem::path& path,
                          const load_options& options = {}) {
-  model.agree_on_call(distributed_network::call_kind::weights);
+  model.calls().meet(call_kind::weights);
   const detail::held_weights weights(model);
   std::optional<safetensors_file> file;
   std::vector<const safetensor*> tensors;

@@ -7,8 +7,9 @@
 ///
 /// Squares of floats are exact in double, and are summed there in an order that depends on no number of threads:
 /// 8 lanes within a block of elements, blocks within a parameter, parameters in the order of the program. The norm is
-/// finite where every gradient is. It allocates nothing from the
-/// second call on.
+/// finite where every gradient is. It allocates nothing from the second call on.
+///
+/// On the ranks of a distributed model it is collective: the norm is that of all stages' gradients.
 #pragma once
 
 #include <remat/core/error.hpp>

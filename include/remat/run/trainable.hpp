@@ -2,7 +2,7 @@
 /// What an optimizer, clipping and files of weights work on: the parameters of a model, whoever makes their gradients.
 ///
 /// A network of one process has all of them. A distributed one has those of its stages, and says here what its other
-/// ranks must be told.
+/// ranks must be told: there, `sum_over_parameters` and `after_update` are collective, and so is whatever calls them.
 #pragma once
 
 #include <remat/run/parameters.hpp>

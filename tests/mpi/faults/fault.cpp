@@ -20,6 +20,12 @@ struct block : remat::module {
 using net =
     remat::sequential<remat::named<"first", block>, remat::named<"second", block>, nn::linear<32, 5>, nn::log_softmax>;
 using other_net = remat::sequential<remat::named<"first", block>, nn::linear<32, 5>, nn::log_softmax>;
+/// The same shapes and kinds of modules.
+template <class Rate>
+using dropping_net = remat::sequential<nn::linear<32, 32>, nn::dropout<Rate>, nn::linear<32, 5>, nn::log_softmax>;
+/// One state in two places.
+using norm = remat::shared<"norm", nn::batch_norm2d<4>>;
+using norming_net = remat::sequential<nn::conv2d<1, 4, 1>, norm, nn::conv2d<4, 4, 1>, norm>;
 using input = remat::tensor<float, 32>;
 
 void run(const remat::mpi::session& mpi, const std::string& fault) {
@@ -29,6 +35,13 @@ void run(const remat::mpi::session& mpi, const std::string& fault) {
   std::vector<std::int32_t> y(32, 3);
   if (fault == "other_boundaries") options.partition = remat::partition::boundaries({is_mine ? 2 : 1});
   if (fault == "other_seed" && is_mine) options.seed = 7;
+  if (fault == "other_schedule" && is_mine) options.schedule = remat::schedule::gpipe;
+  if (fault == "other_microbatches" && is_mine) options.microbatches = 8;
+  if (fault == "other_checkpoints" && is_mine) options.checkpoints = {remat::checkpoint_at("first")};
+  if (fault == "other_rank_map") {
+    options.partitions = 2;
+    if (is_mine) options.rank_map = remat::rank_map::spread;
+  }
   if (fault == "too_few_ranks") options.partitions = 3;
   if (fault == "too_many_ranks") options.partitions = 2;
   if (fault == "more_stages_than_operations")
@@ -41,6 +54,23 @@ void run(const remat::mpi::session& mpi, const std::string& fault) {
   if (fault == "other_model" && is_mine) {
     remat::distributed_model<other_net, input, nn::nll_loss> other{mpi, options};
     return;
+  }
+  if (fault == "other_rate") {
+    if (is_mine)
+      remat::distributed_model<dropping_net<std::ratio<1, 4>>, input, nn::nll_loss>{mpi, options};
+    else
+      remat::distributed_model<dropping_net<std::ratio<1, 5>>, input, nn::nll_loss>{mpi, options};
+    return;
+  }
+  if (fault == "state_on_two_ranks") {
+    options.partition = remat::partition::boundaries({2});
+    remat::distributed_model<norming_net, remat::tensor<float, 1, 4, 4>>{mpi, options};
+    return;
+  }
+  if (fault == "second_session") {
+    int arguments = 0;
+    char** none = nullptr;
+    remat::mpi::session second{arguments, none};
   }
   remat::distributed_model<net, input, nn::nll_loss> model{mpi, options};
   remat::sgd optimizer{{.learning_rate = 0.1f}};

@@ -73,6 +73,21 @@ TEST_CASE("the best cuts are the best of all") {
   });
 }
 
+TEST_CASE("the best cuts for a sum are those that any cost of its values has") {
+  rc::prop("cuts that cross checkpoints, costs of nothing", [] {
+    problem p;
+    p.operations = *rc::gen::inRange(1, 40);
+    p.stages = *rc::gen::inRange(1, std::min(p.operations, 9) + 1);
+    remat::list<double> costs;
+    for (int i = 1; i < p.operations; ++i) p.cuts.push_back({i, *rc::gen::inRange(0, 3)});
+    for (int i = 0; i < p.operations; ++i) costs.push_back(*rc::gen::inRange(0, 9));
+    const remat::cost_sum sum(costs);
+    const auto any = [&](int first, int last, int stage) { return sum(first, last, stage); };
+    RC_ASSERT(as_vector(remat::best_cuts(p.cuts, p.operations, p.stages, sum)) ==
+              as_vector(remat::best_cuts(p.cuts, p.operations, p.stages, any)));
+  });
+}
+
 TEST_CASE("the best cuts on ranks are the best of all") {
   rc::prop("for any cost and number of ranks", [] {
     const problem p = random_problem();

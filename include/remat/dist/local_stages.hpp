@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+/// The stages of one rank, and for each the executors of its micro-batches: the first one writes gradients, later ones add
+/// to them, and the last may go without checkpoints.
+#pragma once
+
+#include <remat/dist/in_flight.hpp>
+#include <remat/dist/mpi.hpp>
+#include <remat/dist/rank_layout.hpp>
+#include <remat/dist/stage_plans.hpp>
+#include <remat/dist/task_positions.hpp>
+#include <remat/dist/waiting.hpp>
+#include <remat/run/executor.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+namespace remat {
+
+/// Which micro-batches a stage checkpoints.
+enum class checkpointing : std::uint8_t {
+  always,
+  except_last  ///< not the last one, where its backward pass follows at once
+};
+
+/// What a pipeline is made for.
+struct pipeline_setup {
+  const program* checked = nullptr;    ///< the fused program, with its stages
+  const program* unchecked = nullptr;  ///< the same without checkpoints
+  parameter_store* parameters = nullptr;
+  schedule_table table = {};
+  int rank = 0;  ///< among the pipeline's
+  const mpi::communicator* ranks = nullptr;
+  mpi::waiting waiting = {};
+  std::size_t micro_batch = 0;  ///< samples
+  bool is_training = true;
+  checkpointing checkpoints = checkpointing::always;
+  bool recomputes_early = true;  ///< before the gradient is there
+};
+
+class local_stages {
+ public:
+  local_stages(const pipeline_setup& setup, const task_positions& positions) {
+    const list<int> most = in_flight(setup.table);
+    std::vector<int> here;
+    for (int s = 0; s < setup.table.stages; ++s)
+      if (positions.rank_of(s) == setup.rank) here.push_back(s);
+    for (const int s : here) add(setup, positions, s, std::max(1, most[s]), here.size() > 1);
+  }
+
+  std::size_t size() const { return stages_.size(); }
+  int number(std::size_t local) const { return stages_[local].number; }
+  /// Of the stage of this number, which lies here.
+  std::size_t find(int wanted) const {
+    std::size_t local = 0;
+    while (stages_[local].number != wanted) ++local;
+    return local;
+  }
+
+  executor& executor_of(std::size_t local, int micro_batch) const { return stages_[local].executor_of(micro_batch); }
+  const plan& planned(std::size_t local, int micro_batch) const { return executor_of(local, micro_batch).planned(); }
+
+  /// The plans of all micro-batches, for the layout of the rank's memory.
+  std::vector<laid_out_stage> plans() const {
+    std::vector<laid_out_stage> all;
+    for (const stage& s : stages_) {
+      all.push_back({s.number, {}});
+      for (const int k : s.of_micro_batch)
+        all.back().plans.push_back(&s.executors[static_cast<std::size_t>(k)]->planned());
+    }
+    return all;
+  }
+  /// What a stage needs beside activations.
+  regions needed(std::size_t local) const {
+    regions most;
+    for (const auto& e : stages_[local].executors) {
+      most.packed = std::max(most.packed, e->needed().packed);
+      most.scratch = std::max(most.scratch, e->needed().scratch);
+    }
+    return most;
+  }
+
+ private:
+  struct stage {
+    int number = 0;
+    std::vector<std::unique_ptr<executor>> executors = {};
+    std::vector<int> of_micro_batch = {};  // which executor
+
+    executor& executor_of(int m) const {
+      return *executors[static_cast<std::size_t>(of_micro_batch[static_cast<std::size_t>(m)])];
+    }
+  };
+
+  void add(const pipeline_setup& setup, const task_positions& positions, int s, int most, bool has_neighbours) {
+    stage& here = stages_.emplace_back();
+    here.number = s;
+    const int count = setup.table.micro_batches;
+    const slice covered = setup.is_training ? training_slice(*setup.checked, s, most, has_neighbours)
+                                            : slice_of_stage(*setup.checked, s, most);
+    const bool last_differs = setup.is_training && setup.checkpoints == checkpointing::except_last &&
+                              positions.position_of({task_kind::backward, s, count - 1}) ==
+                                  positions.position_of({task_kind::forward, s, count - 1}) + 1;
+    int made[2][2] = {{none, none}, {none, none}};
+    for (int m = 0; m < count; ++m) {
+      const bool accumulates = setup.is_training && m > 0, is_unchecked = last_differs && m + 1 == count;
+      int& which = made[is_unchecked][accumulates];
+      if (which == none) {
+        const program& p = is_unchecked ? *setup.unchecked : *setup.checked;
+        which = static_cast<int>(here.executors.size());
+        plan steps = setup.is_training ? plan_training(p, setup.micro_batch, covered)
+                                       : plan_inference(p, setup.micro_batch, covered);
+        here.executors.push_back(std::make_unique<executor>(p, std::move(steps), *setup.parameters, accumulates));
+      }
+      here.of_micro_batch.push_back(which);
+    }
+  }
+
+  std::vector<stage> stages_;
+};
+
+}  // namespace remat

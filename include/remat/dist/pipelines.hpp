@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+/// The pipelines of a rank, one for each size and number of micro-batches that was met, in one arena as large as the
+/// largest needs: they run one after another.
+#pragma once
+
+#include <remat/core/parallel.hpp>
+#include <remat/dist/pipeline.hpp>
+#include <remat/dist/schedule.hpp>
+#include <remat/run/arena.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <utility>
+#include <vector>
+
+namespace remat {
+
+class pipelines {
+ public:
+  /// The setup of any pipeline of the model is `model` but for its micro-batches and whether it trains: `model` says
+  /// whether any does. Kernels are made for `threads` threads.
+  pipelines(pipeline_setup model, int threads) : model_(std::move(model)), threads_(threads) {}
+
+  /// Of a training step in the model's micro-batches, of so many samples.
+  pipeline& training(std::size_t micro_batch) { return find_or_make(micro_batch, model_.table.micro_batches, true); }
+  /// Of a prediction in so many micro-batches.
+  pipeline& inference(std::size_t micro_batch, std::size_t count) {
+    return find_or_make(micro_batch, static_cast<int>(count), false);
+  }
+  /// A pipeline in the model's micro-batches that has no memory, to be looked at.
+  pipeline planned(std::size_t micro_batch) const {
+    return pipeline(setup(micro_batch, model_.table.micro_batches, model_.is_training));
+  }
+
+  const regions& reserved() const { return arena_.reserved(); }
+  /// Gives a pipeline its place in the arena (back).
+  void bind(pipeline& line) {
+    const regions& r = arena_.reserved();
+    line.bind(arena_.data(), arena_.data() + r.activations, arena_.data() + r.activations + r.packed);
+  }
+
+ private:
+  pipeline_setup setup(std::size_t micro_batch, int count, bool is_training) const {
+    pipeline_setup made = model_;
+    if (!is_training) made.table = forward_only_like(model_.table, count);
+    made.micro_batch = micro_batch;
+    made.is_training = is_training;
+    return made;
+  }
+  pipeline& find_or_make(std::size_t micro_batch, int count, bool is_training) {
+    for (const auto& each : made_)
+      if (each->micro_batch() == micro_batch && each->is_training() == is_training &&
+          each->table().micro_batches == count)
+        return *each;
+    const thread_scope scope(threads_);
+    made_.push_back(std::make_unique<pipeline>(setup(micro_batch, count, is_training)));
+    if (arena_.reserve(made_.back()->needed()))
+      for (const auto& each : made_) bind(*each);
+    else
+      bind(*made_.back());
+    return *made_.back();
+  }
+
+  pipeline_setup model_;
+  int threads_;
+  arena arena_;
+  std::vector<std::unique_ptr<pipeline>> made_;
+};
+
+}  // namespace remat

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+// Predictions in stages: several outputs that several stages make, models without a loss, and batches of any size.
+#include "training.hpp"
+
+#include <remat/model/parallel.hpp>
+#include <remat/nn/linear.hpp>
+#include <remat/nn/relu.hpp>
+#include <remat/nn/tanh.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <numeric>
+#include <string>
+#include <vector>
+
+namespace {
+
+namespace nn = remat::nn;
+using remat::sequential;
+
+/// Its three outputs are made on three stages, where there are as many.
+using heads = remat::parallel<remat::identity, sequential<nn::linear<6, 9>, nn::tanh>,
+                              sequential<nn::linear<6, 4>, nn::relu, nn::linear<4, 5>>, nn::linear<6, 3>>;
+using net = sequential<nn::linear<7, 6>, nn::tanh, heads>;
+using input = remat::tensor<float, 7>;
+
+std::vector<float> samples(std::size_t count) {
+  std::vector<float> x(count * 7);
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i * 37 % 101) / 50 - 1;
+  return x;
+}
+
+}  // namespace
+
+TEST_CASE("all outputs of a model without a loss are there on every rank, whichever stage makes them") {
+  remat::model<net, input> one{{.seed = 5, .threads = 1}};
+  for (const remat::pipeline_schedule& schedule :
+       {remat::pipeline_schedule(remat::schedule::one_f_one_b), remat::pipeline_schedule(remat::schedule::gpipe),
+        remat::pipeline_schedule(remat::schedule::forward_only)}) {
+    for (int partitions = 1; partitions <= session().size(); ++partitions) {
+      if (session().size() % partitions != 0) continue;
+      remat::distributed_model<net, input> model{session(),
+                                                 {.seed = 5,
+                                                  .threads = 1,
+                                                  .partitions = partitions,
+                                                  .microbatches = 4,
+                                                  .schedule = schedule,
+                                                  .partition = remat::partition::balanced_memory,
+                                                  .logs_partition = false}};
+      CHECK(model.plan(2).stages.size() == 1);
+      for (const std::size_t batch : {1u, 2u, 7u, 8u, 12u}) {
+        INFO(schedule.name() << ", " << partitions << " partitions, batch " << batch);
+        const std::vector<float> x = samples(batch);
+        one.predict(x);
+        model.predict(x);
+        for (std::size_t i = 0; i < 3; ++i) CHECK(is_same(model.output(i), one.output(i)));
+      }
+      std::string told;
+      try {
+        model.train_step(samples(8));
+      } catch (const remat::collective_error& e) {
+        told = e.what();
+      }
+      CHECK(told.find("train_step needs a loss") != std::string::npos);
+    }
+  }
+}
+
+TEST_CASE("every table of inference is one that can run") {
+  for (const remat::pipeline_schedule& schedule :
+       {remat::pipeline_schedule(remat::schedule::one_f_one_b), remat::pipeline_schedule(remat::schedule::gpipe),
+        remat::pipeline_schedule(remat::schedule::interleaved<2>),
+        remat::pipeline_schedule(remat::schedule::interleaved<3>)})
+    for (int ranks = 1; ranks <= 5; ++ranks)
+      for (int micro_batches = 1; micro_batches <= 9; ++micro_batches) {
+        INFO(schedule.name() << ", " << ranks << " ranks, " << micro_batches << " micro-batches");
+        const remat::schedule_table training = schedule.table(ranks, 12 * ranks);
+        const remat::schedule_table table = remat::forward_only_like(training, micro_batches);
+        CHECK(table.micro_batches == micro_batches);
+        remat::list<remat::stage_message> chain;
+        for (int s = 0; s + 1 < table.stages; ++s) chain.push_back({s, s + 1, remat::task_kind::forward});
+        CHECK_NOTHROW(remat::check_schedule(table, {.is_training = false, .messages = chain}));
+      }
+}
