@@ -6,7 +6,7 @@
 /// taken, so that stages beside the most expensive one are even, too. All three are exact, for any cost.
 ///
 /// Costs stages x cuts^2 / 2 questions for the cost of a stage, less those that cannot improve on what is known. For a
-/// `cost_sum`, which only grows with its range, these are few: 1,024 stages of 4,097 operations take a second.
+/// `cost_sum`, which only grows with its range, these are few: 1,024 stages of 4,097 operations take seconds.
 #pragma once
 
 #include <remat/dist/cuts.hpp>
