@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// oneDNN 2.6 behind a narrow interface: layouts, primitives and the operations that modules use. The only file that
-/// includes its header or uses its names.
+/// includes its header or uses its names, and long for that reason: what needs none of them is in onednn_request.hpp.
 ///
 /// Everything is made once, when a plan is built. Executing a primitive allocates nothing of ours: its memory objects
 /// are its own and are pointed at the call's addresses, and scratch is the caller's (scratchpad_mode::user).
@@ -8,6 +8,7 @@
 
 #include <remat/core/activation.hpp>
 #include <remat/core/error.hpp>
+#include <remat/nn/onednn_request.hpp>
 
 #include <oneapi/dnnl/dnnl.h>
 
@@ -18,8 +19,6 @@
 #include <utility>
 
 namespace remat::onednn {
-
-using extent = dnnl_dim_t;
 
 inline void check(dnnl_status_t status, const char* what) {
   if (status != dnnl_success)
@@ -99,6 +98,8 @@ enum argument_name : int {
   scratchpad = DNNL_ARG_SCRATCHPAD,
 };
 
+namespace detail {
+
 inline dnnl_alg_kind_t algorithm_of(activation a) {
   switch (a) {
     case activation::relu:
@@ -113,12 +114,74 @@ inline dnnl_alg_kind_t algorithm_of(activation a) {
   return dnnl_alg_kind_undef;
 }
 
-/// What a primitive does beside its operation.
-struct extras {
-  bool adds_to_destination = false;
-  activation after = activation::none;  ///< applied to the result
-  std::string_view passed_over = {};    ///< implementations whose names begin so, where there is another
+/// The function's own algorithm, and its parameter.
+inline std::pair<dnnl_alg_kind_t, float> algorithm_of(function f) {
+  switch (f) {
+    case function::tanh:
+      return {dnnl_eltwise_tanh, 0.0f};
+    case function::sigmoid:
+      return {dnnl_eltwise_logistic, 0.0f};
+    case function::gelu:
+      return {dnnl_eltwise_gelu_erf, 0.0f};
+    case function::gelu_by_tanh:
+      return {dnnl_eltwise_gelu_tanh, 0.0f};
+    case function::silu:
+      return {dnnl_eltwise_swish, 1.0f};
+  }
+  return {dnnl_alg_kind_undef, 0.0f};
+}
+
+/// What a primitive does beside its operation, and that its scratch is the caller's.
+class attributes {
+ public:
+  attributes() = default;
+  explicit attributes(extras e) : attributes() {  // so that the destructor runs where the rest throws
+    check(dnnl_primitive_attr_create(&attr_), "make attributes");
+    check(dnnl_primitive_attr_set_scratchpad_mode(attr_, dnnl_scratchpad_mode_user), "leave scratch to the caller");
+    if (!e.adds_to_destination && e.after == activation::none) return;
+    check(dnnl_post_ops_create(&after_), "make post-operations");
+    if (e.adds_to_destination) check(dnnl_post_ops_append_sum(after_, 1.0f), "add to a destination");
+    if (e.after != activation::none)
+      check(dnnl_post_ops_append_eltwise(after_, 1.0f, algorithm_of(e.after), 0.0f, 0.0f), "append an activation");
+    check(dnnl_primitive_attr_set_post_ops(attr_, after_), "set post-operations");
+  }
+  ~attributes() {
+    if (after_ != nullptr) dnnl_post_ops_destroy(after_);
+    if (attr_ != nullptr) dnnl_primitive_attr_destroy(attr_);
+  }
+  attributes(const attributes&) = delete;
+  attributes& operator=(const attributes&) = delete;
+  const_dnnl_primitive_attr_t get() const { return attr_; }
+
+ private:
+  dnnl_primitive_attr_t attr_ = nullptr;
+  dnnl_post_ops_t after_ = nullptr;
 };
+
+inline std::string_view name_of(const_dnnl_primitive_desc_t description) {
+  const char* name = "";
+  dnnl_primitive_desc_query(description, dnnl_query_impl_info_str, 0, &name);
+  return name;
+}
+/// The next implementation of another name in place of `first`, or `first`.
+inline dnnl_primitive_desc_t another(dnnl_primitive_desc_t first, const void* description,
+                                     const_dnnl_primitive_attr_t attr, std::string_view passed_over) {
+  dnnl_primitive_desc_iterator_t all = nullptr;
+  if (dnnl_primitive_desc_iterator_create(&all, description, attr, engine(), nullptr) != dnnl_success) return first;
+  dnnl_primitive_desc_t found = nullptr;
+  while (found == nullptr && dnnl_primitive_desc_iterator_next(all) == dnnl_success) {
+    found = dnnl_primitive_desc_iterator_fetch(all);
+    if (found == nullptr || !name_of(found).starts_with(passed_over)) continue;
+    dnnl_primitive_desc_destroy(found);
+    found = nullptr;
+  }
+  dnnl_primitive_desc_iterator_destroy(all);
+  if (found == nullptr) return first;
+  dnnl_primitive_desc_destroy(first);
+  return found;
+}
+
+}  // namespace detail
 
 /// An operation made ready for certain layouts.
 class primitive {
@@ -131,18 +194,18 @@ class primitive {
   primitive() = default;
   /// `description` is one of oneDNN's operation descriptors; `forward` the forward primitive, where backward needs it.
   primitive(const void* description, extras e, const char* what, const primitive* forward = nullptr) : primitive() {
-    const attributes attr(e);
+    const detail::attributes attr(e);
     dnnl_primitive_desc_t made = nullptr;
     check(dnnl_primitive_desc_create(&made, description, attr.get(), engine(),
                                      forward != nullptr ? forward->description_ : nullptr),
           what);
-    if (!e.passed_over.empty() && name_of(made).starts_with(e.passed_over))
-      made = another(made, description, attr.get(), e.passed_over);
+    if (!e.passed_over.empty() && detail::name_of(made).starts_with(e.passed_over))
+      made = detail::another(made, description, attr.get(), e.passed_over);
     finish(made, what);
   }
   /// A copy from one layout into another.
   static primitive reorder(const layout& from, const layout& to, extras e = {}) {
-    const attributes attr(e);
+    const detail::attributes attr(e);
     dnnl_primitive_desc_t made = nullptr;
     check(dnnl_reorder_primitive_desc_create(&made, from.get(), engine(), to.get(), engine(), attr.get()),
           "reorder a tensor");
@@ -169,7 +232,7 @@ class primitive {
   }
   std::size_t scratch_bytes() const { return layout_of(scratchpad).bytes(); }
   /// oneDNN's name of the implementation that it chose.
-  std::string_view implementation() const { return name_of(description_); }
+  std::string_view implementation() const { return detail::name_of(description_); }
 
   void execute(void* scratch, std::initializer_list<argument> arguments) const {
     dnnl_exec_arg_t filled[max_arguments];
@@ -182,59 +245,10 @@ class primitive {
  private:
   static constexpr int max_arguments = 8;
 
-  class attributes {
-   public:
-    attributes() = default;
-    explicit attributes(extras e) : attributes() {  // so that the destructor runs where the rest throws
-      check(dnnl_primitive_attr_create(&attr_), "make attributes");
-      check(dnnl_primitive_attr_set_scratchpad_mode(attr_, dnnl_scratchpad_mode_user), "leave scratch to the caller");
-      if (!e.adds_to_destination && e.after == activation::none) return;
-      check(dnnl_post_ops_create(&after_), "make post-operations");
-      if (e.adds_to_destination) check(dnnl_post_ops_append_sum(after_, 1.0f), "add to a destination");
-      if (e.after != activation::none)
-        check(dnnl_post_ops_append_eltwise(after_, 1.0f, algorithm_of(e.after), 0.0f, 0.0f), "append an activation");
-      check(dnnl_primitive_attr_set_post_ops(attr_, after_), "set post-operations");
-    }
-    ~attributes() {
-      if (after_ != nullptr) dnnl_post_ops_destroy(after_);
-      if (attr_ != nullptr) dnnl_primitive_attr_destroy(attr_);
-    }
-    attributes(const attributes&) = delete;
-    attributes& operator=(const attributes&) = delete;
-    const_dnnl_primitive_attr_t get() const { return attr_; }
-
-   private:
-    dnnl_primitive_attr_t attr_ = nullptr;
-    dnnl_post_ops_t after_ = nullptr;
-  };
-
   struct slot {
     argument_name name = source;
     dnnl_memory_t object = nullptr;
   };
-
-  static std::string_view name_of(const_dnnl_primitive_desc_t description) {
-    const char* name = "";
-    dnnl_primitive_desc_query(description, dnnl_query_impl_info_str, 0, &name);
-    return name;
-  }
-  /// The next implementation of another name in place of `first`, or `first`.
-  static dnnl_primitive_desc_t another(dnnl_primitive_desc_t first, const void* description,
-                                       const_dnnl_primitive_attr_t attr, std::string_view passed_over) {
-    dnnl_primitive_desc_iterator_t all = nullptr;
-    if (dnnl_primitive_desc_iterator_create(&all, description, attr, engine(), nullptr) != dnnl_success) return first;
-    dnnl_primitive_desc_t found = nullptr;
-    while (found == nullptr && dnnl_primitive_desc_iterator_next(all) == dnnl_success) {
-      found = dnnl_primitive_desc_iterator_fetch(all);
-      if (found == nullptr || !name_of(found).starts_with(passed_over)) continue;
-      dnnl_primitive_desc_destroy(found);
-      found = nullptr;
-    }
-    dnnl_primitive_desc_iterator_destroy(all);
-    if (found == nullptr) return first;
-    dnnl_primitive_desc_destroy(first);
-    return found;
-  }
 
   void finish(dnnl_primitive_desc_t description, const char* what) {
     description_ = description;
@@ -279,20 +293,6 @@ inline primitive matrix_product(const layout& a, const layout& b, const layout& 
   return {&d, e, "make a matrix product"};
 }
 
-/// How a window moves over an image, in rows and columns. The padding behind may be negative: rows that no window
-/// reaches.
-struct window {
-  dnnl_dims_t kernel, stride, padding_before, padding_behind;
-  dnnl_dims_t gaps;  ///< between neighbours in the window: the dilation less 1
-
-  window(std::size_t k, std::size_t step, std::size_t padding, const extent (&behind)[2], std::size_t dilation = 1)
-      : kernel{extent(k), extent(k)},
-        stride{extent(step), extent(step)},
-        padding_before{extent(padding), extent(padding)},
-        padding_behind{behind[0], behind[1]},
-        gaps{extent(dilation) - 1, extent(dilation) - 1} {}
-};
-
 /// The three products of a convolution, y = x * w + b; the layout of w is oneDNN's choice. Without a bias `b` is null.
 struct convolution {
   const layout &x, &w;
@@ -302,9 +302,9 @@ struct convolution {
 
   primitive forward(extras e) const {
     dnnl_convolution_desc_t d;
-    check(dnnl_dilated_convolution_forward_desc_init(&d, dnnl_forward_training, dnnl_convolution_direct, x.get(),
-                                                     w.get(), b != nullptr ? b->get() : nullptr, y.get(), over.stride,
-                                                     over.gaps, over.padding_before, over.padding_behind),
+    check(dnnl_dilated_convolution_forward_desc_init(
+              &d, dnnl_forward_training, dnnl_convolution_direct, x.get(), w.get(), b != nullptr ? b->get() : nullptr,
+              y.get(), over.stride.data(), over.gaps.data(), over.padding_before.data(), over.padding_behind.data()),
           "describe a convolution");
     if (is_wide_and_small()) e.passed_over = "brgconv:";
     return {&d, e, "make a convolution"};
@@ -318,8 +318,8 @@ struct convolution {
   primitive backward_input() const {
     dnnl_convolution_desc_t d;
     check(dnnl_dilated_convolution_backward_data_desc_init(&d, dnnl_convolution_direct, x.get(), w.get(), y.get(),
-                                                           over.stride, over.gaps, over.padding_before,
-                                                           over.padding_behind),
+                                                           over.stride.data(), over.gaps.data(),
+                                                           over.padding_before.data(), over.padding_behind.data()),
           "describe a convolution's backward");
     const primitive hint = forward({});
     return {&d, {}, "make a convolution's backward", &hint};
@@ -327,9 +327,9 @@ struct convolution {
   /// The gradient of w, in a layout of its own.
   primitive backward_weights(const layout& gradient) const {
     dnnl_convolution_desc_t d;
-    check(dnnl_dilated_convolution_backward_weights_desc_init(&d, dnnl_convolution_direct, x.get(), gradient.get(),
-                                                              b != nullptr ? b->get() : nullptr, y.get(), over.stride,
-                                                              over.gaps, over.padding_before, over.padding_behind),
+    check(dnnl_dilated_convolution_backward_weights_desc_init(
+              &d, dnnl_convolution_direct, x.get(), gradient.get(), b != nullptr ? b->get() : nullptr, y.get(),
+              over.stride.data(), over.gaps.data(), over.padding_before.data(), over.padding_behind.data()),
           "describe a convolution's weight gradient");
     const primitive hint = forward({});
     return {&d, {}, "make a convolution's weight gradient", &hint};
@@ -340,42 +340,18 @@ struct convolution {
 inline primitive max_pooling(const layout& x, const layout& y, const window& over, bool training) {
   dnnl_pooling_desc_t d;
   check(dnnl_pooling_forward_desc_init(&d, training ? dnnl_forward_training : dnnl_forward_inference, dnnl_pooling_max,
-                                       x.get(), y.get(), over.stride, over.kernel, over.padding_before,
-                                       over.padding_behind),
+                                       x.get(), y.get(), over.stride.data(), over.kernel.data(),
+                                       over.padding_before.data(), over.padding_behind.data()),
         "describe a pooling");
   return {&d, {}, "make a pooling"};
 }
 inline primitive max_pooling_backward(const layout& x, const layout& y, const window& over, const primitive& forward) {
   dnnl_pooling_desc_t d;
-  check(dnnl_pooling_backward_desc_init(&d, dnnl_pooling_max, x.get(), y.get(), over.stride, over.kernel,
-                                        over.padding_before, over.padding_behind),
+  check(dnnl_pooling_backward_desc_init(&d, dnnl_pooling_max, x.get(), y.get(), over.stride.data(), over.kernel.data(),
+                                        over.padding_before.data(), over.padding_behind.data()),
         "describe a pooling's backward");
   return {&d, {}, "make a pooling's backward", &forward};
 }
-
-/// A function of one number, applied to each element.
-enum class function { tanh, sigmoid, gelu, gelu_by_tanh, silu };
-
-namespace detail {
-
-/// The function's own algorithm, and its parameter.
-inline std::pair<dnnl_alg_kind_t, float> algorithm_of(function f) {
-  switch (f) {
-    case function::tanh:
-      return {dnnl_eltwise_tanh, 0.0f};
-    case function::sigmoid:
-      return {dnnl_eltwise_logistic, 0.0f};
-    case function::gelu:
-      return {dnnl_eltwise_gelu_erf, 0.0f};
-    case function::gelu_by_tanh:
-      return {dnnl_eltwise_gelu_tanh, 0.0f};
-    case function::silu:
-      return {dnnl_eltwise_swish, 1.0f};
-  }
-  return {dnnl_alg_kind_undef, 0.0f};
-}
-
-}  // namespace detail
 
 /// y = f(x).
 inline primitive elementwise(function f, const layout& x) {

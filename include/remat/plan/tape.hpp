@@ -13,7 +13,7 @@
 /// | `seed`                | the gradient of the loss: 1, or the micro-batch's share of the batch          |
 /// | `load_gradient`       | the user's gradient of an output, where there is no loss                      |
 /// | `differentiate`       | a fused activation's backward, in the gradient's own buffer                   |
-/// | `copy_gradient`       | a gradient of its own for a tensor that shared one (see tape_writer.hpp)      |
+/// | `copy_gradient`       | a gradient of its own for a tensor that shared one (see gradient_writer.hpp)  |
 /// | `add_gradient`        | the gradient that an addition passes on, to one that is there                 |
 /// | `backward_parameters` | the gradients of an operation's parameters; first, so that what only it reads |
 /// |                       | is dropped before the gradient of the input is made                           |

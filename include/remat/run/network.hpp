@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: MIT
-/// A network: a program with parameters, plans and an arena. What `model` is behind its type.
+/// A network: a program with parameters and executors. What `model` is behind its type.
 ///
-/// It holds one plan for each batch size that it has met, in training and in inference, and the arena of the largest.
-/// Meeting a new batch size allocates; every later step with it allocates nothing.
+/// It holds one plan for each batch size that it has met, in training and in inference, and the arena of the largest
+/// (executors.hpp). Meeting a new batch size allocates; every later step with it allocates nothing.
 ///
 /// A network is used by one thread at a time; several networks may be used by several threads. A process that has run a
 /// step with more than one thread must not fork and go on training in the child: OpenMP's threads do not follow.
 #pragma once
 
 #include <remat/core/error.hpp>
-#include <remat/plan/annotate.hpp>
+#include <remat/core/parallel.hpp>
 #include <remat/plan/report.hpp>
-#include <remat/run/arena.hpp>
+#include <remat/run/executors.hpp>
 #include <remat/run/memory_report.hpp>
+#include <remat/run/model_options.hpp>
 #include <remat/run/network_checks.hpp>
 #include <remat/run/parameters.hpp>
 #include <remat/run/result.hpp>
@@ -23,24 +24,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <new>
-#include <optional>
 #include <span>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 namespace remat {
-
-struct model_options {
-  std::uint64_t seed = 0;
-  int threads = 0;                                             ///< 0: as many as OpenMP gives when the model is built
-  std::optional<std::vector<checkpoint_at>> checkpoints = {};  ///< where given, they stand in place of the tags
-  std::size_t micro_batches = 1;         ///< parts of equal size that a batch is trained in, one after another
-  std::vector<std::string> frozen = {};  ///< paths of modules that are not trained, beside those in the type
-  bool input_gradients = false;          ///< backward goes on to the inputs of float: `input_gradient()`
-};
 
 class network : public trainable {
  public:
@@ -92,7 +81,7 @@ class network : public trainable {
     const std::size_t micro = batch / micro_batches_;
     if (micro_batches_ > 1) training(micro, true);  // both are ready before anything runs
     training(micro);
-    waiting_ = nullptr;
+    executors_.set_waiting(nullptr);
     results_.begin();
     losses_.resize(micro_batches_);
     for (float& loss : losses_) results_.expect_raw(std::as_writable_bytes(std::span(&loss, 1)));
@@ -110,26 +99,26 @@ class network : public trainable {
   }
 
   std::span<const float> predict_on(std::span<const source> sources) {
-    return run_forward(sources, inference_, program_->inputs - program_->targets, executor::part::whole);
+    return run_forward(sources, program_->inputs - program_->targets, false);
   }
 
   std::span<const float> forward_on(std::span<const source> sources) {
     if (program_->loss != none) throw error("forward is for models without a loss; train_step does all at once");
-    const std::span<const float> first = run_forward(sources, training_, program_->inputs, executor::part::forward);
-    waiting_ = &training(batch_of(sources, program_->inputs));
+    const std::span<const float> first = run_forward(sources, program_->inputs, true);
+    executors_.set_waiting(&training(batch_of(sources, program_->inputs)));
     return first;
   }
 
   void backward_on(std::span<const source> gradients) {
-    if (waiting_ == nullptr) throw error("backward needs what forward kept; call forward just before it");
+    if (executors_.waiting() == nullptr) throw error("backward needs what forward kept; call forward just before it");
     const thread_scope scope(threads_);
-    executor& e = *waiting_;
+    executor& e = *executors_.waiting();
     require_output_gradients(*program_, gradients, e.planned().batch);
     gradient_sources_.assign(static_cast<std::size_t>(program_->inputs), source{});
     gradient_sources_.insert(gradient_sources_.end(), gradients.begin(), gradients.end());
     results_.begin();
     expect_input_gradients(e.planned().batch);
-    waiting_ = nullptr;
+    executors_.set_waiting(nullptr);
     e.run({seed_, steps_}, gradient_sources_, results_.views(), executor::part::backward);
     finish_step(e.planned().batch, 0);
   }
@@ -157,19 +146,17 @@ class network : public trainable {
 
   /// What a training step at this (micro-)batch does, keeps and needs: `std::cout << model.plan(64)`. Asking reserves
   /// nothing; the packed weights and kernel scratch are known, and in the report, once a step with this batch has run.
-  plan_report plan(std::size_t batch) const { return report_of(training_, checked_batch(*program_, batch), true); }
+  plan_report plan(std::size_t batch) const { return executors_.training_report(batch); }
   /// The plan of the last training step.
   plan_report plan() const {
     if (last_batch_ == 0) throw error("no step has run yet, so no batch size is known; ask for one: plan(64)");
     return plan(last_batch_);
   }
-  plan_report inference_plan(std::size_t batch) const {
-    return report_of(inference_, checked_batch(*program_, batch), false);
-  }
+  plan_report inference_plan(std::size_t batch) const { return executors_.inference_report(batch); }
 
   /// Where memory goes, of this model and of the process: `std::cout << model.memory()`.
   memory_report memory() const {
-    const remat::regions& regions = arena_.reserved();
+    const remat::regions& regions = executors_.reserved();
     return {.weights = parameters_->value_block().size(),
             .gradients = parameters_->gradient_block().size(),
             .states = parameters_->state_block().size(),
@@ -180,13 +167,11 @@ class network : public trainable {
             .results = results_.bytes(),
             .resident = resident_bytes()};
   }
-  const remat::regions& reserved() const { return arena_.reserved(); }
+  const remat::regions& reserved() const { return executors_.reserved(); }
   /// Changes the number of threads; plans and primitives are made again when they are next needed.
   void set_threads(int threads) {
     threads_ = checked_threads(threads);
-    waiting_ = nullptr;
-    training_.clear();
-    inference_.clear();
+    executors_.clear();
   }
   std::size_t micro_batches() const { return micro_batches_; }
   const program& lowered() const { return *program_; }
@@ -194,9 +179,13 @@ class network : public trainable {
 
   /// The executor of a batch size, ready to run; one that accumulates serves the micro-batches behind the first.
   executor& training(std::size_t batch, bool accumulates = false) {
-    return executor_for(training_, batch, true, accumulates);
+    const thread_scope scope(threads_);
+    return executors_.training(batch, accumulates);
   }
-  executor& inference(std::size_t batch) { return executor_for(inference_, batch, false, false); }
+  executor& inference(std::size_t batch) {
+    const thread_scope scope(threads_);
+    return executors_.inference(batch);
+  }
 
   /// One step of an executor, as given: for those who measure or audit it.
   float run_training(executor& e, const executor::step& s, std::span<const source> sources) {
@@ -204,7 +193,7 @@ class network : public trainable {
     results_.begin();
     results_.expect_raw(std::as_writable_bytes(std::span(&loss, 1)));
     expect_input_gradients(e.planned().batch);
-    waiting_ = nullptr;
+    executors_.set_waiting(nullptr);
     e.run(s, sources, results_.views());
     return loss;
   }
@@ -215,34 +204,31 @@ class network : public trainable {
   }
 
  private:
-  using executors = std::vector<std::unique_ptr<executor>>;
-
   network(program lowered, const model_options& options, std::shared_ptr<parameter_store> parameters)
       : trainable(options.seed, checked_threads(options.threads), std::move(parameters)),
-        micro_batches_(options.micro_batches) {
-    if (micro_batches_ == 0) throw error("a batch is trained in at least one micro-batch");
-    if (lowered.operations.empty()) throw error("a model needs at least one module that computes something");
-    require_unique_paths(lowered);
-    if (options.checkpoints) annotate(lowered, *options.checkpoints);
-    freeze(lowered, options.frozen);
-    lowered.input_gradients = options.input_gradients;
-    program_ = std::make_unique<program>(fuse(std::move(lowered)));
-    require_backward(*program_);
+        micro_batches_(options.micro_batches),
+        program_(std::make_unique<program>(detail::with_options(std::move(lowered), options))),
+        executors_(*program_, fitting_parameters()) {}
+
+  /// Those of another network, which must be the same, or new ones.
+  parameter_store& fitting_parameters() {
     if (parameters_)
       require_same_parameters(*program_, *parameters_);
     else
       parameters_ = std::make_shared<parameter_store>(*program_, seed_);
+    return *parameters_;
   }
 
-  std::span<const float> run_forward(std::span<const source> sources, executors& known, int inputs,
-                                     executor::part which) {
+  /// The forward pass, in inference or in training.
+  std::span<const float> run_forward(std::span<const source> sources, int inputs, bool is_training) {
     const thread_scope scope(threads_);
     require_float_outputs(*program_);
-    waiting_ = nullptr;
-    executor& e = executor_for(known, batch_of(sources, inputs), &known == &training_, false);
+    executors_.set_waiting(nullptr);
+    const std::size_t batch = batch_of(sources, inputs);
+    executor& e = is_training ? training(batch) : inference(batch);
     results_.begin();
-    for (int t : program_->outputs) results_.expect(program_->tensors[t], e.planned().batch);
-    e.run({seed_, steps_}, sources, results_.views(), which);
+    for (int t : program_->outputs) results_.expect(program_->tensors[t], batch);
+    e.run({seed_, steps_}, sources, results_.views(), is_training ? executor::part::forward : executor::part::whole);
     results_.finish();
     outputs_at_ = 0;
     input_gradients_at_ = none;
@@ -276,54 +262,11 @@ class network : public trainable {
     input_gradients_at_ = input_gradients_at;
   }
 
-  remat::plan plan_of(std::size_t batch, bool is_training) const {
-    return is_training ? plan_training(*program_, batch) : plan_inference(*program_, batch);
-  }
-
-  executor& executor_for(executors& known, std::size_t batch, bool is_training, bool accumulates) {
-    for (auto& each : known)
-      if (each->planned().batch == batch && each->accumulates() == accumulates) return *each;
-    const thread_scope scope(threads_);
-    auto fresh = std::make_unique<executor>(*program_, plan_of(checked_batch(*program_, batch), is_training),
-                                            *parameters_, accumulates);
-    bool moved = false;
-    try {
-      moved = arena_.reserve(fresh->needed());
-    } catch (const std::bad_alloc&) {
-      // The arena is empty now, and executors point nowhere: the next step, at a batch that fits, makes its own again.
-      waiting_ = nullptr;
-      training_.clear();
-      inference_.clear();
-      throw;
-    }
-    known.push_back(std::move(fresh));
-    if (moved) {
-      waiting_ = nullptr;
-      for (const executors* all : {&training_, &inference_})
-        for (const auto& each : *all) arena_.bind(*each);
-    } else {
-      arena_.bind(*known.back());
-    }
-    return *known.back();
-  }
-
-  plan_report report_of(const executors& known, std::size_t batch, bool is_training) const {
-    plan_report r = report(*program_, plan_of(batch, is_training));
-    for (const auto& each : known)
-      if (each->planned().batch == batch) {
-        r.packed_bytes = each->needed().packed;
-        r.scratch_bytes = each->needed().scratch;
-      }
-    return r;
-  }
-
   std::size_t micro_batches_;
-  std::size_t last_batch_ = 0;
   std::unique_ptr<program> program_;  // executors point into it, wherever the network moves
-  arena arena_;
-  executors training_, inference_;
-  executor* waiting_ = nullptr;  // forward ran, and backward may
+  executors executors_;
   results results_;
+  std::size_t last_batch_ = 0;
   int outputs_at_ = none, input_gradients_at_ = none;  // in the results
   std::vector<float> losses_;
   std::vector<source> gradient_sources_;

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+/// What a module asks of a primitive beside its tensors, in remat's words. onednn.hpp says it in oneDNN's.
+#pragma once
+
+#include <remat/core/activation.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace remat::onednn {
+
+using extent = std::int64_t;
+
+/// What a primitive does beside its operation.
+struct extras {
+  bool adds_to_destination = false;
+  activation after = activation::none;  ///< applied to the result
+  std::string_view passed_over = {};    ///< implementations whose names begin so, where there is another
+};
+
+/// How a window moves over an image, in rows and columns. The padding behind may be negative: rows that no window
+/// reaches.
+struct window {
+  using pair = std::array<extent, 2>;
+
+  pair kernel, stride, padding_before, padding_behind;
+  pair gaps;  ///< between neighbours in the window: the dilation less 1
+
+  window(std::size_t k, std::size_t step, std::size_t padding, pair behind, std::size_t dilation = 1)
+      : kernel{extent(k), extent(k)},
+        stride{extent(step), extent(step)},
+        padding_before{extent(padding), extent(padding)},
+        padding_behind(behind),
+        gaps{extent(dilation) - 1, extent(dilation) - 1} {}
+};
+
+/// A function of one number, applied to each element.
+enum class function { tanh, sigmoid, gelu, gelu_by_tanh, silu };
+
+}  // namespace remat::onednn

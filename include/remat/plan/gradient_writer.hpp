@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: MIT
+/// The gradients of a step: how they begin, go back through one operation after another, and leave the slice.
+///
+/// An addition runs no kernel backward: its inputs have the gradient of its output, in the same buffer, for as long as
+/// nobody changes it. Whoever adds to a gradient, or sends it back through an activation in place, while another tensor
+/// still waits for the same buffer, copies it first. So a residual's gradient waits in the buffer in which the body
+/// reads it, and the body's is added there.
+#pragma once
+
+#include <remat/plan/backward_needs.hpp>
+#include <remat/plan/slice.hpp>
+#include <remat/plan/tape_builder.hpp>
+#include <remat/plan/value_writer.hpp>
+
+namespace remat::detail {
+
+class gradient_writer {
+ public:
+  constexpr gradient_writer(const program& p, const slice& covered, const list<backward_need>& needs,
+                            const value_writer& values, tape_builder& out)
+      : p_(p),
+        needs_(needs),
+        values_(values),
+        out_(out),
+        gradients_(p.tensors.size(), none),
+        gradient_(gradients_.data()) {
+    if (!out.ports().empty()) find_first_readers(covered);
+  }
+
+  /// The gradient of t begins here: at the loss, at an output where the user gives it, or at a port.
+  constexpr void begin(int t, action_kind kind, int port = none) {
+    action a{kind};
+    a.outputs.push_back(define(t, port));
+    out_.add(a);
+  }
+
+  /// Both halves of the backward pass of operation i, as far as they are needed. What they read is there.
+  constexpr void backward(int i) {
+    const operation& o = p_.operations[i];
+    const backward_need need = needs_[i];
+    if (!need.any()) return;
+    for (int t : o.outputs) await(t);
+    if (o.gradient_through != activation::none) differentiate(i);
+    if (o.passes_gradient) {
+      pass_on(o);
+    } else if (need.input && need.parameters && o.has_joint_backward) {
+      backward_input(i, action_kind::backward, o.backward_input_reads | o.backward_parameters_reads);
+    } else {
+      if (need.parameters) out_.add(reading(o, o.backward_parameters_reads, {action_kind::backward_parameters, i}));
+      if (need.input) backward_input(i, action_kind::backward_input, o.backward_input_reads);
+    }
+    for (int t : o.outputs)
+      if (gradient_[t] != none) --holders_[gradient_[t]];
+    if (need.input && !first_readers_.empty())
+      for (int t : o.inputs)
+        if (first_readers_[t] == i) send(t);
+  }
+
+  /// An input that no operation leads from to the loss has a gradient of zeros.
+  constexpr void fetch(int t) { out_.fetch(gradient_[t]); }
+
+ private:
+  /// For each tensor whose gradient this slice sends, the operation that contributes to it last.
+  constexpr void find_first_readers(const slice& covered) {
+    first_readers_ = list<int>(p_.tensors.size(), none);
+    for (int i = covered.last; i-- > covered.first;) {
+      if (!needs_[i].input) continue;
+      for (int t : p_.operations[i].inputs)
+        if (out_.sends(out_.gradient_port(t))) first_readers_[t] = i;
+    }
+  }
+
+  /// A buffer for the gradient of t, which alone holds it.
+  constexpr int define(int t, int port = none) {
+    const int b = out_.define(t, true, port);
+    while (holders_.count() <= b) holders_.push_back(1);
+    return gradient_[t] = b;
+  }
+  /// A gradient that another stage began comes in when it is first needed, behind what can be computed again meanwhile.
+  constexpr void await(int t) {
+    const int port = out_.gradient_port(t);
+    if (out_.receives(port) && gradient_[t] == none) begin(t, action_kind::receive, port);
+  }
+  /// The port of a gradient that begins here.
+  constexpr int made_port(int t) const {
+    const int port = out_.gradient_port(t);
+    return out_.receives(port) ? none : port;
+  }
+  constexpr void send(int t) {
+    const int port = out_.gradient_port(t), made = gradient_[t];
+    first_readers_[t] = none;
+    if (out_.port_of(made) != port) copy(t, port);
+    out_.send(gradient_[t]);
+    --holders_[gradient_[t]];
+  }
+
+  constexpr void copy(int t, int port) {
+    const int from = gradient_[t];
+    --holders_[from];
+    action a{action_kind::copy_gradient};
+    a.output_gradients.push_back(out_.use(from));
+    a.input_gradients.push_back(define(t, port));
+    out_.add(a);
+  }
+  /// Before somebody adds to the gradient of t.
+  constexpr void own(int t) {
+    if (holders_[gradient_[t]] > 1) copy(t, made_port(t));
+  }
+
+  /// In place, or out of a buffer that another gradient still needs.
+  constexpr void differentiate(int i) {
+    const int t = p_.operations[i].outputs[0];
+    const int from = gradient_[t];
+    action a{action_kind::differentiate, i};
+    a.outputs.push_back(out_.use(values_.newest(t)));
+    a.output_gradients.push_back(out_.use(from));
+    if (holders_[from] > 1) {
+      --holders_[from];
+      define(t);
+    }
+    a.input_gradients.push_back(gradient_[t]);
+    out_.add(a);
+  }
+
+  constexpr void pass_on(const operation& o) {
+    const int passed = gradient_[o.outputs[0]];
+    for (int t : o.inputs) {
+      if (!is_wanted(t)) continue;
+      await(t);
+      if (gradient_[t] == none) {
+        gradient_[t] = passed;
+        ++holders_[passed];
+        continue;
+      }
+      own(t);
+      action a{action_kind::add_gradient};
+      a.output_gradients.push_back(out_.use(passed));
+      a.input_gradients.push_back(out_.use(gradient_[t]));
+      out_.add(a);
+    }
+  }
+
+  constexpr void backward_input(int i, action_kind kind, reads r) {
+    const operation& o = p_.operations[i];
+    for (int t : o.inputs) {
+      if (!is_wanted(t)) continue;
+      await(t);
+      if (gradient_[t] != none) own(t);
+    }
+    action a = reading(o, r, {kind, i});
+    for (int k = 0; k < o.inputs.size; ++k) {
+      const int t = o.inputs[k];
+      if (!is_wanted(t)) {
+        a.input_gradients.push_back(none);
+      } else if (gradient_[t] == none) {
+        a.input_gradients.push_back(define(t, made_port(t)));
+      } else {
+        a.accumulates[k] = true;
+        a.input_gradients.push_back(out_.use(gradient_[t]));
+      }
+    }
+    out_.add(a);
+  }
+
+  constexpr bool is_wanted(int t) const { return is_differentiated(p_, needs_, t); }
+  constexpr action reading(const operation& o, reads r, action a) {
+    use_some(a.inputs, o.inputs, r.input_bits);
+    use_some(a.outputs, o.outputs, r.output_bits);
+    use_some(a.saved, o.saved, r.saved_bits);
+    for (int t : o.outputs) a.output_gradients.push_back(gradient_[t] == none ? none : out_.use(gradient_[t]));
+    return a;
+  }
+  /// The tensors that the kernel says it reads; it may not touch the others.
+  constexpr void use_some(few<int, operation::max_tensors>& slots, const few<int, operation::max_tensors>& tensors,
+                          unsigned bits) {
+    slots.size = tensors.size;
+    for (int k = 0; k < tensors.size; ++k)
+      slots.values[k] = bits >> k & 1 ? out_.use(values_.newest(tensors.values[k])) : none;
+  }
+
+  const program& p_;
+  const list<backward_need>& needs_;
+  const value_writer& values_;
+  tape_builder& out_;
+  list<int> first_readers_;  // of each tensor; empty where the slice has no ports
+  list<int> holders_;  // per buffer of a gradient: the tensors whose gradient it is, and whose backward is to come
+  list<int> gradients_;
+  int* gradient_;  // the newest buffer of each tensor's gradient
+};
+
+}  // namespace remat::detail

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+/// A tape in the making: its actions and buffers so far, and the ports of the slice.
+///
+/// An action is written behind those that are there. A buffer lives from the action that is being written when it is
+/// defined to the last one that uses it. A tensor goes to other stages and comes from them through ports (ports.hpp);
+/// the whole program has none.
+#pragma once
+
+#include <remat/plan/ports.hpp>
+#include <remat/plan/tape.hpp>
+
+#include <cstddef>
+
+namespace remat::detail {
+
+class tape_builder {
+ public:
+  constexpr tape_builder(const program& p, const list<port>& ports, std::size_t batch)
+      : p_(p), ports_(ports), batch_(batch) {
+    if (ports.empty()) return;
+    port_of_value_ = port_of_gradient_ = list<int>(p.tensors.size(), none);
+    for (int k = 0; k < ports.count(); ++k)
+      (ports[k].is_gradient ? port_of_gradient_ : port_of_value_)[ports[k].tensor] = k;
+  }
+
+  constexpr void reserve(std::size_t size) {
+    tape_.actions.reserve(size);
+    tape_.buffers.reserve(size);
+  }
+  constexpr void add(const action& a) { tape_.actions.push_back(a); }
+  /// What follows is the backward pass.
+  constexpr void begin_backward() { tape_.backward_begins = now(); }
+  constexpr tape finish() { return static_cast<tape&&>(tape_); }
+
+  /// A buffer that the action being written makes.
+  constexpr int define(int t, bool is_gradient, int port = none) {
+    const int time = now(), b = tape_.buffers.count();
+    tape_.buffers.push_back({t, is_gradient, p_.tensors[t].bytes(batch_), time, time, b, 0, 0, port});
+    return b;
+  }
+  /// The action being written reads a buffer, or changes it.
+  constexpr int use(int b) {
+    tape_.buffers[b].last = now();
+    return b;
+  }
+
+  /// The port through which a tensor comes or goes, or `none`.
+  constexpr int value_port(int t) const { return port_of_value_.empty() ? none : port_of_value_[t]; }
+  /// The port through which its gradient does.
+  constexpr int gradient_port(int t) const { return port_of_gradient_.empty() ? none : port_of_gradient_[t]; }
+  constexpr bool receives(int port) const { return port != none && ports_[port].receives(); }
+  constexpr bool sends(int port) const { return port != none && ports_[port].sends(); }
+  constexpr int port_of(int b) const { return tape_.buffers[b].port; }
+  constexpr const list<port>& ports() const { return ports_; }
+
+  /// To other stages, through the port of the buffer.
+  constexpr void send(int b) {
+    action a{action_kind::send};
+    a.inputs.push_back(use(b));
+    add(a);
+  }
+  /// To the user; zeros where there is no buffer.
+  constexpr void fetch(int b) {
+    action a{action_kind::fetch};
+    a.inputs.push_back(b == none ? none : use(b));
+    add(a);
+  }
+
+ private:
+  constexpr int now() const { return tape_.actions.count(); }
+
+  const program& p_;
+  const list<port>& ports_;
+  std::size_t batch_;
+  list<int> port_of_value_, port_of_gradient_;  // of each tensor; empty where the slice has no ports
+  tape tape_;
+};
+
+}  // namespace remat::detail

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+/// The tensors of a step: how they come into the slice, are computed there, and leave it.
+///
+/// The forward pass computes each of them once. What a segment dropped is computed again, into a buffer of its own, from
+/// the newest buffers of what it reads.
+#pragma once
+
+#include <remat/plan/slice.hpp>
+#include <remat/plan/tape_builder.hpp>
+
+namespace remat::detail {
+
+class value_writer {
+ public:
+  constexpr value_writer(const program& p, const slice& covered, tape_builder& out)
+      : p_(p), covered_(covered), out_(out), values_(p.tensors.size(), none), value_(values_.data()) {}
+
+  /// The newest buffer of tensor t, or `none`.
+  constexpr int newest(int t) const { return value_[t]; }
+
+  /// Whether tensor t comes from an operation of the slice, or is an input that the slice may read.
+  constexpr bool makes(int t) const {
+    const int producer = p_.producers[t];
+    return producer == none ? covered_.first == 0 : producer >= covered_.first && producer < covered_.last;
+  }
+
+  constexpr void forward(bool training) {
+    const int end = end_of_pass(p_, training) < covered_.last ? end_of_pass(p_, training) : covered_.last;
+    for (int i = covered_.first; i < end; ++i)
+      if (p_.operations[i].packs) out_.add({action_kind::pack, i});
+    for (const port& each : out_.ports()) {  // inputs that enter here
+      if (!each.sends() || each.is_gradient || p_.producers[each.tensor] != none) continue;
+      obtain(each.tensor);
+      send(each.tensor);
+    }
+    for (int i = covered_.first; i < end; ++i) compute(i, action_kind::forward, training);
+  }
+
+  constexpr void recompute(int i) { compute(i, action_kind::recompute, true); }
+
+  constexpr void fetch(int t) {
+    if (value_[t] == none) obtain(t);  // an output that is an input
+    out_.fetch(value_[t]);
+  }
+  constexpr void fetch_outputs() {
+    for (int t : p_.outputs)
+      if (makes(t)) fetch(t);
+  }
+
+ private:
+  /// An input comes into the arena when it is first read: a target before the loss, not at the start.
+  constexpr void obtain(int t) {
+    const int port = out_.value_port(t);
+    action a{out_.receives(port) ? action_kind::receive : action_kind::load};
+    a.outputs.push_back(value_[t] = out_.define(t, false, port));
+    out_.add(a);
+  }
+  constexpr void send(int t) {
+    if (out_.sends(out_.value_port(t))) out_.send(value_[t]);
+  }
+
+  constexpr void compute(int i, action_kind kind, bool training) {
+    const operation& o = p_.operations[i];
+    for (int t : o.inputs)
+      if (value_[t] == none) obtain(t);
+    action a{kind, i};
+    for (int t : o.inputs) a.inputs.push_back(out_.use(value_[t]));
+    const bool is_first = kind == action_kind::forward;
+    for (int t : o.outputs)
+      a.outputs.push_back(value_[t] = out_.define(t, false, is_first ? out_.value_port(t) : none));
+    if (training)
+      for (int t : o.saved) a.saved.push_back(value_[t] = out_.define(t, false));
+    out_.add(a);
+    if (!is_first) return;
+    for (int t : o.outputs) send(t);
+    if (training && o.updates_state) update_state(i, a);
+  }
+
+  constexpr void update_state(int i, const action& forward) {
+    action a{action_kind::update_state, i};
+    for (int b : forward.inputs) a.inputs.push_back(out_.use(b));
+    for (int b : forward.outputs) a.outputs.push_back(out_.use(b));
+    for (int b : forward.saved) a.saved.push_back(out_.use(b));
+    out_.add(a);
+  }
+
+  const program& p_;
+  slice covered_;
+  tape_builder& out_;
+  list<int> values_;
+  int* value_;  // the newest buffer of each tensor
+};
+
+}  // namespace remat::detail
