@@ -112,3 +112,32 @@ TEST_CASE("a batch that is one micro-batch gives the bits of one process, of one
         CHECK(are_same(found.states, expected.states));
       }
 }
+
+TEST_CASE("every test network gives the bits of one process") {
+  remat::silence_warning(remat::warning_names::skipped_checkpoint);
+  const std::size_t micro_batches = static_cast<std::size_t>(session().size()) * 2;
+  for (const networks::network& n : networks::all()) {
+    const std::size_t samples = n.micro_batch * micro_batches;
+    remat::network one =
+        networks::make(n, {.seed = 3, .threads = 1, .checkpoints = {{}}, .micro_batches = micro_batches});
+    const outcome expected = train(n, one, samples);
+    for (const schedule& s : schedules()) {
+      INFO(n.name << ", " << s.name);
+      if (s.value.stages(session().size()) > one.lowered().operations.count()) continue;
+      remat::distributed_network model(session(), n.lower(),
+                                       {.seed = 3,
+                                        .threads = 1,
+                                        .checkpoints = {{checkpoint_at(n.chain, strategy::group<2>{})}},
+                                        .frozen = n.frozen,
+                                        .microbatches = micro_batches,
+                                        .schedule = s.value,
+                                        .partition = remat::partition::uniform,
+                                        .logs_partition = false});
+      if (n.start != nullptr) n.start(model);
+      const outcome found = train(n, model, samples);
+      CHECK(is_same(found.losses, expected.losses));
+      CHECK(are_same(found.parameters, expected.parameters));
+      CHECK(are_same(found.states, expected.states));
+    }
+  }
+}

@@ -166,7 +166,7 @@ void check_programs(int programs, int largest) {
   WARN(programs << " programs, " << ports << " ports, " << chained << " gradients that pass through a stage, "
                 << recomputed << " recomputations");
   CHECK(ports > static_cast<std::size_t>(programs));
-  CHECK(chained > static_cast<std::size_t>(programs) / 10);
+  CHECK(chained > static_cast<std::size_t>(programs) / 20);
   CHECK(recomputed > 0);
 }
 
