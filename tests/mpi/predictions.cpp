@@ -64,6 +64,7 @@ TEST_CASE("all outputs of a model without a loss are there on every rank, whiche
         told = e.what();
       }
       CHECK(told.find("train_step needs a loss") != std::string::npos);
+      CHECK_THROWS_WITH(remat::audit(model, samples(8)), Catch::Matchers::Contains("has no loss"));
     }
   }
 }

@@ -34,9 +34,11 @@ struct rank_audit {
   }
 };
 
-/// Audits the training step on one batch, which must be one that `train_step` takes. Every rank calls it.
+/// Audits the training step on one batch, which must be one that `train_step` takes. Every rank calls it. Throws `error`
+/// for a model without a loss.
 template <class... Tensors>
 rank_audit audit(distributed_network& model, const Tensors&... tensors) {
+  if (model.lowered().loss == none) throw error("an audit runs a training step, and this model has no loss");
   const std::array<source, sizeof...(Tensors)> sources{source_of(tensors)...};
   const thread_scope scope(model.threads());
   const std::size_t micro = remat::batch_of(model.lowered(), sources, model.lowered().inputs) /
