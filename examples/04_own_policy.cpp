@@ -54,7 +54,7 @@ struct row {
 
 template <class Policy>
 row all_of_it(const char* name, Policy policy) {
-  return {name, {remat::checkpoint_at("features", remat::strategy::contiguous{}, policy)}};
+  return {name, {remat::checkpoint_at("features", policy)}};
 }
 
 int main(int argc, char** argv) {

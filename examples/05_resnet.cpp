@@ -78,9 +78,8 @@ const std::vector<policy> policies{
     {"none", {{}}},
     {"blocks", std::nullopt},  // the tags in the type
     {"all", {{remat::checkpoint_at("")}}},
-    {"square_root", {{remat::checkpoint_at("", remat::strategy::contiguous{}, remat::square_root{})}}},
-    {"save_convolutions",
-     {{remat::checkpoint_at("", remat::strategy::contiguous{}, remat::save_only<remat::kind<"conv2d">>{})}}},
+    {"square_root", {{remat::checkpoint_at("", remat::square_root{})}}},
+    {"save_convolutions", {{remat::checkpoint_at("", remat::save_only<remat::kind<"conv2d">>{})}}},
 };
 
 model make(const policy& p) { return model{{.seed = 1, .checkpoints = p.values}}; }

@@ -64,7 +64,7 @@ const std::vector<policy> policies{
     {"each", {remat::checkpoint_at("", remat::strategy::each{})}},
     {"pairs", {remat::checkpoint_at("", remat::strategy::group<2>{})}},
     {"contiguous", {remat::checkpoint_at("")}},
-    {"square_root", {remat::checkpoint_at("", remat::strategy::contiguous{}, remat::square_root{})}},
+    {"square_root", {remat::checkpoint_at("", remat::square_root{})}},
 };
 
 struct settings {

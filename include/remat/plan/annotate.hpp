@@ -3,6 +3,7 @@
 ///
 ///     remat::model<net, input, loss> model{{.checkpoints = {{
 ///         remat::checkpoint_at("fc1"),                                     // one module
+///         remat::checkpoint_at("blocks", remat::every<2>{}),              // under a policy
 ///         remat::checkpoint_at("features", remat::strategy::each{}),      // a sequential, child by child
 ///         remat::checkpoint_at("", remat::strategy::group<3>{})}}}};      // the whole model, in threes
 ///
@@ -29,6 +30,9 @@ struct checkpoint_at {
     static_assert(rules::group_has_members<S>::holds);
     static_assert(rules::where<ChainPolicy<P>, rules::segment_has_links<P>>);
   }
+  /// What `checkpoint<M, P>` says in the type.
+  template <Policy P>
+  checkpoint_at(std::string module, P policy) : checkpoint_at(std::move(module), strategy::contiguous{}, policy) {}
 };
 
 namespace detail {

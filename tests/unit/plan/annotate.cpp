@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <remat/core/policies.hpp>
 #include <remat/nn/linear.hpp>
 #include <remat/nn/relu.hpp>
 #include <remat/plan/annotate.hpp>
@@ -32,6 +33,18 @@ TEST_CASE("values stand in place of tags") {
   const auto segments = remat::segments_of(annotated({checkpoint_at("a", remat::strategy::group<2>{})}));
   REQUIRE(segments.size() == 2);
   CHECK((segments[0].first == 0 && segments[0].last == 2 && segments[1].last == 3));
+}
+
+TEST_CASE("a policy without a strategy is that of a checkpoint around the module") {
+  const auto found = remat::segments_of(annotated({checkpoint_at("a", remat::every<2>{})}));
+  const auto same =
+      remat::segments_of(annotated({checkpoint_at("a", remat::strategy::contiguous{}, remat::every<2>{})}));
+  REQUIRE(found.size() == 2);
+  REQUIRE(same.size() == 2);
+  for (int k = 0; k < 2; ++k) {
+    CHECK((found[k].first == same[k].first && found[k].last == same[k].last));
+    CHECK(found[k].setting.policy == "every");
+  }
 }
 
 TEST_CASE("a path that the model does not have is refused, with those that it has") {
