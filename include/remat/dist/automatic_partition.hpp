@@ -25,7 +25,6 @@
 #include <map>
 #include <string>
 #include <utility>
-#include <vector>
 
 namespace remat::partition {
 namespace detail {

@@ -14,6 +14,7 @@
 #include <remat/dist/partition_setting.hpp>
 #include <remat/plan/annotate.hpp>
 
+#include <cstddef>
 #include <string>
 #include <utility>
 #include <vector>

@@ -14,6 +14,7 @@
 #include <remat/model/stage_range.hpp>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace remat {

@@ -13,7 +13,6 @@
 #include <remat/dist/task_positions.hpp>
 #include <remat/dist/task_text.hpp>
 
-#include <cstddef>
 #include <string>
 #include <utility>
 

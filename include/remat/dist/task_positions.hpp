@@ -7,6 +7,7 @@
 #include <remat/dist/task_text.hpp>
 
 #include <cstddef>
+#include <string>
 
 namespace remat {
 
