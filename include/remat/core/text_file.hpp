@@ -17,15 +17,17 @@
 
 namespace remat {
 
-/// Throws `data_error` where the file cannot be read.
-inline std::string read_text_file(const std::filesystem::path& path) {
+/// Throws `data_error` where the file cannot be read; `expected` ends its message, and says what file is wanted.
+inline std::string read_text_file(const std::filesystem::path& path, std::string_view expected = {}) {
+  const std::string hint = expected.empty() ? "" : "; " + std::string(expected);
   std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored)) throw data_error(path.string(), "is a folder, not a file");
+  if (std::filesystem::is_directory(path, ignored)) throw data_error(path.string(), "is a folder, not a file" + hint);
   errno = 0;
   std::ifstream file(path, std::ios::binary);
-  if (!file) throw data_error(path.string(), "cannot be opened (" + std::generic_category().message(errno) + ")");
+  if (!file)
+    throw data_error(path.string(), "cannot be opened (" + std::generic_category().message(errno) + ")" + hint);
   std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (file.bad()) throw data_error(path.string(), "cannot be read");
+  if (file.bad()) throw data_error(path.string(), "cannot be read" + hint);
   return text;
 }
 

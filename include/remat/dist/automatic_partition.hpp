@@ -11,8 +11,8 @@
 ///
 /// Recomputation is counted as of the program in one stage, since the cuts are not known before: near a cut that ends
 /// a group it may be less. `balanced_memory` asks for the bytes of up to stages x cuts^2 / 2 ranges; where a program has
-/// more than `most_cuts` legal cuts, so many of them, evenly spread, are considered: `balanced_memory(200)`. Where
-/// several stages lie on one rank, see best_cuts_on_ranks.hpp.
+/// more than 100 legal cuts, 100 of them, evenly spread, are considered, or 200: `balanced_memory(200)`. Where several
+/// stages lie on one rank, see best_cuts_on_ranks.hpp.
 #pragma once
 
 #include <remat/dist/best_cuts.hpp>
@@ -82,33 +82,33 @@ inline list<int> balance_memory(const program& p, const request& r, std::size_t 
 
 }  // namespace detail
 
-struct balanced_setting : setting {
-  balanced_setting()
-      : setting{"balanced", true, [](const program& p, const request& r) {
-                  return detail::balance_by_costs(p, r, counted_costs(p, r.batch));
-                }} {}
+struct balanced_constant : constant {
   /// By measured costs of the same program.
   setting operator()(operation_costs costs) const {
-    return {"balanced", true, [costs = std::move(costs)](const program& p, const request& r) {
+    return {name, is_automatic, [costs = std::move(costs)](const program& p, const request& r) {
               require_costs_of(p, costs);
               return detail::balance_by_costs(p, r, costs);
             }};
   }
 };
 
-struct balanced_memory_setting : setting {
-  explicit balanced_memory_setting(std::size_t most_cuts = 100)
-      : setting{"balanced_memory", true,
-                [most_cuts](const program& p, const request& r) { return detail::balance_memory(p, r, most_cuts); }} {}
-  setting operator()(std::size_t most_cuts) const { return balanced_memory_setting(most_cuts); }
+struct balanced_memory_constant : constant {
+  setting operator()(std::size_t most_cuts) const {
+    return {name, is_automatic,
+            [most_cuts](const program& p, const request& r) { return detail::balance_memory(p, r, most_cuts); }};
+  }
 };
 
-inline const balanced_setting balanced;
-inline const balanced_memory_setting balanced_memory;
+inline constexpr balanced_constant balanced{{"balanced", true, [](const program& p, const request& r) {
+                                               return detail::balance_by_costs(p, r, counted_costs(p, r.batch));
+                                             }}};
 
-inline const setting uniform{"uniform", true, [](const program& p, const request& r) {
-                               detail::require_room(p, r);
-                               return detail::balance(p, r, list<double>(p.operations.size(), 1.0));
-                             }};
+inline constexpr balanced_memory_constant balanced_memory{
+    {"balanced_memory", true, [](const program& p, const request& r) { return detail::balance_memory(p, r, 100); }}};
+
+inline constexpr constant uniform{"uniform", true, [](const program& p, const request& r) {
+                                    detail::require_room(p, r);
+                                    return detail::balance(p, r, list<double>(p.operations.size(), 1.0));
+                                  }};
 
 }  // namespace remat::partition

@@ -72,11 +72,11 @@ class numbering {
 }  // namespace detail
 
 /// The stages that the type gives with `on_stage`.
-inline const setting in_type{"in_type", false, [](const program& p, const request&) {
-                               list<int> stages;
-                               for (const operation& o : p.operations) stages.push_back(o.stage);
-                               return stages;
-                             }};
+inline constexpr constant in_type{"in_type", false, [](const program& p, const request&) {
+                                    list<int> stages;
+                                    for (const operation& o : p.operations) stages.push_back(o.stage);
+                                    return stages;
+                                  }};
 
 /// A new stage begins at each of these operations of the fused program, counted from 0; they must rise.
 inline setting boundaries(std::vector<int> operations) {

@@ -5,12 +5,11 @@
 #pragma once
 
 #include <remat/core/json.hpp>
+#include <remat/core/text_file.hpp>
 #include <remat/dist/manual_partition.hpp>
 
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,10 +19,8 @@ namespace remat::partition {
 /// Reads the file at once. Throws `data_error`, which names it, for everything that is wrong with it.
 inline setting from_file(const std::filesystem::path& file) {
   const std::string name = file.string();
-  std::ifstream in(file, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(in), {}};
-  if (!in) throw data_error(name, "cannot be read; a partition is a JSON object such as {\"features\": 0, \"fc1\": 1}");
-  const json map = parse_json(text, name, "partition", 1);
+  const json map = parse_json(
+      read_text_file(file, "a partition is a JSON object such as {\"features\": 0, \"fc1\": 1}"), name, "partition", 1);
   if (map.as<json::object>() == nullptr)
     throw data_error(name, "is no JSON object; a partition is one such as {\"features\": 0, \"fc1\": 1}");
   std::vector<std::pair<std::string, int>> stages;

@@ -37,6 +37,17 @@ struct setting {
   std::function<list<int>(const program&, const request&)> stages_of_operations;
 };
 
+/// A setting without data, as a constant that costs nothing where it is not used.
+struct constant {
+  const char* name;
+  bool is_automatic;
+  list<int> (*stages_of_operations)(const program&, const request&);
+
+  operator setting() const {  // NOLINT(google-explicit-constructor): it is one
+    return {name, is_automatic, stages_of_operations};
+  }
+};
+
 }  // namespace partition
 
 namespace detail {

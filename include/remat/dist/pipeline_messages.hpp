@@ -15,12 +15,16 @@ struct pipeline_message {
   int from = 0, to = 0;  ///< stages
 };
 
+/// Adds what a stage sends. The stages come in ascending order.
+constexpr void add_messages(list<pipeline_message>& found, int stage, const list<port>& ports) {
+  for (const port& each : ports)
+    for (int to : each.to) found.push_back({each.tensor, each.is_gradient, stage, to});
+}
+
 /// In an order that all ranks find alike: their places in it are the tags of the messages.
 constexpr list<pipeline_message> messages_of(const program& p, int stages, bool is_training) {
   list<pipeline_message> found;
-  for (int s = 0; s < stages; ++s)
-    for (const port& each : ports_of(p, s, is_training))
-      for (int to : each.to) found.push_back({each.tensor, each.is_gradient, s, to});
+  for (int s = 0; s < stages; ++s) add_messages(found, s, ports_of(p, s, is_training));
   return found;
 }
 

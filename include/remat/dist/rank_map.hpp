@@ -14,10 +14,10 @@
 #pragma once
 
 #include <remat/core/error.hpp>
+#include <remat/core/text_file.hpp>
 
 #include <cstddef>
 #include <filesystem>
-#include <fstream>
 #include <functional>
 #include <sstream>
 #include <string>
@@ -31,6 +31,14 @@ struct setting {
   std::string name;
   /// The rank of (pp_rank, dp_rank), at [pp_rank * dp_size + dp_rank].
   std::function<std::vector<int>(int pp_size, int dp_size)> ranks;
+};
+
+/// A map without data, as a constant that costs nothing where it is not used.
+struct constant {
+  const char* name;
+  std::vector<int> (*ranks)(int pp_size, int dp_size);
+
+  operator setting() const { return {name, ranks}; }  // NOLINT(google-explicit-constructor): it is one
 };
 
 }  // namespace rank_map
@@ -99,19 +107,19 @@ class rank_grid {
 
 namespace rank_map {
 
-inline const setting cluster{"cluster", [](int pp_size, int dp_size) {
-                               std::vector<int> ranks;
-                               for (int stage = 0; stage < pp_size; ++stage)
-                                 for (int replica = 0; replica < dp_size; ++replica)
-                                   ranks.push_back(replica * pp_size + stage);
-                               return ranks;
-                             }};
+inline constexpr constant cluster{"cluster", [](int pp_size, int dp_size) {
+                                    std::vector<int> ranks;
+                                    for (int stage = 0; stage < pp_size; ++stage)
+                                      for (int replica = 0; replica < dp_size; ++replica)
+                                        ranks.push_back(replica * pp_size + stage);
+                                    return ranks;
+                                  }};
 
-inline const setting spread{"spread", [](int pp_size, int dp_size) {
-                              std::vector<int> ranks;
-                              for (int rank = 0; rank < pp_size * dp_size; ++rank) ranks.push_back(rank);
-                              return ranks;
-                            }};
+inline constexpr constant spread{"spread", [](int pp_size, int dp_size) {
+                                   std::vector<int> ranks;
+                                   for (int rank = 0; rank < pp_size * dp_size; ++rank) ranks.push_back(rank);
+                                   return ranks;
+                                 }};
 
 /// Reads the file at once. Throws `data_error`, which names the file and the line, for what is wrong with it; whether
 /// it fits the job is known when the job is.
@@ -120,8 +128,7 @@ inline setting from_file(const std::filesystem::path& path) {
     int line, pp_rank, dp_rank, rank;
   };
   const std::string name = path.string();
-  std::ifstream file(path);
-  if (!file) throw data_error(name, "cannot be read; a rank map has lines of pp_rank dp_rank rank");
+  std::istringstream file(read_text_file(path, "a rank map has lines of pp_rank dp_rank rank"));
   std::vector<entry> entries;
   std::string line;
   for (int number = 1; std::getline(file, line); ++number) {

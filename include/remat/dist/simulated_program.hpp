@@ -83,15 +83,6 @@ inline std::pair<stage_cost, double> cost_of_stage(const plan& made, const opera
   return {cost, recomputed};
 }
 
-/// The same as `messages_of`, from plans that are there.
-inline list<pipeline_message> messages_of_plans(const std::vector<plan>& plans) {
-  list<pipeline_message> found;
-  for (const plan& made : plans)
-    for (const port& each : made.ports)
-      for (const int to : each.to) found.push_back({each.tensor, each.is_gradient, made.covered.stage, to});
-  return found;
-}
-
 /// Weights and gradients of the operations on each rank, a parameter once on each, whose gradients have a place for each
 /// of its occurrences.
 inline void add_parameters(const program& p, const schedule_table& table, std::vector<rank_bytes>& ranks,
@@ -123,7 +114,8 @@ inline simulated_program simulate(const program& p, const schedule_table& table,
                 std::to_string(table.stages) + "; give the program's operations their stages (assign_stages)");
   check_tasks(table, true);
   const std::vector<plan> plans = stage_plans(p, table, costs.batch);
-  const list<pipeline_message> messages = detail::messages_of_plans(plans);
+  list<pipeline_message> messages;  // those of messages_of, by plans that are there
+  for (const plan& each : plans) add_messages(messages, each.covered.stage, each.ports);
   simulated_program made{std::move(how), {}, std::vector<rank_bytes>(table.rows.size()), {}};
   made.given.stages.clear();
   made.given.messages.clear();

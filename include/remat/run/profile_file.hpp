@@ -8,6 +8,7 @@
 #pragma once
 
 #include <remat/core/json.hpp>
+#include <remat/core/text_file.hpp>
 #include <remat/plan/operation_costs.hpp>
 
 #include <charconv>
@@ -15,11 +16,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <string_view>
-#include <system_error>
 
 namespace remat {
 namespace detail {
@@ -53,7 +51,7 @@ inline std::string require_text(const json& members, std::string_view name, cons
 
 }  // namespace detail
 
-/// Writes a profile under a temporary name, and renames it. Throws `data_error`.
+/// Writes a profile. Throws `data_error`; then an older file stays as it was.
 inline void write_costs(const std::filesystem::path& path, const operation_costs& costs) {
   const std::string name = path.string();
   std::string text = "{\"batch\": " + std::to_string(costs.batch) + ",\n \"operations\": [";
@@ -71,26 +69,13 @@ inline void write_costs(const std::filesystem::path& path, const operation_costs
             "\": " + detail::shortest_text(costs.per_byte[static_cast<std::size_t>(each.kind)]);
   text += "}}\n";
 
-  std::filesystem::path partial = path;
-  partial += ".partial";
-  std::ofstream file(partial, std::ios::binary | std::ios::trunc);
-  file << text;
-  file.close();
-  std::error_code failed;
-  if (file) std::filesystem::rename(partial, path, failed);
-  if (!file || failed) {
-    std::error_code ignored;
-    std::filesystem::remove(partial, ignored);
-    throw data_error(name, "cannot be written; a folder that can be written to, with room in it, is needed");
-  }
+  write_text_file(path, text);
 }
 
 /// Reads a profile of the fused program `p`. Throws `data_error` for a damaged file, and for one of another model.
 inline operation_costs read_costs(const std::filesystem::path& path, const program& p) {
   const std::string name = path.string();
-  std::ifstream file(path, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (!file) throw data_error(name, "cannot be read; a profile that write_costs has written is needed");
+  const std::string text = read_text_file(path, "a profile that write_costs has written is needed");
   const json root = parse_json(text, name, "profile", 3);
   const json* const operations = root.find("operations");
   const json* const rates = root.find("seconds_per_byte");
