@@ -59,14 +59,8 @@ struct bce_with_logits_kernels {
 }  // namespace detail
 
 /// PyTorch's `BCEWithLogitsLoss()`.
-struct bce_with_logits : module {
+struct bce_with_logits : detail::loss_of_elements {
   static constexpr std::string_view kind = "bce_with_logits";
-  template <std::size_t... Extents>
-  static tensor<float, Extents...> target(tensor<float, Extents...>);
-  template <std::size_t... Extents>
-  static scalar<float> output(tensor<float, Extents...>, tensor<float, Extents...>);
-  static constexpr reads backward_input_reads = reads::inputs;
-  static constexpr bool overwrites_input = true;
   static constexpr double flops(const tensor_shape& input, const tensor_shape&) {
     return 12.0 * static_cast<double>(input.elements());
   }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <remat/core/kernel.hpp>
+#include <remat/core/module.hpp>
 
 #include <cstddef>
 #include <memory>
@@ -33,7 +34,17 @@ double block_sum(std::size_t size, std::byte* scratch, const F& f) {
   return sum;
 }
 
-/// The forward pass of a loss of two tensors of one shape: the mean over their elements, where f(x, target, begin, end)
+/// A loss of two tensors of one shape.
+struct loss_of_elements : module {
+  template <std::size_t... Extents>
+  static tensor<float, Extents...> target(tensor<float, Extents...>);
+  template <std::size_t... Extents>
+  static scalar<float> output(tensor<float, Extents...>, tensor<float, Extents...>);
+  static constexpr reads backward_input_reads = reads::inputs;
+  static constexpr bool overwrites_input = true;
+};
+
+/// Its forward pass: the mean over their elements, where f(x, target, begin, end)
 /// is the sum over some of them.
 template <class F>
 void mean_of_elements(const forward_pass& pass, const F& f) {

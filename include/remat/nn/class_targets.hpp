@@ -3,6 +3,7 @@
 #pragma once
 
 #include <remat/core/error.hpp>
+#include <remat/core/module.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -30,5 +31,20 @@ inline std::size_t checked_targets(std::string_view loss, std::span<const std::i
                   ", and -100 is ignored");
   return counted_targets(targets);
 }
+
+/// A loss of scores (C), (T, C) or (C, H, W) and a class for each sample, row or pixel.
+struct loss_of_classes : module {
+  static constexpr std::int32_t ignored = ignored_target;
+
+  template <std::size_t C>
+  static tensor<std::int32_t> target(tensor<float, C>);
+  template <std::size_t T, std::size_t C>
+  static tensor<std::int32_t, T> target(tensor<float, T, C>);
+  template <std::size_t C, std::size_t H, std::size_t W>
+  static tensor<std::int32_t, H, W> target(tensor<float, C, H, W>);
+  template <class X>
+    requires requires { target(X{}); }
+  static scalar<float> output(X, decltype(target(X{})));
+};
 
 }  // namespace remat::nn::detail

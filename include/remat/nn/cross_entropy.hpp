@@ -120,19 +120,8 @@ struct cross_entropy_kernels {
 }  // namespace detail
 
 /// PyTorch's `CrossEntropyLoss()` of classes, over the last extent, of images over dim 1.
-struct cross_entropy : module {
+struct cross_entropy : detail::loss_of_classes {
   static constexpr std::string_view kind = "cross_entropy";
-  static constexpr std::int32_t ignored = detail::ignored_target;
-
-  template <std::size_t C>
-  static tensor<std::int32_t> target(tensor<float, C>);
-  template <std::size_t T, std::size_t C>
-  static tensor<std::int32_t, T> target(tensor<float, T, C>);
-  template <std::size_t C, std::size_t H, std::size_t W>
-  static tensor<std::int32_t, H, W> target(tensor<float, C, H, W>);
-  template <class X>
-    requires requires { target(X{}); }
-  static scalar<float> output(X, decltype(target(X{})));
   /// The largest logit of each row, and 1 / the sum of the exponentials.
   template <std::size_t C>
   static tensors<tensor<float>, tensor<float>> saved_output(tensor<float, C>, tensor<std::int32_t>);

@@ -75,19 +75,8 @@ struct log_softmax_kernels {
 }  // namespace detail
 
 /// PyTorch's `LogSoftmax` over the last extent, of images over dim 1.
-struct log_softmax : module {
+struct log_softmax : detail::normalisation_of_rows {
   static constexpr std::string_view kind = "log_softmax";
-  template <std::size_t C>
-  static tensor<float, C> output(tensor<float, C>);
-  template <std::size_t T, std::size_t C>
-  static tensor<float, T, C> output(tensor<float, T, C>);
-  template <std::size_t C, std::size_t H, std::size_t W>
-  static tensor<float, C, H, W> output(tensor<float, C, H, W>);
-  static constexpr reads backward_input_reads = reads::outputs;
-  static constexpr bool in_place = true;
-  static constexpr double flops(const tensor_shape& input, const tensor_shape&) {
-    return 8.0 * static_cast<double>(input.elements());
-  }
 
   using kernels = detail::log_softmax_kernels;
 };

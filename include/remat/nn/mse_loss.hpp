@@ -39,14 +39,8 @@ struct mse_loss_kernels {
 }  // namespace detail
 
 /// PyTorch's `MSELoss()`.
-struct mse_loss : module {
+struct mse_loss : detail::loss_of_elements {
   static constexpr std::string_view kind = "mse_loss";
-  template <std::size_t... Extents>
-  static tensor<float, Extents...> target(tensor<float, Extents...>);
-  template <std::size_t... Extents>
-  static scalar<float> output(tensor<float, Extents...>, tensor<float, Extents...>);
-  static constexpr reads backward_input_reads = reads::inputs;
-  static constexpr bool overwrites_input = true;
   static constexpr double flops(const tensor_shape& input, const tensor_shape&) {
     return 3.0 * static_cast<double>(input.elements());
   }

@@ -18,19 +18,8 @@
 namespace remat::nn {
 
 /// PyTorch's `NLLLoss()` of classes, over the last extent, of images over dim 1.
-struct nll_loss : module {
+struct nll_loss : detail::loss_of_classes {
   static constexpr std::string_view kind = "nll_loss";
-  static constexpr std::int32_t ignored = detail::ignored_target;
-
-  template <std::size_t C>
-  static tensor<std::int32_t> target(tensor<float, C>);
-  template <std::size_t T, std::size_t C>
-  static tensor<std::int32_t, T> target(tensor<float, T, C>);
-  template <std::size_t C, std::size_t H, std::size_t W>
-  static tensor<std::int32_t, H, W> target(tensor<float, C, H, W>);
-  template <class X>
-    requires requires { target(X{}); }
-  static scalar<float> output(X, decltype(target(X{})));
   static constexpr reads backward_input_reads = reads::input(1);
 
   static void forward(const forward_pass& pass) {

@@ -2,7 +2,7 @@
 /// Rows: the last extent of (D) and (T, D), the channels of a pixel of (C, H, W). In memory all of them are rows.
 #pragma once
 
-#include <remat/core/tensor.hpp>
+#include <remat/core/module.hpp>
 #include <remat/nn/exponential.hpp>
 
 #include <cstddef>
@@ -13,6 +13,21 @@ namespace remat::nn::detail {
 constexpr std::size_t row_elements(const tensor_shape& shape) {
   return shape.is_image() ? shape.channels() : shape.extents[shape.rank - 1];
 }
+
+/// A module that makes each row a distribution, and whose backward pass reads that.
+struct normalisation_of_rows : module {
+  template <std::size_t C>
+  static tensor<float, C> output(tensor<float, C>);
+  template <std::size_t T, std::size_t C>
+  static tensor<float, T, C> output(tensor<float, T, C>);
+  template <std::size_t C, std::size_t H, std::size_t W>
+  static tensor<float, C, H, W> output(tensor<float, C, H, W>);
+  static constexpr reads backward_input_reads = reads::outputs;
+  static constexpr bool in_place = true;
+  static constexpr double flops(const tensor_shape& input, const tensor_shape&) {
+    return 8.0 * static_cast<double>(input.elements());
+  }
+};
 
 /// Rows for which a second thread pays.
 constexpr std::size_t row_grain(std::size_t elements) { return 1 + 2048 / elements; }

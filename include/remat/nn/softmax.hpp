@@ -70,19 +70,8 @@ struct softmax_kernels {
 }  // namespace detail
 
 /// PyTorch's `Softmax` over the last extent, of images over dim 1.
-struct softmax : module {
+struct softmax : detail::normalisation_of_rows {
   static constexpr std::string_view kind = "softmax";
-  template <std::size_t C>
-  static tensor<float, C> output(tensor<float, C>);
-  template <std::size_t T, std::size_t C>
-  static tensor<float, T, C> output(tensor<float, T, C>);
-  template <std::size_t C, std::size_t H, std::size_t W>
-  static tensor<float, C, H, W> output(tensor<float, C, H, W>);
-  static constexpr reads backward_input_reads = reads::outputs;
-  static constexpr bool in_place = true;
-  static constexpr double flops(const tensor_shape& input, const tensor_shape&) {
-    return 8.0 * static_cast<double>(input.elements());
-  }
 
   using kernels = detail::softmax_kernels;
 };
