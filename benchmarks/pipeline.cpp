@@ -18,7 +18,7 @@
 namespace {
 
 namespace nn = remat::nn;
-constexpr std::size_t width = 1024, micro_batches = 8;
+constexpr std::size_t width = 1024, microbatches = 8;
 using block = remat::sequential<nn::linear<width, width>, nn::relu>;
 using net = remat::sequential<remat::named<"blocks", remat::repeat<16, block>>>;
 using input = remat::tensor<float, width>;
@@ -67,7 +67,7 @@ int main(int argc, char** argv) {
   remat::mpi::session mpi{argc, argv};
   const std::size_t micro = argc > 1 ? std::stoul(argv[1]) : 64;
   const int pairs = argc > 2 ? std::stoi(argv[2]) : 9;
-  const std::size_t batch = micro * micro_batches;
+  const std::size_t batch = micro * microbatches;
   const std::vector<float> x = numbers(batch * width), y = numbers(batch * width);
   namespace strategy = remat::strategy;
   const configuration configurations[] = {
@@ -81,18 +81,18 @@ int main(int argc, char** argv) {
        {remat::checkpoint_at("blocks", strategy::group<4>{})},
        false},
   };
-  const double p = mpi.size(), m = micro_batches;
+  const double p = mpi.size(), m = microbatches;
   if (mpi.rank() == 0)
-    std::printf("ideal speed-up at %d ranks and %zu micro-batches: %.3f\n", mpi.size(), micro_batches,
+    std::printf("ideal speed-up at %d ranks and %zu micro-batches: %.3f\n", mpi.size(), microbatches,
                 m * p / (m + p - 1));
   for (const configuration& c : configurations) {
     remat::model<net, input, nn::mse_loss> one{
-        {.seed = 1, .threads = 1, .checkpoints = c.checkpoints, .micro_batches = micro_batches}};
+        {.seed = 1, .threads = 1, .checkpoints = c.checkpoints, .microbatches = microbatches}};
     remat::distributed_model<net, input, nn::mse_loss> model{mpi,
                                                              {.seed = 1,
                                                               .threads = 1,
                                                               .checkpoints = c.checkpoints,
-                                                              .microbatches = micro_batches,
+                                                              .microbatches = microbatches,
                                                               .schedule = c.schedule,
                                                               .partition = equal_blocks(c.schedule.stages(mpi.size())),
                                                               .recomputes_early = c.recomputes_early,

@@ -16,6 +16,7 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -24,6 +25,7 @@
 #include <ranges>
 #include <span>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -80,8 +82,14 @@ remat::pipeline_schedule schedule_of(const std::string& name) {
   const std::string interleaved = "interleaved:";
   if (name == "gpipe") return remat::schedule::gpipe;
   if (name == "1f1b") return remat::schedule::one_f_one_b;
-  if (name.starts_with(interleaved))
-    return remat::schedule::interleaved<1>.over(std::atoi(name.c_str() + interleaved.size()));
+  if (name.starts_with(interleaved)) {
+    int stages = 0;
+    const char* const last = name.data() + name.size();
+    const auto [end, failed] = std::from_chars(name.data() + interleaved.size(), last, stages);
+    if (failed != std::errc() || end != last)
+      throw remat::error("--schedule " + name + ": the stages of a rank stand behind the colon, such as interleaved:2");
+    return remat::schedule::interleaved<1>.over(stages);
+  }
   return remat::read_schedule(name);
 }
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-/// Data parallelism over pipelines: two replicas of a network, each on two ranks, with what large runs need beside them.
+/// Data parallelism over pipelines: two replicas of a network, each on two ranks, with what large runs need beside
+/// them.
 ///
 ///     mpiexec -n 4 07_data_parallel --partitions 2 --allreduce overlapped --shard-optimizer
 ///
-/// Of n ranks, n / partitions are replicas. They share each batch evenly, and sum their gradients bucket by bucket while
-/// the backward pass goes on (overlapped), or after it. With --shard-optimizer each replica keeps Adam's two numbers of
-/// its share of the parameters alone. The gradients are clipped by their norm over all ranks, and the learning rate
-/// rises for a tenth of the steps and then falls.
+/// Of n ranks, n / partitions are replicas. They share each batch evenly, and sum their gradients bucket by bucket
+/// while the backward pass goes on (overlapped), or after it. With --shard-optimizer each replica keeps Adam's two
+/// numbers of its share of the parameters alone. The gradients are clipped by their norm over all ranks, and the
+/// learning rate rises for a tenth of the steps and then falls.
 #include <remat/distributed.hpp>
 
 #include <CLI/CLI.hpp>

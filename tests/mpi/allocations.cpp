@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a step of a rank allocates: nothing of remat's from the second step on. MPICH's own allocations, like oneDNN's, are
-// counted and printed. MPICH's pools grow by a block now and then, as messages come before anybody waits for them.
+// What a step of a rank allocates: nothing of remat's from the second step on. MPICH's own allocations, like oneDNN's,
+// are counted and printed. MPICH's pools grow by a block now and then, as messages come before anybody waits for them.
 #include <allocations/counted.hpp>
 
 #include "training.hpp"
@@ -64,7 +64,7 @@ TEST_CASE("a rank allocates nothing of ours in a step") {
                                         .shards_optimizer = true,
                                         .logs_partition = false});
       remat::adamw optimizer;
-      const auto data = networks::random_batch(n, model.lowered(), n.micro_batch * 8, 1);
+      const auto data = networks::random_batch(n, model.lowered(), n.microbatch * 8, 1);
       const auto sources = sources_of(data);
       const auto step = [&] {
         model.train_on(sources);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Where batches come from: every rank's own copy, or the ranks of the first stage alone, which send on what others need.
+// Where batches come from: every rank's own copy, or the ranks of the first stage alone, which send on what others
+// need.
 #include "training.hpp"
 
 #include <catch2/catch.hpp>
@@ -23,7 +24,7 @@ TEST_CASE("a batch that the first stage alone is given trains the same") {
       remat::distributed_network first(session(), n.lower(), how);
       remat::sgd a{{.learning_rate = 0.02f}}, b{{.learning_rate = 0.02f}};
       for (std::uint64_t step = 0; step < 2; ++step) {
-        const auto data = networks::random_batch(n, everywhere.lowered(), n.micro_batch * 8, step);
+        const auto data = networks::random_batch(n, everywhere.lowered(), n.microbatch * 8, step);
         const float expected = everywhere.train_on(sources_of(data));
         const float found = first.pp_rank() == 0 ? first.train_on(sources_of(data)) : first.train_on({});
         CHECK(is_same({&found, 1}, {&expected, 1}));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The main program of tests on several ranks: all ranks run the same test cases in the same order. Rank 0 prints; another
-// prints only where something failed on it. A test case must not end early on one rank (CHECK, not REQUIRE), or the
-// others wait for it.
+// The main program of tests on several ranks: all ranks run the same test cases in the same order. Rank 0 prints;
+// another prints only where something failed on it. A test case must not end early on one rank (CHECK, not REQUIRE), or
+// the others wait for it.
 #define CATCH_CONFIG_RUNNER
 #include "session.hpp"
 

@@ -12,12 +12,12 @@
 
 namespace {
 
-remat::distributed_options options(remat::pipeline_schedule schedule, std::size_t micro_batches,
+remat::distributed_options options(remat::pipeline_schedule schedule, std::size_t microbatches,
                                    std::vector<remat::checkpoint_at> checkpoints = {}) {
   return {.seed = 3,
           .threads = 1,
           .checkpoints = std::move(checkpoints),
-          .microbatches = micro_batches,
+          .microbatches = microbatches,
           .schedule = std::move(schedule),
           .logs_partition = false};
 }
@@ -35,13 +35,13 @@ TEST_CASE("a rank uses exactly the bytes of its layout") {
       for (const char* policy : {"none", "each"}) {
         if (schedule.stages(session().size()) > remat::fuse(n.lower()).operations.count()) continue;
         INFO(name << ", " << schedule.name() << ", " << policy);
-        const std::size_t micro_batches = 2 * ranks;
+        const std::size_t microbatches = 2 * ranks;
         std::vector<remat::checkpoint_at> checkpoints;
         if (std::string_view(policy) == "each") checkpoints.emplace_back(n.chain, remat::strategy::each{});
-        remat::distributed_options how = options(schedule, micro_batches, checkpoints);
+        remat::distributed_options how = options(schedule, microbatches, checkpoints);
         how.frozen = n.frozen;
         remat::distributed_network model(session(), n.lower(), how);
-        const auto data = networks::random_batch(n, model.lowered(), n.micro_batch * micro_batches, 7);
+        const auto data = networks::random_batch(n, model.lowered(), n.microbatch * microbatches, 7);
         const remat::rank_audit found =
             networks::with(data, [&](const auto&... tensors) { return audit(model, tensors...); });
         CHECK(found.planned_bytes == found.used_bytes);
@@ -57,11 +57,11 @@ TEST_CASE("a rank uses exactly the bytes of its layout") {
 
 TEST_CASE("one_f_one_b holds min(p - s, m) kept regions on stage s, and its slots for messages") {
   const networks::network& n = networks::named("nested");
-  for (const std::size_t micro_batches : {1u, 2u, 3u, 8u}) {
-    remat::distributed_network model(session(), n.lower(), options(remat::schedule::one_f_one_b, micro_batches));
-    const remat::pipeline& line = model.training(n.micro_batch);
+  for (const std::size_t microbatches : {1u, 2u, 3u, 8u}) {
+    remat::distributed_network model(session(), n.lower(), options(remat::schedule::one_f_one_b, microbatches));
+    const remat::pipeline& line = model.training(n.microbatch);
     const remat::plan& made = line.planned(0, 0);
-    const std::size_t kept = std::min(static_cast<std::size_t>(model.pp_size() - model.pp_rank()), micro_batches);
+    const std::size_t kept = std::min(static_cast<std::size_t>(model.pp_size() - model.pp_rank()), microbatches);
     const remat::message_timetable times =
         message_times(line.table(), remat::nominal_clock(line.table()), between_stages(line.messages()));
     std::size_t bytes = kept * remat::aligned(made.activation_bytes) + made.passing_bytes;
@@ -73,10 +73,10 @@ TEST_CASE("one_f_one_b holds min(p - s, m) kept regions on stage s, and its slot
         if (message.to == model.pp_rank()) slots += static_cast<std::size_t>(receive_slots(times, i));
         if (message.from == model.pp_rank()) slots += static_cast<std::size_t>(send_slots(times, i));
       }
-      bytes += slots * remat::aligned(model.lowered().tensors[each.tensor].bytes(n.micro_batch));
+      bytes += slots * remat::aligned(model.lowered().tensors[each.tensor].bytes(n.microbatch));
     }
-    INFO(micro_batches << " micro-batches, stage " << model.pp_rank() << ": " << kept << " regions of "
-                       << made.activation_bytes << " bytes");
+    INFO(microbatches << " micro-batches, stage " << model.pp_rank() << ": " << kept << " regions of "
+                      << made.activation_bytes << " bytes");
     CHECK(line.layout().live_bytes() >= kept * remat::aligned(made.activation_bytes));
     CHECK(line.layout().live_bytes() <= bytes);
   }

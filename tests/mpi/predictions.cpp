@@ -63,8 +63,8 @@ TEST_CASE("all outputs of a model without a loss are there on every rank, whiche
       } catch (const remat::collective_error& e) {
         told = e.what();
       }
-      CHECK(told.find("train_step needs a loss") != std::string::npos);
-      CHECK_THROWS_WITH(remat::audit(model, samples(8)), Catch::Matchers::Contains("has no loss"));
+      CHECK(told.find("a training step needs a loss") != std::string::npos);
+      CHECK_THROWS_WITH(remat::audit(model, samples(8)), Catch::Matchers::Contains("needs a loss"));
     }
   }
 }
@@ -75,11 +75,11 @@ TEST_CASE("every table of inference is one that can run") {
         remat::pipeline_schedule(remat::schedule::interleaved<2>),
         remat::pipeline_schedule(remat::schedule::interleaved<3>)})
     for (int ranks = 1; ranks <= 5; ++ranks)
-      for (int micro_batches = 1; micro_batches <= 9; ++micro_batches) {
-        INFO(schedule.name() << ", " << ranks << " ranks, " << micro_batches << " micro-batches");
+      for (int microbatches = 1; microbatches <= 9; ++microbatches) {
+        INFO(schedule.name() << ", " << ranks << " ranks, " << microbatches << " micro-batches");
         const remat::schedule_table training = schedule.table(ranks, 12 * ranks);
-        const remat::schedule_table table = remat::forward_only_like(training, micro_batches);
-        CHECK(table.micro_batches == micro_batches);
+        const remat::schedule_table table = remat::forward_only_like(training, microbatches);
+        CHECK(table.microbatches == microbatches);
         remat::list<remat::stage_message> chain;
         for (int s = 0; s + 1 < table.stages; ++s) chain.push_back({s, s + 1, remat::task_kind::forward});
         CHECK_NOTHROW(remat::check_schedule(table, {.is_training = false, .messages = chain}));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Replicas: at the same number of them, the bits do not depend on the pipeline behind each, on buckets, on when sums are
-// taken, or on where the optimizer keeps its numbers.
+// Replicas: at the same number of them, the bits do not depend on the pipeline behind each, on buckets, on when sums
+// are taken, or on where the optimizer keeps its numbers.
 #include "training.hpp"
 
 #include <catch2/catch.hpp>
@@ -36,14 +36,13 @@ digest digest_of(remat::distributed_network& model, const outcome& made) {
   return d;
 }
 
-remat::distributed_options options(int partitions, std::size_t micro_batches) {
-  return {.seed = 3, .threads = 1, .partitions = partitions, .microbatches = micro_batches, .logs_partition = false};
+remat::distributed_options options(int partitions, std::size_t microbatches) {
+  return {.seed = 3, .threads = 1, .partitions = partitions, .microbatches = microbatches, .logs_partition = false};
 }
 
 }  // namespace
 
-TEST_CASE("two replicas give the same bits in every configuration") {
-  if (session().size() % 2 != 0) return;
+TEST_CASE("two replicas give the same bits in every configuration", "[even_ranks]") {
   for (const char* name : {"example_01", "unet", "tied", "masked", "nested"}) {
     const networks::network& n = networks::named(name);
     std::optional<digest> expected;
@@ -62,26 +61,25 @@ TEST_CASE("two replicas give the same bits in every configuration") {
             if (bucket == 4096) how.checkpoints->emplace_back(n.chain, remat::strategy::each{});
             remat::silence_warning(remat::warning_names::skipped_checkpoint);
             remat::distributed_network model(session(), n.lower(), how);
-            const digest found = digest_of(model, train(n, model, n.micro_batch * 4,
-                                                        remat::adamw{{.learning_rate = 0.01f, .weight_decay = 0.1f}}));
+            const digest found = digest_of(
+                model, train(n, model, n.microbatch * 4, remat::adamw{{.learning_rate = 0.01f, .weight_decay = 0.1f}}));
             if (!expected) expected = found;
             CHECK(found == *expected);
           }
   }
 }
 
-TEST_CASE("two replicas average the gradients of two processes, whatever the pipeline behind them") {
-  if (session().size() % 2 != 0) return;
+TEST_CASE("two replicas average the gradients of two processes, whatever the pipeline behind them", "[even_ranks]") {
   for (const char* name : {"unet", "tied", "resnet"}) {  // no dropout, which draws by the number of the micro-batch
     const networks::network& n = networks::named(name);
-    const std::size_t micro_batches = 2, half = n.micro_batch * micro_batches;
-    remat::distributed_network model(session(), n.lower(), options(session().size() / 2, micro_batches));
+    const std::size_t microbatches = 2, half = n.microbatch * microbatches;
+    remat::distributed_network model(session(), n.lower(), options(session().size() / 2, microbatches));
     const auto data = networks::random_batch(n, model.lowered(), 2 * half, 1);
     const auto sources = sources_of(data);
     model.train_on(sources);
     std::vector<remat::network> halves;
     for (std::size_t r = 0; r < 2; ++r) {
-      halves.push_back(networks::make(n, {.seed = 3, .threads = 1, .micro_batches = micro_batches}));
+      halves.push_back(networks::make(n, {.seed = 3, .threads = 1, .microbatches = microbatches}));
       std::vector<remat::source> mine;
       for (const remat::source& s : sources) mine.push_back(s.part(r * (s.size / 2), s.size / 2));
       halves.back().train_on(mine);
@@ -96,8 +94,7 @@ TEST_CASE("two replicas average the gradients of two processes, whatever the pip
   }
 }
 
-TEST_CASE("three and four replicas give the same bits in every configuration, and are the same") {
-  if (session().size() < 3) return;
+TEST_CASE("three and four replicas give the same bits in every configuration, and are the same", "[from_3_ranks]") {
   for (const char* name : {"resnet", "tied"}) {
     const networks::network& n = networks::named(name);
     std::optional<digest> expected;
@@ -108,7 +105,7 @@ TEST_CASE("three and four replicas give the same bits in every configuration, an
         how.bucket_bytes = bucket;
         how.allreduce = when;
         remat::distributed_network model(session(), n.lower(), how);
-        const std::size_t samples = n.micro_batch * 2 * static_cast<std::size_t>(session().size());
+        const std::size_t samples = n.microbatch * 2 * static_cast<std::size_t>(session().size());
         const digest found = digest_of(model, train(n, model, samples));
         if (!expected) expected = found;
         CHECK(found == *expected);
@@ -139,8 +136,7 @@ TEST_CASE("evaluate gives the number of one process, on all ranks") {
   CHECK(first.evaluate(first.pp_rank() == 0 ? all : none, remat::accuracy{}) == expected);
 }
 
-TEST_CASE("an optimizer's numbers are shared out over replicas") {
-  if (session().size() % 2 != 0) return;
+TEST_CASE("an optimizer's numbers are shared out over replicas", "[even_ranks]") {
   const networks::network& n = networks::named("nested");
   std::size_t bytes[2] = {};
   for (const bool shards : {false, true}) {
@@ -148,7 +144,7 @@ TEST_CASE("an optimizer's numbers are shared out over replicas") {
     how.shards_optimizer = shards;
     remat::distributed_network model(session(), n.lower(), how);
     remat::adam optimizer{{.learning_rate = 0.01f}};
-    const auto data = networks::random_batch(n, model.lowered(), n.micro_batch * 2, 1);
+    const auto data = networks::random_batch(n, model.lowered(), n.microbatch * 2, 1);
     model.train_on(sources_of(data));
     optimizer.step(model);
     bytes[shards] = model.memory().optimizer;
@@ -160,10 +156,10 @@ TEST_CASE("an optimizer's numbers are shared out over replicas") {
 
 TEST_CASE("gradients are clipped by the norm of all ranks") {
   const networks::network& n = networks::named("tied");
-  const std::size_t micro_batches = 2;
-  remat::network one = networks::make(n, {.seed = 3, .threads = 1, .micro_batches = micro_batches});
-  remat::distributed_network model(session(), n.lower(), options(session().size(), micro_batches));
-  const auto data = networks::random_batch(n, one.lowered(), n.micro_batch * micro_batches, 5);
+  const std::size_t microbatches = 2;
+  remat::network one = networks::make(n, {.seed = 3, .threads = 1, .microbatches = microbatches});
+  remat::distributed_network model(session(), n.lower(), options(session().size(), microbatches));
+  const auto data = networks::random_batch(n, one.lowered(), n.microbatch * microbatches, 5);
   one.train_on(sources_of(data));
   model.train_on(sources_of(data));
   const double expected = clip_gradients(one, 0.01), found = clip_gradients(model, 0.01);
@@ -174,17 +170,17 @@ TEST_CASE("gradients are clipped by the norm of all ranks") {
 
 TEST_CASE("a group of an optimizer may be of parameters that another rank holds") {
   const networks::network& n = networks::named("nested");
-  const std::size_t micro_batches = 2;
-  remat::network one = networks::make(n, {.seed = 3, .threads = 1, .micro_batches = micro_batches});
-  remat::distributed_network model(session(), n.lower(), options(session().size(), micro_batches));
+  const std::size_t microbatches = 2;
+  remat::network one = networks::make(n, {.seed = 3, .threads = 1, .microbatches = microbatches});
+  remat::distributed_network model(session(), n.lower(), options(session().size(), microbatches));
   const auto grouped = [] {
     remat::sgd optimizer{{.learning_rate = 0.1f, .weight_decay = 0.1f}};
     optimizer.group("stem", {.learning_rate = 0.0f});
     optimizer.group(remat::is_bias_or_norm, {.weight_decay = 0.0f});
     return optimizer;
   };
-  const outcome expected = train(n, one, n.micro_batch * micro_batches, grouped());
-  const outcome found = train(n, model, n.micro_batch * micro_batches, grouped());
+  const outcome expected = train(n, one, n.microbatch * microbatches, grouped());
+  const outcome found = train(n, model, n.microbatch * microbatches, grouped());
   CHECK(is_same(found.losses, expected.losses));
   CHECK(are_same(found.parameters, expected.parameters));
 }

@@ -27,13 +27,13 @@ const std::vector<remat::pipeline_schedule>& schedules() {
   return all;
 }
 
-remat::distributed_options options(const networks::network& n, std::size_t micro_batches,
+remat::distributed_options options(const networks::network& n, std::size_t microbatches,
                                    remat::pipeline_schedule schedule) {
   return {.seed = 3,
           .threads = 1,
           .checkpoints = {{remat::checkpoint_at(n.chain, remat::strategy::each{})}},
           .frozen = n.frozen,
-          .microbatches = micro_batches,
+          .microbatches = microbatches,
           .schedule = std::move(schedule),
           .logs_partition = false};
 }
@@ -45,12 +45,12 @@ TEST_CASE("a rank's plan names its stages, its ports and its bytes") {
   for (const char* name : {"nested", "unet", "tied"})
     for (const remat::pipeline_schedule& schedule : schedules()) {
       const networks::network& n = networks::named(name);
-      const std::size_t micro_batches = 2 * static_cast<std::size_t>(session().size());
-      remat::distributed_network model(session(), n.lower(), options(n, micro_batches, schedule));
-      const remat::rank_report r = model.plan(n.micro_batch);
+      const std::size_t microbatches = 2 * static_cast<std::size_t>(session().size());
+      remat::distributed_network model(session(), n.lower(), options(n, microbatches, schedule));
+      const remat::rank_report r = model.plan(n.microbatch);
       INFO(name << ", " << schedule.name() << "\n" << r);
       CHECK(model.reserved().total() == 0);  // nothing is reserved for a question
-      const remat::pipeline& line = model.training(n.micro_batch);
+      const remat::pipeline& line = model.training(n.microbatch);
       CHECK(r.activation_bytes == line.layout().bytes());
       CHECK(r.live_bytes == line.layout().live_bytes());
       CHECK(r.scratch_bytes == line.needed().scratch);
@@ -67,7 +67,7 @@ TEST_CASE("a rank's plan names its stages, its ports and its bytes") {
         CHECK((s.stage == 0 || !s.ports.empty()));
         for (const remat::port_report& each : s.ports) {
           CHECK(each.slots >= 1);
-          CHECK(each.slots <= static_cast<int>(micro_batches));
+          CHECK(each.slots <= static_cast<int>(microbatches));
           CHECK((each.from != remat::none || !each.to.empty()));
           CHECK_THAT(text, Contains(text_of(each)));
         }
@@ -91,8 +91,8 @@ TEST_CASE("a report is printed line by line") {
         "gradient of a linear                float32 (4)                 from stage 2, to stage 0  32 bytes, 2 slots");
   remat::rank_report r{.pp_rank = 1,
                        .pp_size = 4,
-                       .micro_batch = 8,
-                       .micro_batches = 16,
+                       .microbatch = 8,
+                       .microbatches = 16,
                        .activation_bytes = 1'234'567,
                        .live_bytes = 1'200'000,
                        .stages = {}};
@@ -117,9 +117,9 @@ TEST_CASE("the simulator counts the bytes that the ranks hold") {
       remat::distributed_network model(session(), n.lower(),
                                        options(n, 2 * static_cast<std::size_t>(session().size()), schedule));
       const remat::simulated_program s =
-          model.simulate(remat::counted_seconds(model.lowered(), n.micro_batch, 1e10), {.connection = {1e-6, 1e9}});
+          model.simulate(remat::counted_seconds(model.lowered(), n.microbatch, 1e10), {.connection = {1e-6, 1e9}});
       const remat::rank_bytes& mine = s.ranks[static_cast<std::size_t>(model.pp_rank())];
-      CHECK(mine.activations == model.training(n.micro_batch).layout().bytes());
+      CHECK(mine.activations == model.training(n.microbatch).layout().bytes());
       CHECK(mine.weights == model.store().value_block().size());
       CHECK(mine.gradients == model.store().gradient_block().size());
       CHECK(s.step.seconds > 0);

@@ -28,13 +28,13 @@ struct by_context {
   }
 };
 
-remat::distributed_options options(const networks::network& n, std::size_t micro_batches,
+remat::distributed_options options(const networks::network& n, std::size_t microbatches,
                                    remat::pipeline_schedule schedule = remat::schedule::one_f_one_b) {
   return {.seed = 3,
           .threads = 1,
           .checkpoints = {{remat::checkpoint_at(n.chain, strategy::each{})}},
           .frozen = n.frozen,
-          .microbatches = micro_batches,
+          .microbatches = microbatches,
           .schedule = std::move(schedule),
           .logs_partition = false};
 }
@@ -44,15 +44,14 @@ std::size_t recomputations(const remat::pipeline& line, std::size_t local, int m
   return count(line.planned(local, m), action_kind::recompute);
 }
 
-outcome of_one_process(const networks::network& n, std::size_t micro_batches) {
-  remat::network one =
-      networks::make(n, {.seed = 3, .threads = 1, .checkpoints = {{}}, .micro_batches = micro_batches});
-  return train(n, one, n.micro_batch * micro_batches);
+outcome of_one_process(const networks::network& n, std::size_t microbatches) {
+  remat::network one = networks::make(n, {.seed = 3, .threads = 1, .checkpoints = {{}}, .microbatches = microbatches});
+  return train(n, one, n.microbatch * microbatches);
 }
 
 /// Trains and compares with one process; counts and bytes are as planned.
 void check(remat::distributed_network& model, const networks::network& n, const outcome& expected) {
-  const std::size_t samples = n.micro_batch * model.microbatches();
+  const std::size_t samples = n.microbatch * model.microbatches();
   if (n.start != nullptr) n.start(model);
   const outcome made = train(n, model, samples);
   CHECK(is_same(made.losses, expected.losses));
@@ -126,12 +125,12 @@ TEST_CASE("a policy sees its stage and the micro-batches that the stage keeps") 
     how.checkpoints = {{remat::checkpoint_at(n.chain, strategy::each{}, by_context{})}};
     remat::distributed_network model(session(), n.lower(), how);
     by_context::seen.clear();
-    const remat::pipeline& line = model.training(n.micro_batch);
+    const remat::pipeline& line = model.training(n.microbatch);
     const remat::list<int> kept = in_flight(model.schedule());
     for (const remat::segment_context& c : by_context::seen) {
       CHECK(model.schedule().rank_of(c.stage) == model.pp_rank());
       CHECK(c.in_flight == kept[c.stage]);
-      CHECK(c.batch == n.micro_batch);
+      CHECK(c.batch == n.microbatch);
     }
     for (std::size_t local = 0; local < line.stages(); ++local) {
       const bool has_segments = !line.planned(local, 0).segments.empty();
@@ -149,21 +148,21 @@ TEST_CASE("except_last leaves out the last micro-batch where its backward pass f
   std::size_t left_out = 0;
   for (const char* name : {"nested", "resnet", "unet", "tied", "example_01"}) {
     const networks::network& n = networks::named(name);
-    const int micro_batches = 2 * session().size();
-    const outcome expected = of_one_process(n, static_cast<std::size_t>(micro_batches));
+    const int microbatches = 2 * session().size();
+    const outcome expected = of_one_process(n, static_cast<std::size_t>(microbatches));
     for (const remat::pipeline_schedule& schedule :
          {remat::pipeline_schedule(remat::schedule::gpipe), remat::pipeline_schedule(remat::schedule::one_f_one_b),
           remat::pipeline_schedule(remat::schedule::interleaved<2>)}) {
       if (schedule.stages(session().size()) > remat::fuse(n.lower()).operations.count()) continue;
       INFO(name << ", " << schedule.name());
-      remat::distributed_options how = options(n, static_cast<std::size_t>(micro_batches), schedule);
+      remat::distributed_options how = options(n, static_cast<std::size_t>(microbatches), schedule);
       how.checkpointing = remat::checkpointing::except_last;
       remat::distributed_network model(session(), n.lower(), how);
       check(model, n, expected);
       const remat::pipeline& line = model.last_pipeline();
       const remat::task_positions positions(line.table());
       for (std::size_t local = 0; local < line.stages(); ++local) {
-        const int s = line.stage(local), last = micro_batches - 1;
+        const int s = line.stage(local), last = microbatches - 1;
         const bool follows = positions.position_of({remat::task_kind::backward, s, last}) ==
                              positions.position_of({remat::task_kind::forward, s, last}) + 1;
         for (int m = 0; m < last; ++m) CHECK(recomputations(line, local, m) == recomputations(line, local, 0));

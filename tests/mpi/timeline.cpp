@@ -21,7 +21,7 @@ namespace {
 using remat::activity;
 
 remat::timeline one_step(remat::distributed_network& model, const networks::network& n) {
-  const std::size_t samples = n.micro_batch * model.microbatches() * static_cast<std::size_t>(model.dp_size());
+  const std::size_t samples = n.microbatch * model.microbatches() * static_cast<std::size_t>(model.dp_size());
   for (std::uint64_t step = 0; step < 2; ++step)
     model.train_on(sources_of(networks::random_batch(n, model.lowered(), samples, step)));
   return gather_timeline(model);
@@ -62,7 +62,7 @@ TEST_CASE("the timeline of a step has every task of the schedule, in an order th
         has_reduction = has_reduction || e.what == activity::all_reduce;
         if (e.what == activity::all_reduce) continue;
         of_rank[e.rank].emplace_back(e.begin, e.end);
-        times& t = found[{model.grid().dp_rank(e.rank), e.what, e.stage, e.micro_batch}];
+        times& t = found[{model.grid().dp_rank(e.rank), e.what, e.stage, e.microbatch}];
         t.first = std::min(t.first, e.begin);
         t.last = std::max(t.last, e.end);
         t.seconds += e.end - e.begin;

@@ -80,7 +80,7 @@ TEST_CASE("the file is that of one process, and goes back to any ranks") {
       if (session().rank() == 0) CHECK(temporary_folder::stored(path) == temporary_folder::stored(one_path));
 
       // Trained, the states of replicas differ: those of replica 0 are saved.
-      train(n, model, n.micro_batch * 2 * static_cast<std::size_t>(model.dp_size()));
+      train(n, model, n.microbatch * 2 * static_cast<std::size_t>(model.dp_size()));
       const auto trained = bits_of(model);
       remat::save_weights(model, path);
       CHECK((bits_of(model) == trained));
@@ -108,7 +108,7 @@ TEST_CASE("all replicas are given the weights of the file") {
   for (int partitions = 1; partitions <= session().size(); ++partitions) {
     if (session().size() % partitions != 0) continue;
     remat::network one(n.lower(), {.seed = 3, .threads = 1});
-    train(n, one, n.micro_batch);
+    train(n, one, n.microbatch);
     if (session().rank() == 0) remat::save_weights(one, path);
     remat::distributed_network model(session(), n.lower(), options(partitions, 4));
     remat::load_weights(model, path);

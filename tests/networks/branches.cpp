@@ -39,7 +39,7 @@ using net = sequential<
 networks::network networks::branches() {
   return {.name = "branches",
           .lower = &lowered<net<three>, tensor<float, 2, 11, 9>, nn::nll_loss>,
-          .micro_batch = 3,
+          .microbatch = 3,
           .classes = 5,
           .chain = "middle",
           .as_types = {{"one of two groups of branches",

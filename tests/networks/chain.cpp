@@ -60,7 +60,7 @@ networks::network networks::chain() {
   using input = tensor<float, width>;
   return {.name = "chain",
           .lower = &lowered<net<links>, input, nn::nll_loss>,
-          .micro_batch = 3,
+          .microbatch = 3,
           .classes = 5,
           .chain = "chain",
           .start = &start,

@@ -20,10 +20,10 @@ using net = sequential<
     named<"stem", nn::conv2d<3, 7, 3, 1, 1>>, nn::tanh,
     named<"wide", remat::parallel<nn::concat,
         sequential<nn::conv2d<7, 5, 1>, nn::sigmoid>, sequential<nn::conv2d<7, 4, 3, 1, 1>, nn::silu>, nn::softmax>>,
-    named<"middle", sequential<nn::gelu<>, named<"mix", nn::conv2d<16, 6, 3, 1, 1>>, nn::sigmoid>>, nn::tanh,
+    named<"middle", sequential<nn::gelu, named<"mix", nn::conv2d<16, 6, 3, 1, 1>>, nn::sigmoid>>, nn::tanh,
     named<"out", nn::conv2d<6, 3, 3, 1, 1>>>;
 // clang-format on
 
 networks::network networks::channels() {
-  return {.name = "channels", .lower = &lowered<net, tensor<float, 3, 9, 7>, nn::mse_loss>, .micro_batch = 3};
+  return {.name = "channels", .lower = &lowered<net, tensor<float, 3, 9, 7>, nn::mse_loss>, .microbatch = 3};
 }

@@ -28,7 +28,7 @@ networks::network networks::example_01() {
   using input = tensor<float, 1, 28, 28>;
   return {.name = "example_01",
           .lower = &lowered<net<fc1>, input, nn::nll_loss>,
-          .micro_batch = 3,
+          .microbatch = 3,
           .classes = 10,
           .as_types = {{"the layer fc1",
                         &lowered<net<remat::checkpoint<fc1>>, input, nn::nll_loss>,

@@ -19,7 +19,7 @@ networks::network networks::example_02() {
   using contiguous = remat::checkpoint_sequential<seq, remat::strategy::contiguous>;
   return {.name = "example_02",
           .lower = &lowered<net<seq>, input, nn::nll_loss>,
-          .micro_batch = 1,
+          .microbatch = 1,
           .classes = 64,
           .chain = "seq",
           .as_types = {{"the sequential as a whole",

@@ -23,15 +23,15 @@ using net = sequential<
     named<"lift", nn::linear<13, 21>>, nn::tanh, named<"norm1", nn::layer_norm<21>>,
     named<"gate", remat::residual<
         sequential<named<"open", nn::linear<21, 21>>, nn::sigmoid>, remat::identity, nn::multiply>>,
-    named<"middle", sequential<named<"up", nn::linear<21, 35>>, nn::gelu<>, named<"down", nn::linear<35, 21>>>>,
+    named<"middle", sequential<named<"up", nn::linear<21, 35>>, nn::gelu, named<"down", nn::linear<35, 21>>>>,
     named<"norm2", nn::layer_norm<21>>, nn::silu,
     named<"three", remat::parallel<nn::concat,
-        sequential<nn::linear<21, 5>, nn::gelu<nn::gelu_approximation::tanh>>, nn::softmax,
+        sequential<nn::linear<21, 5>, nn::gelu_tanh>, nn::softmax,
         remat::parallel<nn::multiply, nn::linear<21, 7>, sequential<nn::linear<21, 7>, nn::tanh>, nn::linear<21, 7>>>>,
     nn::tanh, nn::linear<33, 6>>;
 // clang-format on
 
 networks::network networks::gated() {
   return {
-      .name = "gated", .lower = &lowered<net, tensor<float, 5, 13>, nn::cross_entropy>, .micro_batch = 3, .classes = 6};
+      .name = "gated", .lower = &lowered<net, tensor<float, 5, 13>, nn::cross_entropy>, .microbatch = 3, .classes = 6};
 }

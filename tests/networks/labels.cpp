@@ -22,5 +22,5 @@ using net = sequential<
 // clang-format on
 
 networks::network networks::labels() {
-  return {.name = "labels", .lower = &lowered<net, tensor<float, 10>, nn::bce_with_logits>, .micro_batch = 7};
+  return {.name = "labels", .lower = &lowered<net, tensor<float, 10>, nn::bce_with_logits>, .microbatch = 7};
 }

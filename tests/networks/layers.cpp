@@ -19,8 +19,6 @@ using net = sequential<
 // clang-format on
 
 networks::network networks::layers() {
-  return {.name = "layers",
-          .lower = &lowered<net, tensor<float, 1, 28, 28>, nn::nll_loss>,
-          .micro_batch = 5,
-          .classes = 10};
+  return {
+      .name = "layers", .lower = &lowered<net, tensor<float, 1, 28, 28>, nn::nll_loss>, .microbatch = 5, .classes = 10};
 }

@@ -26,5 +26,5 @@ using net = sequential<
 
 networks::network networks::masked() {
   return {
-      .name = "masked", .lower = &lowered<net, tensor<float, 1, 16, 15>, nn::nll_loss>, .micro_batch = 5, .classes = 6};
+      .name = "masked", .lower = &lowered<net, tensor<float, 1, 16, 15>, nn::nll_loss>, .microbatch = 5, .classes = 6};
 }

@@ -33,7 +33,7 @@ using net = sequential<
 networks::network networks::nested() {
   return {.name = "nested",
           .lower = &lowered<net, tensor<float, 3, 16, 16>, nn::nll_loss>,
-          .micro_batch = 3,
+          .microbatch = 3,
           .classes = 7,
           .chain = "middle"};
 }

@@ -28,15 +28,15 @@ struct tagged {
 struct network {
   std::string_view name;
   remat::program (*lower)();  ///< its type holds no checkpoint
-  std::size_t micro_batch;    ///< samples that the tests train at once
+  std::size_t microbatch;     ///< samples that the tests train at once
   int vocabulary = 0;         ///< integers of its inputs are below it
   int classes = 0;            ///< integers of its targets are below it
   std::string chain = {};     ///< the path of the sequential on which strategies work
   /// Parameters whose gradient is zero but for rounding: a bias before a batch norm.
   std::vector<std::string> without_gradient = {};
-  std::vector<std::string> frozen = {};       ///< paths, beside what is frozen in the type
-  std::vector<std::string> not_trained = {};  ///< parameters that are frozen by path or by type
-  void (*start)(remat::trainable&) = nullptr;   ///< sets other initial values
+  std::vector<std::string> frozen = {};        ///< paths, beside what is frozen in the type
+  std::vector<std::string> not_trained = {};   ///< parameters that are frozen by path or by type
+  void (*start)(remat::trainable&) = nullptr;  ///< sets other initial values
   std::vector<tagged> as_types = {};
 };
 

@@ -37,5 +37,5 @@ using net = sequential<
 
 networks::network networks::normed() {
   return {
-      .name = "normed", .lower = &lowered<net, tensor<float, 3, 19, 18>, nn::nll_loss>, .micro_batch = 3, .classes = 6};
+      .name = "normed", .lower = &lowered<net, tensor<float, 3, 19, 18>, nn::nll_loss>, .microbatch = 3, .classes = 6};
 }

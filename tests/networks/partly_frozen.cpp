@@ -26,7 +26,7 @@ using net = sequential<
 networks::network networks::partly_frozen() {
   return {.name = "partly_frozen",
           .lower = &lowered<net, tensor<float, 2, 9, 7>, nn::nll_loss>,
-          .micro_batch = 5,
+          .microbatch = 5,
           .classes = 6,
           .frozen = {"middle.late"},
           .not_trained = {"stem.0.weight", "stem.0.bias", "middle.2.weight", "middle.2.bias", "middle.late.0.weight",

@@ -16,6 +16,6 @@ using net = sequential<named<"stem", nn::conv2d<3, 9, 3, 2, 1>>, nn::softmax, nn
 networks::network networks::pixel_logits() {
   return {.name = "pixel_logits",
           .lower = &lowered<net, tensor<float, 3, 9, 7>, nn::cross_entropy>,
-          .micro_batch = 3,
+          .microbatch = 3,
           .classes = 5};
 }

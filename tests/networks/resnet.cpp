@@ -49,7 +49,7 @@ networks::network networks::resnet() {
   using remat::checkpoint_at;
   return {.name = "resnet",
           .lower = &lowered<net<>, input, nn::nll_loss>,
-          .micro_batch = 3,
+          .microbatch = 3,
           .classes = 7,
           .as_types = {{"every block",
                         &lowered<net<checkpointed>, input, nn::nll_loss>,

@@ -34,7 +34,7 @@ networks::network networks::rows() {
   using remat::checkpoint, remat::checkpoint_at;
   return {.name = "rows",
           .lower = &lowered<net<mix<inner>>, input, nn::nll_loss>,
-          .micro_batch = 11,
+          .microbatch = 11,
           .classes = 5,
           .as_types = {{"three within one another",
                         &lowered<checkpoint<net<checkpoint<mix<checkpoint<inner>>>>>, input, nn::nll_loss>,

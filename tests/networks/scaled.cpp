@@ -27,5 +27,5 @@ using net = sequential<
 
 networks::network networks::scaled() {
   return {
-      .name = "scaled", .lower = &lowered<net, tensor<float, 4, 7, 6>, nn::nll_loss>, .micro_batch = 3, .classes = 5};
+      .name = "scaled", .lower = &lowered<net, tensor<float, 4, 7, 6>, nn::nll_loss>, .microbatch = 3, .classes = 5};
 }

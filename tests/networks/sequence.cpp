@@ -21,9 +21,9 @@ namespace {
 
 struct block : remat::module {
   using body = sequential<
-      remat::residual<sequential<nn::layer_norm<12>, nn::linear<12, 12>, nn::gelu<>, nn::dropout<std::ratio<1, 5>>>>,
-      named<"mlp", remat::residual<sequential<nn::layer_norm<12>, nn::linear<12, 48>,
-                                              nn::gelu<nn::gelu_approximation::tanh>, nn::linear<48, 12>>>>>;
+      remat::residual<sequential<nn::layer_norm<12>, nn::linear<12, 12>, nn::gelu, nn::dropout<std::ratio<1, 5>>>>,
+      named<"mlp",
+            remat::residual<sequential<nn::layer_norm<12>, nn::linear<12, 48>, nn::gelu_tanh, nn::linear<48, 12>>>>>;
 };
 
 }  // namespace
@@ -38,7 +38,7 @@ using net = sequential<
 networks::network networks::sequence() {
   return {.name = "sequence",
           .lower = &lowered<net, tensor<std::int32_t, 9>, nn::nll_loss>,
-          .micro_batch = 3,
+          .microbatch = 3,
           .vocabulary = 31,
           .classes = 31,
           .chain = "h"};

@@ -103,7 +103,7 @@ networks::network networks::several() {
   return {
       .name = "several",
       .lower = &lowered<net<inner>, input, nn::nll_loss>,
-      .micro_batch = 7,
+      .microbatch = 7,
       .classes = 6,
       .as_types = {{"pairs of layers between several tensors",
                     &lowered<net<remat::checkpoint_sequential<inner, remat::strategy::group<2>>>, input, nn::nll_loss>,

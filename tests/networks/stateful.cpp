@@ -37,7 +37,7 @@ networks::network networks::stateful() {
   return {
       .name = "stateful",
       .lower = &lowered<net<blocks>, input, nn::nll_loss>,
-      .micro_batch = 3,
+      .microbatch = 3,
       .classes = 6,
       .chain = "h",
       .without_gradient = {"h.0.0.bias", "h.1.0.bias", "h.2.0.bias", "h.3.0.bias", "h.4.0.bias", "h.5.0.bias",

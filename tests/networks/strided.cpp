@@ -25,8 +25,6 @@ using net = sequential<
 // clang-format on
 
 networks::network networks::strided() {
-  return {.name = "strided",
-          .lower = &lowered<net, tensor<float, 3, 33, 31>, nn::nll_loss>,
-          .micro_batch = 3,
-          .classes = 7};
+  return {
+      .name = "strided", .lower = &lowered<net, tensor<float, 3, 33, 31>, nn::nll_loss>, .microbatch = 3, .classes = 7};
 }

@@ -30,7 +30,7 @@ using middle = sequential<mixing, nn::silu, mixing, mixing>;
 networks::network networks::tied() {
   return {.name = "tied",
           .lower = &lowered<net<middle>, tensor<std::int32_t, 7>, nn::cross_entropy>,
-          .micro_batch = 3,
+          .microbatch = 3,
           .vocabulary = 23,
           .classes = 23,
           .chain = "middle",

@@ -19,14 +19,14 @@ using remat::named, remat::sequential, remat::tensor;
 using net = sequential<
     remat::parallel<nn::multiply, named<"left", nn::embedding<41, 12>>, named<"right", nn::embedding<41, 12>>>,
     named<"norm", nn::layer_norm<12>>,
-    named<"middle", sequential<nn::linear<12, 24>, nn::gelu<>, nn::linear<24, 12>>>,
+    named<"middle", sequential<nn::linear<12, 24>, nn::gelu, nn::linear<24, 12>>>,
     nn::layer_norm<12>>;
 // clang-format on
 
 networks::network networks::tokens() {
   return {.name = "tokens",
           .lower = &lowered<net, tensor<std::int32_t, 6>, nn::linear_cross_entropy<12, 20011>>,
-          .micro_batch = 3,
+          .microbatch = 3,
           .vocabulary = 41,
           .classes = 20011};
 }

@@ -27,6 +27,6 @@ using net = sequential<
 networks::network networks::two_inputs() {
   return {.name = "two_inputs",
           .lower = &lowered<net, tensors<tensor<float, 3, 9, 7>, tensor<float, 11>>, nn::nll_loss>,
-          .micro_batch = 5,
+          .microbatch = 5,
           .classes = 5};
 }

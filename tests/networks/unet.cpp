@@ -36,7 +36,7 @@ using net = sequential<
 networks::network networks::unet() {
   return {.name = "unet",
           .lower = &lowered<net<twice<7, 9>>, tensor<float, 3, 12, 8>, nn::nll_loss>,
-          .micro_batch = 3,
+          .microbatch = 3,
           .classes = 4,
           .as_types = {{"the bottom",
                         &lowered<net<remat::checkpoint<twice<7, 9>>>, tensor<float, 3, 12, 8>, nn::nll_loss>,

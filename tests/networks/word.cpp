@@ -21,7 +21,7 @@ using net = sequential<
 networks::network networks::word() {
   return {.name = "word",
           .lower = &lowered<net, tensor<std::int32_t>, nn::cross_entropy>,
-          .micro_batch = 5,
+          .microbatch = 5,
           .vocabulary = 29,
           .classes = 8};
 }

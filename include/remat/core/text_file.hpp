@@ -31,8 +31,18 @@ inline std::string read_text_file(const std::filesystem::path& path, std::string
   return text;
 }
 
+/// Throws `data_error` where something other than a file has this name: a file that takes its place would end it.
+inline void require_no_other(const std::filesystem::path& path) {
+  std::error_code ignored;
+  const std::filesystem::file_status status = std::filesystem::status(path, ignored);
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
+    throw data_error(path.string(), std::string("cannot be written: it is a ") +
+                                        (std::filesystem::is_directory(status) ? "folder" : "device or a pipe"));
+}
+
 /// Throws `data_error` where the file cannot be written; then an old one is as it was.
 inline void write_text_file(const std::filesystem::path& path, std::string_view text) {
+  require_no_other(path);
   std::filesystem::path partial = path;
   partial += ".partial";
   errno = 0;

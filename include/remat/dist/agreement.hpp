@@ -32,6 +32,12 @@ class fingerprint {
   std::uint64_t hash_ = 0xcbf29ce484222325u;
 };
 
+/// A number that must be the same on all ranks that have one, and what is said where it is not.
+struct shared_number {
+  std::optional<std::uint64_t> number;
+  std::string_view what;
+};
+
 class agreement {
  public:
   agreement(const mpi::communicator& ranks, mpi::waiting how)
@@ -48,28 +54,41 @@ class agreement {
     if (first[0] != 0) refuse(size_ - static_cast<int>(first[0]), complaint);
   }
 
-  /// The same, and throws where the number is not the same on all ranks that have one: `what` is then said of the first
-  /// rank that differs from another. Returns the number. One round of messages where all is well.
-  std::uint64_t require_same(std::string_view complaint, std::optional<std::uint64_t> number,
-                             std::string_view what) const {
-    std::array<std::uint64_t, 3> seen{complaint.empty() ? 0 : static_cast<std::uint64_t>(size_ - rank_),
-                                      number.value_or(0), number ? ~*number : 0};
+  /// The same, and throws where one of the numbers is not the same on all ranks that have it, the first such number.
+  /// Returns the numbers. One round of messages where all is well.
+  template <std::size_t N>
+  std::array<std::uint64_t, N> require_same(std::string_view complaint,
+                                            const std::array<shared_number, N>& mine) const {
+    std::array<std::uint64_t, 1 + 2 * N> seen{complaint.empty() ? 0 : static_cast<std::uint64_t>(size_ - rank_)};
+    for (std::size_t i = 0; i < N; ++i)
+      if (mine[i].number) seen[1 + 2 * i] = *mine[i].number, seen[2 + 2 * i] = ~*mine[i].number;
     wait(ranks_->largest(seen));
     if (seen[0] != 0) refuse(size_ - static_cast<int>(seen[0]), complaint);
-    if (seen[1] == ~seen[2]) return seen[1];
-    // Of two numbers that differ, one is not that of the lowest rank that has one.
-    std::array<std::uint64_t, 1> first{number ? static_cast<std::uint64_t>(size_ - rank_) : 0};
-    wait(ranks_->largest(first));
-    const int lowest = size_ - static_cast<int>(first[0]);
-    std::uint64_t of_lowest = number.value_or(0);
-    wait(ranks_->broadcast(std::as_writable_bytes(std::span(&of_lowest, 1)), lowest));
-    require_none(!number || *number == of_lowest ? ""
-                                                 : std::string(what) + " (rank " + std::to_string(rank_) +
-                                                       " differs from rank " + std::to_string(lowest) + ")");
-    return of_lowest;
+    std::array<std::uint64_t, N> all;
+    for (std::size_t i = 0; i < N; ++i) {
+      all[i] = seen[1 + 2 * i];
+      if (all[i] != ~seen[2 + 2 * i]) refuse_difference(mine[i]);
+    }
+    return all;
+  }
+  std::uint64_t require_same(std::string_view complaint, std::optional<std::uint64_t> number,
+                             std::string_view what) const {
+    return require_same(complaint, std::array{shared_number{number, what}})[0];
   }
 
  private:
+  /// Of two numbers that differ, one is not that of the lowest rank that has one.
+  void refuse_difference(const shared_number& mine) const {
+    std::array<std::uint64_t, 1> first{mine.number ? static_cast<std::uint64_t>(size_ - rank_) : 0};
+    wait(ranks_->largest(first));
+    const int lowest = size_ - static_cast<int>(first[0]);
+    std::uint64_t of_lowest = mine.number.value_or(0);
+    wait(ranks_->broadcast(std::as_writable_bytes(std::span(&of_lowest, 1)), lowest));
+    require_none(!mine.number || *mine.number == of_lowest
+                     ? ""
+                     : std::string(mine.what) + " (rank " + std::to_string(rank_) + " differs from rank " +
+                           std::to_string(lowest) + ")");
+  }
   [[noreturn]] void refuse(int teller, std::string_view complaint) const {
     std::uint64_t size = complaint.size();
     wait(ranks_->broadcast(std::as_writable_bytes(std::span(&size, 1)), teller));

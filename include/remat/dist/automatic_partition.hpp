@@ -10,9 +10,9 @@
 /// | `uniform`                 | the largest number of operations of a stage                                         |
 ///
 /// Recomputation is counted as of the program in one stage, since the cuts are not known before: near a cut that ends
-/// a group it may be less. `balanced_memory` asks for the bytes of up to stages x cuts^2 / 2 ranges; where a program has
-/// more than 100 legal cuts, 100 of them, evenly spread, are considered, or 200: `balanced_memory(200)`. Where several
-/// stages lie on one rank, see best_cuts_on_ranks.hpp.
+/// a group it may be less. `balanced_memory` asks for the bytes of up to stages x cuts^2 / 2 ranges; where a program
+/// has more than `most_cuts` legal cuts, so many of them, evenly spread, are considered: `balanced_memory(200)` takes
+/// another number. Where several stages lie on one rank, see best_cuts_on_ranks.hpp.
 #pragma once
 
 #include <remat/dist/best_cuts.hpp>
@@ -92,10 +92,13 @@ struct balanced_constant : constant {
   }
 };
 
+/// How many cuts `balanced_memory` considers.
+inline constexpr std::size_t most_cuts = 100;
+
 struct balanced_memory_constant : constant {
-  setting operator()(std::size_t most_cuts) const {
+  setting operator()(std::size_t cuts) const {
     return {name, is_automatic,
-            [most_cuts](const program& p, const request& r) { return detail::balance_memory(p, r, most_cuts); }};
+            [cuts](const program& p, const request& r) { return detail::balance_memory(p, r, cuts); }};
   }
 };
 
@@ -104,7 +107,8 @@ inline constexpr balanced_constant balanced{{"balanced", true, [](const program&
                                              }}};
 
 inline constexpr balanced_memory_constant balanced_memory{
-    {"balanced_memory", true, [](const program& p, const request& r) { return detail::balance_memory(p, r, 100); }}};
+    {"balanced_memory", true,
+     [](const program& p, const request& r) { return detail::balance_memory(p, r, most_cuts); }}};
 
 inline constexpr constant uniform{"uniform", true, [](const program& p, const request& r) {
                                     detail::require_room(p, r);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// The calls in which ranks talk to each other: all of them make the same ones in the same order, with batches of one size,
-/// and refuse together what one of them cannot do.
+/// The calls in which ranks talk to each other: all of them make the same ones in the same order, of the same models,
+/// with batches of one size, and refuse together what one of them cannot do.
 #pragma once
 
 #include <remat/core/error.hpp>
@@ -8,25 +8,41 @@
 #include <remat/run/network_checks.hpp>
 #include <remat/run/source.hpp>
 
+#include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace remat {
 
-enum class call_kind : std::uint64_t { training, prediction, evaluation, sum, update, weights, events };
+enum class call_kind : std::uint64_t {
+  construction,
+  training,
+  prediction,
+  evaluation,
+  sum,
+  update,
+  weights,
+  events,
+  audit,
+  count
+};
 
-/// Each rank comes here before it talks to others in a call. Where they meet in different ones, all throw
-/// `collective_error`.
+/// Each rank comes here before it talks to others in a call. All models of a session meet in one place, so that two
+/// ranks that call different models find each other. Where they meet in different calls, all throw `collective_error`.
 class call_agreement {
  public:
-  call_agreement(const mpi::communicator& ranks, mpi::waiting how) : all_(ranks, how) {}
+  /// `model` is the number of the model in its session.
+  call_agreement(const mpi::session& session, int model, mpi::waiting how)
+      : all_(session.meeting(), how), model_(static_cast<std::uint64_t>(model)) {}
 
   const agreement& all() const { return all_; }
 
-  void meet(call_kind kind) const { all_.require_same("", number_of(kind, 0), different_calls); }
+  void meet(call_kind kind) const { meet("", number_of(kind, 0)); }
 
   /// The samples of a batch that all ranks accept. Those without data take the others' word. `check(samples)` may throw
   /// an `error`.
@@ -42,17 +58,34 @@ class call_agreement {
       } catch (const error& e) {
         complaint = e.what();
       }
-    return static_cast<std::size_t>(all_.require_same(complaint, call, different_calls) / call_kinds);
+    return static_cast<std::size_t>(meet(complaint, call) / kinds / models);
+  }
+
+  /// Something that each rank does alone, and all must do alike: it is compared in the next call.
+  void remember(std::span<const double> numbers) {
+    for (const double each : numbers) done_alone_.add(std::bit_cast<std::uint64_t>(each));
   }
 
  private:
-  static constexpr std::uint64_t call_kinds = 7;
-  static constexpr const char* different_calls = "every rank must make the same calls, with a batch of the same size";
-  static constexpr std::uint64_t number_of(call_kind kind, std::size_t batch) {
-    return batch * call_kinds + static_cast<std::uint64_t>(kind);
+  static constexpr std::uint64_t kinds = static_cast<std::uint64_t>(call_kind::count), models = 4096;
+
+  std::uint64_t meet(std::string_view complaint, std::optional<std::uint64_t> call) const {
+    return all_.require_same(
+        complaint,
+        std::array{
+            shared_number{call,
+                          "every rank must make the same calls, of the same models in the same order, with "
+                          "a batch of the same size"},
+            shared_number{done_alone_.value(),
+                          "optimizers must have stepped alike on all ranks, as often and with the same settings"}})[0];
+  }
+  std::uint64_t number_of(call_kind kind, std::size_t batch) const {
+    return (batch * kinds + static_cast<std::uint64_t>(kind)) * models + model_ % models;
   }
 
   agreement all_;
+  std::uint64_t model_;
+  fingerprint done_alone_;
 };
 
 }  // namespace remat

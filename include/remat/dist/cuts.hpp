@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// Where a program may be cut into stages: before any of its operations but the first.
 ///
-/// A cut is legal unless it goes through a checkpointed subtree: a checkpointed module that is no sequential, or a child
-/// of a checkpointed sequential. A cut through one costs its checkpoint.
+/// A cut is legal unless it goes through a checkpointed subtree: a checkpointed module that is no sequential, or a
+/// child of a checkpointed sequential. A cut through one costs its checkpoint.
 #pragma once
 
 #include <remat/model/program.hpp>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// An audit of a rank: does a training step use exactly the memory that its layout promises?
 ///
-/// Every rank of the job runs the step in an arena of its own, between guards, filled with 0xA5 and again with 0x5A. The
-/// bytes changed in either run are the bytes really used: they must be the union of the buffers of all stages and
+/// Every rank of the job runs the step in an arena of its own, between guards, filled with 0xA5 and again with 0x5A.
+/// The bytes changed in either run are the bytes really used: they must be the union of the buffers of all stages and
 /// micro-batches, no more and no less, the guards intact, and loss and gradients the same bits as without.
 ///
 /// Parameters, states and the number of the step stay as they are; gradients are as after a `train_step` on the batch.
@@ -34,15 +34,13 @@ struct rank_audit {
   }
 };
 
-/// Audits the training step on one batch, which must be one that `train_step` takes. Every rank calls it. Throws `error`
-/// for a model without a loss.
+/// Audits the training step on one batch, which must be one that `train_step` takes. Every rank calls it. Throws
+/// `collective_error` for a model without a loss, and for a batch that `train_step` refuses.
 template <class... Tensors>
 rank_audit audit(distributed_network& model, const Tensors&... tensors) {
-  if (model.lowered().loss == none) throw error("an audit runs a training step, and this model has no loss");
   const std::array<source, sizeof...(Tensors)> sources{source_of(tensors)...};
+  const std::size_t micro = model.agree_on_microbatch(call_kind::audit, sources);
   const thread_scope scope(model.threads());
-  const std::size_t micro = remat::batch_of(model.lowered(), sources, model.lowered().inputs) /
-                            (static_cast<std::size_t>(model.dp_size()) * model.microbatches());
   pipeline& line = model.training(micro);
   const std::span<std::byte> states = model.store().state_block();
   const std::vector<std::byte> states_before(states.begin(), states.end());
@@ -53,30 +51,21 @@ rank_audit audit(distributed_network& model, const Tensors&... tensors) {
     return detail::step_result{std::bit_cast<std::uint32_t>(loss), {gradients.begin(), gradients.end()}};
   };
 
-  constexpr std::size_t guard = 4096;
   rank_audit r;
   r.planned_bytes = line.layout().bytes();
   r.guards_intact = r.gives_the_same_bits = true;
   const detail::step_result expected = run();
-  std::vector<bool> changed(r.planned_bytes), planned(r.planned_bytes);
-  const memory_block rest(line.needed().packed + line.needed().scratch);
+  detail::arena_usage usage(r.planned_bytes);
   for (const std::byte fill : {std::byte{0xa5}, std::byte{0x5a}}) {
-    memory_block block(r.planned_bytes + 2 * guard);
-    std::ranges::fill(block.bytes(), fill);
-    line.bind(block.data() + guard, rest.data(), rest.data() + line.needed().packed);
+    const detail::guarded_arena arena(line, r.planned_bytes, fill);
     r.gives_the_same_bits = run() == expected && r.gives_the_same_bits;
-    r.guards_intact = r.guards_intact && detail::is_all(block.bytes().first(guard), fill) &&
-                      detail::is_all(block.bytes().last(guard), fill);
-    for (std::size_t i = 0; i < changed.size(); ++i)
-      if (block.data()[guard + i] != fill) changed[i] = true;
+    r.guards_intact = r.guards_intact && arena.is_intact(fill);
+    usage.add_changed(arena, fill);
     model.bind(line);
   }
-  line.each_buffer([&](std::size_t at, std::size_t bytes) {
-    for (std::size_t i = 0; i < bytes; ++i) planned[at + i] = true;
-  });
-  r.uses_what_is_planned = changed == planned;
-  for (std::size_t i = 0; i < changed.size(); ++i)
-    if (changed[i]) r.used_bytes = aligned(i + 1);
+  line.each_buffer([&](std::size_t at, std::size_t bytes) { usage.add_planned(at, bytes); });
+  r.uses_what_is_planned = usage.is_as_planned();
+  r.used_bytes = usage.used_bytes();
   return r;
 }
 

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
-/// A blueprint: what all ranks of a job find alike before any of them allocates, and refuse together where it cannot be.
+/// A blueprint: what all ranks of a job find alike before any of them allocates, and refuse together where it cannot
+/// be.
 #pragma once
 
 #include <remat/dist/agreement.hpp>
+#include <remat/dist/blueprint_hashes.hpp>
+#include <remat/dist/call_agreement.hpp>
 #include <remat/dist/distributed_options.hpp>
 #include <remat/dist/in_flight.hpp>
 #include <remat/dist/pipeline_messages.hpp>
@@ -28,7 +31,8 @@ struct distributed_blueprint {
   rank_grid grid;
   schedule_table schedule;
   list<ignored_checkpoint> ignored = {};
-  int rank = 0;  ///< of MPI's world
+  int rank = 0;   ///< of MPI's world
+  int model = 0;  ///< the number of the model in its session
 
   int pp_rank() const { return grid.pp_rank(rank); }
   int dp_rank() const { return grid.dp_rank(rank); }
@@ -79,12 +83,16 @@ inline distributed_blueprint draw_blueprint(const mpi::session& session, program
   if (options.microbatches < 1 || options.microbatches > 1'000'000)
     throw error("a batch is trained in 1 to 1,000,000 micro-batches; this model asks for " +
                 std::to_string(options.microbatches));
+  if (options.partition_batch < 1) throw error("partition_batch, the samples of a micro-batch, is at least 1");
   if (options.partitions < 0) throw error("a pipeline has at least one rank; partitions = 0 takes all of the job's");
   const int partitions = options.partitions == 0 ? session.size() : options.partitions;
   if (session.size() < partitions)
     throw error("this model asks for " + std::to_string(partitions) + " partitions, and the job has " +
                 std::to_string(session.size()) + (session.size() == 1 ? " rank" : " ranks") +
                 "; start it with mpiexec -n " + std::to_string(partitions));
+  if (const auto stages = options.schedule.stages(partitions); stages > lowered.operations.count())
+    throw error("the model has " + std::to_string(lowered.operations.count()) + " operations, and " +
+                std::to_string(stages) + " stages are asked for; a stage needs at least one");
   require_unique_paths(lowered);
   const bool is_in_type = lowered.operations.back().stage > 0;
   const partition::setting how = options.partition ? *options.partition
@@ -103,7 +111,7 @@ inline distributed_blueprint draw_blueprint(const mpi::session& session, program
   program& p = made.checked;
   require_backward(p);
   const bool trains = p.loss != none;
-  if (!trains) made.schedule = forward_only_like(made.schedule, made.schedule.micro_batches);
+  if (!trains) made.schedule = forward_only_like(made.schedule, made.schedule.microbatches);
   check_tasks(made.schedule, trains);
   const list<int> kept = in_flight(made.schedule);
   made.ignored = assign_stages(
@@ -119,92 +127,21 @@ inline distributed_blueprint draw_blueprint(const mpi::session& session, program
   return made;
 }
 
-/// The type's name holds what a module's shapes do not, such as the rate of a dropout.
-inline std::uint64_t hash_of_program(const program& p) {
-  fingerprint f;
-  for (const node& n : p.nodes) {
-    f.add(n.name);
-    f.add(n.kind);
-    f.add(static_cast<std::uint64_t>(n.end));
-  }
-  for (const operation& o : p.operations) {
-    f.add(o.kind);
-    f.add(o.type->name());
-    for (int t : o.inputs) f.add(static_cast<std::uint64_t>(t));
-    for (int t : o.outputs) f.add(static_cast<std::uint64_t>(t));
-    f.add(o.frozen ? 1 : 0);
-  }
-  for (const tensor_shape& shape : p.tensors) {
-    f.add(static_cast<std::uint64_t>(shape.type));
-    for (int i = 0; i < shape.rank; ++i) f.add(shape.extents[i]);
-  }
-  for (const list<parameter_slot>* slots : {&p.parameters, &p.states})
-    for (const parameter_slot& slot : *slots) {
-      f.add(parameter_path(p, slot));
-      f.add(static_cast<std::uint64_t>(slot.owner));
-      for (int i = 0; i < slot.declared.rank; ++i) f.add(slot.declared.extents[i]);
-    }
-  f.add(static_cast<std::uint64_t>(p.inputs));
-  f.add(static_cast<std::uint64_t>(p.targets));
-  f.add(static_cast<std::uint64_t>(p.loss));
-  return f.value();
-}
-inline std::uint64_t hash_of_partition(const program& p) {
-  fingerprint f;
-  for (const operation& o : p.operations) f.add(static_cast<std::uint64_t>(o.stage));
-  return f.value();
-}
-/// Segments, which policies and strategies make, are the same where each rank may be given its own.
-inline std::uint64_t hash_of_checkpoints(const program& p) {
-  fingerprint f;
-  for (const segment& s : segments_of(p)) {
-    f.add(static_cast<std::uint64_t>(s.first));
-    f.add(static_cast<std::uint64_t>(s.last));
-  }
-  return f.value();
-}
-inline std::uint64_t hash_of_grid(const rank_grid& grid) {
-  fingerprint f;
-  f.add(static_cast<std::uint64_t>(grid.pp_size()));
-  for (int r = 0; r < grid.size(); ++r) {
-    f.add(static_cast<std::uint64_t>(grid.pp_rank(r)));
-    f.add(static_cast<std::uint64_t>(grid.dp_rank(r)));
-  }
-  return f.value();
-}
-inline std::uint64_t hash_of_schedule(const schedule_table& table) {
-  fingerprint f;
-  f.add(static_cast<std::uint64_t>(table.micro_batches));
-  for (const list<task>& row : table.rows)
-    for (const task& t : row) {
-      f.add(static_cast<std::uint64_t>(t.kind));
-      f.add(static_cast<std::uint64_t>(t.stage));
-      f.add(static_cast<std::uint64_t>(t.micro_batch));
-    }
-  return f.value();
-}
-inline std::uint64_t hash_of_options(const distributed_options& o) {
-  fingerprint f;
-  f.add(o.seed);
-  f.add(static_cast<std::uint64_t>(o.allreduce));
-  f.add(o.bucket_bytes);
-  f.add(o.shards_optimizer ? 1 : 0);
-  f.add(static_cast<std::uint64_t>(o.checkpointing));
-  f.add(static_cast<std::uint64_t>(o.inputs));
-  return f.value();
-}
-
 }  // namespace detail
 
 /// Draws it on every rank of the job and compares. Throws `collective_error` on all of them, with one message, where
 /// one of them cannot or two of them differ.
 inline distributed_blueprint agree_on_blueprint(const mpi::session& session, program lowered,
                                                 const distributed_options& options) {
-  const agreement all(session.world(), session.how_to_wait(1));
+  const int model = session.count_model();
+  const call_agreement calls(session, model, session.how_to_wait(1));
+  const agreement& all = calls.all();
+  calls.meet(call_kind::construction);
   std::optional<distributed_blueprint> made;
   std::string complaint;
   try {
     made = detail::draw_blueprint(session, std::move(lowered), options);
+    made->model = model;
   } catch (const std::exception& e) {
     complaint = e.what();
   }

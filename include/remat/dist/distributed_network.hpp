@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-/// A distributed network: a program whose stages run on the ranks of a job. What `distributed_model` is behind its type.
+/// A distributed network: a program whose stages run on the ranks of a job. What `distributed_model` is behind its
+/// type.
 ///
 /// Every rank makes the same calls with the same batches, as one process would. A batch is shared evenly by the
-/// replicas, and a replica's share is trained in micro-batches; micro-batch k of replica r is number r * microbatches + k
-/// of the whole batch. One replica gives the bits of one process at the same number of micro-batches; several give the
-/// same bits under every pipeline, schedule and policy, and add their gradients up as MPI does.
+/// replicas, and a replica's share is trained in micro-batches; micro-batch k of replica r is number r * microbatches +
+/// k of the whole batch. One replica gives the bits of one process at the same number of micro-batches; several give
+/// the same bits under every pipeline, schedule and policy, and add their gradients up as MPI does.
 ///
 /// What a call refuses, it refuses on all ranks, before anything runs. An error within a step, such as a kernel's, ends
 /// the job, since the other ranks wait for this one.
@@ -50,7 +51,7 @@ class distributed_network : public trainable {
   distributed_network(const distributed_network&) = delete;
   distributed_network& operator=(const distributed_network&) = delete;
 
-  // --- where this rank stands ------------------------------------------------------------------------------------------
+  // --- where this rank stands ---------------------------------------------------------------------------------------
 
   int rank() const { return blueprint_.rank; }
   int size() const { return blueprint_.grid.size(); }
@@ -63,11 +64,11 @@ class distributed_network : public trainable {
   /// The fused program; each operation has its stage.
   const program& lowered() const { return blueprint_.checked; }
   std::string partition_text() const { return partition_log(blueprint_.checked); }
-  std::size_t microbatches() const { return static_cast<std::size_t>(blueprint_.schedule.micro_batches); }
+  std::size_t microbatches() const { return static_cast<std::size_t>(blueprint_.schedule.microbatches); }
   /// Checkpoints that the partition cuts through.
   const list<ignored_checkpoint>& ignored() const { return blueprint_.ignored; }
 
-  // --- training ----------------------------------------------------------------------------------------------------------
+  // --- training -----------------------------------------------------------------------------------------------------
 
   /// Forward, loss and backward on one batch: inputs first, then targets. Returns the loss on every rank, the mean over
   /// all micro-batches; gradients are then in `parameters()`, which are those of this rank's stages.
@@ -77,20 +78,9 @@ class distributed_network : public trainable {
   }
 
   float train_on(std::span<const source> sources) {
-    const program& p = blueprint_.checked;
-    const std::size_t parts = static_cast<std::size_t>(dp_size()) * microbatches();
-    const std::size_t batch =
-        calls_.meet_with_batch(call_kind::training, p, sources, p.inputs, has_data(), [&](std::size_t samples) {
-          if (p.loss == none)
-            throw error("train_step needs a loss; give the model one: remat::distributed_model<net, input, loss>");
-          if (samples % parts != 0)
-            throw error("a batch of " + std::to_string(samples) + " does not split into " +
-                        std::to_string(microbatches()) + " micro-batches on each of " + std::to_string(dp_size()) +
-                        (dp_size() == 1 ? " replica; take" : " replicas; take") + " a multiple of " +
-                        std::to_string(parts) + ", or drop the last batch of an epoch");
-        });
+    const std::size_t micro = agree_on_microbatch(call_kind::training, sources);
     const thread_scope scope(threads_);
-    const float loss = guarded([&] { return run_training(sources, batch / parts); });
+    const float loss = guarded([&] { return run_training(sources, micro); });
     ++steps_;
     states_differ_ = true;
     return loss;
@@ -118,8 +108,8 @@ class distributed_network : public trainable {
   /// Output i of the last `predict`.
   std::span<const float> output(std::size_t i) const { return results_.at(i); }
 
-  /// Runs `predict` on every batch of a range of (inputs, targets) and returns what the metric makes of it, on all ranks.
-  /// Ranks that are given no data take part with as many batches of nothing.
+  /// Runs `predict` on every batch of a range of (inputs, targets) and returns what the metric makes of it, on all
+  /// ranks. Ranks that are given no data take part with as many batches of nothing.
   template <class Batches, class Metric>
   auto evaluate(Batches&& batches, Metric metric) {
     for (const auto& [inputs, targets] : batches) {
@@ -135,7 +125,7 @@ class distributed_network : public trainable {
   }
   const tensor_shape& output_shape() const { return blueprint_.checked.tensors[blueprint_.checked.outputs[0]]; }
 
-  // --- what optimizers and clipping ask ------------------------------------------------------------------------------------
+  // --- what optimizers and clipping ask -----------------------------------------------------------------------------
 
   double sum_over_parameters(std::span<const double> numbers) override {
     calls_.meet(call_kind::sum);
@@ -149,6 +139,7 @@ class distributed_network : public trainable {
   }
   std::vector<parameter_view> all_parameters() const override { return named_parameters(blueprint_.checked); }
   std::pair<std::size_t, std::size_t> updated_here(std::size_t i) const override { return shards_.here(i); }
+  void before_update(std::span<const double> settings) override { calls_.remember(settings); }
   /// Where the optimizer's numbers are shared out over replicas, each has updated its shard: now all have all.
   void after_update() override {
     if (!shards_.are_apart()) return;
@@ -156,13 +147,13 @@ class distributed_network : public trainable {
     shards_.gather(all());
   }
 
-  // --- reports -----------------------------------------------------------------------------------------------------------
+  // --- reports ------------------------------------------------------------------------------------------------------
 
   /// What each stage of this rank does, keeps, takes and gives in a training step of a micro-batch of this size.
-  rank_report plan(std::size_t micro_batch) const {
-    checked_batch(blueprint_.checked, micro_batch);
+  rank_report plan(std::size_t microbatch) const {
+    checked_batch(blueprint_.checked, microbatch);
     const thread_scope scope(threads_);  // kernels are made for a number of threads
-    return report(blueprint_.checked, pipelines_.planned(micro_batch), pp_rank());
+    return report(blueprint_.checked, pipelines_.planned(microbatch), pp_rank());
   }
   /// What a step takes where the operations cost this much and the ranks are connected like this.
   simulated_program simulate(const operation_costs& costs, simulation how = {}) const {
@@ -192,8 +183,23 @@ class distributed_network : public trainable {
     return *last_;
   }
 
+  /// The samples of a micro-batch of a training step on this batch, which all ranks accept.
+  std::size_t agree_on_microbatch(call_kind kind, std::span<const source> sources) const {
+    const program& p = blueprint_.checked;
+    const std::size_t parts = static_cast<std::size_t>(dp_size()) * microbatches();
+    const std::size_t batch = calls_.meet_with_batch(kind, p, sources, p.inputs, has_data(), [&](std::size_t samples) {
+      if (p.loss == none)
+        throw error("a training step needs a loss; give the model one: remat::distributed_model<net, input, loss>");
+      if (samples % parts != 0)
+        throw error("a batch of " + std::to_string(samples) + " does not split into " + std::to_string(microbatches()) +
+                    " micro-batches on each of " + std::to_string(dp_size()) +
+                    (dp_size() == 1 ? " replica; take" : " replicas; take") + " a multiple of " +
+                    std::to_string(parts) + ", or drop the last batch of an epoch");
+    });
+    return batch / parts;
+  }
   /// The pipeline of a micro-batch size, and one step of it as given: for those who measure or audit it.
-  pipeline& training(std::size_t micro_batch) { return pipelines_.training(micro_batch); }
+  pipeline& training(std::size_t microbatch) { return pipelines_.training(microbatch); }
   float run_training(std::span<const source> sources, std::size_t micro) {
     pipeline& line = training(micro);
     last_ = &line;
@@ -227,8 +233,8 @@ class distributed_network : public trainable {
   /// The rank of a pipeline that holds each parameter slot of the program.
   const std::vector<int>& rank_of_slot() const { return rank_of_slot_; }
   const std::vector<int>& rank_of_state() const { return rank_of_state_; }
-  /// Gives every replica the states of replica 0, as it is when replicas predict: their own, of training on their share of
-  /// the batches, are lost.
+  /// Gives every replica the states of replica 0, as it is when replicas predict: their own, of training on their share
+  /// of the batches, are lost.
   void share_states() {
     if (dp_size() == 1 || !std::exchange(states_differ_, false)) return;
     mpi::in_pieces(parameters_->state_block(),
@@ -244,7 +250,7 @@ class distributed_network : public trainable {
         blueprint_(std::move(drawn)),
         waiting_(session.how_to_wait(threads_)),
         own_world_(session.world().duplicate()),
-        calls_(own_world_, waiting_),
+        calls_(session, blueprint_.model, waiting_),
         pipeline_ranks_(own_world_.split(blueprint_.dp_rank(), blueprint_.pp_rank())),
         tensors_(pipeline_ranks_.duplicate()),
         replicas_(own_world_.split(blueprint_.pp_rank(), blueprint_.dp_rank())),

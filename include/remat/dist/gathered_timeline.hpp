@@ -38,7 +38,7 @@ inline timeline events_of(const pipeline_trace& trace, int rank) {
     const activity computes = t.kind == task_kind::forward ? activity::forward : activity::backward;
     double done = e.begin;  // what is told of the task
     const auto tell = [&](activity what, double end) {
-      if (end > done) events.push_back({rank, what, t.stage, t.micro_batch, done, end});
+      if (end > done) events.push_back({rank, what, t.stage, t.microbatch, done, end});
       done = std::max(done, end);
     };
     while (true) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// The stages of one rank, and for each the executors of its micro-batches: the first one writes gradients, later ones add
-/// to them, and the last may go without checkpoints.
+/// The stages of one rank, and for each the executors of its micro-batches: the first one writes gradients, later ones
+/// add to them, and the last may go without checkpoints.
 #pragma once
 
 #include <remat/dist/in_flight.hpp>
@@ -35,7 +35,7 @@ struct pipeline_setup {
   int rank = 0;  ///< among the pipeline's
   const mpi::communicator* ranks = nullptr;
   mpi::waiting waiting = {};
-  std::size_t micro_batch = 0;  ///< samples
+  std::size_t microbatch = 0;  ///< samples
   bool is_training = true;
   checkpointing checkpoints = checkpointing::always;
   bool recomputes_early = true;  ///< before the gradient is there
@@ -60,15 +60,15 @@ class local_stages {
     return local;
   }
 
-  executor& executor_of(std::size_t local, int micro_batch) const { return stages_[local].executor_of(micro_batch); }
-  const plan& planned(std::size_t local, int micro_batch) const { return executor_of(local, micro_batch).planned(); }
+  executor& executor_of(std::size_t local, int microbatch) const { return stages_[local].executor_of(microbatch); }
+  const plan& planned(std::size_t local, int microbatch) const { return executor_of(local, microbatch).planned(); }
 
   /// The plans of all micro-batches, for the layout of the rank's memory.
   std::vector<laid_out_stage> plans() const {
     std::vector<laid_out_stage> all;
     for (const stage& s : stages_) {
       all.push_back({s.number, {}});
-      for (const int k : s.of_micro_batch)
+      for (const int k : s.of_microbatch)
         all.back().plans.push_back(&s.executors[static_cast<std::size_t>(k)]->planned());
     }
     return all;
@@ -87,17 +87,17 @@ class local_stages {
   struct stage {
     int number = 0;
     std::vector<std::unique_ptr<executor>> executors = {};
-    std::vector<int> of_micro_batch = {};  // which executor
+    std::vector<int> of_microbatch = {};  // which executor
 
     executor& executor_of(int m) const {
-      return *executors[static_cast<std::size_t>(of_micro_batch[static_cast<std::size_t>(m)])];
+      return *executors[static_cast<std::size_t>(of_microbatch[static_cast<std::size_t>(m)])];
     }
   };
 
   void add(const pipeline_setup& setup, const task_positions& positions, int s, int most, bool has_neighbours) {
     stage& here = stages_.emplace_back();
     here.number = s;
-    const int count = setup.table.micro_batches;
+    const int count = setup.table.microbatches;
     const slice covered = setup.is_training ? training_slice(*setup.checked, s, most, has_neighbours)
                                             : slice_of_stage(*setup.checked, s, most);
     const bool last_differs = setup.is_training && setup.checkpoints == checkpointing::except_last &&
@@ -110,11 +110,11 @@ class local_stages {
       if (which == none) {
         const program& p = is_unchecked ? *setup.unchecked : *setup.checked;
         which = static_cast<int>(here.executors.size());
-        plan steps = setup.is_training ? plan_training(p, setup.micro_batch, covered)
-                                       : plan_inference(p, setup.micro_batch, covered);
+        plan steps = setup.is_training ? plan_training(p, setup.microbatch, covered)
+                                       : plan_inference(p, setup.microbatch, covered);
         here.executors.push_back(std::make_unique<executor>(p, std::move(steps), *setup.parameters, accumulates));
       }
-      here.of_micro_batch.push_back(which);
+      here.of_microbatch.push_back(which);
     }
   }
 

@@ -41,7 +41,7 @@ class message_slots {
   constexpr by_slot sorted(const message_timetable& times, const list<int>& ranks, int message_time::* position) const {
     list<std::size_t> slots(times.times.size(), none);
     for (int i = 0; i < times.messages.count(); ++i)
-      for (int m = 0; m < times.micro_batches && times.is_sent(i); ++m)
+      for (int m = 0; m < times.microbatches && times.is_sent(i); ++m)
         slots[times.index(i, m)] = first_[ranks[i]] + static_cast<std::size_t>(times.at(i, m).*position);
     // begins[s + 2] counts slot s; summed, begins[s + 1] is where slot s begins and, once it is filled, where it ends.
     by_slot result{list<std::size_t>(first_.back() + 2), {}};

@@ -8,8 +8,8 @@
 ///     wait      position in the sender's row before which the send must be complete: its buffer is free from there on;
 ///               the length of the row means at the end of the step
 ///
-/// At a position a rank does, in this order: it posts the receives of the position, waits for the sends of the position,
-/// waits for what the position's task reads, runs the task, sends what it made.
+/// At a position a rank does, in this order: it posts the receives of the position, waits for the sends of the
+/// position, waits for what the position's task reads, runs the task, sends what it made.
 ///
 /// `post` is the latest position, `consume` at most, that the receiver reaches (nominally: it is done with what stands
 /// before) earlier than the sender's task ends. The receive is then there when the message leaves, and the message
@@ -48,15 +48,15 @@ struct message_time {
 struct message_timetable {
   list<stage_message> messages = {};
   list<int> senders = {}, receivers = {};  ///< for each message its ranks; where they are equal nothing is sent
-  int micro_batches = 0;
+  int microbatches = 0;
   list<message_time> times = {};  ///< for each message, for each micro-batch; -1 where nothing is sent
 
   constexpr bool is_sent(int message) const { return senders[message] != receivers[message]; }
-  constexpr std::size_t index(int message, int micro_batch) const {
-    return static_cast<std::size_t>(message) * static_cast<std::size_t>(micro_batches) +
-           static_cast<std::size_t>(micro_batch);
+  constexpr std::size_t index(int message, int microbatch) const {
+    return static_cast<std::size_t>(message) * static_cast<std::size_t>(microbatches) +
+           static_cast<std::size_t>(microbatch);
   }
-  constexpr const message_time& at(int message, int micro_batch) const { return times[index(message, micro_batch)]; }
+  constexpr const message_time& at(int message, int microbatch) const { return times[index(message, microbatch)]; }
 };
 
 namespace detail {
@@ -90,15 +90,15 @@ constexpr message_timetable message_times(const schedule_table& table, const sch
   if (!clock.runs()) detail::refuse_clock(clock);
   const task_positions positions(table);
   message_timetable result;
-  result.micro_batches = table.micro_batches;
-  result.times = list<message_time>(messages.size() * static_cast<std::size_t>(table.micro_batches));
+  result.microbatches = table.microbatches;
+  result.times = list<message_time>(messages.size() * static_cast<std::size_t>(table.microbatches));
   for (int i = 0; i < messages.count(); ++i) {
     const stage_message& message = messages[i];
     detail::check_message(message, table.stages);
     const int sender = positions.rank_of(message.from), receiver = positions.rank_of(message.to);
     result.senders.push_back(sender);
     result.receivers.push_back(receiver);
-    for (int m = 0; m < table.micro_batches; ++m) {
+    for (int m = 0; m < table.microbatches; ++m) {
       const task made{message.kind, message.from, m}, read{message.kind, message.to, m};
       const int send = positions.position_of(made), consume = positions.position_of(read);
       if (send < 0 || consume < 0) detail::refuse_unsent(message, send < 0 ? made : read);
@@ -127,7 +127,7 @@ constexpr message_timetable message_times(const schedule_table& table, const sch
 constexpr int receive_slots(const message_timetable& times, int message) {
   if (!times.is_sent(message)) return 0;
   int most = 0;
-  for (int m = 0, oldest = 0; m < times.micro_batches; ++m) {
+  for (int m = 0, oldest = 0; m < times.microbatches; ++m) {
     while (times.at(message, oldest).consume < times.at(message, m).post) ++oldest;
     if (m - oldest + 1 > most) most = m - oldest + 1;
   }
@@ -138,7 +138,7 @@ constexpr int receive_slots(const message_timetable& times, int message) {
 constexpr int send_slots(const message_timetable& times, int message) {
   if (!times.is_sent(message)) return 0;
   int most = 0;
-  for (int m = 0, oldest = 0; m < times.micro_batches; ++m) {
+  for (int m = 0, oldest = 0; m < times.microbatches; ++m) {
     while (times.at(message, oldest).wait <= times.at(message, m).send) ++oldest;
     if (m - oldest + 1 > most) most = m - oldest + 1;
   }

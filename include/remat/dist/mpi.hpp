@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// MPI as remat uses it: groups of ranks, and messages that are prepared once and started in every step. The only header
-/// that includes mpi.h. How a rank waits for what is under way, waiting.hpp says.
+/// MPI as remat uses it: groups of ranks, and messages that are prepared once and started in every step. The only
+/// header that includes mpi.h. How a rank waits for what is under way, waiting.hpp says.
 ///
 /// An error of MPI's own ends the job, with MPI's message.
 #pragma once

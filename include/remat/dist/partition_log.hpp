@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// The partition in words: a line for each module, breadth first, descending only where a module lies on several stages.
+/// The partition in words: a line for each module, breadth first, descending only where a module lies on several
+/// stages.
 ///
 ///     Partition assignments:
 ///     main: 0

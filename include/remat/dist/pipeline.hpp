@@ -52,14 +52,14 @@ class pipeline : private exchange {
 
   const regions& needed() const { return needed_; }
   const rank_layout& layout() const { return *layout_; }
-  std::size_t micro_batch() const { return setup_.micro_batch; }
+  std::size_t microbatch() const { return setup_.microbatch; }
   bool is_training() const { return setup_.is_training; }
   const schedule_table& table() const { return setup_.table; }
   const list<pipeline_message>& messages() const { return messages_; }
   /// The stages of this rank, in order.
   std::size_t stages() const { return stages_.size(); }
   int stage(std::size_t local) const { return stages_.number(local); }
-  const plan& planned(std::size_t local, int micro_batch) const { return stages_.planned(local, micro_batch); }
+  const plan& planned(std::size_t local, int microbatch) const { return stages_.planned(local, microbatch); }
 
   /// Moves to an arena. No message may be under way.
   void bind(std::byte* activations, std::byte* packed, std::byte* scratch) {
@@ -67,9 +67,9 @@ class pipeline : private exchange {
     packed_ = packed;
     scratch_ = scratch;
     requests_.clear();
-    requests_.resize(messages_.size() * static_cast<std::size_t>(setup_.table.micro_batches));
+    requests_.resize(messages_.size() * static_cast<std::size_t>(setup_.table.microbatches));
     for (std::size_t local = 0; local < stages_.size(); ++local)
-      for (int m = 0; m < setup_.table.micro_batches; ++m) {
+      for (int m = 0; m < setup_.table.microbatches; ++m) {
         const plan& made = planned(local, m);
         for (int k = 0; k < made.ports.count(); ++k) prepare(local, m, k);
       }
@@ -81,8 +81,8 @@ class pipeline : private exchange {
   struct step {
     std::uint64_t seed = 0;
     std::uint32_t number = 0;
-    std::uint32_t first_micro_batch = 0;  ///< of this replica, among all
-    float share = 1;                      ///< of a micro-batch in the whole batch
+    std::uint32_t first_microbatch = 0;  ///< of this replica, among all
+    float share = 1;                     ///< of a micro-batch in the whole batch
     pipeline_trace* trace = nullptr;
     gradient_listener* listener = nullptr;
   };
@@ -100,17 +100,17 @@ class pipeline : private exchange {
       arrive_at(position);
       const task& t = row[position];
       local_ = stages_.find(t.stage);
-      micro_batch_ = t.micro_batch;
-      running_ = &stages_.executor_of(local_, t.micro_batch);
-      is_last_backward_ = t.kind == task_kind::backward && t.micro_batch + 1 == setup_.table.micro_batches;
+      microbatch_ = t.microbatch;
+      running_ = &stages_.executor_of(local_, t.microbatch);
+      is_last_backward_ = t.kind == task_kind::backward && t.microbatch + 1 == setup_.table.microbatches;
       bind_running();
       if (how_.trace != nullptr) how_.trace->begin(t);
       if (t.kind == task_kind::backward && !setup_.recomputes_early) await_gradients();
       if (t.kind == task_kind::backward) note_recomputation(running_->planned().steps.backward_begins - 1);
       before_ = t.kind == task_kind::backward ? running_->executed() : action_counts{};
-      running_->run({how.seed, how.number, how.first_micro_batch + static_cast<std::uint32_t>(t.micro_batch), how.share,
-                     nullptr, this, t.micro_batch == 0},
-                    inputs(t.micro_batch), results(local_, t.micro_batch),
+      running_->run({how.seed, how.number, how.first_microbatch + static_cast<std::uint32_t>(t.microbatch), how.share,
+                     nullptr, this, t.microbatch == 0},
+                    inputs(t.microbatch), results(local_, t.microbatch),
                     t.kind == task_kind::forward
                         ? (setup_.is_training ? executor::part::forward : executor::part::whole)
                         : executor::part::backward);
@@ -126,7 +126,7 @@ class pipeline : private exchange {
   std::size_t planned_count(action_kind kind) const {
     std::size_t sum = 0;
     for (std::size_t local = 0; local < stages_.size(); ++local)
-      for (int m = 0; m < setup_.table.micro_batches; ++m) sum += count(planned(local, m), kind);
+      for (int m = 0; m < setup_.table.microbatches; ++m) sum += count(planned(local, m), kind);
     return sum;
   }
 
@@ -134,7 +134,7 @@ class pipeline : private exchange {
   template <class F>
   void each_buffer(const F& f) const {
     for (std::size_t local = 0; local < stages_.size(); ++local)
-      for (int m = 0; m < setup_.table.micro_batches; ++m) {
+      for (int m = 0; m < setup_.table.microbatches; ++m) {
         const std::span<const std::size_t> offsets = layout_->offsets(local, static_cast<std::size_t>(m));
         for (const buffer& b : planned(local, m).steps.buffers)
           f(offsets[static_cast<std::size_t>(b.region)] + b.offset, b.bytes);
@@ -146,7 +146,7 @@ class pipeline : private exchange {
 
   std::span<std::byte> memory(std::size_t local, int m, int k) const {
     const plan& made = planned(local, m);
-    const std::size_t bytes = setup_.checked->tensors[made.ports[k].tensor].bytes(setup_.micro_batch);
+    const std::size_t bytes = setup_.checked->tensors[made.ports[k].tensor].bytes(setup_.microbatch);
     return {activations_ +
                 layout_->offsets(local, static_cast<std::size_t>(m))[static_cast<std::size_t>(first_port_region + k)],
             bytes};
@@ -194,14 +194,14 @@ class pipeline : private exchange {
   void receive(int k) override {
     const port& here = running_->planned().ports[k];
     const int i = find_message(messages_, here, here.from, stages_.number(local_));
-    if (times_.is_sent(i)) wait_for(request_of(i, micro_batch_));
+    if (times_.is_sent(i)) wait_for(request_of(i, microbatch_));
   }
   void send(int k) override {
     const port& here = running_->planned().ports[k];
     for (int to : here.to) {
       const int i = find_message(messages_, here, stages_.number(local_), to);
       if (times_.is_sent(i))
-        start(request_of(i, micro_batch_));
+        start(request_of(i, microbatch_));
       else
         hand_over(k, here, to);
     }
@@ -209,11 +209,11 @@ class pipeline : private exchange {
   /// To another stage of this rank.
   void hand_over(int k, const port& here, int to) {
     const std::size_t local = stages_.find(to);
-    const list<port>& ports = planned(local, micro_batch_).ports;
+    const list<port>& ports = planned(local, microbatch_).ports;
     int there = 0;
     while (ports[there].tensor != here.tensor || ports[there].is_gradient != here.is_gradient) ++there;
-    const std::span<const std::byte> from = memory(local_, micro_batch_, k);
-    std::memcpy(memory(local, micro_batch_, there).data(), from.data(), from.size());
+    const std::span<const std::byte> from = memory(local_, microbatch_, k);
+    std::memcpy(memory(local, microbatch_, there).data(), from.data(), from.size());
   }
   void await_gradients() {
     const list<port>& ports = running_->planned().ports;
@@ -251,7 +251,7 @@ class pipeline : private exchange {
   }
 
   void bind_running() {
-    const std::span<const std::size_t> offsets = layout_->offsets(local_, static_cast<std::size_t>(micro_batch_));
+    const std::span<const std::size_t> offsets = layout_->offsets(local_, static_cast<std::size_t>(microbatch_));
     bases_.clear();
     for (const std::size_t offset : offsets) bases_.push_back(activations_ + offset);
     running_->bind(bases_, packed_ + packed_at_[local_], scratch_);
@@ -279,7 +279,7 @@ class pipeline : private exchange {
   step how_;
   executor* running_ = nullptr;
   std::size_t local_ = 0;
-  int micro_batch_ = 0;
+  int microbatch_ = 0;
   bool is_last_backward_ = false;
 };
 

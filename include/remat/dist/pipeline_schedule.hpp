@@ -9,6 +9,7 @@
 #include <remat/dist/schedule.hpp>
 #include <remat/dist/schedule_table.hpp>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -28,21 +29,23 @@ class pipeline_schedule {
   constexpr std::string_view name() const { return table_ ? std::string_view("table") : setting_.name; }
 
   /// The number of stages that the schedule runs on these ranks.
-  constexpr int stages(int ranks) const { return table_ ? table_->stages : setting_.stages_per_rank * ranks; }
+  constexpr std::int64_t stages(int ranks) const {
+    return table_ ? table_->stages : std::int64_t{setting_.stages_per_rank} * ranks;
+  }
 
   /// The table for these numbers; throws `error` where the setting does not take them or the table has others. A table
   /// is given as it is: `check_schedule` says whether it can run.
-  constexpr schedule_table table(int ranks, int micro_batches) const {
-    if (!table_) return setting_.make(ranks, micro_batches);
-    if (table_->ranks() != ranks || table_->micro_batches != micro_batches) refuse(ranks, micro_batches);
+  constexpr schedule_table table(int ranks, int microbatches) const {
+    if (!table_) return setting_.make(ranks, microbatches);
+    if (table_->ranks() != ranks || table_->microbatches != microbatches) refuse(ranks, microbatches);
     return *table_;
   }
 
  private:
-  [[noreturn]] void refuse(int ranks, int micro_batches) const {
+  [[noreturn]] void refuse(int ranks, int microbatches) const {
     throw error("schedule: the table is for " + std::to_string(table_->ranks()) + " ranks and " +
-                std::to_string(table_->micro_batches) + " micro-batches, and the pipeline has " +
-                std::to_string(ranks) + " ranks and " + std::to_string(micro_batches) + " micro-batches");
+                std::to_string(table_->microbatches) + " micro-batches, and the pipeline has " + std::to_string(ranks) +
+                " ranks and " + std::to_string(microbatches) + " micro-batches");
   }
 
   schedule_setting setting_ = schedule::one_f_one_b;

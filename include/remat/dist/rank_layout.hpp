@@ -43,7 +43,7 @@ class rank_layout {
     std::vector<std::size_t*> places;
     for (const laid_out_stage& here : stages) {
       offsets_.emplace_back();
-      for (int m = 0; m < table.micro_batches; ++m) {
+      for (int m = 0; m < table.microbatches; ++m) {
         const plan& made = *here.plans[static_cast<std::size_t>(m)];
         passing_ = std::max(passing_, made.passing_bytes);
         offsets_.back().emplace_back(static_cast<std::size_t>(first_port_region) + made.ports.size());
@@ -53,7 +53,7 @@ class rank_layout {
       const int stage = stages[s].stage;
       const std::vector<port_messages> of_ports = messages_of_ports(messages, stages[s].plans[0]->ports, stage);
       std::vector<std::vector<int>> begun(of_ports.size(), std::vector<int>(static_cast<std::size_t>(row_) + 2));
-      for (int m = 0; m < table.micro_batches; ++m) {
+      for (int m = 0; m < table.microbatches; ++m) {
         const plan& made = *stages[s].plans[static_cast<std::size_t>(m)];
         std::vector<std::size_t>& mine = offsets_[s][static_cast<std::size_t>(m)];
         const int forward = positions.position_of({task_kind::forward, stage, m});
@@ -81,7 +81,7 @@ class rank_layout {
     }
     place(storages, places);
     for (auto& stage : offsets_)
-      for (auto& of_micro_batch : stage) of_micro_batch[passing_region] = placed_;
+      for (auto& of_microbatch : stage) of_microbatch[passing_region] = placed_;
   }
 
   /// Of the rank's activations.
@@ -91,8 +91,8 @@ class rank_layout {
   /// How many micro-batches of the rank's stage number `stage` have a port's tensor at once.
   int slots(std::size_t stage, int port) const { return slots_[stage][static_cast<std::size_t>(port)]; }
   /// Where a region of the rank's stage number `stage` begins for a micro-batch.
-  std::span<const std::size_t> offsets(std::size_t stage, std::size_t micro_batch) const {
-    return offsets_[stage][micro_batch];
+  std::span<const std::size_t> offsets(std::size_t stage, std::size_t microbatch) const {
+    return offsets_[stage][microbatch];
   }
 
  private:

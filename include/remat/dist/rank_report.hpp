@@ -37,7 +37,7 @@ struct stage_report {
 
 struct rank_report {
   int pp_rank = 0, pp_size = 1;
-  std::size_t micro_batch = 0, micro_batches = 0;
+  std::size_t microbatch = 0, microbatches = 0;
   std::size_t activation_bytes = 0, live_bytes = 0;  ///< of the rank's layout
   std::size_t packed_bytes = 0, scratch_bytes = 0;
   std::vector<stage_report> stages;
@@ -47,8 +47,8 @@ struct rank_report {
 inline rank_report report(const program& p, const pipeline& line, int pp_rank) {
   rank_report r{.pp_rank = pp_rank,
                 .pp_size = line.table().ranks(),
-                .micro_batch = line.micro_batch(),
-                .micro_batches = static_cast<std::size_t>(line.table().micro_batches),
+                .microbatch = line.microbatch(),
+                .microbatches = static_cast<std::size_t>(line.table().microbatches),
                 .activation_bytes = line.layout().bytes(),
                 .live_bytes = line.layout().live_bytes(),
                 .packed_bytes = line.needed().packed,
@@ -72,7 +72,7 @@ inline rank_report report(const program& p, const pipeline& line, int pp_rank) {
                          .is_gradient = each.is_gradient,
                          .from = each.from,
                          .to = {each.to.begin(), each.to.end()},
-                         .bytes = p.tensors[each.tensor].bytes(line.micro_batch()),
+                         .bytes = p.tensors[each.tensor].bytes(line.microbatch()),
                          .slots = line.layout().slots(local, k)});
     }
     r.stages.push_back(std::move(s));
@@ -92,8 +92,8 @@ inline std::ostream& operator<<(std::ostream& out, const port_report& r) {
 /// Prints a report; megabytes are 10^6 bytes.
 inline std::ostream& operator<<(std::ostream& out, const rank_report& r) {
   using detail::megabytes;
-  out << "Rank " << r.pp_rank << " of a pipeline of " << r.pp_size << ", " << r.micro_batches << " micro-batches of "
-      << r.micro_batch << "\n";
+  out << "Rank " << r.pp_rank << " of a pipeline of " << r.pp_size << ", " << r.microbatches << " micro-batches of "
+      << r.microbatch << "\n";
   out << "  activations     " << megabytes(r.activation_bytes) << "  (" << r.activation_bytes
       << " bytes; alive at once: " << r.live_bytes << ")\n";
   if (r.packed_bytes + r.scratch_bytes > 0)

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /// A schedule run message by message, where no message leaves before its receive is posted.
 ///
-/// Each rank goes through its row as message_times.hpp says: at a position it posts receives, waits for sends, waits for
-/// what its task reads, runs the task, sends what it made. The costs of these are a parameter, so that one run serves
-/// the check for deadlock (all free) and the simulator. A run ends when no rank can go on; a rank that is then not at
-/// the end of its row waits for ever.
+/// Each rank goes through its row as message_times.hpp says: at a position it posts receives, waits for sends, waits
+/// for what its task reads, runs the task, sends what it made. The costs of these are a parameter, so that one run
+/// serves the check for deadlock (all free) and the simulator. A run ends when no rank can go on; a rank that is then
+/// not at the end of its row waits for ever.
 #pragma once
 
 #include <remat/dist/message_slots.hpp>
@@ -21,7 +21,7 @@ namespace remat {
 /// A rank that waits for ever: for a message to arrive, or for a receive to be posted for what it sends.
 struct stuck_rank {
   int rank = 0, position = 0;
-  int message = 0, micro_batch = 0;  ///< of the timetable
+  int message = 0, microbatch = 0;  ///< of the timetable
   bool is_sender = false;
 };
 
@@ -69,7 +69,7 @@ class rendezvous_run {
     list<stuck_rank> stuck;
     for (int rank = 0; rank < table_.ranks(); ++rank)
       if (const state& s = ranks_[rank]; s.awaited >= 0)
-        stuck.push_back({rank, s.position, s.awaited / times_.micro_batches, s.awaited % times_.micro_batches,
+        stuck.push_back({rank, s.position, s.awaited / times_.microbatches, s.awaited % times_.microbatches,
                          s.at == step::waiting});
     return stuck;
   }
@@ -95,7 +95,7 @@ class rendezvous_run {
     if (s.at == step::posting) {
       for (const int i : slots_.posts(rank, s.position)) {
         posted_[i] = s.now;
-        wake(times_.senders[i / times_.micro_batches], i);
+        wake(times_.senders[i / times_.microbatches], i);
       }
       s.at = step::waiting;
     }
@@ -122,7 +122,7 @@ class rendezvous_run {
     for (const int i : slots_.sends(rank, s.position)) {
       left_[i] = s.now;
       s.now = costs_.send(rank, i, s.now);
-      wake(times_.receivers[i / times_.micro_batches], i);
+      wake(times_.receivers[i / times_.microbatches], i);
     }
     s.now = costs_.end(rank, t, s.now);
     s.done = 0;
@@ -160,7 +160,7 @@ inline std::string stuck_text(const list<stuck_rank>& stuck, const schedule_tabl
     text += "\n  " + (s.position < table.rows[s.rank].count() ? row_text(table, s.rank, s.position)
                                                               : "rank " + std::to_string(s.rank) + ", at the end");
     text += s.is_sender ? " waits for the receive of the " : " waits for the ";
-    text += message_text(times.messages[s.message]) + ", micro-batch " + std::to_string(s.micro_batch);
+    text += message_text(times.messages[s.message]) + ", micro-batch " + std::to_string(s.microbatch);
     text += s.is_sender ? ", which rank " + std::to_string(times.receivers[s.message]) + " has not posted"
                         : ", which rank " + std::to_string(times.senders[s.message]) + " has not sent";
   }

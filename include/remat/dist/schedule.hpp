@@ -28,28 +28,33 @@ namespace detail {
 [[noreturn]] inline void refuse_schedule(std::string_view name, const std::string& complaint) {
   throw error("schedule " + std::string(name) + ": " + complaint);
 }
-[[noreturn]] inline void refuse_sizes(std::string_view name, int ranks, int stages_per_rank, int micro_batches) {
+[[noreturn]] inline void refuse_sizes(std::string_view name, int ranks, int stages_per_rank, int microbatches) {
   refuse_schedule(name, "ranks, stages per rank and micro-batches are at least 1 each, not " + std::to_string(ranks) +
-                            ", " + std::to_string(stages_per_rank) + " and " + std::to_string(micro_batches));
+                            ", " + std::to_string(stages_per_rank) + " and " + std::to_string(microbatches));
 }
-[[noreturn]] inline void refuse_rest(int ranks, int micro_batches) {
-  const int below = micro_batches / ranks * ranks, above = below + ranks;
+[[noreturn]] inline void refuse_tasks(std::string_view name, int ranks, int stages_per_rank, int microbatches) {
+  refuse_schedule(name, "a table has at most 100,000,000 passes, and this one would have 2 x " + std::to_string(ranks) +
+                            " ranks x " + std::to_string(stages_per_rank) + " stages x " +
+                            std::to_string(microbatches) + " micro-batches");
+}
+[[noreturn]] inline void refuse_rest(int ranks, int microbatches) {
+  const int below = microbatches / ranks * ranks, above = below + ranks;
   refuse_schedule("interleaved", "the micro-batches must be a multiple of the ranks, and " +
-                                     std::to_string(micro_batches) + " is none of " + std::to_string(ranks) +
-                                     "; take " + (below > 0 ? std::to_string(below) + " or " : "") +
-                                     std::to_string(above) + " micro-batches, or the schedule one_f_one_b");
+                                     std::to_string(microbatches) + " is none of " + std::to_string(ranks) + "; take " +
+                                     (below > 0 ? std::to_string(below) + " or " : "") + std::to_string(above) +
+                                     " micro-batches, or the schedule one_f_one_b");
 }
 [[noreturn]] inline void refuse_stages(std::string_view name, int stages_per_rank) {
   refuse_schedule(name, "a rank has one stage, not " + std::to_string(stages_per_rank) +
                             "; interleaved takes several stages on a rank");
 }
 
-constexpr schedule_table empty_table(int ranks, int stages_per_rank, int micro_batches) {
+constexpr schedule_table empty_table(int ranks, int stages_per_rank, int microbatches) {
   schedule_table table;
   table.stages = ranks * stages_per_rank;
-  table.micro_batches = micro_batches;
+  table.microbatches = microbatches;
   table.rows = list<list<task>>(static_cast<std::size_t>(ranks));
-  for (list<task>& row : table.rows) row.reserve(2 * static_cast<std::size_t>(stages_per_rank * micro_batches));
+  for (list<task>& row : table.rows) row.reserve(2 * static_cast<std::size_t>(stages_per_rank * microbatches));
   return table;
 }
 
@@ -61,12 +66,12 @@ constexpr task interleaved_pass(task_kind kind, int k, int rank, int ranks, int 
   return {kind, local * ranks + rank, round * ranks + within % ranks};
 }
 
-constexpr schedule_table gpipe_table(int ranks, int stages_per_rank, int micro_batches) {
+constexpr schedule_table gpipe_table(int ranks, int stages_per_rank, int microbatches) {
   if (stages_per_rank != 1) refuse_stages("gpipe", stages_per_rank);
-  schedule_table table = empty_table(ranks, 1, micro_batches);
+  schedule_table table = empty_table(ranks, 1, microbatches);
   for (int rank = 0; rank < ranks; ++rank)
     for (const task_kind kind : {task_kind::forward, task_kind::backward})
-      for (int m = 0; m < micro_batches; ++m) table.rows[rank].push_back({kind, rank, m});
+      for (int m = 0; m < microbatches; ++m) table.rows[rank].push_back({kind, rank, m});
   return table;
 }
 
@@ -82,23 +87,23 @@ constexpr void alternate(list<task>& row, int passes, int ahead, const Pass& pas
   for (int k = passes - ahead; k < passes; ++k) row.push_back(pass(task_kind::backward, k));
 }
 
-constexpr schedule_table one_f_one_b_table(int ranks, int stages_per_rank, int micro_batches) {
+constexpr schedule_table one_f_one_b_table(int ranks, int stages_per_rank, int microbatches) {
   if (stages_per_rank != 1) refuse_stages("one_f_one_b", stages_per_rank);
-  schedule_table table = empty_table(ranks, 1, micro_batches);
+  schedule_table table = empty_table(ranks, 1, microbatches);
   for (int rank = 0; rank < ranks; ++rank)
-    alternate(table.rows[rank], micro_batches, ranks - 1 - rank,
+    alternate(table.rows[rank], microbatches, ranks - 1 - rank,
               [&](task_kind kind, int k) { return task{kind, rank, k}; });
   return table;
 }
 
-constexpr schedule_table interleaved_table(int ranks, int stages_per_rank, int micro_batches) {
-  if (micro_batches % ranks != 0) refuse_rest(ranks, micro_batches);
-  schedule_table table = empty_table(ranks, stages_per_rank, micro_batches);
-  // A micro-batch comes back to a rank's last stage after two passes on each later rank; with one stage, which is that of
-  // the loss on the last rank, one suffices.
+constexpr schedule_table interleaved_table(int ranks, int stages_per_rank, int microbatches) {
+  if (microbatches % ranks != 0) refuse_rest(ranks, microbatches);
+  schedule_table table = empty_table(ranks, stages_per_rank, microbatches);
+  // A micro-batch comes back to a rank's last stage after two passes on each later rank; with one stage, which is that
+  // of the loss on the last rank, one suffices.
   const int passes_a_rank = stages_per_rank == 1 ? 1 : 2;
   for (int rank = 0; rank < ranks; ++rank)
-    alternate(table.rows[rank], stages_per_rank * micro_batches,
+    alternate(table.rows[rank], stages_per_rank * microbatches,
               passes_a_rank * (ranks - 1 - rank) + (stages_per_rank - 1) * ranks,
               [&](task_kind kind, int k) { return interleaved_pass(kind, k, rank, ranks, stages_per_rank); });
   return table;
@@ -107,14 +112,14 @@ constexpr schedule_table interleaved_table(int ranks, int stages_per_rank, int m
 /// Rounds of one micro-batch per rank, stage by stage: valid wherever the stages are.
 constexpr void add_forward_passes(schedule_table& table, const list<int>& rank_of) {
   const int together = table.ranks();
-  for (int first = 0; first < table.micro_batches; first += together)
+  for (int first = 0; first < table.microbatches; first += together)
     for (int stage = 0; stage < table.stages; ++stage)
-      for (int m = first; m < first + together && m < table.micro_batches; ++m)
+      for (int m = first; m < first + together && m < table.microbatches; ++m)
         table.rows[rank_of[stage]].push_back({task_kind::forward, stage, m});
 }
 
-constexpr schedule_table forward_table(int ranks, int stages_per_rank, int micro_batches) {
-  schedule_table table = empty_table(ranks, stages_per_rank, micro_batches);
+constexpr schedule_table forward_table(int ranks, int stages_per_rank, int microbatches) {
+  schedule_table table = empty_table(ranks, stages_per_rank, microbatches);
   list<int> rank_of;
   for (int stage = 0; stage < table.stages; ++stage) rank_of.push_back(stage % ranks);
   add_forward_passes(table, rank_of);
@@ -128,13 +133,15 @@ constexpr schedule_table forward_table(int ranks, int stages_per_rank, int micro
 struct schedule_setting {
   std::string_view name;
   int stages_per_rank = 1;
-  schedule_table (*generate)(int ranks, int stages_per_rank, int micro_batches) = nullptr;
+  schedule_table (*generate)(int ranks, int stages_per_rank, int microbatches) = nullptr;
 
   /// The table for these numbers; throws `error` where the schedule does not take them.
-  constexpr schedule_table make(int ranks, int micro_batches) const {
-    if (ranks < 1 || stages_per_rank < 1 || micro_batches < 1)
-      detail::refuse_sizes(name, ranks, stages_per_rank, micro_batches);
-    return generate(ranks, stages_per_rank, micro_batches);
+  constexpr schedule_table make(int ranks, int microbatches) const {
+    if (ranks < 1 || stages_per_rank < 1 || microbatches < 1)
+      detail::refuse_sizes(name, ranks, stages_per_rank, microbatches);
+    if (2.0 * ranks * stages_per_rank * microbatches > 1e8)
+      detail::refuse_tasks(name, ranks, stages_per_rank, microbatches);
+    return generate(ranks, stages_per_rank, microbatches);
   }
   /// The same with another number of stages on each rank.
   constexpr schedule_setting over(int stages) const { return {name, stages, generate}; }
@@ -158,10 +165,11 @@ inline constexpr schedule_setting forward_only{"forward_only", 1, detail::forwar
 
 }  // namespace schedule
 
-/// For inference where the stages of a (checked) schedule are: its forward passes, with another number of micro-batches.
-constexpr schedule_table forward_only_like(const schedule_table& training, int micro_batches) {
-  if (micro_batches < 1) detail::refuse_sizes("forward_only", training.ranks(), 1, micro_batches);
-  schedule_table table{training.stages, micro_batches, list<list<task>>(training.rows.size())};
+/// For inference where the stages of a (checked) schedule are: its forward passes, with another number of
+/// micro-batches.
+constexpr schedule_table forward_only_like(const schedule_table& training, int microbatches) {
+  if (microbatches < 1) detail::refuse_sizes("forward_only", training.ranks(), 1, microbatches);
+  schedule_table table{training.stages, microbatches, list<list<task>>(training.rows.size())};
   list<int> rank_of(static_cast<std::size_t>(training.stages));
   for (int rank = 0; rank < training.ranks(); ++rank)
     for (const task& t : training.rows[rank]) rank_of[t.stage] = rank;

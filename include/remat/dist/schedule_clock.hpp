@@ -4,8 +4,8 @@
 ///
 ///     F(s, m) after F(s - 1, m);   B(s, m) after F(s, m) and B(s + 1, m);   tasks of a rank in the order of its row
 ///
-/// The clock is no estimate of time (simulate.hpp is). It is what all ranks agree on without talking: from it follow the
-/// points at which receives are posted and sends are waited for (message_times.hpp), and the printed grid.
+/// The clock is no estimate of time (simulate.hpp is). It is what all ranks agree on without talking: from it follow
+/// the points at which receives are posted and sends are waited for (message_times.hpp), and the printed grid.
 #pragma once
 
 #include <remat/core/error.hpp>
@@ -106,10 +106,10 @@ class clock_run {
   }
   constexpr task from_neighbour(const task& t) const {
     const int stage = t.kind == task_kind::forward ? t.stage - 1 : t.stage + 1;
-    return {t.kind, stage < table_.stages ? stage : -1, t.micro_batch};
+    return {t.kind, stage < table_.stages ? stage : -1, t.microbatch};
   }
   static constexpr task own_forward(const task& t) {
-    return {task_kind::forward, t.kind == task_kind::backward ? t.stage : -1, t.micro_batch};
+    return {task_kind::forward, t.kind == task_kind::backward ? t.stage : -1, t.microbatch};
   }
   constexpr task awaited_by(const task& t) const {
     const task own = own_forward(t);
@@ -145,7 +145,7 @@ class clock_run {
     if (stage < 0 || stage >= table_.stages) return;
     const int rank = positions_.rank_of(stage);
     if (rank < 0 || blocked_[rank] == 0) return;
-    if (table_.rows[rank][clock_.ends[rank].count()] != task{t.kind, stage, t.micro_batch}) return;
+    if (table_.rows[rank][clock_.ends[rank].count()] != task{t.kind, stage, t.microbatch}) return;
     blocked_[rank] = 0;
     ready_.push_back(rank);
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// A schedule as a table of comma-separated values, to be looked at, changed and read back.
 ///
-///     rank,position,kind,stage,micro_batch
+///     rank,position,kind,stage,microbatch
 ///     0,0,forward,0,0
 ///     0,1,forward,0,1
 ///
@@ -29,7 +29,7 @@
 
 namespace remat {
 
-inline constexpr std::string_view schedule_csv_header = "rank,position,kind,stage,micro_batch";
+inline constexpr std::string_view schedule_csv_header = "rank,position,kind,stage,microbatch";
 
 /// A schedule's table as text.
 inline std::string schedule_csv(const schedule_table& table) {
@@ -39,7 +39,7 @@ inline std::string schedule_csv(const schedule_table& table) {
       const task& t = table.rows[rank][position];
       text += std::to_string(rank) + "," + std::to_string(position) + "," +
               (t.kind == task_kind::forward ? "forward" : "backward") + "," + std::to_string(t.stage) + "," +
-              std::to_string(t.micro_batch) + "\n";
+              std::to_string(t.microbatch) + "\n";
     }
   return text;
 }
@@ -102,7 +102,7 @@ class schedule_reader {
     return {number(line, "rank", fields[0]),
             number(line, "position", fields[1]),
             {is_forward ? task_kind::forward : task_kind::backward, number(line, "stage", fields[3]),
-             number(line, "micro_batch", fields[4])},
+             number(line, "microbatch", fields[4])},
             line_};
   }
 
@@ -126,7 +126,7 @@ class schedule_reader {
       if (r.rank == table.ranks()) table.rows.push_back({});
       table.rows[r.rank].push_back(r.what);
       table.stages = std::max(table.stages, r.what.stage + 1);
-      table.micro_batches = std::max(table.micro_batches, r.what.micro_batch + 1);
+      table.microbatches = std::max(table.microbatches, r.what.microbatch + 1);
     }
     return table;
   }
@@ -157,8 +157,8 @@ class schedule_reader {
 
 }  // namespace detail
 
-/// A schedule's table from text; `name` stands in front of a complaint. Throws `data_error` with the number and the text of
-/// the line that is malformed.
+/// A schedule's table from text; `name` stands in front of a complaint. Throws `data_error` with the number and the
+/// text of the line that is malformed.
 inline schedule_table parse_schedule(std::string_view text, std::string name = "schedule") {
   return detail::schedule_reader(text, std::move(name)).read();
 }

@@ -38,7 +38,7 @@ namespace detail {
 }
 [[noreturn]] inline void refuse_numbers(const schedule_table& table) {
   throw error("schedule: stages, micro-batches and ranks are at least 1 each, not " + std::to_string(table.stages) +
-              ", " + std::to_string(table.micro_batches) + " and " + std::to_string(table.ranks()));
+              ", " + std::to_string(table.microbatches) + " and " + std::to_string(table.ranks()));
 }
 [[noreturn]] inline void refuse_absent_stage(const schedule_table& table, int stage) {
   throw error("schedule: stage " + std::to_string(stage) + " is on no rank; each of the stages 0 to " +
@@ -65,7 +65,7 @@ namespace detail {
 [[noreturn]] inline void refuse_missing(const schedule_table& table, int rank, const task& missing) {
   throw error("schedule: rank " + std::to_string(rank) + ", which has stage " + std::to_string(missing.stage) +
               ", ends at position " + std::to_string(table.rows[rank].count()) + " without the " + task_text(missing) +
-              "; each of the micro-batches 0 to " + std::to_string(table.micro_batches - 1) + " passes once");
+              "; each of the micro-batches 0 to " + std::to_string(table.microbatches - 1) + " passes once");
 }
 [[noreturn]] inline void refuse_bounds(const schedule_table& table, int bounds) {
   throw error("schedule: " + std::to_string(bounds) + " bounds on micro-batches in flight for " +
@@ -100,8 +100,8 @@ constexpr void check_task(const schedule_table& table, int rank, int position, p
   if (t.kind == task_kind::backward && !is_training)
     refuse_row(table, rank, position, "there is no backward pass in inference");
   const int next = t.kind == task_kind::forward ? stage.forward : stage.backward;
-  if (t.micro_batch != next) refuse_order(table, rank, position, next);
-  if (t.kind == task_kind::backward && stage.forward <= t.micro_batch)
+  if (t.microbatch != next) refuse_order(table, rank, position, next);
+  if (t.kind == task_kind::backward && stage.forward <= t.microbatch)
     refuse_row(table, rank, position, "it comes before the forward pass; it must come after it");
   ++(t.kind == task_kind::forward ? stage.forward : stage.backward);
 }
@@ -110,7 +110,7 @@ constexpr void check_task(const schedule_table& table, int rank, int position, p
 
 /// The rules that each row and the set of all tasks keep to.
 constexpr void check_tasks(const schedule_table& table, bool is_training = true) {
-  if (table.stages < 1 || table.micro_batches < 1 || table.ranks() < 1) detail::refuse_numbers(table);
+  if (table.stages < 1 || table.microbatches < 1 || table.ranks() < 1) detail::refuse_numbers(table);
   std::size_t tasks = 0;
   for (const list<task>& row : table.rows) tasks += row.size();
   // Of more stages than tasks some has none: no more than that are looked at, whatever the table claims.
@@ -125,8 +125,8 @@ constexpr void check_tasks(const schedule_table& table, bool is_training = true)
   for (int stage = 0; stage < stages.count(); ++stage) {
     const detail::progress_of_stage& s = stages[stage];
     if (s.rank < 0) detail::refuse_absent_stage(table, stage);
-    if (s.forward < table.micro_batches) detail::refuse_missing(table, s.rank, {task_kind::forward, stage, s.forward});
-    if (is_training && s.backward < table.micro_batches)
+    if (s.forward < table.microbatches) detail::refuse_missing(table, s.rank, {task_kind::forward, stage, s.forward});
+    if (is_training && s.backward < table.microbatches)
       detail::refuse_missing(table, s.rank, {task_kind::backward, stage, s.backward});
   }
 }

@@ -16,14 +16,14 @@ enum class task_kind : std::uint8_t { forward, backward };
 struct task {
   task_kind kind = task_kind::forward;
   int stage = 0;
-  int micro_batch = 0;
+  int microbatch = 0;
 
   friend constexpr bool operator==(const task&, const task&) = default;
 };
 
 struct schedule_table {
   int stages = 0;
-  int micro_batches = 0;
+  int microbatches = 0;
   list<list<task>> rows = {};  ///< one for each rank
 
   constexpr int ranks() const { return rows.count(); }

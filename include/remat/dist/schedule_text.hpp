@@ -23,13 +23,14 @@ inline bool has_one_stage(const list<task>& row) {
 }
 
 inline std::string cell_text(const task& t, bool has_stage) {
-  return (t.kind == task_kind::forward ? "F" : "B") + std::to_string(t.micro_batch) +
+  return (t.kind == task_kind::forward ? "F" : "B") + std::to_string(t.microbatch) +
          (has_stage ? "." + std::to_string(t.stage) : "");
 }
 
 }  // namespace detail
 
-/// The grid of a schedule that its clock can run; throws `error` for another. Its size is ranks times the clock's length.
+/// The grid of a schedule that its clock can run; throws `error` for another. Its size is ranks times the clock's
+/// length.
 inline std::string schedule_grid(const schedule_table& table, clock_units units = {}) {
   const schedule_clock clock = nominal_clock(table, units);
   if (!clock.runs()) throw error("schedule: it cannot be printed since it cannot run:" + unmet_text(clock.unmet));

@@ -49,6 +49,7 @@ class session {
     exceptions_ = std::uncaught_exceptions();
     previous_ = std::set_terminate(&end_the_job);
     leaving_ = world_.duplicate();
+    meeting_ = world_.duplicate();
     current_ = this;
     departures::someone_left = [] { return current_->leaving_.has_message(0); };
     departures::end_the_job = [] {
@@ -88,6 +89,11 @@ class session {
     world.abort();
   }
 
+  /// Where the ranks agree on the calls of all models.
+  const communicator& meeting() const { return meeting_; }
+  /// The number of a model that is about to be built.
+  int count_model() const { return models_++; }
+
   const host& this_host() const { return host_; }
   /// How a rank of so many threads waits on this machine.
   waiting how_to_wait(int threads) const { return {host_.ranks * threads > host_.cores}; }
@@ -107,6 +113,7 @@ class session {
         wait_until({true}, [&] { return got.is_done(); });
       }
     leaving_ = communicator();
+    meeting_ = communicator();
   }
 
   [[noreturn]] static void end_the_job() {
@@ -126,7 +133,8 @@ class session {
   }
 
   library library_;
-  communicator world_, leaving_;
+  communicator world_, leaving_, meeting_;
+  mutable int models_ = 0;
   static inline session* current_ = nullptr;
   int rank_ = 0, size_ = 1;
   host host_;

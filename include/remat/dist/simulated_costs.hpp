@@ -20,7 +20,7 @@ class simulated_costs {
                             simulated_step& result)
       : s_(s),
         result_(result),
-        micro_batches_(table.micro_batches),
+        microbatches_(table.microbatches),
         transfers_(times.messages.size()),
         recomputes_(table.rows.size()),
         reduced_(table.rows.size()) {
@@ -34,7 +34,7 @@ class simulated_costs {
     return recompute(rank, t, now);
   }
   constexpr double receive(int rank, int message, double left, double posted, double now) {
-    const double seconds = transfers_[message / micro_batches_];
+    const double seconds = transfers_[message / microbatches_];
     double arrived = left + s_.connection.latency;
     if (s_.transfers == transfer::overlapped) {
       arrived = latest(left, posted) + s_.connection.latency + seconds;
@@ -59,16 +59,16 @@ class simulated_costs {
   }
   constexpr double send(int rank, int message, double now) {
     return s_.transfers == transfer::overlapped ? now
-                                                : copy(rank, message, now, now + transfers_[message / micro_batches_]);
+                                                : copy(rank, message, now, now + transfers_[message / microbatches_]);
   }
   constexpr double complete(int rank, int message, double left, double posted, double now) {
     const double seconds = s_.transfers == transfer::overlapped
-                               ? s_.connection.latency + transfers_[message / micro_batches_]
+                               ? s_.connection.latency + transfers_[message / microbatches_]
                                : 0;  // it was copied, and waits only to be met
     return wait(rank, message, now, latest(left, posted) + seconds);
   }
   constexpr double end(int rank, const task& t, double now) {
-    const bool is_final = t.kind == task_kind::backward && t.micro_batch == micro_batches_ - 1;
+    const bool is_final = t.kind == task_kind::backward && t.microbatch == microbatches_ - 1;
     if (!is_final || !s_.overlapped_all_reduce) return now;
     if (s_.transfers == transfer::copied) return all_reduce(rank, t.stage, now, true);
     reduced_[rank] = all_reduce(rank, t.stage, latest(reduced_[rank], now), false);
@@ -124,18 +124,18 @@ class simulated_costs {
   }
 
   constexpr double record(int rank, activity what, const task& t, double from, double to) {
-    if (s_.has_timeline && to > from) result_.events.push_back({rank, what, t.stage, t.micro_batch, from, to});
+    if (s_.has_timeline && to > from) result_.events.push_back({rank, what, t.stage, t.microbatch, from, to});
     return to;
   }
   constexpr void record(int rank, activity what, int message, double from, double to) {
     if (!s_.has_timeline) return;
-    const stage_message& m = kinds_[message / micro_batches_];
-    record(rank, what, task{m.kind, m.to, message % micro_batches_}, from, to);
+    const stage_message& m = kinds_[message / microbatches_];
+    record(rank, what, task{m.kind, m.to, message % microbatches_}, from, to);
   }
 
   const simulation& s_;
   simulated_step& result_;
-  int micro_batches_;
+  int microbatches_;
   list<double> transfers_;  ///< seconds of each message
   list<recomputation> recomputes_;
   list<double> reduced_;  ///< when a rank's all-reduces are done

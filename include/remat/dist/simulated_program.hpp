@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-/// The simulation of a program: how long a training step takes under a schedule, and what each rank holds, from what each
-/// operation costs. Nothing runs, so that a thousand ranks are as good as two.
+/// The simulation of a program: how long a training step takes under a schedule, and what each rank holds, from what
+/// each operation costs. Nothing runs, so that a thousand ranks are as good as two.
 ///
-///     const remat::operation_costs costs = remat::counted_seconds(p, micro_batch, 1e11);   // or remat::profile(...)
+///     const remat::operation_costs costs = remat::counted_seconds(p, microbatch, 1e11);   // or remat::profile(...)
 ///     const remat::simulated_program s =
 ///         remat::simulate(p, remat::schedule::one_f_one_b.make(4, 8), costs, {.connection = {1e-6, 1e10}});
 ///     s.step.seconds, s.step.bubble(), s.ranks[0].activations
@@ -83,8 +83,8 @@ inline std::pair<stage_cost, double> cost_of_stage(const plan& made, const opera
   return {cost, recomputed};
 }
 
-/// Weights and gradients of the operations on each rank, a parameter once on each, whose gradients have a place for each
-/// of its occurrences.
+/// Weights and gradients of the operations on each rank, a parameter once on each, whose gradients have a place for
+/// each of its occurrences.
 inline void add_parameters(const program& p, const schedule_table& table, std::vector<rank_bytes>& ranks,
                            simulation& given) {
   const task_positions positions(table);
@@ -136,7 +136,7 @@ inline simulated_program simulate(const program& p, const schedule_table& table,
   for (int s = 0; s < table.stages; ++s)
     laid_out[static_cast<std::size_t>(positions.rank_of(s))].push_back(
         {s,
-         std::vector<const plan*>(static_cast<std::size_t>(table.micro_batches), &plans[static_cast<std::size_t>(s)])});
+         std::vector<const plan*>(static_cast<std::size_t>(table.microbatches), &plans[static_cast<std::size_t>(s)])});
   for (int rank = 0; rank < table.ranks(); ++rank)
     made.ranks[static_cast<std::size_t>(rank)].activations =
         rank_layout(table, rank, positions, messages, times, laid_out[static_cast<std::size_t>(rank)]).bytes();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// A message between two stages: what a stage's forward pass hands to a later stage, or the gradient that comes back.
 ///
-/// A pipeline's messages are its program's edges across cuts: each stage to the next, and long skips from a stage to any
-/// later one. Each is sent once for every micro-batch. Between two stages of one rank nothing is sent.
+/// A pipeline's messages are its program's edges across cuts: each stage to the next, and long skips from a stage to
+/// any later one. Each is sent once for every micro-batch. Between two stages of one rank nothing is sent.
 #pragma once
 
 #include <remat/core/error.hpp>

@@ -20,7 +20,7 @@ inline slice training_slice(const program& p, int stage, int in_flight, bool has
 }
 
 /// The training plans of all stages, of the fused program with its stages.
-inline std::vector<plan> stage_plans(const program& p, const schedule_table& table, std::size_t micro_batch) {
+inline std::vector<plan> stage_plans(const program& p, const schedule_table& table, std::size_t microbatch) {
   const task_positions positions(table);
   const list<int> kept = in_flight(table);
   std::vector<int> stages_of_rank(table.rows.size());
@@ -28,7 +28,7 @@ inline std::vector<plan> stage_plans(const program& p, const schedule_table& tab
   std::vector<plan> plans;
   for (int s = 0; s < table.stages; ++s) {
     const bool has_neighbours = stages_of_rank[static_cast<std::size_t>(positions.rank_of(s))] > 1;
-    plans.push_back(plan_training(p, micro_batch, training_slice(p, s, kept[s], has_neighbours)));
+    plans.push_back(plan_training(p, microbatch, training_slice(p, s, kept[s], has_neighbours)));
   }
   return plans;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// Policies by stage: what the checkpoints of a stage keep, in place of what they say.
 ///
-///     .stage_policies = {remat::checkpoint_on_stage(0, remat::save_only<nn::conv2d>{}),
+///     .stage_policies = {remat::checkpoint_on_stage(0, remat::save_only<remat::kind<"conv2d">>{}),
 ///                        remat::checkpoint_on_stage(3, remat::save_all{})}               // no checkpoints there
 ///
 /// Stages differ in memory: under one_f_one_b the first holds as many micro-batches as there are stages, the last holds

@@ -15,11 +15,11 @@ namespace detail {
 
 [[noreturn]] inline void refuse_foreign_task(const schedule_table& table, int rank, int position) {
   throw error("schedule: " + row_text(table, rank, position) + ", but the schedule has stages 0 to " +
-              std::to_string(table.stages - 1) + " and micro-batches 0 to " + std::to_string(table.micro_batches - 1));
+              std::to_string(table.stages - 1) + " and micro-batches 0 to " + std::to_string(table.microbatches - 1));
 }
 
 constexpr bool is_within(const schedule_table& table, const task& t) {
-  return t.stage >= 0 && t.stage < table.stages && t.micro_batch >= 0 && t.micro_batch < table.micro_batches &&
+  return t.stage >= 0 && t.stage < table.stages && t.microbatch >= 0 && t.microbatch < table.microbatches &&
          (t.kind == task_kind::forward || t.kind == task_kind::backward);
 }
 
@@ -30,9 +30,9 @@ class task_positions {
  public:
   /// Throws `error` where a task lies outside of the table's numbers.
   constexpr explicit task_positions(const schedule_table& table)
-      : micro_batches_(static_cast<std::size_t>(table.micro_batches)),
+      : microbatches_(static_cast<std::size_t>(table.microbatches)),
         ranks_(static_cast<std::size_t>(table.stages), -1),
-        positions_(2 * static_cast<std::size_t>(table.stages) * micro_batches_, -1) {
+        positions_(2 * static_cast<std::size_t>(table.stages) * microbatches_, -1) {
     for (int rank = 0; rank < table.ranks(); ++rank) {
       const task* const row = table.rows[rank].data();
       for (int position = 0, count = table.rows[rank].count(); position < count; ++position) {
@@ -51,11 +51,11 @@ class task_positions {
 
  private:
   constexpr std::size_t index(const task& t) const {
-    return (2 * static_cast<std::size_t>(t.stage) + (t.kind == task_kind::backward ? 1 : 0)) * micro_batches_ +
-           static_cast<std::size_t>(t.micro_batch);
+    return (2 * static_cast<std::size_t>(t.stage) + (t.kind == task_kind::backward ? 1 : 0)) * microbatches_ +
+           static_cast<std::size_t>(t.microbatch);
   }
 
-  std::size_t micro_batches_;
+  std::size_t microbatches_;
   list<int> ranks_, positions_;
 };
 

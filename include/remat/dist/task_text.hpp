@@ -12,7 +12,7 @@ inline std::string task_text(const task& t) {
   const std::string kind = t.kind == task_kind::forward    ? "forward"
                            : t.kind == task_kind::backward ? "backward"
                                                            : "kind " + std::to_string(static_cast<int>(t.kind));
-  return kind + " of stage " + std::to_string(t.stage) + ", micro-batch " + std::to_string(t.micro_batch);
+  return kind + " of stage " + std::to_string(t.stage) + ", micro-batch " + std::to_string(t.microbatch);
 }
 
 inline std::string place_text(int rank, int position) {

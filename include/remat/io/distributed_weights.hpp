@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
-/// The weights of a distributed model as one safetensors file: the same bytes that one process writes of the same model,
-/// so that either reads the other's, on any number of ranks.
+/// The weights of a distributed model as one safetensors file: the same bytes that one process writes of the same
+/// model, so that either reads the other's, on any number of ranks.
 ///
 ///     remat::save_weights(model, "net.safetensors");   // on every rank
 ///     remat::load_weights(model, "net.safetensors");
 ///
 /// Both are collective, and rank 0 alone touches the file: its path and options count. Tensors travel one at a time, so
-/// that no rank needs memory for more than the largest that it does not hold. What is saved is replica 0's, whose states
-/// may differ from those of others; what is loaded goes to all replicas. An error is a `collective_error` on all ranks.
+/// that no rank needs memory for more than the largest that it does not hold. What is saved is replica 0's, whose
+/// states may differ from those of others; what is loaded goes to all replicas. An error is a `collective_error` on all
+/// ranks.
 #pragma once
 
 #include <remat/dist/distributed_network.hpp>

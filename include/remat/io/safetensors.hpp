@@ -10,6 +10,7 @@
 #pragma once
 
 #include <remat/core/error.hpp>
+#include <remat/core/text_file.hpp>
 #include <remat/io/safetensors_header.hpp>
 
 #include <algorithm>
@@ -133,15 +134,16 @@ class safetensors_file {
   std::vector<safetensor> tensors_;
 };
 
-/// A file that is being written, tensor by tensor in the order of its header, under a temporary name that becomes `path`
-/// when all is written: whoever reads `path` sees the old file or the new one. The temporary name is the path with
-/// ".partial": one process at a time writes a path. Throws `data_error`; a file that is not finished disappears, and the
-/// old one is as it was.
+/// A file that is being written, tensor by tensor in the order of its header, under a temporary name that becomes
+/// `path` when all is written: whoever reads `path` sees the old file or the new one. The temporary name is the path
+/// with ".partial": one process at a time writes a path. Throws `data_error`; a file that is not finished disappears,
+/// and the old one is as it was.
 class safetensors_writer {
  public:
   /// Writes the header. The tensors lie one behind the other, as `add_safetensor` adds them.
   safetensors_writer(const std::filesystem::path& path, std::span<const safetensor> tensors)
       : path_(path), partial_(path) {
+    require_no_other(path);
     const std::string text = detail::safetensors_header_of(tensors, path.string());
     partial_ += ".partial";
     errno = 0;

@@ -32,7 +32,9 @@ inline std::size_t checked_targets(std::string_view loss, std::span<const std::i
   return counted_targets(targets);
 }
 
-/// A loss of scores (C), (T, C) or (C, H, W) and a class for each sample, row or pixel.
+/// A loss of scores (C), (T, C) or (C, H, W) and a class for each sample, row or pixel. The loss of a micro-batch is
+/// the mean over its own targets that count, and NaN where none does, as PyTorch's is: where micro-batches ignore
+/// different numbers of targets, the mean of their losses is not that of the whole batch.
 struct loss_of_classes : module {
   static constexpr std::int32_t ignored = ignored_target;
 

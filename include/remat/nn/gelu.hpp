@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// The Gaussian error linear unit (Hendrycks, Gimpel 2016). Backward reads the input.
 ///
-///     gelu<>                            y = x (1 + erf(x / sqrt(2))) / 2
-///     gelu<gelu_approximation::tanh>    y = x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2
+///     gelu         y = x (1 + erf(x / sqrt(2))) / 2
+///     gelu_tanh    y = x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2
 ///
 /// Both halves are oneDNN's.
 #pragma once
@@ -14,11 +14,10 @@
 
 namespace remat::nn {
 
-enum class gelu_approximation { none, tanh };
+namespace detail {
 
-/// PyTorch's `GELU(approximate=...)`.
-template <gelu_approximation Approximation = gelu_approximation::none>
-struct gelu : module {
+template <onednn::function Function>
+struct gelu_module : module {
   static constexpr std::string_view kind = "gelu";
   template <std::size_t... Extents>
   static tensor<float, Extents...> output(tensor<float, Extents...>);
@@ -28,8 +27,14 @@ struct gelu : module {
     return 10.0 * static_cast<double>(input.elements());
   }
 
-  using kernels = detail::function_kernels<Approximation == gelu_approximation::tanh ? onednn::function::gelu_by_tanh
-                                                                                     : onednn::function::gelu>;
+  using kernels = function_kernels<Function>;
 };
+
+}  // namespace detail
+
+/// PyTorch's `GELU()`.
+struct gelu : detail::gelu_module<onednn::function::gelu> {};
+/// PyTorch's `GELU(approximate="tanh")`.
+struct gelu_tanh : detail::gelu_module<onednn::function::gelu_by_tanh> {};
 
 }  // namespace remat::nn

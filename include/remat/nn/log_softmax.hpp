@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Logarithm of the softmax over the classes: of (C), of each row of (T, C), or over the channels of (C, H, W), pixel by
-/// pixel.
+/// Logarithm of the softmax over the classes: of (C), of each row of (T, C), or over the channels of (C, H, W), pixel
+/// by pixel.
 ///
 ///     forward   y = x - m - log(sum of exp(x - m)),  m the largest x
 ///     backward  dx = dy - exp(y) * (sum of dy)      reads the output

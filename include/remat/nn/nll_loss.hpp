@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Negative log-likelihood of the right class, as a mean over the samples (for images over their pixels, for (T, C) over
-/// the rows).
+/// Negative log-likelihood of the right class, as a mean over the samples (for images over their pixels, for (T, C)
+/// over the rows).
 ///
 /// The model's output holds log-probabilities, (C), (T, C) or (C, H, W); the target is a class from 0 to C - 1 for each
 /// sample, row or pixel, or -100 where it does not count (PyTorch's `ignore_index`). Another target is an error that

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// The tensors of a step: how they come into the slice, are computed there, and leave it.
 ///
-/// The forward pass computes each of them once. What a segment dropped is computed again, into a buffer of its own, from
-/// the newest buffers of what it reads.
+/// The forward pass computes each of them once. What a segment dropped is computed again, into a buffer of its own,
+/// from the newest buffers of what it reads.
 #pragma once
 
 #include <remat/plan/slice.hpp>

@@ -4,8 +4,8 @@
 ///     remat::write_gantt("step.svg", simulated.events, {.title = "1F1B, 4 ranks"});
 ///
 /// Boxes are coloured by what the rank does and carry the micro-batch ("3", or "3.1" for stage 1 where a rank has
-/// several); pointing at one shows its times. What runs beside the processors is a thin line under the boxes. Boxes that
-/// are too narrow to be seen are left out, so that an image has some thousand boxes a lane at most.
+/// several); pointing at one shows its times. What runs beside the processors is a thin line under the boxes. Boxes
+/// that are too narrow to be seen are left out, so that an image has some thousand boxes a lane at most.
 #pragma once
 
 #include <remat/core/text_file.hpp>
@@ -36,7 +36,7 @@ class gantt_chart {
   gantt_chart(const timeline& events, const gantt_options& options)
       : options_(options), events_(events.begin(), events.end()) {
     std::ranges::sort(events_, {}, [](const timeline_event& e) {
-      return std::tuple(e.rank, e.begin, e.end, e.what, e.stage, e.micro_batch);
+      return std::tuple(e.rank, e.begin, e.end, e.what, e.stage, e.microbatch);
     });
     if (events_.empty()) return;
     begin_ = end_ = events_.front().begin;
@@ -154,11 +154,11 @@ class gantt_chart {
     text_ += is_task(e) ? " stroke=\"#fff\" stroke-width=\"0.6\"><title>" : "><title>";
     text_ += activity_name(e.what);
     if (e.stage >= 0) add(", stage %d", e.stage);
-    if (e.micro_batch >= 0) add(", micro-batch %d", e.micro_batch);
+    if (e.microbatch >= 0) add(", micro-batch %d", e.microbatch);
     const unit u = unit_of(end_ - begin_);
     add(": %.4g to %.4g %s</title></rect>", (e.begin - begin_) / u.seconds, (e.end - begin_) / u.seconds, u.name);
-    if (is_task(e) && e.micro_batch >= 0) {
-      std::string label = std::to_string(e.micro_batch);
+    if (is_task(e) && e.microbatch >= 0) {
+      std::string label = std::to_string(e.microbatch);
       if (has_stages_) label += "." + std::to_string(e.stage);
       const auto letters = static_cast<double>(label.size());
       if (width > 5.5 * letters + 2)

@@ -60,6 +60,9 @@ struct adam_rule {
             static_cast<float>(rate / correction(o.beta1)),
             static_cast<float>(std::sqrt(correction(o.beta2)))};
   }
+  static std::array<double, 7> numbers_of(const factors& f) {
+    return {f.beta1, f.beta2, f.epsilon, f.weight_decay, f.shrink, f.step_size, f.root};
+  }
   static void update(const factors& f, float* w, const float* gradient, const std::array<float*, 2>& state, bool,
                      std::size_t begin, std::size_t end) {
     detail::adam_update(f, w, gradient, state[0], state[1], begin, end);

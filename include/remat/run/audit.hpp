@@ -83,13 +83,14 @@ struct step_result {
   bool operator==(const step_result&) const = default;
 };
 
-/// An arena between two guards.
+/// An arena of an executor or a pipeline, filled, between two guards.
 class guarded_arena {
  public:
-  guarded_arena(executor& e, std::byte fill)
-      : size_(e.needed().activations), block_(size_ + 2 * guard), rest_(e.needed().packed + e.needed().scratch) {
+  template <class Runs>
+  guarded_arena(Runs& runs, std::size_t activations, std::byte fill)
+      : size_(activations), block_(size_ + 2 * guard), rest_(runs.needed().packed + runs.needed().scratch) {
     std::ranges::fill(block_.bytes(), fill);
-    e.bind(block_.data() + guard, rest_.data(), rest_.data() + e.needed().packed);
+    runs.bind(block_.data() + guard, rest_.data(), rest_.data() + runs.needed().packed);
   }
   std::span<const std::byte> activations() const { return {block_.data() + guard, size_}; }
   bool is_intact(std::byte fill) const {
@@ -102,21 +103,45 @@ class guarded_arena {
   memory_block block_, rest_;
 };
 
+/// The bytes of an arena that steps changed, beside those that are planned.
+class arena_usage {
+ public:
+  explicit arena_usage(std::size_t bytes) : changed_(bytes), planned_(bytes) {}
+
+  void add_changed(const guarded_arena& arena, std::byte fill) {
+    for (std::size_t i = 0; i < changed_.size(); ++i)
+      if (arena.activations()[i] != fill) changed_[i] = true;
+  }
+  void add_planned(std::size_t at, std::size_t bytes) {
+    for (std::size_t i = 0; i < bytes; ++i) planned_[at + i] = true;
+  }
+  bool is_as_planned() const { return changed_ == planned_; }
+  /// Up to the last byte that was changed, in units of the alignment.
+  std::size_t used_bytes() const {
+    std::size_t end = changed_.size();
+    while (end > 0 && !changed_[end - 1]) --end;
+    return aligned(end);
+  }
+
+ private:
+  std::vector<bool> changed_, planned_;
+};
+
 }  // namespace detail
 
-/// Audits the training step on one batch: `audit(model, images, labels)`.
+/// Audits the training step on one batch, as one micro-batch: `audit(model, images, labels)`. Throws `error` for a
+/// model without a loss, and for a batch that `train_step` refuses.
 template <class... Tensors>
 audit_report audit(network& model, const Tensors&... tensors) {
+  if (model.lowered().loss == none) throw error("an audit runs a training step, and this model has no loss");
   const std::array<source, sizeof...(Tensors)> sources{source_of(tensors)...};
   const thread_scope scope(model.threads());
   const std::size_t batch = model.batch_of(sources, model.lowered().inputs);
   executor e(model.lowered(), plan_training(model.lowered(), batch), model.store());
   const executor::step step{model.seed(), model.steps()};
-  const std::span<std::byte> states = model.store().state_block();
-  const std::vector<std::byte> states_before(states.begin(), states.end());
   const auto run = [&](const executor::step& how) {
     const float value = model.run_training(e, how, sources);
-    std::ranges::copy(states_before, states.begin());
+    model.store().restore_states();
     const std::span<const std::byte> gradients = model.store().gradient_block();
     return detail::step_result{std::bit_cast<std::uint32_t>(value), {gradients.begin(), gradients.end()}};
   };
@@ -127,25 +152,20 @@ audit_report audit(network& model, const Tensors&... tensors) {
   one_plan.reserve(e.needed());
   r.reserved_bytes = one_plan.reserved().activations;
 
-  std::vector<bool> changed(r.planned_bytes), planned(r.planned_bytes);
+  detail::arena_usage usage(r.planned_bytes);
   detail::step_result clean;
   r.guards_intact = true;
   for (const std::byte fill : {std::byte{0xa5}, std::byte{0x5a}}) {
-    const detail::guarded_arena arena(e, fill);
+    const detail::guarded_arena arena(e, r.planned_bytes, fill);
     clean = run(step);
     r.guards_intact = r.guards_intact && arena.is_intact(fill);
-    for (std::size_t i = 0; i < changed.size(); ++i)
-      if (arena.activations()[i] != fill) changed[i] = true;
+    usage.add_changed(arena, fill);
   }
-  for (int b = 0; b < e.planned().steps.buffers.count(); ++b) {
-    const buffer& here = e.planned().steps.buffers[b];
-    for (std::size_t i = 0; i < here.bytes; ++i) planned[here.offset + i] = true;
-  }
-  r.uses_what_is_planned = changed == planned;
-  for (std::size_t i = 0; i < changed.size(); ++i)
-    if (changed[i]) r.used_bytes = aligned(i + 1);
+  for (const buffer& each : e.planned().steps.buffers) usage.add_planned(each.offset, each.bytes);
+  r.uses_what_is_planned = usage.is_as_planned();
+  r.used_bytes = usage.used_bytes();
 
-  const detail::guarded_arena arena(e, detail::scribble);
+  const detail::guarded_arena arena(e, r.planned_bytes, detail::scribble);
   detail::scribbler scribbler(e);
   executor::step scribbled = step;
   scribbled.watching = &scribbler;

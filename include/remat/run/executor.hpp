@@ -48,7 +48,7 @@ class executor {
   /// What a step needs to know beside its inputs.
   struct step {
     std::uint64_t seed = 0;
-    std::uint32_t number = 0, micro_batch = 0;
+    std::uint32_t number = 0, microbatch = 0;
     float share = 1;  ///< of the batch, in samples
     observer* watching = nullptr;
     exchange* ports = nullptr;  ///< of a stage
@@ -189,7 +189,7 @@ class executor {
  private:
   void run_kernel(const action& a, const call& c, const step& s) const {
     const operation& o = program_->operations[a.operation];
-    const random_stream random(s.seed, static_cast<std::uint32_t>(o.occurrence), s.micro_batch, s.number);
+    const random_stream random(s.seed, static_cast<std::uint32_t>(o.occurrence), s.microbatch, s.number);
     switch (a.kind) {
       case action_kind::pack:
         o.kernels->pack(pack_pass(c));

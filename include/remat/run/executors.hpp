@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// The executors of a program: one for each batch size that it has met, in training and in inference, and the arena that
-/// they share, which is that of the largest.
+/// The executors of a program: one for each batch size that it has met, in training and in inference, and the arena
+/// that they share, which is that of the largest.
 ///
 /// Meeting a new batch size allocates; whoever asks for it again gets the same executor. Executors are made for the
 /// number of threads that the caller has set (`thread_scope`).

@@ -20,7 +20,7 @@ struct model_options {
   std::uint64_t seed = 0;
   int threads = 0;                                             ///< 0: as many as OpenMP gives when the model is built
   std::optional<std::vector<checkpoint_at>> checkpoints = {};  ///< where given, they stand in place of the tags
-  std::size_t micro_batches = 1;         ///< parts of equal size that a batch is trained in, one after another
+  std::size_t microbatches = 1;          ///< parts of equal size that a batch is trained in, one after another
   std::vector<std::string> frozen = {};  ///< paths of modules that are not trained, beside those in the type
   bool input_gradients = false;          ///< backward goes on to the inputs of float: `input_gradient()`
 };
@@ -29,7 +29,7 @@ namespace detail {
 
 /// The program that a model runs under its options. Throws `error` for what no model can be.
 inline program with_options(program lowered, const model_options& options) {
-  if (options.micro_batches == 0) throw error("a batch is trained in at least one micro-batch");
+  if (options.microbatches == 0) throw error("a batch is trained in at least one micro-batch");
   if (lowered.operations.empty()) throw error("a model needs at least one module that computes something");
   require_unique_paths(lowered);
   if (options.checkpoints) annotate(lowered, *options.checkpoints);

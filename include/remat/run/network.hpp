@@ -42,7 +42,7 @@ class network : public trainable {
 
   /// Forward, loss and backward on one batch: inputs first, then targets, each a range of numbers (see source.hpp).
   /// Returns the loss, the mean over the micro-batches; gradients are then in `parameters()`. Throws `error` where
-  /// shapes or targets do not fit, or where the batch does not split; then parameters are as they were.
+  /// shapes or targets do not fit, or where the batch does not split; then parameters and states are as they were.
   template <class... Tensors>
   float train_step(const Tensors&... tensors) {
     return train_on(std::array<source, sizeof...(Tensors)>{source_of(tensors)...});
@@ -75,27 +75,29 @@ class network : public trainable {
       throw error("train_step needs a loss; give the model one: remat::model<net, input, loss>");
     const thread_scope scope(threads_);
     const std::size_t batch = batch_of(sources, program_->inputs);
-    if (batch % micro_batches_ != 0)
-      throw error("a batch of " + std::to_string(batch) + " does not split into " + std::to_string(micro_batches_) +
+    if (batch % microbatches_ != 0)
+      throw error("a batch of " + std::to_string(batch) + " does not split into " + std::to_string(microbatches_) +
                   " micro-batches of equal size; take a multiple, or drop the last batch of an epoch");
-    const std::size_t micro = batch / micro_batches_;
-    if (micro_batches_ > 1) training(micro, true);  // both are ready before anything runs
+    const std::size_t micro = batch / microbatches_;
+    if (microbatches_ > 1) training(micro, true);  // both are ready before anything runs
     training(micro);
     executors_.set_waiting(nullptr);
     results_.begin();
-    losses_.resize(micro_batches_);
+    losses_.resize(microbatches_);
     for (float& loss : losses_) results_.expect_raw(std::as_writable_bytes(std::span(&loss, 1)));
     expect_input_gradients(batch);
-    for (std::size_t k = 0; k < micro_batches_; ++k) {
-      std::array<source, call::max_tensors> part;
-      for (std::size_t i = 0; i < sources.size(); ++i)
-        part[i] = sources[i].part(k * (sources[i].size / micro_batches_), sources[i].size / micro_batches_);
-      run_micro_batch(training(micro, k > 0), k, {part.data(), sources.size()});
-    }
-    finish_step(micro, static_cast<int>(micro_batches_));
+    parameters_->keeping_states([&] {
+      for (std::size_t k = 0; k < microbatches_; ++k) {
+        std::array<source, call::max_tensors> part;
+        for (std::size_t i = 0; i < sources.size(); ++i)
+          part[i] = sources[i].part(k * (sources[i].size / microbatches_), sources[i].size / microbatches_);
+        run_microbatch(training(micro, k > 0), k, {part.data(), sources.size()});
+      }
+    });
+    finish_step(micro, static_cast<int>(microbatches_));
     double loss = 0;
     for (const float each : losses_) loss += static_cast<double>(each);
-    return static_cast<float>(loss / static_cast<double>(micro_batches_));
+    return static_cast<float>(loss / static_cast<double>(microbatches_));
   }
 
   std::span<const float> predict_on(std::span<const source> sources) {
@@ -127,7 +129,10 @@ class network : public trainable {
   std::span<const float> input_gradient(std::size_t i = 0) const {
     if (!program_->input_gradients)
       throw error("the gradient of an input is known to a model that was built with {.input_gradients = true}");
-    if (input_gradients_at_ == none) throw error("no step has run yet, so no input has a gradient");
+    if (input_gradients_at_ == none)
+      throw error("no step has run since the last forward pass; an input has a gradient behind a step");
+    if (i >= results_.views().size() - static_cast<std::size_t>(input_gradients_at_))
+      throw error("there is no input " + std::to_string(i) + " with a gradient; inputs are counted from 0");
     return results_.at(static_cast<std::size_t>(input_gradients_at_) + i);
   }
 
@@ -159,7 +164,7 @@ class network : public trainable {
     const remat::regions& regions = executors_.reserved();
     return {.weights = parameters_->value_block().size(),
             .gradients = parameters_->gradient_block().size(),
-            .states = parameters_->state_block().size(),
+            .states = parameters_->state_bytes(),
             .optimizer = parameters_->optimizer_bytes,
             .activations = regions.activations,
             .packed = regions.packed,
@@ -173,7 +178,7 @@ class network : public trainable {
     threads_ = checked_threads(threads);
     executors_.clear();
   }
-  std::size_t micro_batches() const { return micro_batches_; }
+  std::size_t microbatches() const { return microbatches_; }
   const program& lowered() const { return *program_; }
   const tensor_shape& output_shape() const { return program_->tensors[program_->outputs[0]]; }
 
@@ -187,14 +192,15 @@ class network : public trainable {
     return executors_.inference(batch);
   }
 
-  /// One step of an executor, as given: for those who measure or audit it.
+  /// One step of an executor, as given, of a model with a loss: for those who measure or audit it.
   float run_training(executor& e, const executor::step& s, std::span<const source> sources) {
     float loss = 0;
     results_.begin();
     results_.expect_raw(std::as_writable_bytes(std::span(&loss, 1)));
     expect_input_gradients(e.planned().batch);
     executors_.set_waiting(nullptr);
-    e.run(s, sources, results_.views());
+    parameters_->keeping_states([&] { e.run(s, sources, results_.views()); });
+    parameters_->sum_shared();
     return loss;
   }
 
@@ -206,7 +212,7 @@ class network : public trainable {
  private:
   network(program lowered, const model_options& options, std::shared_ptr<parameter_store> parameters)
       : trainable(options.seed, checked_threads(options.threads), std::move(parameters)),
-        micro_batches_(options.micro_batches),
+        microbatches_(options.microbatches),
         program_(std::make_unique<program>(detail::with_options(std::move(lowered), options))),
         executors_(*program_, fitting_parameters()) {}
 
@@ -228,7 +234,9 @@ class network : public trainable {
     executor& e = is_training ? training(batch) : inference(batch);
     results_.begin();
     for (int t : program_->outputs) results_.expect(program_->tensors[t], batch);
-    e.run({seed_, steps_}, sources, results_.views(), is_training ? executor::part::forward : executor::part::whole);
+    parameters_->keeping_states([&] {
+      e.run({seed_, steps_}, sources, results_.views(), is_training ? executor::part::forward : executor::part::whole);
+    });
     results_.finish();
     outputs_at_ = 0;
     input_gradients_at_ = none;
@@ -236,15 +244,15 @@ class network : public trainable {
   }
 
   /// Writes the loss of micro-batch k, and its part of the inputs' gradients.
-  void run_micro_batch(executor& e, std::size_t k, std::span<const source> sources) {
+  void run_microbatch(executor& e, std::size_t k, std::span<const source> sources) {
     std::array<std::span<std::byte>, call::max_tensors + 1> places;
     std::size_t count = 0;
     places[count++] = results_.views()[k];
-    for (const std::span<std::byte> whole : results_.views().subspan(micro_batches_)) {
-      const std::size_t bytes = whole.size() / micro_batches_;
+    for (const std::span<std::byte> whole : results_.views().subspan(microbatches_)) {
+      const std::size_t bytes = whole.size() / microbatches_;
       places[count++] = whole.subspan(k * bytes, bytes);
     }
-    const float share = 1 / static_cast<float>(micro_batches_);
+    const float share = 1 / static_cast<float>(microbatches_);
     e.run({seed_, steps_, static_cast<std::uint32_t>(k), share}, sources, {places.data(), count});
   }
 
@@ -262,7 +270,7 @@ class network : public trainable {
     input_gradients_at_ = input_gradients_at;
   }
 
-  std::size_t micro_batches_;
+  std::size_t microbatches_;
   std::unique_ptr<program> program_;  // executors point into it, wherever the network moves
   executors executors_;
   results results_;

@@ -18,6 +18,7 @@
 ///     complaint(options) -> const char*            what is wrong with them and what is accepted; null if nothing
 ///     state_rows, needs_rows(options)              numbers kept for an element: at most, and under these options
 ///     factors_of(options, step)                    what the arithmetic needs, once for each group and step
+///     numbers_of(factors)                          the same as an array of double, which ranks compare
 ///     update(factors, w, gradient, state, is_first, begin, end)
 #pragma once
 
@@ -121,6 +122,11 @@ class optimizer {
       if (const auto [first, last] = model.updated_here(i); first < last)
         model.store().optimizer_bytes += state_.provide(i, last - first, rows_[group_of_[i]]);
 
+    numbers_.clear();
+    for (const typename Rule::factors& f : factors_)
+      for (const double number : Rule::numbers_of(f)) numbers_.push_back(number);
+    model.before_update(numbers_);
+
     ++steps_;
     const thread_scope scope(model.threads());
     for (std::size_t i = 0; i < parameters.size(); ++i) {
@@ -169,6 +175,7 @@ class optimizer {
   std::size_t assigned_ = 0;                     // patterns that group_of_ knows
   std::vector<typename Rule::factors> factors_;  // of each group, in this step
   std::vector<std::size_t> rows_;                // the same
+  std::vector<double> numbers_;                  // of all factors
   optimizer_state state_;
   std::size_t steps_ = 0;
 };

@@ -8,6 +8,7 @@
 #include <remat/model/program.hpp>
 #include <remat/run/memory_block.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -137,6 +138,22 @@ class parameter_store {
   std::span<std::byte> gradient_block() { return gradients_.bytes(); }
   std::span<std::byte> value_block() { return values_.bytes(); }
   std::span<std::byte> state_block() { return states_.bytes(); }
+  /// Of states, and of their values before a step.
+  std::size_t state_bytes() const { return states_.bytes().size() + states_before_.size(); }
+
+  /// Runs a step, and gives states back the values that they had where it throws.
+  template <class Step>
+  void keeping_states(const Step& step) {
+    states_before_.assign(states_.bytes().begin(), states_.bytes().end());
+    try {
+      step();
+    } catch (...) {
+      restore_states();
+      throw;
+    }
+  }
+  /// Gives them the values before the last such step.
+  void restore_states() { std::ranges::copy(states_before_, states_.bytes().begin()); }
 
  private:
   /// A later place of a shared parameter.
@@ -203,6 +220,7 @@ class parameter_store {
 
   std::uint64_t identity_ = next_identity();
   memory_block values_, gradients_, states_;
+  std::vector<std::byte> states_before_;
   std::vector<std::span<float>> value_spans_, gradient_spans_, state_spans_;
   std::vector<place> places_;
   std::vector<parameter_view> views_;

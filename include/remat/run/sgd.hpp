@@ -53,6 +53,9 @@ struct sgd_rule {
   static factors factors_of(const options& o, std::size_t) {
     return {o.learning_rate, o.momentum, o.dampening, o.weight_decay, o.nesterov};
   }
+  static std::array<double, 5> numbers_of(const factors& f) {
+    return {f.learning_rate, f.momentum, f.dampening, f.weight_decay, f.nesterov ? 1.0 : 0.0};
+  }
   static void update(const factors& f, float* w, const float* gradient, const std::array<float*, 1>& state,
                      bool is_first, std::size_t begin, std::size_t end) {
     detail::sgd_update(f, w, gradient, state[0], is_first, begin, end);

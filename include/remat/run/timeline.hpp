@@ -24,8 +24,8 @@ constexpr std::string_view activity_name(activity what) {
 struct timeline_event {
   int rank = 0;
   activity what = activity::forward;
-  int stage = -1, micro_batch = -1;  ///< -1 where it is of none
-  double begin = 0, end = 0;         ///< in seconds
+  int stage = -1, microbatch = -1;  ///< -1 where it is of none
+  double begin = 0, end = 0;        ///< in seconds
 };
 
 using timeline = list<timeline_event>;

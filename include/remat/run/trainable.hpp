@@ -47,7 +47,9 @@ class trainable {
   virtual std::pair<std::size_t, std::size_t> updated_here(std::size_t i) const {
     return {0, parameters()[i].gradient.size()};
   }
-  /// An optimizer has updated them.
+  /// An optimizer is about to update parameters, by these numbers and the gradients alone.
+  virtual void before_update(std::span<const double>) {}
+  /// It has updated them.
   virtual void after_update() {}
 
   /// One number for each of `parameters()`, for those who sum over them.

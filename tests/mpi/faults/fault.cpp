@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A job in which something goes wrong: fault <case>.
+#include <remat/dist/distributed_audit.hpp>
 #include <remat/dist/partition_file.hpp>
 #include <remat/distributed.hpp>
 
@@ -72,8 +73,21 @@ void run(const remat::mpi::session& mpi, const std::string& fault) {
     char** none = nullptr;
     remat::mpi::session second{arguments, none};
   }
+  if (fault == "no_partition_batch") options.partition_batch = 0;
+  if (fault == "too_many_stages") options.schedule = remat::schedule::interleaved<1>.over(1'000'000'000);
   remat::distributed_model<net, input, nn::nll_loss> model{mpi, options};
-  remat::sgd optimizer{{.learning_rate = 0.1f}};
+  remat::sgd optimizer{{.learning_rate = fault == "other_optimizer" && is_mine ? 0.2f : 0.1f}};
+  if (fault == "second_model" && is_mine) remat::distributed_model<net, input, nn::nll_loss>{mpi, options};
+  if (fault == "other_order") {
+    remat::distributed_model<net, input, nn::nll_loss> second{mpi, options};
+    (is_mine ? second : model).train_step(x, y);
+    (is_mine ? model : second).train_step(x, y);
+  }
+  if (fault == "audit_of_one_sample") {
+    x.resize(32), y.resize(1);
+    remat::audit(model, x, y);
+  }
+  if (fault == "audit_alone" && is_mine) remat::audit(model, x, y);
   if (fault == "indivisible_batch") x.resize(30 * 32), y.resize(30);
   if (fault == "other_batch" && is_mine) x.resize(16 * 32), y.resize(16);
   if (fault == "wrong_tensor" && is_mine) x.resize(17);
@@ -94,6 +108,7 @@ void run(const remat::mpi::session& mpi, const std::string& fault) {
     }
     if (step == 5 && is_mine && fault == "clips_alone") remat::clip_gradients(model, 1);
     model.train_step(x, y);
+    if (step == 5 && is_mine && fault == "skips_update") continue;
     optimizer.step(model);
   }
 }

@@ -21,9 +21,9 @@ namespace schedule = remat::schedule;
 using Catch::Matchers::Contains;
 using remat::posting, remat::task_kind;
 
-constexpr remat::message_time time_of(const remat::schedule_table& table, remat::stage_message message, int micro_batch,
+constexpr remat::message_time time_of(const remat::schedule_table& table, remat::stage_message message, int microbatch,
                                       posting when = posting::early) {
-  return remat::message_times(table, remat::nominal_clock(table), {message}, when).at(0, micro_batch);
+  return remat::message_times(table, remat::nominal_clock(table), {message}, when).at(0, microbatch);
 }
 constexpr auto four = [] { return schedule::one_f_one_b.make(4, 8); };
 constexpr auto up = [](int s) { return remat::stage_message{s, s + 1, task_kind::forward}; };
@@ -57,7 +57,7 @@ TEST_CASE("messages keep to their definition", "[dist]") {
       const int sender = times.senders[i], receiver = times.receivers[i];
       RC_ASSERT(sender == table.rank_of(times.messages[i].from));
       RC_ASSERT(receiver == table.rank_of(times.messages[i].to));
-      for (int m = 0; m < table.micro_batches; ++m) {
+      for (int m = 0; m < table.microbatches; ++m) {
         const remat::message_time t = times.at(i, m);
         if (sender == receiver) {
           RC_ASSERT(t == remat::message_time{});
@@ -100,7 +100,7 @@ TEST_CASE("every message is at its four positions", "[dist]") {
       int last = -1;
       for (const int i : messages) {
         RC_ASSERT(i > last);
-        RC_ASSERT(ranks[i / times.micro_batches] == rank);
+        RC_ASSERT(ranks[i / times.microbatches] == rank);
         RC_ASSERT((times.times[i].*at == position));
         last = i;
       }
@@ -115,7 +115,7 @@ TEST_CASE("every message is at its four positions", "[dist]") {
       }
     std::size_t sent = 0;
     for (int i = 0; i < times.messages.count(); ++i)
-      if (times.is_sent(i)) sent += static_cast<std::size_t>(times.micro_batches);
+      if (times.is_sent(i)) sent += static_cast<std::size_t>(times.microbatches);
     for (const std::size_t count : found) RC_ASSERT(count == sent);
   });
 }

@@ -275,7 +275,8 @@ TEST_CASE("a partition from a file", "[dist][partition]") {
   const auto from = [&](const std::string& text) { return partition::from_file(folder.write("p.json", text)); };
   CHECK(stages(small(), from(R"({"classifier": 1, "loss": 2})")) == "0 0 0 1 1 2");
   CHECK(stages(small(), from("{}")) == "0 0 0 0 0 0");
-  CHECK_THROWS_WITH(partition::from_file("/no/such/file"), Contains("/no/such/file: cannot be opened (No such file or directory); a partition is a"));
+  CHECK_THROWS_WITH(partition::from_file("/no/such/file"),
+                    Contains("/no/such/file: cannot be opened (No such file or directory); a partition is a"));
   for (const auto& [text, what] : std::vector<std::pair<std::string, std::string>>{
            {"", "is no JSON ("},
            {"{\"a\": 1", "is no JSON ("},

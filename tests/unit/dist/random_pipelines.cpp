@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Random programs in random stages under random schedules: they run under rendezvous without deadlock, and no two regions
-// of a rank that are alive at once overlap.
+// Random programs in random stages under random schedules: they run under rendezvous without deadlock, and no two
+// regions of a rank that are alive at once overlap.
 #include <remat/dist/in_flight.hpp>
 #include <remat/dist/pipeline_messages.hpp>
 #include <remat/dist/rank_layout.hpp>
@@ -34,7 +34,7 @@ std::vector<used> regions_of(const remat::schedule_table& table, const remat::ra
   const remat::task_positions positions(table);
   std::vector<used> found;
   for (std::size_t s = 0; s < stages.size(); ++s)
-    for (int m = 0; m < table.micro_batches; ++m) {
+    for (int m = 0; m < table.microbatches; ++m) {
       const plan& made = *stages[s].plans[static_cast<std::size_t>(m)];
       const auto offsets = layout.offsets(s, static_cast<std::size_t>(m));
       const int forward = positions.position_of({task_kind::forward, stages[s].stage, m});
@@ -113,12 +113,12 @@ void check_pipelines(int pipelines) {
             if (positions.rank_of(s) != rank) continue;
             const remat::slice covered = remat::slice_of_stage(p, s, kept[s], true);
             plans.push_back(remat::plan_training(p, 2, covered));
-            std::vector<const plan*> of_micro_batch(static_cast<std::size_t>(table.micro_batches), &plans.back());
+            std::vector<const plan*> of_microbatch(static_cast<std::size_t>(table.microbatches), &plans.back());
             if (chance(30)) {  // the last one is not checkpointed
               plans.push_back(remat::plan_training(plain, 2, covered));
-              of_micro_batch.back() = &plans.back();
+              of_microbatch.back() = &plans.back();
             }
-            laid_out.push_back({s, std::move(of_micro_batch)});
+            laid_out.push_back({s, std::move(of_microbatch)});
           }
           const remat::rank_layout layout(table, rank, positions, messages, times, laid_out);
           const std::vector<used> regions = regions_of(table, layout, laid_out, 2, p, messages, times);

@@ -35,7 +35,7 @@ inline remat::schedule_table random_order_table() {
     remat::list<remat::task> possible;
     for (int s = 0; s < stages; ++s) {
       const int f = forward[s], b = backward[s];
-      if (f < table.micro_batches && (s == 0 || forward[s - 1] > f))
+      if (f < table.microbatches && (s == 0 || forward[s - 1] > f))
         possible.push_back({remat::task_kind::forward, s, f});
       if (b < f && (s == stages - 1 || backward[s + 1] > b)) possible.push_back({remat::task_kind::backward, s, b});
     }

@@ -68,7 +68,8 @@ TEST_CASE("a rank map that does not fit is refused", "[dist][rank_map]") {
   CHECK_THROWS_WITH(rank_grid(fixed({0, 1}), 3, 3), Contains("'mine' gives 2 places for 3 ranks"));
   CHECK_THROWS_WITH(rank_grid(fixed({0, 1, 3}), 3, 3), Contains("'mine' names rank 3; this job has ranks 0 to 2"));
   CHECK_THROWS_WITH(rank_grid(fixed({0, 1, 0}), 3, 3), Contains("'mine' gives rank 0 two places, (0, 0) and (2, 0)"));
-  CHECK_THROWS_WITH(rank_map::from_file("/no/such/file"), Contains("/no/such/file: cannot be opened (No such file or directory); a rank map has"));
+  CHECK_THROWS_WITH(rank_map::from_file("/no/such/file"),
+                    Contains("/no/such/file: cannot be opened (No such file or directory); a rank map has"));
   const std::string most = "0 0 0\n0 1 1\n1 0 2\n1 1 3\n2 0 4\n";
   for (const auto& [line, what] : std::vector<std::pair<std::string, std::string>>{
            {"2 1", "line 6 is not accepted; a line holds three numbers"},

@@ -22,7 +22,7 @@ using Catch::Matchers::Contains;
 constexpr bool is_row(const remat::list<remat::task>& row, const char* text, bool has_stages = false) {
   for (const remat::task& t : row) {
     if (*text++ != (t.kind == remat::task_kind::forward ? 'F' : 'B')) return false;
-    if (*text++ != '0' + t.micro_batch) return false;
+    if (*text++ != '0' + t.microbatch) return false;
     if (has_stages && (*text++ != '.' || *text++ != '0' + t.stage)) return false;
     if (*text != 0 && *text++ != ' ') return false;
   }
@@ -54,14 +54,14 @@ static_assert(is_accepted(schedule::forward_only.over(3).make(4, 9), false));
 
 TEST_CASE("every setting makes schedules that can run", "[dist]") {
   for (int ranks = 1; ranks <= 9; ++ranks)
-    for (int micro_batches = 1; micro_batches <= 20; ++micro_batches) {
-      CHECK_NOTHROW(remat::check_schedule(schedule::gpipe.make(ranks, micro_batches)));
-      CHECK_NOTHROW(remat::check_schedule(schedule::one_f_one_b.make(ranks, micro_batches)));
+    for (int microbatches = 1; microbatches <= 20; ++microbatches) {
+      CHECK_NOTHROW(remat::check_schedule(schedule::gpipe.make(ranks, microbatches)));
+      CHECK_NOTHROW(remat::check_schedule(schedule::one_f_one_b.make(ranks, microbatches)));
       for (int over = 1; over <= 4; ++over) {
-        CHECK_NOTHROW(remat::check_schedule(schedule::forward_only.over(over).make(ranks, micro_batches),
-                                            {.is_training = false}));
-        if (micro_batches % ranks == 0)
-          CHECK_NOTHROW(remat::check_schedule(schedule::interleaved<1>.over(over).make(ranks, micro_batches)));
+        CHECK_NOTHROW(
+            remat::check_schedule(schedule::forward_only.over(over).make(ranks, microbatches), {.is_training = false}));
+        if (microbatches % ranks == 0)
+          CHECK_NOTHROW(remat::check_schedule(schedule::interleaved<1>.over(over).make(ranks, microbatches)));
       }
     }
 }
@@ -100,13 +100,15 @@ TEST_CASE("schedules refuse numbers that they do not take", "[dist]") {
   CHECK_THAT(refusal([] { schedule::gpipe.make(4, 0); }), Contains("schedule gpipe") && Contains("at least 1 each"));
   CHECK_THAT(refusal([] { schedule::one_f_one_b.make(0, 1); }), Contains("at least 1 each, not 0, 1 and 1"));
   CHECK_THAT(refusal([] { schedule::one_f_one_b.over(2).make(2, 4); }), Contains("a rank has one stage, not 2"));
+  CHECK_THAT(refusal([] { schedule::interleaved<1>.over(1'000'000'000).make(4, 8); }),
+             Contains("at most 100,000,000 passes") && Contains("4 ranks x 1000000000 stages x 8 micro-batches"));
 }
 
 TEST_CASE("inference runs where the stages of a schedule are", "[dist]") {
   remat::schedule_table swapped = schedule::interleaved<2>.make(3, 6);
   std::swap(swapped.rows[0], swapped.rows[2]);
   const remat::schedule_table forward = remat::forward_only_like(swapped, 7);
-  CHECK(forward.micro_batches == 7);
+  CHECK(forward.microbatches == 7);
   CHECK_NOTHROW(remat::check_schedule(forward, {.is_training = false}));
   for (int stage = 0; stage < 6; ++stage) CHECK(forward.rank_of(stage) == swapped.rank_of(stage));
 }

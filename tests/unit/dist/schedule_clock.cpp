@@ -19,9 +19,8 @@ namespace {
 namespace schedule = remat::schedule;
 using Catch::Matchers::Contains;
 
-constexpr long length_of(const remat::schedule_setting& s, int ranks, int micro_batches,
-                         remat::clock_units units = {}) {
-  return remat::nominal_clock(s.make(ranks, micro_batches), units).length;
+constexpr long length_of(const remat::schedule_setting& s, int ranks, int microbatches, remat::clock_units units = {}) {
+  return remat::nominal_clock(s.make(ranks, microbatches), units).length;
 }
 // A step takes (m + p - 1) forward and backward passes.
 static_assert(length_of(schedule::gpipe, 4, 8) == (8 + 3) * 3);

@@ -22,13 +22,13 @@ namespace schedule = remat::schedule;
 using Catch::Matchers::Contains;
 
 bool are_equal(const remat::schedule_table& a, const remat::schedule_table& b) {
-  if (a.stages != b.stages || a.micro_batches != b.micro_batches || a.ranks() != b.ranks()) return false;
+  if (a.stages != b.stages || a.microbatches != b.microbatches || a.ranks() != b.ranks()) return false;
   for (int rank = 0; rank < a.ranks(); ++rank)
     if (!std::equal(a.rows[rank].begin(), a.rows[rank].end(), b.rows[rank].begin(), b.rows[rank].end())) return false;
   return true;
 }
 
-const std::string header = "rank,position,kind,stage,micro_batch\n";
+const std::string header = "rank,position,kind,stage,microbatch\n";
 std::string malformed(const std::string& text) {
   return refusal([&] { remat::parse_schedule(text, "mine.csv"); });
 }
@@ -57,7 +57,7 @@ TEST_CASE("a schedule's file has a line for each task", "[dist]") {
 
 TEST_CASE("lines may stand in any order, end as on Windows, or be empty", "[dist]") {
   const auto table = remat::parse_schedule(
-      "rank,position,kind,stage,micro_batch\r\n1,1,backward,1,0\r\n0,0,forward,0,0\r\n\r\n1,0,forward,1,0\r\n"
+      "rank,position,kind,stage,microbatch\r\n1,1,backward,1,0\r\n0,0,forward,0,0\r\n\r\n1,0,forward,1,0\r\n"
       "0,1,backward,0,0");
   CHECK(are_equal(table, schedule::gpipe.make(2, 1)));
 }
@@ -75,7 +75,7 @@ TEST_CASE("malformed files are refused with their line", "[dist]") {
   CHECK_THAT(malformed(header + "0,0,sideways,0,0\n"),
              Contains("line 2 '0,0,sideways,0,0': the kind is 'sideways' and must be forward or backward"));
   CHECK_THAT(malformed(header + "0,0,forward,0,0\n0,1,forward,0,-1\n"),
-             Contains("line 3 '0,1,forward,0,-1': micro_batch is '-1' and must be a whole number from 0"));
+             Contains("line 3 '0,1,forward,0,-1': microbatch is '-1' and must be a whole number from 0"));
   CHECK_THAT(malformed(header + "0,0,forward,one,0\n"), Contains("line 2") && Contains("stage is 'one'"));
   CHECK_THAT(malformed(header + "0, 0,forward,0,0\n"), Contains("line 2") && Contains("position is ' 0'"));
   CHECK_THAT(malformed(header + "0x,0,forward,0,0\n"), Contains("line 2") && Contains("rank is '0x'"));

@@ -51,7 +51,7 @@ TEST_CASE("broken schedules are refused with their row", "[dist]") {
     CHECK_THAT(broken([](table& t) { t.rows[1][2].stage = -1; }), Contains("rank 1, position 2: backward of stage -1"));
   }
   SECTION("a micro-batch outside") {
-    CHECK_THAT(broken([](table& t) { t.rows[0][4].micro_batch = 4; }),
+    CHECK_THAT(broken([](table& t) { t.rows[0][4].microbatch = 4; }),
                Contains("rank 0, position 4: forward of stage 0, micro-batch 4") && Contains("micro-batches 0 to 3"));
   }
   SECTION("a kind that is none") {
@@ -83,7 +83,7 @@ TEST_CASE("broken schedules are refused with their row", "[dist]") {
         Contains("rank 1, which has stage 1, ends at position 7 without the backward of stage 1, micro-batch 3"));
   }
   SECTION("a forward pass missing at the end") {
-    CHECK_THAT(broken([](table& t) { t.micro_batches = 5; }),
+    CHECK_THAT(broken([](table& t) { t.microbatches = 5; }),
                Contains("rank 0, which has stage 0, ends at position 8 without the forward of stage 0, micro-batch 4"));
   }
   SECTION("forward passes in descending order") {

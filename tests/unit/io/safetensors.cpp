@@ -189,7 +189,12 @@ TEST_CASE("a file that cannot be written leaves the old one", "[io][safetensors]
   CHECK_THROWS_WITH(remat::write_safetensors(path, twice), Contains("two tensors named 'x'"));
   CHECK(temporary_folder::stored(path) == before);
   CHECK_THROWS_WITH(remat::write_safetensors(folder.path() / "no" / "folder", tensors("x")), Contains("No such file"));
+  CHECK_THROWS_WITH(remat::write_safetensors(folder.path(), tensors("x")), Contains("it is a folder"));
   if (std::filesystem::exists("/dev/full")) {
+    // Of a link's own name: a device that were replaced would be lost.
+    std::filesystem::create_symlink("/dev/full", folder.path() / "device");
+    CHECK_THROWS_WITH(remat::write_safetensors(folder.path() / "device", tensors("x")), Contains("it is a device"));
+    CHECK(std::filesystem::is_symlink(folder.path() / "device"));
     std::filesystem::create_symlink("/dev/full", folder.path() / "full.partial");
     CHECK_THROWS_WITH(remat::write_safetensors(folder.path() / "full", tensors("x")),
                       Contains("cannot be written (No space left"));

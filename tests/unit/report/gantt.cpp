@@ -75,7 +75,7 @@ TEST_CASE("boxes of ranks with several stages name the stage", "[report]") {
 
 TEST_CASE("a measured timeline begins where its first event does", "[report]") {
   const remat::timeline measured{
-      {.rank = 1, .what = remat::activity::forward, .stage = 1, .micro_batch = 0, .begin = 1e6, .end = 1e6 + 2},
+      {.rank = 1, .what = remat::activity::forward, .stage = 1, .microbatch = 0, .begin = 1e6, .end = 1e6 + 2},
       {.rank = 0, .what = remat::activity::wait, .begin = 1e6, .end = 1e6 + 1}};
   const std::string svg = remat::gantt_svg(measured);
   CHECK(is_well_formed(svg));
@@ -90,8 +90,7 @@ TEST_CASE("a chart of nothing is a chart", "[report]") {
 TEST_CASE("a lane has no more boxes than pixels", "[report]") {
   remat::timeline events;
   for (int i = 0; i < 100'000; ++i)
-    events.push_back(
-        {.what = remat::activity::forward, .stage = 0, .micro_batch = i, .begin = 1.0 * i, .end = i + 1.0});
+    events.push_back({.what = remat::activity::forward, .stage = 0, .microbatch = i, .begin = 1.0 * i, .end = i + 1.0});
   CHECK(count(remat::gantt_svg(events, {.width = 500}), "<rect class") <= 501);
 }
 

@@ -16,8 +16,8 @@
 
 namespace {
 
-/// The heap may rise by 64 KiB within a step; in `normed` by 128 for each thread, since oneDNN's gemm, to which the weight
-/// gradients of convolutions with dilated groups come, packs into memory of its own.
+/// The heap may rise by 64 KiB within a step; in `normed` by 128 for each thread, since oneDNN's gemm, to which the
+/// weight gradients of convolutions with dilated groups come, packs into memory of its own.
 usage check_steps(remat::network& model, const networks::batch& data, std::ptrdiff_t may_rise) {
   remat::adamw optimizer;
   optimizer.group(remat::is_bias_or_norm, {.weight_decay = 0});
@@ -53,8 +53,8 @@ void check_networks(int threads) {
                                   {.seed = 1,
                                    .threads = threads,
                                    .checkpoints = networks::policy_named(name).checkpoints(n, p),
-                                   .micro_batches = parts});
-      const usage step = check_steps(model, random_batch(n, p, parts * n.micro_batch, 1),
+                                   .microbatches = parts});
+      const usage step = check_steps(model, random_batch(n, p, parts * n.microbatch, 1),
                                      (n.name == "normed" ? 128 * threads : 64) * 1024);
       if (parts == 1) found << "\n  " << n.name << ": " << step.theirs << ", " << step.risen << " bytes";
     }

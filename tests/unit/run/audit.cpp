@@ -7,6 +7,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -67,7 +68,7 @@ void audit_all(int threads) {
       const remat::program p = n.lower();
       remat::network model =
           make(n, p, {.seed = 5, .threads = threads, .checkpoints = networks::policy_named(name).checkpoints(n, p)});
-      const networks::batch data = random_batch(n, p, n.micro_batch, 1);
+      const networks::batch data = random_batch(n, p, n.microbatch, 1);
       const remat::audit_report r =
           networks::with(data, [&](const auto&... tensors) { return remat::audit(model, tensors...); });
       CHECK(r.planned_bytes == r.reserved_bytes);
@@ -77,7 +78,7 @@ void audit_all(int threads) {
       CHECK(r.survives_scribbling);
       CHECK(r.leaves_the_dead_alone);
       CHECK(model.reserved().total() == 0);  // an audit has memory of its own, and a plan needs none
-      const remat::plan_report plan = model.plan(n.micro_batch);
+      const remat::plan_report plan = model.plan(n.microbatch);
       CHECK(model.reserved().total() == 0);
       train_step(model, data);
       CHECK(model.reserved().activations == r.planned_bytes);
@@ -96,7 +97,7 @@ TEST_CASE("every network uses exactly what is planned, on 2 threads", "[serial]"
 TEST_CASE("no arena is more than 2 % larger than what is alive at once") {
   for (const network& n : networks::all())
     for (const networks::policy& policy : networks::policies())
-      for (const std::size_t batch : {n.micro_batch, 4 * n.micro_batch}) {
+      for (const std::size_t batch : {n.microbatch, 4 * n.microbatch}) {
         INFO(n.name << ", " << policy.name << ", batch " << batch);
         remat::program p = n.lower();
         remat::annotate(p, policy.checkpoints(n, p));
@@ -104,6 +105,29 @@ TEST_CASE("no arena is more than 2 % larger than what is alive at once") {
         const remat::plan made = remat::plan_training(remat::fuse(std::move(p)), batch);
         CHECK(static_cast<double>(made.activation_bytes) <= 1.02 * static_cast<double>(made.live_bytes));
       }
+}
+
+TEST_CASE("an audit leaves the gradients of a step behind, and everything else as it was") {
+  for (const char* name : {"tied", "stateful"}) {
+    INFO(name);
+    const network& n = networks::named(name);
+    const remat::program p = n.lower();
+    remat::network audited = make(n, p, {.seed = 5}), trained = make(n, p, {.seed = 5});
+    const networks::batch data = random_batch(n, p, n.microbatch, 1);
+    networks::with(data, [&](const auto&... tensors) { return remat::audit(audited, tensors...); });
+    for (std::size_t i = 0; i < audited.states().size(); ++i)
+      CHECK(std::ranges::equal(audited.states()[i].values, trained.states()[i].values));
+    CHECK(audited.steps() == 0);
+    train_step(trained, data);
+    for (std::size_t i = 0; i < audited.parameters().size(); ++i)
+      CHECK(std::ranges::equal(audited.parameters()[i].gradient, trained.parameters()[i].gradient));
+  }
+}
+
+TEST_CASE("an audit needs a loss") {
+  remat::model<remat::nn::linear<16, 16>, remat::tensor<float, 16>> model;
+  const std::vector<float> x(16);
+  CHECK_THROWS_WITH(remat::audit(model, x), Catch::Matchers::Contains("this model has no loss"));
 }
 
 TEST_CASE("an audit notices a kernel that writes elsewhere") {

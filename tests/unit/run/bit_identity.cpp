@@ -30,7 +30,7 @@ using kernel_calls::counted, kernel_calls::counting;
 using networks::network, networks::policies;
 using remat::action_kind, remat::plan, remat::program;
 
-constexpr std::array<std::size_t, 2> micro_batches{1, 4};
+constexpr std::array<std::size_t, 2> microbatches{1, 4};
 constexpr std::array<int, 2> threads{1, 2};
 
 /// One of all combinations: indices of the network, the policy, the number of micro-batches and that of threads.
@@ -40,7 +40,7 @@ std::vector<cell> all_cells() {
   std::vector<cell> cells;
   for (std::size_t n = 0; n < networks::all().size(); ++n)
     for (std::size_t p = 0; p < policies().size(); ++p)
-      for (std::size_t m = 0; m < micro_batches.size(); ++m)
+      for (std::size_t m = 0; m < microbatches.size(); ++m)
         for (std::size_t t = 0; t < threads.size(); ++t)
           cells.push_back({n, p, (m + n + p) % 2, (t + (n + p) / 2) % 2});  // so that a cover takes of all alike
   return cells;
@@ -175,17 +175,17 @@ trace train(const network& n, remat::network& model, std::size_t parts) {
   trace t;
   remat::sgd optimizer{{.learning_rate = 0.02f, .momentum = 0.9f}};
   for (std::uint64_t step = 0; step < 3; ++step) {
-    const auto data = random_batch(n, model.lowered(), n.micro_batch * parts, step);
+    const auto data = random_batch(n, model.lowered(), n.microbatch * parts, step);
     counted = {};
     t.losses.push_back(std::bit_cast<std::uint32_t>(train_step(model, data)));
-    CHECK(counted == planned_calls(model, n.micro_batch, parts));
+    CHECK(counted == planned_calls(model, n.microbatch, parts));
     optimizer.step(model);
   }
-  each_executor(model, n.micro_batch, parts, [](const remat::executor& e, std::size_t) {
+  each_executor(model, n.microbatch, parts, [](const remat::executor& e, std::size_t) {
     for (std::size_t kind = 0; kind < remat::action_kinds; ++kind)
       CHECK(e.executed(static_cast<action_kind>(kind)) == count(e.planned(), static_cast<action_kind>(kind)));
   });
-  const plan& made = model.training(n.micro_batch).planned();
+  const plan& made = model.training(n.microbatch).planned();
   CHECK((count(made, action_kind::recompute) > 0) == must_recompute(model.lowered(), made));
   t.kept_bytes = kept_bytes(made);
   const auto copy = [](std::span<const std::byte> from) { return std::vector<std::byte>(from.begin(), from.end()); };
@@ -197,8 +197,8 @@ trace train(const network& n, remat::network& model, std::size_t parts) {
 
 trace train(const network& n, program p, const std::optional<std::vector<remat::checkpoint_at>>& checkpoints,
             std::size_t parts, int cores) {
-  remat::network model = make(n, counting(std::move(p)),
-                              {.seed = 3, .threads = cores, .checkpoints = checkpoints, .micro_batches = parts});
+  remat::network model =
+      make(n, counting(std::move(p)), {.seed = 3, .threads = cores, .checkpoints = checkpoints, .microbatches = parts});
   const trace t = train(n, model, parts);
   if (checkpoints && checkpoints->empty()) check_gradients_are_there(n, model);
   return t;
@@ -210,7 +210,7 @@ void run(const std::vector<cell>& cells, std::size_t with_threads) {
     if (at_threads != with_threads) continue;
     const network& n = networks::all()[at_network];
     const networks::policy& policy = policies()[at_policy];
-    const std::size_t parts = micro_batches[at_parts];
+    const std::size_t parts = microbatches[at_parts];
     const int cores = threads[at_threads];
     INFO(n.name << ", " << policy.name << ", " << parts << " micro-batches, " << cores << " threads");
     trace& plain = expected[{at_network, at_parts}];
@@ -250,7 +250,7 @@ TEST_CASE("every policy recomputes somewhere, and every network under several of
     for (const networks::policy& policy : policies()) {
       program p = n.lower();
       remat::annotate(p, policy.checkpoints(n, p));
-      if (count(remat::plan_training(remat::fuse(std::move(p)), n.micro_batch), action_kind::recompute) == 0) continue;
+      if (count(remat::plan_training(remat::fuse(std::move(p)), n.microbatch), action_kind::recompute) == 0) continue;
       ++of_network[n.name];
       ++of_policy[policy.name];
     }
@@ -269,13 +269,13 @@ TEST_CASE("a tag and its value are the same plan and the same bits") {
   int recompute = 0;
   for (const network& n : networks::all())
     for (const networks::tagged& type : n.as_types)
-      for (std::size_t parts : micro_batches) {
+      for (std::size_t parts : microbatches) {
         INFO(n.name << ", " << type.name << ", " << parts << " micro-batches");
-        const remat::model_options by_tag{.seed = 3, .threads = 1, .micro_batches = parts};
+        const remat::model_options by_tag{.seed = 3, .threads = 1, .microbatches = parts};
         remat::model_options by_value = by_tag;
         by_value.checkpoints = type.checkpoints;
         remat::network tagged = make(n, type.lower(), by_tag), valued = make(n, n.lower(), by_value);
-        const remat::plan_report a = tagged.plan(n.micro_batch), b = valued.plan(n.micro_batch);
+        const remat::plan_report a = tagged.plan(n.microbatch), b = valued.plan(n.microbatch);
         CHECK(a.activation_bytes == b.activation_bytes);
         CHECK(a.kept_bytes == b.kept_bytes);
         CHECK(a.recomputed == b.recomputed);

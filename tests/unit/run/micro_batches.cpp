@@ -22,7 +22,7 @@ TEST_CASE("micro-batches give the gradients of the batch, up to rounding") {
   model whole{{.seed = 1, .input_gradients = true}};
   const float loss = whole.train_step(data.inputs, data.targets);
   for (std::size_t parts : {2u, 3u, 4u, 12u}) {
-    model split{{.seed = 1, .micro_batches = parts, .input_gradients = true}};
+    model split{{.seed = 1, .microbatches = parts, .input_gradients = true}};
     for (int twice = 0; twice < 2; ++twice) CHECK(split.train_step(data.inputs, data.targets) == Approx(loss));
     for (std::size_t i = 0; i < whole.parameters().size(); ++i) {
       double off = 0, norm = 0;
@@ -43,16 +43,16 @@ TEST_CASE("micro-batches give the gradients of the batch, up to rounding") {
 
 TEST_CASE("a batch that does not split is refused, and nothing has changed") {
   const auto data = networks::random_batch(6, 128, 1, 5, 3);
-  model m{{.seed = 1, .micro_batches = 4}};
+  model m{{.seed = 1, .microbatches = 4}};
   CHECK_THROWS_WITH(m.train_step(data.inputs, data.targets),
                     Catch::Matchers::Contains("a batch of 6 does not split into 4"));
   CHECK(m.steps() == 0);
-  CHECK_THROWS_WITH((model{{.micro_batches = 0}}), Catch::Matchers::Contains("at least one micro-batch"));
+  CHECK_THROWS_WITH((model{{.microbatches = 0}}), Catch::Matchers::Contains("at least one micro-batch"));
 }
 
 TEST_CASE("later micro-batches pack no weights again") {
   const auto data = networks::random_batch(8, 128, 1, 5, 3);
-  model m{{.seed = 1, .micro_batches = 4}};
+  model m{{.seed = 1, .microbatches = 4}};
   m.train_step(data.inputs, data.targets);
   const auto first = m.parameter("0.weight").values[0];
   m.parameter("0.weight").values[0] = first + 1;  // the next step sees it

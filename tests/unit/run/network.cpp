@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <sstream>
@@ -127,6 +128,23 @@ TEST_CASE("what does not fit is refused, and parameters stay as they are") {
   CHECK_THROWS_WITH((classifier{{.threads = -1}}), Contains("1 to 1024 threads"));
   // After all that, it trains.
   CHECK(model.train_step(data.inputs, data.targets) > 0);
+}
+
+TEST_CASE("a step that is refused leaves states as they were") {
+  using net =
+      remat::sequential<nn::conv2d<1, 4, 3>, nn::batch_norm2d<4>, nn::flatten, nn::linear<64, 3>, nn::log_softmax>;
+  remat::model<net, remat::tensor<float, 1, 6, 6>, nn::nll_loss> model{{.seed = 1}};
+  auto data = networks::random_batch(4, 36, 1, 3, 1);
+  model.train_step(data.inputs, data.targets);
+  const std::vector<std::byte> before(model.store().state_block().begin(), model.store().state_block().end());
+  data.targets[3] = 7;
+  CHECK_THROWS_WITH(model.train_step(data.inputs, data.targets), Contains("is no class"));
+  CHECK(std::ranges::equal(before, model.store().state_block()));
+  CHECK_THROWS_WITH(remat::audit(model, data.inputs, data.targets), Contains("is no class"));
+  CHECK(std::ranges::equal(before, model.store().state_block()));
+  data.targets[3] = 2;
+  model.train_step(data.inputs, data.targets);
+  CHECK_FALSE(std::ranges::equal(before, model.store().state_block()));
 }
 
 TEST_CASE("targets of -100 do not count") {

@@ -51,19 +51,19 @@ TEST_CASE("a profile names every operation, and changes nothing", "[run][profile
     const networks::network& wanted = networks::named(name);
     remat::network model = networks::make(wanted, {.seed = 1});
     const remat::program& p = model.lowered();
-    const networks::batch data = networks::random_batch(wanted, p, wanted.micro_batch, 1);
+    const networks::batch data = networks::random_batch(wanted, p, wanted.microbatch, 1);
     networks::train_step(model, data);
     const auto values = copy_of(model.store().value_block()), gradients = copy_of(model.store().gradient_block()),
                states = copy_of(model.store().state_block());
     const auto steps = model.steps();
-    const remat::operation_costs costs = remat::profile(model, wanted.micro_batch, {.runs = 3, .warm_up = 1});
+    const remat::operation_costs costs = remat::profile(model, wanted.microbatch, {.runs = 3, .warm_up = 1});
     CHECK(copy_of(model.store().value_block()) == values);
     CHECK(copy_of(model.store().gradient_block()) == gradients);
     CHECK(copy_of(model.store().state_block()) == states);
     CHECK(model.steps() == steps);
 
     CHECK_NOTHROW(remat::require_costs_of(p, costs));
-    CHECK(costs.batch == wanted.micro_batch);
+    CHECK(costs.batch == wanted.microbatch);
     CHECK(costs.per_byte[static_cast<std::size_t>(remat::action_kind::load)] > 0);
     const auto needs = remat::detail::backward_needs(p);
     for (int i = 0; i < p.operations.count(); ++i) {
@@ -108,8 +108,8 @@ TEST_CASE("a plan costs what its actions cost", "[run][profile]") {
     const auto count = [&](std::vector<remat::checkpoint_at> checkpoints) {
       remat::annotate(p, checkpoints);
       const remat::program fused = remat::fuse(p);
-      const remat::plan made = remat::plan_training(fused, each.micro_batch);
-      const remat::operation_costs costs = one_each(fused, each.micro_batch);
+      const remat::plan made = remat::plan_training(fused, each.microbatch);
+      const remat::operation_costs costs = one_each(fused, each.microbatch);
       CHECK(remat::predicted_cost(made, costs) == Approx(static_cast<double>(actions_of_operations(made))));
       return remat::predicted_cost(made, costs);
     };
@@ -167,5 +167,6 @@ TEST_CASE("a profile is written and read", "[run][profile]") {
   refuses("}}", "}", "is no JSON");
   CHECK_THROWS_WITH(remat::read_costs(path, remat::fuse(networks::named("example_02").lower())),
                     Contains("profile.json: ") && Contains("profile this model"));
-  CHECK_THROWS_WITH(remat::read_costs(folder.path() / "none", p), Contains("cannot be opened") && Contains("write_costs"));
+  CHECK_THROWS_WITH(remat::read_costs(folder.path() / "none", p),
+                    Contains("cannot be opened") && Contains("write_costs"));
 }
