@@ -55,7 +55,7 @@ class agreement {
   }
 
   /// The same, and throws where one of the numbers is not the same on all ranks that have it, the first such number.
-  /// Returns the numbers. One round of messages where all is well.
+  /// Returns the numbers, 0 for one that no rank has. One round of messages where all is well.
   template <std::size_t N>
   std::array<std::uint64_t, N> require_same(std::string_view complaint,
                                             const std::array<shared_number, N>& mine) const {
@@ -67,7 +67,8 @@ class agreement {
     std::array<std::uint64_t, N> all;
     for (std::size_t i = 0; i < N; ++i) {
       all[i] = seen[1 + 2 * i];
-      if (all[i] != ~seen[2 + 2 * i]) refuse_difference(mine[i]);
+      const bool is_there = (all[i] | seen[2 + 2 * i]) != 0;
+      if (is_there && all[i] != ~seen[2 + 2 * i]) refuse_difference(mine[i]);
     }
     return all;
   }

@@ -42,23 +42,23 @@ class call_agreement {
 
   const agreement& all() const { return all_; }
 
-  void meet(call_kind kind) const { meet("", number_of(kind, 0)); }
+  void meet(call_kind kind) const { meet(kind, "", std::nullopt); }
 
   /// The samples of a batch that all ranks accept. Those without data take the others' word. `check(samples)` may throw
   /// an `error`.
   template <class Check>
   std::size_t meet_with_batch(call_kind kind, const program& p, std::span<const source> sources, int inputs,
                               bool has_data, const Check& check) const {
-    std::optional<std::uint64_t> call;
+    std::optional<std::uint64_t> batch;
     std::string complaint;
     if (has_data) try {
-        const std::size_t batch = batch_of(p, sources, inputs);
-        check(batch);
-        call = number_of(kind, checked_batch(p, batch));
+        const std::size_t samples = batch_of(p, sources, inputs);
+        check(samples);
+        batch = checked_batch(p, samples);
       } catch (const error& e) {
         complaint = e.what();
       }
-    return static_cast<std::size_t>(meet(complaint, call) / kinds / models);
+    return static_cast<std::size_t>(meet(kind, complaint, batch));
   }
 
   /// Something that each rank does alone, and all must do alike: it is compared in the next call.
@@ -67,20 +67,15 @@ class call_agreement {
   }
 
  private:
-  static constexpr std::uint64_t kinds = static_cast<std::uint64_t>(call_kind::count), models = 4096;
-
-  std::uint64_t meet(std::string_view complaint, std::optional<std::uint64_t> call) const {
+  std::uint64_t meet(call_kind kind, std::string_view complaint, std::optional<std::uint64_t> batch) const {
+    const std::uint64_t call = model_ * static_cast<std::uint64_t>(call_kind::count) + static_cast<std::uint64_t>(kind);
     return all_.require_same(
         complaint,
         std::array{
-            shared_number{call,
-                          "every rank must make the same calls, of the same models in the same order, with "
-                          "a batch of the same size"},
+            shared_number{call, "every rank must make the same calls, of the same models in the same order"},
             shared_number{done_alone_.value(),
-                          "optimizers must have stepped alike on all ranks, as often and with the same settings"}})[0];
-  }
-  std::uint64_t number_of(call_kind kind, std::size_t batch) const {
-    return (batch * kinds + static_cast<std::uint64_t>(kind)) * models + model_ % models;
+                          "optimizers must have stepped alike on all ranks, as often and with the same settings"},
+            shared_number{batch, "the batches of a call must have the same size on all ranks"}})[2];
   }
 
   agreement all_;
