@@ -55,9 +55,9 @@ struct configuration {
 };
 
 /// As many blocks on each stage; the loss is on the last.
-remat::partition::setting equal_blocks(int stages) {
+remat::partition::setting equal_blocks(std::int64_t stages) {
   std::vector<int> firsts;
-  for (int s = 1; s < stages; ++s) firsts.push_back(16 * s / stages);
+  for (std::int64_t s = 1; s < stages; ++s) firsts.push_back(static_cast<int>(16 * s / stages));
   return remat::partition::boundaries(firsts);
 }
 
