@@ -39,6 +39,23 @@ struct distributed_blueprint {
   /// The rank of a pipeline that runs a stage.
   int rank_of(int stage) const { return schedule.rank_of(stage); }
   bool runs(const operation& o) const { return rank_of(o.stage) == pp_rank(); }
+  /// Whether this rank is given batches.
+  bool has_data() const { return !checked.inputs_enter_first || rank_of(0) == pp_rank(); }
+  /// The rank of a pipeline that holds each parameter slot of the program, and each state slot.
+  std::vector<int> ranks_of_parameters() const {
+    return ranks_of_slots(checked.parameters.size(), &operation::first_parameter, &operation::parameters);
+  }
+  std::vector<int> ranks_of_states() const {
+    return ranks_of_slots(checked.states.size(), &operation::first_state, &operation::states);
+  }
+
+ private:
+  std::vector<int> ranks_of_slots(std::size_t slots, int operation::* first, int operation::* count) const {
+    std::vector<int> ranks(slots, none);
+    for (const operation& o : checked.operations)
+      for (int k = 0; k < o.*count; ++k) ranks[static_cast<std::size_t>(o.*first + k)] = rank_of(o.stage);
+    return ranks;
+  }
 };
 
 namespace detail {
@@ -66,10 +83,7 @@ inline void forget_stages(program& p) {
 }
 
 inline void require_whole_states(const program& p, const distributed_blueprint& made) {
-  std::vector<int> rank_of_slot(p.states.size(), none);
-  for (const operation& o : p.operations)
-    for (int k = 0; k < o.states; ++k)
-      rank_of_slot[static_cast<std::size_t>(o.first_state + k)] = made.rank_of(o.stage);
+  const std::vector<int> rank_of_slot = made.ranks_of_states();
   for (int i = 0; i < p.states.count(); ++i)
     if (rank_of_slot[static_cast<std::size_t>(i)] != rank_of_slot[static_cast<std::size_t>(p.states[i].owner)])
       throw error("the state '" + parameter_path(p, p.states[i]) + "' is shared with '" +

@@ -14,17 +14,16 @@
 #include <remat/dist/call_agreement.hpp>
 #include <remat/dist/distributed_blueprint.hpp>
 #include <remat/dist/distributed_options.hpp>
-#include <remat/dist/gradient_reduction.hpp>
+#include <remat/dist/distributed_prediction.hpp>
+#include <remat/dist/distributed_training.hpp>
+#include <remat/dist/model_ranks.hpp>
 #include <remat/dist/optimizer_shards.hpp>
-#include <remat/dist/pipeline_trace.hpp>
 #include <remat/dist/pipelines.hpp>
 #include <remat/dist/rank_report.hpp>
 #include <remat/dist/session.hpp>
-#include <remat/dist/shared_parameters.hpp>
 #include <remat/dist/simulated_program.hpp>
 #include <remat/run/memory_report.hpp>
 #include <remat/run/network_checks.hpp>
-#include <remat/run/result.hpp>
 #include <remat/run/source.hpp>
 #include <remat/run/trainable.hpp>
 
@@ -95,18 +94,19 @@ class distributed_network : public trainable {
 
   std::span<const float> predict_on(std::span<const source> sources) {
     const program& p = blueprint_.checked;
-    const std::size_t batch = calls_.meet_with_batch(call_kind::prediction, p, sources, p.inputs - p.targets,
-                                                     has_data(), [&](std::size_t) { require_float_outputs(p); });
+    const std::size_t batch =
+        calls_.meet_with_batch(call_kind::prediction, p, sources, p.inputs - p.targets, blueprint_.has_data(),
+                               [&](std::size_t) { require_float_outputs(p); });
     const thread_scope scope(threads_);
     guarded([&] {
       share_states();
-      run_inference(sources, batch);
+      prediction_.run(given(sources), batch, seed_, steps_);
     });
-    return results_.at(0);
+    return output(0);
   }
 
   /// Output i of the last `predict`.
-  std::span<const float> output(std::size_t i) const { return results_.at(i); }
+  std::span<const float> output(std::size_t i) const { return prediction_.output(i); }
 
   /// Runs `predict` on every batch of a range of (inputs, targets) and returns what the metric makes of it, on all
   /// ranks. Ranks that are given no data take part with as many batches of nothing.
@@ -114,13 +114,13 @@ class distributed_network : public trainable {
   auto evaluate(Batches&& batches, Metric metric) {
     for (const auto& [inputs, targets] : batches) {
       const std::span<const float> outputs = predict(inputs);
-      if (has_data()) metric.add(outputs, targets, output_shape());
+      if (blueprint_.has_data()) metric.add(outputs, targets, output_shape());
     }
     calls_.meet(call_kind::evaluation);
     auto value = metric.value();
     static_assert(std::is_trivially_copyable_v<decltype(value)>, "remat: a metric's value is a number");
     all().wait(
-        own_world_.broadcast(std::as_writable_bytes(std::span(&value, 1)), grid().rank(blueprint_.rank_of(0), 0)));
+        ranks_.world.broadcast(std::as_writable_bytes(std::span(&value, 1)), grid().rank(blueprint_.rank_of(0), 0)));
     return value;
   }
   const tensor_shape& output_shape() const { return blueprint_.checked.tensors[blueprint_.checked.outputs[0]]; }
@@ -132,7 +132,7 @@ class distributed_network : public trainable {
     everyones_.assign(blueprint_.checked.parameters.size(), 0);
     for (std::size_t i = 0; i < numbers.size(); ++i)
       everyones_[store().slots()[i]] = std::bit_cast<std::uint64_t>(numbers[i]);
-    all().wait(pipeline_ranks_.largest(everyones_));
+    all().wait(ranks_.pipeline.largest(everyones_));
     double sum = 0;
     for (const std::uint64_t each : everyones_) sum += std::bit_cast<double>(each);
     return sum;
@@ -158,87 +158,63 @@ class distributed_network : public trainable {
   /// What a step takes where the operations cost this much and the ranks are connected like this.
   simulated_program simulate(const operation_costs& costs, simulation how = {}) const {
     how.replicas = dp_size();
-    how.overlapped_all_reduce = overlaps_;
+    how.overlapped_all_reduce = training_.overlaps();
     how.early_recompute = recomputes_early_;
     return remat::simulate(blueprint_.checked, blueprint_.schedule, costs, std::move(how));
   }
   /// Where memory goes on this rank.
   memory_report memory() const {
     return {.weights = parameters_->value_block().size(),
-            .gradients = parameters_->gradient_block().size() + shared_.staging_bytes(),
+            .gradients = parameters_->gradient_block().size() + training_.staging_bytes(),
             .states = parameters_->state_block().size(),
             .optimizer = parameters_->optimizer_bytes,
             .activations = reserved().activations,
             .packed = reserved().packed,
             .scratch = reserved().scratch,
-            .results = results_.bytes(),
+            .results = prediction_.bytes(),
             .resident = resident_bytes()};
   }
   const regions& reserved() const { return pipelines_.reserved(); }
   /// When this rank did what in the last training step.
-  const pipeline_trace& trace() const { return trace_; }
+  const pipeline_trace& trace() const { return training_.trace(); }
   /// The pipeline of the last training step.
-  const pipeline& last_pipeline() const {
-    if (last_ == nullptr) throw error("no step has run yet, so no pipeline is there to look at");
-    return *last_;
-  }
+  const pipeline& last_pipeline() const { return training_.last_pipeline(); }
 
   /// The samples of a micro-batch of a training step on this batch, which all ranks accept.
   std::size_t agree_on_microbatch(call_kind kind, std::span<const source> sources) const {
     const program& p = blueprint_.checked;
     const std::size_t parts = static_cast<std::size_t>(dp_size()) * microbatches();
-    const std::size_t batch = calls_.meet_with_batch(kind, p, sources, p.inputs, has_data(), [&](std::size_t samples) {
-      if (p.loss == none)
-        throw error("a training step needs a loss; give the model one: remat::distributed_model<net, input, loss>");
-      if (samples % parts != 0)
-        throw error("a batch of " + std::to_string(samples) + " does not split into " + std::to_string(microbatches()) +
-                    " micro-batches on each of " + std::to_string(dp_size()) +
-                    (dp_size() == 1 ? " replica; take" : " replicas; take") + " a multiple of " +
-                    std::to_string(parts) + ", or drop the last batch of an epoch");
-    });
+    const std::size_t batch =
+        calls_.meet_with_batch(kind, p, sources, p.inputs, blueprint_.has_data(), [&](std::size_t samples) {
+          if (p.loss == none)
+            throw error("a training step needs a loss; give the model one: remat::distributed_model<net, input, loss>");
+          if (samples % parts != 0)
+            throw error("a batch of " + std::to_string(samples) + " does not split into " +
+                        std::to_string(microbatches()) + " micro-batches on each of " + std::to_string(dp_size()) +
+                        (dp_size() == 1 ? " replica; take" : " replicas; take") + " a multiple of " +
+                        std::to_string(parts) + ", or drop the last batch of an epoch");
+        });
     return batch / parts;
   }
   /// The pipeline of a micro-batch size, and one step of it as given: for those who measure or audit it.
   pipeline& training(std::size_t microbatch) { return pipelines_.training(microbatch); }
-  float run_training(std::span<const source> sources, std::size_t micro) {
-    pipeline& line = training(micro);
-    last_ = &line;
-    const program& p = blueprint_.checked;
-    const std::size_t count = microbatches(), first = static_cast<std::size_t>(dp_rank()) * count;
-    split(sources, first, count, micro);
-    losses_.assign(static_cast<std::size_t>(dp_size()) * count, 0);
-    const std::size_t loss_stage = static_cast<std::size_t>(p.operations[p.producers[p.loss]].stage);
-    std::span<std::byte> place;
-    trace_.start();
-    reduction_.begin(overlaps_, &trace_);
-    line.run(
-        {seed_, steps_, static_cast<std::uint32_t>(first), 1 / static_cast<float>(losses_.size()), &trace_,
-         dp_size() > 1 ? &reduction_ : nullptr},
-        [&](int m) { return std::span<const source>(parts_[static_cast<std::size_t>(m)]); },
-        [&](std::size_t local, int m) {
-          if (static_cast<std::size_t>(line.stage(local)) != loss_stage) return std::span<const std::span<std::byte>>();
-          place = std::as_writable_bytes(std::span(&losses_[first + static_cast<std::size_t>(m)], 1));
-          return std::span<const std::span<std::byte>>(&place, 1);
-        });
-    shared_.sum();
-    parameters_->sum_shared();
-    if (dp_size() > 1) reduction_.finish();
-    return mean_loss();
+  float run_training(std::span<const source> sources, std::size_t microbatch) {
+    return training_.run(training(microbatch), given(sources), seed_, steps_);
   }
-  const mpi::communicator& world() const { return own_world_; }
+  const mpi::communicator& world() const { return ranks_.world; }
   const agreement& all() const { return calls_.all(); }
   const call_agreement& calls() const { return calls_; }
   /// Gives a pipeline its place in this model's arena (back).
   void bind(pipeline& line) { pipelines_.bind(line); }
-  /// The rank of a pipeline that holds each parameter slot of the program.
-  const std::vector<int>& rank_of_slot() const { return rank_of_slot_; }
-  const std::vector<int>& rank_of_state() const { return rank_of_state_; }
+  /// The rank of a pipeline that holds each parameter slot of the program, and each state slot.
+  std::vector<int> ranks_of_parameters() const { return blueprint_.ranks_of_parameters(); }
+  std::vector<int> ranks_of_states() const { return blueprint_.ranks_of_states(); }
   /// Gives every replica the states of replica 0, as it is when replicas predict: their own, of training on their share
   /// of the batches, are lost.
   void share_states() {
     if (dp_size() == 1 || !std::exchange(states_differ_, false)) return;
     mpi::in_pieces(parameters_->state_block(),
-                   [&](std::span<std::byte> piece) { all().wait(replicas_.broadcast(piece, 0)); });
+                   [&](std::span<std::byte> piece) { all().wait(ranks_.replicas.broadcast(piece, 0)); });
   }
 
  private:
@@ -248,49 +224,28 @@ class distributed_network : public trainable {
                       drawn.checked, options.seed,
                       slots_of_operations(drawn.checked, [&](const operation& o) { return drawn.runs(o); }))),
         blueprint_(std::move(drawn)),
-        waiting_(session.how_to_wait(threads_)),
-        own_world_(session.world().duplicate()),
-        calls_(session, blueprint_.model, waiting_),
-        pipeline_ranks_(own_world_.split(blueprint_.dp_rank(), blueprint_.pp_rank())),
-        tensors_(pipeline_ranks_.duplicate()),
-        replicas_(own_world_.split(blueprint_.pp_rank(), blueprint_.dp_rank())),
-        rank_of_slot_(ranks_of_slots(blueprint_, false)),
-        rank_of_state_(ranks_of_slots(blueprint_, true)),
-        shared_(blueprint_.checked, rank_of_slot_, *parameters_, pipeline_ranks_, waiting_),
-        reduction_(
-            blueprint_.checked, [this](const operation& o) { return blueprint_.runs(o); }, *parameters_, replicas_,
-            waiting_, options.bucket_bytes),
-        overlaps_(options.allreduce == allreduce::overlapped),
+        ranks_(session, blueprint_, threads_),
+        calls_(session, blueprint_.model, ranks_.waiting),
         recomputes_early_(options.recomputes_early),
-        shards_(options.shards_optimizer, *parameters_, replicas_),
+        shards_(options.shards_optimizer, *parameters_, ranks_.replicas),
         pipelines_({.checked = &blueprint_.checked,
                     .unchecked = &blueprint_.unchecked,
                     .parameters = parameters_.get(),
                     .table = blueprint_.schedule,
                     .rank = pp_rank(),
-                    .ranks = &tensors_,
-                    .waiting = waiting_,
+                    .ranks = &ranks_.tensors,
+                    .waiting = ranks_.waiting,
                     .is_training = blueprint_.checked.loss != none,
                     .checkpoints = options.checkpointing,
                     .recomputes_early = options.recomputes_early},
-                   threads_) {}
+                   threads_),
+        training_(blueprint_, options, *parameters_, ranks_, calls_.all()),
+        prediction_(blueprint_, ranks_, calls_.all(), pipelines_) {}
 
   static int threads_of(const mpi::session& session, int wanted) {
     if (wanted != 0) return checked_threads(wanted);
     return std::max(1, std::min(thread_count(), session.this_host().cores / session.this_host().ranks));
   }
-  static std::vector<int> ranks_of_slots(const distributed_blueprint& b, bool of_states) {
-    const program& p = b.checked;
-    std::vector<int> ranks(of_states ? p.states.size() : p.parameters.size(), none);
-    for (const operation& o : p.operations) {
-      const int first = of_states ? o.first_state : o.first_parameter, count = of_states ? o.states : o.parameters;
-      for (int k = 0; k < count; ++k) ranks[static_cast<std::size_t>(first + k)] = b.rank_of(o.stage);
-    }
-    return ranks;
-  }
-
-  /// Whether this rank is given batches.
-  bool has_data() const { return !blueprint_.checked.inputs_enter_first || blueprint_.rank_of(0) == pp_rank(); }
 
   template <class Step>
   static std::invoke_result_t<Step> guarded(const Step& step) {
@@ -301,87 +256,21 @@ class distributed_network : public trainable {
     }
   }
 
-  /// The micro-batches [first, first + count) of a batch.
-  void split(std::span<const source> sources, std::size_t first, std::size_t count, std::size_t micro) {
-    parts_.resize(count);
-    for (std::size_t m = 0; m < count && has_data(); ++m)
-      for (std::size_t i = 0; i < sources.size(); ++i) {
-        const std::size_t size = blueprint_.checked.tensors[i].elements() * micro;
-        parts_[m][i] = sources[i].part((first + m) * size, size);
-      }
-  }
-
-  /// Only the ranks of the loss know their losses: all others have 0 bits.
-  float mean_loss() {
-    everyones_.assign(losses_.size(), 0);
-    for (std::size_t i = 0; i < losses_.size(); ++i) everyones_[i] = std::bit_cast<std::uint32_t>(losses_[i]);
-    all().wait(own_world_.largest(everyones_));
-    double loss = 0;
-    for (const std::uint64_t each : everyones_)
-      loss += static_cast<double>(std::bit_cast<float>(static_cast<std::uint32_t>(each)));
-    return static_cast<float>(loss / static_cast<double>(everyones_.size()));
-  }
-
-  void run_inference(std::span<const source> sources, std::size_t batch) {
-    const program& p = blueprint_.checked;
-    const std::size_t replicas = static_cast<std::size_t>(dp_size());
-    const bool shares = batch % replicas == 0;
-    const std::size_t mine = shares ? batch / replicas : batch;
-    std::size_t count = std::min(mine, microbatches());
-    while (mine % count != 0) --count;
-    const std::size_t micro = mine / count, first = shares ? static_cast<std::size_t>(dp_rank()) * count : 0;
-    pipeline& line = pipelines_.inference(micro, count);
-    split(sources, first, count, micro);
-    results_.begin();
-    for (int t : p.outputs) results_.expect(p.tensors[t], batch);
-    std::array<std::span<std::byte>, call::max_tensors> places;
-    line.run(
-        {seed_, steps_}, [&](int m) { return std::span<const source>(parts_[static_cast<std::size_t>(m)]); },
-        [&](std::size_t local, int m) {
-          std::size_t fetched = 0;
-          for (int k = 0; k < p.outputs.size; ++k) {
-            if (stage_of_output(k) != line.stage(local)) continue;
-            const std::size_t bytes = p.tensors[p.outputs[k]].bytes(micro);
-            places[fetched++] = results_.views()[static_cast<std::size_t>(k)].subspan(
-                (first + static_cast<std::size_t>(m)) * bytes, bytes);
-          }
-          return std::span<const std::span<std::byte>>(places.data(), fetched);
-        });
-    results_.finish();
-    for (int k = 0; k < p.outputs.size; ++k)
-      for (int r = 0; r < (shares ? dp_size() : 1); ++r) {
-        const std::size_t bytes = p.tensors[p.outputs[k]].bytes(mine);
-        mpi::in_pieces(
-            results_.views()[static_cast<std::size_t>(k)].subspan(static_cast<std::size_t>(r) * bytes, bytes),
-            [&](std::span<std::byte> piece) {
-              all().wait(own_world_.broadcast(piece, grid().rank(blueprint_.rank_of(stage_of_output(k)), r)));
-            });
-      }
-  }
-  int stage_of_output(int k) const {
-    const int producer = blueprint_.checked.producers[blueprint_.checked.outputs[k]];
-    return producer == none ? 0 : blueprint_.checked.operations[producer].stage;
+  /// What ranks that need no batch are given is not looked at.
+  std::span<const source> given(std::span<const source> sources) const {
+    return blueprint_.has_data() ? sources : std::span<const source>();
   }
 
   distributed_blueprint blueprint_;
-  mpi::waiting waiting_;
-  mpi::communicator own_world_;
+  model_ranks ranks_;
   call_agreement calls_;
-  mpi::communicator pipeline_ranks_, tensors_, replicas_;
-  std::vector<int> rank_of_slot_, rank_of_state_;
-  shared_parameters shared_;
-  gradient_reduction reduction_;
-  bool overlaps_, recomputes_early_;
+  bool recomputes_early_;
   optimizer_shards shards_;
   pipelines pipelines_;
+  distributed_training training_;
+  distributed_prediction prediction_;
   bool states_differ_ = false;  // between replicas, since a training step
-
-  pipeline* last_ = nullptr;
-  results results_;
-  std::vector<float> losses_;
   std::vector<std::uint64_t> everyones_;
-  std::vector<std::array<source, call::max_tensors>> parts_;  // of each micro-batch
-  pipeline_trace trace_;
 };
 
 }  // namespace remat

@@ -1,28 +1,20 @@
 // SPDX-License-Identifier: MIT
 /// A pipeline: what one rank does in a step of a given micro-batch size, task by task in the order of its row.
 ///
-/// Before a task, the rank posts the receives whose time has come and waits for the sends whose memory is needed again.
-/// In it, the plan of the task's stage runs: it waits for a tensor where it first reads it, behind what it can compute
+/// In a task, the plan of its stage runs: it waits for a tensor where it first reads it, behind what it can compute
 /// again meanwhile, and sends one when it is made. Between two actions MPI is given a moment.
-///
-/// Messages go straight from and into the arena: each (message, micro-batch) is a persistent request, prepared when the
-/// arena is bound. Between two stages of one rank a tensor is copied.
 #pragma once
 
 #include <remat/dist/gradient_listener.hpp>
 #include <remat/dist/local_stages.hpp>
-#include <remat/dist/message_slots.hpp>
 #include <remat/dist/pipeline_trace.hpp>
+#include <remat/dist/pipeline_transport.hpp>
 #include <remat/dist/rank_layout.hpp>
-#include <remat/dist/waiting.hpp>
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
-#include <memory>
 #include <span>
-#include <string>
 #include <utility>
 #include <vector>
 
@@ -33,15 +25,10 @@ class pipeline : private exchange {
   explicit pipeline(pipeline_setup setup)
       : setup_(std::move(setup)),
         positions_(setup_.table),
-        messages_(messages_of(*setup_.checked, setup_.table.stages, setup_.is_training)),
-        times_(message_times(setup_.table, nominal_clock(setup_.table), between_stages(messages_))),
-        slots_(setup_.table, times_),
-        stages_(setup_, positions_) {
-    if (messages_.count() > setup_.ranks->largest_tag())
-      throw error("this pipeline has " + std::to_string(messages_.count()) + " messages, and MPI has tags for " +
-                  std::to_string(setup_.ranks->largest_tag()) + "; take fewer stages");
-    layout_ = std::make_unique<rank_layout>(setup_.table, setup_.rank, positions_, messages_, times_, stages_.plans());
-    needed_.activations = layout_->bytes();
+        stages_(setup_, positions_),
+        transport_(setup_, stages_),
+        layout_(setup_.table, setup_.rank, positions_, transport_.messages(), transport_.times(), stages_.plans()) {
+    needed_.activations = layout_.bytes();
     for (std::size_t local = 0; local < stages_.size(); ++local) {
       const regions of_stage = stages_.needed(local);
       packed_at_.push_back(needed_.packed);
@@ -49,13 +36,15 @@ class pipeline : private exchange {
       needed_.scratch = std::max(needed_.scratch, of_stage.scratch);
     }
   }
+  pipeline(const pipeline&) = delete;  // its parts know where they are
+  pipeline& operator=(const pipeline&) = delete;
 
   const regions& needed() const { return needed_; }
-  const rank_layout& layout() const { return *layout_; }
+  const rank_layout& layout() const { return layout_; }
   std::size_t microbatch() const { return setup_.microbatch; }
   bool is_training() const { return setup_.is_training; }
   const schedule_table& table() const { return setup_.table; }
-  const list<pipeline_message>& messages() const { return messages_; }
+  const list<pipeline_message>& messages() const { return transport_.messages(); }
   /// The stages of this rank, in order.
   std::size_t stages() const { return stages_.size(); }
   int stage(std::size_t local) const { return stages_.number(local); }
@@ -66,15 +55,7 @@ class pipeline : private exchange {
     activations_ = activations;
     packed_ = packed;
     scratch_ = scratch;
-    requests_.clear();
-    requests_.resize(messages_.size() * static_cast<std::size_t>(setup_.table.microbatches));
-    for (std::size_t local = 0; local < stages_.size(); ++local)
-      for (int m = 0; m < setup_.table.microbatches; ++m) {
-        const plan& made = planned(local, m);
-        for (int k = 0; k < made.ports.count(); ++k) prepare(local, m, k);
-      }
-    under_way_.clear();
-    under_way_.reserve(requests_.size());
+    transport_.bind(activations, layout_);
   }
 
   /// How a step runs.
@@ -92,12 +73,11 @@ class pipeline : private exchange {
   template <class Inputs, class Results>
   void run(const step& how, const Inputs& inputs, const Results& results) {
     how_ = how;
-    if (how_.trace != nullptr) how_.trace->waits.reserve(2 * requests_.size());
     executed_ = {};
-    under_way_.clear();  // all of the last step are done
+    transport_.begin(how.trace, how.listener);
     const list<task>& row = setup_.table.rows[setup_.rank];
     for (int position = 0; position < row.count(); ++position) {
-      arrive_at(position);
+      transport_.arrive_at(position);
       const task& t = row[position];
       local_ = stages_.find(t.stage);
       microbatch_ = t.microbatch;
@@ -117,7 +97,7 @@ class pipeline : private exchange {
       count_executed();
       if (how_.trace != nullptr) how_.trace->end(t);
     }
-    arrive_at(row.count());
+    transport_.arrive_at(row.count());
   }
 
   /// How often the last run executed a kind of action, on this rank.
@@ -135,86 +115,15 @@ class pipeline : private exchange {
   void each_buffer(const F& f) const {
     for (std::size_t local = 0; local < stages_.size(); ++local)
       for (int m = 0; m < setup_.table.microbatches; ++m) {
-        const std::span<const std::size_t> offsets = layout_->offsets(local, static_cast<std::size_t>(m));
+        const std::span<const std::size_t> offsets = layout_.offsets(local, static_cast<std::size_t>(m));
         for (const buffer& b : planned(local, m).steps.buffers)
           f(offsets[static_cast<std::size_t>(b.region)] + b.offset, b.bytes);
       }
   }
 
  private:
-  // --- messages ------------------------------------------------------------------------------------------------------
-
-  std::span<std::byte> memory(std::size_t local, int m, int k) const {
-    const plan& made = planned(local, m);
-    const std::size_t bytes = setup_.checked->tensors[made.ports[k].tensor].bytes(setup_.microbatch);
-    return {activations_ +
-                layout_->offsets(local, static_cast<std::size_t>(m))[static_cast<std::size_t>(first_port_region + k)],
-            bytes};
-  }
-  mpi::request& request_of(int message, int m) { return requests_[times_.index(message, m)]; }
-
-  void prepare(std::size_t local, int m, int k) {
-    const port& here = planned(local, m).ports[k];
-    const int s = stages_.number(local);
-    if (here.receives()) {
-      const int i = find_message(messages_, here, here.from, s);
-      if (times_.is_sent(i))
-        request_of(i, m) = setup_.ranks->prepare_receive(memory(local, m, k), times_.senders[i], i);
-    }
-    for (int to : here.to) {
-      const int i = find_message(messages_, here, s, to);
-      if (times_.is_sent(i)) request_of(i, m) = setup_.ranks->prepare_send(memory(local, m, k), times_.receivers[i], i);
-    }
-  }
-
-  void arrive_at(int position) {
-    if (position < setup_.table.rows[setup_.rank].count())
-      for (int i : slots_.posts(setup_.rank, position)) start(requests_[static_cast<std::size_t>(i)]);
-    for (int i : slots_.waits(setup_.rank, position)) wait_for(requests_[static_cast<std::size_t>(i)]);
-  }
-  void start(mpi::request& r) {
-    r.start();
-    under_way_.push_back(&r);
-  }
-  void wait_for(mpi::request& r) {
-    if (r.is_done()) return;
-    if (how_.trace != nullptr) how_.trace->begin_waiting();
-    mpi::wait_until(setup_.waiting, [&] {
-      progress();
-      return r.is_done();
-    });
-    if (how_.trace != nullptr) how_.trace->end_waiting();
-  }
-  /// Tests one request that is under way: enough for MPI to go on with all.
-  void progress() {
-    while (!under_way_.empty() && under_way_.back()->is_done()) under_way_.pop_back();
-    if (how_.listener != nullptr) how_.listener->progress();
-  }
-
-  void receive(int k) override {
-    const port& here = running_->planned().ports[k];
-    const int i = find_message(messages_, here, here.from, stages_.number(local_));
-    if (times_.is_sent(i)) wait_for(request_of(i, microbatch_));
-  }
-  void send(int k) override {
-    const port& here = running_->planned().ports[k];
-    for (int to : here.to) {
-      const int i = find_message(messages_, here, stages_.number(local_), to);
-      if (times_.is_sent(i))
-        start(request_of(i, microbatch_));
-      else
-        hand_over(k, here, to);
-    }
-  }
-  /// To another stage of this rank.
-  void hand_over(int k, const port& here, int to) {
-    const std::size_t local = stages_.find(to);
-    const list<port>& ports = planned(local, microbatch_).ports;
-    int there = 0;
-    while (ports[there].tensor != here.tensor || ports[there].is_gradient != here.is_gradient) ++there;
-    const std::span<const std::byte> from = memory(local_, microbatch_, k);
-    std::memcpy(memory(local, microbatch_, there).data(), from.data(), from.size());
-  }
+  void receive(int k) override { transport_.receive(local_, microbatch_, k); }
+  void send(int k) override { transport_.send(local_, microbatch_, k); }
   void await_gradients() {
     const list<port>& ports = running_->planned().ports;
     for (int k = 0; k < ports.count(); ++k)
@@ -234,7 +143,7 @@ class pipeline : private exchange {
       how_.trace->begin_recomputing();
   }
   void after(int number) override {
-    progress();
+    transport_.progress();
     if (number >= running_->planned().steps.backward_begins) note_recomputation(number);
     if (!is_last_backward_) return;
     const list<action>& actions = running_->planned().steps.actions;
@@ -251,7 +160,7 @@ class pipeline : private exchange {
   }
 
   void bind_running() {
-    const std::span<const std::size_t> offsets = layout_->offsets(local_, static_cast<std::size_t>(microbatch_));
+    const std::span<const std::size_t> offsets = layout_.offsets(local_, static_cast<std::size_t>(microbatch_));
     bases_.clear();
     for (const std::size_t offset : offsets) bases_.push_back(activations_ + offset);
     running_->bind(bases_, packed_ + packed_at_[local_], scratch_);
@@ -262,16 +171,12 @@ class pipeline : private exchange {
 
   pipeline_setup setup_;
   task_positions positions_;
-  list<pipeline_message> messages_;
-  message_timetable times_;
-  message_slots slots_;
   local_stages stages_;
-  std::unique_ptr<rank_layout> layout_;
+  pipeline_transport transport_;
+  rank_layout layout_;
   regions needed_;
   std::vector<std::size_t> packed_at_;  // of each stage
   std::byte *activations_ = nullptr, *packed_ = nullptr, *scratch_ = nullptr;
-  std::vector<mpi::request> requests_;    // of each message and micro-batch
-  std::vector<mpi::request*> under_way_;  // some of them may be done
   std::vector<std::byte*> bases_;
   action_counts executed_ = {}, before_ = {};
 

@@ -64,8 +64,8 @@ struct held_weights {
 
   explicit held_weights(distributed_network& model) {
     const program& p = model.lowered();
-    add(p, p.parameters, model.rank_of_slot(), model.parameters(), model.store().slots());
-    add(p, p.states, model.rank_of_state(), model.states(), model.store().state_slots());
+    add(p, p.parameters, model.ranks_of_parameters(), model.parameters(), model.store().slots());
+    add(p, p.states, model.ranks_of_states(), model.states(), model.store().state_slots());
   }
 };
 

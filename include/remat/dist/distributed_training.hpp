@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+/// A training step on many ranks, once they have agreed on it: each replica's micro-batches pass through its pipeline;
+/// gradients of shared parameters are added up within a pipeline, all gradients over the replicas, and every rank gets
+/// the mean of all losses.
+#pragma once
+
+#include <remat/dist/agreement.hpp>
+#include <remat/dist/batch_parts.hpp>
+#include <remat/dist/distributed_blueprint.hpp>
+#include <remat/dist/distributed_options.hpp>
+#include <remat/dist/gradient_reduction.hpp>
+#include <remat/dist/model_ranks.hpp>
+#include <remat/dist/pipeline_trace.hpp>
+#include <remat/dist/pipelines.hpp>
+#include <remat/dist/shared_parameters.hpp>
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace remat {
+
+class distributed_training {
+ public:
+  distributed_training(const distributed_blueprint& b, const distributed_options& options, parameter_store& store,
+                       const model_ranks& ranks, const agreement& all)
+      : blueprint_(&b),
+        store_(&store),
+        ranks_(&ranks),
+        all_(&all),
+        shared_(b.checked, b.ranks_of_parameters(), store, ranks.pipeline, ranks.waiting),
+        reduction_(
+            b.checked, [&](const operation& o) { return b.runs(o); }, store, ranks.replicas, ranks.waiting,
+            options.bucket_bytes),
+        overlaps_(options.allreduce == allreduce::overlapped) {}
+
+  /// Collective. Trains on a batch in micro-batches of the pipeline's size, and returns the loss.
+  float run(pipeline& line, std::span<const source> sources, std::uint64_t seed, std::uint32_t step) {
+    const program& p = blueprint_->checked;
+    const std::size_t count = static_cast<std::size_t>(blueprint_->schedule.microbatches);
+    const std::size_t replicas = static_cast<std::size_t>(blueprint_->grid.dp_size());
+    const std::size_t first = static_cast<std::size_t>(blueprint_->dp_rank()) * count;
+    const int loss_stage = p.operations[p.producers[p.loss]].stage;
+    parts_.split(p, sources, first, count, line.microbatch());
+    losses_.assign(replicas * count, 0);
+    std::span<std::byte> place;
+    trace_.start();
+    reduction_.begin(overlaps_, &trace_);
+    line.run({seed, step, static_cast<std::uint32_t>(first), 1 / static_cast<float>(losses_.size()), &trace_,
+              replicas > 1 ? &reduction_ : nullptr},
+             parts_, [&](std::size_t local, int m) {
+               if (line.stage(local) != loss_stage) return std::span<const std::span<std::byte>>();
+               place = std::as_writable_bytes(std::span(&losses_[first + static_cast<std::size_t>(m)], 1));
+               return std::span<const std::span<std::byte>>(&place, 1);
+             });
+    last_ = &line;
+    shared_.sum();
+    store_->sum_shared();
+    if (replicas > 1) reduction_.finish();
+    return mean_loss();
+  }
+
+  bool overlaps() const { return overlaps_; }
+  /// Beside the gradients of the parameters.
+  std::size_t staging_bytes() const { return shared_.staging_bytes(); }
+  /// When this rank did what in the last step.
+  const pipeline_trace& trace() const { return trace_; }
+  /// The pipeline of the last step.
+  const pipeline& last_pipeline() const {
+    if (last_ == nullptr) throw error("no step has run yet, so no pipeline is there to look at");
+    return *last_;
+  }
+
+ private:
+  /// Only the ranks of the loss know their losses: all others have 0 bits.
+  float mean_loss() {
+    everyones_.assign(losses_.size(), 0);
+    for (std::size_t i = 0; i < losses_.size(); ++i) everyones_[i] = std::bit_cast<std::uint32_t>(losses_[i]);
+    all_->wait(ranks_->world.largest(everyones_));
+    double loss = 0;
+    for (const std::uint64_t each : everyones_)
+      loss += static_cast<double>(std::bit_cast<float>(static_cast<std::uint32_t>(each)));
+    return static_cast<float>(loss / static_cast<double>(everyones_.size()));
+  }
+
+  const distributed_blueprint* blueprint_;
+  parameter_store* store_;
+  const model_ranks* ranks_;
+  const agreement* all_;
+  shared_parameters shared_;
+  gradient_reduction reduction_;
+  bool overlaps_;
+  batch_parts parts_;
+  pipeline* last_ = nullptr;
+  std::vector<float> losses_;
+  std::vector<std::uint64_t> everyones_;
+  pipeline_trace trace_;
+};
+
+}  // namespace remat
