@@ -110,8 +110,7 @@ int main(int argc, char** argv) {
       waited.push_back(model.trace().waited);
     }
     // What the simulator says, of costs that both ranks measure at once, as they will compute.
-    meet(mpi);
-    const remat::operation_costs costs = remat::profile(one, micro, {.runs = 5, .accumulates = true});
+    const remat::operation_costs costs = remat::profile(mpi, one, micro, {.runs = 5, .accumulates = true});
     const remat::simulated_program simulated = remat::simulate(
         model.lowered(), model.schedule(), costs, {.connection = {1e-6, 8e9}, .early_recompute = c.recomputes_early});
     if (mpi.rank() == 0)

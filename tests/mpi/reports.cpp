@@ -4,7 +4,9 @@
 
 #include <catch2/catch.hpp>
 
+#include <bit>
 #include <cstddef>
+#include <cstdint>
 #include <sstream>
 #include <string>
 #include <utility>
@@ -125,4 +127,22 @@ TEST_CASE("the simulator counts the bytes that the ranks hold") {
       CHECK(s.step.seconds > 0);
       CHECK(s.step.ranks.count() == model.pp_size());
     }
+}
+
+TEST_CASE("a profile is the same on all ranks, which measure apart, and cuts the model alike on all") {
+  const networks::network& n = networks::named("resnet");
+  remat::network one = networks::make(n, {.threads = 1});
+  const remat::operation_costs costs = remat::profile(session(), one, n.microbatch, {.runs = 3});
+  const remat::agreement all(session().world(), {true});
+  for (const remat::operation_cost& each : costs.operations) {
+    INFO(each.path << " " << each.kind);
+    CHECK(each.forward > 0);
+    for (const remat::cost_field& field : remat::cost_fields)
+      all.require_same("", std::bit_cast<std::uint64_t>(each.*field.member), each.path);
+  }
+  for (const double each : costs.per_byte) all.require_same("", std::bit_cast<std::uint64_t>(each), "a movement");
+  remat::distributed_options how = options(n, 2 * static_cast<std::size_t>(session().size()), remat::schedule::gpipe);
+  how.partition = remat::partition::balanced(costs);
+  CHECK(remat::distributed_network(session(), n.lower(), how).schedule().stages == session().size());
+  CHECK_THROWS_AS(remat::profile(session(), one, n.microbatch, {.runs = 0}), remat::collective_error);
 }

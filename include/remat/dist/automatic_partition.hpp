@@ -5,7 +5,7 @@
 /// | setting                   | makes as small as possible                                                          |
 /// |---------------------------|-------------------------------------------------------------------------------------|
 /// | `balanced`                | the largest cost of a stage: counted FLOPs of forward, backward and recomputation   |
-/// | `balanced(costs)`         | the same, of a measured profile (run/profile.hpp)                                   |
+/// | `balanced(costs)`         | the same, of a measured profile (profile_on_ranks.hpp: alike on all ranks)          |
 /// | `balanced_memory`         | the largest bytes of a rank, which the request's `bytes` gives for each stage       |
 /// | `uniform`                 | the largest number of operations of a stage                                         |
 ///

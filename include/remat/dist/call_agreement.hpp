@@ -29,6 +29,7 @@ enum class call_kind : std::uint64_t {
   weights,
   events,
   audit,
+  profile,
   count
 };
 

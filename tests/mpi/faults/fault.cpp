@@ -88,6 +88,10 @@ void run(const remat::mpi::session& mpi, const std::string& fault) {
     x.resize(32), y.resize(1);
     remat::audit(model, x, y);
   }
+  if (fault == "other_profile") {
+    remat::model<net, input, nn::nll_loss> one{{.threads = 1}};
+    remat::profile(mpi, one, is_mine ? 8 : 4);
+  }
   if (fault == "audit_alone" && is_mine) remat::audit(model, x, y);
   if (fault == "indivisible_batch") x.resize(30 * 32), y.resize(30);
   if (fault == "other_batch" && is_mine) x.resize(16 * 32), y.resize(16);
