@@ -50,6 +50,7 @@ TEST_CASE("all outputs of a model without a loss are there on every rank, whiche
                                                   .partition = remat::partition::balanced_memory,
                                                   .logs_partition = false}};
       CHECK(model.plan(2).stages.size() == 1);
+      CHECK_THROWS_WITH(model.output(0), Catch::Matchers::Contains("no prediction has run"));
       for (const std::size_t batch : {1u, 2u, 7u, 8u, 12u}) {
         INFO(schedule.name() << ", " << partitions << " partitions, batch " << batch);
         const std::vector<float> x = samples(batch);

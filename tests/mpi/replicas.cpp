@@ -134,6 +134,8 @@ TEST_CASE("evaluate gives the number of one process, on all ranks") {
   const double expected = one.evaluate(all, remat::accuracy{});
   CHECK(everywhere.evaluate(all, remat::accuracy{}) == expected);
   CHECK(first.evaluate(first.pp_rank() == 0 ? all : none, remat::accuracy{}) == expected);
+  const remat::metrics several{remat::accuracy{}, remat::top_k<2>{}};
+  CHECK(first.evaluate(first.pp_rank() == 0 ? all : none, several) == one.evaluate(all, several));
 }
 
 TEST_CASE("an optimizer's numbers are shared out over replicas", "[even_ranks]") {

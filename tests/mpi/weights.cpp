@@ -11,6 +11,7 @@
 #include <csignal>
 #include <cstddef>
 #include <filesystem>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,12 @@ using Catch::Matchers::Contains;
 remat::distributed_options options(int partitions, std::uint64_t seed) {
   return {.seed = seed, .threads = 1, .partitions = partitions, .microbatches = 2, .logs_partition = false};
 }
+
+const remat::rank_map::setting backwards{"backwards", [](int pp_size, int dp_size) {
+                                           std::vector<int> ranks(static_cast<std::size_t>(pp_size * dp_size));
+                                           std::iota(ranks.rbegin(), ranks.rend(), 0);
+                                           return ranks;
+                                         }};
 
 std::vector<std::byte> bits_of(remat::trainable& model) {
   const auto values = model.store().value_block(), states = model.store().state_block();
@@ -69,11 +76,14 @@ TEST_CASE("the file is that of one process, and goes back to any ranks") {
   const temporary_folder folder;  // each rank's own: rank 0's is the one that counts
   const auto path = folder.path() / "distributed", one_path = folder.path() / "one";
   for (const char* name : {"example_01", "tied", "stateful", "normed", "nested", "unet"})
-    for (int partitions = 1; partitions <= session().size(); ++partitions) {
+    for (int run = 0; run < 2 * session().size(); ++run) {
+      const int partitions = run / 2 + 1;
       if (session().size() % partitions != 0) continue;
-      INFO(name << " on " << partitions << " of " << session().size() << " ranks");
+      remat::distributed_options how = options(partitions, 3), anew = options(partitions, 4);
+      if (run % 2 == 1) how.rank_map = anew.rank_map = backwards;  // rank 0 is the last of the last replica
+      INFO(name << " on " << partitions << " of " << session().size() << " ranks, " << how.rank_map.name);
       const networks::network& n = networks::named(name);
-      remat::distributed_network model(session(), n.lower(), options(partitions, 3));
+      remat::distributed_network model(session(), n.lower(), how);
       remat::network one(n.lower(), {.seed = 3, .threads = 1});
       remat::save_weights(model, path);
       remat::save_weights(one, one_path);
@@ -92,7 +102,7 @@ TEST_CASE("the file is that of one process, and goes back to any ranks") {
         if (model.dp_rank() == 0) CHECK(has_weights_of(model, one));
       }
 
-      remat::distributed_network other(session(), n.lower(), options(partitions, 4));
+      remat::distributed_network other(session(), n.lower(), anew);
       remat::load_weights(other, path);
       const bool is_loaded = model.dp_rank() != 0 || bits_of(other) == trained;
       CHECK(is_true_on_all(is_loaded));

@@ -111,6 +111,8 @@ class json_builder : public nlohmann::json_sax<nlohmann::json> {
 
 /// The value that a text holds. Throws `data_error`, which names the file and calls the text `what` ("header").
 inline json parse_json(const std::string& text, const std::string& file, const std::string& what, std::size_t deepest) {
+  if (text.find('\0') != std::string::npos)  // which the parser takes for the end
+    throw data_error(file, "has a " + what + " that is no JSON (it holds a zero byte)");
   detail::json_builder builder(file, what, deepest);
   nlohmann::json::sax_parse(text, &builder);
   return builder.take();

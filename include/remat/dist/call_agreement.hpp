@@ -74,8 +74,9 @@ class call_agreement {
         complaint,
         std::array{
             shared_number{call, "every rank must make the same calls, of the same models in the same order"},
-            shared_number{done_alone_.value(),
-                          "optimizers must have stepped alike on all ranks, as often and with the same settings"},
+            shared_number{
+                done_alone_.value(),
+                "optimizers and clip_gradients must act alike on all ranks, as often and with the same settings"},
             shared_number{batch, "the batches of a call must have the same size on all ranks"}})[2];
   }
 

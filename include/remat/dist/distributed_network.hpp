@@ -36,11 +36,27 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 namespace remat {
+
+namespace detail {
+
+/// Calls f for each number of a metric's value: itself, or those of a tuple, which `metrics` gives.
+template <class Value, class F>
+void each_number(Value& value, const F& f) {
+  if constexpr (requires { std::tuple_size<Value>::value; }) {
+    std::apply([&](auto&... each) { (each_number(each, f), ...); }, value);
+  } else {
+    static_assert(std::is_trivially_copyable_v<Value>, "remat: a metric's value is a number, or a tuple of numbers");
+    f(value);
+  }
+}
+
+}  // namespace detail
 
 class distributed_network : public trainable {
  public:
@@ -62,7 +78,6 @@ class distributed_network : public trainable {
   const schedule_table& schedule() const { return blueprint_.schedule; }
   /// The fused program; each operation has its stage.
   const program& lowered() const { return blueprint_.checked; }
-  std::string partition_text() const { return partition_log(blueprint_.checked); }
   std::size_t microbatches() const { return static_cast<std::size_t>(blueprint_.schedule.microbatches); }
   /// Checkpoints that the partition cuts through.
   const list<ignored_checkpoint>& ignored() const { return blueprint_.ignored; }
@@ -118,9 +133,10 @@ class distributed_network : public trainable {
     }
     calls_.meet(call_kind::evaluation);
     auto value = metric.value();
-    static_assert(std::is_trivially_copyable_v<decltype(value)>, "remat: a metric's value is a number");
-    all().wait(
-        ranks_.world.broadcast(std::as_writable_bytes(std::span(&value, 1)), grid().rank(blueprint_.rank_of(0), 0)));
+    const int teller = grid().rank(blueprint_.rank_of(0), 0);
+    detail::each_number(value, [&](auto& number) {
+      all().wait(ranks_.world.broadcast(std::as_writable_bytes(std::span(&number, 1)), teller));
+    });
     return value;
   }
   const tensor_shape& output_shape() const { return blueprint_.checked.tensors[blueprint_.checked.outputs[0]]; }

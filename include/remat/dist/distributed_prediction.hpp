@@ -56,7 +56,10 @@ class distributed_prediction {
   }
 
   /// Output i of the last run.
-  std::span<const float> output(std::size_t i) const { return results_.at(i); }
+  std::span<const float> output(std::size_t i) const {
+    if (results_.views().empty()) throw error("no prediction has run, so there is no output");
+    return results_.at(i);
+  }
   std::size_t bytes() const { return results_.bytes(); }
 
  private:

@@ -10,8 +10,8 @@
 #include <remat/dist/distributed_options.hpp>
 #include <remat/dist/gradient_reduction.hpp>
 #include <remat/dist/model_ranks.hpp>
+#include <remat/dist/pipeline.hpp>
 #include <remat/dist/pipeline_trace.hpp>
-#include <remat/dist/pipelines.hpp>
 #include <remat/dist/shared_parameters.hpp>
 
 #include <bit>

@@ -71,8 +71,6 @@ class gradient_reduction : public gradient_listener {
     ends_.reserve(buckets_.size());
   }
 
-  std::size_t buckets() const { return buckets_.size(); }
-
   /// Before the backward pass of a step.
   void begin(bool overlaps, pipeline_trace* trace) {
     overlaps_ = overlaps;

@@ -212,10 +212,14 @@ void in_pieces(std::span<T> values, const F& f) {
 /// Starts and ends MPI itself; where the program has started it, it is left to the program to end.
 class library {
  public:
+  /// Throws `error` when MPI has ended.
   library(int& argc, char**& argv) {
-    int is_running = 0;
-    MPI_Initialized(&is_running);
-    is_mine_ = is_running == 0;
+    int is_over = 0;
+    MPI_Finalized(&is_over);
+    if (is_over != 0) throw error("MPI has ended with the first remat::mpi::session of the program; make one, in main");
+    int is_started = 0;
+    MPI_Initialized(&is_started);
+    is_mine_ = is_started == 0;
     int given = 0;
     if (is_mine_) MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &given);
   }

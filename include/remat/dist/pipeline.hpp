@@ -95,7 +95,7 @@ class pipeline : private exchange {
                         ? (setup_.is_training ? executor::part::forward : executor::part::whole)
                         : executor::part::backward);
       count_executed();
-      if (how_.trace != nullptr) how_.trace->end(t);
+      if (how_.trace != nullptr) how_.trace->end();
     }
     transport_.arrive_at(row.count());
   }

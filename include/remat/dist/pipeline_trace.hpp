@@ -38,7 +38,7 @@ class pipeline_trace {
     waited_ = 0;
     events.push_back({t, now(), 0, 0});
   }
-  void end(const task&) {
+  void end() {
     events.back().end = now();
     events.back().waited = waited_;
   }

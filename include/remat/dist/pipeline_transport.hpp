@@ -83,7 +83,7 @@ class pipeline_transport {
         hand_over(local, m, k, to);
     }
   }
-  /// Tests one request that is under way: enough for MPI to go on with all.
+  /// Tests requests that are under way, up to one that is not done: enough for MPI to go on with all.
   void progress() {
     while (!under_way_.empty() && under_way_.back()->is_done()) under_way_.pop_back();
     if (listener_ != nullptr) listener_->progress();

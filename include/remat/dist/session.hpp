@@ -11,7 +11,7 @@
 ///   its message can be printed first.
 /// - What all ranks refuse together (`collective_error`) is printed by rank 0 alone.
 ///
-/// One session at a time, made in `main`.
+/// One session, made in `main`: MPI cannot start again.
 #pragma once
 
 #include <remat/core/error.hpp>
@@ -39,7 +39,7 @@ namespace mpi {
 
 class session {
  public:
-  /// Collective. Throws `error` while another session lives.
+  /// Collective. Throws `error` while another session lives, and when MPI has ended with an earlier one.
   session(int& argc, char**& argv) : library_(argc, argv), world_(library::world()) {
     if (current_ != nullptr)
       throw error("a program has one remat::mpi::session at a time; make it in main, and pass it on");

@@ -54,11 +54,12 @@ struct held_weights {
     for (std::size_t k = 0; k < views.size(); ++k) here[entry_of[owners[k]]] = views[k].values;
   }
 
-  /// Room for any of them that this rank does not hold.
-  std::vector<float> room() const {
+  /// Room for any of those that `is_wanted(i)`.
+  template <class IsWanted>
+  std::vector<float> room(const IsWanted& is_wanted) const {
     std::size_t most = 0;
     for (std::size_t i = 0; i < places.size(); ++i)
-      if (here[i].empty()) most = std::max(most, places[i].elements());
+      if (is_wanted(i)) most = std::max(most, places[i].elements());
     return std::vector<float>(most);
   }
 
@@ -99,12 +100,14 @@ inline void save_weights(distributed_network& model, const std::filesystem::path
   const detail::held_weights weights(model);
   std::optional<safetensors_writer> file;
   std::vector<float> room;
+  // Rank 0 may hold one that is not its to save: another replica's, or one that it shares.
+  const auto holder_of = [&](std::size_t i) { return model.grid().rank(weights.holders[i].front(), 0); };
   detail::on_rank_0(model, [&] {
-    room = weights.room();
+    room = weights.room([&](std::size_t i) { return holder_of(i) != 0; });
     file.emplace(path, weights.places);
   });
   for (std::size_t i = 0; i < weights.places.size(); ++i) {
-    const int holder = model.grid().rank(weights.holders[i].front(), 0);
+    const int holder = holder_of(i);
     std::span<const float> values = weights.here[i];
     if (holder != 0 && model.rank() == holder) detail::send_values(model, values, 0);
     detail::on_rank_0(model, [&] {
@@ -130,7 +133,7 @@ inline void load_weights(distributed_network& model, const std::filesystem::path
   std::vector<const safetensor*> tensors;
   std::vector<float> room;
   detail::on_rank_0(model, [&] {
-    room = weights.room();
+    room = weights.room([&](std::size_t i) { return weights.here[i].empty(); });
     file.emplace(path);
     tensors = detail::tensors_of_weights(*file, weights.places, options);
   });

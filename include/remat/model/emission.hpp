@@ -5,6 +5,7 @@
 #include <remat/core/error.hpp>
 #include <remat/core/module.hpp>
 #include <remat/model/program.hpp>
+#include <remat/model/rules.hpp>
 
 #include <string>
 #include <string_view>
@@ -69,6 +70,14 @@ constexpr void close_node(program& p, int n) {
   p.nodes[n].end = p.nodes.count();
 }
 
+/// Counts what passes between modules without one that makes it.
+template <class... T>
+constexpr void require_few(tensors<T...>) {
+  if constexpr (sizeof...(T) > call::max_tensors) static_assert(rules::tensors_are_few<tensors<T...>>::holds);
+}
+template <class Broken>
+constexpr void require_few(Broken) {}
+
 constexpr edge together(edge a, const edge& b) {
   for (int t : b) a.push_back(t);
   return a;
@@ -76,6 +85,7 @@ constexpr edge together(edge a, const edge& b) {
 
 template <class... T>
 constexpr void add_outputs(program& p, edge& slots, tensors<T...>) {
+  if constexpr (sizeof...(T) > call::max_tensors) static_assert(rules::tensors_are_few<tensors<T...>>::holds);
   (slots.push_back(p.add_tensor(shape_of<T>::value, p.operations.count())), ...);
 }
 

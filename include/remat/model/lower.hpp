@@ -7,6 +7,8 @@
 #include <remat/model/lowered_wrappers.hpp>
 #include <remat/model/program.hpp>
 
+#include <cstddef>
+#include <cstdint>
 #include <type_traits>
 
 namespace remat {
@@ -21,9 +23,9 @@ struct targets_of {
   using type = broken;
 };
 template <class Loss, class... Outputs>
-  requires requires { Loss::target(Outputs{}...); }
+  requires requires { bare<Loss>::type::target(Outputs{}...); }
 struct targets_of<Loss, tensors<Outputs...>> {
-  using type = typename as_tensors<decltype(Loss::target(Outputs{}...))>::type;
+  using type = typename as_tensors<decltype(bare<Loss>::type::target(Outputs{}...))>::type;
 };
 
 template <class Loss, class Outputs>
@@ -31,7 +33,25 @@ struct loss_rule {
   static constexpr bool holds = true;
 };
 template <class Loss, class... Outputs>
-struct loss_rule<Loss, tensors<Outputs...>> : rules::loss_meets_output<Loss, Outputs...> {};
+struct loss_rule<Loss, tensors<Outputs...>> : rules::loss_meets_output<typename bare<Loss>::type, Outputs...> {};
+
+/// Inputs whose elements have kernels; `broken`, behind an error, where one has none.
+template <class T>
+constexpr bool has_known_elements = true;
+template <class T, std::size_t... Extents>
+constexpr bool has_known_elements<tensor<T, Extents...>> =
+    std::is_same_v<T, float> || std::is_same_v<T, std::int32_t> || std::is_same_v<T, std::uint8_t>;
+
+template <class Inputs>
+struct known_tensors {
+  using type = Inputs;
+};
+template <class... T>
+  requires(!(has_known_elements<T> && ...))
+struct known_tensors<tensors<T...>> {
+  using type = broken;
+  static_assert(((shape_of<T>::value.rank >= 0) && ...));
+};
 
 template <class... T>
 constexpr int count_of(tensors<T...>) {
@@ -47,7 +67,7 @@ constexpr void add_inputs(program&, edge&, broken) {}
 
 template <class Net, class Input, class Loss>
 struct lowering {
-  using inputs = typename as_tensors<Input>::type;
+  using inputs = typename known_tensors<typename as_tensors<Input>::type>::type;
   using outside = scope<none, false, false>;
   using net = lowered<Net, inputs, context<placed<0, start>>, outside>;
   using outputs = typename net::output;
@@ -56,6 +76,7 @@ struct lowering {
     emission e;
     program& p = e.made;
     edge in;
+    require_few(inputs{});
     add_inputs(p, in, inputs{});
     if constexpr (std::is_same_v<Loss, no_loss>) {
       p.outputs = net::emit(e, in, {});

@@ -54,6 +54,7 @@ struct branched {
       rules::where<(Scope::checked && first_stage != none), rules::checkpoint_in_one_stage<M, where_it_lies>>);
 
   static constexpr edge emit_as(std::string_view kind, emission& e, const edge& in, const label& l) {
+    require_few(typename Branches::output{});
     const int n = open_node(e.made, l, kind, false, stage_of_node(first_stage, Context::before::stage));
     const edge out = join_::emit(e, Branches::emit(e, in, n, 0), n, Branches::count);
     close_node(e.made, n);
@@ -156,6 +157,7 @@ struct lowered<join<Name, Op>, tensors<In...>, Context, Scope>
   using base = lowered<Op, typename joined<tensors<In...>, skipped>::type, Context, Scope>;
   static_assert(rules::tag_stands_before<join<Name, Op>, !std::is_same_v<skipped, broken>>::holds);
   static constexpr edge emit(emission& e, const edge& in, const label& l) {
+    require_few(typename joined<tensors<In...>, skipped>::type{});
     return base::emit(e, together(in, e.recall(Name.view())), l);
   }
 };
@@ -183,6 +185,7 @@ struct lowered<select<I...>, tensors<In...>, Context, Scope> {
   using after = Context;
   static constexpr int first_stage = none;
   static constexpr edge emit(emission&, const edge& in, const label&) {
+    require_few(output{});
     edge out;
     (out.push_back(in[static_cast<int>(I)]), ...);
     return out;

@@ -109,8 +109,7 @@ struct checkpoint_in_one_stage<M, stages<First, Last>> {
   static constexpr bool holds = true;
   static_assert(First == Last,
                 "remat: a checkpointed module that is no sequential must lie within one stage; give all of it one "
-                "on_stage number, "
-                "or checkpoint its parts");
+                "on_stage number, or checkpoint its parts");
 };
 
 template <class M, class Stages>
@@ -180,6 +179,15 @@ struct chain_policy_has_children {
   static_assert(IsSequential,
                 "remat: a policy that cuts a chain (every, square_root) takes a sequential or a repeat; use another "
                 "policy for any other module");
+};
+
+template <class Tensors>
+struct tensors_are_few;
+template <class... T>
+struct tensors_are_few<tensors<T...>> {
+  static constexpr bool holds = true;
+  static_assert(sizeof...(T) <= call::max_tensors,
+                "remat: at most 8 tensors pass between two modules; join them in groups, or give them as one tensor");
 };
 
 template <class Loss, class... Outputs>

@@ -9,9 +9,9 @@
 /// | `gradient_sums`   | x, dy | sums of g and of g * (x - mean), where g is dy behind that relu       |
 /// | `scale_gradients` | x, dy | dx = scale * (g - average - (x - mean) * slope), written or added     |
 ///
-/// Products and sums are rounded one by one, in one order, so that every instruction set and all flags give the same
-/// bits. A column is summed in blocks of rows; a block is read from memory once, and deviates from its own mean, so
-/// that a mean of 1000 costs a variance of 1 nothing.
+/// Products and sums are rounded one by one, in one order, so that every instruction set and all flags but one
+/// (vectorised.hpp) give the same bits. A column is summed in blocks of rows; a block is read from memory once, and
+/// deviates from its own mean, so that a mean of 1000 costs a variance of 1 nothing.
 #pragma once
 
 #include <cmath>

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 /// Two-dimensional transposed convolution, channels-last: what a convolution's backward does, forward.
 ///
-///     forward               y = transposed product of x and W, + b   x (N, H, W, In), W (In, Out, K, K), y (N, H', W',
-///     Out) backward, parameters  dW, db                                   reads the input backward, input       dx =
-///     dy * W                              reads weights only
+///     forward               y = x transposed-convolved with W, + b   x (N, H, W, In), W (In, Out, K, K)
+///                                                                    y (N, H', W', Out)
+///     backward, parameters  dW, db                                   reads the input
+///     backward, input       dx = dy convolved with W                 reads weights only
 ///
 /// H' = (H - 1) Stride - 2 Padding + K + OutputPadding, likewise W'. Forward is oneDNN's backward of the convolution
 /// from y to x, and backward its forward. Weights are packed once per step, as those of conv2d.

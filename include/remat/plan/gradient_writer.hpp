@@ -27,7 +27,19 @@ class gradient_writer {
     if (!out.ports().empty()) find_first_readers(covered);
   }
 
-  /// The gradient of t begins here: at the loss, at an output where the user gives it, or at a port.
+  /// The user's gradient of an output. A tensor may be several outputs: their gradients are added up.
+  constexpr void load(int t) {
+    const int before = gradient_[t];
+    begin(t, action_kind::load_gradient);
+    if (before == none) return;
+    action a{action_kind::add_gradient};
+    a.output_gradients.push_back(out_.use(gradient_[t]));
+    a.input_gradients.push_back(out_.use(before));
+    out_.add(a);
+    gradient_[t] = before;
+  }
+
+  /// The gradient of t begins here: at the loss, or at a port.
   constexpr void begin(int t, action_kind kind, int port = none) {
     action a{kind};
     a.outputs.push_back(define(t, port));

@@ -40,7 +40,7 @@ class training_tape_writer {
       values_.fetch_outputs();
       out_.begin_backward();
       for (int t : p_.outputs)
-        if (values_.makes(t)) gradients_.begin(t, action_kind::load_gradient);
+        if (values_.makes(t)) gradients_.load(t);
     }
     backward(none);
     for (int t = 0; t < p_.inputs - p_.targets; ++t)

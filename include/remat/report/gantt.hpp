@@ -8,6 +8,7 @@
 /// that are too narrow to be seen are left out, so that an image has some thousand boxes a lane at most.
 #pragma once
 
+#include <remat/core/error.hpp>
 #include <remat/core/text_file.hpp>
 #include <remat/run/timeline.hpp>
 
@@ -35,6 +36,9 @@ class gantt_chart {
  public:
   gantt_chart(const timeline& events, const gantt_options& options)
       : options_(options), events_(events.begin(), events.end()) {
+    if (options.width < 1 || options.lane_height < 1)
+      throw error("a chart's width and lane_height are at least 1 pixel; they are " + std::to_string(options.width) +
+                  " and " + std::to_string(options.lane_height));
     std::ranges::sort(events_, {}, [](const timeline_event& e) {
       return std::tuple(e.rank, e.begin, e.end, e.what, e.stage, e.microbatch);
     });

@@ -71,6 +71,7 @@ inline double clip_gradients(trainable& model, double max_norm) {
   if (!(max_norm > 0))
     throw error("clip_gradients: the largest norm is " + std::to_string(max_norm) + "; a number above 0 is accepted");
   const thread_scope scope(model.threads());
+  model.before_update(std::span(&max_norm, 1));
   const std::span<double> squares = model.numbers();
   for (std::size_t i = 0; i < squares.size(); ++i) squares[i] = detail::square_sum(model.parameters()[i].gradient);
   const double norm = std::sqrt(model.sum_over_parameters(squares));

@@ -42,7 +42,8 @@ class network : public trainable {
 
   /// Forward, loss and backward on one batch: inputs first, then targets, each a range of numbers (see source.hpp).
   /// Returns the loss, the mean over the micro-batches; gradients are then in `parameters()`. Throws `error` where
-  /// shapes or targets do not fit, or where the batch does not split; then parameters and states are as they were.
+  /// shapes or targets do not fit, or where the batch does not split; then parameters and states are as they were, and
+  /// an optimizer refuses what the gradients have become.
   template <class... Tensors>
   float train_step(const Tensors&... tensors) {
     return train_on(std::array<source, sizeof...(Tensors)>{source_of(tensors)...});
@@ -86,13 +87,15 @@ class network : public trainable {
     losses_.resize(microbatches_);
     for (float& loss : losses_) results_.expect_raw(std::as_writable_bytes(std::span(&loss, 1)));
     expect_input_gradients(batch);
-    parameters_->keeping_states([&] {
-      for (std::size_t k = 0; k < microbatches_; ++k) {
-        std::array<source, call::max_tensors> part;
-        for (std::size_t i = 0; i < sources.size(); ++i)
-          part[i] = sources[i].part(k * (sources[i].size / microbatches_), sources[i].size / microbatches_);
-        run_microbatch(training(micro, k > 0), k, {part.data(), sources.size()});
-      }
+    parameters_->making_gradients([&] {
+      parameters_->keeping_states([&] {
+        for (std::size_t k = 0; k < microbatches_; ++k) {
+          std::array<source, call::max_tensors> part;
+          for (std::size_t i = 0; i < sources.size(); ++i)
+            part[i] = sources[i].part(k * (sources[i].size / microbatches_), sources[i].size / microbatches_);
+          run_microbatch(training(micro, k > 0), k, {part.data(), sources.size()});
+        }
+      });
     });
     finish_step(micro, static_cast<int>(microbatches_));
     double loss = 0;
@@ -121,7 +124,8 @@ class network : public trainable {
     results_.begin();
     expect_input_gradients(e.planned().batch);
     executors_.set_waiting(nullptr);
-    e.run({seed_, steps_}, gradient_sources_, results_.views(), executor::part::backward);
+    parameters_->making_gradients(
+        [&] { e.run({seed_, steps_}, gradient_sources_, results_.views(), executor::part::backward); });
     finish_step(e.planned().batch, 0);
   }
 
@@ -199,7 +203,7 @@ class network : public trainable {
     results_.expect_raw(std::as_writable_bytes(std::span(&loss, 1)));
     expect_input_gradients(e.planned().batch);
     executors_.set_waiting(nullptr);
-    parameters_->keeping_states([&] { e.run(s, sources, results_.views()); });
+    parameters_->making_gradients([&] { parameters_->keeping_states([&] { e.run(s, sources, results_.views()); }); });
     parameters_->sum_shared();
     return loss;
   }

@@ -112,7 +112,7 @@ inline std::size_t batch_of(const program& p, std::span<const source> sources, i
   for (std::size_t i = 0; i < sources.size(); ++i) {
     const tensor_shape& shape = p.tensors[i];
     const std::string name = (static_cast<int>(i) < p.inputs - p.targets ? "input " : "target ") + std::to_string(i);
-    if (sources[i].type != shape.type)
+    if ((sources[i].type == element::float32) != (shape.type == element::float32))
       throw error(name + (shape.type == element::float32 ? " takes float" : " takes integers"));
     const std::size_t each = shape.elements();
     if (sources[i].size == 0 || sources[i].size % each != 0)

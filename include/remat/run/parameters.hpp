@@ -141,6 +141,19 @@ class parameter_store {
   /// Of states, and of their values before a step.
   std::size_t state_bytes() const { return states_.bytes().size() + states_before_.size(); }
 
+  /// Runs what makes gradients; where it throws, they are those of no batch.
+  template <class Step>
+  void making_gradients(const Step& step) {
+    has_gradients_ = false;
+    step();
+    has_gradients_ = true;
+  }
+  /// Throws `error` where they are those of no batch.
+  void require_gradients() const {
+    if (!has_gradients_)
+      throw error("the last step was refused and has left no gradients; make them with train_step (or backward) first");
+  }
+
   /// Runs a step, and gives states back the values that they had where it throws.
   template <class Step>
   void keeping_states(const Step& step) {
@@ -156,6 +169,8 @@ class parameter_store {
   void restore_states() { std::ranges::copy(states_before_, states_.bytes().begin()); }
 
  private:
+  bool has_gradients_ = true;  // zeros at first
+
   /// A later place of a shared parameter.
   struct place {
     std::size_t owner, slot;

@@ -84,7 +84,11 @@ inline operation_costs read_costs(const std::filesystem::path& path, const progr
                      "is no profile: it needs `batch`, `operations` and `seconds_per_byte`, as write_costs writes");
 
   operation_costs costs;
-  costs.batch = static_cast<std::size_t>(detail::require_cost(root, "batch", "the profile", name));
+  const json* const batch = root.find("batch");
+  const std::uint64_t* const samples = batch == nullptr ? nullptr : batch->as<std::uint64_t>();
+  if (samples == nullptr || *samples == 0)
+    throw data_error(name, "the profile has no `batch`, a whole number of at least 1");
+  costs.batch = static_cast<std::size_t>(*samples);
   for (const json& entry : *operations->as<json::array>()) {
     const std::string whose = "operation " + std::to_string(costs.operations.size());
     operation_cost& each = costs.operations.emplace_back();

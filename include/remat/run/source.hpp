@@ -64,10 +64,19 @@ inline void load_channels_first(const source& from, const tensor_shape& shape, s
   });
 }
 
-/// A target beyond int32 would be another class: it becomes -1, which no loss takes for one.
+/// A target beyond int32 would be another class: it becomes -1, which no loss takes for one. One beyond a byte is
+/// refused.
 template <std::integral T>
-void load_integers(const source& from, const tensor_shape&, std::byte* to) {
+void load_integers(const source& from, const tensor_shape& shape, std::byte* to) {
   const T* const x = static_cast<const T*>(from.data);
+  if (shape.type == element::uint8) {
+    for (std::size_t i = 0; i < from.size; ++i) {
+      if (!std::in_range<std::uint8_t>(x[i]))
+        throw error("a tensor of bytes holds integers from 0 to 255, and was given " + std::to_string(x[i]));
+      to[i] = static_cast<std::byte>(x[i]);
+    }
+    return;
+  }
   std::int32_t* const y = reinterpret_cast<std::int32_t*>(to);
   for (std::size_t i = 0; i < from.size; ++i)
     y[i] = std::in_range<std::int32_t>(x[i]) ? static_cast<std::int32_t>(x[i]) : -1;

@@ -47,8 +47,9 @@ class trainable {
   virtual std::pair<std::size_t, std::size_t> updated_here(std::size_t i) const {
     return {0, parameters()[i].gradient.size()};
   }
-  /// An optimizer is about to update parameters, by these numbers and the gradients alone.
-  virtual void before_update(std::span<const double>) {}
+  /// Parameters or gradients are about to change, by these numbers and the gradients alone. Throws `error` where the
+  /// last step was refused.
+  virtual void before_update(std::span<const double>) { parameters_->require_gradients(); }
   /// It has updated them.
   virtual void after_update() {}
 

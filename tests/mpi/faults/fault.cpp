@@ -113,6 +113,7 @@ void run(const remat::mpi::session& mpi, const std::string& fault) {
     }
     if (step == 5 && is_mine && fault == "clips_alone") remat::clip_gradients(model, 1);
     model.train_step(x, y);
+    if (step == 5 && fault == "other_clipping") remat::clip_gradients(model, is_mine ? 0.1 : 1);
     if (step == 5 && is_mine && fault == "skips_update") continue;
     optimizer.step(model);
   }
@@ -132,6 +133,7 @@ int main(int argc, char** argv) {
     }
     return 0;
   }
+  if (fault == "session_after_another") remat::mpi::session{argc, argv};
   remat::mpi::session mpi{argc, argv};
   if (fault == "caught_inside") {
     try {

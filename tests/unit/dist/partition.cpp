@@ -280,6 +280,7 @@ TEST_CASE("a partition from a file", "[dist][partition]") {
   for (const auto& [text, what] : std::vector<std::pair<std::string, std::string>>{
            {"", "is no JSON ("},
            {"{\"a\": 1", "is no JSON ("},
+           {std::string("{\"a\": 1}\0x", 10), "is no JSON (it holds a zero byte"},
            {"3", "is no JSON object"},
            {"[0]", "is no JSON object"},
            {"{\"a\": {}}", "nests deeper than 1 level"},

@@ -4,6 +4,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <array>
+#include <string>
 #include <vector>
 
 namespace {
@@ -30,7 +32,53 @@ using net = remat::sequential<
     remat::checkpoint<remat::sequential<remat::nn::linear<5, 9>, leaky_relu, remat::nn::linear<9, 9>, leaky_relu>>,
     remat::nn::linear<9, 3>, remat::nn::log_softmax>;
 
+/// The same, but its gradient takes the place of what is there.
+struct overwriting : leaky_relu {
+  static void backward_input(const remat::backward_pass& pass) {
+    auto x = pass.input();
+    auto dy = pass.output_gradient();
+    for (std::size_t i = 0; i < x.size(); ++i) pass.input_gradient().data()[i] = x[i] > 0 ? dy[i] : 0.01f * dy[i];
+  }
+};
+/// y = a x, whose parameter's gradient takes the place of what is there.
+struct overwriting_parameter : remat::module {
+  static constexpr std::string_view kind = "scale";
+  static constexpr std::array parameters{remat::parameter("a", {1}, remat::initial::constant(2))};
+  static constexpr auto backward_parameters_reads = remat::reads::inputs;
+  template <class X>
+  static X output(X);
+  static void forward(const remat::forward_pass& pass) {
+    for (std::size_t i = 0; i < pass.input().size(); ++i) pass.output()[i] = pass.parameter(0)[0] * pass.input()[i];
+  }
+  static void backward_input(const remat::backward_pass& pass) {
+    const float a = pass.parameter(0)[0];
+    auto dy = pass.output_gradient();
+    pass.input_gradient().assign([=](std::size_t i) { return a * dy[i]; });
+  }
+  static void backward_parameters(const remat::backward_pass& pass) {
+    float sum = 0;
+    for (std::size_t i = 0; i < pass.input().size(); ++i) sum += pass.input()[i] * pass.output_gradient()[i];
+    pass.parameter_gradient(0).data()[0] = sum;
+  }
+};
+
+/// What check_gradients finds wrong.
+template <class M>
+std::vector<std::string> wrong() {
+  std::vector<std::string> names;
+  const remat::gradient_report r = remat::check_gradients<M, remat::tensor<float, 5>>();
+  for (const remat::gradient_check& c : r.checks)
+    if (c.error > r.tolerance) names.push_back(c.name);
+  return names;
+}
+
 }  // namespace
+
+TEST_CASE("check_gradients finds who overwrites what other readers and earlier micro-batches have left") {
+  CHECK(wrong<leaky_relu>().empty());
+  CHECK(wrong<overwriting>() == std::vector<std::string>{"input 0, added up"});
+  CHECK(wrong<overwriting_parameter>() == std::vector<std::string>{"a, added up"});
+}
 
 TEST_CASE("a layer of a user's own trains under a checkpoint") {
   remat::model<net, remat::tensor<float, 5>, remat::nn::nll_loss> model{{.seed = 1}};

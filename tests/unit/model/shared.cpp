@@ -47,6 +47,25 @@ TEST_CASE("a shared parameter is one, and its gradient the sum over its places")
   CHECK(remat::check_gradients<three, input>().holds());
 }
 
+TEST_CASE("a loss may share its parameters, and wear a name") {
+  using words = remat::shared<"words", nn::embedding<7, 4>>;
+  using body = remat::sequential<words, nn::linear<4, 4>, nn::tanh>;
+  using logits = remat::shared<"words", nn::linear<4, 7, nn::bias::without>>;
+  using fused = remat::shared<"words", nn::linear_cross_entropy<4, 7, nn::bias::without>>;
+  using tokens = remat::tensor<std::int32_t, 3>;
+  const std::vector<std::int32_t> read{1, 6, 2, 0, 3, 3}, next{6, 2, 5, 3, 3, 1};
+  remat::model<body, tokens, fused> one{{.seed = 4}};
+  remat::model<remat::sequential<body, logits>, tokens, remat::named<"entropy", nn::cross_entropy>> other{{.seed = 4}};
+  REQUIRE(one.parameters().size() == 3);
+  REQUIRE(other.parameters().size() == 3);
+  for (std::size_t i = 0; i < 3; ++i)
+    std::ranges::copy(one.parameters()[i].values, other.parameters()[i].values.begin());
+  CHECK(one.train_step(read, next) == Approx(other.train_step(read, next)).epsilon(1e-6));
+  for (std::size_t i = 0; i < 3; ++i)
+    for (std::size_t k = 0; k < one.parameters()[i].gradient.size(); ++k)
+      CHECK(one.parameters()[i].gradient[k] == Approx(other.parameters()[i].gradient[k]).margin(1e-6));
+}
+
 TEST_CASE("what is shared agrees in its place and its name") {
   using block = remat::sequential<remat::named<"a", layer>, nn::relu, remat::named<"b", layer>>;
   using net = remat::sequential<remat::shared<"block", block>, remat::shared<"block", block>>;

@@ -88,6 +88,24 @@ TEST_CASE("several outputs are all given, and take a gradient each") {
   CHECK(remat::check_gradients<net, tensor<float, 4>>().holds());
 }
 
+TEST_CASE("a tensor that is several outputs gets the sum of their gradients") {
+  using net = remat::sequential<nn::linear<4, 4>, remat::select<0, 0, 0>>;
+  const std::vector<float> x{1, 2, 3, 4}, one{1, 1, 1, 1}, ten{10, 10, 10, 10}, hundred{100, 100, 100, 100};
+  for (const std::vector<remat::checkpoint_at>& checkpoints :
+       {std::vector<remat::checkpoint_at>{}, std::vector<remat::checkpoint_at>{remat::checkpoint_at("")}}) {
+    remat::model<net, tensor<float, 4>> m{{.seed = 2, .checkpoints = checkpoints}};
+    m.forward(x);
+    m.backward(one, ten, hundred);
+    for (const float g : m.parameter("0.bias").gradient) CHECK(g == 111);
+  }
+  // The input may be one of them.
+  using with_input = remat::parallel<remat::identity, remat::identity, nn::linear<4, 2, nn::bias::without>>;
+  remat::model<with_input, tensor<float, 4>> m{{.seed = 2, .input_gradients = true}};
+  m.forward(x);
+  m.backward(ten, std::vector<float>{1, 0});
+  for (std::size_t i = 0; i < 4; ++i) CHECK(m.input_gradient()[i] == 10 + m.parameters()[0].values[i]);
+}
+
 TEST_CASE("what cannot be asked is refused") {
   const auto data = networks::random_batch(2, 60, 1, 2, 1);
   const std::vector<float> dy(2 * 120), other(5);

@@ -17,6 +17,17 @@ using Catch::Matchers::Contains;
 using classifier = remat::model<remat::sequential<nn::linear<6, 16>, nn::relu, nn::linear<16, 3>, nn::log_softmax>,
                                 remat::tensor<float, 6>, nn::nll_loss>;
 
+/// Bytes as floats.
+struct as_numbers : remat::module {
+  static constexpr std::string_view kind = "as_numbers";
+  template <std::size_t N>
+  static remat::tensor<float, N> output(remat::tensor<std::uint8_t, N>);
+  static void forward(const remat::forward_pass& pass) {
+    const auto bytes = pass.input<std::uint8_t>();
+    for (std::size_t i = 0; i < bytes.size(); ++i) pass.output()[i] = bytes[i];
+  }
+};
+
 }  // namespace
 
 TEST_CASE("training lowers the loss") {
@@ -103,6 +114,14 @@ TEST_CASE("targets may be integers of any type") {
   CHECK(model.train_step(data.inputs, wide) == expected);
 }
 
+TEST_CASE("an input of bytes takes integers from 0 to 255") {
+  remat::model<as_numbers, remat::tensor<std::uint8_t, 3>> model{{.seed = 1}};
+  CHECK(std::ranges::equal(model.predict(std::vector<std::uint8_t>{0, 7, 255}), std::vector<float>{0, 7, 255}));
+  CHECK(std::ranges::equal(model.predict(std::vector<int>{1, 2, 3}), std::vector<float>{1, 2, 3}));
+  CHECK_THROWS_WITH(model.predict(std::vector<int>{1, 256, 3}), Contains("from 0 to 255, and was given 256"));
+  CHECK_THROWS_WITH(model.predict(std::vector<float>{1, 2, 3}), Contains("takes integers"));
+}
+
 TEST_CASE("what does not fit is refused, and parameters stay as they are") {
   classifier model{{.seed = 1}};
   const auto data = networks::random_batch(4, 6, 1, 3, 1);
@@ -143,7 +162,11 @@ TEST_CASE("a step that is refused leaves states as they were") {
   CHECK_THROWS_WITH(remat::audit(model, data.inputs, data.targets), Contains("is no class"));
   CHECK(std::ranges::equal(before, model.store().state_block()));
   data.targets[3] = 2;
+  remat::adamw optimizer{{.weight_decay = 1}};
+  CHECK_THROWS_WITH(optimizer.step(model), Contains("the last step was refused and has left no gradients"));
+  CHECK_THROWS_WITH(remat::clip_gradients(model, 1), Contains("the last step was refused"));
   model.train_step(data.inputs, data.targets);
+  CHECK_NOTHROW(optimizer.step(model));
   CHECK_FALSE(std::ranges::equal(before, model.store().state_block()));
 }
 

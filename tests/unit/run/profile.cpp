@@ -159,6 +159,8 @@ TEST_CASE("a profile is written and read", "[run][profile]") {
   };
   refuses("\"kind\": \"conv2d\"", "\"kind\": \"linear\"", "of the costs is '");
   refuses("conv2d", "conv3d", "(conv3d), and that of the model is ");
+  for (const char* samples : {"0", "-1", "1.5", "1e3", "\"8\"", "null", "18446744073709551616"})
+    refuses("\"batch\": " + std::to_string(costs.batch), "\"batch\": " + std::string(samples), "no `batch`");
   refuses("{\"path\"", "{\"way\"", "operation 0 has no `path`, a text");
   refuses("\"forward\": 0.3", "\"forward\": -0.3", "operation 0 has no `forward`, a number of at least 0");
   refuses("\"forward\": 0.3", "\"forward\": 1e999", "no JSON");
