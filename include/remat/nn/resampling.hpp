@@ -6,7 +6,7 @@
 ///     backward   the same with both axes transposed; reads nothing
 ///
 /// An output is computed by one thread in one order, and products and sums are rounded one by one: the same bits under
-/// any instruction set, flags (see vectorised.hpp) and thread count. A gradient is written or added without a temporary.
+/// any instruction set, flags (vectorised.hpp) and thread count. A gradient is written or added without a temporary.
 #pragma once
 
 #include <remat/core/module.hpp>
