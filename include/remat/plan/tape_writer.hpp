@@ -27,7 +27,7 @@ class training_tape_writer {
         values_(p, covered, out_),
         gradients_(p, covered, needs_, values_, out_),
         is_dropped_(p.operations.size()) {
-    out_.reserve(p.operations.size() * 4 + 8);
+    out_.reserve(static_cast<std::size_t>(covered.last - covered.first) * 4 + 8);
   }
 
   constexpr tape write() {
