@@ -8,8 +8,8 @@ add_library(remat_developer INTERFACE)
 if(REMAT_WARNINGS)
   target_compile_options(remat_developer INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-    # g++ 12 reports std::string's own operator+, as one or the other (https://gcc.gnu.org/PR105651).
-    target_compile_options(remat_developer INTERFACE -Wno-restrict -Wno-stringop-overflow)
+    # g++ 12 reports std::string's own operator+ (https://gcc.gnu.org/PR105651).
+    target_compile_options(remat_developer INTERFACE -Wno-restrict)
   endif()
 endif()
 if(REMAT_SANITIZERS)
