@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+/// How tensors lie in memory, as oneDNN 2.6 describes it. The only file that includes its header.
+#pragma once
+
+#include <remat/core/error.hpp>
+#include <remat/nn/onednn_request.hpp>
+
+#include <oneapi/dnnl/dnnl.h>
+
+#include <cstddef>
+#include <initializer_list>
+#include <string>
+
+namespace remat::onednn {
+
+inline void check(dnnl_status_t status, const char* what) {
+  if (status != dnnl_success)
+    throw error(std::string("oneDNN cannot ") + what + " (status " + std::to_string(static_cast<int>(status)) +
+                (status == dnnl_unimplemented ? ", not implemented for these shapes)" : ")"));
+}
+
+/// How a tensor of float32 lies in memory.
+class layout {
+ public:
+  layout() = default;
+  explicit layout(const dnnl_memory_desc_t& description) : description_(description) {}
+
+  /// Any of oneDNN's choice.
+  static layout chosen(std::initializer_list<std::size_t> extents) { return tagged(extents, dnnl_format_tag_any); }
+  static layout row_major(std::initializer_list<std::size_t> extents) {
+    static constexpr dnnl_format_tag_t tags[] = {dnnl_a, dnnl_ab, dnnl_abc, dnnl_abcd, dnnl_abcde};
+    return tagged(extents, tags[extents.size() - 1]);
+  }
+  /// (rows, columns) stored as (columns, rows).
+  static layout transposed(std::size_t rows, std::size_t columns) { return tagged({rows, columns}, dnnl_ba); }
+  /// (N, C, H, W) stored as (N, H, W, C).
+  static layout channels_last(std::initializer_list<std::size_t> extents) { return tagged(extents, dnnl_acdb); }
+
+  /// A convolution's weights (outputs, inputs, K, K) stored as (inputs, outputs, K, K), in each of `groups`.
+  static layout transposed_weights(std::size_t groups, std::size_t outputs, std::size_t inputs, std::size_t k) {
+    return groups == 1 ? tagged({outputs, inputs, k, k}, dnnl_bacd)
+                       : tagged({groups, outputs, inputs, k, k}, dnnl_acbde);
+  }
+
+  std::size_t bytes() const { return dnnl_memory_desc_get_size(&description_); }
+  const dnnl_memory_desc_t* get() const { return &description_; }
+
+ private:
+  static layout tagged(std::initializer_list<std::size_t> extents, dnnl_format_tag_t tag) {
+    dnnl_dims_t dims = {};
+    int rank = 0;
+    for (std::size_t e : extents) dims[rank++] = static_cast<extent>(e);
+    layout made;
+    check(dnnl_memory_desc_init_by_tag(&made.description_, rank, dims, dnnl_f32, tag), "describe a tensor");
+    return made;
+  }
+
+  dnnl_memory_desc_t description_ = {};
+};
+
+}  // namespace remat::onednn
