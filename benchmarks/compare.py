@@ -5,65 +5,21 @@ import json
 import math
 import os
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
 
+import compare_layers
+import peer_layers
 import peer_step_time as peer
+from sides import Side, environment, keep_memory, pairs, pause, peer_environment, return_memory
 
-pairs = 9
 sample_ms = 150  # a sample is the mean of as many steps as take this long
 of_matrix_products = {"mlp"}  # whose forward and backward are compared with their matrix products alone
-pause = 0.02     # seconds, in which the idle side's OpenMP threads go to sleep
-
-# glibc keeps what PyTorch frees; otherwise every step's large tensors are new pages from the system.
-keep_memory = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000", "MALLOC_TOP_PAD_": "268435456"}
-# The opposite, for the resident set: what is freed is gone.
-return_memory = {"MALLOC_MMAP_THRESHOLD_": "65536"}
 
 
-def environment(threads, **more):
-    """This process's, with nothing in it that steers threads or memory but what we set."""
-    steering = ("OMP_", "GOMP_", "KMP_", "OPENBLAS_", "MKL_", "DNNL_", "ONEDNN_", "ATEN_", "MALLOC_", "GLIBC_TUNABLES")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(steering)}
-    return {**kept, "OMP_NUM_THREADS": str(threads), **more}
-
-
-def peer_environment(threads, memory):
-    best = dict(memory)
-    # Debian's default OpenBLAS has threads of its own, which fight with OpenMP's for the cores.
-    blas = [str(directory) for directory in Path("/usr/lib").glob("*/openblas-openmp")]
-    best["LD_LIBRARY_PATH"] = ":".join(filter(None, [*blas, os.environ.get("LD_LIBRARY_PATH")]))
-    cpu = Path("/proc/cpuinfo")
-    flags = set(cpu.read_text().split()) if cpu.exists() else set()
-    if {"avx512f", "avx512vl", "avx512bw", "avx512dq"} <= flags:
-        best["ATEN_CPU_CAPABILITY"] = "avx512"
-    return environment(threads, **best)
-
-
-class Side:
-    """A warm process that answers a command, one line, with numbers, one line."""
-
-    def __init__(self, label, command, environment):
-        self.label = label
-        self.process = subprocess.Popen(command, env=environment, text=True, stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE)
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
-
-    def ask(self, command):
-        try:
-            self.process.stdin.write(command + "\n")
-            self.process.stdin.flush()
-        except BrokenPipeError:
-            pass
-        answer = self.process.stdout.readline().split()
-        if not answer:
-            sys.exit(f"{self.label}: the process ended (status {self.process.wait()}) when asked for '{command}'")
-        return [float(number) for number in answer]
+class StepSide(Side):
+    """A side that times training steps."""
 
     def warm_up(self):
         self.time(3)
@@ -78,11 +34,11 @@ class Side:
 
 def peer_side(name, threads, layout, memory):
     command = [sys.executable, peer.__file__, name, str(threads), layout]
-    return Side(f"{name}, threads {threads}, PyTorch {layout}", command, peer_environment(threads, memory))
+    return StepSide(f"{name}, threads {threads}, PyTorch {layout}", command, peer_environment(threads, memory))
 
 
 def compare(step_time, name, threads):
-    remat = Side(f"{name}, threads {threads}, remat", [step_time, name, str(threads)], environment(threads))
+    remat = StepSide(f"{name}, threads {threads}, remat", [step_time, name, str(threads)], environment(threads))
     peers = {layout: peer_side(name, threads, layout, keep_memory) for layout in peer.layouts(name)}
     sides = [*peers.values()]
     sides.insert(1, remat)  # between the layouts, next to both
@@ -150,21 +106,27 @@ def busy_cores():
 
 def main():
     parser = argparse.ArgumentParser(prog="benchmarks/run", add_help=False, allow_abbrev=False,
-                                     usage="benchmarks/run [--only NAME]... [--json FILE] [--python PATH]")
+                                     usage="benchmarks/run [--layers] [--only NAME]... [--json FILE] [--python PATH]")
+    parser.add_argument("--layers", action="store_true")
     parser.add_argument("--only", action="append")
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--step-time")  # without it, arguments are checked and no more
+    parser.add_argument("--programs", type=Path)  # without their folder, arguments are checked and no more
     arguments = parser.parse_args()
+    known, what = (peer_layers.layers, "layer") if arguments.layers else (peer.networks, "network")
     for name in arguments.only or []:
-        if name not in peer.networks:
-            parser.error(f"there is no network '{name}'; there are {', '.join(peer.networks)}")
+        if name not in known:
+            parser.error(f"there is no {what} '{name}'; there are {'; '.join(known)}")
     if arguments.json and not arguments.json.absolute().parent.is_dir():
         parser.error(f"--json: there is no folder {arguments.json.absolute().parent}")
-    if not arguments.step_time:
+    if not arguments.programs:
         return
     cores = len(os.sched_getaffinity(0))
     if (busy := busy_cores()) > 0.1:
         print(f"Other programs keep {busy:.1f} cores busy: times will be noisy.", file=sys.stderr)
+    if arguments.layers:
+        threads = [count for count in (1, 2) if count <= cores]
+        compare_layers.main(arguments.programs / "layer_time", arguments.only or list(known), threads, arguments.json)
+        return
     print(f"PyTorch {peer.torch.__version__}, {cores} cores; ratio = remat / PyTorch, median of {pairs} pairs")
     print(header, flush=True)
     results = []
@@ -173,7 +135,7 @@ def main():
             if threads > cores:
                 print(f"{name}: there is one core, no row with {threads} threads", file=sys.stderr)
                 continue
-            results.append(compare(arguments.step_time, name, threads))
+            results.append(compare(arguments.programs / "step_time", name, threads))
             print(row(results[-1]), flush=True)
             if (share := results[-1]["share_of_products"]) is not None:
                 print(f"  forward and backward reach {share:.3f} of the rate of their matrix products", flush=True)

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+/// Layers that are timed alone, at sizes that networks have: peer_layers.py has the same ones under the same names.
+#pragma once
+
+#include <remat/remat.hpp>
+
+#include <cstddef>
+#include <ratio>
+#include <string_view>
+
+namespace benchmarks {
+
+namespace nn = remat::nn;
+
+struct layer {
+  std::string_view name;
+  std::size_t batch;
+  remat::program (*lower)();
+};
+
+template <class Layer, class... Inputs>
+remat::program lower_alone() {
+  if constexpr (sizeof...(Inputs) == 1)
+    return remat::lower<remat::sequential<Layer>, Inputs...>();
+  else
+    return remat::lower<remat::sequential<Layer>, remat::tensors<Inputs...>>();
+}
+/// A loss alone: its input is the model's.
+template <class Loss, class Input>
+remat::program lower_loss() {
+  return remat::lower<remat::identity, Input, Loss>();
+}
+
+template <std::size_t... Extents>
+using floats = remat::tensor<float, Extents...>;
+template <std::size_t... Extents>
+using indices = remat::tensor<std::int32_t, Extents...>;
+template <std::size_t In, std::size_t Out, std::size_t K, std::size_t Stride = 1, std::size_t Padding = K / 2>
+using convolution = nn::conv2d<In, Out, K, Stride, Padding, nn::bias::without>;
+
+inline const layer layers[] = {
+    {"linear 1024-1024, 256 rows", 256, &lower_alone<nn::linear<1024, 1024>, floats<1024>>},
+    {"linear 768-3072, 1024 rows", 8, &lower_alone<nn::linear<768, 3072>, floats<128, 768>>},
+    {"linear 3072-768, 1024 rows", 8, &lower_alone<nn::linear<3072, 768>, floats<128, 3072>>},
+    {"linear 127-131, 64 rows", 64, &lower_alone<nn::linear<127, 131>, floats<127>>},
+    {"conv 3-64 7x7 /2, 4 x 224x224", 4, &lower_alone<convolution<3, 64, 7, 2>, floats<3, 224, 224>>},
+    {"conv 64-64 3x3, 8 x 56x56", 8, &lower_alone<convolution<64, 64, 3>, floats<64, 56, 56>>},
+    {"conv 128-256 3x3 /2, 8 x 28x28", 8, &lower_alone<convolution<128, 256, 3, 2>, floats<128, 28, 28>>},
+    {"conv 64-128 1x1 /2, 8 x 56x56", 8, &lower_alone<convolution<64, 128, 1, 2>, floats<64, 56, 56>>},
+    {"conv 256-1024 1x1, 8 x 14x14", 8, &lower_alone<convolution<256, 1024, 1>, floats<256, 14, 14>>},
+    {"conv 1-32 3x3, 64 x 28x28", 64, &lower_alone<convolution<1, 32, 3, 1, 0>, floats<1, 28, 28>>},
+    {"depthwise conv 96 3x3, 8 x 56x56", 8,
+     &lower_alone<nn::conv2d<96, 96, 3, 1, 1, nn::bias::without, 1, 96>, floats<96, 56, 56>>},
+    {"conv_transpose 64-32 2x2 /2, 8 x 28x28", 8, &lower_alone<nn::conv_transpose2d<64, 32, 2, 2>, floats<64, 28, 28>>},
+    {"conv_transpose 128-64 4x4 /2, 8 x 14x14", 8,
+     &lower_alone<nn::conv_transpose2d<128, 64, 4, 2, 1>, floats<128, 14, 14>>},
+    {"batch_norm 64, 16 x 56x56", 16, &lower_alone<nn::batch_norm2d<64>, floats<64, 56, 56>>},
+    {"batch_norm 512, 32 x 7x7", 32, &lower_alone<nn::batch_norm2d<512>, floats<512, 7, 7>>},
+    {"layer_norm 768, 1024 rows", 8, &lower_alone<nn::layer_norm<768>, floats<128, 768>>},
+    {"layer_norm 256, 2048 rows", 8, &lower_alone<nn::layer_norm<256>, floats<256, 256>>},
+    {"embedding 50257 x 768, 1024 rows", 8, &lower_alone<nn::embedding<50257, 768>, indices<128>>},
+    {"embedding 1000 x 64, 4096 rows", 4096, &lower_alone<nn::embedding<1000, 64>, indices<>>},
+    {"relu 64, 16 x 56x56", 16, &lower_alone<nn::relu, floats<64, 56, 56>>},
+    {"gelu, 1024 x 3072", 8, &lower_alone<nn::gelu, floats<128, 3072>>},
+    {"gelu, 64 x 1024", 64, &lower_alone<nn::gelu, floats<1024>>},
+    {"gelu_tanh, 1024 x 3072", 8, &lower_alone<nn::gelu_tanh, floats<128, 3072>>},
+    {"silu, 1024 x 3072", 8, &lower_alone<nn::silu, floats<128, 3072>>},
+    {"tanh, 1024 x 1024", 8, &lower_alone<nn::tanh, floats<128, 1024>>},
+    {"sigmoid, 1024 x 1024", 8, &lower_alone<nn::sigmoid, floats<128, 1024>>},
+    {"softmax 1000, 256 rows", 256, &lower_alone<nn::softmax, floats<1000>>},
+    {"softmax 256, 8192 rows", 32, &lower_alone<nn::softmax, floats<256, 256>>},
+    {"softmax 21, 8 x 64x64", 8, &lower_alone<nn::softmax, floats<21, 64, 64>>},
+    {"log_softmax 10, 256 rows", 256, &lower_alone<nn::log_softmax, floats<10>>},
+    {"log_softmax 1000, 256 rows", 256, &lower_alone<nn::log_softmax, floats<1000>>},
+    {"log_softmax 21, 8 x 64x64", 8, &lower_alone<nn::log_softmax, floats<21, 64, 64>>},
+    {"dropout 0.5, 1024 x 3072", 8, &lower_alone<nn::dropout<>, floats<128, 3072>>},
+    {"dropout 0.1, 256 x 768", 256, &lower_alone<nn::dropout<std::ratio<1, 10>>, floats<768>>},
+    {"max_pool 3x3 /2, 4 x 64x112x112", 4, &lower_alone<nn::max_pool2d<3, 2, 1>, floats<64, 112, 112>>},
+    {"max_pool 2x2, 64 x 64x24x24", 64, &lower_alone<nn::max_pool2d<2>, floats<64, 24, 24>>},
+    {"avg_pool 2x2, 16 x 64x56x56", 16, &lower_alone<nn::avg_pool2d<2>, floats<64, 56, 56>>},
+    {"adaptive_avg_pool 57x57 to 7x7, 4 x 256", 4, &lower_alone<nn::adaptive_avg_pool2d<7>, floats<256, 57, 57>>},
+    {"adaptive_avg_pool 7x7 to 1x1, 64 x 512", 64, &lower_alone<nn::adaptive_avg_pool2d<1>, floats<512, 7, 7>>},
+    {"upsample_nearest 2, 8 x 64x32x32", 8, &lower_alone<nn::upsample_nearest<2>, floats<64, 32, 32>>},
+    {"upsample_bilinear 2, 8 x 64x32x32", 8, &lower_alone<nn::upsample_bilinear<2>, floats<64, 32, 32>>},
+    {"multiply, 1024 x 3072", 8, &lower_alone<nn::multiply, floats<128, 3072>, floats<128, 3072>>},
+    {"concat 64 and 64, 8 x 56x56", 8, &lower_alone<nn::concat, floats<64, 56, 56>, floats<64, 56, 56>>},
+    {"cross_entropy 1000, 256 rows", 256, &lower_loss<nn::cross_entropy, floats<1000>>},
+    {"cross_entropy 32000, 256 rows", 256, &lower_loss<nn::cross_entropy, floats<32000>>},
+    {"cross_entropy 21, 8 x 64x64", 8, &lower_loss<nn::cross_entropy, floats<21, 64, 64>>},
+    {"nll_loss 1000, 256 rows", 256, &lower_loss<nn::nll_loss, floats<1000>>},
+    {"mse_loss, 16 x 64x56x56", 16, &lower_loss<nn::mse_loss, floats<64, 56, 56>>},
+    {"bce_with_logits, 1024 x 1024", 1024, &lower_loss<nn::bce_with_logits, floats<1024>>},
+    {"linear_cross_entropy 768-32000, 256 rows", 256, &lower_loss<nn::linear_cross_entropy<768, 32000>, floats<768>>},
+    {"linear_cross_entropy 256-1000, 1024 rows", 1024, &lower_loss<nn::linear_cross_entropy<256, 1000>, floats<256>>},
+};
+
+}  // namespace benchmarks
