@@ -6,13 +6,13 @@
 ///     backward, input       dx = dy W
 ///
 /// Backward of the parameters reads the input; that of the input reads nothing but weights. Weights stay in PyTorch's
-/// layout and are used in place. oneDNN's matmul, three products; the bias gradient is a loop of ours, since oneDNN's
-/// reduction takes half the time of a product.
+/// layout and are used in place. Three products (matrix_product.hpp); the bias gradient is a loop of ours, since
+/// oneDNN's reduction takes half the time of a product.
 #pragma once
 
 #include <remat/core/module.hpp>
 #include <remat/nn/bias.hpp>
-#include <remat/nn/scratch.hpp>
+#include <remat/nn/matrix_product.hpp>
 #include <remat/nn/sum_rows.hpp>
 
 #include <array>
@@ -29,26 +29,17 @@ struct linear_attributes {
 };
 
 struct prepared_linear : prepared {
-  onednn::primitive forward, backward_input, backward_weights;
+  matrix_product forward, backward_input, backward_weights;
 
   explicit prepared_linear(const preparation& p) {
-    using onednn::layout;
     const auto& [in, out, has_bias] = p.attributes<linear_attributes>();
     const std::size_t rows = p.inputs[0].elements(p.batch) / in;
-    const layout x = layout::row_major({rows, in}), y = layout::row_major({rows, out});
-    forward =
-        onednn::matrix_product(x, layout::transposed(in, out), y, {.after = p.activation_after}, has_bias ? out : 0);
-    reserve_scratch(*this, 0, forward);
-    if (p.backward_input) {
-      backward_input =
-          onednn::matrix_product(y, layout::row_major({out, in}), x, {.adds_to_destination = p.accumulates_input});
-      reserve_scratch(*this, 0, backward_input);
-    }
-    if (p.backward_parameters) {
-      backward_weights = onednn::matrix_product(layout::transposed(out, rows), x, layout::row_major({out, in}),
-                                                {.adds_to_destination = p.accumulates_parameters});
-      reserve_scratch(*this, 0, backward_weights);
-    }
+    forward = {product::forward, rows, in, out, {.after = p.activation_after}, has_bias};
+    if (p.backward_input)
+      backward_input = {product::input_gradient, rows, in, out, {.adds_to_destination = p.accumulates_input}};
+    if (p.backward_parameters)
+      backward_weights = {product::weight_gradient, rows, in, out, {.adds_to_destination = p.accumulates_parameters}};
+    for (const matrix_product* each : {&forward, &backward_input, &backward_weights}) each->reserve(*this, 0);
   }
 };
 
@@ -56,33 +47,22 @@ struct linear_kernels {
   static std::unique_ptr<prepared> prepare(const preparation& p) { return std::make_unique<prepared_linear>(p); }
 
   static void forward(const forward_pass& pass) {
-    const auto& state = pass.prepared_as<prepared_linear>();
-    if (pass.attributes<linear_attributes>().has_bias)
-      state.forward.execute(pass.scratch(), {{onednn::source, pass.input().data()},
-                                             {onednn::weights, pass.parameter(0).data()},
-                                             {onednn::bias, pass.parameter(1).data()},
-                                             {onednn::result, pass.output().data()}});
-    else
-      state.forward.execute(pass.scratch(), {{onednn::source, pass.input().data()},
-                                             {onednn::weights, pass.parameter(0).data()},
-                                             {onednn::result, pass.output().data()}});
+    const float* const bias = pass.attributes<linear_attributes>().has_bias ? pass.parameter(1).data() : nullptr;
+    pass.prepared_as<prepared_linear>().forward.execute(pass.scratch(), pass.output().data(), pass.input().data(),
+                                                        pass.parameter(0).data(), bias);
   }
 
   static void backward_input(const backward_pass& pass) {
-    pass.prepared_as<prepared_linear>().backward_input.execute(pass.scratch(),
-                                                               {{onednn::source, pass.output_gradient().data()},
-                                                                {onednn::weights, pass.parameter(0).data()},
-                                                                {onednn::result, pass.input_gradient().data()}});
+    pass.prepared_as<prepared_linear>().backward_input.execute(pass.scratch(), pass.input_gradient().data(),
+                                                               pass.output_gradient().data(), pass.parameter(0).data());
   }
 
   static void backward_parameters(const backward_pass& pass) {
     const auto& [in, out, has_bias] = pass.attributes<linear_attributes>();
     const std::span<const float> dy = pass.output_gradient();
     if (has_bias) sum_rows(dy.data(), dy.size() / out, out, pass.parameter_gradient(1));  // while dy is in the cache
-    pass.prepared_as<prepared_linear>().backward_weights.execute(pass.scratch(),
-                                                                 {{onednn::source, dy.data()},
-                                                                  {onednn::weights, pass.input().data()},
-                                                                  {onednn::result, pass.parameter_gradient(0).data()}});
+    pass.prepared_as<prepared_linear>().backward_weights.execute(pass.scratch(), pass.parameter_gradient(0).data(),
+                                                                 dy.data(), pass.input().data());
   }
 };
 

@@ -29,17 +29,16 @@ namespace detail {
 
 /// The products of one chunk.
 struct chunk_products {
-  onednn::primitive logits, backward_input, backward_weights;
+  matrix_product logits, backward_input, backward_weights;
 };
 
 struct prepared_linear_cross_entropy : prepared {
   std::size_t rows, chunk;
   chunk_products full, rest;
-  onednn::primitive first_weights;  ///< of the first chunk, whose gradient is written where the later ones are added
+  matrix_product first_weights;  ///< of the first chunk, whose gradient is written where the later ones are added
   std::size_t losses_at = 0, own = 0;
 
   explicit prepared_linear_cross_entropy(const preparation& p) {
-    using onednn::layout;
     const auto& [in, out, has_bias] = p.attributes<linear_attributes>();
     constexpr std::size_t chunk_bytes = 8 << 20, fewest_rows = 64;
     rows = p.inputs[1].elements(p.batch);
@@ -50,25 +49,22 @@ struct prepared_linear_cross_entropy : prepared {
     own = losses_at + rows * sizeof(double);
 
     const auto weights_gradient = [&](std::size_t count, bool adds) {
-      return onednn::matrix_product(layout::transposed(out, count), layout::row_major({count, in}),
-                                    layout::row_major({out, in}), {.adds_to_destination = adds});
+      return matrix_product(product::weight_gradient, count, in, out, {.adds_to_destination = adds});
     };
     const auto products = [&](std::size_t count, bool follows) {
-      const layout x = layout::row_major({count, in}), l = layout::row_major({count, out});
       chunk_products made;
-      made.logits = onednn::matrix_product(x, layout::transposed(in, out), l, {}, has_bias ? out : 0);
+      made.logits = {product::forward, count, in, out, {}, has_bias};
       if (p.backward_input)
-        made.backward_input =
-            onednn::matrix_product(l, layout::row_major({out, in}), x, {.adds_to_destination = p.accumulates_input});
+        made.backward_input = {product::input_gradient, count, in, out, {.adds_to_destination = p.accumulates_input}};
       if (p.backward_parameters && follows) made.backward_weights = weights_gradient(count, true);
       return made;
     };
     full = products(chunk, rows >= 2 * chunk);
     if (rows % chunk != 0) rest = products(rows % chunk, true);
     if (p.backward_parameters) first_weights = weights_gradient(chunk, p.accumulates_parameters);
-    for (const onednn::primitive* each : {&full.logits, &full.backward_input, &full.backward_weights, &rest.logits,
-                                          &rest.backward_input, &rest.backward_weights, &first_weights})
-      if (*each) reserve_scratch(*this, own, *each);
+    for (const matrix_product* each : {&full.logits, &full.backward_input, &full.backward_weights, &rest.logits,
+                                       &rest.backward_input, &rest.backward_weights, &first_weights})
+      each->reserve(*this, own);
     if (scratch_bytes < own) scratch_bytes = own;
   }
 };
@@ -114,13 +110,8 @@ struct linear_cross_entropy_kernels {
   static std::size_t make_logits(const pass& p, const float* x, std::size_t first) {
     const auto& state = p.prepared_as<prepared_linear_cross_entropy>();
     const auto& [in, out, has_bias] = p.attributes<linear_attributes>();
-    const onednn::primitive::argument src{onednn::source, x + first * in},
-        weights{onednn::weights, p.parameter(0).data()}, dst{onednn::result, logits_of(p)};
-    const onednn::primitive& product = products_at(p, first).logits;
-    if (has_bias)
-      product.execute(behind(p), {src, weights, {onednn::bias, p.parameter(1).data()}, dst});
-    else
-      product.execute(behind(p), {src, weights, dst});
+    products_at(p, first).logits.execute(behind(p), logits_of(p), x + first * in, p.parameter(0).data(),
+                                         has_bias ? p.parameter(1).data() : nullptr);
     return state.rows - first < state.chunk ? state.rows - first : state.chunk;
   }
 
@@ -140,14 +131,11 @@ struct linear_cross_entropy_kernels {
                    });
       const chunk_products& products = products_at(pass, first);
       if (input)
-        products.backward_input.execute(behind(pass), {{onednn::source, l},
-                                                       {onednn::weights, pass.parameter(0).data()},
-                                                       {onednn::result, pass.input_gradient(0).data() + first * in}});
+        products.backward_input.execute(behind(pass), pass.input_gradient(0).data() + first * in, l,
+                                        pass.parameter(0).data());
       if (!parameters) continue;
-      const onednn::primitive& weights = first == 0 ? state.first_weights : products.backward_weights;
-      weights.execute(behind(pass), {{onednn::source, l},
-                                     {onednn::weights, x + first * in},
-                                     {onednn::result, pass.parameter_gradient(0).data()}});
+      const matrix_product& weights = first == 0 ? state.first_weights : products.backward_weights;
+      weights.execute(behind(pass), pass.parameter_gradient(0).data(), l, x + first * in);
       if (!has_bias) continue;
       const destination db = pass.parameter_gradient(1);
       sum_rows(l, count, out, {db.data(), db.size(), db.accumulates() || first > 0});

@@ -7,6 +7,7 @@
 
 #include <oneapi/dnnl/dnnl.h>
 
+#include <array>
 #include <cstddef>
 #include <initializer_list>
 #include <string>
@@ -33,6 +34,15 @@ class layout {
   }
   /// (rows, columns) stored as (columns, rows).
   static layout transposed(std::size_t rows, std::size_t columns) { return tagged({rows, columns}, dnnl_ba); }
+  /// A part of a matrix: elements from one row to the next, and from one column to the next.
+  static layout strided(std::array<std::size_t, 2> extents, std::array<std::size_t, 2> strides) {
+    const dnnl_dims_t dims = {static_cast<extent>(extents[0]), static_cast<extent>(extents[1])},
+                      steps = {static_cast<extent>(strides[0]), static_cast<extent>(strides[1])};
+    layout made;
+    check(dnnl_memory_desc_init_by_strides(&made.description_, 2, dims, dnnl_f32, steps),
+          "describe a part of a matrix");
+    return made;
+  }
   /// (N, C, H, W) stored as (N, H, W, C).
   static layout channels_last(std::initializer_list<std::size_t> extents) { return tagged(extents, dnnl_acdb); }
 

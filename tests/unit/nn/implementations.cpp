@@ -18,6 +18,10 @@ void check_fast(const remat::onednn::primitive& p) {
   INFO(name);
   CHECK(name.find("ref") == std::string::npos);
 }
+void check_fast(const detail::matrix_product& of) {
+  REQUIRE(of);
+  of.for_each_primitive([](const remat::onednn::primitive& p) { check_fast(p); });
+}
 
 template <class M, class Input>
 remat::preparation preparation_of(const remat::tensor_shape& in, const remat::tensor_shape& out, bool adds) {
@@ -64,9 +68,7 @@ void check_transposed() {
 TEST_CASE("no kernel on the way is a reference implementation") {
   using fc = remat::nn::linear<9216, 128>;
   const auto l = prepared<fc, remat::tensor<float, 9216>>([](const auto& p) { return detail::prepared_linear(p); });
-  check_fast(l.forward);
-  check_fast(l.backward_input);
-  check_fast(l.backward_weights);
+  for (const auto* each : {&l.forward, &l.backward_input, &l.backward_weights}) check_fast(*each);
   using pool = remat::nn::max_pool2d<2>;
   const auto m =
       prepared<pool, remat::tensor<float, 64, 24, 24>>([](const auto& p) { return detail::prepared_max_pool2d(p); });
