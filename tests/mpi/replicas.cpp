@@ -5,6 +5,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <cmath>
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -135,6 +136,15 @@ TEST_CASE("evaluate gives the number of one process, on all ranks") {
   CHECK(everywhere.evaluate(all, remat::accuracy{}) == expected);
   CHECK(first.evaluate(first.pp_rank() == 0 ? all : none, remat::accuracy{}) == expected);
   const remat::metrics several{remat::accuracy{}, remat::top_k<2>{}};
+  CHECK(first.evaluate(first.pp_rank() == 0 ? all : none, several) == one.evaluate(all, several));
+
+  // Of no batch nothing is known; a label that is no class is refused on all ranks, and the next call goes on.
+  CHECK(std::isnan(everywhere.evaluate(batches(), remat::accuracy{})));
+  batches wrong = all;
+  wrong[1].second[2] = 99;
+  const auto evaluate_wrong = [&] { first.evaluate(first.pp_rank() == 0 ? wrong : none, several); };
+  CHECK_THROWS_AS(evaluate_wrong(), remat::collective_error);
+  CHECK_THROWS_WITH(evaluate_wrong(), Catch::Matchers::Contains("target 99 at place 2 of the batch is no class"));
   CHECK(first.evaluate(first.pp_rank() == 0 ? all : none, several) == one.evaluate(all, several));
 }
 

@@ -124,14 +124,21 @@ class distributed_network : public trainable {
   std::span<const float> output(std::size_t i) const { return prediction_.output(i); }
 
   /// Runs `predict` on every batch of a range of (inputs, targets) and returns what the metric makes of it, on all
-  /// ranks. Ranks that are given no data take part with as many batches of nothing.
+  /// ranks. Ranks that are given no data take part with as many batches of nothing. What the metric refuses on one rank
+  /// is thrown on all of them after the last batch.
   template <class Batches, class Metric>
   auto evaluate(Batches&& batches, Metric metric) {
+    std::string complaint;
     for (const auto& [inputs, targets] : batches) {
       const std::span<const float> outputs = predict(inputs);
-      if (blueprint_.has_data()) metric.add(outputs, targets, output_shape());
+      if (blueprint_.has_data() && complaint.empty()) try {
+          metric.add(outputs, targets, output_shape());
+        } catch (const error& refused) {
+          complaint = refused.what();
+        }
     }
     calls_.meet(call_kind::evaluation);
+    all().require_none(complaint);
     auto value = metric.value();
     const int teller = grid().rank(blueprint_.rank_of(0), 0);
     detail::each_number(value, [&](auto& number) {

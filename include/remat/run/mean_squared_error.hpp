@@ -4,9 +4,9 @@
 
 #include <remat/core/error.hpp>
 #include <remat/core/tensor.hpp>
+#include <remat/run/metric_targets.hpp>
 
 #include <cstddef>
-#include <ranges>
 #include <span>
 #include <string>
 
@@ -14,19 +14,21 @@ namespace remat {
 
 class mean_squared_error {
  public:
-  /// A target for each output, images as (N, C, H, W). Throws `error` where their numbers disagree.
-  template <std::ranges::contiguous_range Targets>
+  /// A target for each output, images as (N, C, H, W); numbers of any type. Throws `error` where their numbers disagree.
+  template <class Targets>
   void add(std::span<const float> outputs, const Targets& targets, const tensor_shape&) {
-    if (outputs.size() != std::ranges::size(targets))
-      throw error("mean_squared_error: " + std::to_string(std::ranges::size(targets)) + " targets for " +
+    const auto values = detail::numbers_of(targets);
+    if (outputs.size() != values.size())
+      throw error("mean_squared_error: " + std::to_string(values.size()) + " targets for " +
                   std::to_string(outputs.size()) + " outputs; one for each is needed");
     for (std::size_t i = 0; i < outputs.size(); ++i) {
-      const double off = static_cast<double>(outputs[i]) - static_cast<double>(std::ranges::data(targets)[i]);
+      const double off = static_cast<double>(outputs[i]) - static_cast<double>(values[i]);
       sum_ += off * off;
     }
     seen_ += outputs.size();
   }
-  double value() const { return seen_ == 0 ? 0 : sum_ / static_cast<double>(seen_); }
+  /// NaN where no element was counted.
+  double value() const { return detail::mean_of_seen(sum_, seen_); }
 
  private:
   double sum_ = 0;

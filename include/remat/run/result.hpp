@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 /// Where a step's results go: outputs, and gradients of inputs, in memory that the next step uses again.
 ///
-/// A kernel leaves images channels-last; `finish` brings them into (N, C, H, W).
+/// A kernel leaves images channels-last, in memory of their own; `finish` brings them into (N, C, H, W).
 #pragma once
 
 #include <remat/core/error.hpp>
 #include <remat/core/tensor.hpp>
+#include <remat/run/image_order.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <span>
 #include <string>
@@ -26,33 +26,32 @@ class results {
     slot& s = next();
     s.shape = shape;
     s.values.resize(shape.elements(batch));
-    views_.push_back(std::as_writable_bytes(std::span(s.values)));
+    s.as_made.resize(is_reordered(shape) ? s.values.size() : 0);
+    views_.push_back(std::as_writable_bytes(std::span(s.as_made.empty() ? s.values : s.as_made)));
   }
   /// A result that goes elsewhere.
   void expect_raw(std::span<std::byte> to) {
-    next().values.clear();
+    slot& s = next();
+    s.values.clear();
+    s.as_made.clear();
     views_.push_back(to);
   }
+  /// Where the results go.
   std::span<const std::span<std::byte>> views() const { return views_; }
 
+  /// Brings all results into their order; `views` are then of what `at` gives.
   void finish() {
     for (std::size_t i = 0; i < count_; ++i) {
       slot& s = slots_[i];
-      const tensor_shape& shape = s.shape;
-      if (s.values.empty() || !shape.is_image() || shape.channels() == 1) continue;
-      const std::size_t channels = shape.channels(), pixels = shape.height() * shape.width();
-      reordered_.resize(s.values.size());
-      for (std::size_t n = 0; n < s.values.size() / shape.elements(); ++n)
-        for (std::size_t c = 0; c < channels; ++c)
-          for (std::size_t pixel = 0; pixel < pixels; ++pixel)
-            reordered_[(n * channels + c) * pixels + pixel] = s.values[(n * pixels + pixel) * channels + c];
-      std::ranges::copy(reordered_, s.values.begin());  // spans of the last call stay where they are
+      if (s.as_made.empty()) continue;
+      detail::to_channels_first(s.as_made.data(), s.values.data(), s.shape, s.values.size() / s.shape.elements());
+      views_[i] = std::as_writable_bytes(std::span(s.values));
     }
   }
 
   std::size_t bytes() const {
-    std::size_t sum = reordered_.capacity();
-    for (const slot& s : slots_) sum += s.values.capacity();
+    std::size_t sum = 0;
+    for (const slot& s : slots_) sum += s.values.capacity() + s.as_made.capacity();
     return sum * sizeof(float);
   }
 
@@ -65,7 +64,12 @@ class results {
   struct slot {
     tensor_shape shape = {};
     std::vector<float> values = {};
+    std::vector<float> as_made = {};  ///< by a kernel; empty where that is the order of `values`
   };
+
+  static bool is_reordered(const tensor_shape& shape) {
+    return shape.is_image() && shape.channels() > 1 && shape.height() * shape.width() > 1;
+  }
 
   slot& next() {
     if (count_ == slots_.size()) slots_.emplace_back();
@@ -75,7 +79,6 @@ class results {
   std::vector<slot> slots_;
   std::size_t count_ = 0;
   std::vector<std::span<std::byte>> views_;
-  std::vector<float> reordered_;
 };
 
 }  // namespace remat

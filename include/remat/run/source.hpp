@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: MIT
 /// Where a step's inputs come from: views of the user's memory, converted as they are loaded into the arena.
 ///
-/// A span of float is an input, images as (N, C, H, W); `channels_last(span)` says that they lie as (N, H, W, C). A
-/// span of any integer type is a target. The batch is the number of samples that the span holds.
+/// A range of float is an input, images as (N, C, H, W); `channels_last(range)` says that they lie as (N, H, W, C). A
+/// range of any integer type is a target, or indices. The batch is the number of samples that the range holds.
+/// tensor_range.hpp says which ranges are accepted.
 #pragma once
 
-#include <remat/core/error.hpp>
-#include <remat/core/parallel.hpp>
 #include <remat/core/tensor.hpp>
+#include <remat/run/image_order.hpp>
+#include <remat/run/tensor_range.hpp>
 
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <ranges>
+#include <limits>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -25,15 +26,29 @@ namespace remat {
 struct channels_last_images {
   std::span<const float> values;
 };
-inline channels_last_images channels_last(std::span<const float> values) { return {values}; }
+template <class R>
+channels_last_images channels_last(const R& values) {
+  if constexpr (!RangeInMemory<R>) {
+    static_assert(rules::tensor_in_memory<R>::holds);
+    return {};
+  } else if constexpr (!std::same_as<detail::number_of<R>, float>) {
+    static_assert(rules::number_of_an_image<detail::number_of<R>>::holds);
+    return {};
+  } else {
+    return {detail::flat_span(values)};
+  }
+}
 
-/// A user's tensor, with the function that brings it into the arena's layout.
+/// A user's tensor, with the functions that bring it into the arena's layout and say what does not fit there.
 struct source {
   const void* data = nullptr;
   std::size_t size = 0;  ///< in elements
   element type = element::float32;
   std::size_t element_bytes = sizeof(float);  ///< of the user's type
+  /// Requires that nothing is a misfit.
   void (*load)(const source&, const tensor_shape&, std::byte* to) = nullptr;
+  /// The first element that a tensor of this type cannot hold, as "300 at place 7"; empty where there is none.
+  std::string (*misfit)(const source&, const tensor_shape&) = nullptr;
 
   /// Elements [first, first + count) of it.
   source part(std::size_t first, std::size_t count) const {
@@ -53,50 +68,73 @@ inline void load_as_it_lies(const source& from, const tensor_shape&, std::byte* 
 /// (N, C, H, W) to (N, H, W, C).
 inline void load_channels_first(const source& from, const tensor_shape& shape, std::byte* to) {
   if (!shape.is_image() || shape.channels() == 1) return load_as_it_lies(from, shape, to);
-  const std::size_t channels = shape.channels(), pixels = shape.height() * shape.width();
-  const float* const x = static_cast<const float*>(from.data);
-  float* const y = reinterpret_cast<float*>(to);
-  parallel_for(from.size / shape.elements(), 1, [=](std::size_t begin, std::size_t end) {
-    for (std::size_t n = begin; n < end; ++n)
-      for (std::size_t pixel = 0; pixel < pixels; ++pixel)
-        for (std::size_t c = 0; c < channels; ++c)
-          y[(n * pixels + pixel) * channels + c] = x[(n * channels + c) * pixels + pixel];
-  });
+  to_channels_last(static_cast<const float*>(from.data), reinterpret_cast<float*>(to), shape,
+                   from.size / shape.elements());
 }
 
-/// A target beyond int32 would be another class: it becomes -1, which no loss takes for one. One beyond a byte is
-/// refused.
+template <std::integral T, std::integral To>
+void convert_integers(const source& from, To* to) {
+  const T* const x = static_cast<const T*>(from.data);
+  for (std::size_t i = 0; i < from.size; ++i) to[i] = static_cast<To>(x[i]);
+}
+
 template <std::integral T>
 void load_integers(const source& from, const tensor_shape& shape, std::byte* to) {
-  const T* const x = static_cast<const T*>(from.data);
-  if (shape.type == element::uint8) {
-    for (std::size_t i = 0; i < from.size; ++i) {
-      if (!std::in_range<std::uint8_t>(x[i]))
-        throw error("a tensor of bytes holds integers from 0 to 255, and was given " + std::to_string(x[i]));
-      to[i] = static_cast<std::byte>(x[i]);
-    }
-    return;
-  }
-  std::int32_t* const y = reinterpret_cast<std::int32_t*>(to);
-  for (std::size_t i = 0; i < from.size; ++i)
-    y[i] = std::in_range<std::int32_t>(x[i]) ? static_cast<std::int32_t>(x[i]) : -1;
+  if (shape.type == element::uint8)
+    convert_integers<T>(from, reinterpret_cast<std::uint8_t*>(to));
+  else
+    convert_integers<T>(from, reinterpret_cast<std::int32_t*>(to));
 }
+
+/// Wraps around where a number does not fit, so that another class would be learned: looked for before anything runs.
+template <std::integral T, std::integral To>
+std::string misfit_among(const source& from) {
+  if constexpr (!std::is_same_v<T, bool>) {
+    using limits = std::numeric_limits<T>;
+    if constexpr (!std::in_range<To>(limits::min()) || !std::in_range<To>(limits::max())) {
+      const T* const x = static_cast<const T*>(from.data);
+      for (std::size_t i = 0; i < from.size; ++i)
+        if (!std::in_range<To>(x[i])) return std::to_string(x[i]) + " at place " + std::to_string(i);
+    }
+  }
+  return {};
+}
+template <std::integral T>
+std::string misfit_of_integers(const source& from, const tensor_shape& shape) {
+  return shape.type == element::uint8 ? misfit_among<T, std::uint8_t>(from) : misfit_among<T, std::int32_t>(from);
+}
+inline std::string no_misfit(const source&, const tensor_shape&) { return {}; }
 
 }  // namespace detail
 
 inline source source_of(const channels_last_images& images) {
-  return {images.values.data(), images.values.size(), element::float32, sizeof(float), &detail::load_as_it_lies};
+  return {images.values.data(), images.values.size(),     element::float32,
+          sizeof(float),        &detail::load_as_it_lies, &detail::no_misfit};
 }
-template <std::ranges::contiguous_range R>
+template <class R>
 source source_of(const R& values) {
-  using T = std::ranges::range_value_t<R>;
-  static_assert(std::is_same_v<T, float> || std::is_integral_v<T>,
-                "remat: an input is a range of float, a target one of integers");
-  if constexpr (std::is_same_v<T, float>)
-    return {std::ranges::data(values), std::ranges::size(values), element::float32, sizeof(float),
-            &detail::load_channels_first};
-  else
-    return {std::ranges::data(values), std::ranges::size(values), element::int32, sizeof(T), &detail::load_integers<T>};
+  if constexpr (!RangeInMemory<R>) {
+    static_assert(rules::tensor_in_memory<R>::holds);
+    return {};
+  } else {
+    using T = detail::number_of<R>;
+    if constexpr (std::same_as<T, float>) {
+      const std::span<const float> flat = detail::flat_span(values);
+      return {flat.data(),       flat.size(), element::float32, sizeof(float), &detail::load_channels_first,
+              &detail::no_misfit};
+    } else if constexpr (detail::Integer<T>) {
+      const std::span<const T> flat = detail::flat_span(values);
+      return {flat.data(),
+              flat.size(),
+              element::int32,
+              sizeof(T),
+              &detail::load_integers<T>,
+              &detail::misfit_of_integers<T>};
+    } else {
+      static_assert(rules::number_of_a_tensor<T>::holds);
+      return {};
+    }
+  }
 }
 
 }  // namespace remat

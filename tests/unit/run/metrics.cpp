@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <tuple>
@@ -15,6 +16,8 @@ namespace {
 
 namespace nn = remat::nn;
 using Catch::Matchers::Contains;
+using classifier =
+    remat::model<remat::sequential<nn::linear<6, 5>, nn::log_softmax>, remat::tensor<float, 6>, nn::nll_loss>;
 
 template <std::size_t K>
 double share(const std::vector<float>& outputs, const std::vector<std::int32_t>& targets,
@@ -35,8 +38,7 @@ TEST_CASE("top_k counts targets among the K highest") {
   CHECK(share<2>(outputs, {3, 2}, four) == 0);
   CHECK(share<3>(outputs, {3, 3}, four) == 0.5);
   CHECK(share<4>(outputs, {0, 3}, four) == 1);
-  CHECK(share<4>(outputs, {-1, 9}, four) == 0);  // the first does not count, the second is no class
-  CHECK(remat::top_k<1>{}.value() == 0);
+  CHECK(share<4>(outputs, {-1, 3}, four) == 1);  // the first does not count
   CHECK_THROWS_WITH(share<5>(outputs, {0, 0}, four),
                     Contains("top_k<5> needs at least 5 classes, and the outputs have 4"));
   CHECK_THROWS_WITH(share<2>(outputs, {0}, four), Contains("top_k<2>: 1 targets for 2 outputs"));
@@ -92,9 +94,79 @@ TEST_CASE("mean_squared_error is the mean over all elements") {
                     Contains("1 targets for 2 outputs"));
 }
 
+TEST_CASE("a metric of nothing is NaN") {
+  const remat::tensor_shape four = remat::shape_of<remat::tensor<float, 4>>::value;
+  CHECK(std::isnan(remat::accuracy{}.value()));
+  CHECK(std::isnan(remat::top_k<1>{}.value()));
+  CHECK(std::isnan(remat::mean_squared_error{}.value()));
+  CHECK(std::isnan(share<1>({1, 2, 3, 4}, {-100}, four)));
+  classifier model{{.seed = 1}};
+  const std::vector<std::pair<std::vector<float>, std::vector<std::int32_t>>> no_batches;
+  CHECK(std::isnan(model.evaluate(no_batches, remat::accuracy{})));
+}
+
+TEST_CASE("a target that is no class is refused by name") {
+  const remat::tensor_shape three = remat::shape_of<remat::tensor<float, 3>>::value;
+  const std::vector<float> outputs{1, 4, 3, 2, 5, 6};
+  const auto refusal = [&](auto metric, const auto& targets, const auto& text) {
+    CHECK_THROWS_WITH(metric.add(outputs, targets, three), Contains(text));
+  };
+  refusal(remat::accuracy{}, std::vector{1, 99},
+          "accuracy: target 99 at place 1 of the batch is no class; classes are 0 to 2");
+  refusal(remat::top_k<2>{}, std::vector{3, 0}, "top_k<2>: target 3 at place 0");
+  refusal(remat::accuracy{}, std::vector<std::int64_t>{1, (std::int64_t{1} << 32) + 2}, "target 4294967298 at place 1");
+  refusal(remat::accuracy{}, std::vector{~std::uint64_t{0}, std::uint64_t{1}},
+          "target 18446744073709551615 at place 0");
+  refusal(remat::accuracy{}, std::vector<float>{1, 1.5f}, "target 1.5 at place 1");
+  refusal(remat::accuracy{}, std::vector<float>{1, std::nanf("")}, "target nan at place 1");
+  refusal(remat::accuracy{}, std::vector<float>{-0.5f, 1}, "target -0.5 at place 0");
+  refusal(remat::accuracy{}, std::vector<std::uint8_t>{1, 255}, "target 255 at place 1");
+  remat::accuracy ignoring{{.ignore_index = 255}};
+  ignoring.add(outputs, std::vector<std::uint8_t>{1, 255}, three);
+  CHECK(ignoring.value() == 1);
+  remat::top_k<1> first{{.ignore_index = 1}};
+  first.add(outputs, std::vector{1, 2}, three);
+  CHECK(first.value() == 1);
+}
+
+TEST_CASE("one logit is right on its side of the threshold") {
+  using logit = remat::model<nn::linear<1, 1>, remat::tensor<float, 1>, nn::bce_with_logits>;
+  logit model{{.seed = 1}};
+  model.parameter("weight").values[0] = 10;
+  model.parameter("bias").values[0] = 0;
+  const std::vector<float> inputs{1, 1, 1, -1, -1};
+  const auto share = [&](const auto& targets, remat::accuracy_options options = {}) {
+    return model.evaluate(std::vector{std::pair(inputs, targets)}, remat::accuracy{options});
+  };
+  CHECK(share(std::vector<float>{1, 1, 1, 0, 0}) == 1);
+  CHECK(share(std::vector<double>{0, 1, 1, 0, 0}) == 0.8);
+  CHECK(share(std::vector{1, 1, 1, 0, 0}) == 1);
+  CHECK(share(std::vector{1, 1, 1, 0, 1}) == 0.8);
+  CHECK(share(std::vector{1, 1, 1, 0, -100}) == 1);  // does not count
+  CHECK(share(std::vector<std::uint8_t>{1, 1, 0, 0, 0}) == 0.8);
+  CHECK(share(std::vector<std::int64_t>{1, 1, 1, 0, 0}) == 1);
+  CHECK(share(std::array{true, true, true, false, false}) == 1);
+  CHECK(share(std::vector<float>{1, 1, 1, 0, 0}, {.threshold = 20}) == 0.4);
+  CHECK(share(std::vector{1, 1, 7, 0, 0}, {.ignore_index = 7}) == 1);
+  CHECK_THROWS_WITH(share(std::vector<float>{1, 1, 1, 0, -1}),
+                    Contains("target -1 at place 4 of the batch is neither"));
+  CHECK_THROWS_WITH(share(std::vector{1, 1, 2, 0, 0}), Contains("target 2 at place 2 of the batch is neither 0 nor 1"));
+  CHECK_THROWS_WITH(share(std::vector<float>{0.25f, 1, 1, 0, 0}), Contains("target 0.25 at place 0"));
+}
+
+TEST_CASE("several labels of a sample are counted one by one") {
+  const remat::tensor_shape three = remat::shape_of<remat::tensor<float, 3>>::value,
+                            pixels = remat::shape_of<remat::tensor<float, 1, 1, 2>>::value;
+  remat::accuracy labels, probabilities{{.threshold = 0.5f}}, masks;
+  labels.add(std::vector<float>{1, -1, 0, 2, -2, std::nanf("")}, std::vector<float>{1, 0, 1, 0, 0, 0}, three);
+  CHECK(labels.value() == 0.5);  // an output of 0 says 0, and NaN is missed
+  probabilities.add(std::vector<float>{0.9f, 0.1f, 0.5f}, std::vector{1, 0, 0}, three);
+  CHECK(probabilities.value() == 1);
+  masks.add(std::vector<float>{3, -3}, std::vector{1, 1}, pixels);
+  CHECK(masks.value() == 0.5);
+}
+
 TEST_CASE("evaluate returns the values of several metrics in one pass") {
-  using classifier =
-      remat::model<remat::sequential<nn::linear<6, 5>, nn::log_softmax>, remat::tensor<float, 6>, nn::nll_loss>;
   classifier model{{.seed = 1}};
   std::vector<std::pair<std::vector<float>, std::vector<std::int32_t>>> batches(3);
   for (std::size_t b = 0; b < batches.size(); ++b) {

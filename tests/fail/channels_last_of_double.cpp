@@ -1,0 +1,14 @@
+// error: remat: images that lie channels-last are a range of float
+#include <remat/remat.hpp>
+
+#include <vector>
+
+using model = remat::model<remat::nn::linear<2, 3>, remat::tensor<float, 2>, remat::nn::cross_entropy>;
+
+#ifdef REMAT_FIXED
+using numbers = std::vector<float>;
+#else
+using numbers = std::vector<double>;
+#endif
+
+remat::channels_last_images images(const numbers& x) { return remat::channels_last(x); }
