@@ -25,6 +25,9 @@ using example02 =
 using mlp = remat::sequential<remat::repeat<32, remat::sequential<nn::linear<1024, 1024>, nn::relu>>,
                               nn::linear<1024, 10>, nn::log_softmax>;
 
+/// The feed-forward part of a transformer's block.
+using feed_forward = remat::sequential<nn::linear<768, 3072>, nn::gelu, nn::linear<3072, 768>>;
+
 /// So many small operations that what is around them counts.
 using chain = remat::sequential<remat::repeat<1000, remat::sequential<nn::linear<128, 128>, nn::tanh>>,
                                 nn::linear<128, 10>, nn::log_softmax>;
@@ -76,6 +79,7 @@ inline const network networks[] = {
     {"example01", 64, [] { return remat::lower<example01, image, nn::nll_loss>(); }},
     {"example02", 64, [] { return remat::lower<example02, image, nn::nll_loss>(); }},
     {"mlp", 256, [] { return remat::lower<mlp, remat::tensor<float, 1024>, nn::nll_loss>(); }},
+    {"ffn", 1024, [] { return remat::lower<feed_forward, remat::tensor<float, 768>, nn::mse_loss>(); }},
     {"chain", 64, [] { return remat::lower<chain, remat::tensor<float, 128>, nn::nll_loss>(); }, keep_variance},
     {"residual", 32, [] { return remat::lower<residual, features, nn::mse_loss>(); }},
     {"residual_checkpointed", 32, [] { return remat::lower<residual_checkpointed, features, nn::mse_loss>(); }},

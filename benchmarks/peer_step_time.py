@@ -71,6 +71,10 @@ def mlp():
     return nn.Sequential(*hidden, nn.Linear(1024, 10), nn.LogSoftmax(1))
 
 
+def ffn():
+    return nn.Sequential(nn.Linear(768, 3072), nn.GELU(), nn.Linear(3072, 768))
+
+
 @torch.no_grad()
 def chain():
     hidden = [layer for _ in range(1000) for layer in (nn.Linear(128, 128), nn.Tanh())]
@@ -119,6 +123,7 @@ networks = {
     "example01": (example01, (64, 1, 28, 28), *classes(10, 64)),
     "example02": (example02, (64, 1, 28, 28), *classes(64, 64, 20, 20)),
     "mlp": (mlp, (256, 1024), *classes(10, 256)),
+    "ffn": (ffn, (1024, 768), *values(1024, 768)),
     "chain": (chain, (64, 128), *classes(10, 64)),
     "residual": (residual, features, *values(*features)),
     "residual_checkpointed": (residual_checkpointed, features, *values(*features)),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// Functions of one number, applied to each element of a tensor by oneDNN, whose approximations were measured to be as
-/// good as PyTorch's (a relative error of 1e-7 to 3e-7; gelu's is larger where the function itself is almost 0).
+/// good as PyTorch's (a relative error of 1e-7 to 3e-7; gelu_tanh's is larger where the function itself is almost 0).
 ///
 /// `function_forward` is the forward kernel alone, for a function whose backward reads the output; `function_kernels`
 /// has the backward kernel, too, which reads the input.

@@ -91,8 +91,6 @@ inline std::pair<dnnl_alg_kind_t, float> algorithm_of(function f) {
       return {dnnl_eltwise_tanh, 0.0f};
     case function::sigmoid:
       return {dnnl_eltwise_logistic, 0.0f};
-    case function::gelu:
-      return {dnnl_eltwise_gelu_erf, 0.0f};
     case function::gelu_by_tanh:
       return {dnnl_eltwise_gelu_tanh, 0.0f};
     case function::silu:
