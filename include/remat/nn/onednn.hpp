@@ -35,13 +35,7 @@ struct convolution {
               &d, dnnl_forward_training, dnnl_convolution_direct, x.get(), w.get(), b != nullptr ? b->get() : nullptr,
               y.get(), over.stride.data(), over.gaps.data(), over.padding_before.data(), over.padding_behind.data()),
           "describe a convolution");
-    if (is_wide_and_small()) e.passed_over = "brgconv:";
     return {&d, e, "make a convolution"};
-  }
-  /// Many channels of few pixels, for which oneDNN's first choice takes twice as long as its second.
-  bool is_wide_and_small() const {
-    const dnnl_dims_t &in = x.get()->dims, &out = y.get()->dims;
-    return out[2] * out[3] <= 16 && in[1] * out[1] >= 256 * 256;
   }
   /// oneDNN's backward wants a forward primitive as a hint, and that without post-operations.
   primitive backward_input() const {

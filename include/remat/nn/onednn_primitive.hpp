@@ -6,6 +6,7 @@
 #include <remat/nn/onednn_attributes.hpp>
 #include <remat/nn/onednn_layout.hpp>
 #include <remat/nn/onednn_request.hpp>
+#include <remat/nn/onednn_skipped.hpp>
 
 #include <cstddef>
 #include <initializer_list>
@@ -55,21 +56,19 @@ inline std::string_view name_of(const_dnnl_primitive_desc_t description) {
   return name;
 }
 
-/// The next implementation of another name in place of `first`, or `first`.
-inline dnnl_primitive_desc_t another(dnnl_primitive_desc_t first, const void* description,
-                                     const_dnnl_primitive_attr_t attr, std::string_view passed_over) {
+/// The first implementation that is not skipped (onednn_skipped.hpp).
+inline dnnl_primitive_desc_t made_description(const void* description, const extras& e, const char* what,
+                                              const_dnnl_primitive_desc_t forward) {
+  const attributes attr(e);
   dnnl_primitive_desc_iterator_t all = nullptr;
-  if (dnnl_primitive_desc_iterator_create(&all, description, attr, engine(), nullptr) != dnnl_success) return first;
-  dnnl_primitive_desc_t found = nullptr;
-  while (found == nullptr && dnnl_primitive_desc_iterator_next(all) == dnnl_success) {
-    found = dnnl_primitive_desc_iterator_fetch(all);
-    if (found == nullptr || !name_of(found).starts_with(passed_over)) continue;
+  check(dnnl_primitive_desc_iterator_create(&all, description, attr.get(), engine(), forward), what);
+  dnnl_primitive_desc_t found = dnnl_primitive_desc_iterator_fetch(all);
+  while (found != nullptr && is_skipped(description, e, name_of(found))) {
     dnnl_primitive_desc_destroy(found);
-    found = nullptr;
+    found = dnnl_primitive_desc_iterator_next(all) == dnnl_success ? dnnl_primitive_desc_iterator_fetch(all) : nullptr;
   }
   dnnl_primitive_desc_iterator_destroy(all);
-  if (found == nullptr) return first;
-  dnnl_primitive_desc_destroy(first);
+  check(found != nullptr ? dnnl_success : dnnl_unimplemented, what);
   return found;
 }
 
@@ -86,14 +85,7 @@ class primitive {
   primitive() = default;
   /// `description` is one of oneDNN's operation descriptors; `forward` the forward primitive, where backward needs it.
   primitive(const void* description, extras e, const char* what, const primitive* forward = nullptr) : primitive() {
-    const detail::attributes attr(e);
-    dnnl_primitive_desc_t made = nullptr;
-    check(dnnl_primitive_desc_create(&made, description, attr.get(), engine(),
-                                     forward != nullptr ? forward->description_ : nullptr),
-          what);
-    if (!e.passed_over.empty() && detail::name_of(made).starts_with(e.passed_over))
-      made = detail::another(made, description, attr.get(), e.passed_over);
-    finish(made, what);
+    finish(detail::made_description(description, e, what, forward != nullptr ? forward->description_ : nullptr), what);
   }
   /// A copy from one layout into another.
   static primitive reorder(const layout& from, const layout& to, extras e = {}) {

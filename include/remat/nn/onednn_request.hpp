@@ -7,7 +7,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <string_view>
 
 namespace remat::onednn {
 
@@ -17,7 +16,6 @@ using extent = std::int64_t;
 struct extras {
   bool adds_to_destination = false;
   activation after = activation::none;  ///< applied to the result
-  std::string_view passed_over = {};    ///< implementations whose names begin so, where there is another
 };
 
 /// How a window moves over an image, in rows and columns. The padding behind may be negative: rows that no window

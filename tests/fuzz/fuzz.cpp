@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// fuzz [--seed S] [--first I] [--shapes N] [--layer NAME]
+//
+// Layers of random sizes against naive sums, on memory between guards. Without a seed the time is one; it is printed,
+// and a case can be tried again by its seed and its number. The environment variable DNNL_MAX_CPU_ISA chooses among
+// oneDNN's implementations.
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <string_view>
+
+#include "layers/convolutions.hpp"
+#include "layers/products.hpp"
+#include "search.hpp"
+
+namespace {
+
+constexpr fuzz::layer_kind kinds[] = {
+    {"conv2d", 40, &fuzz::conv2d},
+    {"conv_transpose2d", 12, &fuzz::conv_transpose2d},
+    {"linear", 14, &fuzz::linear},
+};
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  const auto now = std::chrono::system_clock::now().time_since_epoch().count();
+  std::uint64_t seed = static_cast<std::uint64_t>(now) / 1000 % 1000000, first = 0, shapes = 300;
+  std::string_view only;
+  bool is_understood = count % 2 == 1;
+  for (int i = 1; i + 1 < count; i += 2) {
+    const std::string_view name = arguments[i];
+    const std::uint64_t number = std::strtoull(arguments[i + 1], nullptr, 10);
+    if (name == "--seed")
+      seed = number;
+    else if (name == "--first")
+      first = number;
+    else if (name == "--shapes")
+      shapes = number;
+    else if (name == "--layer")
+      only = arguments[i + 1];
+    else
+      is_understood = false;
+  }
+  if (!is_understood) {
+    std::fprintf(stderr, "fuzz [--seed S] [--first I] [--shapes N] [--layer NAME]\n");
+    return 2;
+  }
+  const char* const chosen = std::getenv("DNNL_MAX_CPU_ISA");
+  std::printf("seed %llu, instruction set %s\n", static_cast<unsigned long long>(seed),
+              chosen != nullptr ? chosen : "the processor's");
+  return fuzz::search(kinds, seed, only).run(first, shapes) == 0 ? 0 : 1;
+}

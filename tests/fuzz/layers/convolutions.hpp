@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+/// Convolutions and transposed convolutions of random sizes.
+#pragma once
+
+#include <remat/remat.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "../layer_case.hpp"
+#include "convolution_sums.hpp"
+
+namespace fuzz {
+
+namespace detail {
+
+/// How much a reference may compute: usually little, sometimes as much as makes kernels cut their work into chunks.
+inline double affordable(random_source& random) { return random.one_in(50) ? 3e7 : random.one_in(10) ? 4e6 : 5e5; }
+
+inline convolution_sums drawn_convolution(random_source& random) {
+  convolution_sums c{};
+  c.kernel = random.one_of({1, 1, 1, 2, 3, 3, 3, 4, 5, 7});
+  c.stride = random.one_of({1, 1, 1, 1, 2, 2, 3, 4});
+  c.padding = random.one_in(2) ? 0 : random.between(0, c.kernel);
+  c.dilation = random.one_of({1, 1, 1, 1, 1, 2, 3, 4});
+  c.in = random.channels();
+  c.out = random.channels();
+  c.groups = 1;
+  if (random.one_in(3)) {  // a few channels a group, one each, or one in and several out
+    c.groups = random.one_of({2, 3, 4, random.between(1, 40), random.between(1, 40)});
+    const std::size_t each = random.one_in(2) ? 1 : random.between(1, 9);
+    c.in = c.groups * each;
+    c.out = c.groups * (random.one_in(2) ? each : random.between(1, 9));
+  }
+  const bool is_large = random.one_in(40);
+  c.h = is_large ? random.between(33, 64) : random.extent(40);
+  c.w = is_large ? random.between(33, 64) : random.extent(40);
+  c.batch = is_large ? random.between(4, 11) : random.one_in(8) ? random.between(1, 33) : random.between(1, 5);
+  return c;
+}
+
+}  // namespace detail
+
+inline layer_case conv2d(random_source& random) {
+  const double most = detail::affordable(random);
+  convolution_sums c;
+  do {
+    c = detail::drawn_convolution(random);
+    const std::size_t reach = c.dilation * (c.kernel - 1);
+    c.height = c.h + 2 * c.padding > reach ? (c.h + 2 * c.padding - reach - 1) / c.stride + 1 : 0;
+    c.width = c.w + 2 * c.padding > reach ? (c.w + 2 * c.padding - reach - 1) / c.stride + 1 : 0;
+  } while (c.height == 0 || c.width == 0 || c.multiplications() > most);
+  const bool has_bias = random.one_in(2);
+
+  layer_case made;
+  made.layer = "conv2d";
+  made.sizes = listed({{"in", c.in},
+                       {"out", c.out},
+                       {"kernel", c.kernel},
+                       {"stride", c.stride},
+                       {"padding", c.padding},
+                       {"dilation", c.dilation},
+                       {"groups", c.groups},
+                       {"bias", has_bias},
+                       {"height", c.h},
+                       {"width", c.w}});
+  made.kernels = &remat::kernel_table_of<remat::nn::detail::conv2d_kernels>;
+  made.attributes = std::make_shared<remat::nn::detail::conv2d_attributes>(
+      remat::nn::detail::conv2d_attributes{c.in, c.out, c.kernel, c.stride, c.padding, c.dilation, c.groups, has_bias});
+  made.inputs = {floats(c.in, c.h, c.w)};
+  made.output = floats(c.out, c.height, c.width);
+  made.parameters = {c.out * (c.in / c.groups) * c.kernel * c.kernel};
+  if (has_bias) made.parameters.push_back(c.out);
+  made.batch = c.batch;
+  made.fuses = remat::nn::conv2d<1, 1, 1>::fuses;
+  made.forward = [c, has_bias](const values& v) {
+    expectation y = c.forward(v.inputs[0], v.parameters[0]);
+    if (has_bias) add_columns(y, v.parameters[1]);
+    return y;
+  };
+  made.input_gradient = [c](const values& v) { return c.backward_input(v.output_gradient, v.parameters[0]); };
+  made.parameter_gradient = [c](const values& v, std::size_t i) {
+    return i == 0 ? c.backward_weights(v.inputs[0], v.output_gradient) : sums_of_columns(v.output_gradient, c.out);
+  };
+  return made;
+}
+
+inline layer_case conv_transpose2d(random_source& random) {
+  const double most = detail::affordable(random);
+  convolution_sums c;  // of the convolution from y to x
+  std::size_t output_padding = 0;
+  do {
+    c = detail::drawn_convolution(random);
+    c.dilation = 1;
+    if (c.groups > 1) c.in = c.out = random.channels();
+    c.groups = 1;
+    std::swap(c.h, c.height);
+    std::swap(c.w, c.width);
+    output_padding = c.stride > 1 && random.one_in(3) ? random.between(1, c.stride - 1) : 0;
+    const auto size = [&](std::size_t inputs) {
+      const std::size_t whole = (inputs - 1) * c.stride + c.kernel + output_padding;
+      return whole > 2 * c.padding ? whole - 2 * c.padding : 0;
+    };
+    c.h = size(c.height);
+    c.w = size(c.width);
+  } while (c.h == 0 || c.w == 0 || c.multiplications() > most ||
+           static_cast<double>(c.batch * c.h * c.w * c.in) > most);
+  const bool has_bias = random.one_in(2);
+
+  layer_case made;
+  made.layer = "conv_transpose2d";
+  made.sizes = listed({{"in", c.out},
+                       {"out", c.in},
+                       {"kernel", c.kernel},
+                       {"stride", c.stride},
+                       {"padding", c.padding},
+                       {"output padding", output_padding},
+                       {"bias", has_bias},
+                       {"height", c.height},
+                       {"width", c.width}});
+  made.kernels = &remat::kernel_table_of<remat::nn::detail::conv_transpose2d_kernels>;
+  made.attributes =
+      std::make_shared<remat::nn::detail::conv_transpose2d_attributes>(remat::nn::detail::conv_transpose2d_attributes{
+          c.out, c.in, c.kernel, c.stride, c.padding, output_padding, has_bias});
+  made.inputs = {floats(c.out, c.height, c.width)};
+  made.output = floats(c.in, c.h, c.w);
+  made.parameters = {c.out * c.in * c.kernel * c.kernel};
+  if (has_bias) made.parameters.push_back(c.in);
+  made.batch = c.batch;
+  made.fuses = remat::nn::conv_transpose2d<1, 1, 1>::fuses;
+  made.forward = [c, has_bias](const values& v) {
+    expectation y = c.backward_input(v.inputs[0], v.parameters[0]);
+    if (has_bias) add_columns(y, v.parameters[1]);
+    return y;
+  };
+  made.input_gradient = [c](const values& v) { return c.forward(v.output_gradient, v.parameters[0]); };
+  made.parameter_gradient = [c](const values& v, std::size_t i) {
+    return i == 0 ? c.backward_weights(v.output_gradient, v.inputs[0]) : sums_of_columns(v.output_gradient, c.in);
+  };
+  return made;
+}
+
+}  // namespace fuzz

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+/// Linear layers of random sizes.
+#pragma once
+
+#include <remat/remat.hpp>
+
+#include <cstddef>
+#include <memory>
+
+#include "../layer_case.hpp"
+#include "convolution_sums.hpp"
+#include "convolutions.hpp"
+
+namespace fuzz {
+
+/// A linear layer is a convolution of one pixel.
+inline layer_case linear(random_source& random) {
+  const double most = detail::affordable(random);
+  std::size_t in = 0, out = 0, batch = 0, length = 1;
+  do {
+    const auto size = [&] { return random.one_in(4) ? random.between(1, 700) : random.channels(); };
+    in = size();
+    out = size();
+    batch = random.one_in(3) ? random.between(1, 300) : random.between(1, 40);
+    length = random.one_in(3) ? random.between(2, 9) : 1;
+  } while (static_cast<double>(in * out * batch * length) > most);
+  const bool has_bias = random.one_in(2), is_sequence = length > 1;
+  const convolution_sums c{batch * length, in, out, 1, 1, 0, 1, 1, 1, 1, 1, 1};
+
+  layer_case made;
+  made.layer = "linear";
+  made.sizes = listed({{"in", in}, {"out", out}, {"length", length}, {"bias", has_bias}});
+  made.kernels = &remat::kernel_table_of<remat::nn::detail::linear_kernels>;
+  made.attributes =
+      std::make_shared<remat::nn::detail::linear_attributes>(remat::nn::detail::linear_attributes{in, out, has_bias});
+  made.inputs = {is_sequence ? floats(length, in) : floats(in)};
+  made.output = is_sequence ? floats(length, out) : floats(out);
+  made.parameters = {in * out};
+  if (has_bias) made.parameters.push_back(out);
+  made.batch = batch;
+  made.fuses = remat::nn::linear<1, 1>::fuses;
+  made.forward = [c, has_bias](const values& v) {
+    expectation y = c.forward(v.inputs[0], v.parameters[0]);
+    if (has_bias) add_columns(y, v.parameters[1]);
+    return y;
+  };
+  made.input_gradient = [c](const values& v) { return c.backward_input(v.output_gradient, v.parameters[0]); };
+  made.parameter_gradient = [c](const values& v, std::size_t i) {
+    return i == 0 ? c.backward_weights(v.inputs[0], v.output_gradient) : sums_of_columns(v.output_gradient, c.out);
+  };
+  return made;
+}
+
+}  // namespace fuzz

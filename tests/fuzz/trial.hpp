@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: MIT
+/// Runs a layer's kernels on guarded memory as an executor runs them, and compares all that they write with the naive
+/// sums. Memory that nobody has written holds NaNs, or a pattern, whenever a kernel is called.
+#pragma once
+
+#include <remat/remat.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstring>
+#include <limits>
+#include <memory>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "guarded_memory.hpp"
+#include "layer_case.hpp"
+#include "random_source.hpp"
+
+namespace fuzz {
+
+/// How the kernels of a layer are called.
+struct calling {
+  int threads = 1;
+  bool training = true, backward_input = true, backward_parameters = true, together = true;
+  bool accumulates_input = false, accumulates_parameters = false, in_place = false;
+  remat::activation activation_after = remat::activation::none;
+
+  calling(const layer_case& layer, random_source& random) {
+    threads = static_cast<int>(random.between(1, 3));
+    training = !random.one_in(6);
+    const bool has_input_gradient = layer.input_gradient != nullptr, has_parameters = !layer.parameters.empty();
+    const std::size_t halves = random.between(0, 3);
+    backward_input = training && has_input_gradient && (halves != 1 || !has_parameters);
+    backward_parameters = training && has_parameters && (halves != 2 || !has_input_gradient);
+    together = random.one_in(2);
+    accumulates_input = random.one_in(3);
+    accumulates_parameters = random.one_in(3);
+    in_place = layer.works_in_place && random.one_in(3);
+    const remat::activation all[] = {remat::activation::relu, remat::activation::tanh, remat::activation::sigmoid};
+    const remat::activation chosen = all[random.between(0, 2)];
+    if (random.one_in(2) && layer.fuses.contains(chosen)) activation_after = chosen;
+  }
+
+  std::string text() const {
+    std::string made = std::to_string(threads) + (threads == 1 ? " thread" : " threads");
+    if (!training) made += ", inference";
+    if (backward_input) made += accumulates_input ? ", adds dx" : ", writes dx";
+    if (backward_parameters) made += accumulates_parameters ? ", adds dw" : ", writes dw";
+    if (backward_input && backward_parameters && together) made += ", at once";
+    if (in_place) made += ", in place";
+    if (activation_after != remat::activation::none) made += ", then " + std::string(name_of(activation_after));
+    return made;
+  }
+};
+
+/// What differed, as a sentence.
+struct difference : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+class trial {
+ public:
+  std::size_t calls = 0;     ///< of kernels
+  double largest_ratio = 0;  ///< of an error to its bound
+
+  trial(const layer_case& layer, const calling& how, random_source& random) : layer_(layer), how_(how) {
+    for (const remat::tensor_shape& s : layer.inputs) {
+      const bool is_float = s.type == remat::element::float32;
+      values_.inputs.push_back(random.numbers(is_float ? s.elements(layer.batch) : 0));
+      values_.integers.emplace_back(is_float ? 0 : s.elements(layer.batch));
+      for (std::int32_t& i : values_.integers.back())
+        i = static_cast<std::int32_t>(random.between(0, layer.integers_below - 1));
+    }
+    for (const std::size_t size : layer.parameters) {
+      values_.parameters.push_back(random.numbers(size));
+      gradients_before_.push_back(random.numbers(size));
+    }
+    values_.output_gradient = random.numbers(layer.output.elements(layer.batch));
+    dx_before_ = random.numbers(layer.inputs[0].elements(layer.batch));
+    prepare();
+  }
+
+  /// One step with all its memory next to guards; throws a `difference`.
+  void run(guarded_memory& memory, placement where) {
+    const remat::thread_scope scope(how_.threads);
+    poison_ = where == placement::before_a_guard ? 0xff : 0xa5;
+    memory.start(where);
+    place(memory);
+    clear_scratch();
+    if (layer_.kernels->pack != nullptr && ++calls) layer_.kernels->pack(remat::pack_pass(call_));
+    forward();
+    if (how_.backward_input || how_.backward_parameters) backward();
+    check_unchanged();
+    if (const char* const name = memory.overrun())
+      throw difference(std::string("bytes next to ") + name + " were written");
+  }
+
+ private:
+  void prepare() {
+    const remat::thread_scope scope(how_.threads);
+    remat::preparation p;
+    p.module_attributes = layer_.attributes.get();
+    p.inputs = layer_.inputs;
+    p.outputs = {&layer_.output, 1};
+    p.batch = layer_.batch;
+    p.training = how_.training;
+    p.activation_after = how_.activation_after;
+    p.backward_input = how_.backward_input;
+    p.backward_parameters = how_.backward_parameters;
+    p.accumulates_input = how_.accumulates_input;
+    p.accumulates_parameters = how_.accumulates_parameters;
+    if (layer_.kernels->prepare != nullptr) state_ = layer_.kernels->prepare(p);
+  }
+
+  template <class T>
+  std::byte* placed(guarded_memory& memory, const char* name, const std::vector<T>& from) {
+    if (from.empty()) return nullptr;
+    std::byte* const to = memory.buffer(name, from.size() * sizeof(T), alignof(T));
+    std::memcpy(to, from.data(), from.size() * sizeof(T));
+    return to;
+  }
+  std::byte* poisoned(guarded_memory& memory, const char* name, std::size_t bytes, std::size_t alignment) {
+    std::byte* const to = memory.buffer(name, bytes, alignment);
+    std::memset(to, poison_, bytes);
+    return to;
+  }
+
+  void place(guarded_memory& memory) {
+    const std::size_t batch = layer_.batch;
+    call_ = {};
+    call_.kind = layer_.layer;
+    call_.module_attributes = layer_.attributes.get();
+    call_.state = state_.get();
+    call_.batch = batch;
+    call_.input_count = static_cast<int>(layer_.inputs.size());
+    call_.output_count = 1;
+    call_.activation_after = how_.activation_after;
+    for (std::size_t i = 0; i < layer_.inputs.size(); ++i) {
+      call_.input_shapes[i] = &layer_.inputs[i];
+      call_.inputs[i] = values_.integers[i].empty() ? placed(memory, "the input", values_.inputs[i])
+                                                    : placed(memory, "the integers", values_.integers[i]);
+    }
+    call_.output_shapes[0] = &layer_.output;
+    const std::size_t output_bytes = layer_.output.bytes(batch), input_bytes = layer_.inputs[0].bytes(batch);
+    call_.outputs[0] = how_.in_place ? call_.inputs[0] : poisoned(memory, "the output", output_bytes, sizeof(float));
+    for (std::size_t i = 0; i < layer_.saved.size() && how_.training; ++i) {
+      call_.saved_shapes[i] = &layer_.saved[i];
+      call_.saved[i] = poisoned(memory, "what is saved", layer_.saved[i].bytes(batch), sizeof(float));
+    }
+    spans_.clear();
+    gradient_spans_.clear();
+    for (std::size_t i = 0; i < layer_.parameters.size(); ++i) {
+      const auto floats_at = [&](std::byte* at) {
+        return std::span<float>{reinterpret_cast<float*>(at), layer_.parameters[i]};
+      };
+      spans_.push_back(floats_at(placed(memory, i == 0 ? "the weights" : "the bias", values_.parameters[i])));
+      gradient_spans_.push_back(floats_at(placed(memory, i == 0 ? "dw" : "db", gradients_before_[i])));
+      if (!how_.accumulates_parameters) std::ranges::fill(gradient_spans_.back(), NAN);
+    }
+    call_.parameters = spans_.data();
+    call_.parameter_gradients = gradient_spans_.data();
+    call_.accumulates_parameters = how_.accumulates_parameters;
+    if (how_.backward_input || how_.backward_parameters) {
+      call_.output_gradients[0] = placed(memory, "dy", values_.output_gradient);
+      if (how_.backward_input) {
+        call_.accumulates[0] = how_.accumulates_input;
+        if (how_.in_place && !how_.accumulates_input)
+          call_.input_gradients[0] = call_.output_gradients[0];
+        else if (how_.accumulates_input)
+          call_.input_gradients[0] = placed(memory, "dx", dx_before_);
+        else
+          call_.input_gradients[0] = poisoned(memory, "dx", input_bytes, sizeof(float));
+      }
+    }
+    if (state_ == nullptr) return;
+    call_.packed = poisoned(memory, "packed weights", state_->packed_bytes, remat::alignment);
+    call_.scratch = poisoned(memory, "scratch", state_->scratch_bytes, remat::alignment);
+  }
+  void clear_scratch() const {
+    if (state_ != nullptr) std::memset(call_.scratch, poison_, state_->scratch_bytes);
+  }
+
+  void forward() {
+    clear_scratch();
+    ++calls;
+    layer_.kernels->forward(remat::forward_pass(call_, how_.training, remat::random_stream(1, 0)));
+    const std::span<const float> y = floats_of(call_.outputs[0], layer_.output.elements(layer_.batch));
+    if (expected_output_.empty()) {
+      expected_output_ = layer_.forward(values_);
+      for (expected& e : expected_output_) activate(e);
+    }
+    compare("y", y, expected_output_);
+    if (values_.output.size() != y.size() || !std::ranges::equal(values_.output, y)) {
+      values_.output.assign(y.begin(), y.end());
+      expected_dx_.clear();
+    }
+    // Backward is handed what forward was, also where forward worked in place.
+    if (how_.in_place && layer_.input_gradient != nullptr) {
+      inputs_again_ = values_.inputs[0];
+      call_.inputs[0] = reinterpret_cast<std::byte*>(inputs_again_.data());
+    }
+  }
+
+  void backward() {
+    const remat::backward_pass pass(call_, remat::random_stream(1, 0));
+    clear_scratch();
+    if (how_.backward_input && how_.backward_parameters && how_.together && layer_.kernels->backward != nullptr) {
+      ++calls;
+      layer_.kernels->backward(pass);
+    } else {
+      if (how_.backward_parameters && ++calls) layer_.kernels->backward_parameters(pass);
+      clear_scratch();
+      if (how_.backward_input && ++calls) layer_.kernels->backward_input(pass);
+    }
+    if (how_.backward_input) {
+      if (expected_dx_.empty()) {
+        expected_dx_ = layer_.input_gradient(values_);
+        if (how_.accumulates_input) add_before(expected_dx_, dx_before_);
+      }
+      compare("dx", floats_of(call_.input_gradients[0], expected_dx_.size()), expected_dx_);
+    }
+    if (!how_.backward_parameters) return;
+    if (expected_gradients_.empty())
+      for (std::size_t i = 0; i < layer_.parameters.size(); ++i) {
+        expected_gradients_.push_back(layer_.parameter_gradient(values_, i));
+        if (how_.accumulates_parameters) add_before(expected_gradients_.back(), gradients_before_[i]);
+      }
+    for (std::size_t i = 0; i < layer_.parameters.size(); ++i)
+      compare(i == 0 ? "dw" : "db", gradient_spans_[i], expected_gradients_[i]);
+  }
+
+  static std::span<const float> floats_of(const std::byte* at, std::size_t size) {
+    return {reinterpret_cast<const float*>(at), size};
+  }
+  static void add_before(expectation& all, const std::vector<float>& before) {
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      const bool is_exact = all[i].magnitude == 0 && all[i].more == 0 && all[i].value == 0;
+      all[i].add(static_cast<double>(before[i]));
+      if (is_exact) all[i].magnitude = 0;
+    }
+  }
+  /// What an error before the activation becomes, and eight roundings of its own.
+  void activate(expected& e) const {
+    const auto becomes = [&](double value, double slope) {
+      e = {value, 0, 0, e.bound() * slope + 8 * unit_roundoff * std::abs(value)};
+    };
+    switch (how_.activation_after) {
+      case remat::activation::relu:
+        return becomes(std::max(e.value, 0.0), 1);
+      case remat::activation::tanh:
+        return becomes(std::tanh(e.value), 1);
+      case remat::activation::sigmoid:
+        return becomes(1 / (1 + std::exp(-e.value)), 0.25);
+      case remat::activation::none:
+        return;
+    }
+  }
+
+  void compare(const char* name, std::span<const float> found, const expectation& wanted) {
+    if (found.size() != wanted.size()) throw std::logic_error("a reference has another size than its tensor");
+    std::size_t differing = 0, worst = 0;
+    double worst_ratio = -1;
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      const double error = std::abs(static_cast<double>(found[i]) - wanted[i].value);
+      const double bound = wanted[i].bound();
+      double ratio = error == 0 ? 0 : error / bound;
+      if (!(error <= bound)) ++differing;
+      if (std::isnan(ratio)) ratio = std::numeric_limits<double>::infinity();
+      if (ratio > worst_ratio) {
+        worst_ratio = ratio;
+        worst = i;
+      }
+    }
+    largest_ratio = std::max(largest_ratio, worst_ratio);
+    if (differing == 0) return;
+    throw difference(std::to_string(differing) + " of " + std::to_string(found.size()) + " elements of " + name +
+                     " differ, most of all element " + std::to_string(worst) + ": " + std::to_string(found[worst]) +
+                     " for " + std::to_string(wanted[worst].value) + ", where " +
+                     std::to_string(wanted[worst].bound()) + " is allowed");
+  }
+
+  void check_unchanged() const {
+    const auto check = [](const char* name, const void* now, const auto& before) {
+      if (now != nullptr && std::memcmp(now, before.data(), before.size() * sizeof(before[0])) != 0)
+        throw difference(std::string(name) + " was written");
+    };
+    for (std::size_t i = 0; i < layer_.parameters.size(); ++i)
+      check("a parameter", spans_[i].data(), values_.parameters[i]);
+    if (how_.in_place) return;
+    for (std::size_t i = 0; i < layer_.inputs.size(); ++i)
+      if (values_.integers[i].empty()) check("the input", call_.inputs[i], values_.inputs[i]);
+    check("dy", call_.output_gradients[0], values_.output_gradient);
+  }
+
+  const layer_case& layer_;
+  calling how_;
+  values values_;
+  std::vector<float> dx_before_, inputs_again_;
+  std::vector<std::vector<float>> gradients_before_;
+  expectation expected_output_, expected_dx_;
+  std::vector<expectation> expected_gradients_;
+  std::unique_ptr<remat::prepared> state_;
+  remat::call call_;
+  std::vector<std::span<float>> spans_, gradient_spans_;
+  int poison_ = 0xff;
+};
+
+}  // namespace fuzz
