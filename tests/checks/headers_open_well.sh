@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# headers_open_well.sh <root>: every header starts with the SPDX line and has #pragma once.
+# headers_open_well.sh <root>: every header starts with the SPDX line, has #pragma once, and includes another of remat
+# first, which ends at core/language.hpp.
 set -euo pipefail
 
 status=0
@@ -11,6 +12,10 @@ while IFS= read -r header; do
   fi
   if [[ $(grep -c '^#pragma once$' "$header") -ne 1 ]]; then
     echo "$header: must have #pragma once, one time"
+    status=1
+  fi
+  if [[ $header != */core/language.hpp && $(grep -m 1 '^#include' "$header") != '#include <remat/'* ]]; then
+    echo "$header: must include a header of remat first, <remat/core/language.hpp> at least"
     status=1
   fi
 done < <(find "$1/include" -name '*.hpp' | sort)

@@ -4,6 +4,8 @@
 #   broken: the file does not compile, and the only error that the compiler reports has the text of the file's first
 #           line, `// error: <text>`
 #   fixed:  with -DREMAT_FIXED the file compiles
+# A second line `// flags: <flags>` is given to the compiler that is to refuse the file; `// fixed flags: <flags>`, to
+# that which is to accept it.
 set -euo pipefail
 export LC_ALL=C
 
@@ -11,8 +13,11 @@ expectation=$1
 file=$2
 compile=("${@:3}" -fsyntax-only)
 
+flags_of() { sed -n "2s|^// $1: ||p" "$file"; }
+
 if [[ $expectation == fixed ]]; then
-  exec "${compile[@]}" -DREMAT_FIXED "$file"
+  # shellcheck disable=SC2046
+  exec "${compile[@]}" -DREMAT_FIXED $(flags_of 'fixed flags') "$file"
 fi
 
 first_line=$(head -n 1 "$file")
@@ -21,7 +26,8 @@ if [[ $text == "$first_line" || -z $text ]]; then
   echo "$file:1: the first line must be: // error: <text>"
   exit 1
 fi
-if output=$("${compile[@]}" "$file" 2>&1); then
+# shellcheck disable=SC2046
+if output=$("${compile[@]}" $(flags_of flags) "$file" 2>&1); then
   echo "$file: compiles, but must be refused with: $text"
   exit 1
 fi

@@ -9,4 +9,4 @@ using input = remat::tensors<t, t, t, t, t, t, t, t>;
 using input = remat::tensors<t, t, t, t, t, t, t, t, t>;
 #endif
 
-remat::program made() { return remat::lower<remat::select<0>, input>(); }
+remat::program made() { return remat::lower<remat::pick<0>, input>(); }

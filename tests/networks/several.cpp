@@ -86,15 +86,15 @@ template <class Inner>
 using net = sequential<
     named<"stem", nn::linear<10, 13>>, nn::tanh, remat::tag<"early">,
     named<"middle", sequential<
-        fan, remat::select<2, 0>,
+        fan, remat::pick<2, 0>,
         named<"inner", Inner>,
         lean, nn::linear<13, 13>, nn::relu>>,
     remat::join<"early", mix>,
-    remat::parallel<lean, remat::sequential<remat::select<1>, nn::linear<13, 13>, nn::tanh>,
-                          remat::sequential<remat::select<0>, nn::linear<13, 13>>>,
+    remat::parallel<lean, remat::sequential<remat::pick<1>, nn::linear<13, 13>, nn::tanh>,
+                          remat::sequential<remat::pick<0>, nn::linear<13, 13>>>,
     nn::linear<13, 6>, nn::log_softmax>;
 // clang-format on
-using inner = sequential<mix, mix, lean, fan, remat::select<0, 1>, mix>;
+using inner = sequential<mix, mix, lean, fan, remat::pick<0, 1>, mix>;
 
 }  // namespace
 

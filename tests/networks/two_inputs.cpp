@@ -18,8 +18,8 @@ using remat::named, remat::sequential, remat::tensor, remat::tensors;
 using net = sequential<
     remat::parallel<nn::add,
         named<"seen", sequential<
-            remat::select<0>, nn::conv2d<3, 6, 3>, nn::relu, nn::max_pool2d<2>, nn::flatten, nn::linear<36, 12>, nn::tanh>>,
-        named<"told", sequential<remat::select<1>, nn::linear<11, 15>, nn::tanh, nn::linear<15, 12>, nn::relu>>>,
+            remat::pick<0>, nn::conv2d<3, 6, 3>, nn::relu, nn::max_pool2d<2>, nn::flatten, nn::linear<36, 12>, nn::tanh>>,
+        named<"told", sequential<remat::pick<1>, nn::linear<11, 15>, nn::tanh, nn::linear<15, 12>, nn::relu>>>,
     named<"middle", sequential<nn::linear<12, 12>, nn::relu, nn::linear<12, 9>, nn::tanh>>,
     nn::linear<9, 5>, nn::log_softmax>;
 // clang-format on

@@ -2,6 +2,8 @@
 /// Alignment: where memory for kernels begins.
 #pragma once
 
+#include <remat/core/language.hpp>
+
 #include <cstddef>
 
 namespace remat {

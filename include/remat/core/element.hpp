@@ -2,6 +2,8 @@
 /// Element types as values: a kernel learns what it computes on from its operation, not from a template argument.
 #pragma once
 
+#include <remat/core/language.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <string_view>

@@ -5,6 +5,8 @@
 /// error is thrown before any work is lost: before parameters, optimizer state or files change.
 #pragma once
 
+#include <remat/core/language.hpp>
+
 #include <stdexcept>
 #include <string>
 

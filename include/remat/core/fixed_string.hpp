@@ -2,6 +2,8 @@
 /// A string that can be a template argument: the name in `named<"conv1", M>`.
 #pragma once
 
+#include <remat/core/language.hpp>
+
 #include <cstddef>
 #include <string_view>
 

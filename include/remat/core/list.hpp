@@ -6,6 +6,8 @@
 /// clang. `list` does what the planner needs with a handful of steps per element.
 #pragma once
 
+#include <remat/core/language.hpp>
+
 #include <cstddef>
 #include <initializer_list>
 #include <stdexcept>

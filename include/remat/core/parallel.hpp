@@ -7,6 +7,8 @@
 /// one thread and give the same bits; oneDNN keeps its own number of threads then.
 #pragma once
 
+#include <remat/core/language.hpp>
+
 #ifdef __FAST_MATH__
 #error "remat: -ffast-math lets the compiler reorder sums, so that equal plans give unequal bits; compile without it"
 #endif

@@ -5,6 +5,8 @@
 /// draws what the first pass drew, on any rank and in any order.
 #pragma once
 
+#include <remat/core/language.hpp>
+
 #include <Random123/philox.h>
 
 #include <array>

@@ -9,6 +9,8 @@
 /// All of this may be called by several threads; the user's function is called by one at a time.
 #pragma once
 
+#include <remat/core/language.hpp>
+
 #include <functional>
 #include <iostream>
 #include <mutex>

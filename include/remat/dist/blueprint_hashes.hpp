@@ -24,7 +24,7 @@ inline std::uint64_t hash_of_program(const program& p) {
   }
   for (const operation& o : p.operations) {
     f.add(o.kind);
-    f.add(o.type->name());
+    f.add(o.type);
     for (int t : o.inputs) f.add(static_cast<std::uint64_t>(t));
     for (int t : o.outputs) f.add(static_cast<std::uint64_t>(t));
     f.add(o.frozen ? 1 : 0);

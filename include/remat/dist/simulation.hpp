@@ -26,7 +26,7 @@ struct sized_message {
   double bytes = 0;  ///< of a micro-batch
 };
 
-struct link {
+struct network_link {
   double latency = 0;  ///< in seconds
   double bytes_per_second = std::numeric_limits<double>::infinity();
 };
@@ -37,7 +37,7 @@ enum class transfer : std::uint8_t { overlapped, copied };
 struct simulation {
   list<stage_cost> stages = {};
   list<sized_message> messages = {};  ///< none: each stage to the next and the gradients back, of 0 bytes
-  link connection = {};
+  network_link connection = {};
   transfer transfers = transfer::overlapped;
   bool recompute = true;        ///< false: the step without its recomputations
   bool early_recompute = true;  ///< recomputation runs while the gradient is on its way

@@ -6,6 +6,8 @@
 /// shortly, again and again, which costs a hop of tens of microseconds in place of milliseconds.
 #pragma once
 
+#include <remat/core/language.hpp>
+
 #include <chrono>
 #include <thread>
 

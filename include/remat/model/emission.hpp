@@ -9,7 +9,6 @@
 
 #include <string>
 #include <string_view>
-#include <typeinfo>
 
 namespace remat::detail {
 
@@ -119,7 +118,7 @@ constexpr operation operation_of() {
   operation o;
   o.kind = M::kind;
   o.kernels = &kernel_table_of<kernels, Frozen>;
-  o.type = &typeid(M);
+  o.type = __PRETTY_FUNCTION__;
   o.packs = requires { &kernels::pack; };
   o.updates_state = requires { &kernels::update_state; };
   o.has_joint_backward = !Frozen && requires { &kernels::backward; };

@@ -170,9 +170,9 @@ struct at<0, First, Rest...> {
 };
 
 template <std::size_t... I, class... In, class Context, class Scope>
-struct lowered<select<I...>, tensors<In...>, Context, Scope> {
+struct lowered<pick<I...>, tensors<In...>, Context, Scope> {
   static constexpr bool is_there = sizeof...(I) > 0 && ((I < sizeof...(In)) && ...);
-  static_assert(rules::selected_is_there<select<I...>, is_there>::holds);
+  static_assert(rules::picked_is_there<pick<I...>, is_there>::holds);
   template <bool, class = void>
   struct result {
     using type = broken;

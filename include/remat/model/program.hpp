@@ -19,7 +19,6 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
-#include <typeinfo>
 
 namespace remat {
 
@@ -45,7 +44,7 @@ struct operation {
   std::string_view kind = {};
   const kernel_table* kernels = nullptr;
   const void* attributes = nullptr;
-  const std::type_info* type = &typeid(void);  ///< of the module: its name holds what its arguments say
+  std::string_view type = {};  ///< the module's, as the compiler spells it: it holds what its arguments say
   int node = 0;
   int stage = 0;
   int occurrence = 0;  ///< names its random numbers; fusion does not change it

@@ -162,9 +162,9 @@ struct parallel_has_branches {
 };
 
 template <class Select, bool IsThere>
-struct selected_is_there {
+struct picked_is_there {
   static constexpr bool holds = true;
-  static_assert(IsThere, "remat: select<I...> takes tensors by number, from 0; choose numbers that are there");
+  static_assert(IsThere, "remat: pick<I...> takes tensors by number, from 0; choose numbers that are there");
 };
 
 template <class P>

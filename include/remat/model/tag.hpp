@@ -4,7 +4,7 @@
 ///     sequential<encoder, tag<"skip">, middle, join<"skip", nn::concat>, decoder>
 ///
 /// `join<"x", Op>` is Op of what it takes and of what was remembered, in this order. A tag that is set again, as in a
-/// `repeat`, holds what passed last. `select<I...>` takes several tensors and gives those numbered I, so that a model
+/// `repeat`, holds what passed last. `pick<I...>` takes several tensors and gives those numbered I, so that a model
 /// of several inputs can send each to a branch of its own.
 #pragma once
 
@@ -22,6 +22,6 @@ template <fixed_string Name, class Op>
 struct join : module {};
 
 template <std::size_t... Indices>
-struct select : module {};
+struct pick : module {};
 
 }  // namespace remat

@@ -14,6 +14,8 @@
 /// deviates from its own mean, so that a mean of 1000 costs a variance of 1 nothing.
 #pragma once
 
+#include <remat/core/language.hpp>
+
 #include <cmath>
 #include <cstddef>
 

@@ -2,6 +2,8 @@
 /// What a pooling's window must be.
 #pragma once
 
+#include <remat/core/language.hpp>
+
 #include <cstddef>
 
 namespace remat::nn::detail {

@@ -11,6 +11,8 @@
 /// writes may lie where it reads. These macros are remat's own.
 #pragma once
 
+#include <remat/core/language.hpp>
+
 #include <cstddef>
 
 #if defined(__x86_64__) && defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)

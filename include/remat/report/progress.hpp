@@ -3,6 +3,8 @@
 /// output is no terminal it prints a line at every tenth.
 #pragma once
 
+#include <remat/core/language.hpp>
+
 #include <unistd.h>
 
 #include <algorithm>

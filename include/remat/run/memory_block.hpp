@@ -6,6 +6,8 @@
 /// that a block takes no more than its bytes.
 #pragma once
 
+#include <remat/core/language.hpp>
+
 #include <sys/mman.h>
 
 #include <cstddef>

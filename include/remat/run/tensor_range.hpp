@@ -8,6 +8,8 @@
 /// Everything else is refused where it is compiled, in one sentence that says what to do.
 #pragma once
 
+#include <remat/core/language.hpp>
+
 #include <concepts>
 #include <cstddef>
 #include <iterator>

@@ -5,6 +5,8 @@
 /// result: contraction into fused multiply-adds is off here.
 #pragma once
 
+#include <remat/core/language.hpp>
+
 #include <cmath>
 #include <cstddef>
 

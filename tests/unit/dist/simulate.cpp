@@ -27,7 +27,7 @@ constexpr remat::simulation alike(int stages, remat::stage_cost cost) {
   s.stages = remat::list<remat::stage_cost>(static_cast<std::size_t>(stages), cost);
   return s;
 }
-remat::simulation with_messages(remat::simulation s, double bytes, remat::link connection, bool is_training = true) {
+remat::simulation with_messages(remat::simulation s, double bytes, remat::network_link connection, bool is_training = true) {
   for (const remat::stage_message& m : remat::neighbour_messages(s.stages.count(), is_training))
     s.messages.push_back({m, bytes});
   s.connection = connection;

@@ -54,7 +54,7 @@ TEST_CASE("gradients of branches are right") {
                          remat::join<"b", nn::add>, remat::join<"a", nn::add>>,
               tensor<float, 6>>()
             .holds());
-  CHECK(check<remat::parallel<nn::add, sequential<remat::select<1>, square>, remat::select<0>>, tensor<float, 6>,
+  CHECK(check<remat::parallel<nn::add, sequential<remat::pick<1>, square>, remat::pick<0>>, tensor<float, 6>,
               tensor<float, 6>>()
             .holds());
 }
@@ -84,7 +84,7 @@ TEST_CASE("a tag that is set again holds what passed last") {
 }
 
 TEST_CASE("inputs that no gradient reaches have a gradient of zeros") {
-  using net = sequential<remat::select<1>, square>;
+  using net = sequential<remat::pick<1>, square>;
   using inputs = remat::tensors<tensor<float, 3>, tensor<float, 6>>;
   remat::model<net, inputs> model{{.seed = 1, .input_gradients = true}};
   const std::vector<float> unused{1, 2, 3}, x{1, 2, 3, 4, 5, 6}, dy(6, 1.0f);

@@ -89,7 +89,7 @@ TEST_CASE("several outputs are all given, and take a gradient each") {
 }
 
 TEST_CASE("a tensor that is several outputs gets the sum of their gradients") {
-  using net = remat::sequential<nn::linear<4, 4>, remat::select<0, 0, 0>>;
+  using net = remat::sequential<nn::linear<4, 4>, remat::pick<0, 0, 0>>;
   const std::vector<float> x{1, 2, 3, 4}, one{1, 1, 1, 1}, ten{10, 10, 10, 10}, hundred{100, 100, 100, 100};
   for (const std::vector<remat::checkpoint_at>& checkpoints :
        {std::vector<remat::checkpoint_at>{}, std::vector<remat::checkpoint_at>{remat::checkpoint_at("")}}) {

@@ -1,11 +1,11 @@
-// error: remat: select<I...> takes tensors by number, from 0
+// error: remat: pick<I...> takes tensors by number, from 0
 #include <remat/nn/linear.hpp>
 #include <remat/plan/plan.hpp>
 
 #ifdef REMAT_FIXED
-using chosen = remat::select<1>;
+using chosen = remat::pick<1>;
 #else
-using chosen = remat::select<2>;
+using chosen = remat::pick<2>;
 #endif
 using inputs = remat::tensors<remat::tensor<float, 16>, remat::tensor<float, 8>>;
 using net = remat::sequential<chosen, remat::nn::linear<8, 8>>;
