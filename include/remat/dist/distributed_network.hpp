@@ -85,13 +85,16 @@ class distributed_network : public trainable {
   // --- training -----------------------------------------------------------------------------------------------------
 
   /// Forward, loss and backward on one batch: inputs first, then targets. Returns the loss on every rank, the mean over
-  /// all micro-batches; gradients are then in `parameters()`, which are those of this rank's stages.
+  /// all micro-batches; gradients are then in `parameters()`, which are those of this rank's stages. Where it is
+  /// refused, optimizers and clipping refuse to step on all ranks until a step succeeds.
   template <class... Tensors>
   float train_step(const Tensors&... tensors) {
+    parameters_->drop_gradients();  // whatever is thrown from here on
     return train_on(std::array<source, sizeof...(Tensors)>{source_of(tensors)...});
   }
 
   float train_on(std::span<const source> sources) {
+    parameters_->drop_gradients();
     const std::size_t micro = agree_on_microbatch(call_kind::training, sources);
     const thread_scope scope(threads_);
     const float loss = guarded([&] { return run_training(sources, micro); });
@@ -190,7 +193,7 @@ class distributed_network : public trainable {
     return {.weights = parameters_->value_block().size(),
             .gradients = parameters_->gradient_block().size() + training_.staging_bytes(),
             .states = parameters_->state_block().size(),
-            .optimizer = parameters_->optimizer_bytes,
+            .optimizer = parameters_->optimizer_bytes(),
             .activations = reserved().activations,
             .packed = reserved().packed,
             .scratch = reserved().scratch,
@@ -222,7 +225,9 @@ class distributed_network : public trainable {
   /// The pipeline of a micro-batch size, and one step of it as given: for those who measure or audit it.
   pipeline& training(std::size_t microbatch) { return pipelines_.training(microbatch); }
   float run_training(std::span<const source> sources, std::size_t microbatch) {
-    return training_.run(training(microbatch), given(sources), seed_, steps_);
+    float loss = 0;
+    parameters_->making_gradients([&] { loss = training_.run(training(microbatch), given(sources), seed_, steps_); });
+    return loss;
   }
   const mpi::communicator& world() const { return ranks_.world; }
   const agreement& all() const { return calls_.all(); }
@@ -243,7 +248,7 @@ class distributed_network : public trainable {
  private:
   distributed_network(const mpi::session& session, distributed_blueprint drawn, const distributed_options& options)
       : trainable(options.seed, threads_of(session, options.threads),
-                  std::make_shared<parameter_store>(
+                  std::make_unique<parameter_store>(
                       drawn.checked, options.seed,
                       slots_of_operations(drawn.checked, [&](const operation& o) { return drawn.runs(o); }))),
         blueprint_(std::move(drawn)),

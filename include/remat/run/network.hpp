@@ -35,17 +35,20 @@ class network : public trainable {
  public:
   network(program lowered, const model_options& options) : network(std::move(lowered), options, nullptr) {}
 
-  /// A network on the parameters and states of another, whose program has the same ones: another input size, for
-  /// example. Throws `error` where they differ.
+  /// A network on the parameters and states of another, whose program has the same ones, by path and shape: another
+  /// input size, other frozen modules, or other places of a shared module, for example. Throws `error` where they
+  /// differ. Gradients are each network's own: an optimizer steps on those of the network that it is given, and keeps
+  /// one set of numbers for all networks on these parameters.
   network(program lowered, const model_options& options, const network& other)
-      : network(std::move(lowered), options, other.parameters_) {}
+      : network(std::move(lowered), options, other.parameters_->shared()) {}
 
   /// Forward, loss and backward on one batch: inputs first, then targets, each a range of numbers (see source.hpp).
   /// Returns the loss, the mean over the micro-batches; gradients are then in `parameters()`. Throws `error` where
   /// shapes or targets do not fit, or where the batch does not split; then parameters and states are as they were, and
-  /// an optimizer refuses what the gradients have become.
+  /// an optimizer refuses to step until a step succeeds: old gradients are never taken for those of a refused batch.
   template <class... Tensors>
   float train_step(const Tensors&... tensors) {
+    parameters_->drop_gradients();  // whatever is thrown from here on
     return train_on(std::array<source, sizeof...(Tensors)>{source_of(tensors)...});
   }
 
@@ -64,14 +67,16 @@ class network : public trainable {
   }
 
   /// The backward pass from gradients of the outputs, one for each, in the layout that `forward` gave. Gradients are
-  /// then in `parameters()`. Throws `error` unless `forward` ran just before.
+  /// then in `parameters()`. Throws `error` unless `forward` ran just before; then, too, an optimizer refuses to step.
   template <class... Gradients>
   void backward(const Gradients&... gradients) {
+    parameters_->drop_gradients();
     backward_on(std::array<source, sizeof...(Gradients)>{source_of(gradients)...});
   }
 
   /// The same for tensors whose number is known at run time only.
   float train_on(std::span<const source> sources) {
+    parameters_->drop_gradients();
     if (program_->loss == none)
       throw error("train_step needs a loss; give the model one: remat::model<net, input, loss>");
     const thread_scope scope(threads_);
@@ -115,6 +120,7 @@ class network : public trainable {
   }
 
   void backward_on(std::span<const source> gradients) {
+    parameters_->drop_gradients();
     if (executors_.waiting() == nullptr) throw error("backward needs what forward kept; call forward just before it");
     const thread_scope scope(threads_);
     executor& e = *executors_.waiting();
@@ -124,8 +130,9 @@ class network : public trainable {
     results_.begin();
     expect_input_gradients(e.planned().batch);
     executors_.set_waiting(nullptr);
-    parameters_->making_gradients(
-        [&] { e.run({seed_, steps_}, gradient_sources_, results_.views(), executor::part::backward); });
+    parameters_->making_gradients([&] {
+      e.run({seed_, steps_}, gradient_sources_, results_.views(), executor::part::backward);
+    });
     finish_step(e.planned().batch, 0);
   }
 
@@ -169,7 +176,7 @@ class network : public trainable {
     return {.weights = parameters_->value_block().size(),
             .gradients = parameters_->gradient_block().size(),
             .states = parameters_->state_bytes(),
-            .optimizer = parameters_->optimizer_bytes,
+            .optimizer = parameters_->optimizer_bytes(),
             .activations = regions.activations,
             .packed = regions.packed,
             .scratch = regions.scratch,
@@ -214,18 +221,16 @@ class network : public trainable {
   }
 
  private:
-  network(program lowered, const model_options& options, std::shared_ptr<parameter_store> parameters)
-      : trainable(options.seed, checked_threads(options.threads), std::move(parameters)),
+  network(program lowered, const model_options& options, std::shared_ptr<shared_values> values)
+      : trainable(options.seed, checked_threads(options.threads), nullptr),
         microbatches_(options.microbatches),
         program_(std::make_unique<program>(detail::with_options(std::move(lowered), options))),
-        executors_(*program_, fitting_parameters()) {}
+        executors_(*program_, make_parameters(std::move(values))) {}
 
-  /// Those of another network, which must be the same, or new ones.
-  parameter_store& fitting_parameters() {
-    if (parameters_)
-      require_same_parameters(*program_, *parameters_);
-    else
-      parameters_ = std::make_shared<parameter_store>(*program_, seed_);
+  /// On the values of another network, or on new ones.
+  parameter_store& make_parameters(std::shared_ptr<shared_values> values) {
+    parameters_ = values ? std::make_unique<parameter_store>(*program_, std::move(values))
+                         : std::make_unique<parameter_store>(*program_, seed_);
     return *parameters_;
   }
 

@@ -6,7 +6,6 @@
 #include <remat/core/parallel.hpp>
 #include <remat/plan/demand.hpp>
 #include <remat/plan/report.hpp>
-#include <remat/run/parameters.hpp>
 #include <remat/run/source.hpp>
 
 #include <algorithm>
@@ -68,29 +67,6 @@ inline void require_output_gradients(const program& p, std::span<const source> g
       throw error("the gradient of output " + std::to_string(i) + " has " + std::to_string(given[i].size) +
                   " elements; it takes " + std::to_string(wanted) + " of float, as many as the output has");
   }
-}
-
-/// Every parameter and state of the program is in the store, in its place and shape.
-inline void require_same_parameters(const program& p, const parameter_store& store) {
-  std::size_t parameters = 0, states = 0;
-  const auto check = [&](const list<parameter_slot>& slots, auto views, std::size_t& count) {
-    for (int i = 0; i < slots.count(); ++i) {
-      if (slots[i].owner != i) continue;
-      const std::string path = parameter_path(p, slots[i]);
-      const bool is_there =
-          count < views.size() && views[count].name == path &&
-          std::ranges::equal(views[count].shape,
-                             std::span(slots[i].declared.extents, static_cast<std::size_t>(slots[i].declared.rank)));
-      if (!is_there)
-        throw error("two models that share parameters must have the same ones, and '" + path +
-                    "' is not in the same place or shape in the other");
-      ++count;
-    }
-    if (count != views.size())
-      throw error("two models that share parameters must have the same ones, and the other has more");
-  };
-  check(p.parameters, store.views(), parameters);
-  check(p.states, store.state_views(), states);
 }
 
 /// Kernels count the elements of a tensor in 32 bits.

@@ -7,8 +7,12 @@
 ///     optimizer.step(model);
 ///
 /// A parameter belongs to the last group whose pattern matches it, and to the optimizer itself where none does. What a
-/// group does not say it takes from the optimizer's own options. Frozen parameters, which have no gradient, are passed
-/// over.
+/// group does not say it takes from the optimizer's own options. Frozen parameters, which have no gradient, are
+/// skipped, as PyTorch skips those whose `grad` is None: one that is trained later (by another model on the same
+/// parameters) begins with its own first step.
+///
+/// A step needs gradients: it is refused before the first `train_step` or `backward`, and after one that was refused or
+/// failed, until one succeeds. Stepping twice on the same gradients is accepted.
 ///
 /// A rule is a type with (see sgd.hpp)
 ///
@@ -17,7 +21,7 @@
 ///     changed(options, group_options) -> options   what a group makes of the optimizer's options
 ///     complaint(options) -> const char*            what is wrong with them and what is accepted; null if nothing
 ///     state_rows, needs_rows(options)              numbers kept for an element: at most, and under these options
-///     factors_of(options, step)                    what the arithmetic needs, once for each group and step
+///     factors_of(options, step)                    what the arithmetic needs at the step of a parameter, from 1
 ///     numbers_of(factors)                          the same as an array of double, which ranks compare
 ///     update(factors, w, gradient, state, is_first, begin, end)
 #pragma once
@@ -96,6 +100,7 @@ class optimizer {
     if (!detail::is_at_least_0(learning_rate_factor))
       throw error(std::string(Rule::name) + ": the factor on the learning rate is " +
                   std::to_string(learning_rate_factor) + "; a finite number of at least 0 is accepted");
+    rated_.clear();
     factors_.clear();
     rows_.clear();
     for (std::size_t g = 0; g <= changes_.size(); ++g) {
@@ -103,46 +108,52 @@ class optimizer {
       check(o, g);
       o.learning_rate = static_cast<float>(static_cast<double>(o.learning_rate) * learning_rate_factor);
       check(o, g);
+      rated_.push_back(o);
       factors_.push_back(Rule::factors_of(o, steps_ + 1));
       rows_.push_back(Rule::needs_rows(o));
     }
     const std::span<const parameter_view> parameters = model.parameters();
+    const std::span<const std::size_t> numbers = model.store().value_numbers();
     state_.require(model);
+    model.require_gradients();
     if (group_of_.size() != parameters.size() || assigned_ != patterns_.size()) {
       const std::vector<parameter_view> all = model.all_parameters();
       const std::vector<std::size_t> groups = detail::assign_groups(all, patterns_, std::string(Rule::name));
-      group_of_.clear();
-      for (const parameter_view& p : parameters)
-        group_of_.push_back(
-            groups[static_cast<std::size_t>(std::ranges::find(all, p.name, &parameter_view::name) - all.begin())]);
+      group_of_.resize(parameters.size());
+      for (std::size_t i = 0; i < parameters.size(); ++i)
+        group_of_[numbers[i]] = groups[static_cast<std::size_t>(
+            std::ranges::find(all, parameters[i].name, &parameter_view::name) - all.begin())];
       assigned_ = patterns_.size();
     }
     state_.attach(model);
     for (std::size_t i = 0; i < parameters.size(); ++i)
       if (const auto [first, last] = model.updated_here(i); first < last)
-        model.store().optimizer_bytes += state_.provide(i, last - first, rows_[group_of_[i]]);
+        model.store().add_optimizer_bytes(state_.provide(numbers[i], last - first, rows_[group_of_[numbers[i]]]));
 
     numbers_.clear();
     for (const typename Rule::factors& f : factors_)
       for (const double number : Rule::numbers_of(f)) numbers_.push_back(number);
     model.before_update(numbers_);
 
-    ++steps_;
     const thread_scope scope(model.threads());
     for (std::size_t i = 0; i < parameters.size(); ++i) {
-      const parameter_view& p = parameters[i];
-      const typename Rule::factors& f = factors_[group_of_[i]];
-      std::array<float*, Rule::state_rows> state{};
-      for (std::size_t r = 0; r < rows_[group_of_[i]]; ++r) state[r] = state_.row(i, r);
-      const bool is_first = state_.is_new(i);
       const auto [first, last] = model.updated_here(i);
+      if (first == last) continue;
+      const parameter_view& p = parameters[i];
+      const std::size_t n = numbers[i], group = group_of_[n];
+      const std::size_t taken = state_.steps(n);  // fewer than the optimizer's where it was frozen in some
+      const typename Rule::factors f = taken == steps_ ? factors_[group] : Rule::factors_of(rated_[group], taken + 1);
+      std::array<float*, Rule::state_rows> state{};
+      for (std::size_t r = 0; r < rows_[group]; ++r) state[r] = state_.row(n, r);
+      const bool is_first = state_.is_new(n);
       float* const values = p.values.data() + first;
       const float* const gradient = p.gradient.data() + first;
       parallel_for(last - first, 16384, [&](std::size_t begin, std::size_t end) {
         Rule::update(f, values, gradient, state, is_first, begin, end);
       });
+      state_.settle(n);
     }
-    state_.settle();
+    ++steps_;
     model.after_update();
   }
 
@@ -171,9 +182,10 @@ class optimizer {
   options options_;
   std::vector<group_options> changes_;
   std::vector<parameter_pattern> patterns_;
-  std::vector<std::size_t> group_of_;            // of each parameter
+  std::vector<std::size_t> group_of_;            // of each parameter, as shared values are numbered
   std::size_t assigned_ = 0;                     // patterns that group_of_ knows
-  std::vector<typename Rule::factors> factors_;  // of each group, in this step
+  std::vector<options> rated_;                   // of each group, at this step's learning rate
+  std::vector<typename Rule::factors> factors_;  // the same, for parameters that every step has updated
   std::vector<std::size_t> rows_;                // the same
   std::vector<double> numbers_;                  // of all factors
   optimizer_state state_;

@@ -31,7 +31,7 @@ class trainable {
   int threads() const { return threads_; }
   /// Training steps taken.
   std::uint32_t steps() const { return steps_; }
-  /// A number that no other set of parameters of this process has or had.
+  /// A number that no other set of parameters of this process has or had; models that share parameters have one.
   std::uint64_t identity() const { return parameters_->identity(); }
   parameter_store& store() { return *parameters_; }
 
@@ -47,11 +47,16 @@ class trainable {
   virtual std::pair<std::size_t, std::size_t> updated_here(std::size_t i) const {
     return {0, parameters()[i].gradient.size()};
   }
-  /// Parameters or gradients are about to change, by these numbers and the gradients alone. Throws `error` where the
-  /// last step was refused.
-  virtual void before_update(std::span<const double>) { parameters_->require_gradients(); }
+  /// Parameters or gradients are about to change, by these numbers and the gradients alone.
+  virtual void before_update(std::span<const double>) {}
   /// It has updated them.
   virtual void after_update() {}
+
+  /// Throws `error` where no step has made gradients yet, or where the last one was refused: then those that lie in
+  /// `parameters()` are of no batch, and an optimizer and clipping refuse them.
+  void require_gradients() const { parameters_->require_gradients(); }
+  /// Says that gradients were written into `parameters()` by hand, as a step would have: they are accepted from now on.
+  void accept_gradients() { parameters_->accept_gradients(); }
 
   /// One number for each of `parameters()`, for those who sum over them.
   std::span<double> numbers() {
@@ -60,7 +65,7 @@ class trainable {
   }
 
  protected:
-  trainable(std::uint64_t seed, int threads, std::shared_ptr<parameter_store> parameters)
+  trainable(std::uint64_t seed, int threads, std::unique_ptr<parameter_store> parameters)
       : seed_(seed), threads_(threads), parameters_(std::move(parameters)) {}
   trainable(trainable&&) = default;
   trainable& operator=(trainable&&) = default;
@@ -68,7 +73,7 @@ class trainable {
   std::uint64_t seed_;
   int threads_;
   std::uint32_t steps_ = 0;
-  std::shared_ptr<parameter_store> parameters_;
+  std::unique_ptr<parameter_store> parameters_;
 
  private:
   std::vector<double> numbers_;

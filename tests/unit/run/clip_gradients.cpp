@@ -21,6 +21,7 @@ void set_gradients(remat::network& model, int t) {
   const auto &w = model.parameters()[0].gradient, &b = model.parameters()[1].gradient;
   for (std::size_t i = 0; i < w.size(); ++i) w[i] = static_cast<float>(std::sin(0.7 * static_cast<double>(i) + t));
   for (std::size_t i = 0; i < b.size(); ++i) b[i] = static_cast<float>(std::sin(0.9 * static_cast<double>(i) - t));
+  model.accept_gradients();
 }
 
 std::vector<std::byte> gradients_of(remat::network& model) {

@@ -7,6 +7,7 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <limits>
 #include <vector>
 
@@ -25,6 +26,7 @@ void compare(Optimizer optimizer, int steps, Update update) {
     for (std::size_t i = 0; i < p.values.size(); ++i)
       p.gradient[i] = static_cast<float>(std::sin(static_cast<double>(i) * 0.7 + t));
     for (float& g : model.parameter("0.bias").gradient) g = 0;
+    model.accept_gradients();
     optimizer.step(model);
     for (std::size_t i = 0; i < expected.size(); ++i) update(i, expected[i], static_cast<double>(p.gradient[i]), t);
   }
@@ -48,6 +50,7 @@ void set_gradients(small& model, int t) {
     w.gradient[i] = static_cast<float>(std::sin(0.7 * static_cast<double>(i) + t));
   for (std::size_t i = 0; i < b.values.size(); ++i)
     b.gradient[i] = static_cast<float>(std::sin(0.9 * static_cast<double>(i) - t));
+  model.accept_gradients();
 }
 
 /// Weights 0, 1, 13, 29 and biases 0, 2, 4, as PyTorch 1.13 has them in float64 after the same steps.
@@ -225,10 +228,54 @@ TEST_CASE("optimizers pass over parameters without a gradient") {
   check(remat::adamw{});
 }
 
-TEST_CASE("an optimizer serves one model") {
-  small one{{.seed = 1}}, other{{.seed = 2}};
+TEST_CASE("an optimizer serves one set of parameters") {
+  small one{{.seed = 1}}, other{{.seed = 2}}, same{one, {}};
   remat::adam optimizer;
+  for (small* each : {&one, &other, &same}) set_gradients(*each, 1);
   optimizer.step(one);
-  CHECK_THROWS_WITH(optimizer.step(other), Catch::Matchers::Contains("make one for each model"));
-  CHECK_THROWS_WITH(remat::sgd({.nesterov = true}), Catch::Matchers::Contains("nesterov needs a momentum"));
+  CHECK_THROWS_WITH(optimizer.step(other), Contains("make one for each other model"));
+  CHECK_NOTHROW(optimizer.step(same));
+  CHECK_THROWS_WITH(remat::sgd({.nesterov = true}), Contains("nesterov needs a momentum"));
+}
+
+TEST_CASE("an optimizer steps on the gradients of a step that succeeded, and on no others") {
+  small model{{.seed = 1, .microbatches = 2}};
+  const std::vector<float> x(24, 0.5f), odd(18, 0.5f);
+  const std::vector<std::int32_t> y{0, 1, 2, 3}, few{0, 1, 2}, wrong{0, 1, 2, 9};
+  const auto is_refused = [&](const char* because) {
+    const auto values = model.store().value_block();
+    const std::vector<std::byte> before(values.begin(), values.end());
+    remat::adamw optimizer{{.weight_decay = 0.5f}};
+    CHECK_THROWS_WITH(optimizer.step(model), Contains(because));
+    CHECK_THROWS_WITH(remat::clip_gradients(model, 1), Contains(because));
+    CHECK(optimizer.steps() == 0);
+    CHECK(model.memory().optimizer == 0);
+    CHECK(std::memcmp(before.data(), values.data(), before.size()) == 0);
+  };
+  is_refused("this model has no gradients yet; make them with train_step");
+  model.predict(x);
+  is_refused("this model has no gradients yet");
+  // Whatever a step is refused for, before anything runs or within it, the gradients before it are not taken for its.
+  const std::vector<std::function<void()>> refusals{
+      [&] { model.train_step(x, few); }, [&] { model.train_step(x, wrong); }, [&] { model.train_step(odd, few); },
+      [&] { model.train_step(x); },      [&] { model.train_step(y, y); },     [&] { model.train_step(x, x); },
+      [&] { model.train_on({}); },       [&] { model.backward(x); },          [&] { model.train_step(odd, y); }};
+  for (const auto& refused : refusals) {
+    model.train_step(x, y);
+    CHECK_THROWS_AS(refused(), remat::error);
+    is_refused("the last step was refused and has left no gradients");
+  }
+  // What does not train leaves them as they are, and they may be used again.
+  model.train_step(x, y);
+  model.predict(x);
+  CHECK_THROWS_AS(model.predict(y), remat::error);
+  CHECK_THROWS_AS(model.forward(x), remat::error);
+  model.set_threads(1);
+  remat::sgd optimizer;
+  optimizer.step(model);
+  optimizer.step(model);
+  CHECK(optimizer.steps() == 2);
+  // A loss that is no number is a step's result like any other.
+  model.train_step(std::vector<float>(24, std::numeric_limits<float>::quiet_NaN()), y);
+  CHECK_NOTHROW(optimizer.step(model));
 }

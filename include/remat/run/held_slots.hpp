@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+/// Which parameter and state slots of a program a process holds, and memory for some of them.
+#pragma once
+
+#include <remat/core/alignment.hpp>
+#include <remat/model/program.hpp>
+#include <remat/run/memory_block.hpp>
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+namespace remat {
+
+/// Those of some of the program's operations.
+struct held_slots {
+  std::vector<bool> parameters, states;
+};
+template <class IsHeld>
+held_slots slots_of_operations(const program& p, const IsHeld& is_held) {
+  held_slots held{std::vector<bool>(p.parameters.size()), std::vector<bool>(p.states.size())};
+  for (const operation& o : p.operations) {
+    if (!is_held(o)) continue;
+    for (int k = 0; k < o.parameters; ++k) held.parameters[static_cast<std::size_t>(o.first_parameter + k)] = true;
+    for (int k = 0; k < o.states; ++k) held.states[static_cast<std::size_t>(o.first_state + k)] = true;
+  }
+  return held;
+}
+inline held_slots all_slots(const program& p) {
+  return slots_of_operations(p, [](const operation&) { return true; });
+}
+
+namespace detail {
+
+/// For each slot, the first one of those held that has the same owner.
+inline std::vector<std::size_t> first_places(const list<parameter_slot>& slots, const std::vector<bool>& held) {
+  std::vector<std::size_t> first(slots.size(), slots.size()), of_owner(slots.size(), slots.size());
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    if (!held[i]) continue;
+    std::size_t& mine = of_owner[static_cast<std::size_t>(slots[i].owner)];
+    if (mine == slots.size()) mine = i;
+    first[i] = mine;
+  }
+  return first;
+}
+
+/// A block with room for the wanted slots; the spans of the others are empty.
+template <class Wanted>
+memory_block carve(std::vector<std::span<float>>& spans, const list<parameter_slot>& slots, const Wanted& wanted) {
+  std::size_t bytes = 0;
+  for (std::size_t i = 0; i < slots.size(); ++i)
+    if (wanted(i)) bytes += aligned(slots[i].declared.elements() * sizeof(float));
+  memory_block block(bytes);
+  std::byte* next = block.data();
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    spans.emplace_back();
+    if (!wanted(i)) continue;
+    spans.back() = {reinterpret_cast<float*>(next), slots[i].declared.elements()};
+    next += aligned(spans.back().size_bytes());
+  }
+  return block;
+}
+
+}  // namespace detail
+}  // namespace remat
