@@ -11,7 +11,15 @@
 #include <string_view>
 
 #include "layers/convolutions.hpp"
-#include "layers/products.hpp"
+#include "layers/cross_entropy.hpp"
+#include "layers/embedding.hpp"
+#include "layers/functions.hpp"
+#include "layers/linear.hpp"
+#include "layers/linear_cross_entropy.hpp"
+#include "layers/max_pool2d.hpp"
+#include "layers/normalisations.hpp"
+#include "layers/resampling.hpp"
+#include "layers/softmaxes.hpp"
 #include "search.hpp"
 
 namespace {
@@ -19,7 +27,26 @@ namespace {
 constexpr fuzz::layer_kind kinds[] = {
     {"conv2d", 40, &fuzz::conv2d},
     {"conv_transpose2d", 12, &fuzz::conv_transpose2d},
-    {"linear", 14, &fuzz::linear},
+    {"linear", 12, &fuzz::linear},
+    {"linear_cross_entropy", 4, &fuzz::linear_cross_entropy},
+    {"max_pool2d", 8, &fuzz::max_pool2d},
+    {"log_softmax", 3, &fuzz::log_softmax},
+    {"tanh", 2, &fuzz::tanh},
+    {"sigmoid", 2, &fuzz::sigmoid},
+    {"gelu_tanh", 2, &fuzz::gelu_tanh},
+    {"silu", 2, &fuzz::silu},
+    {"flatten", 3, &fuzz::flatten},
+    // Loops of remat's own.
+    {"relu", 1, &fuzz::relu},
+    {"gelu", 1, &fuzz::gelu},
+    {"softmax", 1, &fuzz::softmax},
+    {"layer_norm", 2, &fuzz::layer_norm},
+    {"batch_norm2d", 2, &fuzz::batch_norm2d},
+    {"cross_entropy", 1, &fuzz::cross_entropy},
+    {"embedding", 1, &fuzz::embedding},
+    {"avg_pool2d", 1, &fuzz::avg_pool2d},
+    {"adaptive_avg_pool2d", 1, &fuzz::adaptive_avg_pool2d},
+    {"upsample", 1, &fuzz::upsample},
 };
 
 }  // namespace

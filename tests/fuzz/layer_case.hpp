@@ -38,7 +38,8 @@ using expectation = std::vector<expected>;
 struct values {
   std::vector<std::vector<float>> inputs;           ///< empty where one holds integers
   std::vector<std::vector<std::int32_t>> integers;  ///< empty where one holds floats
-  std::vector<std::vector<float>> parameters;
+  std::vector<std::vector<float>> parameters, states;
+  bool training = true;
   std::vector<float> output;  ///< what forward gave
   std::vector<float> output_gradient;
 };
@@ -50,7 +51,9 @@ struct layer_case {
   std::vector<remat::tensor_shape> inputs, saved;
   remat::tensor_shape output;
   std::vector<std::size_t> parameters;  ///< elements
+  std::vector<std::size_t> states;      ///< elements; positive numbers
   std::size_t integers_below = 1;
+  float input_scale = 1;  ///< inputs are less than it
   std::size_t batch = 1;
   remat::activations fuses;
   bool works_in_place = false;

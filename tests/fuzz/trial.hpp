@@ -6,62 +6,21 @@
 #include <remat/remat.hpp>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstring>
-#include <limits>
 #include <memory>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "calling.hpp"
+#include "comparison.hpp"
 #include "guarded_memory.hpp"
 #include "layer_case.hpp"
 #include "random_source.hpp"
 
 namespace fuzz {
-
-/// How the kernels of a layer are called.
-struct calling {
-  int threads = 1;
-  bool training = true, backward_input = true, backward_parameters = true, together = true;
-  bool accumulates_input = false, accumulates_parameters = false, in_place = false;
-  remat::activation activation_after = remat::activation::none;
-
-  calling(const layer_case& layer, random_source& random) {
-    threads = static_cast<int>(random.between(1, 3));
-    training = !random.one_in(6);
-    const bool has_input_gradient = layer.input_gradient != nullptr, has_parameters = !layer.parameters.empty();
-    const std::size_t halves = random.between(0, 3);
-    backward_input = training && has_input_gradient && (halves != 1 || !has_parameters);
-    backward_parameters = training && has_parameters && (halves != 2 || !has_input_gradient);
-    together = random.one_in(2);
-    accumulates_input = random.one_in(3);
-    accumulates_parameters = random.one_in(3);
-    in_place = layer.works_in_place && random.one_in(3);
-    const remat::activation all[] = {remat::activation::relu, remat::activation::tanh, remat::activation::sigmoid};
-    const remat::activation chosen = all[random.between(0, 2)];
-    if (random.one_in(2) && layer.fuses.contains(chosen)) activation_after = chosen;
-  }
-
-  std::string text() const {
-    std::string made = std::to_string(threads) + (threads == 1 ? " thread" : " threads");
-    if (!training) made += ", inference";
-    if (backward_input) made += accumulates_input ? ", adds dx" : ", writes dx";
-    if (backward_parameters) made += accumulates_parameters ? ", adds dw" : ", writes dw";
-    if (backward_input && backward_parameters && together) made += ", at once";
-    if (in_place) made += ", in place";
-    if (activation_after != remat::activation::none) made += ", then " + std::string(name_of(activation_after));
-    return made;
-  }
-};
-
-/// What differed, as a sentence.
-struct difference : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
 
 class trial {
  public:
@@ -72,6 +31,7 @@ class trial {
     for (const remat::tensor_shape& s : layer.inputs) {
       const bool is_float = s.type == remat::element::float32;
       values_.inputs.push_back(random.numbers(is_float ? s.elements(layer.batch) : 0));
+      for (float& x : values_.inputs.back()) x *= layer.input_scale;
       values_.integers.emplace_back(is_float ? 0 : s.elements(layer.batch));
       for (std::int32_t& i : values_.integers.back())
         i = static_cast<std::int32_t>(random.between(0, layer.integers_below - 1));
@@ -80,6 +40,11 @@ class trial {
       values_.parameters.push_back(random.numbers(size));
       gradients_before_.push_back(random.numbers(size));
     }
+    for (const std::size_t size : layer.states) {
+      values_.states.push_back(random.numbers(size));
+      for (float& s : values_.states.back()) s = std::abs(s) + 0.1f;
+    }
+    values_.training = how.training;
     values_.output_gradient = random.numbers(layer.output.elements(layer.batch));
     dx_before_ = random.numbers(layer.inputs[0].elements(layer.batch));
     prepare();
@@ -162,6 +127,10 @@ class trial {
       gradient_spans_.push_back(floats_at(placed(memory, i == 0 ? "dw" : "db", gradients_before_[i])));
       if (!how_.accumulates_parameters) std::ranges::fill(gradient_spans_.back(), NAN);
     }
+    states_.clear();
+    for (const std::vector<float>& s : values_.states)
+      states_.push_back({reinterpret_cast<float*>(placed(memory, "a state", s)), s.size()});
+    call_.states = states_.data();
     call_.parameters = spans_.data();
     call_.parameter_gradients = gradient_spans_.data();
     call_.accumulates_parameters = how_.accumulates_parameters;
@@ -192,7 +161,7 @@ class trial {
     const std::span<const float> y = floats_of(call_.outputs[0], layer_.output.elements(layer_.batch));
     if (expected_output_.empty()) {
       expected_output_ = layer_.forward(values_);
-      for (expected& e : expected_output_) activate(e);
+      for (expected& e : expected_output_) activate(how_.activation_after, e);
     }
     compare("y", y, expected_output_);
     if (values_.output.size() != y.size() || !std::ranges::equal(values_.output, y)) {
@@ -237,51 +206,8 @@ class trial {
   static std::span<const float> floats_of(const std::byte* at, std::size_t size) {
     return {reinterpret_cast<const float*>(at), size};
   }
-  static void add_before(expectation& all, const std::vector<float>& before) {
-    for (std::size_t i = 0; i < all.size(); ++i) {
-      const bool is_exact = all[i].magnitude == 0 && all[i].more == 0 && all[i].value == 0;
-      all[i].add(static_cast<double>(before[i]));
-      if (is_exact) all[i].magnitude = 0;
-    }
-  }
-  /// What an error before the activation becomes, and eight roundings of its own.
-  void activate(expected& e) const {
-    const auto becomes = [&](double value, double slope) {
-      e = {value, 0, 0, e.bound() * slope + 8 * unit_roundoff * std::abs(value)};
-    };
-    switch (how_.activation_after) {
-      case remat::activation::relu:
-        return becomes(std::max(e.value, 0.0), 1);
-      case remat::activation::tanh:
-        return becomes(std::tanh(e.value), 1);
-      case remat::activation::sigmoid:
-        return becomes(1 / (1 + std::exp(-e.value)), 0.25);
-      case remat::activation::none:
-        return;
-    }
-  }
-
   void compare(const char* name, std::span<const float> found, const expectation& wanted) {
-    if (found.size() != wanted.size()) throw std::logic_error("a reference has another size than its tensor");
-    std::size_t differing = 0, worst = 0;
-    double worst_ratio = -1;
-    for (std::size_t i = 0; i < found.size(); ++i) {
-      const double error = std::abs(static_cast<double>(found[i]) - wanted[i].value);
-      const double bound = wanted[i].bound();
-      double ratio = error == 0 ? 0 : error / bound;
-      if (!(error <= bound)) ++differing;
-      if (std::isnan(ratio)) ratio = std::numeric_limits<double>::infinity();
-      if (ratio > worst_ratio) {
-        worst_ratio = ratio;
-        worst = i;
-      }
-    }
-    largest_ratio = std::max(largest_ratio, worst_ratio);
-    if (differing == 0) return;
-    throw difference(std::to_string(differing) + " of " + std::to_string(found.size()) + " elements of " + name +
-                     " differ, most of all element " + std::to_string(worst) + ": " + std::to_string(found[worst]) +
-                     " for " + std::to_string(wanted[worst].value) + ", where " +
-                     std::to_string(wanted[worst].bound()) + " is allowed");
+    largest_ratio = std::max(largest_ratio, fuzz::compare(name, found, wanted));
   }
 
   void check_unchanged() const {
@@ -306,7 +232,7 @@ class trial {
   std::vector<expectation> expected_gradients_;
   std::unique_ptr<remat::prepared> state_;
   remat::call call_;
-  std::vector<std::span<float>> spans_, gradient_spans_;
+  std::vector<std::span<float>> spans_, gradient_spans_, states_;
   int poison_ = 0xff;
 };
 

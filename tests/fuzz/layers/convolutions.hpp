@@ -33,10 +33,25 @@ inline convolution_sums drawn_convolution(random_source& random) {
     c.in = c.groups * each;
     c.out = c.groups * (random.one_in(2) ? each : random.between(1, 9));
   }
+  if (random.one_in(10)) {  // every second pixel or fewer, which kernels gather first
+    c.kernel = c.dilation = c.groups = 1;
+    c.padding = 0;
+    c.stride = random.between(2, 4);
+    c.in = random.channels();
+    c.out = random.channels();
+  }
   const bool is_large = random.one_in(40);
   c.h = is_large ? random.between(33, 64) : random.extent(40);
   c.w = is_large ? random.between(33, 64) : random.extent(40);
   c.batch = is_large ? random.between(4, 11) : random.one_in(8) ? random.between(1, 33) : random.between(1, 5);
+  if (random.one_in(40)) {  // many channels of few pixels
+    c.groups = 1;
+    c.in = 8 * random.between(16, 80);
+    c.out = 8 * random.between(16, 80);
+    c.h = random.between(1, 6);
+    c.w = random.between(1, 6);
+    c.batch = random.between(1, 2);
+  }
   return c;
 }
 

@@ -21,6 +21,7 @@ inline layer_case linear(random_source& random) {
     const auto size = [&] { return random.one_in(4) ? random.between(1, 700) : random.channels(); };
     in = size();
     out = size();
+    if (random.one_in(8)) (random.one_in(2) ? in : out) = random.between(1400, 3300);  // above what one call computes
     batch = random.one_in(3) ? random.between(1, 300) : random.between(1, 40);
     length = random.one_in(3) ? random.between(2, 9) : 1;
   } while (static_cast<double>(in * out * batch * length) > most);

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+/// How the kernels of a layer are called: the threads, the halves of backward, what is added to what.
+#pragma once
+
+#include <remat/remat.hpp>
+
+#include <cstddef>
+#include <string>
+
+#include "layer_case.hpp"
+#include "random_source.hpp"
+
+namespace fuzz {
+
+struct calling {
+  int threads = 1;
+  bool training = true, backward_input = true, backward_parameters = true, together = true;
+  bool accumulates_input = false, accumulates_parameters = false, in_place = false;
+  remat::activation activation_after = remat::activation::none;
+
+  calling(const layer_case& layer, random_source& random) {
+    threads = static_cast<int>(random.between(1, 3));
+    training = !random.one_in(6);
+    const bool has_input_gradient = layer.input_gradient != nullptr, has_parameters = !layer.parameters.empty();
+    const std::size_t halves = random.between(0, 3);
+    backward_input = training && has_input_gradient && (halves != 1 || !has_parameters);
+    backward_parameters = training && has_parameters && (halves != 2 || !has_input_gradient);
+    together = random.one_in(2);
+    accumulates_input = random.one_in(3);
+    accumulates_parameters = random.one_in(3);
+    in_place = layer.works_in_place && random.one_in(3);
+    const remat::activation all[] = {remat::activation::relu, remat::activation::tanh, remat::activation::sigmoid};
+    const remat::activation chosen = all[random.between(0, 2)];
+    if (random.one_in(2) && layer.fuses.contains(chosen)) activation_after = chosen;
+  }
+
+  std::string text() const {
+    std::string made = std::to_string(threads) + (threads == 1 ? " thread" : " threads");
+    if (!training) made += ", inference";
+    if (backward_input) made += accumulates_input ? ", adds dx" : ", writes dx";
+    if (backward_parameters) made += accumulates_parameters ? ", adds dw" : ", writes dw";
+    if (backward_input && backward_parameters && together) made += ", at once";
+    if (in_place) made += ", in place";
+    if (activation_after != remat::activation::none) made += ", then " + std::string(name_of(activation_after));
+    return made;
+  }
+};
+
+}  // namespace fuzz

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+/// Functions of one number, on tensors of random sizes: activations, and flatten, whose function is the identity.
+///
+/// They are approximations, whose error may be some units of 2^-24 of the result, or of their argument where the result
+/// is a difference. What is searched for here is larger: an element that is left out, or taken for another.
+#pragma once
+
+#include <remat/remat.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <numbers>
+#include <vector>
+
+#include "../layer_case.hpp"
+
+namespace fuzz {
+
+namespace detail {
+
+inline constexpr double smallest = 0x1p-120;  ///< that a kernel may take for 0
+
+/// An approximation's error: eight units of the value and of `scale`.
+inline expected approximately(double value, double scale) {
+  return {value, 0, 0, 8 * unit_roundoff * (std::abs(value) + scale) + smallest};
+}
+
+/// `slope` is a function of input and output; `f` returns what is expected of y.
+template <class M, class F, class Slope>
+layer_case function_of_elements(const char* name, random_source& random, F f, Slope slope) {
+  layer_case made;
+  made.layer = name;
+  made.batch = random.between(1, 9);
+  const bool is_image = random.one_in(2);
+  made.output =
+      is_image ? floats(random.channels(), random.extent(20), random.extent(20)) : floats(random.between(1, 5000));
+  made.inputs = {made.output};
+  made.input_scale = static_cast<float>(random.one_of({1, 1, 10, 100}));
+  made.sizes = listed({{"elements", made.output.elements()}, {"scale", static_cast<std::size_t>(made.input_scale)}});
+  made.kernels = &remat::kernel_table_of<remat::detail::kernels_of<M>>;
+  made.works_in_place = M::in_place;
+  made.forward = [f](const values& v) {
+    expectation y(v.inputs[0].size());
+    for (std::size_t i = 0; i < y.size(); ++i) y[i] = f(static_cast<double>(v.inputs[0][i]));
+    return y;
+  };
+  made.input_gradient = [slope](const values& v) {
+    expectation dx(v.inputs[0].size());
+    for (std::size_t i = 0; i < dx.size(); ++i) {
+      const expected s = slope(static_cast<double>(v.inputs[0][i]), static_cast<double>(v.output[i]));
+      const double dy = static_cast<double>(v.output_gradient[i]);
+      dx[i] = {s.value * dy, 0, 0, s.more * std::abs(dy)};
+    }
+    return dx;
+  };
+  return made;
+}
+
+inline double normal(double x) { return std::erfc(-x / std::sqrt(2.0)) / 2; }
+inline double logistic(double x) { return 1 / (1 + std::exp(-x)); }
+
+}  // namespace detail
+
+inline layer_case relu(random_source& random) {
+  return detail::function_of_elements<remat::nn::relu>(
+      "relu", random,
+      [](double x) {
+        return expected{std::max(x, 0.0), 0, 0, 0};
+      },
+      [](double, double y) {
+        return expected{y > 0 ? 1.0 : 0.0, 0, 0, 0};
+      });
+}
+inline layer_case tanh(random_source& random) {
+  return detail::function_of_elements<remat::nn::tanh>(
+      "tanh", random, [](double x) { return detail::approximately(std::tanh(x), 0); },
+      [](double, double y) { return detail::approximately((1 - y) * (1 + y), 0); });
+}
+inline layer_case sigmoid(random_source& random) {
+  return detail::function_of_elements<remat::nn::sigmoid>(
+      "sigmoid", random, [](double x) { return detail::approximately(detail::logistic(x), 0); },
+      [](double, double y) { return detail::approximately((1 - y) * y, 0); });
+}
+inline layer_case gelu(random_source& random) {
+  return detail::function_of_elements<remat::nn::gelu>(
+      "gelu", random, [](double x) { return detail::approximately(x * detail::normal(x), std::abs(x)); },
+      [](double x, double) {
+        const double density = std::exp(-x * x / 2) / std::sqrt(2 * std::numbers::pi);
+        return detail::approximately(detail::normal(x) + x * density, 1 + std::abs(x));
+      });
+}
+inline layer_case gelu_tanh(random_source& random) {
+  static const double factor = std::sqrt(2 / std::numbers::pi);
+  return detail::function_of_elements<remat::nn::gelu_tanh>(
+      "gelu_tanh", random,
+      [](double x) {
+        return detail::approximately(x * (1 + std::tanh(factor * (x + 0.044715 * x * x * x))) / 2, std::abs(x));
+      },
+      [](double x, double) {
+        const double t = std::tanh(factor * (x + 0.044715 * x * x * x));
+        const double slope = (1 + t) / 2 + x * (1 - t) * (1 + t) / 2 * factor * (1 + 3 * 0.044715 * x * x);
+        return detail::approximately(slope, 1 + std::abs(x));
+      });
+}
+inline layer_case silu(random_source& random) {
+  return detail::function_of_elements<remat::nn::silu>(
+      "silu", random,
+      [](double x) {
+        expected y = detail::approximately(x * detail::logistic(x), 0);
+        y.more += detail::smallest * std::abs(x);
+        return y;
+      },
+      [](double x, double) {
+        const double s = detail::logistic(x);
+        return detail::approximately(s * (1 + x * (1 - s)), 1 + std::abs(x));
+      });
+}
+
+/// (N, H, W, C) as (N, C, H, W).
+inline layer_case flatten(random_source& random) {
+  const std::size_t channels = random.channels(), height = random.extent(40), width = random.extent(40);
+  const std::size_t pixels = height * width;
+  layer_case made;
+  made.layer = "flatten";
+  made.sizes = listed({{"channels", channels}, {"height", height}, {"width", width}});
+  made.batch = random.between(1, 5);
+  made.inputs = {floats(channels, height, width)};
+  made.output = floats(channels * pixels);
+  made.kernels = &remat::kernel_table_of<remat::detail::kernels_of<remat::nn::flatten>>;
+  const auto moved = [=](const std::vector<float>& from, std::size_t rows, std::size_t columns) {
+    expectation to(from.size());
+    for (std::size_t i = 0; i < from.size(); ++i) {
+      const std::size_t n = i / (rows * columns), row = i / columns % rows, column = i % columns;
+      to[(n * columns + column) * rows + row].value = static_cast<double>(from[i]);
+    }
+    return to;
+  };
+  made.forward = [=](const values& v) { return moved(v.inputs[0], pixels, channels); };
+  made.input_gradient = [=](const values& v) { return moved(v.output_gradient, channels, pixels); };
+  return made;
+}
+
+}  // namespace fuzz
