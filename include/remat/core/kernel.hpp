@@ -123,6 +123,18 @@ class pack_pass : public pass {
   using pass::pass;
 };
 
+/// The targets of a (micro-)batch before it runs: what the `counted` of a loss is given. Inputs and their shapes are
+/// those of the targets, counted from 0.
+class target_pass : public pass {
+ public:
+  using pass::pass;
+
+  template <class T = float>
+  std::span<const T> target(int i = 0) const {
+    return view<const T>(call_->inputs, call_->input_shapes, i);
+  }
+};
+
 /// Forward and recomputation alike: a recomputation must not know that it is one.
 class forward_pass : public pass {
  public:

@@ -35,6 +35,20 @@
 /// | `passes_gradient`                             | true: the gradient of every input is that of the output, so     |
 /// |                                               | that no kernel runs and no copy is made                         |
 ///
+/// A loss also has
+///
+/// | member                                        | meaning                                                        |
+/// |-----------------------------------------------|----------------------------------------------------------------|
+/// | `target(outputs...)`                          | its targets for these outputs of a model, like `output`; its    |
+/// |                                               | inputs are the outputs, then the targets                        |
+/// | `counted(const target_pass&)`                 | a double: how much of a (micro-)batch counts in its mean;       |
+/// |                                               | default: the number of samples                                  |
+///
+/// and gives the mean over what counts in its micro-batch, NaN where nothing does. A batch in several micro-batches, on
+/// several replicas, has the mean over all of it: the mean of each counts as much as `counted` says, which must be what
+/// the loss divides by, and add up over samples. Where nothing counts, backward must give gradients of 0: the output's
+/// gradient is 0 then, and is not to be divided by what counts.
+///
 /// A module may instead name a `body`, a model of its own that stands for it.
 #pragma once
 

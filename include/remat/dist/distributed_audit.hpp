@@ -39,13 +39,13 @@ struct rank_audit {
 template <class... Tensors>
 rank_audit audit(distributed_network& model, const Tensors&... tensors) {
   const std::array<source, sizeof...(Tensors)> sources{source_of(tensors)...};
-  const std::size_t micro = model.agree_on_microbatch(call_kind::audit, sources);
+  const batch_split split = model.agree_on_split(call_kind::audit, sources);
   const thread_scope scope(model.threads());
-  pipeline& line = model.training(micro);
+  pipeline& line = model.training(split);
   const std::span<std::byte> states = model.store().state_block();
   const std::vector<std::byte> states_before(states.begin(), states.end());
   const auto run = [&] {
-    const float loss = model.run_training(sources, micro);
+    const float loss = model.run_training(sources, split);
     std::ranges::copy(states_before, states.begin());
     const std::span<const std::byte> gradients = model.store().gradient_block();
     return detail::step_result{std::bit_cast<std::uint32_t>(loss), {gradients.begin(), gradients.end()}};

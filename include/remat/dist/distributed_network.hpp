@@ -2,9 +2,9 @@
 /// A distributed network: a program whose stages run on the ranks of a job. What `distributed_model` is behind its
 /// type.
 ///
-/// Every rank makes the same calls with the same batches, as one process would. A batch is shared evenly by the
-/// replicas, and a replica's share is trained in micro-batches; micro-batch k of replica r is number r * microbatches +
-/// k of the whole batch. One replica gives the bits of one process at the same number of micro-batches; several give
+/// Every rank makes the same calls with the same batches, as one process would. A batch is split as evenly as possible
+/// into the micro-batches of all replicas, the larger ones first; micro-batch k of replica r is number r * microbatches +
+/// k of the whole batch. The loss is the mean over what counts in the whole batch. One replica gives the bits of one process at the same number of micro-batches; several give
 /// the same bits under every pipeline, schedule and policy, and add their gradients up as MPI does.
 ///
 /// What a call refuses, it refuses on all ranks, before anything runs. An error within a step, such as a kernel's, ends
@@ -84,9 +84,10 @@ class distributed_network : public trainable {
 
   // --- training -----------------------------------------------------------------------------------------------------
 
-  /// Forward, loss and backward on one batch: inputs first, then targets. Returns the loss on every rank, the mean over
-  /// all micro-batches; gradients are then in `parameters()`, which are those of this rank's stages. Where it is
-  /// refused, optimizers and clipping refuse to step on all ranks until a step succeeds.
+  /// Forward, loss and backward on one batch: inputs first, then targets, at least one sample for each micro-batch of
+  /// all replicas. Returns the loss on every rank, the mean over what counts in the whole batch; gradients are then in
+  /// `parameters()`, which are those of this rank's stages. Where it is refused, optimizers and clipping refuse to step
+  /// on all ranks until a step succeeds.
   template <class... Tensors>
   float train_step(const Tensors&... tensors) {
     parameters_->drop_gradients();  // whatever is thrown from here on
@@ -95,9 +96,9 @@ class distributed_network : public trainable {
 
   float train_on(std::span<const source> sources) {
     parameters_->drop_gradients();
-    const std::size_t micro = agree_on_microbatch(call_kind::training, sources);
+    const batch_split split = agree_on_split(call_kind::training, sources);
     const thread_scope scope(threads_);
-    const float loss = guarded([&] { return run_training(sources, micro); });
+    const float loss = guarded([&] { return run_training(sources, split); });
     ++steps_;
     states_differ_ = true;
     return loss;
@@ -197,7 +198,7 @@ class distributed_network : public trainable {
             .activations = reserved().activations,
             .packed = reserved().packed,
             .scratch = reserved().scratch,
-            .results = prediction_.bytes(),
+            .results = prediction_.bytes() + training_.counting_bytes(),
             .resident = resident_bytes()};
   }
   const regions& reserved() const { return pipelines_.reserved(); }
@@ -206,27 +207,28 @@ class distributed_network : public trainable {
   /// The pipeline of the last training step.
   const pipeline& last_pipeline() const { return training_.last_pipeline(); }
 
-  /// The samples of a micro-batch of a training step on this batch, which all ranks accept.
-  std::size_t agree_on_microbatch(call_kind kind, std::span<const source> sources) const {
+  /// How a training step splits this batch, which all ranks accept.
+  batch_split agree_on_split(call_kind kind, std::span<const source> sources) const {
     const program& p = blueprint_.checked;
     const std::size_t parts = static_cast<std::size_t>(dp_size()) * microbatches();
     const std::size_t batch =
         calls_.meet_with_batch(kind, p, sources, p.inputs, blueprint_.has_data(), [&](std::size_t samples) {
           if (p.loss == none)
             throw error("a training step needs a loss; give the model one: remat::distributed_model<net, input, loss>");
-          if (samples % parts != 0)
+          if (samples < parts)
             throw error("a batch of " + std::to_string(samples) + " does not split into " +
                         std::to_string(microbatches()) + " micro-batches on each of " + std::to_string(dp_size()) +
-                        (dp_size() == 1 ? " replica; take" : " replicas; take") + " a multiple of " +
-                        std::to_string(parts) + ", or drop the last batch of an epoch");
+                        (dp_size() == 1 ? " replica; take" : " replicas; take") + " at least " + std::to_string(parts) +
+                        " samples, or drop the last batch of an epoch");
         });
-    return batch / parts;
+    return {batch, parts};
   }
-  /// The pipeline of a micro-batch size, and one step of it as given: for those who measure or audit it.
-  pipeline& training(std::size_t microbatch) { return pipelines_.training(microbatch); }
-  float run_training(std::span<const source> sources, std::size_t microbatch) {
+  /// The pipeline of a batch, and one step of it as given: for those who measure or audit it.
+  pipeline& training(const batch_split& split) { return training_.line_for(pipelines_, split); }
+  float run_training(std::span<const source> sources, const batch_split& split) {
     float loss = 0;
-    parameters_->making_gradients([&] { loss = training_.run(training(microbatch), given(sources), seed_, steps_); });
+    parameters_->making_gradients(
+        [&] { loss = training_.run(training(split), given(sources), split, seed_, steps_); });
     return loss;
   }
   const mpi::communicator& world() const { return ranks_.world; }

@@ -4,10 +4,10 @@
 #pragma once
 
 #include <remat/dist/agreement.hpp>
-#include <remat/dist/batch_parts.hpp>
 #include <remat/dist/distributed_blueprint.hpp>
 #include <remat/dist/model_ranks.hpp>
 #include <remat/dist/pipelines.hpp>
+#include <remat/run/batch_parts.hpp>
 #include <remat/run/result.hpp>
 
 #include <algorithm>
@@ -35,7 +35,7 @@ class distributed_prediction {
     const std::size_t samples = mine / count;
     const std::size_t first = shares ? static_cast<std::size_t>(blueprint_->dp_rank()) * count : 0;
     pipeline& line = pipelines_->inference(samples, count);
-    parts_.split(p, sources, first, count, samples);
+    parts_.split(p, sources, {batch, batch / samples}, first, count);
     results_.begin();
     for (int t : p.outputs) results_.expect(p.tensors[t], batch);
     std::array<std::span<std::byte>, call::max_tensors> places;

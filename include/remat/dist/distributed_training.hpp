@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: MIT
 /// A training step on many ranks, once they have agreed on it: each replica's micro-batches pass through its pipeline;
 /// gradients of shared parameters are added up within a pipeline, all gradients over the replicas, and every rank gets
-/// the mean of all losses.
+/// the loss of the whole batch: each micro-batch has its share in what the loss counts of it (loss_shares.hpp).
 #pragma once
 
 #include <remat/dist/agreement.hpp>
-#include <remat/dist/batch_parts.hpp>
 #include <remat/dist/distributed_blueprint.hpp>
 #include <remat/dist/distributed_options.hpp>
 #include <remat/dist/gradient_reduction.hpp>
 #include <remat/dist/model_ranks.hpp>
 #include <remat/dist/pipeline.hpp>
 #include <remat/dist/pipeline_trace.hpp>
+#include <remat/dist/pipelines.hpp>
+#include <remat/dist/share_counter.hpp>
 #include <remat/dist/shared_parameters.hpp>
+#include <remat/run/batch_parts.hpp>
+#include <remat/run/batch_split.hpp>
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -34,22 +38,31 @@ class distributed_training {
         reduction_(
             b.checked, [&](const operation& o) { return b.runs(o); }, store, ranks.replicas, ranks.waiting,
             options.bucket_bytes),
-        overlaps_(options.allreduce == allreduce::overlapped) {}
+        overlaps_(options.allreduce == allreduce::overlapped),
+        counter_(b, store, ranks, all) {}
 
-  /// Collective. Trains on a batch in micro-batches of the pipeline's size, and returns the loss.
-  float run(pipeline& line, std::span<const source> sources, std::uint64_t seed, std::uint32_t step) {
+  /// The pipeline of this rank for a batch.
+  pipeline& line_for(pipelines& lines, const batch_split& split) const {
+    const std::size_t before = std::min(first_part(), split.larger());
+    return lines.training(split.smaller(), static_cast<int>(std::min(split.larger() - before, count())));
+  }
+
+  /// Collective. Trains on a batch in the micro-batches of all replicas, and returns the loss.
+  float run(pipeline& line, std::span<const source> sources, const batch_split& split, std::uint64_t seed,
+            std::uint32_t step) {
     const program& p = blueprint_->checked;
-    const std::size_t count = static_cast<std::size_t>(blueprint_->schedule.microbatches);
-    const std::size_t replicas = static_cast<std::size_t>(blueprint_->grid.dp_size());
-    const std::size_t first = static_cast<std::size_t>(blueprint_->dp_rank()) * count;
+    const std::size_t first = first_part();
     const int loss_stage = p.operations[p.producers[p.loss]].stage;
-    parts_.split(p, sources, first, count, line.microbatch());
-    losses_.assign(replicas * count, 0);
+    counter_.count(sources, split);
+    shares_.resize(count());
+    for (std::size_t m = 0; m < count(); ++m) shares_[m] = counter_.shares().share(first + m);
+    parts_.split(p, sources, split, first, count());
+    losses_.assign(split.parts, 0);
     std::span<std::byte> place;
     trace_.start();
     reduction_.begin(overlaps_, &trace_);
-    line.run({seed, step, static_cast<std::uint32_t>(first), 1 / static_cast<float>(losses_.size()), &trace_,
-              replicas > 1 ? &reduction_ : nullptr},
+    line.run({seed, step, static_cast<std::uint32_t>(first), shares_, &trace_,
+              blueprint_->grid.dp_size() > 1 ? &reduction_ : nullptr},
              parts_, [&](std::size_t local, int m) {
                if (line.stage(local) != loss_stage) return std::span<const std::span<std::byte>>();
                place = std::as_writable_bytes(std::span(&losses_[first + static_cast<std::size_t>(m)], 1));
@@ -58,13 +71,15 @@ class distributed_training {
     last_ = &line;
     shared_.sum();
     store_->sum_shared();
-    if (replicas > 1) reduction_.finish();
-    return mean_loss();
+    if (blueprint_->grid.dp_size() > 1) reduction_.finish();
+    return loss_of_all();
   }
 
   bool overlaps() const { return overlaps_; }
   /// Beside the gradients of the parameters.
   std::size_t staging_bytes() const { return shared_.staging_bytes(); }
+  /// Of targets that are counted.
+  std::size_t counting_bytes() const { return counter_.bytes(); }
   /// When this rank did what in the last step.
   const pipeline_trace& trace() const { return trace_; }
   /// The pipeline of the last step.
@@ -74,15 +89,18 @@ class distributed_training {
   }
 
  private:
+  /// The micro-batches of a replica, and the first one of this rank's among those of all.
+  std::size_t count() const { return static_cast<std::size_t>(blueprint_->schedule.microbatches); }
+  std::size_t first_part() const { return static_cast<std::size_t>(blueprint_->dp_rank()) * count(); }
+
   /// Only the ranks of the loss know their losses: all others have 0 bits.
-  float mean_loss() {
+  float loss_of_all() {
     everyones_.assign(losses_.size(), 0);
     for (std::size_t i = 0; i < losses_.size(); ++i) everyones_[i] = std::bit_cast<std::uint32_t>(losses_[i]);
     all_->wait(ranks_->world.largest(everyones_));
-    double loss = 0;
-    for (const std::uint64_t each : everyones_)
-      loss += static_cast<double>(std::bit_cast<float>(static_cast<std::uint32_t>(each)));
-    return static_cast<float>(loss / static_cast<double>(everyones_.size()));
+    for (std::size_t i = 0; i < losses_.size(); ++i)
+      losses_[i] = std::bit_cast<float>(static_cast<std::uint32_t>(everyones_[i]));
+    return counter_.shares().mean(losses_);
   }
 
   const distributed_blueprint* blueprint_;
@@ -92,9 +110,11 @@ class distributed_training {
   shared_parameters shared_;
   gradient_reduction reduction_;
   bool overlaps_;
+  share_counter counter_;
   batch_parts parts_;
+  std::vector<float> shares_;
   pipeline* last_ = nullptr;
-  std::vector<float> losses_;
+  std::vector<float> losses_;  // of the micro-batches of all replicas
   std::vector<std::uint64_t> everyones_;
   pipeline_trace trace_;
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// The stages of one rank, and for each the executors of its micro-batches: the first one writes gradients, later ones
-/// add to them, and the last may go without checkpoints.
+/// add to them, and the last may go without checkpoints. Where a batch does not split evenly, the first ones are larger.
 #pragma once
 
 #include <remat/dist/in_flight.hpp>
@@ -36,19 +36,24 @@ struct pipeline_setup {
   const mpi::communicator* ranks = nullptr;
   mpi::waiting waiting = {};
   std::size_t microbatch = 0;  ///< samples
+  int larger = 0;              ///< how many of the micro-batches, the first ones, have one sample more
   bool is_training = true;
   checkpointing checkpoints = checkpointing::always;
   bool recomputes_early = true;  ///< before the gradient is there
+
+  bool is_larger(int m) const { return m < larger; }
+  std::size_t samples(int m) const { return microbatch + (is_larger(m) ? 1 : 0); }
 };
 
 class local_stages {
  public:
-  local_stages(const pipeline_setup& setup, const task_positions& positions) {
+  /// `setup` must stay where it is.
+  local_stages(const pipeline_setup& setup, const task_positions& positions) : setup_(&setup) {
     const list<int> most = in_flight(setup.table);
     std::vector<int> here;
     for (int s = 0; s < setup.table.stages; ++s)
       if (positions.rank_of(s) == setup.rank) here.push_back(s);
-    for (const int s : here) add(setup, positions, s, std::max(1, most[s]), here.size() > 1);
+    for (const int s : here) add(positions, s, std::max(1, most[s]), here.size() > 1);
   }
 
   std::size_t size() const { return stages_.size(); }
@@ -73,12 +78,14 @@ class local_stages {
     }
     return all;
   }
-  /// What a stage needs beside activations.
-  regions needed(std::size_t local) const {
+  /// What a stage needs beside activations, of its larger micro-batches or of the others.
+  regions needed(std::size_t local, bool is_larger) const {
     regions most;
-    for (const auto& e : stages_[local].executors) {
-      most.packed = std::max(most.packed, e->needed().packed);
-      most.scratch = std::max(most.scratch, e->needed().scratch);
+    for (int m = 0; m < setup_->table.microbatches; ++m) {
+      if (setup_->is_larger(m) != is_larger) continue;
+      const regions& needs = executor_of(local, m).needed();
+      most.packed = std::max(most.packed, needs.packed);
+      most.scratch = std::max(most.scratch, needs.scratch);
     }
     return most;
   }
@@ -94,7 +101,8 @@ class local_stages {
     }
   };
 
-  void add(const pipeline_setup& setup, const task_positions& positions, int s, int most, bool has_neighbours) {
+  void add(const task_positions& positions, int s, int most, bool has_neighbours) {
+    const pipeline_setup& setup = *setup_;
     stage& here = stages_.emplace_back();
     here.number = s;
     const int count = setup.table.microbatches;
@@ -103,21 +111,22 @@ class local_stages {
     const bool last_differs = setup.is_training && setup.checkpoints == checkpointing::except_last &&
                               positions.position_of({task_kind::backward, s, count - 1}) ==
                                   positions.position_of({task_kind::forward, s, count - 1}) + 1;
-    int made[2][2] = {{none, none}, {none, none}};
+    int made[2][2][2] = {{{none, none}, {none, none}}, {{none, none}, {none, none}}};
     for (int m = 0; m < count; ++m) {
       const bool accumulates = setup.is_training && m > 0, is_unchecked = last_differs && m + 1 == count;
-      int& which = made[is_unchecked][accumulates];
+      int& which = made[setup.is_larger(m)][is_unchecked][accumulates];
       if (which == none) {
         const program& p = is_unchecked ? *setup.unchecked : *setup.checked;
         which = static_cast<int>(here.executors.size());
-        plan steps = setup.is_training ? plan_training(p, setup.microbatch, covered)
-                                       : plan_inference(p, setup.microbatch, covered);
+        plan steps = setup.is_training ? plan_training(p, setup.samples(m), covered)
+                                       : plan_inference(p, setup.samples(m), covered);
         here.executors.push_back(std::make_unique<executor>(p, std::move(steps), *setup.parameters, accumulates));
       }
       here.of_microbatch.push_back(which);
     }
   }
 
+  const pipeline_setup* setup_;
   std::vector<stage> stages_;
 };
 

@@ -12,6 +12,7 @@
 #include <remat/dist/rank_layout.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -30,10 +31,13 @@ class pipeline : private exchange {
         layout_(setup_.table, setup_.rank, positions_, transport_.messages(), transport_.times(), stages_.plans()) {
     needed_.activations = layout_.bytes();
     for (std::size_t local = 0; local < stages_.size(); ++local) {
-      const regions of_stage = stages_.needed(local);
-      packed_at_.push_back(needed_.packed);
-      needed_.packed += of_stage.packed;
-      needed_.scratch = std::max(needed_.scratch, of_stage.scratch);
+      packed_at_.emplace_back();
+      for (const bool is_larger : {false, true}) {
+        const regions of_stage = stages_.needed(local, is_larger);
+        packed_at_.back()[is_larger] = needed_.packed;
+        needed_.packed += of_stage.packed;
+        needed_.scratch = std::max(needed_.scratch, of_stage.scratch);
+      }
     }
   }
   pipeline(const pipeline&) = delete;  // its parts know where they are
@@ -41,7 +45,9 @@ class pipeline : private exchange {
 
   const regions& needed() const { return needed_; }
   const rank_layout& layout() const { return layout_; }
+  /// The samples of a micro-batch, and how many of them, the first ones, have one more.
   std::size_t microbatch() const { return setup_.microbatch; }
+  int larger() const { return setup_.larger; }
   bool is_training() const { return setup_.is_training; }
   const schedule_table& table() const { return setup_.table; }
   const list<pipeline_message>& messages() const { return transport_.messages(); }
@@ -63,7 +69,7 @@ class pipeline : private exchange {
     std::uint64_t seed = 0;
     std::uint32_t number = 0;
     std::uint32_t first_microbatch = 0;  ///< of this replica, among all
-    float share = 1;                     ///< of a micro-batch in the whole batch
+    std::span<const float> shares = {};  ///< of each micro-batch in what the loss counts of the whole batch
     pipeline_trace* trace = nullptr;
     gradient_listener* listener = nullptr;
   };
@@ -88,8 +94,12 @@ class pipeline : private exchange {
       if (t.kind == task_kind::backward && !setup_.recomputes_early) await_gradients();
       if (t.kind == task_kind::backward) note_recomputation(running_->planned().steps.backward_begins - 1);
       before_ = t.kind == task_kind::backward ? running_->executed() : action_counts{};
-      running_->run({how.seed, how.number, how.first_microbatch + static_cast<std::uint32_t>(t.microbatch), how.share,
-                     nullptr, this, t.microbatch == 0},
+      running_->run({.seed = how.seed,
+                     .number = how.number,
+                     .microbatch = how.first_microbatch + static_cast<std::uint32_t>(t.microbatch),
+                     .share = how.shares.empty() ? 1 : how.shares[static_cast<std::size_t>(t.microbatch)],
+                     .ports = this,
+                     .packs = t.microbatch == 0 || t.microbatch == setup_.larger},
                     inputs(t.microbatch), results(local_, t.microbatch),
                     t.kind == task_kind::forward
                         ? (setup_.is_training ? executor::part::forward : executor::part::whole)
@@ -163,7 +173,7 @@ class pipeline : private exchange {
     const std::span<const std::size_t> offsets = layout_.offsets(local_, static_cast<std::size_t>(microbatch_));
     bases_.clear();
     for (const std::size_t offset : offsets) bases_.push_back(activations_ + offset);
-    running_->bind(bases_, packed_ + packed_at_[local_], scratch_);
+    running_->bind(bases_, packed_ + packed_at_[local_][setup_.is_larger(microbatch_)], scratch_);
   }
   void count_executed() {
     for (std::size_t k = 0; k < action_kinds; ++k) executed_[k] += running_->executed()[k] - before_[k];
@@ -175,7 +185,7 @@ class pipeline : private exchange {
   pipeline_transport transport_;
   rank_layout layout_;
   regions needed_;
-  std::vector<std::size_t> packed_at_;  // of each stage
+  std::vector<std::array<std::size_t, 2>> packed_at_;  // of each stage, for its micro-batches and the larger ones
   std::byte *activations_ = nullptr, *packed_ = nullptr, *scratch_ = nullptr;
   std::vector<std::byte*> bases_;
   action_counts executed_ = {}, before_ = {};

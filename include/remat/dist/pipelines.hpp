@@ -21,15 +21,18 @@ class pipelines {
   /// whether any does. Kernels are made for `threads` threads.
   pipelines(pipeline_setup model, int threads) : model_(std::move(model)), threads_(threads) {}
 
-  /// Of a training step in the model's micro-batches, of so many samples.
-  pipeline& training(std::size_t microbatch) { return find_or_make(microbatch, model_.table.microbatches, true); }
+  /// Of a training step in the model's micro-batches, of so many samples; the first `larger` ones have one more.
+  pipeline& training(std::size_t microbatch, int larger = 0) {
+    if (larger == model_.table.microbatches) return training(microbatch + 1);
+    return find_or_make(microbatch, larger, model_.table.microbatches, true);
+  }
   /// Of a prediction in so many micro-batches.
   pipeline& inference(std::size_t microbatch, std::size_t count) {
-    return find_or_make(microbatch, static_cast<int>(count), false);
+    return find_or_make(microbatch, 0, static_cast<int>(count), false);
   }
   /// A pipeline in the model's micro-batches that has no memory, to be looked at.
   pipeline planned(std::size_t microbatch) const {
-    return pipeline(setup(microbatch, model_.table.microbatches, model_.is_training));
+    return pipeline(setup(microbatch, 0, model_.table.microbatches, model_.is_training));
   }
 
   const regions& reserved() const { return arena_.reserved(); }
@@ -40,19 +43,21 @@ class pipelines {
   }
 
  private:
-  pipeline_setup setup(std::size_t microbatch, int count, bool is_training) const {
+  pipeline_setup setup(std::size_t microbatch, int larger, int count, bool is_training) const {
     pipeline_setup made = model_;
     if (!is_training) made.table = forward_only_like(model_.table, count);
     made.microbatch = microbatch;
+    made.larger = larger;
     made.is_training = is_training;
     return made;
   }
-  pipeline& find_or_make(std::size_t microbatch, int count, bool is_training) {
+  pipeline& find_or_make(std::size_t microbatch, int larger, int count, bool is_training) {
     for (const auto& each : made_)
-      if (each->microbatch() == microbatch && each->is_training() == is_training && each->table().microbatches == count)
+      if (each->microbatch() == microbatch && each->larger() == larger && each->is_training() == is_training &&
+          each->table().microbatches == count)
         return *each;
     const thread_scope scope(threads_);
-    made_.push_back(std::make_unique<pipeline>(setup(microbatch, count, is_training)));
+    made_.push_back(std::make_unique<pipeline>(setup(microbatch, larger, count, is_training)));
     if (arena_.reserve(made_.back()->needed()))
       for (const auto& each : made_) bind(*each);
     else

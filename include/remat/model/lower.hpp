@@ -35,6 +35,23 @@ struct loss_rule {
 template <class Loss, class... Outputs>
 struct loss_rule<Loss, tensors<Outputs...>> : rules::loss_meets_output<typename bare<Loss>::type, Outputs...> {};
 
+struct another_counted {
+  int counted;
+};
+template <class Loss>
+struct with_another_counted : Loss, another_counted {};
+
+/// The `counted` of a loss, or null where it declares none: then the name is not ambiguous next to another one.
+template <class Loss>
+constexpr double (*counted_of())(const target_pass&) {
+  if constexpr (!requires { &with_another_counted<Loss>::counted; }) {
+    constexpr bool counts = requires(double (*f)(const target_pass&)) { f = &Loss::counted; };
+    static_assert(rules::loss_counts_its_targets<Loss, counts>::holds);
+    if constexpr (counts) return &Loss::counted;
+  }
+  return nullptr;
+}
+
 /// Inputs whose elements have kernels; `broken`, behind an error, where one has none.
 template <class T>
 constexpr bool has_known_elements = true;
@@ -90,6 +107,7 @@ struct lowering {
       edge target;
       add_inputs(p, target, targets{});
       p.targets = count_of(targets{});
+      p.counted = counted_of<typename bare<Loss>::type>();
       p.outputs = net::emit(e, in, {});
       label l;
       l.name = "loss";

@@ -89,6 +89,8 @@ struct program {
   int targets = 0;                           ///< of these, how many at the end are the loss's
   few<int, call::max_tensors> outputs = {};  ///< what the model gives, before any loss
   int loss = none;                           ///< the loss's tensor
+  /// How much of the targets counts in the loss, a mean; null: the samples.
+  double (*counted)(const target_pass&) = nullptr;
   bool input_gradients = false;              ///< backward goes on to the model's inputs of float
   list<stage_policy> stage_policies = {};    ///< at most one for each stage
   bool inputs_enter_first = false;           ///< stage 0 alone is given the inputs, and sends them on

@@ -199,6 +199,14 @@ struct loss_meets_output {
       "loss_meets_output are the loss and the output)");
 };
 
+template <class Loss, bool Counts>
+struct loss_counts_its_targets {
+  static constexpr bool holds = true;
+  static_assert(Counts,
+                "remat: what counts of a loss's targets is a number; declare it as static double counted(const "
+                "remat::target_pass&)");
+};
+
 template <class Loss, bool IsScalar>
 struct loss_is_a_scalar {
   static constexpr bool holds = true;

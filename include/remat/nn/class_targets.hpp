@@ -32,9 +32,13 @@ inline std::size_t checked_targets(std::string_view loss, std::span<const std::i
   return counted_targets(targets);
 }
 
-/// A loss of scores (C), (T, C) or (C, H, W) and a class for each sample, row or pixel. The loss of a micro-batch is
-/// the mean over its own targets that count, and NaN where none does, as PyTorch's is: where micro-batches ignore
-/// different numbers of targets, the mean of their losses is not that of the whole batch.
+/// The share of one target that counts in the gradient `dy` of a mean; 0 where none does, of which nothing is left.
+inline float share_of_each(float dy, std::size_t counted) {
+  return counted == 0 ? 0.0f : dy / static_cast<float>(counted);
+}
+
+/// A loss of scores (C), (T, C) or (C, H, W) and a class for each sample, row or pixel: the mean over the targets that
+/// count, and NaN where none does, as PyTorch's is.
 struct loss_of_classes : module {
   static constexpr std::int32_t ignored = ignored_target;
 
@@ -47,6 +51,9 @@ struct loss_of_classes : module {
   template <class X>
     requires requires { target(X{}); }
   static scalar<float> output(X, decltype(target(X{})));
+  static double counted(const target_pass& pass) {
+    return static_cast<double>(counted_targets(pass.target<std::int32_t>()));
+  }
 };
 
 }  // namespace remat::nn::detail

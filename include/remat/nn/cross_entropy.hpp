@@ -106,7 +106,7 @@ struct cross_entropy_kernels {
   static void backward_input(const backward_pass& pass) {
     const std::span<const std::int32_t> targets = pass.input<std::int32_t>(1);
     const std::size_t classes = row_elements(pass.input_shape(0));
-    const float dy = pass.output_gradient()[0] / static_cast<float>(counted_targets(targets));
+    const float dy = share_of_each(pass.output_gradient()[0], counted_targets(targets));
     const float *const x = pass.input(0).data(), *const largest = pass.saved(0).data(),
                        *const shares = pass.saved(1).data();
     const destination dx = pass.input_gradient(0);

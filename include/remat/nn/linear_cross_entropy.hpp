@@ -119,7 +119,7 @@ struct linear_cross_entropy_kernels {
     const auto& state = pass.prepared_as<prepared_linear_cross_entropy>();
     const auto& [in, out, has_bias] = pass.attributes<linear_attributes>();
     const std::span<const std::int32_t> targets = pass.input<std::int32_t>(1);
-    const float dy = pass.output_gradient()[0] / static_cast<float>(counted_targets(targets));
+    const float dy = share_of_each(pass.output_gradient()[0], counted_targets(targets));
     const float* const x = pass.input(0).data();
     float* const l = logits_of(pass);  // then their gradient
     for (std::size_t first = 0; first < state.rows; first += state.chunk) {
@@ -166,6 +166,9 @@ struct linear_cross_entropy : module {
   static scalar<float> output(tensor<float, In>, tensor<std::int32_t>);
   template <std::size_t T>
   static scalar<float> output(tensor<float, T, In>, tensor<std::int32_t, T>);
+  static double counted(const target_pass& pass) {
+    return static_cast<double>(detail::counted_targets(pass.target<std::int32_t>()));
+  }
   /// The largest logit of each row, and 1 / the sum of the exponentials.
   static tensors<tensor<float>, tensor<float>> saved_output(tensor<float, In>, tensor<std::int32_t>);
   template <std::size_t T>

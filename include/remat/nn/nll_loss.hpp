@@ -37,7 +37,7 @@ struct nll_loss : detail::loss_of_classes {
   static void backward_input(const backward_pass& pass) {
     const std::span<const std::int32_t> targets = pass.input<std::int32_t>(1);
     const std::size_t classes = detail::row_elements(pass.input_shape(0));
-    const float share = -pass.output_gradient()[0] / static_cast<float>(detail::counted_targets(targets));
+    const float share = -detail::share_of_each(pass.output_gradient()[0], detail::counted_targets(targets));
     const destination dx = pass.input_gradient(0);
     float* const to = dx.data();
     if (!dx.accumulates()) dx.assign([](std::size_t) { return 0.0f; });

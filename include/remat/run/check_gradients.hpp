@@ -137,7 +137,8 @@ class gradient_checker {
     for (auto& each : results) places.push_back(std::as_writable_bytes(std::span(each)));
     net_.training(options_.batch, true);  // both are ready before one runs
     for (const bool accumulates : {false, true})
-      net_.training(options_.batch, accumulates).run({net_.seed(), net_.steps() - 1}, all, places);
+      net_.training(options_.batch, accumulates)
+          .run({.seed = net_.seed(), .number = net_.steps() - 1, .packs = !accumulates}, all, places);
     net_.store().sum_shared();
   }
 

@@ -49,16 +49,16 @@ class executor {
   struct step {
     std::uint64_t seed = 0;
     std::uint32_t number = 0, microbatch = 0;
-    float share = 1;  ///< of the batch, in samples
+    float share = 1;  ///< of this micro-batch in what the loss counts of the batch
     observer* watching = nullptr;
     exchange* ports = nullptr;  ///< of a stage
-    bool packs = true;          ///< false: what an earlier micro-batch of the step has packed is used
+    bool packs = true;          ///< false: what an earlier micro-batch of this size has packed in the step is used
   };
   /// Which actions run: those up to the backward pass, those from there on, or all.
   enum class part { whole, forward, backward };
 
   /// Makes the primitives. `p` and `parameters` must outlive the executor. One that `accumulates` adds to the
-  /// parameters' gradients, and uses what the executor of the first micro-batch has packed.
+  /// parameters' gradients.
   executor(const program& p, plan made, parameter_store& parameters, bool accumulates = false)
       : program_(&p),
         plan_(std::move(made)),
@@ -146,7 +146,7 @@ class executor {
           s.ports->send(plan_.steps.buffers[a.inputs[0]].port);
           break;
         case action_kind::pack:
-          if (!accumulates_ && s.packs) run_kernel(a, calls_[i], s);
+          if (s.packs) run_kernel(a, calls_[i], s);
           break;
         case action_kind::seed: {
           float* const gradient = reinterpret_cast<float*>(address(a.outputs[0]));

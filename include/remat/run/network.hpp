@@ -11,13 +11,16 @@
 #include <remat/core/error.hpp>
 #include <remat/core/parallel.hpp>
 #include <remat/plan/report.hpp>
+#include <remat/run/batch_parts.hpp>
 #include <remat/run/executors.hpp>
+#include <remat/run/loss_shares.hpp>
 #include <remat/run/memory_report.hpp>
 #include <remat/run/model_options.hpp>
 #include <remat/run/network_checks.hpp>
 #include <remat/run/parameters.hpp>
 #include <remat/run/result.hpp>
 #include <remat/run/source.hpp>
+#include <remat/run/target_counter.hpp>
 #include <remat/run/trainable.hpp>
 
 #include <array>
@@ -43,9 +46,10 @@ class network : public trainable {
       : network(std::move(lowered), options, other.parameters_->shared()) {}
 
   /// Forward, loss and backward on one batch: inputs first, then targets, each a range of numbers (see source.hpp).
-  /// Returns the loss, the mean over the micro-batches; gradients are then in `parameters()`. Throws `error` where
-  /// shapes or targets do not fit, or where the batch does not split; then parameters and states are as they were, and
-  /// an optimizer refuses to step until a step succeeds: old gradients are never taken for those of a refused batch.
+  /// Returns the loss, the mean over what counts in the whole batch, whatever its micro-batches (see loss_shares.hpp); a
+  /// batch that does not split evenly has larger ones first (batch_split.hpp). Gradients are then in `parameters()`.
+  /// Throws `error` where shapes or targets do not fit; then parameters and states are as they were, and an optimizer
+  /// refuses to step until a step succeeds: old gradients are never taken for those of a refused batch.
   template <class... Tensors>
   float train_step(const Tensors&... tensors) {
     parameters_->drop_gradients();  // whatever is thrown from here on
@@ -80,32 +84,22 @@ class network : public trainable {
     if (program_->loss == none)
       throw error("train_step needs a loss; give the model one: remat::model<net, input, loss>");
     const thread_scope scope(threads_);
-    const std::size_t batch = batch_of(sources, program_->inputs);
-    if (batch % microbatches_ != 0)
-      throw error("a batch of " + std::to_string(batch) + " does not split into " + std::to_string(microbatches_) +
-                  " micro-batches of equal size; take a multiple, or drop the last batch of an epoch");
-    const std::size_t micro = batch / microbatches_;
-    if (microbatches_ > 1) training(micro, true);  // both are ready before anything runs
-    training(micro);
+    const batch_split split{batch_of(sources, program_->inputs), microbatches_};
+    parts_.split(*program_, sources, split, 0, split.filled());
+    count_targets(split);
+    make_ready(split);
     executors_.set_waiting(nullptr);
     results_.begin();
-    losses_.resize(microbatches_);
+    losses_.resize(split.filled());
     for (float& loss : losses_) results_.expect_raw(std::as_writable_bytes(std::span(&loss, 1)));
-    expect_input_gradients(batch);
+    expect_input_gradients(split.batch);
     parameters_->making_gradients([&] {
       parameters_->keeping_states([&] {
-        for (std::size_t k = 0; k < microbatches_; ++k) {
-          std::array<source, call::max_tensors> part;
-          for (std::size_t i = 0; i < sources.size(); ++i)
-            part[i] = sources[i].part(k * (sources[i].size / microbatches_), sources[i].size / microbatches_);
-          run_microbatch(training(micro, k > 0), k, {part.data(), sources.size()});
-        }
+        for (std::size_t k = 0; k < split.filled(); ++k) run_microbatch(split, k);
       });
     });
-    finish_step(micro, static_cast<int>(microbatches_));
-    double loss = 0;
-    for (const float each : losses_) loss += static_cast<double>(each);
-    return static_cast<float>(loss / static_cast<double>(microbatches_));
+    finish_step(split.largest(), static_cast<int>(split.filled()));
+    return shares_.mean(losses_);
   }
 
   std::span<const float> predict_on(std::span<const source> sources) {
@@ -180,7 +174,7 @@ class network : public trainable {
             .activations = regions.activations,
             .packed = regions.packed,
             .scratch = regions.scratch,
-            .results = results_.bytes(),
+            .results = results_.bytes() + counter_.bytes(),
             .resident = resident_bytes()};
   }
   const remat::regions& reserved() const { return executors_.reserved(); }
@@ -225,7 +219,8 @@ class network : public trainable {
       : trainable(options.seed, checked_threads(options.threads), nullptr),
         microbatches_(options.microbatches),
         program_(std::make_unique<program>(detail::with_options(std::move(lowered), options))),
-        executors_(*program_, make_parameters(std::move(values))) {}
+        executors_(*program_, make_parameters(std::move(values))),
+        counter_(*program_) {}
 
   /// On the values of another network, or on new ones.
   parameter_store& make_parameters(std::shared_ptr<shared_values> values) {
@@ -252,17 +247,37 @@ class network : public trainable {
     return output(0);
   }
 
-  /// Writes the loss of micro-batch k, and its part of the inputs' gradients.
-  void run_microbatch(executor& e, std::size_t k, std::span<const source> sources) {
+  /// What counts of each micro-batch, before anything runs; one alone is the whole batch.
+  void count_targets(const batch_split& split) {
+    shares_.begin(split.filled());
+    if (split.filled() == 1) return;
+    std::span<float>* const states =
+        parameters_->states(program_->operations[program_->producers[program_->loss]].first_state);
+    for (std::size_t k = 0; k < split.filled(); ++k)
+      shares_.counts()[k] = counter_.count(parts_(static_cast<int>(k)), split.samples(k), states);
+  }
+
+  /// The executors of all micro-batches, before anything runs: making one may move the arena.
+  void make_ready(const batch_split& split) {
+    for (std::size_t k = 0; k < split.filled(); ++k) training(split.samples(k), k > 0);
+  }
+
+  /// Writes the loss of micro-batch k, and its part of the inputs' gradients. Weights are packed anew for smaller ones.
+  void run_microbatch(const batch_split& split, std::size_t k) {
     std::array<std::span<std::byte>, call::max_tensors + 1> places;
     std::size_t count = 0;
     places[count++] = results_.views()[k];
-    for (const std::span<std::byte> whole : results_.views().subspan(microbatches_)) {
-      const std::size_t bytes = whole.size() / microbatches_;
-      places[count++] = whole.subspan(k * bytes, bytes);
+    for (const std::span<std::byte> whole : results_.views().subspan(split.filled())) {
+      const std::size_t bytes = whole.size() / split.batch;
+      places[count++] = whole.subspan(split.first(k) * bytes, split.samples(k) * bytes);
     }
-    const float share = 1 / static_cast<float>(microbatches_);
-    e.run({seed_, steps_, static_cast<std::uint32_t>(k), share}, sources, {places.data(), count});
+    training(split.samples(k), k > 0)
+        .run({.seed = seed_,
+              .number = steps_,
+              .microbatch = static_cast<std::uint32_t>(k),
+              .share = shares_.share(k),
+              .packs = k == 0 || k == split.larger()},
+             parts_(static_cast<int>(k)), {places.data(), count});
   }
 
   void expect_input_gradients(std::size_t batch) {
@@ -285,7 +300,10 @@ class network : public trainable {
   results results_;
   std::size_t last_batch_ = 0;
   int outputs_at_ = none, input_gradients_at_ = none;  // in the results
-  std::vector<float> losses_;
+  batch_parts parts_;
+  target_counter counter_;
+  loss_shares shares_;
+  std::vector<float> losses_;  // of the micro-batches
   std::vector<source> gradient_sources_;
 };
 

@@ -137,7 +137,7 @@ inline operation_costs profile(network& model, std::size_t batch, const profile_
   const detail::restored gradients(model.store().gradient_block()), states(model.store().state_block());
   const thread_scope scope(model.threads());
   detail::stopwatch times(made.steps.actions.size());
-  executor::step step{.seed = model.seed()};
+  executor::step step{.seed = model.seed(), .packs = !options.accumulates};
   for (std::size_t run = 0; run < options.warm_up + options.runs; ++run) {
     step.watching = run < options.warm_up ? nullptr : &times;
     e.run(step, inputs.sources(), places);

@@ -93,7 +93,7 @@ void run(const remat::mpi::session& mpi, const std::string& fault) {
     remat::profile(mpi, one, is_mine ? 8 : 4);
   }
   if (fault == "audit_alone" && is_mine) remat::audit(model, x, y);
-  if (fault == "indivisible_batch") x.resize(30 * 32), y.resize(30);
+  if (fault == "too_small_batch") x.resize(3 * 32), y.resize(3);
   if (fault == "other_batch" && is_mine) x.resize(16 * 32), y.resize(16);
   if (fault == "wrong_tensor" && is_mine) x.resize(17);
   if (fault == "group_of_none") optimizer.group("third", {.learning_rate = 0});

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+/// How a batch is split into the micro-batches of all replicas: as evenly as possible, the larger parts first, which
+/// have one sample more (numpy's `array_split`). Micro-batch k of replica r is part r * microbatches + k.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+
+namespace remat {
+
+struct batch_split {
+  std::size_t batch = 0, parts = 1;
+
+  /// Of part i; 0 for the last ones where there are more parts than samples.
+  constexpr std::size_t samples(std::size_t i) const { return smaller() + (i < larger() ? 1 : 0); }
+  /// The number of the first sample of part i.
+  constexpr std::size_t first(std::size_t i) const { return i * smaller() + std::min(i, larger()); }
+
+  /// Samples of the smaller parts.
+  constexpr std::size_t smaller() const { return batch / parts; }
+  /// How many parts have one more.
+  constexpr std::size_t larger() const { return batch % parts; }
+  /// Samples of the largest parts.
+  constexpr std::size_t largest() const { return samples(0); }
+  /// The parts that have a sample.
+  constexpr std::size_t filled() const { return std::min(batch, parts); }
+};
+
+}  // namespace remat
