@@ -29,7 +29,9 @@ class random_stream {
   }
 
   /// Uniform in [0, 1), with 24 bits.
-  static float uniform(std::uint32_t bits) { return static_cast<float>(bits >> 8) * 0x1p-24f; }
+  static float uniform(std::uint32_t bits) {
+    return static_cast<float>(static_cast<std::int32_t>(bits >> 8)) * 0x1p-24f;  // signed: vectors have no other
+  }
 
  private:
   static inline r123::Philox4x32 philox_{};

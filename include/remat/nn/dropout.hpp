@@ -4,8 +4,12 @@
 #pragma once
 
 #include <remat/core/module.hpp>
+#include <remat/nn/vectorised.hpp>
 
+#include <cstddef>
+#include <cstdint>
 #include <ratio>
+#include <span>
 #include <string_view>
 
 namespace remat::nn {
@@ -15,40 +19,53 @@ struct dropout_attributes {
   float probability, scale;
 };
 
+REMAT_BEGIN_VECTOR_CODE
+
+/// Elements [begin, end), `begin` a multiple of 4; y may be x. Numbers are drawn for sixteen blocks at a time.
+REMAT_VECTORISED inline void drop_elements(const random_stream& random, const dropout_attributes& a, const float* x,
+                                           float* y, bool adds, std::size_t begin, std::size_t end) {
+  constexpr std::size_t blocks = 16, words = 4;
+  for (std::size_t i = begin; i < end; i += words * blocks) {
+    std::uint32_t bits[words][blocks];
+    REMAT_INDEPENDENT
+    for (std::size_t b = 0; b < blocks; ++b) {
+      const auto drawn = random.block(i / words + b);
+      for (std::size_t w = 0; w < words; ++w) bits[w][b] = drawn[w];
+    }
+    float kept[words * blocks];
+    for (std::size_t b = 0; b < blocks; ++b)
+      for (std::size_t w = 0; w < words; ++w) kept[b * words + w] = random_stream::uniform(bits[w][b]);
+    const std::size_t count = end - i < words * blocks ? end - i : words * blocks;
+    const float *const from = x + i, probability = a.probability, scale = a.scale;
+    float* const to = y + i;
+    REMAT_INDEPENDENT
+    for (std::size_t k = 0; k < count; ++k) {
+      const float value = kept[k] < probability ? 0.0f : from[k] * scale;
+      to[k] = adds ? to[k] + value : value;
+    }
+  }
+}
+
+REMAT_END_VECTOR_CODE
+
 struct dropout_kernels {
   static void forward(const forward_pass& pass) {
     const std::span<const float> x = pass.input();
     float* const y = pass.output().data();
-    if (pass.training()) {
-      apply(pass.random(), pass.attributes<dropout_attributes>(), x.size(),
-            [=](std::size_t i, float factor) { y[i] = factor == 0 ? 0.0f : x[i] * factor; });
-    } else if (y != x.data()) {
+    if (pass.training())
+      apply(pass.random(), pass.attributes<dropout_attributes>(), x.data(), {y, x.size(), false});
+    else if (y != x.data())
       elementwise(x.size(), [y, from = x.data()](std::size_t i) { y[i] = from[i]; });
-    }
   }
   static void backward_input(const backward_pass& pass) {
-    const float* const dy = pass.output_gradient().data();
-    const destination dx = pass.input_gradient();
-    float* const to = dx.data();
-    const auto& a = pass.attributes<dropout_attributes>();
-    if (dx.accumulates())
-      apply(pass.random(), a, dx.size(),
-            [=](std::size_t i, float factor) { to[i] += factor == 0 ? 0.0f : dy[i] * factor; });
-    else
-      apply(pass.random(), a, dx.size(),
-            [=](std::size_t i, float factor) { to[i] = factor == 0 ? 0.0f : dy[i] * factor; });
+    apply(pass.random(), pass.attributes<dropout_attributes>(), pass.output_gradient().data(), pass.input_gradient());
   }
 
  private:
-  /// Calls f(i, factor) for every element; the factor is 0 or the scale.
-  template <class F>
-  static void apply(const random_stream& random, const dropout_attributes& a, std::size_t size, const F& f) {
-    parallel_for(size, 1024, [&](std::size_t begin, std::size_t end) {
-      for (std::size_t i = begin; i < end; i += 4) {
-        const auto bits = random.block(i / 4);
-        for (std::size_t lane = 0; lane < 4 && i + lane < end; ++lane)
-          f(i + lane, random_stream::uniform(bits[lane]) < a.probability ? 0.0f : a.scale);
-      }
+  static void apply(const random_stream& random, const dropout_attributes& a, const float* from,
+                    const destination& to) {
+    parallel_for(to.size(), 4096, [&](std::size_t begin, std::size_t end) {
+      drop_elements(random, a, from, to.data(), to.accumulates(), begin, end);
     });
   }
 };

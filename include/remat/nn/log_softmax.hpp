@@ -5,23 +5,69 @@
 ///     forward   y = x - m - log(sum of exp(x - m)),  m the largest x
 ///     backward  dx = dy - exp(y) * (sum of dy)      reads the output
 ///
-/// Backward is oneDNN's. Forward is our own: oneDNN 2.6 approximates the logarithm to 4e-6, which a confident network's
-/// loss and a balanced batch's gradients show.
+/// Both are loops of ours: oneDNN 2.6 approximates the logarithm to 4e-6, which a confident network's loss and a balanced
+/// batch's gradients show, and takes no account of rows of few classes.
 #pragma once
 
 #include <remat/core/module.hpp>
 #include <remat/nn/rows.hpp>
-#include <remat/nn/scratch.hpp>
+#include <remat/nn/short_rows.hpp>
 
 #include <cmath>
 #include <cstddef>
-#include <memory>
 #include <string_view>
 
 namespace remat::nn {
 namespace detail {
 
 REMAT_BEGIN_VECTOR_CODE
+
+/// Rows [begin, end) of (rows, classes) of few classes; y may be x.
+REMAT_VECTORISED inline void log_softmax_short_rows(const float* x, float* y, std::size_t classes, std::size_t begin,
+                                                    std::size_t end) {
+  short_rows copy, work, terms;
+  float *const shifted = work.elements, *const each = terms.elements, of_rows[rows_at_once];
+  const std::size_t all = rows_at_once * classes;
+  for (std::size_t first = begin * classes; first < end * classes; first += all) {
+    const std::size_t left = end * classes - first, count = left < all ? left : all;
+    const float* const in = whole_rows(x + first, left, classes, copy);
+    fold_rows<larger_of_two>(in, classes, of_rows);
+    spread_rows(of_rows, classes, each);
+    REMAT_INDEPENDENT
+    for (std::size_t k = 0; k < all; ++k) {
+      shifted[k] = in[k] - each[k];
+      each[k] = exponential(shifted[k]);
+    }
+    fold_rows<sum_of_two>(each, classes, of_rows);
+    for (float& sum : of_rows) sum = logarithm(sum);
+    spread_rows(of_rows, classes, each);
+    float* const out = y + first;
+    REMAT_INDEPENDENT
+    for (std::size_t k = 0; k < count; ++k) out[k] = shifted[k] - each[k];
+  }
+}
+
+/// Likewise; dx may be dy.
+REMAT_VECTORISED inline void log_softmax_short_rows_backward(const float* y, const float* dy, float* dx, bool adds,
+                                                             std::size_t classes, std::size_t begin, std::size_t end) {
+  short_rows copy, sums;
+  float *const each = sums.elements, of_rows[rows_at_once];
+  const std::size_t all = rows_at_once * classes;
+  for (std::size_t first = begin * classes; first < end * classes; first += all) {
+    const std::size_t left = end * classes - first, count = left < all ? left : all;
+    const float *const out = y + first, *const gradient = whole_rows(dy + first, left, classes, copy);
+    float* const to = dx + first;
+    fold_rows<sum_of_two>(gradient, classes, of_rows);
+    spread_rows(of_rows, classes, each);
+    if (adds) {
+      REMAT_INDEPENDENT
+      for (std::size_t k = 0; k < count; ++k) to[k] += gradient[k] - exponential(out[k]) * each[k];
+    } else {
+      REMAT_INDEPENDENT
+      for (std::size_t k = 0; k < count; ++k) to[k] = gradient[k] - exponential(out[k]) * each[k];
+    }
+  }
+}
 
 /// Rows [begin, end) of (rows, classes); y may be x.
 REMAT_VECTORISED inline void log_softmax_rows(const float* x, float* y, std::size_t classes, std::size_t begin,
@@ -37,38 +83,42 @@ REMAT_VECTORISED inline void log_softmax_rows(const float* x, float* y, std::siz
   }
 }
 
+/// Likewise; dx may be dy.
+REMAT_VECTORISED inline void log_softmax_rows_backward(const float* y, const float* dy, float* dx, bool adds,
+                                                       std::size_t classes, std::size_t begin, std::size_t end) {
+  for (std::size_t row = begin; row < end; ++row) {
+    const float *const out = y + row * classes, *const gradient = dy + row * classes;
+    float* const to = dx + row * classes;
+    const float sum = static_cast<float>(sum_of(0, classes, [=](std::size_t c) { return gradient[c]; }));
+    if (adds) {
+      REMAT_INDEPENDENT
+      for (std::size_t c = 0; c < classes; ++c) to[c] += gradient[c] - exponential(out[c]) * sum;
+    } else {
+      REMAT_INDEPENDENT
+      for (std::size_t c = 0; c < classes; ++c) to[c] = gradient[c] - exponential(out[c]) * sum;
+    }
+  }
+}
+
 REMAT_END_VECTOR_CODE
 
-struct prepared_log_softmax : prepared {
-  onednn::primitive backward;
-
-  explicit prepared_log_softmax(const preparation& p) {
-    if (!p.backward_input) return;
-    const std::size_t classes = row_elements(p.inputs[0]), rows = p.inputs[0].elements(p.batch) / classes;
-    const onednn::layout x = onednn::layout::row_major({rows, classes});
-    backward = onednn::log_softmax_backward(x);
-    reserve_scratch(*this, p.accumulates_input ? x.bytes() : 0, backward);
-  }
-};
-
 struct log_softmax_kernels {
-  static std::unique_ptr<prepared> prepare(const preparation& p) { return std::make_unique<prepared_log_softmax>(p); }
-
   static void forward(const forward_pass& pass) {
     const std::span<const float> x = pass.input();
     float* const y = pass.output().data();
     const std::size_t classes = row_elements(pass.input_shape());
     parallel_for(x.size() / classes, row_grain(classes), [=, from = x.data()](std::size_t begin, std::size_t end) {
-      log_softmax_rows(from, y, classes, begin, end);
+      (classes <= longest_short_row ? log_softmax_short_rows : log_softmax_rows)(from, y, classes, begin, end);
     });
   }
   static void backward_input(const backward_pass& pass) {
-    write_or_add(pass.input_gradient(), pass.scratch(), [&](float* dx, std::byte* scratch) {
-      pass.prepared_as<prepared_log_softmax>().backward.execute(
-          scratch, {{onednn::result, pass.output().data()},
-                    {onednn::result_gradient, pass.output_gradient().data()},
-                    {onednn::source_gradient, dx}});
-    });
+    const std::size_t classes = row_elements(pass.input_shape());
+    const destination dx = pass.input_gradient();
+    parallel_for(dx.size() / classes, row_grain(classes),
+                 [=, y = pass.output().data(), dy = pass.output_gradient().data()](std::size_t begin, std::size_t end) {
+                   (classes <= longest_short_row ? log_softmax_short_rows_backward : log_softmax_rows_backward)(
+                       y, dy, dx.data(), dx.accumulates(), classes, begin, end);
+                 });
   }
 };
 

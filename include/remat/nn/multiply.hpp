@@ -4,6 +4,7 @@
 #pragma once
 
 #include <remat/core/module.hpp>
+#include <remat/nn/vectorised.hpp>
 
 #include <array>
 #include <concepts>
@@ -12,6 +13,35 @@
 #include <string_view>
 
 namespace remat::nn {
+namespace detail {
+
+REMAT_BEGIN_VECTOR_CODE
+
+/// Elements [begin, end) of the product of two or more factors, a few at a time.
+REMAT_VECTORISED inline void multiply_elements(std::span<const float* const> factors, float* to, bool adds,
+                                               std::size_t begin, std::size_t end) {
+  constexpr std::size_t few = 256;
+  float product[few];
+  for (std::size_t first = begin; first < end; first += few) {
+    const std::size_t count = end - first < few ? end - first : few;
+    const float *const a = factors[0] + first, *const b = factors[1] + first;
+    float* const out = to + first;
+    if (factors.size() == 2 && !adds) {
+      REMAT_INDEPENDENT
+      for (std::size_t k = 0; k < count; ++k) out[k] = a[k] * b[k];
+      continue;
+    }
+    for (std::size_t k = 0; k < count; ++k) product[k] = a[k] * b[k];
+    for (const float* const factor : factors.subspan(2))
+      for (std::size_t k = 0; k < count; ++k) product[k] *= factor[first + k];
+    REMAT_INDEPENDENT
+    for (std::size_t k = 0; k < count; ++k) out[k] = adds ? out[k] + product[k] : product[k];
+  }
+}
+
+REMAT_END_VECTOR_CODE
+
+}  // namespace detail
 
 struct multiply : module {
   static constexpr std::string_view kind = "multiply";
@@ -21,43 +51,41 @@ struct multiply : module {
   static constexpr reads backward_input_reads = reads::inputs;
 
   static void forward(const forward_pass& pass) {
+    factors all;
+    for (int i = 0; i < pass.inputs(); ++i) all.add(pass.input(i).data());
     float* const y = pass.output().data();
-    const float* product = pass.input(0).data();
-    for (int i = 1; i < pass.inputs(); ++i) {
-      elementwise(pass.output().size(),
-                  [y, product, x = pass.input(i).data()](std::size_t k) { y[k] = product[k] * x[k]; });
-      product = y;
-    }
+    parallel_for(pass.output().size(), grain, [&](std::size_t begin, std::size_t end) {
+      detail::multiply_elements(all.span(), y, false, begin, end);
+    });
   }
 
+  /// All gradients of some elements after another, while what they read is in the cache.
   static void backward_input(const backward_pass& pass) {
-    for (int i = 0; i < pass.inputs(); ++i) {
-      if (!pass.wants_input_gradient(i)) continue;
-      std::array<const float*, call::max_tensors> factors{pass.output_gradient().data()};
-      int count = 1;
-      for (int k = 0; k < pass.inputs(); ++k)
-        if (k != i) factors[static_cast<std::size_t>(count++)] = pass.input(k).data();
-      put_product({factors.data(), static_cast<std::size_t>(count)}, pass.input_gradient(i));
-    }
+    parallel_for(pass.output_gradient().size(), grain, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t first = begin; first < end; first += grain)
+        for (int i = 0; i < pass.inputs(); ++i) {
+          if (!pass.wants_input_gradient(i)) continue;
+          factors others;
+          others.add(pass.output_gradient().data());
+          for (int k = 0; k < pass.inputs(); ++k)
+            if (k != i) others.add(pass.input(k).data());
+          const destination dx = pass.input_gradient(i);
+          detail::multiply_elements(others.span(), dx.data(), dx.accumulates(), first,
+                                    end - first < grain ? end : first + grain);
+        }
+    });
   }
 
  private:
-  /// The product of two or more factors, a few elements at a time.
-  static void put_product(std::span<const float* const> factors, const destination& to) {
-    float* const out = to.data();
-    const bool adds = to.accumulates();
-    constexpr std::size_t grain = 8192, few = 64;
-    parallel_for(to.size(), grain, [=](std::size_t begin, std::size_t end) {
-      for (std::size_t first = begin; first < end; first += few) {
-        const std::size_t count = end - first < few ? end - first : few;
-        float product[few];
-        for (std::size_t k = 0; k < count; ++k) product[k] = factors[0][first + k] * factors[1][first + k];
-        for (const float* const factor : factors.subspan(2))
-          for (std::size_t k = 0; k < count; ++k) product[k] *= factor[first + k];
-        for (std::size_t k = 0; k < count; ++k) out[first + k] = adds ? out[first + k] + product[k] : product[k];
-      }
-    });
-  }
+  static constexpr std::size_t grain = 4096;
+
+  struct factors {
+    std::array<const float*, call::max_tensors + 1> all{};
+    std::size_t count = 0;
+
+    void add(const float* factor) { all[count++] = factor; }
+    std::span<const float* const> span() const { return {all.data(), count}; }
+  };
 };
 
 }  // namespace remat::nn

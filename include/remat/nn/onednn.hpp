@@ -87,8 +87,6 @@ inline std::pair<dnnl_alg_kind_t, float> algorithm_of(function f) {
       return {dnnl_eltwise_logistic, 0.0f};
     case function::gelu_by_tanh:
       return {dnnl_eltwise_gelu_tanh, 0.0f};
-    case function::silu:
-      return {dnnl_eltwise_swish, 1.0f};
   }
   return {dnnl_alg_kind_undef, 0.0f};
 }
@@ -111,15 +109,6 @@ inline primitive elementwise_backward(function f, const layout& x) {
         "describe an elementwise function's backward");
   const primitive hint = elementwise(f, x);
   return {&d, {}, "make an elementwise function's backward", &hint};
-}
-
-/// The gradient of the log-softmax of rows.
-inline primitive log_softmax_backward(const layout& rows) {
-  dnnl_softmax_desc_t d;
-  check(dnnl_logsoftmax_forward_desc_init(&d, dnnl_forward_training, rows.get(), 1), "describe a log-softmax");
-  const primitive hint(&d, {}, "make a log-softmax");
-  check(dnnl_logsoftmax_backward_desc_init(&d, rows.get(), rows.get(), 1), "describe a log-softmax's backward");
-  return {&d, {}, "make a log-softmax's backward", &hint};
 }
 
 }  // namespace remat::onednn

@@ -35,6 +35,6 @@ struct window {
 };
 
 /// A function of one number, applied to each element.
-enum class function { tanh, sigmoid, gelu_by_tanh, silu };
+enum class function { tanh, sigmoid, gelu_by_tanh };
 
 }  // namespace remat::onednn

@@ -7,6 +7,7 @@
 
 #include <remat/core/module.hpp>
 #include <remat/nn/rows.hpp>
+#include <remat/nn/short_rows.hpp>
 
 #include <cstddef>
 #include <string_view>
@@ -15,6 +16,52 @@ namespace remat::nn {
 namespace detail {
 
 REMAT_BEGIN_VECTOR_CODE
+
+/// Rows [begin, end) of (rows, size) of few elements; y may be x.
+REMAT_VECTORISED inline void softmax_short_rows(const float* x, float* y, std::size_t size, std::size_t begin,
+                                                std::size_t end) {
+  short_rows copy, work, spread;
+  float *const e = work.elements, *const each = spread.elements, of_rows[rows_at_once];
+  const std::size_t all = rows_at_once * size;
+  for (std::size_t first = begin * size; first < end * size; first += all) {
+    const std::size_t left = end * size - first, count = left < all ? left : all;
+    const float* const in = whole_rows(x + first, left, size, copy);
+    fold_rows<larger_of_two>(in, size, of_rows);
+    spread_rows(of_rows, size, each);
+    REMAT_INDEPENDENT
+    for (std::size_t k = 0; k < all; ++k) e[k] = exponential(in[k] - each[k]);
+    fold_rows<sum_of_two>(e, size, of_rows);
+    for (float& sum : of_rows) sum = 1 / sum;
+    spread_rows(of_rows, size, each);
+    float* const out = y + first;
+    REMAT_INDEPENDENT
+    for (std::size_t k = 0; k < count; ++k) out[k] = e[k] * each[k];
+  }
+}
+
+/// Likewise; dx may be dy.
+REMAT_VECTORISED inline void softmax_short_rows_backward(const float* y, const float* dy, float* dx, bool adds,
+                                                         std::size_t size, std::size_t begin, std::size_t end) {
+  short_rows work = {}, spread;
+  float *const product = work.elements, *const each = spread.elements, of_rows[rows_at_once];
+  const std::size_t all = rows_at_once * size;
+  for (std::size_t first = begin * size; first < end * size; first += all) {
+    const std::size_t left = end * size - first, count = left < all ? left : all;
+    const float *const out = y + first, *const gradient = dy + first;
+    float* const to = dx + first;
+    REMAT_INDEPENDENT
+    for (std::size_t k = 0; k < count; ++k) product[k] = out[k] * gradient[k];
+    fold_rows<sum_of_two>(product, size, of_rows);
+    spread_rows(of_rows, size, each);
+    if (adds) {
+      REMAT_INDEPENDENT
+      for (std::size_t k = 0; k < count; ++k) to[k] += out[k] * (gradient[k] - each[k]);
+    } else {
+      REMAT_INDEPENDENT
+      for (std::size_t k = 0; k < count; ++k) to[k] = out[k] * (gradient[k] - each[k]);
+    }
+  }
+}
 
 /// Rows [begin, end) of (rows, size); y may be x.
 REMAT_VECTORISED inline void softmax_rows(const float* x, float* y, std::size_t size, std::size_t begin,
@@ -54,7 +101,7 @@ struct softmax_kernels {
     const std::size_t size = row_elements(pass.input_shape());
     parallel_for(pass.input().size() / size, row_grain(size),
                  [=, x = pass.input().data(), y = pass.output().data()](std::size_t begin, std::size_t end) {
-                   softmax_rows(x, y, size, begin, end);
+                   (size <= longest_short_row ? softmax_short_rows : softmax_rows)(x, y, size, begin, end);
                  });
   }
   static void backward_input(const backward_pass& pass) {
@@ -62,7 +109,8 @@ struct softmax_kernels {
     const destination dx = pass.input_gradient();
     parallel_for(dx.size() / size, row_grain(size),
                  [=, y = pass.output().data(), dy = pass.output_gradient().data()](std::size_t begin, std::size_t end) {
-                   softmax_rows_backward(y, dy, dx.data(), dx.accumulates(), size, begin, end);
+                   (size <= longest_short_row ? softmax_short_rows_backward : softmax_rows_backward)(
+                       y, dy, dx.data(), dx.accumulates(), size, begin, end);
                  });
   }
 };

@@ -16,7 +16,7 @@
 #include <cstddef>
 
 #if defined(__x86_64__) && defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)
-#define REMAT_VECTORISED __attribute__((target_clones("avx512f", "avx2", "default")))
+#define REMAT_VECTORISED __attribute__((target_clones("avx512f", "arch=haswell", "default")))
 #else
 #define REMAT_VECTORISED
 #endif

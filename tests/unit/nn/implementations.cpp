@@ -78,12 +78,9 @@ TEST_CASE("no kernel on the way is a reference implementation") {
       [](const auto& p) { return detail::prepared_flatten(p); });
   check_fast(f.forward);
   check_fast(f.backward);
-  const auto s = prepared<remat::nn::log_softmax, remat::tensor<float, 10>>(
-      [](const auto& p) { return detail::prepared_log_softmax(p); });
-  check_fast(s.backward);
-  for (const remat::onednn::function each : {remat::onednn::function::tanh, remat::onednn::function::sigmoid,
-                                             remat::onednn::function::gelu_by_tanh, remat::onednn::function::silu}) {
-    const auto e = prepared<remat::nn::silu, remat::tensor<float, 3, 5, 7>>(
+  for (const remat::onednn::function each :
+       {remat::onednn::function::tanh, remat::onednn::function::sigmoid, remat::onednn::function::gelu_by_tanh}) {
+    const auto e = prepared<remat::nn::gelu_tanh, remat::tensor<float, 3, 5, 7>>(
         [each](const auto& p) { return detail::prepared_function(p, each, true); });
     check_fast(e.forward);
     check_fast(e.backward);
