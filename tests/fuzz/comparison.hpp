@@ -31,7 +31,8 @@ inline void add_before(expectation& all, const std::vector<float>& before) {
   }
 }
 
-/// What is expected of an activation: what the error before becomes, and eight roundings of its own.
+/// What is expected of an activation: what the error before becomes, and eight roundings of its own; in an exponential
+/// also one of its argument.
 inline void activate(remat::activation which, expected& e) {
   const auto becomes = [&](double value, double slope) {
     e = {value, 0, 0, e.bound() * slope + 8 * unit_roundoff * std::abs(value)};
@@ -42,6 +43,7 @@ inline void activate(remat::activation which, expected& e) {
     case remat::activation::tanh:
       return becomes(std::tanh(e.value), 1);
     case remat::activation::sigmoid:
+      e.more += unit_roundoff * std::abs(e.value);
       return becomes(1 / (1 + std::exp(-e.value)), 0.25);
     case remat::activation::none:
       return;

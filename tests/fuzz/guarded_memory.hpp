@@ -95,8 +95,8 @@ class guarded_memory {
   std::size_t before(const slot& s) const { return where_ == placement::after_a_guard || s.bytes == 0 ? 0 : margin; }
   /// Up to the guard where it is near.
   std::size_t after(const slot& s) const {
-    const std::size_t left =
-        capacity - static_cast<std::size_t>(s.begin + s.bytes - base_ - guard) % (capacity + guard);
+    const std::size_t end = static_cast<std::size_t>(s.begin + s.bytes - begin_of(0));
+    const std::size_t left = capacity - end % (capacity + guard);
     return left < margin ? left : margin;
   }
 

@@ -26,6 +26,11 @@ inline expected approximately(double value, double scale) {
   return {value, 0, 0, 8 * unit_roundoff * (std::abs(value) + scale) + smallest};
 }
 
+/// That of an exponential of x, also the effect of rounding x by a unit.
+inline expected approximately_exponential(double value, double x) {
+  return approximately(value, std::abs(value * x) / 8);
+}
+
 /// `slope` is a function of input and output; `f` returns what is expected of y.
 template <class M, class F, class Slope>
 layer_case function_of_elements(const char* name, random_source& random, F f, Slope slope) {
@@ -79,7 +84,7 @@ inline layer_case tanh(random_source& random) {
 }
 inline layer_case sigmoid(random_source& random) {
   return detail::function_of_elements<remat::nn::sigmoid>(
-      "sigmoid", random, [](double x) { return detail::approximately(detail::logistic(x), 0); },
+      "sigmoid", random, [](double x) { return detail::approximately_exponential(detail::logistic(x), x); },
       [](double, double y) { return detail::approximately((1 - y) * y, 0); });
 }
 inline layer_case gelu(random_source& random) {
@@ -107,8 +112,8 @@ inline layer_case silu(random_source& random) {
   return detail::function_of_elements<remat::nn::silu>(
       "silu", random,
       [](double x) {
-        expected y = detail::approximately(x * detail::logistic(x), 0);
-        y.more += detail::smallest * std::abs(x);
+        expected y = detail::approximately_exponential(x * detail::logistic(x), x);
+        y.more += std::abs(x) * detail::smallest;
         return y;
       },
       [](double x, double) {
