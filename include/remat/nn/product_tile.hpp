@@ -10,7 +10,7 @@
 /// k are about 1,024, and falls off elsewhere. Measured at 1 thread, GFLOP/s, as one call and in tiles (AVX-512, 2.6
 /// GHz, peak about 280; `benchmarks/run --products` measures again):
 ///
-/// | product         | m x n x k          | one call | tiles | dnnl_sgemm | packed weights, packing timed in |
+/// | product         | m x n x k          | one call | tiles | sgemm      | packed weights, packing timed in |
 /// |-----------------|--------------------|----------|-------|------------|----------------------------------|
 /// | forward         | 1024 x 3072 x 768  | 233      | 248   | 249        | 228                              |
 /// | input_gradient  | 1024 x 768 x 3072  | 185      | 245   | 235        | 236                              |
@@ -19,11 +19,11 @@
 /// | weight_gradient | 768 x 3072 x 1024  | 210      | 247   | 249        | 221                              |
 /// | weight_gradient | 50257 x 768 x 64   | 170      | 213   | 243        | 212                              |
 ///
-/// dnnl_sgemm and packing win nowhere by more than tiles do, but for the last; both need memory of the size of the
-/// operands, dnnl_sgemm takes it from the heap at each call, and it has no post-operations.
+/// oneDNN's sgemm and packing win nowhere by more than tiles do, but for the last; both need memory of the size of the
+/// operands, sgemm takes it from the heap at each call, and it has no post-operations.
 ///
 /// On the cores that have AMX (Sapphire Rapids) one call of 1024 x 3072 x 768 falls further, to 60 to 66 of 150, and is
-/// a tenth below dnnl_sgemm in every forward product of 1,024 rows (141 of 156), while 256 x 1024 x 1024 reaches 178,
+/// a tenth below sgemm in every forward product of 1,024 rows (141 of 156), while 256 x 1024 x 1024 reaches 178,
 /// 171 and 164, more than any call does on more rows: there m is cut into 256, too.
 #pragma once
 
