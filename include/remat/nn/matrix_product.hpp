@@ -22,14 +22,16 @@ class matrix_product {
   /// activation; the gradients may be added to their destinations.
   matrix_product(product which, std::size_t rows, std::size_t in, std::size_t out, onednn::extras e = {},
                  bool has_bias = false)
-      : matrix_product(which, rows, in, out, e, has_bias,
-                       product_tile(which, extents_of(which, rows, in, out), onednn::instructions())) {}
+      : matrix_product(
+            which, rows, in, out, e, has_bias,
+            product_tile(which, extents_of(which, rows, in, out), e.adds_to_destination, onednn::instructions())) {}
   matrix_product(product which, std::size_t rows, std::size_t in, std::size_t out, onednn::extras e, bool has_bias,
                  const product_extents& tile)
       : whole_(extents_of(which, rows, in, out)), tile_(tile), has_bias_(has_bias) {
     a_ = which == product::weight_gradient ? strides{1, whole_.m} : strides{whole_.k, 1};
     b_ = which == product::forward ? strides{1, whole_.k} : strides{whole_.n, 1};
     adds_ = e.adds_to_destination && tile_.k < whole_.k;
+    reads_before_ = e.adds_to_destination && !adds_ && reads_before_adding(tile_);
     if (adds_) temporary_ = aligned(tile_.m * tile_.n * sizeof(float));
     for_each_part([&](const part& p) { parts_.push_back({p, index_of(p, e)}); });
   }
@@ -106,6 +108,16 @@ class matrix_product {
     return variants_.size() - 1;
   }
 
+  /// Brings a part of the destination into the cache, line by line in the order of memory.
+  void read(const float* values, const product_extents& size) const {
+    constexpr std::size_t line = 64 / sizeof(float);
+    parallel_for(size.m, 1 + 8192 / size.n, [=, this, n = size.n](std::size_t begin, std::size_t end) {
+      for (std::size_t row = begin; row < end; ++row)
+        for (std::size_t i = 0; i < n; i += line)
+          static_cast<void>(*static_cast<const volatile float*>(values + row * whole_.n + i));
+    });
+  }
+
   void add(const float* values, float* to, const product_extents& size) const {
     parallel_for(size.m, 1 + 8192 / size.n, [=, this, n = size.n](std::size_t begin, std::size_t end) {
       for (std::size_t row = begin; row < end; ++row) {
@@ -119,7 +131,8 @@ class matrix_product {
   product_extents whole_{}, tile_{};
   strides a_{}, b_{};
   bool has_bias_ = false;
-  bool adds_ = false;  // by way of scratch
+  bool adds_ = false;          // by way of scratch
+  bool reads_before_ = false;  // what it adds to
   std::size_t temporary_ = 0;
   std::vector<variant> variants_;
   std::vector<std::pair<part, std::size_t>> parts_;  // and which variant computes it

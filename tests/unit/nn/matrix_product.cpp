@@ -21,8 +21,11 @@ using detail::product_extents;
 using remat::onednn::instruction_set;
 
 constexpr product_extents tile(product which, std::size_t rows, std::size_t in, std::size_t out,
-                               instruction_set set = instruction_set::avx512) {
-  return detail::product_tile(which, extents_of(which, rows, in, out), set);
+                               instruction_set set = instruction_set::avx512, bool adds = false) {
+  return detail::product_tile(which, extents_of(which, rows, in, out), adds, set);
+}
+constexpr product_extents added(std::size_t rows, std::size_t in, std::size_t out) {
+  return tile(product::weight_gradient, rows, in, out, instruction_set::avx512, true);
 }
 
 // Small products, and those of about 1,024, are one call each.
@@ -33,6 +36,7 @@ static_assert(tile(product::weight_gradient, 256, 1024, 1024) == product_extents
 static_assert(tile(product::forward, 1024, 768, 3072) == product_extents{1024, 1536, 768});
 static_assert(tile(product::forward, 64, 512, 2048) == product_extents{64, 2048, 512});
 static_assert(tile(product::input_gradient, 64, 2048, 512) == product_extents{64, 1024, 512});
+static_assert(tile(product::input_gradient, 64, 1024, 1024) == product_extents{64, 1024, 512});
 static_assert(tile(product::input_gradient, 1024, 4096, 1024) == product_extents{1024, 1408, 1024});
 static_assert(tile(product::weight_gradient, 1024, 3072, 768) == product_extents{768, 1536, 1024});
 // Of the long sums, that of the input gradient.
@@ -42,6 +46,15 @@ static_assert(tile(product::forward, 1024, 4096, 1024) == product_extents{1024, 
 static_assert(tile(product::weight_gradient, 4096, 256, 1024) == product_extents{1024, 256, 4096});
 // A vocabulary.
 static_assert(tile(product::weight_gradient, 64, 768, 50257) == product_extents{1024, 768, 64});
+// What is added to a gradient stays in the cache, and is read before where rows are few.
+static_assert(added(64, 128, 128) == product_extents{128, 128, 64});
+static_assert(added(64, 1024, 1024) == product_extents{512, 1024, 64});
+static_assert(added(256, 1024, 1024) == product_extents{1024, 512, 256});
+static_assert(added(256, 768, 3072) == product_extents{640, 768, 256});
+static_assert(added(1024, 1024, 1024) == product_extents{1024, 1024, 1024});
+static_assert(detail::reads_before_adding({512, 1024, 64}));
+static_assert(!detail::reads_before_adding({512, 1024, 128}));
+static_assert(!detail::reads_before_adding({128, 128, 64}));
 // Cores with AMX, and CPUs whose matmul is another one.
 static_assert(tile(product::forward, 1024, 768, 3072, instruction_set::amx) == product_extents{256, 1024, 768});
 static_assert(tile(product::weight_gradient, 1024, 768, 3072, instruction_set::amx) == product_extents{256, 768, 1024});
@@ -140,4 +153,18 @@ TEST_CASE("an activation is applied to the whole sum, not to its parts") {
   std::vector<float> expected = execute(plain, std::vector<float>(rows * out), x, w, bias.data());
   for (float& each : expected) each = each > 0 ? each : 0;
   CHECK(execute(activated, std::vector<float>(rows * out), x, w, bias.data()) == expected);
+}
+
+TEST_CASE("a gradient that is added has the bits of one that is written and added later, at the rule's own parts") {
+  const std::size_t rows = GENERATE(3, 64, 128, 200, 700);
+  const int threads = GENERATE(1, 2);
+  constexpr std::size_t in = 1100, out = 800;
+  const remat::thread_scope scope(threads);
+  INFO(rows << " rows, " << threads << " threads");
+  const std::vector<float> dy = numbers(rows * out, 1), x = numbers(rows * in, 2), before = numbers(in * out, 3);
+  const matrix_product adds(product::weight_gradient, rows, in, out, {.adds_to_destination = true}),
+      writes(product::weight_gradient, rows, in, out);
+  std::vector<float> sum = execute(writes, std::vector<float>(in * out), dy, x, nullptr);
+  for (std::size_t i = 0; i < sum.size(); ++i) sum[i] = before[i] + sum[i];
+  CHECK(std::memcmp(sum.data(), execute(adds, before, dy, x, nullptr).data(), sum.size() * sizeof(float)) == 0);
 }
