@@ -6,11 +6,12 @@
 #pragma once
 
 #include <remat/core/error.hpp>
+#include <remat/core/input_file.hpp>
 
 #include <cerrno>
+#include <cstddef>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -19,32 +20,39 @@ namespace remat {
 
 /// Throws `data_error` where the file cannot be read; `expected` ends its message, and says what file is wanted.
 inline std::string read_text_file(const std::filesystem::path& path, std::string_view expected = {}) {
-  const std::string hint = expected.empty() ? "" : "; " + std::string(expected);
-  std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored)) throw data_error(path.string(), "is a folder, not a file" + hint);
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
-  if (!file)
-    throw data_error(path.string(), "cannot be opened (" + std::generic_category().message(errno) + ")" + hint);
-  std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (file.bad()) throw data_error(path.string(), "cannot be read" + hint);
-  return text;
+  const input_file file(path, expected);
+  std::string text;
+  for (std::size_t room = file.size() + 1;; room = 2 * text.size()) {  // one more, to see that it ends
+    const std::size_t before = text.size();
+    text.resize(room);
+    const std::size_t got = file.read_some(text.data() + before, room - before, before);
+    if (before + got < room) {
+      text.resize(before + got);
+      return text;
+    }
+  }
 }
 
-/// Throws `data_error` where something other than a file has this name: a file that takes its place would end it.
-inline void require_no_other(const std::filesystem::path& path) {
+/// The temporary name under which a path is written. Throws `data_error` where something other than a file has the
+/// path's name, which a file that takes its place would end, or where writing would wait for the reader of a pipe.
+inline std::filesystem::path partial_path_of(const std::filesystem::path& path) {
+  std::filesystem::path partial = path;
+  partial += ".partial";
+  const auto refuse = [&](const std::filesystem::path& what, const char* kind) {
+    throw data_error(path.string(),
+                     "cannot be written: " + (what == path ? std::string("it") : what.string()) + " is a " + kind);
+  };
   std::error_code ignored;
-  const std::filesystem::file_status status = std::filesystem::status(path, ignored);
-  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
-    throw data_error(path.string(), std::string("cannot be written: it is a ") +
-                                        (std::filesystem::is_directory(status) ? "folder" : "device or a pipe"));
+  const std::filesystem::file_status old = std::filesystem::status(path, ignored);
+  if (std::filesystem::is_directory(old)) refuse(path, "folder");
+  if (std::filesystem::exists(old) && !std::filesystem::is_regular_file(old)) refuse(path, "device or a pipe");
+  if (std::filesystem::is_fifo(std::filesystem::status(partial, ignored))) refuse(partial, "pipe");
+  return partial;
 }
 
 /// Throws `data_error` where the file cannot be written; then an old one is as it was.
 inline void write_text_file(const std::filesystem::path& path, std::string_view text) {
-  require_no_other(path);
-  std::filesystem::path partial = path;
-  partial += ".partial";
+  const std::filesystem::path partial = partial_path_of(path);
   errno = 0;
   std::ofstream file(partial, std::ios::binary | std::ios::trunc);
   if (!file)

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <remat/core/error.hpp>
+#include <remat/core/input_file.hpp>
 
 #include <cerrno>
 #include <cstddef>
@@ -23,6 +24,8 @@
 #include <system_error>
 #include <vector>
 
+#include <fcntl.h>
+#include <unistd.h>
 #include <zlib.h>
 
 namespace remat {
@@ -39,9 +42,15 @@ namespace detail {
 class idx_input {
  public:
   explicit idx_input(const std::filesystem::path& path) : name_(path.string()) {
+    const input_file opened(path, "a readable IDX file, plain or gzip, is needed");
+    const int own = fcntl(opened.descriptor(), F_DUPFD_CLOEXEC, 0);  // which gzclose closes
     errno = 0;
-    file_.reset(gzopen(name_.c_str(), "rb"));
-    if (!file_) refuse("cannot be opened (" + system_message() + "); a readable IDX file, plain or gzip, is needed");
+    if (own >= 0) file_.reset(gzdopen(own, "rb"));
+    if (!file_) {
+      const std::string why = system_message();
+      if (own >= 0) close(own);
+      refuse("cannot be opened (" + why + "); a readable IDX file, plain or gzip, is needed");
+    }
     gzbuffer(file_.get(), 1u << 17);
   }
 

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <remat/core/error.hpp>
+#include <remat/core/input_file.hpp>
 #include <remat/core/text_file.hpp>
 #include <remat/io/safetensors_header.hpp>
 
@@ -57,28 +58,22 @@ inline std::string system_text(int code) {
 class safetensors_file {
  public:
   /// Throws `data_error`, naming the file, for everything that is wrong with it.
-  explicit safetensors_file(const std::filesystem::path& path) : name_(path.string()) {
-    errno = 0;
-    file_.open(path, std::ios::binary);
-    if (!file_) refuse("cannot be opened (" + detail::system_text(errno) + "); a readable safetensors file is needed");
-    std::error_code failed;
-    const std::uintmax_t size = std::filesystem::file_size(path, failed);
-    if (failed) refuse("cannot be read (" + failed.message() + "); a readable safetensors file is needed");
-
+  explicit safetensors_file(const std::filesystem::path& path) : file_(path, "a readable safetensors file is needed") {
+    const std::size_t size = file_.size();
     std::uint64_t header = 0;
     if (size < sizeof header) refuse("is no safetensors file: it has " + std::to_string(size) + " bytes, not even 8");
-    read_bytes(&header, sizeof header);
+    file_.read(&header, sizeof header, 0);
     if (header > largest_header || header > size - sizeof header)
       refuse("is truncated or no safetensors file: it announces a header of " + std::to_string(header) +
              " bytes, and has " + std::to_string(size) + " bytes in all; headers of up to " +
              std::to_string(largest_header) + " bytes are accepted");
     std::string text(static_cast<std::size_t>(header), '\0');
-    read_bytes(text.data(), text.size());
+    file_.read(text.data(), text.size(), sizeof header);
     data_ = sizeof header + static_cast<std::size_t>(header);
-    tensors_ = detail::parse_safetensors_header(text, static_cast<std::size_t>(size) - data_, name_);
+    tensors_ = detail::parse_safetensors_header(text, size - data_, name());
   }
 
-  const std::string& name() const { return name_; }
+  const std::string& name() const { return file_.name(); }
   /// All tensors, in the order of their bytes.
   std::span<const safetensor> tensors() const { return tensors_; }
   /// Null for a name that the file does not have.
@@ -98,38 +93,31 @@ class safetensors_file {
     if (t.elements() != to.size())
       refuse("tensor '" + t.name + "' has " + std::to_string(t.elements()) + " elements, and is read into " +
              std::to_string(to.size()));
-    file_.clear();
-    file_.seekg(static_cast<std::streamoff>(data_ + t.begin));
-    if (t.type == "F32") return read_bytes(to.data(), to.size_bytes());
-    if (t.type == "F16") return convert<std::uint16_t>(to, detail::float_of_half);
-    if (t.type == "BF16") return convert<std::uint16_t>(to, detail::float_of_bfloat);
-    convert<double>(to, [](double x) { return static_cast<float>(x); });
+    const std::size_t from = data_ + t.begin;
+    if (t.type == "F32") return file_.read(to.data(), to.size_bytes(), from);
+    if (t.type == "F16") return convert<std::uint16_t>(to, from, detail::float_of_half);
+    if (t.type == "BF16") return convert<std::uint16_t>(to, from, detail::float_of_bfloat);
+    convert<double>(to, from, [](double x) { return static_cast<float>(x); });
   }
 
  private:
   static constexpr std::uint64_t largest_header = 100'000'000;  // as the format's own implementation
 
-  [[noreturn]] void refuse(const std::string& what) const { throw data_error(name_, what); }
-
-  void read_bytes(void* to, std::size_t count) {
-    errno = 0;
-    file_.read(static_cast<char*>(to), static_cast<std::streamsize>(count));
-    if (!file_) refuse("cannot be read (" + (errno == 0 ? "it ends too early" : detail::system_text(errno)) + ")");
-  }
+  [[noreturn]] void refuse(const std::string& what) const { throw data_error(name(), what); }
 
   template <class T, class F>
-  void convert(std::span<float> to, const F& to_float) {
+  void convert(std::span<float> to, std::size_t from, const F& to_float) {
     std::array<T, 4096> piece;
     while (!to.empty()) {
       const std::size_t count = std::min(piece.size(), to.size());
-      read_bytes(piece.data(), count * sizeof(T));
+      file_.read(piece.data(), count * sizeof(T), from);
+      from += count * sizeof(T);
       std::transform(piece.begin(), piece.begin() + static_cast<std::ptrdiff_t>(count), to.begin(), to_float);
       to = to.subspan(count);
     }
   }
 
-  std::string name_;
-  std::ifstream file_;
+  input_file file_;
   std::size_t data_ = 0;  // where the data begins
   std::vector<safetensor> tensors_;
 };
@@ -142,10 +130,8 @@ class safetensors_writer {
  public:
   /// Writes the header. The tensors lie one behind the other, as `add_safetensor` adds them.
   safetensors_writer(const std::filesystem::path& path, std::span<const safetensor> tensors)
-      : path_(path), partial_(path) {
-    require_no_other(path);
+      : path_(path), partial_(partial_path_of(path)) {
     const std::string text = detail::safetensors_header_of(tensors, path.string());
-    partial_ += ".partial";
     errno = 0;
     file_.open(partial_, std::ios::binary | std::ios::trunc);
     if (!file_)
