@@ -6,6 +6,7 @@
 #include <remat/io/batches.hpp>
 #include <remat/io/idx.hpp>
 #include <remat/io/image_set.hpp>
+#include <remat/io/in_memory.hpp>
 #include <remat/model/checkpoint.hpp>
 #include <remat/model/compose.hpp>
 #include <remat/model/frozen.hpp>

@@ -149,6 +149,34 @@ TEST_CASE("a file that does not fit is refused on all ranks, and the model stays
              Contains("missing: ") && !Contains("unexpected"));
 }
 
+TEST_CASE("a shared parameter goes under any of its names, and parts are loaded on all ranks") {
+  const temporary_folder folder;
+  const auto path = folder.path() / "distributed", one_path = folder.path() / "one";
+  const networks::network& n = networks::named("tied");
+  remat::distributed_network model(session(), n.lower(), options(0, 3));
+  remat::network one(n.lower(), {.seed = 3, .threads = 1});
+  remat::save_weights(model, path, {.every_name = true});
+  remat::save_weights(one, one_path, {.every_name = true});
+  if (session().rank() == 0) CHECK(temporary_folder::stored(path) == temporary_folder::stored(one_path));
+
+  // Rank 0 alone reads, and the first weight stays as it is on all of them.
+  remat::distributed_network other(session(), n.lower(), options(0, 4));
+  const std::string first = one.parameters()[0].name;
+  if (session().rank() == 0) {
+    std::vector<remat::safetensor_values> rest;
+    for (const remat::parameter_view& p : one.parameters())
+      if (p.name != first) rest.push_back({"module." + p.name, p.shape, p.values});
+    for (const remat::state_view& s : one.states()) rest.push_back({"module." + s.name, s.shape, s.values});
+    remat::write_safetensors(path, rest);
+  }
+  const remat::network others(n.lower(), {.seed = 4, .threads = 1});
+  const remat::load_report report =
+      remat::load_weights(other, path, {.allow_missing = {first}, .rename = {{"module.", ""}}});
+  if (session().rank() == 0) CHECK(report.missing == std::vector<std::string>{first});
+  for (const remat::parameter_view& p : other.parameters())
+    CHECK(is_same(p.values, (p.name == first ? others : one).parameter(p.name).values));
+}
+
 TEST_CASE("a file that cannot be written is refused on all ranks, and the older one stays") {
   const temporary_folder folder;
   const networks::network& n = networks::named("example_01");

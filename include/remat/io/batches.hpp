@@ -6,29 +6,20 @@
 /// The samples stay bytes; only the current batch exists as floats. It is a view of two buffers that the range
 /// allocates at `begin` and fills anew for each batch, so it is valid until the next one. The range views the data set,
 /// which must outlive it. It is an input range; each `begin` starts again from the front, in the same order.
+/// in_memory.hpp has the same for arrays of numbers.
 #pragma once
 
 #include <remat/core/error.hpp>
-#include <remat/io/shuffled_order.hpp>
+#include <remat/io/batch_order.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 namespace remat {
-
-/// What becomes of a last batch that is smaller than the others.
-enum class last_batch { keep, drop };
-
-struct batch_options {
-  std::optional<std::uint64_t> shuffle_seed{};  ///< none: in stored order
-  std::uint64_t epoch = 0;                      ///< each epoch of a seed has its own order
-  last_batch last = last_batch::keep;
-};
 
 /// Some samples (N, C, H, W) and their labels (N).
 struct batch {
@@ -37,108 +28,69 @@ struct batch {
 };
 
 /// A view of samples that are stored as bytes: `labels` has one element per sample, `bytes` equally many per sample,
-/// `values` the float that each byte stands for.
+/// `values` the floats that bytes stand for, 256 for each channel of a sample (C, H, W), or 256 for all of them.
 struct labelled_bytes {
   std::span<const std::uint8_t> bytes;
   std::span<const std::int32_t> labels;
-  std::span<const float, 256> values;
+  std::span<const float> values;
 };
 
 /// The batches of one epoch.
 class batch_range {
  public:
-  class iterator;
+  using value_type = batch;
+  using iterator = detail::batch_iterator<batch_range>;
 
   batch_range(labelled_bytes samples, std::size_t batch_size, const batch_options& options = {})
-      : samples_(samples), batch_size_(batch_size), options_(options) {
-    const std::string size = std::to_string(samples.labels.size());
-    if (batch_size == 0) throw error("batch size 0 cannot split " + size + " samples; at least 1 is accepted");
-    if (count() == 0)
-      throw error("batch size " + std::to_string(batch_size) + " with last_batch::drop leaves no batch of " + size +
-                  " samples; at most " + size + ", or last_batch::keep, is accepted");
+      : samples_(samples), order_(samples.labels.size(), batch_size, options) {
+    const std::size_t channels = samples.values.size() / 256;
+    if (channels == 0 || samples.values.size() % 256 != 0 || sample_size() % channels != 0)
+      throw error("bytes stand for 256 floats in each channel, and " + std::to_string(samples.values.size()) +
+                  " floats for samples of " + std::to_string(sample_size()) + " bytes are none of that");
   }
 
   /// The number of batches.
-  std::size_t count() const {
-    const std::size_t samples = samples_.labels.size();
-    const bool has_smaller_last = options_.last == last_batch::keep && samples % batch_size_ != 0;
-    return samples / batch_size_ + (has_smaller_last ? 1 : 0);
-  }
+  std::size_t count() const { return order_.count(); }
 
-  iterator begin();
+  iterator begin() {
+    images_.resize(order_.largest() * sample_size());
+    labels_.resize(order_.largest());
+    order_.start();
+    fill();
+    return iterator{*this};
+  }
   std::default_sentinel_t end() const { return {}; }
+
+  // What the iterator asks for.
+  batch current() const {
+    return {std::span{images_}.first(order_.size() * sample_size()), std::span{labels_}.first(order_.size())};
+  }
+  void advance() {
+    order_.advance();
+    if (!is_done()) fill();
+  }
+  bool is_done() const { return order_.is_done(); }
 
  private:
   std::size_t sample_size() const { return samples_.bytes.size() / samples_.labels.size(); }
 
-  void start() {
-    const std::size_t samples = samples_.labels.size();
-    const std::size_t largest = batch_size_ < samples ? batch_size_ : samples;
-    images_.resize(largest * sample_size());
-    labels_.resize(largest);
-    if (options_.shuffle_seed) order_ = shuffled_order(samples, *options_.shuffle_seed, options_.epoch);
-    position_ = 0;
-    fill();
-  }
-
-  void advance() {
-    ++position_;
-    if (!is_done()) fill();
-  }
-
-  bool is_done() const { return position_ == count(); }
-
   void fill() {
-    const std::size_t first = position_ * batch_size_;
-    const std::size_t left = samples_.labels.size() - first;
-    filled_ = left < batch_size_ ? left : batch_size_;
+    const std::size_t channel = sample_size() / (samples_.values.size() / 256);
     float* to = images_.data();
-    for (std::size_t i = 0; i < filled_; ++i) {
-      const std::size_t sample = order_.empty() ? first + i : order_[first + i];
+    for (std::size_t i = 0; i < order_.size(); ++i) {
+      const std::size_t sample = order_.sample(i);
       labels_[i] = samples_.labels[sample];
-      for (const std::uint8_t byte : samples_.bytes.subspan(sample * sample_size(), sample_size()))
-        *to++ = samples_.values[byte];
+      const std::uint8_t* from = samples_.bytes.data() + sample * sample_size();
+      for (const float* values = samples_.values.data(); values != samples_.values.data() + samples_.values.size();
+           values += 256)
+        for (std::size_t k = 0; k < channel; ++k) *to++ = values[*from++];
     }
   }
 
-  batch current() const {
-    return {std::span{images_}.first(filled_ * sample_size()), std::span{labels_}.first(filled_)};
-  }
-
   labelled_bytes samples_;
-  std::size_t batch_size_;
-  batch_options options_;
-  std::vector<std::size_t> order_;  // empty: as stored
+  detail::batch_order order_;
   std::vector<float> images_;
   std::vector<std::int32_t> labels_;
-  std::size_t position_ = 0;  // in batches
-  std::size_t filled_ = 0;    // samples of the current batch
 };
-
-class batch_range::iterator {
- public:
-  using value_type = batch;
-  using difference_type = std::ptrdiff_t;
-  using iterator_concept = std::input_iterator_tag;
-
-  explicit iterator(batch_range& range) : range_(&range) {}
-
-  batch operator*() const { return range_->current(); }
-  iterator& operator++() {
-    range_->advance();
-    return *this;
-  }
-  void operator++(int) { range_->advance(); }
-
-  bool operator==(std::default_sentinel_t) const { return range_->is_done(); }
-
- private:
-  batch_range* range_;
-};
-
-inline batch_range::iterator batch_range::begin() {
-  start();
-  return iterator{*this};
-}
 
 }  // namespace remat

@@ -18,9 +18,11 @@
 #include <cstddef>
 #include <exception>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace remat {
@@ -30,8 +32,9 @@ namespace detail {
 /// The weights of a distributed model, in the order of their file, and which ranks of a pipeline hold each.
 struct held_weights {
   std::vector<safetensor> places;
-  std::vector<std::vector<int>> holders;  ///< of each; the stages' ranks in order, none of them twice
-  std::vector<std::span<float>> here;     ///< of each; empty where this rank does not hold it
+  std::vector<std::vector<std::string>> names;  ///< of each; those of all places, the first in `places`
+  std::vector<std::vector<int>> holders;        ///< of each; the stages' ranks in order, none of them twice
+  std::vector<std::span<float>> here;           ///< of each; empty where this rank does not hold it
 
   /// One entry for each owner among the slots, in the order of the program.
   template <class View>
@@ -46,6 +49,7 @@ struct held_weights {
         add_safetensor(places, parameter_path(p, owner),
                        {owner.declared.extents, owner.declared.extents + owner.declared.rank});
         holders.emplace_back();
+        names.push_back(names_of_places_.at(places.back().name));
       }
       std::vector<int>& mine = holders[entry_of[static_cast<std::size_t>(owner.owner)]];
       if (std::ranges::find(mine, ranks[i]) == mine.end()) mine.push_back(ranks[i]);
@@ -63,11 +67,14 @@ struct held_weights {
     return std::vector<float>(most);
   }
 
-  explicit held_weights(distributed_network& model) {
+  explicit held_weights(distributed_network& model) : names_of_places_(names_of_places(model.lowered())) {
     const program& p = model.lowered();
     add(p, p.parameters, model.ranks_of_parameters(), model.parameters(), model.store().slots());
     add(p, p.states, model.ranks_of_states(), model.states(), model.store().state_slots());
   }
+
+ private:
+  std::map<std::string, std::vector<std::string>> names_of_places_;
 };
 
 /// Does something on rank 0; where that fails, all ranks throw.
@@ -95,7 +102,8 @@ inline void receive_values(const distributed_network& model, std::span<float> va
 
 /// Collective. Writes every parameter and state as float32. The file appears under its name when it is complete; an
 /// error leaves an older one as it was.
-inline void save_weights(distributed_network& model, const std::filesystem::path& path) {
+inline void save_weights(distributed_network& model, const std::filesystem::path& path,
+                         const save_options& options = {}) {
   model.calls().meet(call_kind::weights);
   const detail::held_weights weights(model);
   std::optional<safetensors_writer> file;
@@ -104,7 +112,11 @@ inline void save_weights(distributed_network& model, const std::filesystem::path
   const auto holder_of = [&](std::size_t i) { return model.grid().rank(weights.holders[i].front(), 0); };
   detail::on_rank_0(model, [&] {
     room = weights.room([&](std::size_t i) { return holder_of(i) != 0; });
-    file.emplace(path, weights.places);
+    std::vector<safetensor> places;
+    for (std::size_t i = 0; i < weights.places.size(); ++i)
+      for (const std::string& name : weights.names[i])
+        if (options.every_name || name == weights.places[i].name) add_safetensor(places, name, weights.places[i].shape);
+    file.emplace(path, places);
   });
   for (std::size_t i = 0; i < weights.places.size(); ++i) {
     const int holder = holder_of(i);
@@ -116,32 +128,39 @@ inline void save_weights(distributed_network& model, const std::filesystem::path
         detail::receive_values(model, arrived, holder);
         values = arrived;
       }
-      file->write(values);
+      for (std::size_t k = 0; k < (options.every_name ? weights.names[i].size() : 1); ++k) file->write(values);
     });
   }
   detail::on_rank_0(model, [&] { file->finish(); });
 }
 
-/// Collective. Reads every parameter and state, of any kind of file that a model of one process accepts. What does not
-/// fit is thrown before the model changes; only a disk that fails while it is read leaves a model half loaded, and the
-/// message says so.
-inline void load_weights(distributed_network& model, const std::filesystem::path& path,
-                         const load_options& options = {}) {
+/// Collective. Reads every parameter and state, of any kind of file that a model of one process accepts, and as that
+/// does of a part of one. What does not fit is thrown before the model changes; only a disk that fails while it is read
+/// leaves a model half loaded, and the message says so. Returns what was loaded on rank 0; the lists of other ranks are
+/// empty.
+inline load_report load_weights(distributed_network& model, const std::filesystem::path& path,
+                                const load_options& options = {}) {
   model.calls().meet(call_kind::weights);
   const detail::held_weights weights(model);
   std::optional<safetensors_file> file;
-  std::vector<const safetensor*> tensors;
+  std::optional<detail::weight_matcher> matched;
   std::vector<float> room;
+  std::vector<std::byte> is_loaded(weights.places.size());
   detail::on_rank_0(model, [&] {
     room = weights.room([&](std::size_t i) { return weights.here[i].empty(); });
     file.emplace(path);
-    tensors = detail::tensors_of_weights(*file, weights.places, options);
+    std::vector<detail::named_weight> named;
+    for (std::size_t i = 0; i < weights.places.size(); ++i) named.push_back({weights.places[i], weights.names[i]});
+    matched.emplace(*file, named, options);
+    for (std::size_t i = 0; i < is_loaded.size(); ++i) is_loaded[i] = std::byte{matched->tensors[i] != nullptr};
   });
+  if (!is_loaded.empty()) model.all().wait(model.world().broadcast(std::span(is_loaded), 0));
   for (std::size_t i = 0; i < weights.places.size(); ++i) {
+    if (is_loaded[i] == std::byte{0}) continue;
     std::span<float> values = weights.here[i];
     detail::on_rank_0(model, [&] {
       if (values.empty()) values = std::span(room).first(weights.places[i].elements());
-      detail::read_weight(*file, *tensors[i], values);
+      detail::read_weight(*file, *matched->tensors[i], values);
     });
     for (const int holder : weights.holders[i])
       for (int replica = 0; replica < model.dp_size(); ++replica) {
@@ -151,6 +170,7 @@ inline void load_weights(distributed_network& model, const std::filesystem::path
         if (model.rank() == to) detail::receive_values(model, values, 0);
       }
   }
+  return matched ? std::move(matched->report) : load_report{};
 }
 
 }  // namespace remat

@@ -1,20 +1,25 @@
 // SPDX-License-Identifier: MIT
-/// A labelled set of images for classification, from IDX files (MNIST, Fashion-MNIST) or from memory.
+/// A labelled set of images for classification, from IDX files (MNIST, Fashion-MNIST), CIFAR's, or memory.
 ///
 ///     const auto data = remat::image_set::load("/usr/share/datasets/fashion-mnist", remat::split::train);
 ///     for (auto [images, labels] : data.batches(64)) ...
+///
+///     const auto data = remat::image_set::load_cifar10("cifar-10-batches-bin", remat::split::train,
+///                                                      {.mean = {0.4914f, 0.4822f, 0.4465f},
+///                                                       .deviation = {0.2470f, 0.2435f, 0.2616f}});
 ///
 /// Pixels stay bytes (60,000 images of 28 x 28 are 47 MB) and become floats batch by batch: byte / 255, normalised.
 #pragma once
 
 #include <remat/core/error.hpp>
 #include <remat/io/batches.hpp>
+#include <remat/io/cifar.hpp>
 #include <remat/io/idx.hpp>
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <initializer_list>
 #include <span>
 #include <string>
 #include <system_error>
@@ -26,10 +31,23 @@ namespace remat {
 /// Which part of a data set.
 enum class split { train, test };
 
+/// A number for all channels, or one for each.
+class each_channel {
+ public:
+  each_channel(float of_all) : values_{of_all} {}
+  each_channel(std::initializer_list<float> of_each) : values_(of_each) {}
+
+  std::size_t size() const { return values_.size(); }
+  float operator[](std::size_t channel) const { return values_.size() == 1 ? values_.front() : values_[channel]; }
+
+ private:
+  std::vector<float> values_;
+};
+
 /// What happens to a pixel in [0, 1]: `(pixel - mean) / deviation`.
 struct normalisation {
-  float mean = 0;
-  float deviation = 1;
+  each_channel mean = 0;
+  each_channel deviation = 1;
 };
 
 /// The shape of one image.
@@ -57,15 +75,9 @@ inline std::filesystem::path plain_or_gzip(const std::filesystem::path& folder, 
 class image_set {
  public:
   image_set(std::vector<std::uint8_t> pixels, std::vector<std::int32_t> labels, image_shape shape,
-            normalisation scale = {})
+            const normalisation& scale = {})
       : pixels_(std::move(pixels)), labels_(std::move(labels)), shape_(shape) {
-    for (std::size_t byte = 0; byte < values_.size(); ++byte)
-      values_[byte] = (static_cast<float>(byte) / 255.0f - scale.mean) / scale.deviation;
-    const auto is_finite = [](float x) { return x - x == 0; };
-    if (!(scale.deviation > 0 && is_finite(scale.deviation) && is_finite(values_.front()) && is_finite(values_.back())))
-      throw error("normalisation {" + std::to_string(scale.mean) + ", " + std::to_string(scale.deviation) +
-                  "} gives no finite pixels; a finite mean and a finite deviation above 0 are accepted");
-
+    normalise(scale);
     if (labels_.empty()) throw error("an image set has no labels; at least one image with its label is needed");
     std::size_t left = pixels_.size() / size();
     const bool is_whole = pixels_.size() % size() == 0;
@@ -84,7 +96,7 @@ class image_set {
   }
 
   /// Reads `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` (test: `t10k-...`) from a folder, plain or `.gz`.
-  static image_set load(const std::filesystem::path& folder, split part, normalisation scale = {}) {
+  static image_set load(const std::filesystem::path& folder, split part, const normalisation& scale = {}) {
     const std::string prefix = part == split::train ? "train" : "t10k";
     const std::filesystem::path images = detail::plain_or_gzip(folder, prefix + "-images-idx3-ubyte");
     const std::filesystem::path labels = detail::plain_or_gzip(folder, prefix + "-labels-idx1-ubyte");
@@ -93,7 +105,7 @@ class image_set {
 
   /// Reads images (N, H, W) or (N, C, H, W), and labels (N), from two IDX files.
   static image_set load_files(const std::filesystem::path& images_path, const std::filesystem::path& labels_path,
-                              normalisation scale = {}) {
+                              const normalisation& scale = {}) {
     const idx_array labels = read_idx(labels_path);  // first: a mistake in the small file is found at once
     if (labels.extents.size() != 1)
       throw data_error(labels_path.string(),
@@ -109,6 +121,23 @@ class image_set {
                                                  images_path.string() + "; one for each is needed");
     const image_shape shape{rank == 4 ? images.extents[1] : 1u, images.extents[rank - 2], images.extents[rank - 1]};
     return image_set{std::move(images.bytes), {labels.bytes.begin(), labels.bytes.end()}, shape, scale};
+  }
+
+  /// Reads `data_batch_1.bin` to `data_batch_5.bin` (test: `test_batch.bin`) from a folder.
+  static image_set load_cifar10(const std::filesystem::path& folder, split part, const normalisation& scale = {}) {
+    detail::cifar_records records;
+    if (part == split::test) records.add(folder / "test_batch.bin", 1, 0, 10);
+    for (int i = 1; part == split::train && i <= 5; ++i)
+      records.add(folder / ("data_batch_" + std::to_string(i) + ".bin"), 1, 0, 10);
+    return image_set{std::move(records.pixels), std::move(records.labels), {3, 32, 32}, scale};
+  }
+  /// Reads `train.bin` or `test.bin` from a folder.
+  static image_set load_cifar100(const std::filesystem::path& folder, split part, const normalisation& scale = {},
+                                 cifar100_label label = cifar100_label::fine) {
+    const bool is_fine = label == cifar100_label::fine;
+    detail::cifar_records records;
+    records.add(folder / (part == split::train ? "train.bin" : "test.bin"), 2, is_fine ? 1 : 0, is_fine ? 100 : 20);
+    return image_set{std::move(records.pixels), std::move(records.labels), {3, 32, 32}, scale};
   }
 
   /// A set of the first `count` images, or of all where there are fewer.
@@ -148,6 +177,26 @@ class image_set {
   batch_range batches(std::size_t batch_size, const batch_options& options = {}) const&& = delete;
 
  private:
+  void normalise(const normalisation& scale) {
+    for (const std::size_t given : {scale.mean.size(), scale.deviation.size()})
+      if (given != 1 && given != channels())
+        throw error("a normalisation has " + std::to_string(given) + " numbers for images of " +
+                    std::to_string(channels()) + " channels; one, or one for each, is accepted");
+    const bool is_one = scale.mean.size() == 1 && scale.deviation.size() == 1;
+    values_.resize(256 * (is_one ? 1 : channels()));
+    const auto is_finite = [](float x) { return x - x == 0; };
+    for (std::size_t c = 0; c < values_.size() / 256; ++c) {
+      const float mean = scale.mean[c], deviation = scale.deviation[c];
+      float* const values = values_.data() + 256 * c;
+      for (std::size_t byte = 0; byte < 256; ++byte)
+        values[byte] = (static_cast<float>(byte) / 255.0f - mean) / deviation;
+      if (!(deviation > 0 && is_finite(deviation) && is_finite(values[0]) && is_finite(values[255])))
+        throw error("normalisation {" + std::to_string(mean) + ", " + std::to_string(deviation) + "}" +
+                    (is_one ? "" : " of channel " + std::to_string(c)) +
+                    " gives no finite pixels; a finite mean and a finite deviation above 0 are accepted");
+    }
+  }
+
   void check_index(std::size_t i) const {
     if (i >= size())
       throw error("image " + std::to_string(i) + " is not in a set of " + std::to_string(size()) + "; 0 to " +
@@ -157,7 +206,7 @@ class image_set {
   std::vector<std::uint8_t> pixels_;  // (N, C, H, W)
   std::vector<std::int32_t> labels_;  // (N)
   image_shape shape_;
-  std::array<float, 256> values_{};  // the float that each byte stands for
+  std::vector<float> values_;  // that bytes stand for: 256 for all channels, or for each
   std::size_t classes_ = 0;
 };
 

@@ -86,6 +86,19 @@ class safetensors_file {
     return type == "F32" || type == "F16" || type == "BF16" || type == "F64";
   }
 
+  /// Whether two tensors have the same type, shape and bytes.
+  bool has_equal(const safetensor& a, const safetensor& b) const {
+    if (a.type != b.type || a.shape != b.shape || a.end - a.begin != b.end - b.begin) return false;
+    std::array<char, 16384> of_a, of_b;
+    for (std::size_t at = 0; at < a.end - a.begin; at += of_a.size()) {
+      const std::size_t count = std::min(of_a.size(), a.end - a.begin - at);
+      file_.read(of_a.data(), count, data_ + a.begin + at);
+      file_.read(of_b.data(), count, data_ + b.begin + at);
+      if (!std::equal(of_a.begin(), of_a.begin() + static_cast<std::ptrdiff_t>(count), of_b.begin())) return false;
+    }
+    return true;
+  }
+
   /// Reads a tensor of this file into as many floats. What F64 has beyond float is rounded away.
   void read(const safetensor& t, std::span<float> to) {
     if (!is_readable(t.type))

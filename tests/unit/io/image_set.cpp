@@ -107,7 +107,7 @@ TEST_CASE("a set that does not fit together is refused", "[io][image_set]") {
 
 TEST_CASE("a normalisation without finite pixels is refused", "[io][image_set]") {
   const float infinity = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
-  for (const remat::normalisation scale : std::vector<remat::normalisation>{
+  for (const remat::normalisation& scale : std::vector<remat::normalisation>{
            {0, 0}, {0, -1}, {0, nan}, {0, infinity}, {nan, 1}, {infinity, 1}, {-infinity, 1}, {1, 1e-44f}})
     CHECK_THROWS_WITH(image_set({1}, {0}, {1, 1, 1}, scale), Contains("a finite deviation above 0"));
 }

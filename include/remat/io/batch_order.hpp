@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+/// Which samples each batch of an epoch holds, in stored or shuffled order.
+#pragma once
+
+#include <remat/core/error.hpp>
+#include <remat/io/shuffled_order.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace remat {
+
+/// What becomes of a last batch that is smaller than the others.
+enum class last_batch { keep, drop };
+
+struct batch_options {
+  std::optional<std::uint64_t> shuffle_seed{};  ///< none: in stored order
+  std::uint64_t epoch = 0;                      ///< each epoch of a seed has its own order
+  last_batch last = last_batch::keep;
+};
+
+namespace detail {
+
+class batch_order {
+ public:
+  /// Throws `error` where no batch comes of it.
+  batch_order(std::size_t samples, std::size_t batch_size, const batch_options& options)
+      : samples_(samples), batch_size_(batch_size), options_(options) {
+    const std::string size = std::to_string(samples);
+    if (batch_size == 0) throw error("batch size 0 cannot split " + size + " samples; at least 1 is accepted");
+    if (count() == 0)
+      throw error("batch size " + std::to_string(batch_size) + " with last_batch::drop leaves no batch of " + size +
+                  " samples; at most " + size + ", or last_batch::keep, is accepted");
+  }
+
+  /// The number of batches.
+  std::size_t count() const {
+    const bool has_smaller_last = options_.last == last_batch::keep && samples_ % batch_size_ != 0;
+    return samples_ / batch_size_ + (has_smaller_last ? 1 : 0);
+  }
+  /// Samples of the largest batch.
+  std::size_t largest() const { return std::min(batch_size_, samples_); }
+  bool is_shuffled() const { return options_.shuffle_seed.has_value(); }
+
+  /// Goes to the first batch.
+  void start() {
+    if (is_shuffled() && order_.empty()) order_ = shuffled_order(samples_, *options_.shuffle_seed, options_.epoch);
+    position_ = 0;
+  }
+  void advance() { ++position_; }
+  bool is_done() const { return position_ == count(); }
+
+  /// Of the current batch: its place in the order, its samples, and which is sample i of it.
+  std::size_t first() const { return position_ * batch_size_; }
+  std::size_t size() const { return std::min(batch_size_, samples_ - first()); }
+  std::size_t sample(std::size_t i) const { return is_shuffled() ? order_[first() + i] : first() + i; }
+
+ private:
+  std::size_t samples_, batch_size_;
+  batch_options options_;
+  std::vector<std::size_t> order_;  // empty: as stored
+  std::size_t position_ = 0;        // in batches
+};
+
+/// Walks through the batches, of `value_type`, of a range that has `current`, `advance` and `is_done`. An input iterator: what it gives is
+/// valid until it moves on.
+template <class Range>
+class batch_iterator {
+ public:
+  using value_type = typename Range::value_type;
+  using difference_type = std::ptrdiff_t;
+  using iterator_concept = std::input_iterator_tag;
+
+  explicit batch_iterator(Range& range) : range_(&range) {}
+
+  value_type operator*() const { return range_->current(); }
+  batch_iterator& operator++() {
+    range_->advance();
+    return *this;
+  }
+  void operator++(int) { range_->advance(); }
+
+  bool operator==(std::default_sentinel_t) const { return range_->is_done(); }
+
+ private:
+  Range* range_;
+};
+
+}  // namespace detail
+}  // namespace remat

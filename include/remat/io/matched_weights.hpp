@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT
+/// Which tensor of a file each weight of a model is read from.
+///
+/// A parameter that modules share has a name for each of its places, and the file may have it under any of them: PyTorch
+/// keeps one or all. PyTorch counts batches in `num_batches_tracked`, which nothing of remat's reads: it is skipped.
+#pragma once
+
+#include <remat/core/error.hpp>
+#include <remat/io/load_options.hpp>
+#include <remat/io/safetensors.hpp>
+#include <remat/model/program.hpp>
+#include <remat/run/parameter_pattern.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace remat::detail {
+
+/// A weight of a model as a file has it, and the names of all of its places; the tensor's is the first.
+struct named_weight {
+  safetensor tensor;
+  std::vector<std::string> names;
+};
+
+/// The names of the places of each parameter and state of a program, by the first of them.
+inline std::map<std::string, std::vector<std::string>> names_of_places(const program& p) {
+  std::map<std::string, std::vector<std::string>> names;
+  for (const list<parameter_slot>* slots : {&p.parameters, &p.states})
+    for (int i = 0; i < slots->count(); ++i)
+      names[parameter_path(p, (*slots)[(*slots)[i].owner])].push_back(parameter_path(p, (*slots)[i]));
+  return names;
+}
+
+/// Some things of one kind that a message lists.
+class listing {
+ public:
+  void add(const std::string& what) {
+    if (count_++ < most) text_ += (text_.empty() ? "" : ", ") + what;
+  }
+  std::string text(const char* title) const {
+    if (count_ == 0) return "";
+    return std::string("; ") + title + ": " + text_ +
+           (count_ > most ? " and " + std::to_string(count_ - most) + " more" : "");
+  }
+
+ private:
+  static constexpr std::size_t most = 20;
+  std::size_t count_ = 0;
+  std::string text_;
+};
+
+class weight_matcher {
+ public:
+  /// For each weight, in order, its tensor; null for one that is allowed to stay as it is.
+  std::vector<const safetensor*> tensors;
+  load_report report;
+
+  /// Throws a `data_error` that lists all that does not fit.
+  weight_matcher(const safetensors_file& file, std::span<const named_weight> weights, const load_options& options)
+      : file_(file), options_(options), is_expected_(file.tensors().size()) {
+    give_names();
+    require_known(weights);
+    for (const named_weight& w : weights) tensors.push_back(match(w));
+    for (std::size_t i = 0; i < is_expected_.size(); ++i)
+      if (!is_expected_[i] && !names_[i].ends_with("num_batches_tracked")) add_unexpected(i);
+    const std::string wrong = missing_.text("missing") + misshapen_.text("of another shape") +
+                              unreadable_.text("of a type that is not read") +
+                              unequal_.text("one parameter of the model, and not equal in the file") +
+                              unexpected_.text("unexpected (accepted with {.ignore_unexpected = true})");
+    if (!wrong.empty()) throw data_error(file.name(), "does not fit the model, which is unchanged" + wrong);
+    if (report.loaded.empty() && !weights.empty())
+      throw data_error(file.name(), "has nothing of the model, which is unchanged: its first tensor is " +
+                                        (names_.empty() ? "none" : "'" + names_.front() + "'") +
+                                        ", the model's first weight '" + weights.front().tensor.name +
+                                        "'; names that begin otherwise are accepted with {.rename = {{\"old.\", "
+                                        "\"new.\"}}}");
+  }
+
+ private:
+  /// What the tensors of the file are called in the model.
+  void give_names() {
+    for (const safetensor& t : file_.tensors()) {
+      std::string name = t.name;
+      for (const auto& [from, to] : options_.rename)
+        if (name.starts_with(from)) name = to + name.substr(from.size());
+      const auto [other, is_new] = index_of_.emplace(name, names_.size());
+      if (!is_new)
+        throw data_error(file_.name(), "has '" + file_.tensors()[other->second].name + "' and '" + t.name +
+                                           "', which are both '" + name +
+                                           "' when they are renamed; a rename for one of them alone is accepted");
+      names_.push_back(std::move(name));
+    }
+  }
+
+  static bool matches(const std::vector<std::string>& patterns, std::string_view name) {
+    return std::ranges::any_of(patterns, [&](const std::string& pattern) {
+      return pattern.empty() || is_text_of_pattern(name, pattern) || is_text_of_pattern(name, pattern + ".*");
+    });
+  }
+  static bool matches(const std::vector<std::string>& patterns, const named_weight& w) {
+    return std::ranges::any_of(w.names, [&](const std::string& name) { return matches(patterns, name); });
+  }
+
+  /// A pattern that is nothing's is a mistake.
+  void require_known(std::span<const named_weight> weights) const {
+    for (const std::string& pattern : options_.allow_missing)
+      if (std::ranges::none_of(weights, [&](const named_weight& w) { return matches({pattern}, w); })) {
+        listing known;
+        for (const named_weight& w : weights) known.add(w.tensor.name);
+        throw error("load_weights: allow_missing has '" + pattern + "', which is no weight of the model" +
+                    known.text("it has"));
+      }
+  }
+
+  const safetensor* match(const named_weight& w) {
+    const safetensor* found = nullptr;
+    for (const std::string& name : w.names) {
+      const auto at = index_of_.find(name);
+      if (at == index_of_.end()) continue;
+      is_expected_[at->second] = true;
+      const safetensor& t = file_.tensors()[at->second];
+      if (found == nullptr)
+        found = &t;
+      else if (!file_.has_equal(*found, t))
+        unequal_.add(found->name + " and " + t.name);
+    }
+    const bool may_stay = matches(options_.allow_missing, w);
+    if (found == nullptr) {
+      if (may_stay || !options_.strict)
+        report.missing.push_back(w.tensor.name);
+      else
+        missing_.add(w.tensor.name + " " + shape_text(w.tensor.shape));
+      return nullptr;
+    }
+    if (found->shape != w.tensor.shape) {
+      if (may_stay)
+        report.mismatched.push_back(w.tensor.name);
+      else
+        misshapen_.add(w.tensor.name + " is " + shape_text(found->shape) + " in the file and " +
+                       shape_text(w.tensor.shape) + " in the model");
+      return nullptr;
+    }
+    if (!safetensors_file::is_readable(found->type))
+      unreadable_.add(w.tensor.name + " is " + found->type + "; F32, F16, BF16 and F64 are accepted");
+    report.loaded.push_back(w.tensor.name);
+    return found;
+  }
+
+  void add_unexpected(std::size_t i) {
+    const safetensor& t = file_.tensors()[i];
+    if (options_.ignore_unexpected || !options_.strict || matches(options_.allow_unexpected, names_[i]))
+      report.unexpected.push_back(t.name);
+    else
+      unexpected_.add(t.name + " " + shape_text(t.shape));
+  }
+
+  const safetensors_file& file_;
+  const load_options& options_;
+  std::vector<std::string> names_;  // of the file's tensors, as the model would have them
+  std::map<std::string, std::size_t, std::less<>> index_of_;
+  std::vector<bool> is_expected_;
+  listing missing_, misshapen_, unreadable_, unequal_, unexpected_;
+};
+
+/// Reads a tensor. Throws `error` where that fails, which says how far the model is loaded.
+inline void read_weight(safetensors_file& file, const safetensor& t, std::span<float> to) {
+  try {
+    file.read(t, to);
+  } catch (const data_error& failed) {
+    throw error(std::string(failed.what()) + "; the model is loaded up to '" + t.name + "'");
+  }
+}
+
+}  // namespace remat::detail
