@@ -3,6 +3,8 @@
 /// have one sample more (numpy's `array_split`). Micro-batch k of replica r is part r * microbatches + k.
 #pragma once
 
+#include <remat/core/language.hpp>
+
 #include <algorithm>
 #include <cstddef>
 

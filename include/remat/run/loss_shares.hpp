@@ -9,6 +9,8 @@
 /// is NaN and the gradients are 0, as in PyTorch.
 #pragma once
 
+#include <remat/core/language.hpp>
+
 #include <cstddef>
 #include <limits>
 #include <span>
