@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-/// Loops over the cores: the only place where remat meets OpenMP.
+/// Loops over the cores. How many threads they have is set by a `thread_scope`.
 ///
 /// A loop is cut into pieces, and no result depends on how: each element, or each column of a sum, is computed by one
 /// thread in one order. Nor does it depend on the user's -march: g++ would otherwise round `a * b + c` once where the
 /// machine can, and twice elsewhere (clang does so with -ffp-contract=fast alone). Without OpenMP remat's loops run on
-/// one thread and give the same bits; oneDNN keeps its own number of threads then.
+/// one thread and give the same bits; oneDNN's primitives run on the model's threads all the same.
 #pragma once
 
 #include <remat/core/language.hpp>
@@ -13,6 +13,8 @@
 #error "remat: -ffast-math lets the compiler reorder sums, so that equal plans give unequal bits; compile without it"
 #endif
 
+#include <remat/core/thread_scope.hpp>
+
 #ifdef _OPENMP
 #include <omp.h>
 #endif
@@ -20,42 +22,6 @@
 #include <cstddef>
 
 namespace remat {
-
-/// Whether this program is compiled with OpenMP.
-#ifdef _OPENMP
-inline constexpr bool has_openmp = true;
-#else
-inline constexpr bool has_openmp = false;
-#endif
-
-/// Threads that a parallel loop of the calling thread uses.
-inline int thread_count() {
-#ifdef _OPENMP
-  return omp_get_max_threads();
-#else
-  return 1;
-#endif
-}
-
-/// While it lives, parallel loops and oneDNN's primitives that the calling thread starts use `threads` threads.
-class thread_scope {
- public:
-  explicit thread_scope([[maybe_unused]] int threads) {
-#ifdef _OPENMP
-    if (threads != before_) omp_set_num_threads(threads);
-#endif
-  }
-  ~thread_scope() {
-#ifdef _OPENMP
-    if (omp_get_max_threads() != before_) omp_set_num_threads(before_);
-#endif
-  }
-  thread_scope(const thread_scope&) = delete;
-  thread_scope& operator=(const thread_scope&) = delete;
-
- private:
-  int before_ = thread_count();
-};
 
 #if !defined(__clang__)
 #pragma GCC push_options
@@ -72,7 +38,7 @@ void parallel_for(std::size_t size, [[maybe_unused]] std::size_t grain, const F&
   const std::size_t threads = static_cast<std::size_t>(omp_get_max_threads());
   const std::size_t pieces = grains < threads ? grains : threads;
   if (pieces > 1) {
-#pragma omp parallel num_threads(static_cast<int>(pieces))
+#pragma omp parallel num_threads(static_cast <int>(pieces))
     {
       // A team may be smaller than asked for: every thread takes each `team`-th piece.
       const std::size_t team = static_cast<std::size_t>(omp_get_num_threads());

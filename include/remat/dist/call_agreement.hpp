@@ -4,6 +4,7 @@
 #pragma once
 
 #include <remat/core/error.hpp>
+#include <remat/core/thread_scope.hpp>
 #include <remat/dist/agreement.hpp>
 #include <remat/run/network_checks.hpp>
 #include <remat/run/source.hpp>
@@ -37,9 +38,9 @@ enum class call_kind : std::uint64_t {
 /// ranks that call different models find each other. Where they meet in different calls, all throw `collective_error`.
 class call_agreement {
  public:
-  /// `model` is the number of the model in its session.
-  call_agreement(const mpi::session& session, int model, mpi::waiting how)
-      : all_(session.meeting(), how), model_(static_cast<std::uint64_t>(model)) {}
+  /// `model` is the number of the model in its session. A call with a batch runs on `threads` threads.
+  call_agreement(const mpi::session& session, int model, mpi::waiting how, int threads = 1)
+      : all_(session.meeting(), how), model_(static_cast<std::uint64_t>(model)), threads_(threads) {}
 
   const agreement& all() const { return all_; }
 
@@ -52,7 +53,12 @@ class call_agreement {
                               bool has_data, const Check& check) const {
     std::optional<std::uint64_t> batch;
     std::string complaint;
-    if (has_data) try {
+    try {
+      const thread_scope all_are_there(threads_, true);
+    } catch (const error& e) {
+      complaint = e.what();
+    }
+    if (has_data && complaint.empty()) try {
         const std::size_t samples = batch_of(p, sources, inputs);
         check(samples);
         batch = checked_batch(p, samples);
@@ -82,6 +88,7 @@ class call_agreement {
 
   agreement all_;
   std::uint64_t model_;
+  int threads_;
   fingerprint done_alone_;
 };
 

@@ -50,7 +50,7 @@ struct distributed_blueprint {
   }
 
  private:
-  std::vector<int> ranks_of_slots(std::size_t slots, int operation::* first, int operation::* count) const {
+  std::vector<int> ranks_of_slots(std::size_t slots, int operation::*first, int operation::*count) const {
     std::vector<int> ranks(slots, none);
     for (const operation& o : checked.operations)
       for (int k = 0; k < o.*count; ++k) ranks[static_cast<std::size_t>(o.*first + k)] = rank_of(o.stage);
@@ -97,6 +97,7 @@ inline distributed_blueprint draw_blueprint(const mpi::session& session, program
   if (options.microbatches < 1 || options.microbatches > 1'000'000)
     throw error("a batch is trained in 1 to 1,000,000 micro-batches; this model asks for " +
                 std::to_string(options.microbatches));
+  checked_threads(options.threads);
   if (options.partition_batch < 1) throw error("partition_batch, the samples of a micro-batch, is at least 1");
   if (options.partitions < 0) throw error("a pipeline has at least one rank; partitions = 0 takes all of the job's");
   const int partitions = options.partitions == 0 ? session.size() : options.partitions;

@@ -255,7 +255,7 @@ class distributed_network : public trainable {
                       slots_of_operations(drawn.checked, [&](const operation& o) { return drawn.runs(o); }))),
         blueprint_(std::move(drawn)),
         ranks_(session, blueprint_, threads_),
-        calls_(session, blueprint_.model, ranks_.waiting),
+        calls_(session, blueprint_.model, ranks_.waiting, threads_),
         recomputes_early_(options.recomputes_early),
         shards_(options.shards_optimizer, *parameters_, ranks_.replicas),
         pipelines_({.checked = &blueprint_.checked,

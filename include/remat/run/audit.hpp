@@ -135,7 +135,7 @@ template <class... Tensors>
 audit_report audit(network& model, const Tensors&... tensors) {
   if (model.lowered().loss == none) throw error("an audit runs a training step, and this model has no loss");
   const std::array<source, sizeof...(Tensors)> sources{source_of(tensors)...};
-  const thread_scope scope(model.threads());
+  const thread_scope scope = model.scope_of_call();
   const std::size_t batch = model.batch_of(sources, model.lowered().inputs);
   executor e(model.lowered(), plan_training(model.lowered(), batch), model.store());
   const executor::step step{model.seed(), model.steps()};

@@ -135,6 +135,7 @@ class gradient_checker {
       if (!values.empty()) results.push_back(values);
     std::vector<std::span<std::byte>> places;
     for (auto& each : results) places.push_back(std::as_writable_bytes(std::span(each)));
+    const thread_scope scope = net_.scope_of_call();
     net_.training(options_.batch, true);  // both are ready before one runs
     for (const bool accumulates : {false, true})
       net_.training(options_.batch, accumulates)

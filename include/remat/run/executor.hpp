@@ -2,6 +2,7 @@
 /// The executor: runs the tape of one plan in an arena. It decides nothing and allocates nothing.
 #pragma once
 
+#include <remat/core/error.hpp>
 #include <remat/core/parallel.hpp>
 #include <remat/plan/plan.hpp>
 #include <remat/run/parameters.hpp>
@@ -14,6 +15,7 @@
 #include <cstring>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace remat {
@@ -57,15 +59,16 @@ class executor {
   /// Which actions run: those up to the backward pass, those from there on, or all.
   enum class part { whole, forward, backward };
 
-  /// Makes the primitives. `p` and `parameters` must outlive the executor. One that `accumulates` adds to the
-  /// parameters' gradients.
+  /// Makes the primitives, for the threads that there are now: the step runs on as many. `p` and `parameters` must
+  /// outlive the executor. One that `accumulates` adds to the parameters' gradients.
   executor(const program& p, plan made, parameter_store& parameters, bool accumulates = false)
       : program_(&p),
         plan_(std::move(made)),
         calls_(plan_.steps.actions.size()),
         states_(p.operations.size()),
         regions_(static_cast<std::size_t>(first_port_region) + plan_.ports.size()),
-        accumulates_(accumulates) {
+        accumulates_(accumulates),
+        threads_(primitive_threads()) {
     needed_.activations = plan_.activation_bytes;
     std::vector<preparation> wanted(p.operations.size());
     for (const action& a : plan_.steps.actions) {
@@ -86,6 +89,8 @@ class executor {
 
   const plan& planned() const { return plan_; }
   bool accumulates() const { return accumulates_; }
+  /// Those that its primitives are made for.
+  int threads() const { return threads_; }
   const regions& needed() const { return needed_; }
 
   /// Moves to another arena: where its regions begin.
@@ -113,6 +118,9 @@ class executor {
   /// read into `results`, one for each `fetch` in order.
   void run(const step& s, std::span<const source> inputs, std::span<const std::span<std::byte>> results,
            part which = part::whole) {
+    if (primitive_threads() != threads_)
+      throw error("a step that was made for " + std::to_string(threads_) + " threads cannot run on " +
+                  std::to_string(primitive_threads()) + "; make it and run it in one thread_scope");
     std::size_t fetched = 0, gradients = static_cast<std::size_t>(program_->inputs);
     const std::size_t middle = static_cast<std::size_t>(plan_.steps.backward_begins);
     if (which != part::backward) executed_ = {};
@@ -293,6 +301,7 @@ class executor {
   regions needed_;
   std::vector<std::byte*> regions_;  // where each region of the plan begins
   bool accumulates_;
+  int threads_;
   action_counts executed_ = {};
 };
 

@@ -2,8 +2,8 @@
 /// The executors of a program: one for each batch size that it has met, in training and in inference, and the arena
 /// that they share, which is that of the largest.
 ///
-/// Meeting a new batch size allocates; whoever asks for it again gets the same executor. Executors are made for the
-/// number of threads that the caller has set (`thread_scope`).
+/// Meeting a new batch size allocates; whoever asks for it again gets the same executor. An executor is made for a number
+/// of threads, that of the caller's `thread_scope`; on another number the same batch size is a new one.
 #pragma once
 
 #include <remat/plan/report.hpp>
@@ -56,7 +56,9 @@ class executors {
 
   executor& ready(known& all, std::size_t batch, bool accumulates) {
     for (const auto& each : all)
-      if (each->planned().batch == batch && each->accumulates() == accumulates) return *each;
+      if (each->planned().batch == batch && each->accumulates() == accumulates &&
+          each->threads() == primitive_threads())
+        return *each;
     auto fresh = std::make_unique<executor>(*program_, plan_of(all, batch), *parameters_, accumulates);
     bool moved = false;
     try {

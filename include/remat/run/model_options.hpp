@@ -18,7 +18,9 @@ namespace remat {
 
 struct model_options {
   std::uint64_t seed = 0;
-  int threads = 0;                                             ///< 0: as many as OpenMP gives when the model is built
+  /// Where a call has fewer (OMP_THREAD_LIMIT, a parallel region around it), it is refused. 0: as many as OpenMP gives
+  /// when the model is built, or fewer where a call has fewer.
+  int threads = 0;
   std::optional<std::vector<checkpoint_at>> checkpoints = {};  ///< where given, they stand in place of the tags
   std::size_t microbatches = 1;          ///< parts of equal size that a batch is trained in, one after another
   std::vector<std::string> frozen = {};  ///< paths of modules that are not trained, beside those in the type

@@ -4,8 +4,10 @@
 /// It holds one plan for each batch size that it has met, in training and in inference, and the arena of the largest
 /// (executors.hpp). Meeting a new batch size allocates; every later step with it allocates nothing.
 ///
-/// A network is used by one thread at a time; several networks may be used by several threads. A process that has run a
-/// step with more than one thread must not fork and go on training in the child: OpenMP's threads do not follow.
+/// A network is used by one thread at a time; several networks may be used by several threads, of the system's or of
+/// OpenMP's. Within a parallel region of the user's a network runs on the calling thread alone: one that was built with a
+/// number of threads refuses to, one that was not computes the bits of one thread there. A process that has run a step
+/// with more than one thread must not fork and go on training in the child: OpenMP's threads do not follow.
 #pragma once
 
 #include <remat/core/error.hpp>
@@ -83,7 +85,7 @@ class network : public trainable {
     parameters_->drop_gradients();
     if (program_->loss == none)
       throw error("train_step needs a loss; give the model one: remat::model<net, input, loss>");
-    const thread_scope scope(threads_);
+    const thread_scope scope = scope_of_call();
     const batch_split split{batch_of(sources, program_->inputs), microbatches_};
     parts_.split(*program_, sources, split, 0, split.filled());
     count_targets(split);
@@ -116,8 +118,11 @@ class network : public trainable {
   void backward_on(std::span<const source> gradients) {
     parameters_->drop_gradients();
     if (executors_.waiting() == nullptr) throw error("backward needs what forward kept; call forward just before it");
-    const thread_scope scope(threads_);
+    const thread_scope scope = scope_of_call();
     executor& e = *executors_.waiting();
+    if (e.threads() != scope.threads())
+      throw error("backward has " + std::to_string(scope.threads()) + " threads here, and forward before it had " +
+                  std::to_string(e.threads()) + "; call both outside of parallel regions, or both in one");
     require_output_gradients(*program_, gradients, e.planned().batch);
     gradient_sources_.assign(static_cast<std::size_t>(program_->inputs), source{});
     gradient_sources_.insert(gradient_sources_.end(), gradients.begin(), gradients.end());
@@ -181,24 +186,29 @@ class network : public trainable {
   /// Changes the number of threads; plans and primitives are made again when they are next needed.
   void set_threads(int threads) {
     threads_ = checked_threads(threads);
+    needs_all_threads_ = threads > 0;
     executors_.clear();
   }
+  /// The threads of a call. Throws `error` where fewer are there than the model was told to have; one that was told none
+  /// takes those that there are.
+  thread_scope scope_of_call() const { return thread_scope(threads_, needs_all_threads_); }
   std::size_t microbatches() const { return microbatches_; }
   const program& lowered() const { return *program_; }
   const tensor_shape& output_shape() const { return program_->tensors[program_->outputs[0]]; }
 
   /// The executor of a batch size, ready to run; one that accumulates serves the micro-batches behind the first.
   executor& training(std::size_t batch, bool accumulates = false) {
-    const thread_scope scope(threads_);
+    const thread_scope scope = scope_of_call();
     return executors_.training(batch, accumulates);
   }
   executor& inference(std::size_t batch) {
-    const thread_scope scope(threads_);
+    const thread_scope scope = scope_of_call();
     return executors_.inference(batch);
   }
 
   /// One step of an executor, as given, of a model with a loss: for those who measure or audit it.
   float run_training(executor& e, const executor::step& s, std::span<const source> sources) {
+    const thread_scope scope = scope_of_call();
     float loss = 0;
     results_.begin();
     results_.expect_raw(std::as_writable_bytes(std::span(&loss, 1)));
@@ -217,6 +227,7 @@ class network : public trainable {
  private:
   network(program lowered, const model_options& options, std::shared_ptr<shared_values> values)
       : trainable(options.seed, checked_threads(options.threads), nullptr),
+        needs_all_threads_(options.threads > 0),
         microbatches_(options.microbatches),
         program_(std::make_unique<program>(detail::with_options(std::move(lowered), options))),
         executors_(*program_, make_parameters(std::move(values))),
@@ -231,7 +242,7 @@ class network : public trainable {
 
   /// The forward pass, in inference or in training.
   std::span<const float> run_forward(std::span<const source> sources, int inputs, bool is_training) {
-    const thread_scope scope(threads_);
+    const thread_scope scope = scope_of_call();
     require_float_outputs(*program_);
     executors_.set_waiting(nullptr);
     const std::size_t batch = batch_of(sources, inputs);
@@ -294,6 +305,7 @@ class network : public trainable {
     input_gradients_at_ = input_gradients_at;
   }
 
+  bool needs_all_threads_;
   std::size_t microbatches_;
   std::unique_ptr<program> program_;  // executors point into it, wherever the network moves
   executors executors_;

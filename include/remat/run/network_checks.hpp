@@ -18,13 +18,13 @@
 
 namespace remat {
 
-/// The number of threads that `wanted` asks for.
+/// The number of threads that `wanted` asks for. Throws `error` where this process never has that many.
 inline int checked_threads(int wanted) {
-  if (wanted < 0 || wanted > 1024)
+  if (wanted < 0 || wanted > most_threads)
     throw error("a model needs 1 to 1024 threads, or 0 for OpenMP's number; it was given " + std::to_string(wanted));
-  if (wanted > 0 && !has_openmp)
-    throw error("a model's number of threads needs OpenMP: compile with -fopenmp, or leave `threads` at 0");
-  return wanted == 0 ? thread_count() : wanted;
+  if (wanted == 0) return thread_count();
+  if (const int most = detail::openmp_of_onednn().limited(wanted); most < wanted) detail::refuse_threads(wanted, most);
+  return wanted;
 }
 
 inline void require_unique_paths(const program& p) {

@@ -121,6 +121,7 @@ inline void add_times(operation_costs& costs, const plan& made, stopwatch& times
 /// Times each operation of a model at a (micro-)batch, in seconds.
 inline operation_costs profile(network& model, std::size_t batch, const profile_options& options = {}) {
   if (options.runs == 0) throw error("a profile takes the median of at least one run");
+  const thread_scope scope = model.scope_of_call();
   const program& p = model.lowered();
   const detail::random_inputs inputs(p, batch);
   if (p.loss == none)
@@ -135,7 +136,6 @@ inline operation_costs profile(network& model, std::size_t batch, const profile_
   const std::vector<std::span<std::byte>> places(results.begin(), results.end());
 
   const detail::restored gradients(model.store().gradient_block()), states(model.store().state_block());
-  const thread_scope scope(model.threads());
   detail::stopwatch times(made.steps.actions.size());
   executor::step step{.seed = model.seed(), .packs = !options.accumulates};
   for (std::size_t run = 0; run < options.warm_up + options.runs; ++run) {
