@@ -36,6 +36,7 @@
 #include <remat/nn/linear.hpp>
 #include <remat/nn/linear_cross_entropy.hpp>
 #include <remat/nn/log_softmax.hpp>
+#include <remat/nn/loss_options.hpp>
 #include <remat/nn/max_pool2d.hpp>
 #include <remat/nn/mse_loss.hpp>
 #include <remat/nn/multiply.hpp>

@@ -10,6 +10,7 @@
 
 #include <cmath>
 #include <optional>
+#include <ratio>
 #include <string>
 #include <vector>
 
@@ -92,6 +93,28 @@ TEST_CASE("batches that ignore targets and do not split evenly give the bits of 
           CHECK(is_same(found.losses, expected.losses));
           CHECK(are_same(found.parameters, expected.parameters));
         }
+  }
+}
+
+TEST_CASE("weights of classes, which the rank of the loss has, give the bits of one process") {
+  using weighted = nn::cross_entropy_with<nn::class_weights<3>, nn::label_smoothing<std::ratio<1, 4>>>;
+  const remat::program lowered = remat::lower<net, input, weighted>();
+  const auto set = [](remat::trainable& m) {
+    for (const remat::state_view& s : m.states())
+      for (std::size_t c = 0; c < s.values.size(); ++c) s.values[c] = 0.3f + static_cast<float>(c) / 3;
+  };
+  const std::vector<data> batches = batches_for(4);
+  remat::network one(lowered, {.seed = 3, .threads = 1, .microbatches = 4});
+  set(one);
+  const outcome expected = steps(one, batches);
+  for (const auto& from : {remat::inputs_from::every_rank, remat::inputs_from::first_stage}) {
+    remat::distributed_options how{.seed = 3, .threads = 1, .microbatches = 4, .logs_partition = false};
+    how.inputs = from;
+    remat::distributed_network model(session(), lowered, how);
+    set(model);
+    const outcome found = steps(model, batches, from == remat::inputs_from::every_rank || model.pp_rank() == 0);
+    CHECK(is_same(found.losses, expected.losses));
+    CHECK(are_same(found.parameters, expected.parameters));
   }
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-/// Targets that are classes: 0 to C - 1, or -100 where a sample does not count (PyTorch's `ignore_index`).
+/// Targets that are classes: 0 to C - 1, or the one that does not count, -100 where no option says another.
 #pragma once
 
 #include <remat/core/error.hpp>
 #include <remat/core/module.hpp>
+#include <remat/nn/loss_options.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -13,46 +14,65 @@
 
 namespace remat::nn::detail {
 
-inline constexpr std::int32_t ignored_target = -100;
-
-/// How many targets count.
-inline std::size_t counted_targets(std::span<const std::int32_t> targets) {
+/// What counts of the targets: their number, or the sum of their weights, where there are any. A target that is no
+/// class counts nothing here, and is refused by `check_targets`.
+inline double counted_targets(const loss_options& o, std::span<const std::int32_t> targets,
+                              std::span<const float> weights) {
   std::size_t counted = 0;
-  for (const std::int32_t target : targets) counted += target != ignored_target ? 1 : 0;
-  return counted;
+  for (const std::int32_t target : targets) counted += target != o.ignored ? 1 : 0;
+  if (weights.empty()) return static_cast<double>(counted);
+  double sum = 0;
+  for (const std::int32_t target : targets)
+    if (target != o.ignored && target >= 0 && static_cast<std::size_t>(target) < weights.size())
+      sum += static_cast<double>(weights[static_cast<std::size_t>(target)]);
+  // What smoothing gives the other classes counts even where the targets' own weights are all 0: by a denominator that
+  // is nothing next to any other.
+  if (sum == 0 && counted > 0 && o.smoothing > 0) return 0x1p-60;
+  return sum;
 }
 
-/// Likewise; throws `error` for a target that is no class.
-inline std::size_t checked_targets(std::string_view loss, std::span<const std::int32_t> targets, std::size_t classes) {
+/// Throws `error` for a target that is no class.
+inline void check_targets(std::string_view loss, const loss_options& o, std::span<const std::int32_t> targets,
+                          std::size_t classes) {
   for (std::size_t i = 0; i < targets.size(); ++i)
-    if (targets[i] != ignored_target && (targets[i] < 0 || static_cast<std::size_t>(targets[i]) >= classes))
+    if (targets[i] != o.ignored && (targets[i] < 0 || static_cast<std::size_t>(targets[i]) >= classes))
       throw error(std::string(loss) + ": target " + std::to_string(targets[i]) + " at place " + std::to_string(i) +
-                  " of the batch is no class; classes are 0 to " + std::to_string(classes - 1) +
-                  ", and -100 is ignored");
-  return counted_targets(targets);
+                  " of the batch is no class; classes are 0 to " + std::to_string(classes - 1) + ", and " +
+                  std::to_string(o.ignored) + " is ignored");
+}
+
+/// The weights of classes of a pass; empty where they have none.
+inline std::span<const float> weights_of(const pass& p, const loss_options& o) {
+  return o.weights == 0 ? std::span<const float>() : p.state(0);
 }
 
 /// The share of one target that counts in the gradient `dy` of a mean; 0 where none does, of which nothing is left.
-inline float share_of_each(float dy, std::size_t counted) {
-  return counted == 0 ? 0.0f : dy / static_cast<float>(counted);
-}
+inline float share_of_each(float dy, double counted) { return counted == 0 ? 0.0f : dy / static_cast<float>(counted); }
 
 /// A loss of scores (C), (T, C) or (C, H, W) and a class for each sample, row or pixel: the mean over the targets that
 /// count, and NaN where none does, as PyTorch's is.
+template <class... Options>
 struct loss_of_classes : module {
-  static constexpr std::int32_t ignored = ignored_target;
+  static constexpr loss_options attributes = options_of<Options...>();
+  static constexpr std::int32_t ignored = attributes.ignored;
+  static constexpr auto states = class_weight_states<attributes.weights>("weight");
+  template <std::size_t C>
+  static constexpr bool takes = attributes.weights == 0 || attributes.weights == C;
 
   template <std::size_t C>
+    requires takes<C>
   static tensor<std::int32_t> target(tensor<float, C>);
   template <std::size_t T, std::size_t C>
+    requires takes<C>
   static tensor<std::int32_t, T> target(tensor<float, T, C>);
   template <std::size_t C, std::size_t H, std::size_t W>
+    requires takes<C>
   static tensor<std::int32_t, H, W> target(tensor<float, C, H, W>);
   template <class X>
     requires requires { target(X{}); }
   static scalar<float> output(X, decltype(target(X{})));
   static double counted(const target_pass& pass) {
-    return static_cast<double>(counted_targets(pass.target<std::int32_t>()));
+    return counted_targets(attributes, pass.target<std::int32_t>(), weights_of(pass, attributes));
   }
 };
 

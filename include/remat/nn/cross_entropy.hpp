@@ -12,9 +12,10 @@
 
 #include <remat/core/module.hpp>
 #include <remat/nn/class_targets.hpp>
+#include <remat/nn/cross_entropy_rows.hpp>
+#include <remat/nn/loss_options.hpp>
 #include <remat/nn/rows.hpp>
 
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -23,63 +24,6 @@
 
 namespace remat::nn {
 namespace detail {
-
-REMAT_BEGIN_VECTOR_CODE
-
-/// The loss of rows [begin, end) of (rows, classes), 0 for those that do not count; `largest` and `shares` may be null.
-REMAT_VECTORISED inline void cross_entropy_rows(const float* x, const std::int32_t* targets, double* losses,
-                                                float* largest, float* shares, std::size_t classes, std::size_t begin,
-                                                std::size_t end) {
-  for (std::size_t row = begin; row < end; ++row) {
-    const float* const in = x + row * classes;
-    float m = 0;
-    double sum = 1, loss = 0;
-    if (targets[row] != ignored_target) {
-      m = largest_of(in, classes);
-      sum = sum_of(0, classes, [=](std::size_t c) { return exponential(in[c] - m); });
-      loss = static_cast<double>(m) - static_cast<double>(in[targets[row]]) + std::log(sum);
-    }
-    losses[row] = loss;
-    if (largest != nullptr) largest[row] = m;
-    if (shares != nullptr) shares[row] = static_cast<float>(1 / sum);
-  }
-}
-
-/// The gradient of these rows; dx may be x.
-REMAT_VECTORISED inline void cross_entropy_rows_backward(const float* x, const std::int32_t* targets,
-                                                         const float* largest, const float* shares, float dy, float* dx,
-                                                         bool adds, std::size_t classes, std::size_t begin,
-                                                         std::size_t end) {
-  for (std::size_t row = begin; row < end; ++row) {
-    const float* const in = x + row * classes;
-    float* const to = dx + row * classes;
-    if (targets[row] == ignored_target) {
-      for (std::size_t c = 0; !adds && c < classes; ++c) to[c] = 0;
-      continue;
-    }
-    const std::size_t target = static_cast<std::size_t>(targets[row]);
-    const float m = largest[row], share = shares[row];
-    const float at_target = (exponential(in[target] - m) * share - 1) * dy, before = to[target];
-    if (adds) {
-      REMAT_INDEPENDENT
-      for (std::size_t c = 0; c < classes; ++c) to[c] += exponential(in[c] - m) * share * dy;
-      to[target] = before + at_target;
-    } else {
-      REMAT_INDEPENDENT
-      for (std::size_t c = 0; c < classes; ++c) to[c] = exponential(in[c] - m) * share * dy;
-      to[target] = at_target;
-    }
-  }
-}
-
-REMAT_END_VECTOR_CODE
-
-/// The mean of the losses that count: not a number where none does, as in PyTorch.
-inline float mean_loss(const double* losses, std::size_t rows, std::size_t counted) {
-  double sum = 0;
-  for (std::size_t row = 0; row < rows; ++row) sum += losses[row];
-  return static_cast<float>(sum / static_cast<double>(counted));
-}
 
 struct prepared_cross_entropy : prepared {
   explicit prepared_cross_entropy(const preparation& p) {
@@ -93,34 +37,39 @@ struct cross_entropy_kernels {
   static void forward(const forward_pass& pass) {
     const std::span<const std::int32_t> targets = pass.input<std::int32_t>(1);
     const std::size_t classes = row_elements(pass.input_shape(0));
-    const std::size_t counted = checked_targets("cross_entropy", targets, classes);
+    const loss_options& o = pass.attributes<loss_options>();
+    const std::span<const float> weights = weights_of(pass, o);
+    check_targets("cross_entropy", o, targets, classes);
     const float* const x = pass.input(0).data();
     double* const losses = reinterpret_cast<double*>(pass.scratch());
     float *const largest = pass.saved(0).data(), *const shares = pass.saved(1).data();
-    parallel_for(targets.size(), row_grain(classes), [=](std::size_t begin, std::size_t end) {
-      cross_entropy_rows(x, targets.data(), losses, largest, shares, classes, begin, end);
+    parallel_for(targets.size(), row_grain(classes), [=, &o](std::size_t begin, std::size_t end) {
+      loss_of_rows(o, weights, x, targets.data(), losses, largest, shares, classes, begin, end);
     });
-    pass.output()[0] = mean_loss(losses, targets.size(), counted);
+    pass.output()[0] = mean_loss(losses, targets.size(), counted_targets(o, targets, weights));
   }
 
   static void backward_input(const backward_pass& pass) {
     const std::span<const std::int32_t> targets = pass.input<std::int32_t>(1);
     const std::size_t classes = row_elements(pass.input_shape(0));
-    const float dy = share_of_each(pass.output_gradient()[0], counted_targets(targets));
+    const loss_options& o = pass.attributes<loss_options>();
+    const std::span<const float> weights = weights_of(pass, o);
+    const float dy = share_of_each(pass.output_gradient()[0], counted_targets(o, targets, weights));
     const float *const x = pass.input(0).data(), *const largest = pass.saved(0).data(),
                        *const shares = pass.saved(1).data();
     const destination dx = pass.input_gradient(0);
-    parallel_for(targets.size(), row_grain(classes), [=](std::size_t begin, std::size_t end) {
-      cross_entropy_rows_backward(x, targets.data(), largest, shares, dy, dx.data(), dx.accumulates(), classes, begin,
-                                  end);
+    parallel_for(targets.size(), row_grain(classes), [=, &o](std::size_t begin, std::size_t end) {
+      gradient_of_rows(o, weights, x, targets.data(), largest, shares, dy, dx.data(), dx.accumulates(), classes, begin,
+                       end);
     });
   }
 };
 
 }  // namespace detail
 
-/// PyTorch's `CrossEntropyLoss()` of classes, over the last extent, of images over dim 1.
-struct cross_entropy : detail::loss_of_classes {
+/// PyTorch's `CrossEntropyLoss(...)` with options (loss_options.hpp).
+template <class... Options>
+struct cross_entropy_with : detail::loss_of_classes<Options...> {
   static constexpr std::string_view kind = "cross_entropy";
   /// The largest logit of each row, and 1 / the sum of the exponentials.
   template <std::size_t C>
@@ -137,5 +86,8 @@ struct cross_entropy : detail::loss_of_classes {
 
   using kernels = detail::cross_entropy_kernels;
 };
+
+/// PyTorch's `CrossEntropyLoss()` of classes, over the last extent, of images over dim 1.
+struct cross_entropy : cross_entropy_with<> {};
 
 }  // namespace remat::nn

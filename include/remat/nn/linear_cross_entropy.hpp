@@ -32,6 +32,13 @@ struct chunk_products {
   matrix_product logits, backward_input, backward_weights;
 };
 
+/// The layer's, then the loss's.
+struct linear_cross_entropy_attributes {
+  std::size_t in, out;
+  bool has_bias;
+  loss_options options;
+};
+
 struct prepared_linear_cross_entropy : prepared {
   std::size_t rows, chunk;
   chunk_products full, rest;
@@ -39,7 +46,7 @@ struct prepared_linear_cross_entropy : prepared {
   std::size_t losses_at = 0, own = 0;
 
   explicit prepared_linear_cross_entropy(const preparation& p) {
-    const auto& [in, out, has_bias] = p.attributes<linear_attributes>();
+    const auto& [in, out, has_bias, o] = p.attributes<linear_cross_entropy_attributes>();
     constexpr std::size_t chunk_bytes = 8 << 20, fewest_rows = 64;
     rows = p.inputs[1].elements(p.batch);
     chunk = chunk_bytes / (out * sizeof(float));
@@ -76,21 +83,23 @@ struct linear_cross_entropy_kernels {
 
   static void forward(const forward_pass& pass) {
     const auto& state = pass.prepared_as<prepared_linear_cross_entropy>();
-    const std::size_t classes = pass.attributes<linear_attributes>().out;
+    const std::size_t classes = pass.attributes<linear_cross_entropy_attributes>().out;
     const std::span<const std::int32_t> targets = pass.input<std::int32_t>(1);
-    const std::size_t counted = checked_targets("linear_cross_entropy", targets, classes);
+    const loss_options& o = pass.attributes<linear_cross_entropy_attributes>().options;
+    const std::span<const float> weights = weights_of(pass, o);
+    check_targets("linear_cross_entropy", o, targets, classes);
     double* const losses = reinterpret_cast<double*>(pass.scratch() + state.losses_at);
     float *const largest = pass.saved(0).data(), *const shares = pass.saved(1).data();
     for (std::size_t first = 0; first < state.rows; first += state.chunk) {
       const std::size_t count = make_logits(pass, pass.input(0).data(), first);
       const auto from = [first](auto* values) { return values == nullptr ? nullptr : values + first; };
       parallel_for(count, row_grain(classes),
-                   [=, l = logits_of(pass), t = targets.data() + first, to = losses + first, m = from(largest),
+                   [=, &o, l = logits_of(pass), t = targets.data() + first, to = losses + first, m = from(largest),
                     s = from(shares)](std::size_t begin, std::size_t end) {
-                     cross_entropy_rows(l, t, to, m, s, classes, begin, end);
+                     loss_of_rows(o, weights, l, t, to, m, s, classes, begin, end);
                    });
     }
-    pass.output()[0] = mean_loss(losses, state.rows, counted);
+    pass.output()[0] = mean_loss(losses, state.rows, counted_targets(o, targets, weights));
   }
   static void backward_input(const backward_pass& pass) { run(pass, true, false); }
   static void backward_parameters(const backward_pass& pass) { run(pass, false, true); }
@@ -109,7 +118,7 @@ struct linear_cross_entropy_kernels {
   /// The logits of the chunk that begins at row `first`, in scratch; returns its rows.
   static std::size_t make_logits(const pass& p, const float* x, std::size_t first) {
     const auto& state = p.prepared_as<prepared_linear_cross_entropy>();
-    const auto& [in, out, has_bias] = p.attributes<linear_attributes>();
+    const auto& [in, out, has_bias, o] = p.attributes<linear_cross_entropy_attributes>();
     products_at(p, first).logits.execute(behind(p), logits_of(p), x + first * in, p.parameter(0).data(),
                                          has_bias ? p.parameter(1).data() : nullptr);
     return state.rows - first < state.chunk ? state.rows - first : state.chunk;
@@ -117,17 +126,18 @@ struct linear_cross_entropy_kernels {
 
   static void run(const backward_pass& pass, bool input, bool parameters) {
     const auto& state = pass.prepared_as<prepared_linear_cross_entropy>();
-    const auto& [in, out, has_bias] = pass.attributes<linear_attributes>();
+    const auto& [in, out, has_bias, o] = pass.attributes<linear_cross_entropy_attributes>();
     const std::span<const std::int32_t> targets = pass.input<std::int32_t>(1);
-    const float dy = share_of_each(pass.output_gradient()[0], counted_targets(targets));
+    const std::span<const float> of_classes = weights_of(pass, o);
+    const float dy = share_of_each(pass.output_gradient()[0], counted_targets(o, targets, of_classes));
     const float* const x = pass.input(0).data();
     float* const l = logits_of(pass);  // then their gradient
     for (std::size_t first = 0; first < state.rows; first += state.chunk) {
       const std::size_t count = make_logits(pass, x, first);
       parallel_for(count, row_grain(out),
-                   [=, classes = out, t = targets.data() + first, m = pass.saved(0).data() + first,
+                   [=, &options = o, classes = out, t = targets.data() + first, m = pass.saved(0).data() + first,
                     s = pass.saved(1).data() + first](std::size_t begin, std::size_t end) {
-                     cross_entropy_rows_backward(l, t, m, s, dy, l, false, classes, begin, end);
+                     gradient_of_rows(options, of_classes, l, t, m, s, dy, l, false, classes, begin, end);
                    });
       const chunk_products& products = products_at(pass, first);
       if (input)
@@ -150,15 +160,24 @@ struct linear_cross_entropy_sizes {
                 "remat: a linear_cross_entropy has at least one input and one class; give it more");
 };
 
+template <std::size_t Classes, std::size_t Weights>
+struct class_weights_of {
+  static constexpr bool holds = true;
+  static_assert(Weights == 0 || Weights == Classes,
+                "remat: a loss has a weight for each of its classes; give class_weights the number of classes");
+};
+
 }  // namespace detail
 
-/// `CrossEntropyLoss()(Linear(In, Classes)(x), target)`; takes (In) or (T, In). Its parameters are those of `linear`.
-template <std::size_t In, std::size_t Classes, bias Bias = bias::with>
+/// `CrossEntropyLoss(...)(Linear(In, Classes)(x), target)`, with options (loss_options.hpp); takes (In) or (T, In). Its
+/// parameters are those of `linear`, so that weights of classes are the state "loss.class_weight".
+template <std::size_t In, std::size_t Classes, bias Bias = bias::with, class... Options>
 struct linear_cross_entropy : module {
   static_assert(detail::linear_cross_entropy_sizes<In, Classes>::holds);
+  static_assert(detail::class_weights_of<Classes, detail::options_of<Options...>().weights>::holds);
 
   static constexpr std::string_view kind = "linear_cross_entropy";
-  static constexpr std::int32_t ignored = detail::ignored_target;
+  static constexpr std::int32_t ignored = detail::options_of<Options...>().ignored;
 
   static tensor<std::int32_t> target(tensor<float, In>);
   template <std::size_t T>
@@ -167,7 +186,8 @@ struct linear_cross_entropy : module {
   template <std::size_t T>
   static scalar<float> output(tensor<float, T, In>, tensor<std::int32_t, T>);
   static double counted(const target_pass& pass) {
-    return static_cast<double>(detail::counted_targets(pass.target<std::int32_t>()));
+    return detail::counted_targets(attributes.options, pass.target<std::int32_t>(),
+                                   detail::weights_of(pass, attributes.options));
   }
   /// The largest logit of each row, and 1 / the sum of the exponentials.
   static tensors<tensor<float>, tensor<float>> saved_output(tensor<float, In>, tensor<std::int32_t>);
@@ -180,7 +200,9 @@ struct linear_cross_entropy : module {
   }
 
   static constexpr auto parameters = detail::linear_parameters<Bias>(In, Classes);
-  static constexpr detail::linear_attributes attributes{In, Classes, Bias == bias::with};
+  static constexpr detail::linear_cross_entropy_attributes attributes{In, Classes, Bias == bias::with,
+                                                                      detail::options_of<Options...>()};
+  static constexpr auto states = detail::class_weight_states<attributes.options.weights>("class_weight");
   using kernels = detail::linear_cross_entropy_kernels;
 };
 

@@ -9,41 +9,73 @@
 
 #include <remat/core/module.hpp>
 #include <remat/nn/class_targets.hpp>
+#include <remat/nn/loss_options.hpp>
 #include <remat/nn/rows.hpp>
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 namespace remat::nn {
+namespace detail {
 
-/// PyTorch's `NLLLoss()` of classes, over the last extent, of images over dim 1.
-struct nll_loss : detail::loss_of_classes {
-  static constexpr std::string_view kind = "nll_loss";
-  static constexpr reads backward_input_reads = reads::input(1);
-
+struct nll_loss_kernels {
   static void forward(const forward_pass& pass) {
+    const loss_options& o = pass.attributes<loss_options>();
     const std::span<const float> log_probabilities = pass.input(0);             // (N, C), (N, T, C) or (N, H, W, C)
     const std::span<const std::int32_t> targets = pass.input<std::int32_t>(1);  // (N), (N, T) or (N, H, W)
-    const std::size_t classes = detail::row_elements(pass.input_shape(0));
-    const std::size_t counted = detail::checked_targets(kind, targets, classes);
+    const std::span<const float> weights = weights_of(pass, o);                 // (C)
+    const std::size_t classes = row_elements(pass.input_shape(0));
+    check_targets("nll_loss", o, targets, classes);
     double sum = 0;
-    for (std::size_t row = 0; row < targets.size(); ++row)
-      if (targets[row] != ignored)
-        sum -= static_cast<double>(log_probabilities[row * classes + static_cast<std::size_t>(targets[row])]);
-    pass.output()[0] = static_cast<float>(sum / static_cast<double>(counted));
+    for (std::size_t row = 0; row < targets.size(); ++row) {
+      if (targets[row] == o.ignored) continue;
+      const std::size_t target = static_cast<std::size_t>(targets[row]);
+      const double weight = weights.empty() ? 1 : static_cast<double>(weights[target]);
+      sum -= weight * static_cast<double>(log_probabilities[row * classes + target]);
+    }
+    pass.output()[0] = static_cast<float>(sum / counted_targets(o, targets, weights));
   }
 
   static void backward_input(const backward_pass& pass) {
+    const loss_options& o = pass.attributes<loss_options>();
     const std::span<const std::int32_t> targets = pass.input<std::int32_t>(1);
-    const std::size_t classes = detail::row_elements(pass.input_shape(0));
-    const float share = -detail::share_of_each(pass.output_gradient()[0], detail::counted_targets(targets));
+    const std::span<const float> weights = weights_of(pass, o);
+    const std::size_t classes = row_elements(pass.input_shape(0));
+    const float share = -share_of_each(pass.output_gradient()[0], counted_targets(o, targets, weights));
     const destination dx = pass.input_gradient(0);
     float* const to = dx.data();
     if (!dx.accumulates()) dx.assign([](std::size_t) { return 0.0f; });
-    for (std::size_t row = 0; row < targets.size(); ++row)
-      if (targets[row] != ignored) to[row * classes + static_cast<std::size_t>(targets[row])] += share;
+    for (std::size_t row = 0; row < targets.size(); ++row) {
+      if (targets[row] == o.ignored) continue;
+      const std::size_t target = static_cast<std::size_t>(targets[row]);
+      to[row * classes + target] += weights.empty() ? share : weights[target] * share;
+    }
   }
 };
+
+template <class... Options>
+struct nll_loss_options {
+  static constexpr bool holds = true;
+  static_assert(!(loss_option<Options>::smooths || ...),
+                "remat: nll_loss has no label smoothing, as in PyTorch; take cross_entropy_with, of logits");
+};
+
+}  // namespace detail
+
+/// PyTorch's `NLLLoss(...)` with options (loss_options.hpp) but label smoothing.
+template <class... Options>
+struct nll_loss_with : detail::loss_of_classes<Options...> {
+  static_assert(detail::nll_loss_options<Options...>::holds);
+
+  static constexpr std::string_view kind = "nll_loss";
+  static constexpr reads backward_input_reads = reads::input(1);
+
+  using kernels = detail::nll_loss_kernels;
+};
+
+/// PyTorch's `NLLLoss()` of classes, over the last extent, of images over dim 1.
+struct nll_loss : nll_loss_with<> {};
 
 }  // namespace remat::nn

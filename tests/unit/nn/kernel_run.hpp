@@ -33,7 +33,7 @@ class kernel_run {
   using kernels = remat::detail::kernels_of<M>;
 
  public:
-  std::vector<floats> inputs, outputs, parameters;
+  std::vector<floats> inputs, outputs, parameters, states;
   floats output_gradient;
   std::vector<std::vector<std::int32_t>> integers;  // one for each input; empty where it holds floats
 
@@ -49,6 +49,9 @@ class kernel_run {
     }
     if constexpr (requires { M::parameters; })
       for (const remat::parameter& p : M::parameters) parameters.push_back(values(p.elements(), salt++));
+    if constexpr (requires { M::states; })
+      for (const remat::parameter& s : M::states)
+        s.start.fill(states.emplace_back(s.elements()), remat::random_stream(1, 1));
     for (const remat::tensor_shape& s : saved_) saved_values_.emplace_back(s.elements(batch));
     outputs.emplace_back(out_.elements(batch));
     output_gradient = values(out_.elements(batch), salt);
@@ -139,6 +142,8 @@ class kernel_run {
     }
     parameter_spans_.assign(parameters.begin(), parameters.end());
     c.parameters = parameter_spans_.data();
+    state_spans_.assign(states.begin(), states.end());
+    c.states = state_spans_.data();
     if (gradients != nullptr) {
       gradient_spans_.assign(gradients->begin() + static_cast<std::ptrdiff_t>(inputs.size()), gradients->end());
       c.parameter_gradients = gradient_spans_.data();
@@ -155,5 +160,5 @@ class kernel_run {
   std::unique_ptr<remat::prepared> state_;
   std::vector<double> scratch_;
   std::vector<floats> saved_values_;
-  std::vector<std::span<float>> parameter_spans_, gradient_spans_;
+  std::vector<std::span<float>> parameter_spans_, state_spans_, gradient_spans_;
 };

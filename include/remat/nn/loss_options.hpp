@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+/// Options of the losses of classes, in any order:
+///
+///     nn::cross_entropy_with<nn::label_smoothing<std::ratio<1, 10>>, nn::ignore_index<255>, nn::class_weights<19>>
+///
+/// They are PyTorch's `label_smoothing`, `ignore_index` and `weight`, with the same formula, whose denominator is the
+/// sum of the weights of the targets that count.
+#pragma once
+
+#include <remat/core/parameter.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <ratio>
+#include <string_view>
+
+namespace remat::nn {
+
+/// A share of each target is spread over all classes: PyTorch's `label_smoothing`, as a ratio from 0 to 1.
+template <class Share>
+struct label_smoothing {};
+
+/// The target that does not count: -100 without this option.
+template <std::int32_t Target>
+struct ignore_index {};
+
+/// Each of `Classes` classes has a weight. They are a state of the loss, "loss.weight", and 1 at first; set them by
+/// name through the model's `states()`.
+template <std::size_t Classes>
+struct class_weights {};
+
+namespace detail {
+
+/// The options as a value.
+struct loss_options {
+  std::int32_t ignored = -100;
+  float smoothing = 0;
+  std::size_t weights = 0;  ///< the number of classes that have one
+};
+
+template <class Share>
+struct smoothing_share {
+  static constexpr bool holds = true;
+  static_assert(Share::num >= 0 && Share::num <= Share::den,
+                "remat: a loss's label smoothing is from 0 to 1; give it as a std::ratio in between");
+};
+
+template <class Option>
+struct loss_option {
+  static constexpr bool holds = false;
+  static constexpr bool smooths = false;
+  static constexpr void set(loss_options&) {}
+};
+template <class Share>
+struct loss_option<label_smoothing<Share>> {
+  static constexpr bool holds = smoothing_share<Share>::holds;
+  static constexpr bool smooths = true;
+  static constexpr void set(loss_options& o) {
+    o.smoothing = static_cast<float>(static_cast<double>(Share::num) / static_cast<double>(Share::den));
+  }
+};
+template <std::int32_t Target>
+struct loss_option<ignore_index<Target>> {
+  static constexpr bool holds = true;
+  static constexpr bool smooths = false;
+  static constexpr void set(loss_options& o) { o.ignored = Target; }
+};
+template <std::size_t Classes>
+struct loss_option<class_weights<Classes>> {
+  static constexpr bool holds = true;
+  static constexpr bool smooths = false;
+  static constexpr void set(loss_options& o) { o.weights = Classes; }
+};
+
+template <class... Options>
+constexpr loss_options options_of() {
+  static_assert((loss_option<Options>::holds && ...),
+                "remat: the options of a loss are label_smoothing<std::ratio<1, 10>>, ignore_index<255> and "
+                "class_weights<10>; give it these");
+  loss_options made;
+  (loss_option<Options>::set(made), ...);
+  return made;
+}
+
+/// The state of a loss with so many weights of classes.
+template <std::size_t Classes>
+constexpr auto class_weight_states(std::string_view name) {
+  if constexpr (Classes == 0)
+    return std::array<parameter, 0>{};
+  else
+    return std::array{parameter(name, {Classes}, initial::constant(1))};
+}
+
+}  // namespace detail
+}  // namespace remat::nn
