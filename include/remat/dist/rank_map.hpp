@@ -145,15 +145,19 @@ inline setting from_file(const std::filesystem::path& path) {
             const auto refuse = [&](int at, const std::string& what) {
               throw data_error(name, "line " + std::to_string(at) + " " + what);
             };
-            std::vector<int> ranks(static_cast<std::size_t>(pp_size * dp_size), -1);
+            std::vector<int> ranks(static_cast<std::size_t>(pp_size * dp_size), -1), lines(ranks.size());
             for (const entry& e : entries) {
               if (e.pp_rank >= pp_size || e.dp_rank >= dp_size)
                 refuse(e.line, "names place (" + std::to_string(e.pp_rank) + ", " + std::to_string(e.dp_rank) +
                                    "); this job has pp_rank 0 to " + std::to_string(pp_size - 1) +
                                    " and dp_rank 0 to " + std::to_string(dp_size - 1));
-              int& rank = ranks[static_cast<std::size_t>(e.pp_rank * dp_size + e.dp_rank)];
-              if (rank != -1) refuse(e.line, "names a place that stands in an earlier line; once is accepted");
-              rank = e.rank;
+              const std::size_t place = static_cast<std::size_t>(e.pp_rank * dp_size + e.dp_rank);
+              if (ranks[place] != -1)
+                refuse(e.line, "names a place that stands in an earlier line, line " + std::to_string(lines[place]) +
+                                   ": pp_rank " + std::to_string(e.pp_rank) + " dp_rank " + std::to_string(e.dp_rank) +
+                                   "; once is accepted");
+              ranks[place] = e.rank;
+              lines[place] = e.line;
             }
             for (std::size_t place = 0; place < ranks.size(); ++place)
               if (ranks[place] == -1)

@@ -46,6 +46,20 @@ inline std::string schedule_csv(const schedule_table& table) {
 
 namespace detail {
 
+/// Text as a message shows it: bytes that cannot be seen as \x00, and its first 80 characters.
+inline std::string shown_text(std::string_view text) {
+  constexpr const char* digits = "0123456789abcdef";
+  std::string shown;
+  for (const char c : text.substr(0, 80)) {
+    const unsigned char byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f)
+      shown += {'\\', 'x', digits[byte >> 4], digits[byte & 15]};
+    else
+      shown += c;
+  }
+  return shown;
+}
+
 /// Reads the lines of a schedule; an error names the file and the line.
 class schedule_reader {
  public:
@@ -98,7 +112,7 @@ class schedule_reader {
       refuse(line, "it has " + std::to_string(count) + " fields and must have 5, like 0,0,forward,0,0");
     const bool is_forward = fields[2] == "forward";
     if (!is_forward && fields[2] != "backward")
-      refuse(line, "the kind is '" + std::string(fields[2]) + "' and must be forward or backward");
+      refuse(line, "the kind is '" + shown_text(fields[2]) + "' and must be forward or backward");
     return {number(line, "rank", fields[0]),
             number(line, "position", fields[1]),
             {is_forward ? task_kind::forward : task_kind::backward, number(line, "stage", fields[3]),
@@ -110,7 +124,7 @@ class schedule_reader {
     int value = -1;
     const auto [end, failed] = std::from_chars(field.data(), field.data() + field.size(), value);
     if (failed != std::errc{} || end != field.data() + field.size() || value < 0 || value > largest)
-      refuse(line, std::string(column) + " is '" + std::string(field) + "' and must be a whole number from 0 to " +
+      refuse(line, std::string(column) + " is '" + shown_text(field) + "' and must be a whole number from 0 to " +
                        std::to_string(largest));
     return value;
   }
@@ -132,8 +146,7 @@ class schedule_reader {
   }
 
   [[noreturn]] void refuse(std::string_view line, const std::string& complaint) const {
-    throw data_error(name_,
-                     "line " + std::to_string(line_) + " '" + std::string(line.substr(0, 80)) + "': " + complaint);
+    throw data_error(name_, "line " + std::to_string(line_) + " '" + shown_text(line) + "': " + complaint);
   }
   [[noreturn]] void refuse_gap(const row& r, const schedule_table& table) const {
     const int last = table.ranks() - 1;

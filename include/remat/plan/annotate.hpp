@@ -12,9 +12,11 @@
 #pragma once
 
 #include <remat/core/error.hpp>
+#include <remat/core/near_name.hpp>
 #include <remat/model/program.hpp>
 #include <remat/model/rules.hpp>
 
+#include <cstddef>
 #include <string>
 #include <utility>
 #include <vector>
@@ -37,13 +39,30 @@ struct checkpoint_at {
 
 namespace detail {
 
+/// The node at a path. Throws `error` where there is none, with the names that there are where the path leaves the
+/// model.
 inline int require_node(const program& p, const std::string& path) {
   const int n = find_node(p, path);
   if (n != none) return n;
-  std::string known;
-  for (int k = 0; k < p.nodes.count(); k = k == 0 ? 1 : p.nodes[k].end)
-    if (k > 0) known += (known.empty() ? "'" : ", '") + path_of(p, k) + "'";
-  throw error("no module has the path '" + path + "'; the whole model is '', its first level is " + known);
+  int deepest = 0;
+  std::string there, rest = path;
+  for (std::size_t dot = path.find('.'); dot != std::string::npos; dot = path.find('.', dot + 1))
+    if (const int inner = find_node(p, path.substr(0, dot)); inner != none) {
+      deepest = inner;
+      there = path.substr(0, dot);
+      rest = path.substr(dot + 1);
+    }
+  std::vector<std::string> known;
+  for (int k = deepest + 1; k < p.nodes[deepest].end; k = p.nodes[k].end) known.push_back(path_of(p, k));
+  if (deepest == 0)  // a loss stands next to the model
+    for (int k = p.nodes[0].end; k < p.nodes.count(); k = p.nodes[k].end) known.push_back(path_of(p, k));
+  const std::string wanted = (there.empty() ? "" : there + ".") + rest.substr(0, rest.find('.'));
+  const std::string nearest = nearest_name(wanted, known);
+  throw error("no module has the path '" + path + "'; " +
+              (known.empty()   ? "'" + there + "' has no modules inside"
+               : there.empty() ? "the whole model is '', its first level is " + quoted_names(known)
+                               : "'" + there + "' has " + quoted_names(known)) +
+              (nearest.empty() || nearest == wanted ? "" : "; the nearest is '" + nearest + "'"));
 }
 
 inline void require_one_stage(const program& p, int n) {

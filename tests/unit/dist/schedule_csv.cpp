@@ -89,6 +89,12 @@ TEST_CASE("malformed files are refused with their line", "[dist]") {
   CHECK_THAT(malformed(header + "0,0,forward,0,0\n1,1,forward,0,0\n"), Contains("no line is rank 1, position 0"));
 }
 
+TEST_CASE("bytes that cannot be seen are shown", "[dist]") {
+  const std::string text = std::string(remat::schedule_csv_header) + "\n" + std::string("0,0,for\0ward,0,0\n", 17);
+  CHECK_THROWS_WITH(remat::parse_schedule(text, "file"),
+                    Contains("line 2 '0,0,for\\x00ward,0,0': the kind is 'for\\x00ward'"));
+}
+
 TEST_CASE("files that cannot be read or written are named", "[dist]") {
   const temporary_folder folder;
   CHECK_THAT(refusal([&] { remat::read_schedule(folder.path() / "none.csv"); }),

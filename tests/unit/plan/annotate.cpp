@@ -52,6 +52,22 @@ TEST_CASE("a path that the model does not have is refused, with those that it ha
                     Contains("no module has the path 'd'") && Contains("'a', 'b', 'c'"));
 }
 
+TEST_CASE("the names that are near a path are those of the level where it leaves the model") {
+  const auto refusal = [](const char* path) -> std::string {
+    try {
+      annotated({checkpoint_at(path)});
+    } catch (const remat::error& e) {
+      return e.what();
+    }
+    return {};
+  };
+  CHECK(refusal("a.12") == "no module has the path 'a.12'; 'a' has 'a.0', 'a.1', 'a.2'; the nearest is 'a.1'");
+  CHECK_THAT(refusal("a.x.y"), Contains("'a' has 'a.0', 'a.1', 'a.2'"));
+  CHECK(refusal("b.0") == "no module has the path 'b.0'; 'b' has no modules inside");
+  CHECK_THAT(refusal("cc"), Contains("first level is 'a', 'b', 'c'; the nearest is 'c'"));
+  CHECK_THAT(refusal("something"), !Contains("nearest"));
+}
+
 TEST_CASE("a strategy needs children") {
   CHECK_THROWS_WITH(annotated({checkpoint_at("b", remat::strategy::each{})}), Contains("'b' is no sequential"));
   CHECK_THROWS_WITH(annotated({checkpoint_at("c", remat::strategy::each{})}), Contains("'c' is no sequential"));
