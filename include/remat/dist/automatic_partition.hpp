@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Automatic partitions. Each is the best of all ways to cut the program into consecutive stages, among those that cut
-/// through as few checkpoints as possible: through none, where there are enough other places (best_cuts.hpp).
+/// Automatic partitions. Each is the best of all ways to cut the program into consecutive stages. Of those that are about
+/// as good (within 5 %), it is the one that ignores and splits the fewest checkpoints (best_cuts.hpp).
 ///
 /// | setting                   | makes as small as possible                                                          |
 /// |---------------------------|-------------------------------------------------------------------------------------|
@@ -11,7 +11,7 @@
 ///
 /// Recomputation is counted as of the program in one stage, since the cuts are not known before: near a cut that ends
 /// a group it may be less. `balanced_memory` asks for the bytes of up to stages x cuts^2 / 2 ranges; where a program
-/// has more than `most_cuts` legal cuts, so many of them, evenly spread, are considered: `balanced_memory(200)` takes
+/// has more than `most_cuts` cuts, that many of them, evenly spread, are considered: `balanced_memory(200)` takes
 /// another number. Where several stages lie on one rank, see best_cuts_on_ranks.hpp.
 #pragma once
 
@@ -21,6 +21,7 @@
 #include <remat/dist/partition_setting.hpp>
 #include <remat/plan/operation_costs.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <map>
 #include <string>
@@ -53,17 +54,22 @@ inline list<int> balance_by_costs(const program& p, const request& r, const oper
   return balance(p, r, step_costs(whole, costs));
 }
 
-/// The legal cuts, at most `most` of them and evenly spread; all cuts, where the stages need more than are legal.
+/// The cuts, at most `most` of them and evenly spread: of the neighbours among which one is chosen, that which crosses
+/// the fewest checkpoints, and of several such the middle one.
 inline list<cut> considered_cuts(const program& p, int stages, std::size_t most) {
   const list<cut> all = cuts_of(p);
-  list<cut> legal;
-  for (const cut& each : all)
-    if (each.crosses == 0) legal.push_back(each);
-  if (legal.count() < stages - 1) return all;
   if (most + 1 < static_cast<std::size_t>(stages)) most = static_cast<std::size_t>(stages) - 1;
-  if (legal.size() <= most) return legal;
+  if (all.size() <= most) return all;
   list<cut> some;
-  for (std::size_t k = 0; k < most; ++k) some.push_back(legal[(2 * k + 1) * legal.size() / (2 * most)]);
+  for (std::size_t k = 0; k < most; ++k) {
+    const std::size_t begin = k * all.size() / most, end = (k + 1) * all.size() / most;
+    crossed_checkpoints fewest = all[begin].crossed;
+    for (std::size_t c = begin; c < end; ++c) fewest = std::min(fewest, all[c].crossed);
+    list<cut> best;
+    for (std::size_t c = begin; c < end; ++c)
+      if (all[c].crossed == fewest) best.push_back(all[c]);
+    some.push_back(best[best.size() / 2]);
+  }
   return some;
 }
 
@@ -85,10 +91,12 @@ inline list<int> balance_memory(const program& p, const request& r, std::size_t 
 struct balanced_constant : constant {
   /// By measured costs of the same program.
   setting operator()(operation_costs costs) const {
-    return {name, is_automatic, [costs = std::move(costs)](const program& p, const request& r) {
+    return {name, is_automatic,
+            [costs](const program& p, const request& r) {
               require_costs_of(p, costs);
               return detail::balance_by_costs(p, r, costs);
-            }};
+            },
+            std::move(costs)};
   }
 };
 
@@ -97,8 +105,10 @@ inline constexpr std::size_t most_cuts = 100;
 
 struct balanced_memory_constant : constant {
   setting operator()(std::size_t cuts) const {
-    return {name, is_automatic,
-            [cuts](const program& p, const request& r) { return detail::balance_memory(p, r, cuts); }};
+    return {name,
+            is_automatic,
+            [cuts](const program& p, const request& r) { return detail::balance_memory(p, r, cuts); },
+            {}};
   }
 };
 

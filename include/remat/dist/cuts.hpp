@@ -1,34 +1,60 @@
 // SPDX-License-Identifier: MIT
-/// Where a program may be cut into stages: before any of its operations but the first.
+/// Where a program may be cut into stages: before any of its operations but the first; and what a cut there costs its
+/// checkpoints.
 ///
-/// A cut is legal unless it goes through a checkpointed subtree: a checkpointed module that is no sequential, or a
-/// child of a checkpointed sequential. A cut through one costs its checkpoint.
+/// | the cut goes through                                                            | that module is          |
+/// |---------------------------------------------------------------------------------|-------------------------|
+/// | a checkpointed sequential, between two of its children                          | as it was: nothing      |
+/// | a child of one, or a child of such a child, which is itself a sequential        | checkpointed in parts   |
+/// | any other of these, or a checkpointed module that is no sequential              | ignored                 |
+///
+/// (plan/checkpoint_parts.hpp says how.)
 #pragma once
 
 #include <remat/model/program.hpp>
 
+#include <compare>
+
 namespace remat {
 
+/// What cuts go through: what is ignored weighs more than any number of modules that are split.
+struct crossed_checkpoints {
+  int ignored = 0, split = 0;
+
+  constexpr crossed_checkpoints operator+(const crossed_checkpoints& other) const {
+    return {ignored + other.ignored, split + other.split};
+  }
+  constexpr auto operator<=>(const crossed_checkpoints&) const = default;
+};
+
 struct cut {
-  int before = 0;   ///< the first operation of the stage that begins here
-  int crosses = 0;  ///< checkpointed subtrees; 0: a legal cut
+  int before = 0;                    ///< the first operation of the stage that begins here
+  crossed_checkpoints crossed = {};  ///< nothing: a cut that is legal by hand, too
 };
 
 /// All cuts of a program, in order.
 constexpr list<cut> cuts_of(const program& p) {
-  list<int> is_one(p.nodes.size());  // a checkpointed subtree
-  for (int n = 0; n < p.nodes.count(); ++n) {
-    if (p.nodes[n].checkpoints.size == 0) continue;
-    if (!p.nodes[n].is_sequential) is_one[n] = 1;
-    if (p.nodes[n].is_sequential)
-      for (int c = n + 1; c < p.nodes[n].end; c = p.nodes[c].end) is_one[c] = 1;
-  }
   list<cut> cuts;
-  for (int i = 1; i < p.operations.count(); ++i) cuts.push_back({i, 0});
-  for (int n = 0; n < p.nodes.count(); ++n)
-    if (is_one[n])
-      for (int i = p.nodes[n].first + 1; i < p.nodes[n].last; ++i) ++cuts[i - 1].crosses;
+  for (int i = 1; i < p.operations.count(); ++i) cuts.push_back({i, {}});
+  list<int> divides(p.nodes.size());  // a sequential, whose children are not to be cut
+  for (int n = 0; n < p.nodes.count(); ++n) {
+    const node& here = p.nodes[n];
+    const bool is_child = here.parent != none && divides[here.parent] != 0;
+    const bool is_checkpointed = here.checkpoints.size > 0;
+    if (!is_child && !is_checkpointed) continue;
+    divides[n] = here.is_sequential;
+    if (here.is_sequential && !is_child) continue;
+    for (int i = here.first + 1; i < here.last; ++i)
+      ++(here.is_sequential ? cuts[i - 1].crossed.split : cuts[i - 1].crossed.ignored);
+  }
   return cuts;
+}
+
+/// Whether all cuts go between checkpoints.
+constexpr bool cross_nothing(const list<cut>& cuts) {
+  for (const cut& each : cuts)
+    if (each.crossed != crossed_checkpoints{}) return false;
+  return true;
 }
 
 }  // namespace remat

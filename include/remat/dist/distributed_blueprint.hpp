@@ -11,6 +11,7 @@
 #include <remat/dist/pipeline_messages.hpp>
 #include <remat/dist/schedule.hpp>
 #include <remat/dist/schedule_rules.hpp>
+#include <remat/dist/stage_log.hpp>
 #include <remat/plan/fuse.hpp>
 #include <remat/run/network_checks.hpp>
 
@@ -31,8 +32,9 @@ struct distributed_blueprint {
   rank_grid grid;
   schedule_table schedule;
   list<ignored_checkpoint> ignored = {};
-  int rank = 0;   ///< of MPI's world
-  int model = 0;  ///< the number of the model in its session
+  int rank = 0;          ///< of MPI's world
+  int model = 0;         ///< the number of the model in its session
+  std::string log = {};  ///< on rank 0: where the modules are, which checkpoints are divided, what stages cost and hold
 
   int pp_rank() const { return grid.pp_rank(rank); }
   int dp_rank() const { return grid.dp_rank(rank); }
@@ -91,6 +93,12 @@ inline void require_whole_states(const program& p, const distributed_blueprint& 
                   "' on another rank; let modules that share a state lie on one rank");
 }
 
+inline std::string log_of(const distributed_blueprint& made, const partition::setting& how, std::size_t batch) {
+  const program& p = made.checked;
+  const operation_costs costs = how.costs ? *how.costs : counted_costs(p, batch);
+  return partition_log(p) + checkpoint_log(p) + stage_log(summarize_stages(p, made.schedule, batch, costs), batch);
+}
+
 inline distributed_blueprint draw_blueprint(const mpi::session& session, program lowered,
                                             const distributed_options& options) {
   if (lowered.operations.empty()) throw error("a model needs at least one module that computes something");
@@ -139,6 +147,7 @@ inline distributed_blueprint draw_blueprint(const mpi::session& session, program
   require_whole_states(p, made);
   made.unchecked = p;
   for (node& n : made.unchecked.nodes) n.checkpoints.size = 0;
+  if (session.rank() == 0 && options.logs_partition) made.log = log_of(made, how, options.partition_batch);
   return made;
 }
 
@@ -172,7 +181,7 @@ inline distributed_blueprint agree_on_blueprint(const mpi::session& session, pro
   same(detail::hash_of_options(options), "seed, all-reduce, inputs and other options");
   if (session.rank() == 0) {
     warn_of_skipped_checkpoints(made->checked, made->ignored);
-    if (options.logs_partition) std::clog << partition_log(made->checked) << std::flush;
+    if (options.logs_partition) std::clog << made->log << std::flush;
   }
   return std::move(*made);
 }

@@ -79,8 +79,11 @@ class distributed_network : public trainable {
   /// The fused program; each operation has its stage.
   const program& lowered() const { return blueprint_.checked; }
   std::size_t microbatches() const { return static_cast<std::size_t>(blueprint_.schedule.microbatches); }
-  /// Checkpoints that the partition cuts through.
+  /// Checkpoints that the partition cuts through and that cannot be divided.
   const list<ignored_checkpoint>& ignored() const { return blueprint_.ignored; }
+  /// Children of checkpointed sequentials that the partition cuts through and that are checkpointed in parts, one on
+  /// each stage.
+  list<split_checkpoint> split() const { return split_checkpoints(blueprint_.checked); }
 
   // --- training -----------------------------------------------------------------------------------------------------
 

@@ -9,10 +9,15 @@
 ///     classifier: 1
 ///
 /// The whole model is `main`. A module that lies on several stages stands with that of its first operation.
+///
+/// `checkpoint_log` has a line for each checkpoint that the stages divide:
+///
+///     checkpointing 'features' in parts: features.0 to features.5 on stage 0, features.6 to features.11 on stage 1
 #pragma once
 
 #include <remat/model/program.hpp>
 #include <remat/model/stage_range.hpp>
+#include <remat/plan/segments.hpp>
 
 #include <string>
 #include <utility>
@@ -34,6 +39,43 @@ inline std::string partition_log(const program& p) {
       for (int c = n + 1; c < p.nodes[n].end; c = p.nodes[c].end) next.push_back(c);
     }
     level = std::move(next);
+  }
+  return text;
+}
+
+namespace detail {
+
+/// What each stage has of a node, without what is ignored.
+inline split_checkpoint parts_by_stage(const program& p, int n) {
+  split_checkpoint made{n, {}};
+  const node& here = p.nodes[n];
+  for (int first = here.first, last = first; first < here.last; first = last) {
+    while (last < here.last && p.operations[last].stage == p.operations[first].stage) ++last;
+    const checkpoint_part part = part_in_window(p, {p.operations[first].stage, first, last}, n, [](int) {});
+    if (part.first < part.last) made.parts.push_back(part);
+  }
+  return made;
+}
+
+/// Whether a checkpoint of node n makes one segment of all that a stage has of it.
+inline bool is_one_segment_on_a_stage(const node& n) {
+  for (const checkpoint_setting& each : n.checkpoints)
+    if (n.is_sequential && each.children == strategy::unlimited && !each.cuts_chains) return true;
+  return false;
+}
+
+}  // namespace detail
+
+/// The children of checkpointed sequentials that are checkpointed in parts, and the sequentials themselves under
+/// `strategy::contiguous`, which is one segment on each stage.
+inline std::string checkpoint_log(const program& p) {
+  std::string text;
+  const list<split_checkpoint> split = split_checkpoints(p);
+  for (int n = 0, next = 0; n < p.nodes.count(); ++n) {
+    if (next < split.count() && split[next].node == n)
+      text += split_checkpoint_text(p, split[next++]) + "\n";
+    else if (detail::is_one_segment_on_a_stage(p.nodes[n]) && !stages_of(p, n).is_one())
+      text += split_checkpoint_text(p, detail::parts_by_stage(p, n)) + "\n";
   }
   return text;
 }

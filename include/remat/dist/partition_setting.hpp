@@ -5,17 +5,20 @@
 /// operation. Stages start at 0, never fall along the program, and none is empty.
 ///
 /// What stands in the type or is given by hand is followed to the letter, or refused: a checkpoint that lies on two
-/// stages is an `error`. An automatic partition may have to cut through one; `assign_stages` then returns what is
-/// ignored, and training goes on (plan/segments.hpp).
+/// stages is an `error`. An automatic partition keeps its balance and may cut through one: a child of a checkpointed
+/// sequential that is itself a sequential is then checkpointed in parts (`split_checkpoints` tells), and what cannot be
+/// divided is ignored: `assign_stages` returns it, and training goes on (plan/segments.hpp).
 #pragma once
 
 #include <remat/core/error.hpp>
 #include <remat/core/warning.hpp>
 #include <remat/model/program.hpp>
+#include <remat/plan/operation_costs.hpp>
 #include <remat/plan/segments.hpp>
 
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -35,6 +38,7 @@ struct setting {
   std::string name;
   bool is_automatic = false;
   std::function<list<int>(const program&, const request&)> stages_of_operations;
+  std::optional<operation_costs> costs = {};  ///< what it balances, where these were measured
 };
 
 /// A setting without data, as a constant that costs nothing where it is not used.
@@ -44,7 +48,7 @@ struct constant {
   list<int> (*stages_of_operations)(const program&, const request&);
 
   operator setting() const {  // NOLINT(google-explicit-constructor): it is one
-    return {name, is_automatic, stages_of_operations};
+    return {name, is_automatic, stages_of_operations, {}};
   }
 };
 
@@ -80,14 +84,24 @@ inline void require_stages(const program& p, const partition::setting& s, const 
                 " a part of the model, or ask for " + std::to_string(count));
 }
 
-inline std::string two_stages(const ignored_checkpoint& i) {
-  return "stages " + std::to_string(i.stages.first) + " and " + std::to_string(i.stages.last);
+inline std::string two_stages(const stage_range& stages) {
+  return "stages " + std::to_string(stages.first) + (stages.last == stages.first + 1 ? " and " : " to ") +
+         std::to_string(stages.last);
 }
 
 /// Whether node n is a child of a checkpointed sequential.
 inline bool is_checkpointed_child(const program& p, int n) {
   const int parent = p.nodes[n].parent;
   return parent != none && p.nodes[parent].is_sequential && p.nodes[parent].checkpoints.size > 0;
+}
+
+/// The outermost and first module that no stage boundary by hand may go through and that lies on two stages, or `none`.
+inline int broken_checkpoint(const program& p) {
+  for (int n = 0; n < p.nodes.count(); ++n) {
+    const bool is_one = (p.nodes[n].checkpoints.size > 0 && !p.nodes[n].is_sequential) || is_checkpointed_child(p, n);
+    if (is_one && !stages_of(p, n).is_one()) return n;
+  }
+  return none;
 }
 
 }  // namespace detail
@@ -102,24 +116,26 @@ inline list<ignored_checkpoint> assign_stages(program& p, const partition::setti
   program assigned = p;
   for (int i = 0; i < p.operations.count(); ++i) assigned.operations[i].stage = stages[i];
   for (int n = 0; n < p.nodes.count(); ++n) assigned.nodes[n].stage = stages_of(assigned, n).first;
-  list<ignored_checkpoint> ignored = ignored_checkpoints(assigned);
-  if (!s.is_automatic && !ignored.empty()) {
-    const ignored_checkpoint& first = ignored[0];
-    const std::string what = detail::described(p, first.node) + " lies on " + detail::two_stages(first);
-    if (p.nodes[first.node].is_sequential || detail::is_checkpointed_child(p, first.node))
+  const int broken = s.is_automatic ? none : detail::broken_checkpoint(assigned);
+  if (broken != none) {
+    const std::string what =
+        detail::described(p, broken) + " lies on " + detail::two_stages(stages_of(assigned, broken));
+    if (detail::is_checkpointed_child(p, broken))
       throw error("a child of a checkpointed sequential lies within one stage, and " + what +
                   "; move the boundary to its start or end, or the checkpoint into it");
     throw error("a checkpointed module that is no sequential lies within one stage, and " + what +
                 "; move the boundary to its start or end, or checkpoint its parts");
   }
   p = std::move(assigned);
-  return ignored;
+  return ignored_checkpoints(p);
 }
 
 /// What is said of a checkpoint that is ignored.
 inline std::string skipped_checkpoint_text(const program& p, const ignored_checkpoint& i) {
   return "Skipping activation checkpointing for module " + detail::described(p, i.node) + ": it lies on " +
-         detail::two_stages(i) + ", and the partition has no legal cut left; what it holds is kept";
+         detail::two_stages(i.stages) +
+         " of the automatic partition, and it is no sequential, which would be checkpointed in parts; what it holds is "
+         "kept";
 }
 
 /// Warns of each; a job calls this on one rank.

@@ -48,10 +48,12 @@ struct rank_bytes {
 };
 
 struct simulated_program {
-  simulation given;                ///< what the simulator was told: the costs of stages and messages
-  simulated_step step;             ///< what it says of a step
-  std::vector<rank_bytes> ranks;   ///< of one replica
-  std::vector<double> recomputed;  ///< of each stage, the seconds of all recomputation of a micro-batch
+  simulation given;                       ///< what the simulator was told: the costs of stages and messages
+  simulated_step step;                    ///< what it says of a step
+  std::vector<rank_bytes> ranks;          ///< of one replica
+  std::vector<double> recomputed;         ///< of each stage, the seconds of all recomputation of a micro-batch
+  list<ignored_checkpoint> ignored = {};  ///< that the stages cut through and that cannot be divided
+  list<split_checkpoint> split = {};      ///< that are checkpointed in parts, one on each stage
 };
 
 namespace detail {
@@ -116,7 +118,8 @@ inline simulated_program simulate(const program& p, const schedule_table& table,
   const std::vector<plan> plans = stage_plans(p, table, costs.batch);
   list<pipeline_message> messages;  // those of messages_of, by plans that are there
   for (const plan& each : plans) add_messages(messages, each.covered.stage, each.ports);
-  simulated_program made{std::move(how), {}, std::vector<rank_bytes>(table.rows.size()), {}};
+  simulated_program made{
+      std::move(how), {}, std::vector<rank_bytes>(table.rows.size()), {}, ignored_checkpoints(p), split_checkpoints(p)};
   made.given.stages.clear();
   made.given.messages.clear();
   for (const plan& each : plans) {

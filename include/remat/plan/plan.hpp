@@ -33,20 +33,6 @@ struct plan {
 
 namespace detail {
 
-constexpr list<segment> segments_in(const slice& covered, const list<segment>& all) {
-  list<segment> found;
-  int skipped = 0;
-  for (const segment& s : all) {
-    if (s.first < covered.first || s.first >= covered.last) {
-      if (s.first < covered.first) ++skipped;
-      continue;
-    }
-    found.push_back(s);
-    if (s.parent != none) found.back().parent -= skipped;
-  }
-  return found;
-}
-
 /// Says which region each buffer lies in.
 constexpr void choose_regions(plan& made) {
   for (buffer& b : made.steps.buffers) {
@@ -74,7 +60,7 @@ constexpr plan plan_training(const program& p, std::size_t batch, const slice& c
   made.batch = batch;
   made.covered = covered;
   if (!covered.is_whole()) made.ports = ports_of(p, covered.stage, true);
-  made.segments = detail::segments_in(covered, segments_of(p));
+  made.segments = segments_of(p, covered);
   made.segment_plans = plan_segments(p, covered, made.segments, batch);
   made.steps = write_training_tape(p, covered, made.ports, made.segments, made.segment_plans, batch);
   detail::place_all(made);

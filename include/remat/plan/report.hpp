@@ -30,6 +30,8 @@ struct plan_report {
   std::vector<kept_tensor> kept;
   std::vector<std::string> recomputed;  ///< paths, in order
   std::vector<std::string> unchecked;   ///< segments that would have kept more than without a checkpoint
+  std::vector<std::string> split;       ///< what other stages have parts of: "blocks: blocks.0 to blocks.5"
+  std::vector<std::string> ignored;     ///< paths of modules whose checkpoint is ignored, since they lie on two stages
 };
 
 namespace detail {
@@ -101,6 +103,15 @@ inline kept_tensor describe_kept(const program& p, const buffer& here, const std
   return k;
 }
 
+/// The checkpoints that lie on this stage and on others.
+inline void describe_divided(const program& p, int stage, plan_report& r) {
+  for (const split_checkpoint& each : split_checkpoints(p))
+    for (const checkpoint_part& part : each.parts)
+      if (part.stage == stage) r.split.push_back(path_of(p, each.node) + ": " + part_text(p, each.node, part));
+  for (const ignored_checkpoint& each : ignored_checkpoints(p))
+    if (each.stages.first <= stage && stage <= each.stages.last) r.ignored.push_back(path_of(p, each.node));
+}
+
 inline std::string megabytes(std::size_t bytes) {
   const std::string hundredths = std::to_string(bytes / 10'000 + (bytes % 10'000 >= 5'000 ? 1 : 0));
   const std::string padded = std::string(hundredths.size() < 3 ? 3 - hundredths.size() : 0, '0') + hundredths;
@@ -150,6 +161,7 @@ inline plan_report report(const program& p, const plan& made) {
       const std::string path = path_of(p, p.operations[made.segments[s].first].node);
       r.unchecked.push_back(path.empty() ? "the model" : path);
     }
+  if (!made.covered.is_whole()) detail::describe_divided(p, made.covered.stage, r);
   return r;
 }
 
@@ -173,6 +185,9 @@ inline std::ostream& operator<<(std::ostream& out, const plan_report& r) {
   for (const std::string& path : r.recomputed) out << "    recomputed: " << path << "\n";
   for (const std::string& path : r.unchecked)
     out << "    unchecked: the checkpoint at " << path << " would keep more than none\n";
+  for (const std::string& part : r.split) out << "    checkpointed in parts: of " << part << "\n";
+  for (const std::string& path : r.ignored)
+    out << "    not checkpointed: " << path << " lies on another stage, too, and cannot be divided\n";
   return out;
 }
 

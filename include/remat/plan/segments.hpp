@@ -5,15 +5,17 @@
 /// group ends where the stage changes, and grouping starts anew there: a b | c d e in threes gives (a b) (c d e).
 /// Segments nest as checkpoints do. A user's value for a path (`checkpoint_at`) stands in place of a tag.
 ///
-/// No segment crosses a stage. What would is left out, and everything else stays:
+/// No segment crosses a stage. What would is divided or left out, and everything else stays:
 ///
 /// | lies on two stages                     | then                                                                 |
 /// |----------------------------------------|----------------------------------------------------------------------|
 /// | a checkpointed module, no sequential   | it is no segment; checkpoints inside it still count                  |
-/// | a child of a checkpointed sequential   | it is in no group: one ends before it, the next begins behind it;    |
+/// | a child of a checkpointed sequential,  | each stage's part of it counts as a child on that stage              |
+/// | itself a sequential                    | (checkpoint_parts.hpp)                                               |
+/// | any other child of one                 | it is in no group: one ends before it, the next begins after it;     |
 /// |                                        | checkpoints inside it still count                                    |
 ///
-/// `ignored_checkpoints` names them.
+/// `split_checkpoints` and `ignored_checkpoints` name them.
 ///
 /// A stage may have a policy of its own (`program::stage_policies`), which all checkpoints on it take; their groups
 /// stay unless it brings its own. Under `save_all` the stage has no segments.
@@ -27,6 +29,9 @@
 
 #include <remat/model/program.hpp>
 #include <remat/model/stage_range.hpp>
+#include <remat/plan/checkpoint_parts.hpp>
+#include <remat/plan/slice.hpp>
+#include <remat/plan/stage_settings.hpp>
 
 namespace remat {
 
@@ -35,12 +40,6 @@ struct segment {
   int parent = none;        ///< the segment around it
   int node = 0;             ///< whose checkpoint it is
   checkpoint_setting setting = {};
-};
-
-/// A module whose checkpoint, or whose place in a checkpointed sequential, is ignored, since it lies on two stages.
-struct ignored_checkpoint {
-  int node = 0;
-  stage_range stages = {};
 };
 
 namespace detail {
@@ -54,83 +53,49 @@ constexpr int add_segment(list<segment>& found, const segment& s) {
   return found.count() - 1;
 }
 
-/// One past the last of the siblings from `begin` on that lie on its stage, and on no other.
-constexpr int end_of_stage(const program& p, int begin, int end) {
-  const int stage = stages_of(p, begin).first;
-  for (; begin < end; begin = p.nodes[begin].end) {
-    const stage_range here = stages_of(p, begin);
-    if (here.first != stage || here.last != stage) break;
-  }
-  return begin;
-}
-
-/// One past the last of `children` siblings from `begin` on.
-constexpr int end_of_group(const program& p, int begin, int end, std::size_t children) {
-  begin = p.nodes[begin].end;  // a group of none, which its own rule refuses, would have no end here
-  for (; begin < end && children > 1; --children) begin = p.nodes[begin].end;
-  return begin;
-}
-
-constexpr std::size_t siblings(const program& p, int begin, int end) {
-  std::size_t count = 0;
-  for (; begin < end; begin = p.nodes[begin].end) ++count;
-  return count;
-}
-
-/// The operations of the siblings from `begin` to `end`, as a segment.
-constexpr segment segment_over(const program& p, int begin, int end, int parent, int n,
-                               const checkpoint_setting& setting) {
-  segment s{p.nodes[begin].first, p.nodes[begin].last, parent, n, setting};
-  for (; begin < end; begin = p.nodes[begin].end) s.last = p.nodes[begin].last;
-  return s;
-}
-
-/// What a checkpoint says on a stage that may have a policy of its own.
-constexpr checkpoint_setting setting_on_stage(const program& p, int stage, const checkpoint_setting& given) {
-  checkpoint_setting setting = given;
-  for (const stage_policy& own : p.stage_policies) {
-    if (own.stage != stage) continue;
-    setting.policy = own.setting.policy;
-    setting.decide = own.setting.decide;
-    setting.plan = own.setting.plan;
-    setting.plans_segments = own.setting.plans_segments;
-    if (!own.setting.cuts_chains) continue;
-    setting.links = own.setting.links;
-    setting.cuts_chains = true;
-  }
-  return setting;
-}
-
-/// Whether the stage has a policy of its own that keeps everything.
-constexpr bool is_unchecked_stage(const program& p, int stage) {
-  for (const stage_policy& own : p.stage_policies)
-    if (own.stage == stage && own.setting.decide == &save_all::decide) return true;
-  return false;
-}
-
 struct segment_search {
   const program& p;
   list<segment> found = {};
-  list<ignored_checkpoint> ignored = {};
+  list<ignored_checkpoint> ignored = {};  // by node: outer ones first
+  list<split_checkpoint> split = {};      // by node
 
-  constexpr void run() {
-    for (int n = 0; n < p.nodes.count(); n = p.nodes[n].end) visit(n, 0, n + 1, p.nodes[n].end, none);
+  /// Of every stage, or of one.
+  constexpr void run(int stage = none) {
+    for (stage_window w; w.last < p.operations.count();) {
+      w = {p.operations[w.last].stage, w.last, w.last};
+      while (w.last < p.operations.count() && p.operations[w.last].stage == w.stage) ++w.last;
+      if (stage == none || stage == w.stage) visit_children(0, p.nodes.count(), w, none);
+    }
   }
 
  private:
-  /// Node n inside segment `parent`, from its checkpoint number `depth` on; of a sequential, the children from `begin`
-  /// to `end`.
-  constexpr void visit(int n, int depth, int begin, int end, int parent) {
+  /// One of the groups of a checkpointed sequential's children is made of these: a child, or its part on the stage.
+  struct unit {
+    int node, first, last;
+  };
+
+  constexpr void visit_children(int begin, int end, const stage_window& w, int parent) {
+    each_in_window(p, w, begin, end, [&](int c) {
+      const node& child = p.nodes[c];
+      const stage_window mine{w.stage, child.first > w.first ? child.first : w.first,
+                              child.last < w.last ? child.last : w.last};
+      visit(c, 0, c + 1, child.end, mine, parent);
+    });
+  }
+
+  /// What the window, which is within node n, has of it, inside segment `parent`, from the node's checkpoint number
+  /// `depth` on; of a sequential, the children from `begin` to `end`.
+  constexpr void visit(int n, int depth, int begin, int end, const stage_window& w, int parent) {
     const node& here = p.nodes[n];
     if (depth == here.checkpoints.size) {
-      for (int c = begin; c < end; c = p.nodes[c].end) visit(c, 0, c + 1, p.nodes[c].end, parent);
+      visit_children(begin, end, w, parent);
     } else if (here.is_sequential) {
-      cut(n, depth, begin, end, parent);
+      cut(n, depth, begin, end, w, parent);
     } else {
-      const bool stays = stages_of(p, n).is_one();
+      const bool stays = contains(w, here);
       if (!stays) ignore(n);
       const int mine = stays ? add({here.first, here.last, parent, n, here.checkpoints[depth]}) : parent;
-      visit(n, depth + 1, begin, end, mine);
+      visit(n, depth + 1, begin, end, w, mine);
     }
   }
 
@@ -144,37 +109,64 @@ struct segment_search {
   }
 
   /// The children of a checkpointed sequential, in groups.
-  constexpr void cut(int n, int depth, int begin, int end, int parent) {
+  constexpr void cut(int n, int depth, int begin, int end, const stage_window& w, int parent) {
+    const list<unit> units = units_of(begin, end, w);
+    if (units.empty()) return visit(n, depth + 1, begin, end, w, parent);
+    visit_ignored(n, depth, begin, end, {w.stage, w.first, units[0].first}, parent);
     const checkpoint_setting& given = p.nodes[n].checkpoints[depth];
-    checkpoint_setting of_stage;
-    while (begin < end) {
-      const stage_range stages = stages_of(p, begin);
-      if (!stages.is_one()) {
-        ignore(begin);
-        visit(n, depth + 1, begin, p.nodes[begin].end, parent);
-        begin = p.nodes[begin].end;
-        continue;
-      }
-      if (!p.stage_policies.empty()) of_stage = setting_on_stage(p, stages.first, given);
-      const checkpoint_setting& setting = p.stage_policies.empty() ? given : of_stage;
-      const int run = end_of_stage(p, begin, end);
-      const std::size_t most = setting.cuts_chains ? setting.links(siblings(p, begin, run)) : setting.children;
-      const bool ends_chain =
-          setting.cuts_chains && run == end && (parent != none || stages.first == p.operations.back().stage);
-      while (begin < run) {
-        const int next = end_of_group(p, begin, run, most);
-        const bool is_dropped = !ends_chain || next < end;
-        const int mine = is_dropped ? add(segment_over(p, begin, next, parent, n, setting)) : parent;
-        visit(n, depth + 1, begin, next, mine);
-        begin = next;
-      }
+    const checkpoint_setting setting = p.stage_policies.empty() ? given : setting_on_stage(p, w.stage, given);
+    const std::size_t most = setting.cuts_chains ? setting.links(units.size()) : setting.children;
+    const bool ends_chain = setting.cuts_chains && (parent != none || w.stage == p.operations.back().stage);
+    for (int first = 0; first < units.count();) {
+      int last = first + 1;  // a group of none, which its own rule refuses, would have no end here
+      while (last < units.count() && static_cast<std::size_t>(last - first) < most) ++last;
+      const stage_window group{w.stage, units[first].first, units[last - 1].last};
+      const bool is_dropped = !ends_chain || last < units.count();
+      const int mine = is_dropped ? add({group.first, group.last, parent, n, setting}) : parent;
+      visit(n, depth + 1, units[first].node, p.nodes[units[last - 1].node].end, group, mine);
+      first = last;
     }
+    visit_ignored(n, depth, begin, end, {w.stage, units.back().last, w.last}, parent);
+  }
+
+  /// What cannot be divided, at the start or end of a stage, is in no group; checkpoints inside it still count.
+  constexpr void visit_ignored(int n, int depth, int begin, int end, const stage_window& w, int parent) {
+    if (w.first < w.last) visit(n, depth + 1, begin, end, w, parent);
+  }
+
+  constexpr list<unit> units_of(int begin, int end, const stage_window& w) {
+    list<unit> units;
+    each_in_window(p, w, begin, end, [&](int c) {
+      const stage_window part = part_in_window(p, w, c, [this](int inside) { ignore(inside); });
+      const bool is_whole = contains(w, p.nodes[c]);
+      if (!is_whole && part.first == part.last) return;
+      if (!is_whole) split_at(c, part);
+      units.push_back({c, part.first, part.last});
+    });
+    return units;
   }
 
   constexpr void ignore(int n) {
-    for (const ignored_checkpoint& known : ignored)
-      if (known.node == n) return;
+    int at = ignored.count();
+    while (at > 0 && ignored[at - 1].node > n) --at;
+    if (at > 0 && ignored[at - 1].node == n) return;
     ignored.push_back({n, stages_of(p, n)});
+    for (int i = ignored.count() - 1; i > at; --i) ignored[i] = ignored[i - 1];
+    ignored[at] = {n, stages_of(p, n)};
+  }
+
+  /// Stages come in order, and the part of the outermost checkpoint first, which is all of it.
+  constexpr void split_at(int n, const checkpoint_part& part) {
+    int at = split.count();
+    while (at > 0 && split[at - 1].node > n) --at;
+    if (at == 0 || split[at - 1].node < n) {
+      split.push_back({});
+      for (int i = split.count() - 1; i > at; --i) split[i] = static_cast<split_checkpoint&&>(split[i - 1]);
+      split[at] = {n, {}};
+      ++at;
+    }
+    list<checkpoint_part>& parts = split[at - 1].parts;
+    if (parts.empty() || parts.back().stage < part.stage) parts.push_back(part);
   }
 };
 
@@ -186,12 +178,25 @@ constexpr list<segment> segments_of(const program& p) {
   search.run();
   return static_cast<list<segment>&&>(search.found);
 }
+/// Those of a slice.
+constexpr list<segment> segments_of(const program& p, const slice& covered) {
+  detail::segment_search search{p};
+  search.run(covered.stage);
+  return static_cast<list<segment>&&>(search.found);
+}
 
 /// The modules whose checkpoint is ignored under the stages of the program, outer ones first.
 constexpr list<ignored_checkpoint> ignored_checkpoints(const program& p) {
   detail::segment_search search{p};
   search.run();
   return static_cast<list<ignored_checkpoint>&&>(search.ignored);
+}
+
+/// The children of checkpointed sequentials that are checkpointed in parts under the stages of the program.
+constexpr list<split_checkpoint> split_checkpoints(const program& p) {
+  detail::segment_search search{p};
+  search.run();
+  return static_cast<list<split_checkpoint>&&>(search.split);
 }
 
 }  // namespace remat

@@ -4,10 +4,13 @@
 
 #include <remat/dist/partition.hpp>
 #include <remat/dist/partition_file.hpp>
+#include <remat/dist/pipeline_schedule.hpp>
+#include <remat/dist/stage_log.hpp>
 #include <remat/model/lower.hpp>
 #include <remat/nn/linear.hpp>
 #include <remat/nn/mse_loss.hpp>
 #include <remat/nn/relu.hpp>
+#include <remat/nn/tanh.hpp>
 #include <remat/plan/fuse.hpp>
 
 #include <catch2/catch.hpp>
@@ -127,8 +130,9 @@ TEST_CASE("a partition by hand that is impossible is refused", "[dist][partition
                                   return remat::list<int>{0, 1, 0, 1, 1, 1};
                                 }};
   refuses(small(), wild, {}, "the partition 'wild' puts 'features.c' on stage 0, behind 'features.b' on stage 1");
-  const partition::setting brief{
-      "brief", false, [](const remat::program&, const partition::request&) { return remat::list<int>{0, 1}; }};
+  const partition::setting brief{"brief", false, [](const remat::program&, const partition::request&) {
+                                   return remat::list<int>{0, 1};
+                                 }};
   refuses(small(), brief, {}, "'brief' gives 2 stages for 6 operations");
 }
 
@@ -207,17 +211,22 @@ TEST_CASE("an automatic partition that is impossible is refused", "[dist][partit
   refuses(small(), partition::balanced(costs), {.stages = 2}, "the costs are of 5 operations, and the model has 6");
 }
 
-TEST_CASE("a checkpoint is cut only where legal cuts are fewer than the stages need", "[dist][partition]") {
+TEST_CASE("a checkpoint is cut where balance asks for it", "[dist][partition]") {
   const std::vector<partition::setting> settings{partition::uniform, partition::balanced, partition::balanced_memory};
+  // 13 operations, 2 in each child: the largest stage has 13 / count of them, rounded up. Where that is odd, stages
+  // begin and end within a child.
   for (const partition::setting& s : settings)
     for (int count = 1; count <= 13; ++count) {
       CAPTURE(s.name, count);
       remat::program p = pairs();
       const auto ignored = remat::assign_stages(
           p, s, {.stages = count, .bytes = [](int first, int last, int) { return double(last - first); }});
-      CHECK(ignored.count() == std::max(0, count - 7));  // 6 legal cuts
-      const auto segments = remat::segments_of(p);
-      CHECK(segments.count() == 6 - ignored.count());
+      std::vector<int> sizes(static_cast<std::size_t>(count));
+      for (const remat::operation& o : p.operations) ++sizes[static_cast<std::size_t>(o.stage)];
+      const int most = (13 + count - 1) / count;
+      CHECK(*std::max_element(sizes.begin(), sizes.end()) == most);
+      CHECK(ignored.empty() == (count <= 4 || count == 6 || count == 7));
+      CHECK(remat::segments_of(p).count() == 6 - ignored.count());
     }
 }
 
@@ -238,9 +247,10 @@ TEST_CASE("what an automatic partition skips is a warning with a name", "[dist][
   remat::send_warnings_to({});
   REQUIRE(heard.size() == 1);
   CHECK(heard[0].name == "skipped_checkpoint");
-  CHECK(heard[0].text ==
-        "Skipping activation checkpointing for module 'block': it lies on stages 1 and 2, and the partition has no "
-        "legal cut left; what it holds is kept");
+  CHECK(
+      heard[0].text ==
+      "Skipping activation checkpointing for module 'block': it lies on stages 1 and 2 of the automatic partition, and "
+      "it is no sequential, which would be checkpointed in parts; what it holds is kept");
   const auto segments = remat::segments_of(p);
   REQUIRE(segments.count() == 1);
   CHECK((segments[0].first == 2 && segments[0].last == 4));  // block.y stays checkpointed
@@ -268,6 +278,62 @@ TEST_CASE("the log descends where a module lies on several stages", "[dist][part
   CHECK(remat::partition_log(p) ==
         "Partition assignments:\nmain: 0\nloss: 2\nfeatures: 0\nclassifier: 1\nfeatures.a: 0\nfeatures.b: 0\n"
         "features.c: 1\nclassifier.fc1: 1\nclassifier.relu: 1\nclassifier.fc2: 2\n");
+}
+
+TEST_CASE("the log says which checkpoints are in parts", "[dist][partition]") {
+  remat::program p = small();
+  remat::assign_stages(p, partition::at({"features.c", "classifier.fc2"}));
+  CHECK(remat::checkpoint_log(p).empty());
+  p.nodes[0].checkpoints.push_back(each);
+  CHECK(remat::checkpoint_log(p) ==
+        "checkpointing 'features' in parts: features.a to features.b on stage 0, features.c on stage 1\n"
+        "checkpointing 'classifier' in parts: classifier.fc1 on stage 1, classifier.fc2 on stage 2\n");
+  p = small();
+  remat::assign_stages(p, partition::at({"features.c", "classifier.fc2"}));
+  p.nodes[1].checkpoints.push_back(whole);  // one segment on each stage
+  CHECK(remat::checkpoint_log(p) ==
+        "checkpointing 'features' in parts: features.a to features.b on stage 0, features.c on stage 1\n");
+  p.nodes[1].checkpoints[0] = each;  // each child on its own, wherever the stages are
+  CHECK(remat::checkpoint_log(p).empty());
+  p.nodes[1].checkpoints.size = 0;
+  p.nodes[0].checkpoints.push_back(whole);
+  CHECK(remat::checkpoint_log(p).starts_with(
+      "checkpointing the model in parts: features.a to features.b on stage 0, features.c to classifier.fc1 on stage "
+      "1, classifier.fc2 on stage 2\n"));
+}
+
+TEST_CASE("the log says what stages cost and hold", "[dist][partition]") {
+  using block = remat::sequential<nn::linear<16, 16>, nn::tanh>;
+  using net = remat::sequential<remat::named<"seq", remat::repeat<12, block>>, nn::linear<16, 16>>;
+  remat::program p = remat::lower<net, remat::tensor<float, 16>, nn::mse_loss>();
+  remat::annotate(p, {remat::checkpoint_at("", remat::strategy::each{})});
+  p = remat::fuse(std::move(p));
+  const remat::schedule_table table = remat::schedule::one_f_one_b.make(2, 4);
+  remat::assign_stages(p, partition::balanced, {.stages = 2, .batch = 8});
+  REQUIRE(remat::split_checkpoints(p).count() == 1);
+  const auto stages = remat::summarize_stages(p, table, 8, remat::counted_costs(p, 8));
+  REQUIRE(stages.size() == 2);
+  CHECK(stages[0].cost_share + stages[1].cost_share == Approx(1));
+  CHECK(std::max(stages[0].cost_share, stages[1].cost_share) < 0.55);
+  CHECK(stages[0].weights + stages[1].weights == 13 * (16 * 16 + 16) * sizeof(float));
+  const auto plans = remat::stage_plans(p, table, 8);
+  for (std::size_t s = 0; s < 2; ++s) {
+    CHECK(stages[s].kept == remat::kept_bytes(plans[s]));
+    CHECK(stages[s].in_flight == 2 - static_cast<int>(s));
+  }
+  CHECK(remat::stage_log({{0, 0.5125, 1'580'000, 3'100'000, 2}, {1, 0.4875, 10'000, 0, 0}}, 64) ==
+        "stage 0: cost 51.3 %, weights 1.58 MB, kept 3.10 MB per micro-batch of 64 samples, 2 in flight\n"
+        "stage 1: cost 48.8 %, weights 0.01 MB\n");
+  // By measured costs, whatever the batch that they were measured at.
+  remat::operation_costs costs = remat::no_costs(p, 3);
+  costs.operations[0].forward = 1;
+  CHECK(remat::summarize_stages(p, table, 8, costs)[0].cost_share == 1);
+  CHECK(partition::setting(partition::balanced(costs)).costs->batch == 3);
+  // Without a loss there is nothing to keep.
+  const remat::program forward = remat::fuse(remat::lower<net, remat::tensor<float, 16>>());
+  const auto one = remat::summarize_stages(forward, remat::forward_only_like(remat::schedule::gpipe.make(1, 4), 4), 8,
+                                           remat::counted_costs(forward, 8));
+  CHECK((one.size() == 1 && one[0].kept == 0 && one[0].in_flight == 0 && one[0].cost_share == 1));
 }
 
 TEST_CASE("a partition from a file", "[dist][partition]") {

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+/// Checkpoints that lie on several stages: which of them are checkpointed in parts, and which are ignored.
+///
+/// A child of a checkpointed sequential that is itself a sequential is checkpointed in parts, one on each stage; so is a
+/// child of its own that is a sequential and lies on two stages, and so on. What lies on two stages and is no sequential
+/// cannot be divided: it is in no part: one ends before it, the next begins after it. With one stage up to k and the
+/// next from l on, a checkpointed sequential (a b c) whose child b is (x y z), and whose y is (k l), has under
+/// strategy::contiguous the segments
+///
+///     (a x k) (l z c)      where y is a sequential
+///     (a x) (z c)          where y is a residual block: it is ignored
+#pragma once
+
+#include <remat/model/program.hpp>
+#include <remat/model/stage_range.hpp>
+
+#include <string>
+
+namespace remat {
+
+/// A module whose checkpoint, or whose place in a checkpointed sequential, is ignored, since it lies on two stages.
+struct ignored_checkpoint {
+  int node = 0;
+  stage_range stages = {};
+};
+
+/// The operations [first, last) of a checkpointed module that lie on a stage.
+struct checkpoint_part {
+  int stage = 0;
+  int first = 0, last = 0;
+};
+
+/// A child of a checkpointed sequential that lies on several stages and is checkpointed in parts.
+struct split_checkpoint {
+  int node = 0;
+  list<checkpoint_part> parts = {};  ///< by stage; none where all that the stage has of it is ignored
+};
+
+namespace detail {
+
+/// Operations [first, last) of one stage.
+using stage_window = checkpoint_part;
+
+constexpr bool contains(const stage_window& w, const node& n) { return n.first >= w.first && n.last <= w.last; }
+
+/// Whether the window holds an operation of node n, or n is fused into an operation of the window.
+constexpr bool meets(const program& p, const stage_window& w, int n) {
+  const node& here = p.nodes[n];
+  if (here.first < here.last) return here.first < w.last && here.last > w.first;
+  return contains(w, here) && stages_of(p, n).first == w.stage;
+}
+
+/// Calls `visit` for each of the siblings from `begin` to `end` that the window meets.
+template <class Visit>
+constexpr void each_in_window(const program& p, const stage_window& w, int begin, int end, const Visit& visit) {
+  for (; begin < end && p.nodes[begin].first <= w.last; begin = p.nodes[begin].end)
+    if (meets(p, w, begin)) visit(begin);
+}
+
+/// The part of node n in the window, without what cannot be divided; `ignore` is called for each such module.
+template <class Ignore>
+constexpr stage_window part_in_window(const program& p, const stage_window& w, int n, const Ignore& ignore) {
+  const node& here = p.nodes[n];
+  if (contains(w, here)) return {w.stage, here.first, here.last};
+  stage_window part{w.stage, 0, 0};
+  if (!here.is_sequential) {
+    ignore(n);
+    return part;
+  }
+  each_in_window(p, w, n + 1, here.end, [&](int c) {
+    const stage_window of_child = part_in_window(p, w, c, ignore);
+    if (of_child.first == of_child.last) return;
+    if (part.first == part.last) part.first = of_child.first;
+    part.last = of_child.last;
+  });
+  return part;
+}
+
+/// The largest module of node n that lies within a part of it and holds this operation.
+constexpr int module_at(const program& p, int n, const checkpoint_part& part, int operation) {
+  while (!contains(part, p.nodes[n]) && p.nodes[n].end > n + 1) {
+    const int end = p.nodes[n].end;
+    ++n;
+    while (p.nodes[n].last <= operation && p.nodes[n].end < end) n = p.nodes[n].end;
+  }
+  return n;
+}
+
+}  // namespace detail
+
+/// "blocks.0 to blocks.5".
+inline std::string part_text(const program& p, int n, const checkpoint_part& part) {
+  const std::string first = path_of(p, detail::module_at(p, n, part, part.first));
+  const std::string last = path_of(p, detail::module_at(p, n, part, part.last - 1));
+  return first == last ? first : first + " to " + last;
+}
+
+/// "checkpointing 'blocks' in parts: blocks.0 to blocks.5 on stage 0, blocks.6 to blocks.11 on stage 1".
+inline std::string split_checkpoint_text(const program& p, const split_checkpoint& split) {
+  const std::string path = path_of(p, split.node);
+  std::string text = "checkpointing " + (path.empty() ? "the model" : "'" + path + "'") + " in parts";
+  for (int i = 0; i < split.parts.count(); ++i)
+    text += (i == 0 ? ": " : ", ") + part_text(p, split.node, split.parts[i]) + " on stage " +
+            std::to_string(split.parts[i].stage);
+  return text;
+}
+
+}  // namespace remat
