@@ -27,7 +27,6 @@ REMAT_VECTORISED inline void drop_elements(const random_stream& random, const dr
   constexpr std::size_t blocks = 16, words = 4;
   for (std::size_t i = begin; i < end; i += words * blocks) {
     std::uint32_t bits[words][blocks];
-    REMAT_INDEPENDENT
     for (std::size_t b = 0; b < blocks; ++b) {
       const auto drawn = random.block(i / words + b);
       for (std::size_t w = 0; w < words; ++w) bits[w][b] = drawn[w];

@@ -6,10 +6,8 @@
 #include <remat/core/module.hpp>
 #include <remat/nn/vectorised.hpp>
 
-#include <array>
 #include <concepts>
 #include <cstddef>
-#include <span>
 #include <string_view>
 
 namespace remat::nn {
@@ -18,22 +16,22 @@ namespace detail {
 REMAT_BEGIN_VECTOR_CODE
 
 /// Elements [begin, end) of the product of two or more factors, a few at a time.
-REMAT_VECTORISED inline void multiply_elements(std::span<const float* const> factors, float* to, bool adds,
-                                               std::size_t begin, std::size_t end) {
+REMAT_VECTORISED inline void multiply_elements(const float* const* factors, std::size_t count_of_factors, float* to,
+                                               bool adds, std::size_t begin, std::size_t end) {
   constexpr std::size_t few = 256;
   float product[few];
   for (std::size_t first = begin; first < end; first += few) {
     const std::size_t count = end - first < few ? end - first : few;
     const float *const a = factors[0] + first, *const b = factors[1] + first;
     float* const out = to + first;
-    if (factors.size() == 2 && !adds) {
+    if (count_of_factors == 2 && !adds) {
       REMAT_INDEPENDENT
       for (std::size_t k = 0; k < count; ++k) out[k] = a[k] * b[k];
       continue;
     }
     for (std::size_t k = 0; k < count; ++k) product[k] = a[k] * b[k];
-    for (const float* const factor : factors.subspan(2))
-      for (std::size_t k = 0; k < count; ++k) product[k] *= factor[first + k];
+    for (std::size_t f = 2; f < count_of_factors; ++f)
+      for (std::size_t k = 0; k < count; ++k) product[k] *= factors[f][first + k];
     REMAT_INDEPENDENT
     for (std::size_t k = 0; k < count; ++k) out[k] = adds ? out[k] + product[k] : product[k];
   }
@@ -55,7 +53,7 @@ struct multiply : module {
     for (int i = 0; i < pass.inputs(); ++i) all.add(pass.input(i).data());
     float* const y = pass.output().data();
     parallel_for(pass.output().size(), grain, [&](std::size_t begin, std::size_t end) {
-      detail::multiply_elements(all.span(), y, false, begin, end);
+      detail::multiply_elements(all.addresses, all.count, y, false, begin, end);
     });
   }
 
@@ -70,7 +68,7 @@ struct multiply : module {
           for (int k = 0; k < pass.inputs(); ++k)
             if (k != i) others.add(pass.input(k).data());
           const destination dx = pass.input_gradient(i);
-          detail::multiply_elements(others.span(), dx.data(), dx.accumulates(), first,
+          detail::multiply_elements(others.addresses, others.count, dx.data(), dx.accumulates(), first,
                                     end - first < grain ? end : first + grain);
         }
     });
@@ -80,11 +78,10 @@ struct multiply : module {
   static constexpr std::size_t grain = 4096;
 
   struct factors {
-    std::array<const float*, call::max_tensors + 1> all{};
+    const float* addresses[call::max_tensors + 1] = {};
     std::size_t count = 0;
 
-    void add(const float* factor) { all[count++] = factor; }
-    std::span<const float* const> span() const { return {all.data(), count}; }
+    void add(const float* factor) { addresses[count++] = factor; }
   };
 };
 

@@ -29,9 +29,10 @@ struct short_rows {
 REMAT_BEGIN_VECTOR_CODE
 
 using vector_of_lanes = float __attribute__((vector_size(sizeof(float) * lanes)));
-/// The same anywhere in an array of float.
-using unaligned_lanes = float __attribute__((vector_size(sizeof(float) * lanes), aligned(alignof(float)), may_alias));
 using lane_numbers = int __attribute__((vector_size(sizeof(int) * lanes)));
+
+[[gnu::always_inline]] inline void load(vector_of_lanes& v, const float* from) { __builtin_memcpy(&v, from, sizeof v); }
+[[gnu::always_inline]] inline void store(const vector_of_lanes& v, float* to) { __builtin_memcpy(to, &v, sizeof v); }
 
 struct sum_of_two {
   static constexpr float nothing = 0;
@@ -75,10 +76,11 @@ template <class Join>
 #pragma GCC unroll 16
   for (std::size_t l = 0; l < rows_at_once; ++l) {
     const float* const row = rows + l * size;
-    const vector_of_lanes last = *reinterpret_cast<const unaligned_lanes*>(row + whole);
-    vector_of_lanes all = is_there ? last : nothing;
+    vector_of_lanes some;
+    load(some, row + whole);
+    vector_of_lanes all = is_there ? some : nothing;
     for (std::size_t c = 0; c < whole; c += lanes) {
-      const vector_of_lanes some = *reinterpret_cast<const unaligned_lanes*>(row + c);
+      load(some, row + c);
       Join::join(all, some);
     }
     v[l] = all;
@@ -87,14 +89,14 @@ template <class Join>
   fold_neighbours<Join, 2>(v);
   fold_neighbours<Join, 4>(v);
   fold_neighbours<Join, 8>(v);
-  *reinterpret_cast<unaligned_lanes*>(to) = v[0];
+  store(v[0], to);
 }
 
 /// Every element of row l becomes values[l].
 [[gnu::always_inline]] inline void spread_rows(const float* values, std::size_t size, float* to) {
   for (std::size_t l = 0; l < rows_at_once; ++l) {
     const vector_of_lanes value = vector_of_lanes{} + values[l];
-    for (std::size_t c = 0; c < size; c += lanes) *reinterpret_cast<unaligned_lanes*>(to + l * size + c) = value;
+    for (std::size_t c = 0; c < size; c += lanes) store(value, to + l * size + c);
   }
 }
 
