@@ -53,7 +53,8 @@ struct layer_case {
   std::vector<std::size_t> parameters;  ///< elements
   std::vector<std::size_t> states;      ///< elements; positive numbers
   std::size_t integers_below = 1;
-  float input_scale = 1;  ///< inputs are less than it
+  bool ignores_some = false;  ///< of the integers, but not the first: they are -100
+  float input_scale = 1;      ///< inputs are less than it
   std::size_t batch = 1;
   remat::activations fuses;
   bool works_in_place = false;

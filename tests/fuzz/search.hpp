@@ -6,6 +6,7 @@
 #include <remat/remat.hpp>
 
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -118,6 +119,8 @@ class search {
       action.sa_flags = SA_SIGINFO;
       sigaction(SIGSEGV, &action, nullptr);
       sigaction(SIGBUS, &action, nullptr);
+      const rlimit no_core{0, 0};
+      setrlimit(RLIMIT_CORE, &no_core);
     }
     alarm(longest_seconds);
     shared_->current = index;

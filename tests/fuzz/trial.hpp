@@ -34,7 +34,9 @@ class trial {
       for (float& x : values_.inputs.back()) x *= layer.input_scale;
       values_.integers.emplace_back(is_float ? 0 : s.elements(layer.batch));
       for (std::int32_t& i : values_.integers.back())
-        i = static_cast<std::int32_t>(random.between(0, layer.integers_below - 1));
+        i = layer.ignores_some && &i != &values_.integers.back().front() && random.one_in(5)
+                ? -100
+                : static_cast<std::int32_t>(random.between(0, layer.integers_below - 1));
     }
     for (const std::size_t size : layer.parameters) {
       values_.parameters.push_back(random.numbers(size));

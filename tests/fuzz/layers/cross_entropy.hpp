@@ -23,23 +23,26 @@ struct entropy_of_logits {
 
   expectation loss(const expectation& logits, const std::vector<std::int32_t>& targets) const {
     expected mean;
+    const double count = counted(targets);
     for (std::size_t r = 0; r < rows; ++r) {
+      if (targets[r] < 0) continue;
       const row_sum row(&logits[r * classes], classes);
       const expected& at = logits[r * classes + static_cast<std::size_t>(targets[r])];
       const double value = row.largest + std::log(row.sum) - at.value;
-      mean.value += value / static_cast<double>(rows);
+      mean.value += value / count;
       mean.more += (2 * row.error + unit_roundoff * (static_cast<double>(classes) + 16 + std::abs(row.largest) +
                                                      std::abs(at.value) + std::abs(value))) /
-                   static_cast<double>(rows);
+                   count;
     }
     mean.more += 2 * unit_roundoff * std::abs(mean.value);
     return {mean};
   }
   /// The gradient of the logits, each with its error in `more`.
   expectation gradient(const expectation& logits, const std::vector<std::int32_t>& targets, float dy) const {
-    const double share = static_cast<double>(dy) / static_cast<double>(rows);
+    const double share = static_cast<double>(dy) / counted(targets);
     expectation made(logits.size());
     for (std::size_t r = 0; r < rows; ++r) {
+      if (targets[r] < 0) continue;
       const row_sum row(&logits[r * classes], classes);
       for (std::size_t c = 0; c < classes; ++c) {
         const double x = logits[r * classes + c].value, p = std::exp(x - row.largest) / row.sum;
@@ -53,6 +56,10 @@ struct entropy_of_logits {
   }
 
  private:
+  static double counted(const std::vector<std::int32_t>& targets) {
+    return static_cast<double>(std::ranges::count_if(targets, [](std::int32_t t) { return t >= 0; }));
+  }
+
   struct row_sum {
     double largest = -INFINITY, sum = 0, error = 0;  ///< the last of any logit
 
@@ -75,6 +82,7 @@ inline void set_targets(layer_case& made, std::size_t length, std::size_t classe
   made.saved = {length == 1 ? floats() : floats(length)};
   made.saved.push_back(made.saved[0]);
   made.integers_below = classes;
+  made.ignores_some = true;
 }
 
 }  // namespace detail
