@@ -24,7 +24,7 @@ enum class placement { before_a_guard, after_a_guard };
 
 class guarded_memory {
  public:
-  static constexpr std::size_t slots = 32, capacity = std::size_t{64} << 20, guard = std::size_t{16} << 20;
+  static constexpr std::size_t slots = 32, capacity = std::size_t{512} << 20, guard = std::size_t{16} << 20;
 
   guarded_memory() {
     constexpr int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;

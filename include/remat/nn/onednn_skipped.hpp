@@ -5,6 +5,7 @@
 /// | operation                | implementation | where                                              |
 /// |--------------------------|----------------|----------------------------------------------------|
 /// | convolution, dw          | jit_1x1        | stride above 1, fewer inputs than a vector has     |
+/// | convolution, dx          | jit:avx512     | more than 512 outputs, inputs no multiple of 16    |
 /// | convolution, y and sum   | jit_dw:sse41   | depthwise, channels that are no multiple of 4      |
 /// | convolution, y           | brgconv        | many channels of few pixels                        |
 #pragma once
@@ -38,6 +39,12 @@ bool gathers_less_than_a_vector(const dnnl_convolution_desc_t& d, const extras&)
          inputs_of_a_group(d) < Vector;
 }
 
+/// The gradient of the input, in several blocks of output channels: what the first blocks gave is read again in whole
+/// vectors, the last of which ends beyond the tensor where the channels do not fill it.
+inline bool reads_whole_vectors_again(const dnnl_convolution_desc_t& d, const extras&) {
+  return d.prop_kind == dnnl_backward_data && d.diff_dst_desc.dims[1] > 512 && inputs_of_a_group(d) % 16 != 0;
+}
+
 /// The sum is read from memory by an instruction of SSE that wants multiples of 16 bytes, which pixels are only where
 /// their channels are multiples of 4: elsewhere the program ends by a signal.
 inline bool adds_to_unaligned_pixels(const dnnl_convolution_desc_t& d, const extras& e) {
@@ -53,6 +60,7 @@ inline bool is_wide_and_small(const dnnl_convolution_desc_t& d, const extras&) {
 inline constexpr skipped_convolution skipped_convolutions[] = {
     {"jit_1x1:", "avx512", &gathers_less_than_a_vector<16>},
     {"jit_1x1:", "", &gathers_less_than_a_vector<8>},
+    {"jit:avx512", "", &reads_whole_vectors_again},
     {"jit_dw:sse41", "", &adds_to_unaligned_pixels},
     {"brgconv:", "", &is_wide_and_small},
 };
