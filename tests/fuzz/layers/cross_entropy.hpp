@@ -8,6 +8,8 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <type_traits>
 #include <vector>
 
 #include "../layer_case.hpp"
@@ -97,7 +99,9 @@ inline layer_case cross_entropy(random_source& random) {
   made.input_scale = static_cast<float>(random.one_of({1, 10}));
   made.inputs = {length == 1 ? floats(classes) : floats(length, classes)};
   detail::set_targets(made, length, classes);
-  made.kernels = &remat::kernel_table_of<remat::detail::kernels_of<remat::nn::cross_entropy>>;
+  using sample = remat::nn::cross_entropy;
+  made.attributes = std::make_shared<std::remove_cvref_t<decltype(sample::attributes)>>(sample::attributes);
+  made.kernels = &remat::kernel_table_of<remat::detail::kernels_of<sample>>;
   const detail::entropy_of_logits entropy{made.batch * length, classes};
   const auto logits = [](const values& v) {
     expectation x(v.inputs[0].size());
