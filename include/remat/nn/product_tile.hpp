@@ -17,7 +17,8 @@
 /// | input_gradient  | 1024 x 3072 x 768  | 192      | 249   | 254        | 236                              |
 /// | input_gradient  | 64 x 768 x 50257   | 128      | 243   | 240        | 135                              |
 /// | weight_gradient | 768 x 3072 x 1024  | 210      | 247   | 249        | 221                              |
-/// | weight_gradient | 50257 x 768 x 64   | 170      | 213   | 243        | 212                              |
+/// | weight_gradient | 4096 x 1024 x 1024 | 224      | 240   | 240        | 230                              |
+/// | weight_gradient | 50257 x 768 x 64   | 165      | 213   | 243        | 212                              |
 ///
 /// oneDNN's sgemm and packing win nowhere by more than tiles do, but for the last; both need memory of the size of the
 /// operands, sgemm takes it from the heap at each call, and it has no post-operations.
@@ -92,11 +93,11 @@ constexpr product_extents product_tile(product which, const product_extents& who
                                        onednn::instruction_set set) {
   if (set == onednn::instruction_set::other) return whole;  // another implementation, without these holes
   const bool amx = set == onednn::instruction_set::amx;
-  constexpr std::size_t few_rows = 256, most_rows = 8192, longest = 1536;
+  constexpr std::size_t few_rows = 256, longest = 1536;
   product_extents tile = whole;
   if (amx)
     tile.m = equal_part(whole.m, 256);
-  else if (whole.m > most_rows)
+  else if (which == product::weight_gradient && whole.m >= 4096)
     tile.m = 1024;
   // W is copied along k for each part of n, which few rows do not repay.
   if (which != product::forward || whole.m > few_rows) tile.n = equal_part(whole.n, amx ? 1024 : longest);
