@@ -56,6 +56,16 @@ elseif(NOT TARGET remat::random123)
 endif()
 list(APPEND remat_dependencies remat::random123)
 
+find_path(remat_xxhash_include xxhash.h)
+mark_as_advanced(remat_xxhash_include)
+if(NOT remat_xxhash_include)
+  list(APPEND remat_missing "xxhash.h (hashes of batches) was not found: apt-get install libxxhash-dev")
+elseif(NOT TARGET remat::xxhash)
+  add_library(remat::xxhash INTERFACE IMPORTED)
+  set_target_properties(remat::xxhash PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${remat_xxhash_include}")
+endif()
+list(APPEND remat_dependencies remat::xxhash)
+
 # For remat::distributed alone. Of several MPIs, MPICH is the one that it is tested with.
 #   remat_has_mpi  whether there is one
 find_program(MPI_CXX_COMPILER NAMES mpicxx.mpich mpicxx)

@@ -64,6 +64,6 @@ outcome train(const networks::network& n, Model& model, std::size_t samples) {
 inline std::size_t largest_of_ranks(std::size_t number) {
   std::vector<std::uint64_t> all{number};
   remat::mpi::request r = session().world().largest(all);
-  remat::mpi::wait_until({true}, [&] { return r.is_done(); });
+  remat::mpi::wait_until(remat::mpi::waiting::sleeping, [&] { return r.is_done(); });
   return all[0];
 }

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: MIT
 /// The calls in which ranks talk to each other: all of them make the same ones in the same order, of the same models,
-/// with batches of one size, and refuse together what one of them cannot do.
+/// with the same batches, and refuse together what one of them cannot do.
 #pragma once
 
 #include <remat/core/error.hpp>
 #include <remat/core/thread_scope.hpp>
 #include <remat/dist/agreement.hpp>
+#include <remat/dist/call_position.hpp>
+#include <remat/dist/source_hash.hpp>
 #include <remat/run/network_checks.hpp>
 #include <remat/run/source.hpp>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
@@ -17,41 +20,46 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace remat {
 
-enum class call_kind : std::uint64_t {
-  construction,
-  training,
-  prediction,
-  evaluation,
-  sum,
-  update,
-  weights,
-  events,
-  audit,
-  profile,
-  count
+/// Which ranks are handed the same batch: those of one group.
+struct batch_groups {
+  int groups = 1;                 ///< all ranks, or one group for each replica
+  int mine = 0;                   ///< this rank's
+  int replicas = 1;               ///< of the model
+  bool compares_batches = false;  ///< whether ranks of a group compare what is in a batch, and not its size alone
 };
 
 /// Each rank comes here before it talks to others in a call. All models of a session meet in one place, so that two
-/// ranks that call different models find each other. Where they meet in different calls, all throw `collective_error`.
+/// ranks that call different models find each other. Where they meet in different calls, or with different batches, all
+/// throw `collective_error`.
 class call_agreement {
  public:
   /// `model` is the number of the model in its session. A call with a batch runs on `threads` threads.
-  call_agreement(const mpi::session& session, int model, mpi::waiting how, int threads = 1)
-      : all_(session.meeting(), how), model_(static_cast<std::uint64_t>(model)), threads_(threads) {}
+  call_agreement(const mpi::session& session, int model, mpi::waiting how, int threads = 1, batch_groups batches = {})
+      : session_(&session),
+        all_(session.meeting(), how),
+        model_(static_cast<std::uint64_t>(model) + 1),
+        threads_(threads),
+        batches_(batches),
+        mine_(first_group + 2 * static_cast<std::size_t>(batches.groups)),
+        everyones_(mine_.size()) {}
 
   const agreement& all() const { return all_; }
 
-  void meet(call_kind kind) const { meet(kind, "", std::nullopt); }
+  void meet(call_kind kind) const {
+    std::ranges::fill(mine_, std::nullopt);
+    meet(kind, "");
+  }
 
-  /// The samples of a batch that all ranks accept. Those without data take the others' word. `check(samples)` may throw
-  /// an `error`.
+  /// The samples of a batch that all ranks accept, of this rank's group. Those without data take the others' word.
+  /// `check(samples)` may throw an `error`.
   template <class Check>
   std::size_t meet_with_batch(call_kind kind, const program& p, std::span<const source> sources, int inputs,
                               bool has_data, const Check& check) const {
-    std::optional<std::uint64_t> batch;
+    std::ranges::fill(mine_, std::nullopt);
     std::string complaint;
     try {
       const thread_scope all_are_there(threads_, true);
@@ -61,11 +69,22 @@ class call_agreement {
     if (has_data && complaint.empty()) try {
         const std::size_t samples = batch_of(p, sources, inputs);
         check(samples);
-        batch = checked_batch(p, samples);
+        mine_[size_of(batches_.mine)] = checked_batch(p, samples);
+        if (batches_.compares_batches) mine_[hash_of(batches_.mine)] = remat::hash_of(sources);
       } catch (const error& e) {
         complaint = e.what();
       }
-    return static_cast<std::size_t>(meet(kind, complaint, batch));
+    meet(kind, complaint);
+    return static_cast<std::size_t>(everyones_[size_of(batches_.mine)]);
+  }
+  /// Throws on all ranks where the groups' batches in the last call were of different sizes.
+  void require_equal_groups() const {
+    for (int g = 1; g < batches_.groups; ++g)
+      if (everyones_[size_of(g)] != everyones_[size_of(0)])
+        throw collective_error("replica " + std::to_string(g) + " was handed " +
+                               std::to_string(everyones_[size_of(g)]) + " samples in " + text_of(session_->here()) +
+                               ", and replica 0 " + std::to_string(everyones_[size_of(0)]) +
+                               "; the replicas' own batches must have the same size");
   }
 
   /// Something that each rank does alone, and all must do alike: it is compared in the next call.
@@ -74,21 +93,75 @@ class call_agreement {
   }
 
  private:
-  std::uint64_t meet(call_kind kind, std::string_view complaint, std::optional<std::uint64_t> batch) const {
-    const std::uint64_t call = model_ * static_cast<std::uint64_t>(call_kind::count) + static_cast<std::uint64_t>(kind);
-    return all_.require_same(
-        complaint,
-        std::array{
-            shared_number{call, "every rank must make the same calls, of the same models in the same order"},
-            shared_number{
-                done_alone_.value(),
-                "optimizers and clip_gradients must act alike on all ranks, as often and with the same settings"},
-            shared_number{batch, "the batches of a call must have the same size on all ranks"}})[2];
+  // What is compared: the call, what was done alone, and for each group the size of its batch and the hash of it.
+  static constexpr std::size_t the_call = 0, the_rest = 1, first_group = 2;
+  static std::size_t size_of(int group) { return first_group + 2 * static_cast<std::size_t>(group); }
+  static std::size_t hash_of(int group) { return size_of(group) + 1; }
+
+  void meet(call_kind kind, std::string_view complaint) const {
+    const auto k = static_cast<std::size_t>(kind);
+    session_->enter(kind, model_, ++made_[k]);
+    mine_[the_call] = model_ * static_cast<std::uint64_t>(call_kind::count) + k;
+    mine_[the_rest] = done_alone_.value();
+    const std::optional<std::size_t> different = all_.first_difference(complaint, mine_, everyones_);
+    session_->met();
+    if (!different) return;
+    if (*different == the_call) refuse_calls();
+    const agreement::difference found = all_.differing(mine_[*different]);
+    const std::string first = "rank " + std::to_string(found.first), others = text_of_ranks(found.others);
+    if (*different == the_rest)
+      throw collective_error("rank " + std::to_string(found.others.front()) +
+                             ": optimizers and clip_gradients must act alike on all ranks, as often and with the same "
+                             "settings (" +
+                             others + (found.others.size() == 1 ? " differs" : " differ") + " from " + first +
+                             " before " + text_of(session_->here()) + ")");
+    if ((*different - first_group) % 2 == 0)
+      throw collective_error("rank " + std::to_string(found.others.front()) + " was handed " +
+                             samples(found, found.others.front()) + " in " + text_of(session_->here()) + ", and " +
+                             first + " " + samples(found, found.first) +
+                             "; the batches of a call must have the same size on " + all_of_a_group());
+    throw collective_error(others + (found.others.size() == 1 ? " was" : " were") + " handed another batch than " +
+                           first + " in " + text_of(session_->here()) + "; " + all_of_a_group() +
+                           " must be handed the same batches in the same order: the same files, the same seed of the "
+                           "shuffle, and no batch that one of them leaves out" +
+                           (batches_.groups == 1 && batches_.replicas > 1
+                                ? "; for replicas that bring batches of their own: .inputs = inputs_from::each_replica"
+                                : ""));
   }
 
+  [[noreturn]] void refuse_calls() const {
+    const std::vector<call_position> positions = all_.gather(session_->here());
+    const bool names_models = std::ranges::any_of(
+        positions, [&](const call_position& each) { return each.model != positions.front().model; });
+    std::string text;
+    std::vector<bool> is_told(positions.size());
+    for (std::size_t r = 0; r < positions.size(); ++r) {
+      if (is_told[r]) continue;
+      std::vector<int> together;
+      for (std::size_t other = r; other < positions.size(); ++other)
+        if (positions[other].is_same_call(positions[r])) {
+          is_told[other] = true;
+          together.push_back(static_cast<int>(other));
+        }
+      text += (text.empty() ? "" : ", ") + text_of_ranks(together) + (together.size() == 1 ? " is in " : " are in ") +
+              text_of(positions[r], names_models);
+    }
+    throw collective_error(text + ": every rank must make the same calls, of the same models in the same order");
+  }
+
+  std::string all_of_a_group() const { return batches_.groups == 1 ? "all ranks" : "all ranks of a replica"; }
+  static std::string samples(const agreement::difference& found, int rank) {
+    return std::to_string(found.numbers[static_cast<std::size_t>(rank)]) + " samples";
+  }
+
+  const mpi::session* session_;
   agreement all_;
   std::uint64_t model_;
   int threads_;
+  batch_groups batches_;
+  mutable std::array<std::uint64_t, static_cast<std::size_t>(call_kind::count)> made_ = {};
+  mutable std::vector<std::optional<std::uint64_t>> mine_;
+  mutable std::vector<std::uint64_t> everyones_;
   fingerprint done_alone_;
 };
 

@@ -35,6 +35,7 @@ struct distributed_blueprint {
   int rank = 0;          ///< of MPI's world
   int model = 0;         ///< the number of the model in its session
   std::string log = {};  ///< on rank 0: where the modules are, which checkpoints are divided, what stages cost and hold
+  bool replicas_have_their_own = false;  ///< batches: see inputs_from::each_replica
 
   int pp_rank() const { return grid.pp_rank(rank); }
   int dp_rank() const { return grid.dp_rank(rank); }
@@ -43,6 +44,16 @@ struct distributed_blueprint {
   bool runs(const operation& o) const { return rank_of(o.stage) == pp_rank(); }
   /// Whether this rank is given batches.
   bool has_data() const { return !checked.inputs_enter_first || rank_of(0) == pp_rank(); }
+  /// Who is handed the same batches. Ranks compare them where another one is handed the same.
+  batch_groups batches(bool compares) const {
+    const int alike = replicas_have_their_own      ? grid.pp_size()
+                      : checked.inputs_enter_first ? grid.dp_size()
+                                                   : grid.size();
+    return {.groups = replicas_have_their_own ? grid.dp_size() : 1,
+            .mine = replicas_have_their_own ? dp_rank() : 0,
+            .replicas = grid.dp_size(),
+            .compares_batches = compares && alike > 1};
+  }
   /// The rank of a pipeline that holds each parameter slot of the program, and each state slot.
   std::vector<int> ranks_of_parameters() const {
     return ranks_of_slots(checked.parameters.size(), &operation::first_parameter, &operation::parameters);
@@ -131,6 +142,7 @@ inline distributed_blueprint draw_blueprint(const mpi::session& session, program
                              options.schedule.table(partitions, static_cast<int>(options.microbatches)),
                              {},
                              session.rank()};
+  made.replicas_have_their_own = options.inputs == inputs_from::each_replica;
   program& p = made.checked;
   require_backward(p);
   const bool trains = p.loss != none;
@@ -158,7 +170,7 @@ inline distributed_blueprint draw_blueprint(const mpi::session& session, program
 inline distributed_blueprint agree_on_blueprint(const mpi::session& session, program lowered,
                                                 const distributed_options& options) {
   const int model = session.count_model();
-  const call_agreement calls(session, model, session.how_to_wait(1));
+  const call_agreement calls(session, model, session.how_to_wait());
   const agreement& all = calls.all();
   calls.meet(call_kind::construction);
   std::optional<distributed_blueprint> made;

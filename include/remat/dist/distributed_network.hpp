@@ -2,8 +2,8 @@
 /// A distributed network: a program whose stages run on the ranks of a job. What `distributed_model` is behind its
 /// type.
 ///
-/// Every rank makes the same calls with the same batches, as one process would. A batch is split as evenly as possible
-/// into the micro-batches of all replicas, the larger ones first; micro-batch k of replica r is number r * microbatches +
+/// Every rank makes the same calls with the same batches, as one process would, and ranks compare a hash of what they are
+/// handed (or each replica brings its share of a batch). A batch is split as evenly as possible into the micro-batches of all replicas, the larger ones first; micro-batch k of replica r is number r * microbatches +
 /// k of the whole batch. The loss is the mean over what counts in the whole batch. One replica gives the bits of one process at the same number of micro-batches; several give
 /// the same bits under every pipeline, schedule and policy, and add their gradients up as MPI does.
 ///
@@ -55,6 +55,12 @@ void each_number(Value& value, const F& f) {
     f(value);
   }
 }
+
+/// A metric that ranks can send to each other and put together.
+template <class Metric>
+concept MergeableMetric = std::is_trivially_copyable_v<Metric> && requires(Metric m, const Metric& other) {
+  m.merge(other);
+};
 
 }  // namespace detail
 
@@ -131,8 +137,9 @@ class distributed_network : public trainable {
   std::span<const float> output(std::size_t i) const { return prediction_.output(i); }
 
   /// Runs `predict` on every batch of a range of (inputs, targets) and returns what the metric makes of it, on all
-  /// ranks. Ranks that are given no data take part with as many batches of nothing. What the metric refuses on one rank
-  /// is thrown on all of them after the last batch.
+  /// ranks. Ranks that are given no data take part with as many batches of nothing. Where replicas bring batches of
+  /// their own, as many on each, a metric that has `merge(other)` is merged over the replicas; the value of another one
+  /// is each replica's own. What the metric refuses on one rank is thrown on all of them after the last batch.
   template <class Batches, class Metric>
   auto evaluate(Batches&& batches, Metric metric) {
     std::string complaint;
@@ -146,10 +153,14 @@ class distributed_network : public trainable {
     }
     calls_.meet(call_kind::evaluation);
     all().require_none(complaint);
+    const bool is_its_own = blueprint_.replicas_have_their_own;
+    if constexpr (detail::MergeableMetric<Metric>)
+      if (is_its_own) metric = merged_over_replicas(metric);
     auto value = metric.value();
-    const int teller = grid().rank(blueprint_.rank_of(0), 0);
+    const mpi::communicator& readers = is_its_own ? ranks_.pipeline : ranks_.world;
+    const int teller = is_its_own ? blueprint_.rank_of(0) : grid().rank(blueprint_.rank_of(0), 0);
     detail::each_number(value, [&](auto& number) {
-      all().wait(ranks_.world.broadcast(std::as_writable_bytes(std::span(&number, 1)), teller));
+      all().wait(readers.broadcast(std::as_writable_bytes(std::span(&number, 1)), teller));
     });
     return value;
   }
@@ -213,25 +224,31 @@ class distributed_network : public trainable {
   /// How a training step splits this batch, which all ranks accept.
   batch_split agree_on_split(call_kind kind, std::span<const source> sources) const {
     const program& p = blueprint_.checked;
-    const std::size_t parts = static_cast<std::size_t>(dp_size()) * microbatches();
+    const bool is_its_own = blueprint_.replicas_have_their_own;
+    const std::size_t parts = (is_its_own ? 1 : static_cast<std::size_t>(dp_size())) * microbatches();
     const std::size_t batch =
         calls_.meet_with_batch(kind, p, sources, p.inputs, blueprint_.has_data(), [&](std::size_t samples) {
           if (p.loss == none)
             throw error("a training step needs a loss; give the model one: remat::distributed_model<net, input, loss>");
+          if (is_its_own && samples % parts != 0)
+            throw error("a replica's own batch of " + std::to_string(samples) + " does not split evenly into " +
+                        std::to_string(parts) + " micro-batches; take a multiple, or drop the last batch of an epoch");
           if (samples < parts)
             throw error("a batch of " + std::to_string(samples) + " does not split into " +
                         std::to_string(microbatches()) + " micro-batches on each of " + std::to_string(dp_size()) +
                         (dp_size() == 1 ? " replica; take" : " replicas; take") + " at least " + std::to_string(parts) +
                         " samples, or drop the last batch of an epoch");
         });
-    return {batch, parts};
+    if (!is_its_own) return {batch, parts};
+    calls_.require_equal_groups();
+    const std::size_t replicas = static_cast<std::size_t>(dp_size());
+    return {batch * replicas, parts * replicas};
   }
   /// The pipeline of a batch, and one step of it as given: for those who measure or audit it.
   pipeline& training(const batch_split& split) { return training_.line_for(pipelines_, split); }
   float run_training(std::span<const source> sources, const batch_split& split) {
     float loss = 0;
-    parameters_->making_gradients(
-        [&] { loss = training_.run(training(split), given(sources), split, seed_, steps_); });
+    parameters_->making_gradients([&] { loss = training_.run(training(split), given(sources), split, seed_, steps_); });
     return loss;
   }
   const mpi::communicator& world() const { return ranks_.world; }
@@ -258,7 +275,7 @@ class distributed_network : public trainable {
                       slots_of_operations(drawn.checked, [&](const operation& o) { return drawn.runs(o); }))),
         blueprint_(std::move(drawn)),
         ranks_(session, blueprint_, threads_),
-        calls_(session, blueprint_.model, ranks_.waiting, threads_),
+        calls_(session, blueprint_.model, ranks_.waiting, threads_, blueprint_.batches(options.compares_batches)),
         recomputes_early_(options.recomputes_early),
         shards_(options.shards_optimizer, *parameters_, ranks_.replicas),
         pipelines_({.checked = &blueprint_.checked,
@@ -278,6 +295,16 @@ class distributed_network : public trainable {
   static int threads_of(const mpi::session& session, int wanted) {
     if (wanted != 0) return checked_threads(wanted);
     return std::max(1, std::min(thread_count(), session.this_host().cores / session.this_host().ranks));
+  }
+
+  /// In the order of replicas, so that all of them have the same bits.
+  template <class Metric>
+  Metric merged_over_replicas(const Metric& mine) const {
+    std::vector<Metric> each(static_cast<std::size_t>(dp_size()), mine);
+    all().wait(ranks_.replicas.gather(std::as_bytes(std::span(&mine, 1)), std::as_writable_bytes(std::span(each))));
+    Metric all_of_them = each.front();
+    for (std::size_t r = 1; r < each.size(); ++r) all_of_them.merge(each[r]);
+    return all_of_them;
   }
 
   template <class Step>

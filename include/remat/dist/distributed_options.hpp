@@ -20,8 +20,9 @@ namespace remat {
 
 /// Who is given a step's batch.
 enum class inputs_from : std::uint8_t {
-  every_rank,  ///< each rank reads what its stages need from its own copy of the batch
-  first_stage  ///< the ranks of stage 0, which send on what others need; the others may pass anything
+  every_rank,   ///< each rank reads what its stages need from its own copy of the batch
+  first_stage,  ///< the ranks of stage 0, which send on what others need; the others may pass anything
+  each_replica  ///< each rank has the batch of its replica, which brings one of its own: its share of the step's batch
 };
 
 struct distributed_options {
@@ -42,7 +43,8 @@ struct distributed_options {
   remat::checkpointing checkpointing = checkpointing::always;
   bool recomputes_early = true;  ///< while the gradient is still on its way
   inputs_from inputs = inputs_from::every_rank;
-  bool logs_partition = true;  ///< `Partition assignments:` on rank 0, to std::clog
+  bool compares_batches = true;  ///< whether ranks that are to be handed the same batch compare a hash of it
+  bool logs_partition = true;    ///< `Partition assignments:` on rank 0, to std::clog
 };
 
 }  // namespace remat

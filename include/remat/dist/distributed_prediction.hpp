@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// A prediction on many ranks: the replicas share the batch where it splits, each stage's part of it passes through the
-/// pipeline, and every rank gets all outputs.
+/// pipeline, and every rank gets all outputs. Where replicas bring batches of their own, each gets its own outputs.
 #pragma once
 
 #include <remat/dist/agreement.hpp>
@@ -28,7 +28,8 @@ class distributed_prediction {
   void run(std::span<const source> sources, std::size_t batch, std::uint64_t seed, std::uint32_t step) {
     const program& p = blueprint_->checked;
     const std::size_t replicas = static_cast<std::size_t>(blueprint_->grid.dp_size());
-    const bool shares = batch % replicas == 0;
+    const bool is_its_own = blueprint_->replicas_have_their_own;
+    const bool shares = batch % replicas == 0 && !is_its_own;
     const std::size_t mine = shares ? batch / replicas : batch;
     std::size_t count = std::min(mine, static_cast<std::size_t>(blueprint_->schedule.microbatches));
     while (mine % count != 0) --count;
@@ -49,9 +50,11 @@ class distributed_prediction {
     results_.finish();
     for (int k = 0; k < p.outputs.size; ++k)
       for (int r = 0; r < (shares ? blueprint_->grid.dp_size() : 1); ++r) {
-        const int from = blueprint_->grid.rank(blueprint_->rank_of(stage_of_output(k)), r);
+        const int teller = blueprint_->rank_of(stage_of_output(k));
+        const mpi::communicator& readers = is_its_own ? ranks_->pipeline : ranks_->world;
+        const int from = is_its_own ? teller : blueprint_->grid.rank(teller, r);
         mpi::in_pieces(part_of_result(k, static_cast<std::size_t>(r), mine),
-                       [&](std::span<std::byte> piece) { all_->wait(ranks_->world.broadcast(piece, from)); });
+                       [&](std::span<std::byte> piece) { all_->wait(readers.broadcast(piece, from)); });
       }
   }
 

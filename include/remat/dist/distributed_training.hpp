@@ -56,7 +56,10 @@ class distributed_training {
     counter_.count(sources, split);
     shares_.resize(count());
     for (std::size_t m = 0; m < count(); ++m) shares_[m] = counter_.shares().share(first + m);
-    parts_.split(p, sources, split, first, count());
+    if (blueprint_->replicas_have_their_own)
+      parts_.split(p, sources, {split.batch / split.parts * count(), count()}, 0, count());
+    else
+      parts_.split(p, sources, split, first, count());
     losses_.assign(split.parts, 0);
     std::span<std::byte> place;
     trace_.start();

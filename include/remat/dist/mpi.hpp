@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: MIT
 /// MPI as remat uses it: groups of ranks, and messages that are prepared once and started in every step. The only
-/// header that includes mpi.h. How a rank waits for what is under way, waiting.hpp says.
+/// header that includes mpi.h, without the C++ bindings of old, which would have to be linked. How a rank waits for what
+/// is under way, waiting.hpp says.
 ///
 /// An error of MPI's own ends the job, with MPI's message.
 #pragma once
 
 #include <remat/core/error.hpp>
 
+#ifndef OMPI_SKIP_MPICXX
+#define OMPI_SKIP_MPICXX 1
+#endif
+#ifndef MPICH_SKIP_MPICXX
+#define MPICH_SKIP_MPICXX 1
+#endif
 #include <mpi.h>
 
 #include <sched.h>
@@ -17,6 +24,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <optional>
 #include <span>
 #include <string>
 #include <thread>
@@ -52,7 +60,7 @@ class request {
   MPI_Request handle_ = MPI_REQUEST_NULL;
 };
 
-/// The ranks of a job that share a machine.
+/// The ranks of a job that share a machine, and the cores that they may keep busy together.
 struct host {
   int ranks = 1, cores = 1;
 };
@@ -100,18 +108,26 @@ class communicator {
     copy.is_owned_ = true;
     return copy;
   }
-  /// Collective: how many of these ranks share this machine, and the cores that they may run on together.
-  host this_host() const {
-    MPI_Comm here = MPI_COMM_NULL;
-    MPI_Comm_split_type(handle_, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &here);
+  /// Collective: those of these ranks that share this machine.
+  communicator on_this_host() const {
+    communicator here;
+    MPI_Comm_split_type(handle_, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &here.handle_);
+    here.is_owned_ = true;
+    return here;
+  }
+  /// Collective: how many of these ranks share this machine, and the cores that they may keep busy together: those of
+  /// all their affinities, and no more than `quota`, the most that any of them may use in the mean of time; 0: no limit.
+  host this_host(double quota = 0) const {
+    const communicator here = on_this_host();
     host found;
-    MPI_Comm_size(here, &found.ranks);
+    found.ranks = here.size();
     cpu_set_t cores;
     CPU_ZERO(&cores);
     const bool is_known = sched_getaffinity(0, sizeof cores, &cores) == 0;
-    MPI_Allreduce(MPI_IN_PLACE, &cores, sizeof cores, MPI_BYTE, MPI_BOR, here);
+    MPI_Allreduce(MPI_IN_PLACE, &cores, sizeof cores, MPI_BYTE, MPI_BOR, here.handle_);
     found.cores = is_known ? std::max(1, CPU_COUNT(&cores)) : static_cast<int>(std::thread::hardware_concurrency());
-    MPI_Comm_free(&here);
+    MPI_Allreduce(MPI_IN_PLACE, &quota, 1, MPI_DOUBLE, MPI_MAX, here.handle_);
+    if (quota > 0) found.cores = std::clamp(static_cast<int>(quota), 1, found.cores);
     return found;
   }
 
@@ -146,11 +162,25 @@ class communicator {
                    &r.handle_);
     return r;
   }
-  /// Collective: the largest of the ranks' numbers, element by element.
+  request sum(std::span<std::uint64_t> values) const {
+    request r;
+    MPI_Iallreduce(MPI_IN_PLACE, values.data(), static_cast<int>(values.size()), MPI_UINT64_T, MPI_SUM, handle_,
+                   &r.handle_);
+    return r;
+  }
+  /// Collective: the largest of the ranks' numbers, element by element. They are below 2^63, since MPICH 4.0 compares
+  /// unsigned numbers as if they had a sign.
   request largest(std::span<std::uint64_t> values) const {
     request r;
     MPI_Iallreduce(MPI_IN_PLACE, values.data(), static_cast<int>(values.size()), MPI_UINT64_T, MPI_MAX, handle_,
                    &r.handle_);
+    return r;
+  }
+  /// Collective: `mine` of every rank, in the order of ranks.
+  request gather(std::span<const std::byte> mine, std::span<std::byte> all) const {
+    request r;
+    const int bytes = static_cast<int>(mine.size());
+    MPI_Iallgather(mine.data(), bytes, MPI_BYTE, all.data(), bytes, MPI_BYTE, handle_, &r.handle_);
     return r;
   }
   /// Collective: what rank `root` has, to all.
@@ -160,19 +190,13 @@ class communicator {
     return r;
   }
 
-  /// Whether a message of this tag has come, from any rank.
-  bool has_message(int tag) const {
+  /// The rank from which a message of this tag has come, if one has.
+  std::optional<int> sender_of_message(int tag) const {
     int there = 0;
-    MPI_Iprobe(MPI_ANY_SOURCE, tag, handle_, &there, MPI_STATUS_IGNORE);
-    return there != 0;
+    MPI_Status status;
+    MPI_Iprobe(MPI_ANY_SOURCE, tag, handle_, &there, &status);
+    return there != 0 ? std::optional(status.MPI_SOURCE) : std::nullopt;
   }
-  /// Collective: done when all ranks have begun it.
-  request barrier() const {
-    request r;
-    MPI_Ibarrier(handle_, &r.handle_);
-    return r;
-  }
-
   /// Ends every rank of the job, when what was printed has had time to come out.
   [[noreturn]] void abort() const {
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
@@ -231,6 +255,22 @@ class library {
   }
 
   static communicator world() { return communicator(MPI_COMM_WORLD); }
+  /// Which MPI this is, and its version, on one line.
+  static std::string name() {
+    char text[MPI_MAX_LIBRARY_VERSION_STRING];
+    int length = 0;
+    MPI_Get_library_version(text, &length);
+    std::string line(text, static_cast<std::size_t>(length));
+    line = line.substr(0, line.find_first_of(",\n"));
+    std::ranges::replace(line, '\t', ' ');
+    return line;
+  }
+  /// Whether this is the thread that may talk to other ranks.
+  static bool is_main_thread() {
+    int is_main = 0;
+    MPI_Is_thread_main(&is_main);
+    return is_main != 0;
+  }
   static bool is_running() {
     int started = 0, over = 0;
     MPI_Initialized(&started);

@@ -26,7 +26,7 @@ namespace remat {
 /// `collective_error` where a rank cannot, or where model, batch or options are not the same on all of them.
 inline operation_costs profile(const mpi::session& session, network& model, std::size_t batch,
                                const profile_options& options = {}) {
-  const call_agreement calls(session, session.count_model(), session.how_to_wait(model.threads()));
+  const call_agreement calls(session, session.count_model(), session.how_to_wait());
   calls.meet(call_kind::profile);
   fingerprint asked;
   asked.add(detail::hash_of_program(model.lowered()));

@@ -10,22 +10,33 @@
 /// - An exception that leaves the session's scope and is caught outside ends the job when this program exits, so that
 ///   its message can be printed first.
 /// - What all ranks refuse together (`collective_error`) is printed by rank 0 alone.
+/// - A rank that leaves while others wait for it is named, and ends the job; one that does not come is named after
+///   `watchdog_seconds`, and the others go on waiting.
 ///
 /// One session, made in `main`: MPI cannot start again.
 #pragma once
 
 #include <remat/core/error.hpp>
 #include <remat/core/parallel.hpp>
+#include <remat/dist/call_position.hpp>
+#include <remat/dist/cpu_quota.hpp>
+#include <remat/dist/foreign_launcher.hpp>
 #include <remat/dist/mpi.hpp>
+#include <remat/dist/roll_call.hpp>
+#include <remat/dist/session_options.hpp>
 #include <remat/dist/waiting.hpp>
 
+#include <array>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <optional>
+#include <span>
 #include <string>
 #include <thread>
-#include <vector>
+#include <utility>
 
 namespace remat {
 
@@ -37,42 +48,60 @@ class collective_error : public error {
 
 namespace mpi {
 
+namespace detail {
+
+/// What the program does with exceptions that nobody catches, while this lives.
+class terminate_scope {
+ public:
+  explicit terminate_scope(std::terminate_handler handler) : previous_(std::set_terminate(handler)) {}
+  terminate_scope(const terminate_scope&) = delete;
+  terminate_scope& operator=(const terminate_scope&) = delete;
+  ~terminate_scope() { std::set_terminate(previous_); }
+
+ private:
+  std::terminate_handler previous_;
+};
+
+}  // namespace detail
+
 class session {
  public:
-  /// Collective. Throws `error` while another session lives, and when MPI has ended with an earlier one.
-  session(int& argc, char**& argv) : library_(argc, argv), world_(library::world()) {
+  /// Collective. Throws `error` while another session lives, when MPI has ended with an earlier one, where the launcher
+  /// of another MPI has started the program, and for options or variables that mean nothing.
+  session(int& argc, char**& argv, const session_options& options = {})
+      : library_(argc, argv), terminate_(&end_the_job), world_(library::world()) {
     if (current_ != nullptr)
       throw error("a program has one remat::mpi::session at a time; make it in main, and pass it on");
     rank_ = world_.rank();
     size_ = world_.size();
-    host_ = world_.this_host();
+    if (size_ == 1) refuse_foreign_launcher();
+    try {
+      options_ = with_environment(options);
+    } catch (const error& e) {
+      throw collective_error(e.what());
+    }
+    host_ = world_.this_host(cpu_quota());
+    neighbours_ = world_.on_this_host();
     exceptions_ = std::uncaught_exceptions();
-    previous_ = std::set_terminate(&end_the_job);
-    leaving_ = world_.duplicate();
+    roll_call_ = roll_call(world_, options_.watchdog_seconds);
     meeting_ = world_.duplicate();
     current_ = this;
-    departures::someone_left = [] { return current_->leaving_.has_message(0); };
-    departures::end_the_job = [] {
-      fail(
-          "another rank has left the program, and this one waits for it; all ranks make the same calls, and an error "
-          "of "
-          "one rank is caught outside of the session's scope, or not at all");
+    lookout::look = [](double seconds) {
+      if (const auto left = current_->roll_call_.look(seconds)) fail(*left);
     };
-    std::atexit([] {
-      if (current_ != nullptr && library::is_running()) fail("the program exits while its session lives");
-    });
+    std::atexit(&end_what_exits);
+    std::at_quick_exit(&end_what_exits);
   }
   session(const session&) = delete;
   session& operator=(const session&) = delete;
   ~session() {
-    std::set_terminate(previous_);
-    if (std::uncaught_exceptions() > exceptions_)
+    if (std::uncaught_exceptions() > exceptions_) {
+      lookout::look = nullptr;
       std::atexit([] { library::world().abort(); });
-    else {
+    } else {
       leave();
       library_.finish();
     }
-    departures::someone_left = nullptr;
     current_ = nullptr;
   }
 
@@ -83,6 +112,10 @@ class session {
   /// Prints what went wrong on this rank and ends all ranks.
   [[noreturn]] static void fail(const std::string& what) {
     const communicator world = library::world();
+    // Where several ranks fail at once, one of them tells, and its end is everyone's.
+    if (!std::exchange(is_ending_, true) && current_ != nullptr && library::is_main_thread() &&
+        !current_->roll_call_.tells_of_failure())
+      std::this_thread::sleep_for(std::chrono::seconds(3));
     std::fflush(stdout);
     std::fprintf(stderr, "remat: rank %d ends the job: %s\n", world.rank(), what.c_str());
     std::fflush(stderr);
@@ -93,27 +126,55 @@ class session {
   const communicator& meeting() const { return meeting_; }
   /// The number of a model that is about to be built.
   int count_model() const { return models_++; }
+  /// This rank comes to a call, where it will wait for all others; `met` says that they have come, too.
+  void enter(call_kind kind, std::uint64_t model, std::uint64_t number) const {
+    roll_call_.enter({kind, model, number, ++calls_, 0});
+  }
+  void met() const { roll_call_.met(); }
+  /// In which call this rank is, or was last.
+  const call_position& here() const { return roll_call_.here(); }
 
   const host& this_host() const { return host_; }
-  /// How a rank of so many threads waits on this machine.
-  waiting how_to_wait(int threads) const { return {host_.ranks * threads > host_.cores}; }
+  /// How a rank waits before anything is known about the threads of its host.
+  mpi::waiting how_to_wait() const {
+    if (options_.waiting != mpi::waiting::automatic) return options_.waiting;
+    return host_.ranks > host_.cores ? mpi::waiting::sleeping : mpi::waiting::automatic;
+  }
+  /// Collective over the ranks of a host, which get one answer: how ranks wait, of which this one has so many threads.
+  mpi::waiting how_to_wait(int threads) const {
+    std::array<std::uint64_t, 1> all{static_cast<std::uint64_t>(threads)};
+    wait(neighbours_.sum(all));
+    const bool is_crowded = all[0] > static_cast<std::uint64_t>(host_.cores);
+    all[0] = static_cast<std::uint64_t>(options_.waiting);
+    wait(neighbours_.largest(all));
+    const auto wanted = static_cast<mpi::waiting>(all[0]);
+    return wanted == mpi::waiting::automatic && is_crowded ? mpi::waiting::sleeping : wanted;
+  }
 
  private:
+  void wait(request r) const {
+    wait_until(how_to_wait(), [&] { return r.is_done(); });
+  }
+
+  static void refuse_foreign_launcher() {
+    const std::optional<launcher> found = foreign_launcher();
+    if (!found) return;
+    // One of them tells, whose end ends the others.
+    if (found->rank != 0) std::this_thread::sleep_for(std::chrono::seconds(5));
+    const std::string processes = std::to_string(found->ranks) + " processes";
+    throw error("started by another MPI's launcher: " + found->name + " has started " + processes + " (" +
+                found->variable + "), and the MPI that this program is linked with, " + library::name() +
+                ", knows of one; start it with the mpiexec of that MPI, or unset " + found->variable + " to run " +
+                processes + " apart");
+  }
+
   /// Tells the others, and waits for them.
   void leave() {
-    departures::someone_left = nullptr;
-    std::vector<request> requests;
-    for (int r = 0; r < size_; ++r)
-      if (r != rank_) requests.push_back(leaving_.send({}, r, 0));
-    requests.push_back(leaving_.barrier());
-    for (request& r : requests) wait_until({true}, [&] { return r.is_done(); });
-    for (int r = 0; r < size_; ++r)
-      if (r != rank_) {
-        request got = leaving_.receive({}, r, 0);
-        wait_until({true}, [&] { return got.is_done(); });
-      }
-    leaving_ = communicator();
+    lookout::look = [](double seconds) { current_->roll_call_.look(seconds, "the end of its session"); };
+    roll_call_.leave([](const auto& test) { wait_until(mpi::waiting::sleeping, test); });
+    lookout::look = nullptr;
     meeting_ = communicator();
+    neighbours_ = communicator();
   }
 
   [[noreturn]] static void end_the_job() {
@@ -131,15 +192,25 @@ class session {
       }
     fail(what);
   }
+  /// The program calls exit, or MPI does, which ends what has failed.
+  static void end_what_exits() {
+    if (current_ == nullptr || is_ending_ || !library::is_running()) return;
+    fail("the program exits while its session lives, after " + text_of(current_->here()) +
+         "; return from main, so that the session ends first and the other ranks know of it");
+  }
 
   library library_;
-  communicator world_, leaving_, meeting_;
+  detail::terminate_scope terminate_;
+  communicator world_, meeting_, neighbours_;
   mutable int models_ = 0;
+  mutable std::uint64_t calls_ = 0;
   static inline session* current_ = nullptr;
+  static inline bool is_ending_ = false;
   int rank_ = 0, size_ = 1;
+  session_options options_;
   host host_;
+  mutable roll_call roll_call_;
   int exceptions_ = 0;
-  std::terminate_handler previous_ = nullptr;
 };
 
 }  // namespace mpi

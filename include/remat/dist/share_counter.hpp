@@ -2,7 +2,7 @@
 /// What the loss counts of each micro-batch of all replicas, on every rank, before a training step runs.
 ///
 /// A loss of samples knows it from their number. Of targets, the ranks that are given batches count all of them, and
-/// tell those that are not. What counting reads of the loss's states (weights of classes) comes from the rank of
+/// tell those that are not; where replicas bring their own, each counts those of its own. What counting reads of the loss's states (weights of classes) comes from the rank of
 /// replica 0 that runs the loss.
 #pragma once
 
@@ -40,6 +40,16 @@ class share_counter {
       return;
     }
     share_states();
+    if (blueprint_->replicas_have_their_own) {  // each counts its own
+      const auto mine = static_cast<std::size_t>(blueprint_->schedule.microbatches);
+      const std::size_t samples = split.smaller(), first = static_cast<std::size_t>(blueprint_->dp_rank()) * mine;
+      std::ranges::fill(counts, 0);
+      parts_.split(p, sources, {samples * mine, mine}, 0, mine);
+      for (std::size_t k = 0; k < mine; ++k)
+        counts[first + k] = counter_.count(parts_(static_cast<int>(k)), samples, state_spans_.data());
+      tell(counts);
+      return;
+    }
     if (blueprint_->has_data()) {
       parts_.split(p, sources, split, 0, split.parts);
       for (std::size_t k = 0; k < split.parts; ++k)
@@ -52,7 +62,7 @@ class share_counter {
   std::size_t bytes() const { return counter_.bytes(); }
 
  private:
-  /// Only the ranks of the first stage know the counts, all of them alike: all others have 0 bits.
+  /// Each count is known to some ranks, all of them alike: all others have 0 bits.
   void tell(std::span<double> counts) {
     everyones_.resize(counts.size());
     std::ranges::transform(counts, everyones_.begin(), [](double each) { return std::bit_cast<std::uint64_t>(each); });

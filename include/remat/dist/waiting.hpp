@@ -1,59 +1,90 @@
 // SPDX-License-Identifier: MIT
-/// Waiting that leaves the core to those who compute, and does not last for ever.
+/// Waiting that leaves the cores to those who compute.
 ///
-/// MPICH makes progress inside its calls alone, and spins in them. Where there are more ranks (times threads) than
-/// cores on a node, a rank that spins halves another that computes: `wait_until` then tests some 50 times and sleeps
-/// shortly, again and again, which costs a hop of tens of microseconds in place of milliseconds.
+/// MPI makes progress inside its calls alone, and a rank that waits tests again and again. Where there are more ranks
+/// (times threads) than cores on a host, or where other programs hold the cores, a rank that spins takes a core from
+/// another that computes. So
+///
+///     spinning    tests without a pause: for ranks that have their cores to themselves
+///     sleeping    tests some 50 times, then sleeps shortly, again and again: a hop takes tens of microseconds
+///     automatic   spins for half a millisecond, and then sleeps in between, never for longer than a fiftieth of the
+///                 time it has waited already; and sleeps from the start for a second after it was found out that the
+///                 core was taken away in the middle of a spin
+///
+/// While a rank waits, its session looks after the others every 100 milliseconds (roll_call.hpp).
 #pragma once
 
 #include <remat/core/language.hpp>
 
+#include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <thread>
 
 namespace remat::mpi {
 
-/// How a rank waits: it spins, or it sleeps in between.
-struct waiting {
-  bool sleeps = false;
+/// How a rank waits.
+enum class waiting : std::uint8_t { automatic, spinning, sleeping };
+
+/// What is done now and then while a rank waits. A session says what.
+struct lookout {
+  /// Given the seconds for which the wait has lasted.
+  static inline void (*look)(double seconds) = nullptr;
 };
 
-/// Looks, while a rank waits, whether another one has left the program: a rank that still waits 5 seconds later would
-/// wait for ever. A session says how to look and how to end.
-class departures {
- public:
-  static inline bool (*someone_left)() = nullptr;
-  static inline void (*end_the_job)() = nullptr;
+namespace detail {
 
-  /// Cheap, but for every 100 milliseconds.
-  void look() {
-    if (someone_left == nullptr) return;
-    const auto now = std::chrono::steady_clock::now();
-    if (now < next_) return;
-    next_ = now + std::chrono::milliseconds(100);
-    if (!someone_left()) return;
-    if (!has_left_) since_ = now;
-    has_left_ = true;
-    if (now - since_ > std::chrono::seconds(5)) end_the_job();
+/// One wait: when it spins, and how long it sleeps.
+class wait_pace {
+ public:
+  using clock = std::chrono::steady_clock;
+
+  explicit wait_pace(waiting how) : how_(how) {}
+
+  /// After some tests that were in vain.
+  void pause() {
+    const clock::time_point now = clock::now();
+    if (how_ == waiting::automatic && has_spun_ && now - last_ > core_was_taken) crowded_until_ = now + crowded_for;
+    if (now >= look_) {
+      look_ = now + std::chrono::milliseconds(100);
+      if (lookout::look != nullptr) lookout::look(std::chrono::duration<double>(now - begun_).count());
+    }
+    const clock::duration waited = now - begun_;
+    has_spun_ =
+        how_ == waiting::spinning || (how_ == waiting::automatic && waited < spins_for && now >= crowded_until_);
+    if (!has_spun_) {
+      const bool naps = how_ == waiting::sleeping || now < crowded_until_;
+      std::this_thread::sleep_for(naps ? shortest : std::clamp<clock::duration>(waited / 50, shortest, longest));
+    }
+    last_ = clock::now();
   }
 
  private:
-  std::chrono::steady_clock::time_point next_ = std::chrono::steady_clock::now() + std::chrono::milliseconds(100);
-  std::chrono::steady_clock::time_point since_ = {};
-  bool has_left_ = false;
+  static constexpr clock::duration spins_for = std::chrono::microseconds(500);
+  static constexpr clock::duration core_was_taken = std::chrono::microseconds(1000);  // 50 tests take about 10
+  static constexpr clock::duration crowded_for = std::chrono::seconds(1);
+  static constexpr clock::duration shortest = std::chrono::microseconds(1);  // what the system makes of it: about 50
+  static constexpr clock::duration longest = std::chrono::milliseconds(1);
+  static inline clock::time_point crowded_until_ = {};
+
+  waiting how_;
+  bool has_spun_ = false;
+  clock::time_point begun_ = clock::now(), last_ = begun_;
+  clock::time_point look_ = begun_ + std::chrono::milliseconds(100);
 };
+
+}  // namespace detail
 
 /// Tests until it is true. The test is what makes MPI go on.
 template <class Test>
 void wait_until(waiting how, const Test& test) {
-  constexpr int tests_before_sleep = 50;
+  constexpr int tests_before_pause = 50;
   if (test()) return;
-  departures others;
+  detail::wait_pace pace(how);
   for (int tests = 0; !test();) {
-    if (++tests < tests_before_sleep) continue;
+    if (++tests < tests_before_pause) continue;
     tests = 0;
-    others.look();
-    if (how.sleeps) std::this_thread::sleep_for(std::chrono::microseconds(1));  // what the system makes of it: about 50
+    pace.pause();
   }
 }
 

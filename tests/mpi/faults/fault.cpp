@@ -4,11 +4,16 @@
 #include <remat/dist/partition_file.hpp>
 #include <remat/distributed.hpp>
 
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
 #include <iostream>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -30,7 +35,7 @@ using norming_net = remat::sequential<nn::conv2d<1, 4, 1>, norm, nn::conv2d<4, 4
 using input = remat::tensor<float, 32>;
 
 void run(const remat::mpi::session& mpi, const std::string& fault) {
-  const bool is_mine = mpi.rank() == 1;
+  const bool is_mine = mpi.rank() == std::min(1, mpi.size() - 1);
   remat::distributed_options options{.threads = 1, .microbatches = 4, .logs_partition = false};
   std::vector<float> x(32 * 32, 0.5f);
   std::vector<std::int32_t> y(32, 3);
@@ -97,14 +102,30 @@ void run(const remat::mpi::session& mpi, const std::string& fault) {
   if (fault == "other_batch" && is_mine) x.resize(16 * 32), y.resize(16);
   if (fault == "wrong_tensor" && is_mine) x.resize(17);
   if (fault == "group_of_none") optimizer.group("third", {.learning_rate = 0});
+  if (fault == "other_data" && is_mine) x[6 * 32 + 1] = 0.25f;
+  if (fault == "other_targets" && is_mine) y[31] = 2;
   const int steps = fault == "fewer_calls" && is_mine ? 7 : 20;
   for (int step = 0; step < steps; ++step) {
+    if (fault == "skips_batch") {
+      x[0] = static_cast<float>(step);
+      if (step == 5 && is_mine) continue;
+    }
     if (step == 5 && is_mine && fault == "exits") std::exit(0);
+    if (step == 5 && is_mine && fault == "exits_quickly") std::quick_exit(0);
+    if (step == 5 && is_mine && fault == "vanishes") _exit(0);
+    if (step == 5 && is_mine && fault == "hangs") {
+      std::this_thread::sleep_for(std::chrono::seconds(4));
+      throw remat::error("rank 1 has slept enough");
+    }
+    if (step == 5 && fault == "predicts_other_data") {
+      if (is_mine) x[1] = 7;
+      model.predict(x);
+    }
     if (step == 5 && is_mine && fault.starts_with("other_call")) {
       model.predict(x);
       continue;
     }
-    if (step == 5 && is_mine && fault.starts_with("throws")) throw remat::error("the disk of rank 1 is full");
+    if (step == 5 && is_mine && fault.starts_with("throws")) throw remat::error("the disk of rank " + std::to_string(mpi.rank()) + " is full");
     if (step == 5 && is_mine && fault == "killed") std::raise(SIGKILL);
     if (step == 5 && fault == "bad_label") y[7] = 99;
     if (step == 5 && fault == "other_evaluation") {
