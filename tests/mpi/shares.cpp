@@ -12,6 +12,7 @@
 #include <optional>
 #include <ratio>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -188,4 +189,15 @@ TEST_CASE("a batch of fewer samples than micro-batches is refused on all ranks")
   const data batch = batch_of(7, all);
   CHECK_THROWS_WITH(model.train_step(batch.x, batch.targets), Catch::Contains("a batch of 7 does not split into 8") &&
                                                                   Catch::Contains("take at least 8 samples"));
+}
+
+TEST_CASE("mean_loss is on all ranks what it is in one process") {
+  const data batch = batch_of(12, some);
+  const std::vector<std::pair<std::vector<float>, std::vector<std::int32_t>>> batches{{batch.x, batch.targets}};
+  remat::model<net, input, nn::cross_entropy> one{{.seed = 3, .threads = 1}};
+  const double expected = one.evaluate(batches, remat::mean_loss{});
+  CHECK(expected > 0);
+  remat::distributed_network model(session(), remat::lower<net, input, nn::cross_entropy>(),
+                                   {.seed = 3, .threads = 1, .microbatches = 2, .logs_partition = false});
+  CHECK(model.evaluate(batches, remat::mean_loss{}) == expected);
 }

@@ -22,6 +22,7 @@
 #include <remat/dist/rank_report.hpp>
 #include <remat/dist/session.hpp>
 #include <remat/dist/simulated_program.hpp>
+#include <remat/run/mean_loss.hpp>
 #include <remat/run/memory_report.hpp>
 #include <remat/run/network_checks.hpp>
 #include <remat/run/source.hpp>
@@ -142,6 +143,8 @@ class distributed_network : public trainable {
   /// is each replica's own. What the metric refuses on one rank is thrown on all of them after the last batch.
   template <class Batches, class Metric>
   auto evaluate(Batches&& batches, Metric metric) {
+    const thread_scope scope(threads_);
+    detail::begin_metric(metric, blueprint_.checked, *parameters_, pp_size() == 1);
     std::string complaint;
     for (const auto& [inputs, targets] : batches) {
       const std::span<const float> outputs = predict(inputs);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <remat/core/tensor.hpp>
+#include <remat/run/mean_loss.hpp>
 
 #include <span>
 #include <tuple>
@@ -18,6 +19,10 @@ class metrics {
  public:
   explicit metrics(Metrics... each) : each_(std::move(each)...) {}
 
+  /// Of those that ask for the model.
+  void begin(const program& p, parameter_store& store, bool holds_all) {
+    std::apply([&](Metrics&... metric) { (detail::begin_metric(metric, p, store, holds_all), ...); }, each_);
+  }
   template <class Targets>
   void add(std::span<const float> outputs, const Targets& targets, const tensor_shape& shape) {
     std::apply([&](Metrics&... metric) { (metric.add(outputs, targets, shape), ...); }, each_);

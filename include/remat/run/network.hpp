@@ -16,6 +16,7 @@
 #include <remat/run/batch_parts.hpp>
 #include <remat/run/executors.hpp>
 #include <remat/run/loss_shares.hpp>
+#include <remat/run/mean_loss.hpp>
 #include <remat/run/memory_report.hpp>
 #include <remat/run/model_options.hpp>
 #include <remat/run/network_checks.hpp>
@@ -155,6 +156,8 @@ class network : public trainable {
   /// Runs `predict` on every batch of a range of (inputs, targets) and returns what the metric makes of it.
   template <class Batches, class Metric>
   auto evaluate(Batches&& batches, Metric metric) {
+    const thread_scope scope(threads_);
+    detail::begin_metric(metric, *program_, *parameters_, true);
     for (const auto& [inputs, targets] : batches) metric.add(predict(inputs), targets, output_shape());
     return metric.value();
   }
