@@ -7,7 +7,7 @@
 /// stages are even, too. All of it is exact, for any cost.
 ///
 /// Costs stages x cuts^2 / 2 questions for the cost of a stage, less those that cannot improve on what is known. For a
-/// `cost_sum`, which only grows with its range, these are few: 1,024 stages of 4,097 operations take seconds.
+/// `cost_sum`, which only grows with its range, these are few: 1,024 stages of 4,097 operations take a second.
 #pragma once
 
 #include <remat/dist/cuts.hpp>
@@ -86,11 +86,13 @@ class cut_search {
       for (int e = s == stages_ ? last : s; e <= last - (stages_ - s); ++e) {
         const crossed_checkpoints crossed_here = minds_checkpoints ? points_[e].crossed : crossed_checkpoints{};
         for (int b = e; b-- > s - 1;) {
+          if constexpr (requires { Cost::grows_with_range; })
+            if (cost_(points_[b].before, points_[e].before, s - 1) > bound) break;
           const way& before = at(s - 1, b);
           way here{before.crossed + crossed_here, before.cost, b};
           if (before.from == none || !here.is_better_than(at(s, e))) continue;  // a stage costs no less than nothing
           const double stage = cost_(points_[b].before, points_[e].before, s - 1);
-          if (only_worse_before(stage, bound, sum(0.0, stage), at(s, e), crossed_here)) break;
+          if (only_worse_before(sum(0.0, stage), at(s, e), crossed_here)) break;
           here.cost = sum(before.cost, stage);
           if (stage <= bound && here.is_better_than(at(s, e))) at(s, e) = here;
         }
@@ -99,10 +101,9 @@ class cut_search {
 
   /// Whether no stage that begins earlier, and so costs no less, makes a better way than `best`, which crosses what any
   /// way does at least.
-  static constexpr bool only_worse_before(double stage, double bound, double least, const way& best,
-                                          const crossed_checkpoints& fewest) {
+  static constexpr bool only_worse_before(double least, const way& best, const crossed_checkpoints& fewest) {
     if constexpr (requires { Cost::grows_with_range; })
-      return stage > bound || (best.from != none && best.crossed == fewest && least >= best.cost);
+      return best.from != none && best.crossed == fewest && least >= best.cost;
     return false;
   }
 
