@@ -117,6 +117,7 @@ inline distributed_blueprint draw_blueprint(const mpi::session& session, program
     throw error("a batch is trained in 1 to 1,000,000 micro-batches; this model asks for " +
                 std::to_string(options.microbatches));
   checked_threads(options.threads);
+  if (options.max_plans < 1) throw error("a model keeps the plan of at least one batch size; max_plans is at least 1");
   if (options.partition_batch < 1) throw error("partition_batch, the samples of a micro-batch, is at least 1");
   if (options.partitions < 0) throw error("a pipeline has at least one rank; partitions = 0 takes all of the job's");
   const int partitions = options.partitions == 0 ? session.size() : options.partitions;

@@ -251,7 +251,9 @@ class distributed_network : public trainable {
   pipeline& training(const batch_split& split) { return training_.line_for(pipelines_, split); }
   float run_training(std::span<const source> sources, const batch_split& split) {
     float loss = 0;
-    parameters_->making_gradients([&] { loss = training_.run(training(split), given(sources), split, seed_, steps_); });
+    pipeline& line = training(split);
+    pipelines_.keep(line);  // `last_pipeline()`
+    parameters_->making_gradients([&] { loss = training_.run(line, given(sources), split, seed_, steps_); });
     return loss;
   }
   const mpi::communicator& world() const { return ranks_.world; }
@@ -291,7 +293,7 @@ class distributed_network : public trainable {
                     .is_training = blueprint_.checked.loss != none,
                     .checkpoints = options.checkpointing,
                     .recomputes_early = options.recomputes_early},
-                   threads_),
+                   threads_, options.max_plans),
         training_(blueprint_, options, *parameters_, ranks_, calls_.all()),
         prediction_(blueprint_, ranks_, calls_.all(), pipelines_) {}
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// How a model is distributed: the options of `distributed_model`, the same on all ranks.
+/// How a model is distributed: the options of `distributed_model`, the same on all ranks. Those that `model_options` has,
+/// too, come in the same order there, so that one list of designated initialisers serves both.
 #pragma once
 
 #include <remat/dist/gradient_reduction.hpp>
@@ -33,6 +34,7 @@ struct distributed_options {
   std::vector<std::string> frozen = {};                        ///< paths of modules that are not trained
   int partitions = 0;            ///< ranks in a pipeline; 0: all of the job's ranks. The rest are replicas
   std::size_t microbatches = 1;  ///< parts of a replica's share of the batch, of equal size
+  std::size_t max_plans = 8;     ///< sizes of micro-batches whose pipelines are kept, to train and as many to predict
   pipeline_schedule schedule = {};
   std::optional<partition::setting> partition = {};  ///< none: as the type says, or `balanced` where it says nothing
   std::size_t partition_batch = 1;                   ///< samples of a micro-batch that automatic partitions count with

@@ -142,6 +142,7 @@ class image_set {
 
   /// A set of the first `count` images, or of all where there are fewer.
   image_set first(std::size_t count) const {
+    require_images();
     if (count == 0) throw error("an image set holds at least one image; ask for the first 1 or more");
     image_set some = *this;
     if (count >= size()) return some;
@@ -172,6 +173,7 @@ class image_set {
 
   /// The images as floats, `batch_size` at a time. The range views this set, which therefore must not be a temporary.
   batch_range batches(std::size_t batch_size, const batch_options& options = {}) const& {
+    require_images();
     return batch_range{{pixels_, labels_, values_}, batch_size, options};
   }
   batch_range batches(std::size_t batch_size, const batch_options& options = {}) const&& = delete;
@@ -197,7 +199,13 @@ class image_set {
     }
   }
 
+  /// Only a set that was moved from has none.
+  void require_images() const {
+    if (labels_.empty())
+      throw error("this image set was moved from and holds no images; use the one that it was moved to");
+  }
   void check_index(std::size_t i) const {
+    require_images();
     if (i >= size())
       throw error("image " + std::to_string(i) + " is not in a set of " + std::to_string(size()) + "; 0 to " +
                   std::to_string(size() - 1) + " are accepted");

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-/// The executors of a program: one for each batch size that it has met, in training and in inference, and the arena
-/// that they share, which is that of the largest.
+/// The executors of a program: one for each batch size that it has met of late, in training and in inference, and the
+/// arena that they share, which stays that of the largest.
 ///
 /// Meeting a new batch size allocates; whoever asks for it again gets the same executor. An executor is made for a number
-/// of threads, that of the caller's `thread_scope`; on another number the same batch size is a new one.
+/// of threads, that of the caller's `thread_scope`; on another number the same batch size is a new one. Where more than
+/// `max_plans` sizes were met, those that were not used for the longest time are forgotten, except the one that
+/// `waiting` needs.
 #pragma once
 
 #include <remat/plan/report.hpp>
@@ -12,6 +14,7 @@
 #include <remat/run/network_checks.hpp>
 #include <remat/run/parameters.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <new>
@@ -23,7 +26,8 @@ namespace remat {
 class executors {
  public:
   /// Both must stay where they are.
-  executors(const program& p, parameter_store& parameters) : program_(&p), parameters_(&parameters) {}
+  executors(const program& p, parameter_store& parameters, std::size_t max_plans)
+      : program_(&p), parameters_(&parameters), max_plans_(max_plans) {}
 
   /// The executor of a batch size, ready to run; one that accumulates serves the micro-batches behind the first.
   executor& training(std::size_t batch, bool accumulates = false) { return ready(training_, batch, accumulates); }
@@ -40,6 +44,16 @@ class executors {
     inference_.clear();
   }
 
+  /// The same, and the arena is given back.
+  void release() {
+    clear();
+    arena_ = {};
+  }
+
+  /// Batch sizes whose plans are kept, in training or in inference.
+  std::size_t kept_for_training() const { return sizes(training_); }
+  std::size_t kept_for_inference() const { return sizes(inference_); }
+
   /// The plan for a batch, which need not have run; the bytes of packed weights and scratch are known if it has.
   plan_report training_report(std::size_t batch) const { return report_of(training_, batch); }
   plan_report inference_report(std::size_t batch) const { return report_of(inference_, batch); }
@@ -47,7 +61,7 @@ class executors {
   const regions& reserved() const { return arena_.reserved(); }
 
  private:
-  using known = std::vector<std::unique_ptr<executor>>;
+  using known = std::vector<std::unique_ptr<executor>>;  // the last one is the one that was asked for last
 
   plan plan_of(const known& all, std::size_t batch) const {
     checked_batch(*program_, batch);
@@ -55,10 +69,12 @@ class executors {
   }
 
   executor& ready(known& all, std::size_t batch, bool accumulates) {
-    for (const auto& each : all)
-      if (each->planned().batch == batch && each->accumulates() == accumulates &&
-          each->threads() == primitive_threads())
-        return *each;
+    for (auto at = all.begin(); at != all.end(); ++at)
+      if ((*at)->planned().batch == batch && (*at)->accumulates() == accumulates &&
+          (*at)->threads() == primitive_threads()) {
+        std::rotate(at, at + 1, all.end());
+        return *all.back();
+      }
     auto fresh = std::make_unique<executor>(*program_, plan_of(all, batch), *parameters_, accumulates);
     bool moved = false;
     try {
@@ -69,6 +85,7 @@ class executors {
       throw;
     }
     all.push_back(std::move(fresh));
+    forget_oldest(all);
     if (moved) {
       waiting_ = nullptr;
       for (const known* each : {&training_, &inference_})
@@ -77,6 +94,32 @@ class executors {
       arena_.bind(*all.back());
     }
     return *all.back();
+  }
+
+  /// Forgets the batch sizes that were not asked for for the longest time, until there are no more than are kept. A size
+  /// has up to two executors: of the first micro-batch, and of those after it.
+  void forget_oldest(known& all) const {
+    for (auto at = all.begin(); sizes(all) > max_plans_ && at + 1 != all.end();) {
+      const executor& oldest = **at;
+      const auto is_alike = [batch = oldest.planned().batch, threads = oldest.threads()](const auto& each) {
+        return each->planned().batch == batch && each->threads() == threads;
+      };
+      if (at->get() == waiting_ || std::any_of(at + 1, all.end(), is_alike)) {
+        ++at;
+        continue;
+      }
+      std::erase_if(all, [&](const auto& each) { return is_alike(each) && each.get() != waiting_; });
+      at = all.begin();
+    }
+  }
+  static std::size_t sizes(const known& all) {
+    std::size_t found = 0;
+    for (auto at = all.begin(); at != all.end(); ++at)
+      if (std::none_of(at + 1, all.end(), [&](const auto& later) {
+            return later->planned().batch == (*at)->planned().batch && later->threads() == (*at)->threads();
+          }))
+        ++found;
+    return found;
   }
 
   plan_report report_of(const known& all, std::size_t batch) const {
@@ -91,6 +134,7 @@ class executors {
 
   const program* program_;
   parameter_store* parameters_;
+  std::size_t max_plans_;
   arena arena_;
   known training_, inference_;
   executor* waiting_ = nullptr;

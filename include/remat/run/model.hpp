@@ -11,6 +11,10 @@
 
 #include <remat/run/network.hpp>
 
+#include <concepts>
+#include <cstddef>
+#include <utility>
+
 namespace remat {
 
 template <class Net, class Input, class Loss = no_loss>
@@ -21,10 +25,29 @@ class model : public network {
   explicit model(const network& other, const model_options& options = {})
       : network(lower<Net, Input, Loss>(), options, other) {}
 
+  model(model&&) noexcept = default;
+  model& operator=(model&&) noexcept = default;
+  // A model is not copied: clone() makes a deep copy, model(other, options) another model on the same parameters.
+  model(const model&) = delete;
+  model& operator=(const model&) = delete;
+  /// The same, said for what users write most: `model n = m;`.
+  template <std::same_as<model> Other>
+  model(Other& other) : network(lower<Net, Input, Loss>(), model_options{}, other) {
+    static_assert(!std::same_as<Other, model>,
+                  "remat: a model is not copied; use m.clone() for a deep copy, or model(m, options) for another model "
+                  "on the same parameters");
+  }
+
+  /// A deep copy; see network.hpp.
+  model clone() const { return model(network::clone(), network::cloned{}); }
+
   /// What a training step reserves and uses for activations, under the checkpoints in the type.
   static constexpr std::size_t peak_activation_bytes(std::size_t batch) {
     return remat::peak_activation_bytes<Net, Input, Loss>(batch);
   }
+
+ private:
+  model(network&& made, network::cloned) : network(std::move(made)) {}
 };
 
 /// A model of values: `make_model(net, tensor<float, 784>{}, nn::nll_loss{}, {.seed = 1})`.

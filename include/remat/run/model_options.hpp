@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// The options of `model`: what it is built with beside its type.
+/// The options of `model`: what it is built with in addition to its type. Those that `distributed_options` has, too,
+/// come in the same order there, so that one list of designated initialisers serves both.
 #pragma once
 
 #include <remat/core/error.hpp>
@@ -22,9 +23,10 @@ struct model_options {
   /// when the model is built, or fewer where a call has fewer.
   int threads = 0;
   std::optional<std::vector<checkpoint_at>> checkpoints = {};  ///< where given, they stand in place of the tags
+  std::vector<std::string> frozen = {};  ///< paths of modules that are not trained, next to those in the type
   std::size_t microbatches = 1;          ///< parts of equal size that a batch is trained in, one after another
-  std::vector<std::string> frozen = {};  ///< paths of modules that are not trained, beside those in the type
   bool input_gradients = false;          ///< backward goes on to the inputs of float: `input_gradient()`
+  std::size_t max_plans = 8;  ///< sizes of (micro-)batches whose plans are kept, to train and as many to predict
 };
 
 namespace detail {
@@ -32,6 +34,7 @@ namespace detail {
 /// The program that a model runs under its options. Throws `error` for what no model can be.
 inline program with_options(program lowered, const model_options& options) {
   if (options.microbatches == 0) throw error("a batch is trained in at least one micro-batch");
+  if (options.max_plans == 0) throw error("a model keeps the plan of at least one batch size; max_plans is at least 1");
   if (lowered.operations.empty()) throw error("a model needs at least one module that computes something");
   require_unique_paths(lowered);
   if (options.checkpoints) annotate(lowered, *options.checkpoints);

@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: MIT
 /// A network: a program with parameters and executors. What `model` is behind its type.
 ///
-/// It holds one plan for each batch size that it has met, in training and in inference, and the arena of the largest
-/// (executors.hpp). Meeting a new batch size allocates; every later step with it allocates nothing.
+/// It keeps the plans of the batch sizes that it has met of late, `max_plans` of them in training and as many in
+/// inference, and the arena of the largest that it has met (executors.hpp). Meeting a new batch size allocates; every
+/// later step with it allocates nothing while its plan is kept. `release_plans` gives plans and arena back.
+/// (oneDNN keeps up to 1,024 primitives of its own in addition; DNNL_PRIMITIVE_CACHE_CAPACITY in the environment sets
+/// how many.)
 ///
-/// A network is used by one thread at a time; several networks may be used by several threads, of the system's or of
-/// OpenMP's. Within a parallel region of the user's a network runs on the calling thread alone: one that was built with a
-/// number of threads refuses to, one that was not computes the bits of one thread there. A process that has run a step
-/// with more than one thread must not fork and go on training in the child: OpenMP's threads do not follow.
+/// What only predicts is const, although plans, results and the states of a pass are caches inside. One that was moved
+/// from refuses whatever it is asked.
+///
+/// A network, const or not, is used by one thread at a time, together with all that share its parameters; others may be
+/// used by other threads, of the system's or of OpenMP's. Within a parallel region of the user's a network runs on the
+/// calling thread alone: one that was built with a number of threads refuses to, one that was not computes the bits of
+/// one thread there. A process that has run a step with more than one thread must not fork and go on training in the
+/// child: OpenMP's threads do not follow.
 #pragma once
 
 #include <remat/core/error.hpp>
@@ -46,7 +53,35 @@ class network : public trainable {
   /// differ. Gradients are each network's own: an optimizer steps on those of the network that it is given, and keeps
   /// one set of numbers for all networks on these parameters.
   network(program lowered, const model_options& options, const network& other)
-      : network(std::move(lowered), options, other.parameters_->shared()) {}
+      : network(std::move(lowered), options, other.held().shared()) {}
+
+  network(const network&) = delete;  // clone() makes a deep copy
+  network& operator=(const network&) = delete;
+  network(network&&) noexcept = default;
+  /// Onto itself, it stays what it is.
+  network& operator=(network&& other) noexcept {
+    if (this == &other) return *this;
+    trainable::operator=(std::move(other));
+    needs_all_threads_ = other.needs_all_threads_;
+    microbatches_ = other.microbatches_;
+    max_plans_ = other.max_plans_;
+    program_ = std::move(other.program_);
+    executors_ = std::move(other.executors_);
+    results_ = std::move(other.results_);
+    last_batch_ = other.last_batch_;
+    outputs_at_ = other.outputs_at_;
+    input_gradients_at_ = other.input_gradients_at_;
+    parts_ = std::move(other.parts_);
+    counter_ = std::move(other.counter_);
+    shares_ = std::move(other.shares_);
+    losses_ = std::move(other.losses_);
+    gradient_sources_ = std::move(other.gradient_sources_);
+    return *this;
+  }
+
+  /// A deep copy: of the program, its options, the seed, the number of steps, and of parameters and states, which are
+  /// its own from then on. It has no gradients yet, no plans, and an optimizer of its own to get.
+  network clone() const { return network(*this, cloned{}); }
 
   /// Forward, loss and backward on one batch: inputs first, then targets, each a range of numbers (see source.hpp).
   /// Returns the loss, the mean over what counts in the whole batch, whatever its micro-batches (see loss_shares.hpp); a
@@ -55,14 +90,14 @@ class network : public trainable {
   /// refuses to step until a step succeeds: old gradients are never taken for those of a refused batch.
   template <class... Tensors>
   float train_step(const Tensors&... tensors) {
-    parameters_->drop_gradients();  // whatever is thrown from here on
+    held().drop_gradients();  // whatever is thrown from here on
     return train_on(std::array<source, sizeof...(Tensors)>{source_of(tensors)...});
   }
 
   /// Outputs for one batch, images as (N, C, H, W): of a model with several outputs, the first; `output(i)` gives the
   /// others. Spans are valid until the next call.
   template <class... Tensors>
-  std::span<const float> predict(const Tensors&... tensors) {
+  std::span<const float> predict(const Tensors&... tensors) const {
     return predict_on(std::array<source, sizeof...(Tensors)>{source_of(tensors)...});
   }
 
@@ -77,13 +112,13 @@ class network : public trainable {
   /// then in `parameters()`. Throws `error` unless `forward` ran just before; then, too, an optimizer refuses to step.
   template <class... Gradients>
   void backward(const Gradients&... gradients) {
-    parameters_->drop_gradients();
+    held().drop_gradients();
     backward_on(std::array<source, sizeof...(Gradients)>{source_of(gradients)...});
   }
 
   /// The same for tensors whose number is known at run time only.
   float train_on(std::span<const source> sources) {
-    parameters_->drop_gradients();
+    held().drop_gradients();
     if (program_->loss == none)
       throw error("train_step needs a loss; give the model one: remat::model<net, input, loss>");
     const thread_scope scope = scope_of_call();
@@ -96,8 +131,8 @@ class network : public trainable {
     losses_.resize(split.filled());
     for (float& loss : losses_) results_.expect_raw(std::as_writable_bytes(std::span(&loss, 1)));
     expect_input_gradients(split.batch);
-    parameters_->making_gradients([&] {
-      parameters_->keeping_states([&] {
+    held().making_gradients([&] {
+      held().keeping_states([&] {
         for (std::size_t k = 0; k < split.filled(); ++k) run_microbatch(split, k);
       });
     });
@@ -105,19 +140,19 @@ class network : public trainable {
     return shares_.mean(losses_);
   }
 
-  std::span<const float> predict_on(std::span<const source> sources) {
-    return run_forward(sources, program_->inputs - program_->targets, false);
+  std::span<const float> predict_on(std::span<const source> sources) const {
+    return run_forward(sources, lowered().inputs - lowered().targets, false);
   }
 
   std::span<const float> forward_on(std::span<const source> sources) {
-    if (program_->loss != none) throw error("forward is for models without a loss; train_step does all at once");
+    if (lowered().loss != none) throw error("forward is for models without a loss; train_step does all at once");
     const std::span<const float> first = run_forward(sources, program_->inputs, true);
     executors_.set_waiting(&training(batch_of(sources, program_->inputs)));
     return first;
   }
 
   void backward_on(std::span<const source> gradients) {
-    parameters_->drop_gradients();
+    held().drop_gradients();
     if (executors_.waiting() == nullptr) throw error("backward needs what forward kept; call forward just before it");
     const thread_scope scope = scope_of_call();
     executor& e = *executors_.waiting();
@@ -130,7 +165,7 @@ class network : public trainable {
     results_.begin();
     expect_input_gradients(e.planned().batch);
     executors_.set_waiting(nullptr);
-    parameters_->making_gradients([&] {
+    held().making_gradients([&] {
       e.run({seed_, steps_}, gradient_sources_, results_.views(), executor::part::backward);
     });
     finish_step(e.planned().batch, 0);
@@ -138,7 +173,7 @@ class network : public trainable {
 
   /// The gradient of input i in the last step, images as (N, C, H, W); with `input_gradients` among the options.
   std::span<const float> input_gradient(std::size_t i = 0) const {
-    if (!program_->input_gradients)
+    if (!lowered().input_gradients)
       throw error("the gradient of an input is known to a model that was built with {.input_gradients = true}");
     if (input_gradients_at_ == none)
       throw error("no step has run since the last forward pass; an input has a gradient behind a step");
@@ -149,55 +184,87 @@ class network : public trainable {
 
   /// Output i of the last `predict` or `forward`.
   std::span<const float> output(std::size_t i) const {
+    held();
     if (outputs_at_ == none) throw error("no forward pass has run since the last step, so there is no output");
     return results_.at(static_cast<std::size_t>(outputs_at_) + i);
   }
 
   /// Runs `predict` on every batch of a range of (inputs, targets) and returns what the metric makes of it.
   template <class Batches, class Metric>
-  auto evaluate(Batches&& batches, Metric metric) {
-    const thread_scope scope(threads_);
-    detail::begin_metric(metric, *program_, *parameters_, true);
+  auto evaluate(Batches&& batches, Metric metric) const {
+    const thread_scope scope = scope_of_call();
+    detail::begin_metric(metric, *program_, held(), true);
     for (const auto& [inputs, targets] : batches) metric.add(predict(inputs), targets, output_shape());
     return metric.value();
   }
 
   /// What a training step at this (micro-)batch does, keeps and needs: `std::cout << model.plan(64)`. Asking reserves
   /// nothing; the packed weights and kernel scratch are known, and in the report, once a step with this batch has run.
-  plan_report plan(std::size_t batch) const { return executors_.training_report(batch); }
+  plan_report plan(std::size_t batch) const {
+    held();
+    return executors_.training_report(batch);
+  }
   /// The plan of the last training step.
   plan_report plan() const {
+    held();
     if (last_batch_ == 0) throw error("no step has run yet, so no batch size is known; ask for one: plan(64)");
     return plan(last_batch_);
   }
-  plan_report inference_plan(std::size_t batch) const { return executors_.inference_report(batch); }
+  plan_report inference_plan(std::size_t batch) const {
+    held();
+    return executors_.inference_report(batch);
+  }
 
   /// Where memory goes, of this model and of the process: `std::cout << model.memory()`.
   memory_report memory() const {
-    const remat::regions& regions = executors_.reserved();
-    return {.weights = parameters_->value_block().size(),
-            .gradients = parameters_->gradient_block().size(),
-            .states = parameters_->state_bytes(),
-            .optimizer = parameters_->optimizer_bytes(),
+    const remat::regions& regions = reserved();
+    return {.weights = held().value_block().size(),
+            .gradients = held().gradient_block().size(),
+            .states = held().state_bytes(),
+            .optimizer = held().optimizer_bytes(),
             .activations = regions.activations,
             .packed = regions.packed,
             .scratch = regions.scratch,
             .results = results_.bytes() + counter_.bytes(),
             .resident = resident_bytes()};
   }
-  const remat::regions& reserved() const { return executors_.reserved(); }
+  const remat::regions& reserved() const {
+    held();
+    return executors_.reserved();
+  }
+  /// Batch sizes whose plans are kept, in training and in inference together.
+  std::size_t kept_plans() const {
+    held();
+    return executors_.kept_for_training() + executors_.kept_for_inference();
+  }
+  /// Gives back the plans and the arena, for example between training and a long evaluation; the next call makes what it
+  /// needs again. What `forward` kept for `backward` is lost.
+  void release_plans() {
+    held();
+    executors_.release();
+  }
   /// Changes the number of threads; plans and primitives are made again when they are next needed.
   void set_threads(int threads) {
+    held();
     threads_ = checked_threads(threads);
     needs_all_threads_ = threads > 0;
     executors_.clear();
   }
   /// The threads of a call. Throws `error` where fewer are there than the model was told to have; one that was told none
   /// takes those that there are.
-  thread_scope scope_of_call() const { return thread_scope(threads_, needs_all_threads_); }
-  std::size_t microbatches() const { return microbatches_; }
-  const program& lowered() const { return *program_; }
-  const tensor_shape& output_shape() const { return program_->tensors[program_->outputs[0]]; }
+  thread_scope scope_of_call() const {
+    held();
+    return thread_scope(threads_, needs_all_threads_);
+  }
+  std::size_t microbatches() const {
+    held();
+    return microbatches_;
+  }
+  const program& lowered() const {
+    held();
+    return *program_;
+  }
+  const tensor_shape& output_shape() const { return lowered().tensors[lowered().outputs[0]]; }
 
   /// The executor of a batch size, ready to run; one that accumulates serves the micro-batches behind the first.
   executor& training(std::size_t batch, bool accumulates = false) {
@@ -217,24 +284,42 @@ class network : public trainable {
     results_.expect_raw(std::as_writable_bytes(std::span(&loss, 1)));
     expect_input_gradients(e.planned().batch);
     executors_.set_waiting(nullptr);
-    parameters_->making_gradients([&] { parameters_->keeping_states([&] { e.run(s, sources, results_.views()); }); });
-    parameters_->sum_shared();
+    held().making_gradients([&] { held().keeping_states([&] { e.run(s, sources, results_.views()); }); });
+    held().sum_shared();
     return loss;
   }
 
   /// The batch that `sources` hold, the first `count` inputs of the program. Throws `error` where they disagree.
   std::size_t batch_of(std::span<const source> sources, int count) const {
-    return remat::batch_of(*program_, sources, count);
+    return remat::batch_of(lowered(), sources, count);
   }
+
+ protected:
+  /// Names the constructors of deep copies.
+  struct cloned {};
 
  private:
   network(program lowered, const model_options& options, std::shared_ptr<shared_values> values)
       : trainable(options.seed, checked_threads(options.threads), nullptr),
         needs_all_threads_(options.threads > 0),
         microbatches_(options.microbatches),
+        max_plans_(options.max_plans),
         program_(std::make_unique<program>(detail::with_options(std::move(lowered), options))),
-        executors_(*program_, make_parameters(std::move(values))),
+        executors_(*program_, make_parameters(std::move(values)), kept_sizes()),
         counter_(*program_) {}
+  network(const network& other, cloned)
+      : trainable(other.seed_, other.threads(), nullptr),
+        needs_all_threads_(other.needs_all_threads_),
+        microbatches_(other.microbatches_),
+        max_plans_(other.max_plans_),
+        program_(std::make_unique<program>(*other.program_)),
+        executors_(*program_, make_parameters(std::make_shared<shared_values>(*other.held().shared())), kept_sizes()),
+        counter_(*program_) {
+    steps_ = other.steps_;
+  }
+
+  /// A step in several micro-batches may need two sizes of them.
+  std::size_t kept_sizes() const { return microbatches_ > 1 && max_plans_ < 2 ? 2 : max_plans_; }
 
   /// On the values of another network, or on new ones.
   parameter_store& make_parameters(std::shared_ptr<shared_values> values) {
@@ -244,15 +329,15 @@ class network : public trainable {
   }
 
   /// The forward pass, in inference or in training.
-  std::span<const float> run_forward(std::span<const source> sources, int inputs, bool is_training) {
+  std::span<const float> run_forward(std::span<const source> sources, int inputs, bool is_training) const {
     const thread_scope scope = scope_of_call();
     require_float_outputs(*program_);
     executors_.set_waiting(nullptr);
     const std::size_t batch = batch_of(sources, inputs);
-    executor& e = is_training ? training(batch) : inference(batch);
+    executor& e = is_training ? executors_.training(batch) : executors_.inference(batch);
     results_.begin();
     for (int t : program_->outputs) results_.expect(program_->tensors[t], batch);
-    parameters_->keeping_states([&] {
+    held().keeping_states([&] {
       e.run({seed_, steps_}, sources, results_.views(), is_training ? executor::part::forward : executor::part::whole);
     });
     results_.finish();
@@ -266,7 +351,7 @@ class network : public trainable {
     shares_.begin(split.filled());
     if (split.filled() == 1) return;
     std::span<float>* const states =
-        parameters_->states(program_->operations[program_->producers[program_->loss]].first_state);
+        held().states(program_->operations[program_->producers[program_->loss]].first_state);
     for (std::size_t k = 0; k < split.filled(); ++k)
       shares_.counts()[k] = counter_.count(parts_(static_cast<int>(k)), split.samples(k), states);
   }
@@ -301,7 +386,7 @@ class network : public trainable {
 
   void finish_step(std::size_t batch, int input_gradients_at) {
     results_.finish();
-    parameters_->sum_shared();
+    held().sum_shared();
     ++steps_;
     last_batch_ = batch;
     outputs_at_ = none;
@@ -309,12 +394,12 @@ class network : public trainable {
   }
 
   bool needs_all_threads_;
-  std::size_t microbatches_;
+  std::size_t microbatches_, max_plans_;
   std::unique_ptr<program> program_;  // executors point into it, wherever the network moves
-  executors executors_;
-  results results_;
+  mutable executors executors_;
+  mutable results results_;
   std::size_t last_batch_ = 0;
-  int outputs_at_ = none, input_gradients_at_ = none;  // in the results
+  mutable int outputs_at_ = none, input_gradients_at_ = none;  // in the results
   batch_parts parts_;
   target_counter counter_;
   loss_shares shares_;

@@ -28,6 +28,7 @@
 
 #include <remat/core/error.hpp>
 #include <remat/core/parallel.hpp>
+#include <remat/core/presence.hpp>
 #include <remat/run/optimizer_state.hpp>
 #include <remat/run/parameter_pattern.hpp>
 #include <remat/run/trainable.hpp>
@@ -36,6 +37,7 @@
 #include <array>
 #include <cstddef>
 #include <limits>
+#include <memory>
 #include <span>
 #include <string>
 #include <utility>
@@ -85,9 +87,19 @@ class optimizer {
 
   optimizer() : optimizer(options{}) {}
   explicit optimizer(const options& o) : options_(o) { check(options_, 0); }
+  optimizer(const optimizer&) = default;
+  optimizer(optimizer&&) = default;
+  optimizer& operator=(const optimizer&) = default;
+  /// Onto itself, it stays what it is. One that was moved from refuses whatever it is asked.
+  optimizer& operator=(optimizer&& other) noexcept {
+    if (this == &other) return *this;
+    std::destroy_at(this);
+    return *std::construct_at(this, std::move(other));
+  }
 
   /// Other options for the parameters that match. A pattern that gets none is an `error` of the next step.
   optimizer& group(parameter_pattern which, const group_options& changes) {
+    presence_.require(object);
     check(Rule::changed(options_, changes), changes_.size() + 1);
     changes_.push_back(changes);
     patterns_.push_back(std::move(which));
@@ -97,6 +109,7 @@ class optimizer {
   /// Updates every parameter from its gradient, at its learning rate times `learning_rate_factor` (learning_rate.hpp
   /// has schedules). State is allocated at the first step. Throws `error` before anything changes.
   void step(trainable& model, double learning_rate_factor = 1) {
+    presence_.require(object);
     if (!detail::is_at_least_0(learning_rate_factor))
       throw error(std::string(Rule::name) + ": the factor on the learning rate is " +
                   std::to_string(learning_rate_factor) + "; a finite number of at least 0 is accepted");
@@ -158,12 +171,19 @@ class optimizer {
   }
 
   /// Steps taken, which is the number of the next one: `optimizer.step(model, schedule(optimizer.steps()))`.
-  std::size_t steps() const { return steps_; }
+  std::size_t steps() const {
+    presence_.require(object);
+    return steps_;
+  }
 
   /// May be changed at any time; the next step checks them.
-  options& settings() { return options_; }
+  options& settings() {
+    presence_.require(object);
+    return options_;
+  }
   /// Those of a group, in the order of `group` calls, from 0.
   group_options& settings(std::size_t group) {
+    presence_.require(object);
     if (group >= changes_.size())
       throw error(std::string(Rule::name) + ": there is no group " + std::to_string(group) + "; it has " +
                   std::to_string(changes_.size()) + ", counted from 0");
@@ -179,6 +199,9 @@ class optimizer {
     throw error(std::string(Rule::name) + who + ": " + complaint);
   }
 
+  static constexpr const char* object = "this optimizer";
+
+  presence presence_;
   options options_;
   std::vector<group_options> changes_;
   std::vector<parameter_pattern> patterns_;

@@ -5,6 +5,7 @@
 /// ranks must be told: there, `sum_over_parameters` and `after_update` are collective, and so is whatever calls them.
 #pragma once
 
+#include <remat/core/presence.hpp>
 #include <remat/run/parameters.hpp>
 
 #include <cstddef>
@@ -21,19 +22,28 @@ class trainable {
  public:
   virtual ~trainable() = default;
 
-  std::span<const parameter_view> parameters() const { return parameters_->views(); }
+  std::span<const parameter_view> parameters() const { return held().views(); }
   /// By path, "conv1.weight"; throws `error` for a name that the model does not have.
-  const parameter_view& parameter(std::string_view name) const { return parameters_->at(name); }
+  const parameter_view& parameter(std::string_view name) const { return held().at(name); }
   /// What modules remember and nobody trains, by path.
-  std::span<const state_view> states() const { return parameters_->state_views(); }
+  std::span<const state_view> states() const { return held().state_views(); }
 
-  std::uint64_t seed() const { return seed_; }
-  int threads() const { return threads_; }
+  std::uint64_t seed() const {
+    presence_.require(object);
+    return seed_;
+  }
+  int threads() const {
+    presence_.require(object);
+    return threads_;
+  }
   /// Training steps taken.
-  std::uint32_t steps() const { return steps_; }
+  std::uint32_t steps() const {
+    presence_.require(object);
+    return steps_;
+  }
   /// A number that no other set of parameters of this process has or had; models that share parameters have one.
-  std::uint64_t identity() const { return parameters_->identity(); }
-  parameter_store& store() { return *parameters_; }
+  std::uint64_t identity() const { return held().identity(); }
+  parameter_store& store() { return held(); }
 
   /// The sum over all parameters of the model, in the order of the program, of a number for each of `parameters()`.
   virtual double sum_over_parameters(std::span<const double> numbers) {
@@ -54,9 +64,9 @@ class trainable {
 
   /// Throws `error` where no step has made gradients yet, or where the last one was refused: then those that lie in
   /// `parameters()` are of no batch, and an optimizer and clipping refuse them.
-  void require_gradients() const { parameters_->require_gradients(); }
+  void require_gradients() const { held().require_gradients(); }
   /// Says that gradients were written into `parameters()` by hand, as a step would have: they are accepted from now on.
-  void accept_gradients() { parameters_->accept_gradients(); }
+  void accept_gradients() { held().accept_gradients(); }
 
   /// One number for each of `parameters()`, for those who sum over them.
   std::span<double> numbers() {
@@ -65,6 +75,12 @@ class trainable {
   }
 
  protected:
+  /// The parameters. Throws `error` where the model was moved from, as every member does.
+  parameter_store& held() const {
+    presence_.require(object);
+    return *parameters_;
+  }
+
   trainable(std::uint64_t seed, int threads, std::unique_ptr<parameter_store> parameters)
       : seed_(seed), threads_(threads), parameters_(std::move(parameters)) {}
   trainable(trainable&&) = default;
@@ -76,6 +92,9 @@ class trainable {
   std::unique_ptr<parameter_store> parameters_;
 
  private:
+  static constexpr const char* object = "this model";
+
+  presence presence_;
   std::vector<double> numbers_;
 };
 

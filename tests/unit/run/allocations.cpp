@@ -9,8 +9,11 @@
 #include <catch2/catch.hpp>
 
 #include <cstddef>
+#include <cstdint>
+#include <span>
 #include <sstream>
 #include <utility>
+#include <vector>
 
 #if REMAT_TEST_COUNTS_ALLOCATIONS
 
@@ -65,6 +68,42 @@ void check_networks(int threads) {
 
 TEST_CASE("a step allocates nothing of ours on any network, 1 thread") { check_networks(1); }
 TEST_CASE("a step allocates nothing of ours on any network, 2 threads", "[serial]") { check_networks(2); }
+
+TEST_CASE("300 batch sizes take the memory of the plans that are kept, and within these a step allocates nothing") {
+  namespace nn = remat::nn;
+  using net = remat::sequential<nn::linear<6, 16>, nn::relu, nn::linear<16, 3>>;
+  using trained = remat::model<net, remat::tensor<float, 6>, nn::cross_entropy>;
+  const std::vector<float> x(6 * 300, 0.5f);
+  const std::vector<std::int32_t> y(300, 1);
+  const auto run = [&](trained& model, std::size_t from, std::size_t to) {
+    for (std::size_t batch = from; batch > to; --batch) {
+      model.train_step(std::span(x).first(6 * batch), std::span(y).first(batch));
+      model.predict(std::span(x).first(6 * batch));
+    }
+  };
+  const auto bytes_of = [&](trained& model, std::size_t from, std::size_t to) {
+    measure([&] { run(model, from, to); });
+    return live.load();
+  };
+  // oneDNN keeps up to 1,024 primitives for whoever may ask for the same again. These are no model's.
+  int kept_by_onednn = 0;
+  dnnl_get_primitive_cache_capacity(&kept_by_onednn);
+  dnnl_set_primitive_cache_capacity(0);
+  // The largest size comes first: the arena is as large as it will be.
+  trained bounded{{.seed = 1, .threads = 1}}, unbounded{{.seed = 1, .threads = 1, .max_plans = 1000}};
+  run(unbounded, 300, 299);
+  const std::ptrdiff_t of_300 = bytes_of(unbounded, 299, 0);
+  run(bounded, 300, 299);
+  const std::ptrdiff_t of_8 = bytes_of(bounded, 299, 292), of_8_and_292 = of_8 + bytes_of(bounded, 292, 0);
+  WARN("Bytes of plans: 8 batch sizes " << of_8 << ", 300 in turn " << of_8_and_292 << ", 300 kept " << of_300);
+  CHECK(bounded.kept_plans() == 16);
+  CHECK(unbounded.kept_plans() == 600);
+  CHECK(of_8_and_292 < 2 * of_8);
+  CHECK(of_300 > 20 * of_8);
+  run(bounded, 8, 0);
+  CHECK(measure([&] { run(bounded, 8, 0); }).ours == 0);
+  dnnl_set_primitive_cache_capacity(kept_by_onednn);
+}
 
 #else
 

@@ -257,9 +257,9 @@ TEST_CASE("an optimizer steps on the gradients of a step that succeeded, and on 
   is_refused("this model has no gradients yet");
   // Whatever a step is refused for, before anything runs or within it, the gradients before it are not taken for its.
   const std::vector<std::function<void()>> refusals{
-      [&] { model.train_step(x, few); }, [&] { model.train_step(x, wrong); }, [&] { model.train_step(odd, few); },
-      [&] { model.train_step(x); },      [&] { model.train_step(y, y); },     [&] { model.train_step(x, x); },
-      [&] { model.train_on({}); },       [&] { model.backward(x); },          [&] { model.train_step(odd, y); }};
+      [&] { model.train_step(x, few); }, [&] { model.train_step(x, wrong); }, [&] { model.train_step(x); },
+      [&] { model.train_step(y, y); },   [&] { model.train_step(x, x); },     [&] { model.train_on({}); },
+      [&] { model.backward(x); },        [&] { model.train_step(odd, y); }};
   for (const auto& refused : refusals) {
     model.train_step(x, y);
     CHECK_THROWS_AS(refused(), remat::error);
