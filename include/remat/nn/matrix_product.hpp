@@ -9,6 +9,7 @@
 #include <remat/nn/product_tile.hpp>
 #include <remat/nn/scratch.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <utility>
 #include <vector>
@@ -83,11 +84,13 @@ class matrix_product {
 
   template <class F>
   void for_each_part(const F& f) const {
-    const auto least = [](std::size_t a, std::size_t b) { return a < b ? a : b; };
     for (std::size_t n = 0; n < whole_.n; n += tile_.n)
       for (std::size_t m = 0; m < whole_.m; m += tile_.m)
         for (std::size_t k = 0; k < whole_.k; k += tile_.k)
-          f(part{m, n, k, {least(tile_.m, whole_.m - m), least(tile_.n, whole_.n - n), least(tile_.k, whole_.k - k)}});
+          f(part{m,
+                 n,
+                 k,
+                 {std::min(tile_.m, whole_.m - m), std::min(tile_.n, whole_.n - n), std::min(tile_.k, whole_.k - k)}});
   }
 
   /// The primitive of a part, made where no part before had its size and place along k.

@@ -5,9 +5,6 @@
 #include <remat/nn/exponential.hpp>
 #include <remat/nn/vectorised.hpp>
 
-#include <bit>
-#include <cstdint>
-
 namespace remat::nn::detail {
 
 REMAT_BEGIN_VECTOR_CODE
@@ -27,22 +24,20 @@ struct normal_tail {
   const float a = magnitude > furthest ? furthest : magnitude;
 
   // a^2 and what its rounding left out: the exponential of a large number would multiply that.
-  const float high = std::bit_cast<float>(std::bit_cast<std::uint32_t>(a) & 0xfffff000u), low = a - high;
-  const float square = a * a;
-  const float rest = ((high * high - square) + 2 * high * low) + low * low;
+  const float square = a * a, rest = __builtin_fmaf(a, a, -square);
   const float e = exponential(-0.5f * square);
 
   const float w = 1.0f / (a + k), t = 1.0f - 2 * k * w;
   float q = -1.5673210146e-4f;
-  q = q * t - 3.0992383836e-4f;
-  q = q * t + 6.8428320810e-4f;
-  q = q * t + 2.5225244462e-3f;
-  q = q * t - 1.6011320986e-3f;
-  q = q * t - 1.6385825351e-2f;
-  q = q * t + 9.2359641567e-3f;
-  q = q * t + 1.3198694587e-1f;
-  q = q * t - 4.3369200826e-1f;
-  q = q * t + 7.0665663481e-1f;
+  q = __builtin_fmaf(q, t, -3.0992383836e-4f);
+  q = __builtin_fmaf(q, t, 6.8428320810e-4f);
+  q = __builtin_fmaf(q, t, 2.5225244462e-3f);
+  q = __builtin_fmaf(q, t, -1.6011320986e-3f);
+  q = __builtin_fmaf(q, t, -1.6385825351e-2f);
+  q = __builtin_fmaf(q, t, 9.2359641567e-3f);
+  q = __builtin_fmaf(q, t, 1.3198694587e-1f);
+  q = __builtin_fmaf(q, t, -4.3369200826e-1f);
+  q = __builtin_fmaf(q, t, 7.0665663481e-1f);
   return {e - 0.5f * rest * e, w * q};
 }
 

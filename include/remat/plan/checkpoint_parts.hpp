@@ -67,8 +67,8 @@ constexpr stage_window part_in_window(const program& p, const stage_window& w, i
     ignore(n);
     return part;
   }
-  each_in_window(p, w, n + 1, here.end, [&](int c) {
-    const stage_window of_child = part_in_window(p, w, c, ignore);
+  each_in_window(p, w, n + 1, here.end, [&](int child) {
+    const stage_window of_child = part_in_window(p, w, child, ignore);
     if (of_child.first == of_child.last) return;
     if (part.first == part.last) part.first = of_child.first;
     part.last = of_child.last;
