@@ -12,13 +12,14 @@
 #ifdef _OPENMP
 #include <omp.h>
 #endif
-#ifdef __GLIBC__
-#include <dlfcn.h>
-#endif
 
 #include <algorithm>
 #include <atomic>
 #include <type_traits>
+
+#ifdef __GLIBC__  // which any header of the standard library defines
+#include <dlfcn.h>
+#endif
 
 namespace remat::detail {
 
