@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 /// A primitive of oneDNN, made once, when a plan is built. Executing it allocates nothing of ours: its memory objects
 /// are its own and are pointed at the call's addresses, and scratch is the caller's (scratchpad_mode::user).
+///
+/// oneDNN itself keeps the last 1,024 primitives of the process, whoever made them; DNNL_PRIMITIVE_CACHE_CAPACITY in the
+/// environment sets how many.
 #pragma once
 
 #include <remat/nn/onednn_attributes.hpp>

@@ -4,8 +4,7 @@
 /// It keeps the plans of the batch sizes that it has met of late, `max_plans` of them in training and as many in
 /// inference, and the arena of the largest that it has met (executors.hpp). Meeting a new batch size allocates; every
 /// later step with it allocates nothing while its plan is kept. `release_plans` gives plans and arena back.
-/// (oneDNN keeps up to 1,024 primitives of its own in addition; DNNL_PRIMITIVE_CACHE_CAPACITY in the environment sets
-/// how many.)
+/// (oneDNN keeps up to 1,024 primitives of its own in addition: nn/onednn_primitive.hpp.)
 ///
 /// What only predicts is const, although plans, results and the states of a pass are caches inside. One that was moved
 /// from refuses whatever it is asked.
