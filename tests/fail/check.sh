@@ -3,6 +3,8 @@
 # check.sh broken|fixed <file> <compiler> <flags>...
 #   broken: the file does not compile, and the only error that the compiler reports has the text of the file's first
 #           line, `// error: <text>`
+#           A second line `// constant expression` says that the compiler is to quote the text where it explains why
+#           something is no constant expression: g++ calls that a second error
 #   fixed:  with -DREMAT_FIXED the file compiles
 # A second line `// flags: <flags>` is given to the compiler that is to refuse the file; `// fixed flags: <flags>`, to
 # that which is to accept it.
@@ -29,6 +31,11 @@ fi
 # shellcheck disable=SC2046
 if output=$("${compile[@]}" $(flags_of flags) "$file" 2>&1); then
   echo "$file: compiles, but must be refused with: $text"
+  exit 1
+fi
+if [[ $(sed -n 2p "$file") == '// constant expression' ]]; then
+  grep -qF -- "$text" <<<"$output" && exit
+  printf '%s\n' "$file: the compiler does not quote: $text" "$output"
   exit 1
 fi
 first_error=$(grep -m 1 -E '(^|[ :])(fatal )?error: ' <<<"$output" || true)

@@ -60,3 +60,15 @@ using plain_500 = decltype(varied_chain(std::make_index_sequence<500>{}));
 constexpr std::size_t plain_peak = remat::peak_activation_bytes<plain_500, remat::tensor<float, 32>>(64);
 constexpr std::size_t checked_peak = remat::peak_activation_bytes<in_segments<plain_500>, remat::tensor<float, 32>>(64);
 static_assert(checked_peak < plain_peak / 10);
+
+// A batch that cannot be planned is no constant expression: its peak is not a small number of bytes.
+template <class Net, std::size_t Batch>
+concept HasPeak = requires {
+  typename std::bool_constant<(remat::peak_activation_bytes<Net, remat::tensor<float, 16>>(Batch) > 0)>;
+};
+using sixteen = nn::linear<16, 16>;
+static_assert(HasPeak<sixteen, (std::size_t{1} << 27) - 1>);
+static_assert(!HasPeak<sixteen, 0>);
+static_assert(!HasPeak<sixteen, std::size_t{1} << 27>);
+static_assert(!HasPeak<sixteen, std::size_t{1} << 62>);
+static_assert(!HasPeak<sixteen, std::size_t{1} << 63>);

@@ -15,6 +15,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 namespace remat {
 
@@ -56,14 +57,40 @@ struct tensor_shape {
   friend constexpr bool operator==(const tensor_shape&, const tensor_shape&) = default;
 };
 
+/// The most elements that a tensor has, of a batch as of a sample: kernels count them in 32 bits.
+inline constexpr std::size_t most_elements = std::numeric_limits<std::int32_t>::max();
+
 namespace detail {
+
+/// Whether `batch` times the product of the extents is at most `most_elements`, however large they are.
+constexpr bool are_few_elements(const std::size_t* extents, int rank, std::size_t batch = 1) {
+  if (batch > most_elements) return false;
+  std::size_t left = most_elements / batch;
+  for (int i = 0; i < rank; ++i) {
+    if (extents[i] > left) return false;
+    if (extents[i] > 0) left /= extents[i];
+  }
+  return true;
+}
+
+template <std::size_t... Extents>
+constexpr bool has_few_elements() {
+  constexpr std::size_t extents[] = {1, Extents...};
+  return are_few_elements(extents, 1 + sizeof...(Extents));
+}
 
 template <std::size_t... Extents>
 struct extents_of_a_sample {
   static constexpr bool holds = true;
   static_assert(sizeof...(Extents) <= tensor_shape::max_rank, "remat: a sample has at most 4 extents; flatten some");
   static_assert(((Extents > 0) && ...), "remat: every extent of a tensor is at least 1; leave out what is empty");
+  static_assert(has_few_elements<Extents...>(),
+                "remat: a sample has at most 2^31 - 1 elements; make an extent of it smaller");
 };
+
+/// Of a sample that is too large, no later law sees an extent, so that none is broken as well.
+template <std::size_t... Extents>
+inline constexpr int rank_of = has_few_elements<Extents...>() ? sizeof...(Extents) : 0;
 
 }  // namespace detail
 
@@ -73,12 +100,12 @@ struct shape_of;
 template <class T, std::size_t... Extents>
 struct shape_of<tensor<T, Extents...>> {
   static_assert(detail::extents_of_a_sample<Extents...>::holds);
-  static constexpr tensor_shape value{element_of<T>, true, sizeof...(Extents), {Extents...}};
+  static constexpr tensor_shape value{element_of<T>, true, detail::rank_of<Extents...>, {Extents...}};
 };
 template <class T, std::size_t... Extents>
 struct shape_of<per_batch<T, Extents...>> {
   static_assert(detail::extents_of_a_sample<Extents...>::holds);
-  static constexpr tensor_shape value{element_of<T>, false, sizeof...(Extents), {Extents...}};
+  static constexpr tensor_shape value{element_of<T>, false, detail::rank_of<Extents...>, {Extents...}};
 };
 
 }  // namespace remat

@@ -8,6 +8,7 @@
 #include <remat/dist/agreement.hpp>
 #include <remat/dist/call_position.hpp>
 #include <remat/dist/source_hash.hpp>
+#include <remat/plan/checked_batch.hpp>
 #include <remat/run/network_checks.hpp>
 #include <remat/run/source.hpp>
 

@@ -22,6 +22,7 @@
 #include <remat/dist/rank_report.hpp>
 #include <remat/dist/session.hpp>
 #include <remat/dist/simulated_program.hpp>
+#include <remat/plan/checked_batch.hpp>
 #include <remat/run/mean_loss.hpp>
 #include <remat/run/memory_report.hpp>
 #include <remat/run/network_checks.hpp>

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <remat/model/lower.hpp>
+#include <remat/plan/checked_batch.hpp>
 #include <remat/plan/fuse.hpp>
 #include <remat/plan/placement.hpp>
 #include <remat/plan/ports.hpp>
@@ -54,10 +55,11 @@ constexpr void place_all(plan& made) {
 
 }  // namespace detail
 
-/// The plan of a training step of a slice: forward, loss, backward. `p` is a fused program.
+/// The plan of a training step of a slice: forward, loss, backward. `p` is a fused program. Throws `error` for a batch
+/// that `checked_batch` refuses, and so does every plan.
 constexpr plan plan_training(const program& p, std::size_t batch, const slice& covered) {
   plan made;
-  made.batch = batch;
+  made.batch = checked_batch(p, batch);
   made.covered = covered;
   if (!covered.is_whole()) made.ports = ports_of(p, covered.stage, true);
   made.segments = segments_of(p, covered);
@@ -72,7 +74,7 @@ constexpr plan plan_training(const program& p, std::size_t batch) { return plan_
 /// The plan of a forward pass that keeps nothing.
 constexpr plan plan_inference(const program& p, std::size_t batch, const slice& covered) {
   plan made;
-  made.batch = batch;
+  made.batch = checked_batch(p, batch);
   made.is_training = false;
   made.covered = covered;
   if (!covered.is_whole()) made.ports = ports_of(p, covered.stage, false);

@@ -10,8 +10,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdint>
-#include <limits>
 #include <span>
 #include <string>
 #include <vector>
@@ -67,16 +65,6 @@ inline void require_output_gradients(const program& p, std::span<const source> g
       throw error("the gradient of output " + std::to_string(i) + " has " + std::to_string(given[i].size) +
                   " elements; it takes " + std::to_string(wanted) + " of float, as many as the output has");
   }
-}
-
-/// Kernels count the elements of a tensor in 32 bits.
-inline std::size_t checked_batch(const program& p, std::size_t batch) {
-  if (batch == 0) throw error("a batch holds at least one sample");
-  for (const tensor_shape& shape : p.tensors)
-    if (shape.per_sample && batch > std::numeric_limits<std::int32_t>::max() / shape.elements())
-      throw error("a batch of " + std::to_string(batch) +
-                  " makes a tensor of more than 2^31 - 1 elements; take smaller batches");
-  return batch;
 }
 
 /// The batch that `sources` hold, the first `count` inputs of the program.

@@ -144,6 +144,13 @@ TEST_CASE("what does not fit is refused, and parameters stay as they are") {
   CHECK(std::ranges::equal(before, model.store().value_block()));
   CHECK_THROWS_WITH(model.parameter("0.weigth"), Contains("0.weight, 0.bias, 2.weight, 2.bias"));
   CHECK_THROWS_WITH(model.plan(0), Contains("at least one sample"));
+  CHECK_THROWS_WITH(model.inference_plan(0), Contains("at least one sample"));
+  for (const int bits : {29, 32, 62, 63}) {
+    const std::size_t batch = std::size_t{1} << bits;
+    CHECK_THROWS_WITH(model.plan(batch), Contains("a batch of " + std::to_string(batch) + " makes a tensor of more"));
+    CHECK_THROWS_WITH(model.inference_plan(batch), Contains("take smaller batches"));
+    CHECK_THROWS_WITH(model.peak_activation_bytes(batch), Contains("take smaller batches"));
+  }
   CHECK_THROWS_WITH(classifier{}.plan(), Contains("plan(64)"));
   CHECK_THROWS_WITH((classifier{{.threads = -1}}), Contains("1 to 1024 threads"));
   // After all that, it trains.
