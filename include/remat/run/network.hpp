@@ -19,17 +19,15 @@
 #include <remat/core/error.hpp>
 #include <remat/core/parallel.hpp>
 #include <remat/plan/report.hpp>
-#include <remat/run/batch_parts.hpp>
 #include <remat/run/executors.hpp>
-#include <remat/run/loss_shares.hpp>
 #include <remat/run/mean_loss.hpp>
 #include <remat/run/memory_report.hpp>
+#include <remat/run/microbatches.hpp>
 #include <remat/run/model_options.hpp>
 #include <remat/run/network_checks.hpp>
 #include <remat/run/parameters.hpp>
 #include <remat/run/result.hpp>
 #include <remat/run/source.hpp>
-#include <remat/run/target_counter.hpp>
 #include <remat/run/trainable.hpp>
 
 #include <array>
@@ -71,9 +69,6 @@ class network : public trainable {
     outputs_at_ = other.outputs_at_;
     input_gradients_at_ = other.input_gradients_at_;
     parts_ = std::move(other.parts_);
-    counter_ = std::move(other.counter_);
-    shares_ = std::move(other.shares_);
-    losses_ = std::move(other.losses_);
     gradient_sources_ = std::move(other.gradient_sources_);
     return *this;
   }
@@ -122,21 +117,21 @@ class network : public trainable {
       throw error("train_step needs a loss; give the model one: remat::model<net, input, loss>");
     const thread_scope scope = scope_of_call();
     const batch_split split{batch_of(sources, program_->inputs), microbatches_};
-    parts_.split(*program_, sources, split, 0, split.filled());
-    count_targets(split);
-    make_ready(split);
+    const auto executor_of = [&](std::size_t k) -> executor& { return training(split.samples(k), k > 0); };
+    parts_.begin(split, sources, held());
+    for (std::size_t k = 0; k < parts_.count(); ++k)
+      executor_of(k);  // all of them first: making one may move the arena
     executors_.set_waiting(nullptr);
     results_.begin();
-    losses_.resize(split.filled());
-    for (float& loss : losses_) results_.expect_raw(std::as_writable_bytes(std::span(&loss, 1)));
+    for (float& loss : parts_.losses()) results_.expect_raw(std::as_writable_bytes(std::span(&loss, 1)));
     expect_input_gradients(split.batch);
     held().making_gradients([&] {
       held().keeping_states([&] {
-        for (std::size_t k = 0; k < split.filled(); ++k) run_microbatch(split, k);
+        for (std::size_t k = 0; k < parts_.count(); ++k) parts_.run(k, executor_of(k), seed_, steps_, results_.views());
       });
     });
-    finish_step(split.largest(), static_cast<int>(split.filled()));
-    return shares_.mean(losses_);
+    finish_step(split.largest(), static_cast<int>(parts_.count()));
+    return parts_.loss();
   }
 
   std::span<const float> predict_on(std::span<const source> sources) const {
@@ -224,7 +219,7 @@ class network : public trainable {
             .activations = regions.activations,
             .packed = regions.packed,
             .scratch = regions.scratch,
-            .results = results_.bytes() + counter_.bytes(),
+            .results = results_.bytes() + parts_.bytes(),
             .resident = resident_bytes()};
   }
   const remat::regions& reserved() const {
@@ -305,7 +300,7 @@ class network : public trainable {
         max_plans_(options.max_plans),
         program_(std::make_unique<program>(detail::with_options(std::move(lowered), options))),
         executors_(*program_, make_parameters(std::move(values)), kept_sizes()),
-        counter_(*program_) {}
+        parts_(*program_) {}
   network(const network& other, cloned)
       : trainable(other.seed_, other.threads(), nullptr),
         needs_all_threads_(other.needs_all_threads_),
@@ -313,7 +308,7 @@ class network : public trainable {
         max_plans_(other.max_plans_),
         program_(std::make_unique<program>(*other.program_)),
         executors_(*program_, make_parameters(std::make_shared<shared_values>(*other.held().shared())), kept_sizes()),
-        counter_(*program_) {
+        parts_(*program_) {
     steps_ = other.steps_;
   }
 
@@ -345,39 +340,6 @@ class network : public trainable {
     return output(0);
   }
 
-  /// What counts of each micro-batch, before anything runs; one alone is the whole batch.
-  void count_targets(const batch_split& split) {
-    shares_.begin(split.filled());
-    if (split.filled() == 1) return;
-    std::span<float>* const states =
-        held().states(program_->operations[program_->producers[program_->loss]].first_state);
-    for (std::size_t k = 0; k < split.filled(); ++k)
-      shares_.counts()[k] = counter_.count(parts_(static_cast<int>(k)), split.samples(k), states);
-  }
-
-  /// The executors of all micro-batches, before anything runs: making one may move the arena.
-  void make_ready(const batch_split& split) {
-    for (std::size_t k = 0; k < split.filled(); ++k) training(split.samples(k), k > 0);
-  }
-
-  /// Writes the loss of micro-batch k, and its part of the inputs' gradients. Weights are packed anew for smaller ones.
-  void run_microbatch(const batch_split& split, std::size_t k) {
-    std::array<std::span<std::byte>, call::max_tensors + 1> places;
-    std::size_t count = 0;
-    places[count++] = results_.views()[k];
-    for (const std::span<std::byte> whole : results_.views().subspan(split.filled())) {
-      const std::size_t bytes = whole.size() / split.batch;
-      places[count++] = whole.subspan(split.first(k) * bytes, split.samples(k) * bytes);
-    }
-    training(split.samples(k), k > 0)
-        .run({.seed = seed_,
-              .number = steps_,
-              .microbatch = static_cast<std::uint32_t>(k),
-              .share = shares_.share(k),
-              .packs = k == 0 || k == split.larger()},
-             parts_(static_cast<int>(k)), {places.data(), count});
-  }
-
   void expect_input_gradients(std::size_t batch) {
     for (int t = 0; t < program_->inputs - program_->targets; ++t)
       if (detail::has_gradient(*program_, t)) results_.expect(program_->tensors[t], batch);
@@ -399,10 +361,7 @@ class network : public trainable {
   mutable results results_;
   std::size_t last_batch_ = 0;
   mutable int outputs_at_ = none, input_gradients_at_ = none;  // in the results
-  batch_parts parts_;
-  target_counter counter_;
-  loss_shares shares_;
-  std::vector<float> losses_;  // of the micro-batches
+  remat::microbatches parts_;
   std::vector<source> gradient_sources_;
 };
 
