@@ -147,7 +147,13 @@ class call_agreement {
       text += (text.empty() ? "" : ", ") + text_of_ranks(together) + (together.size() == 1 ? " is in " : " are in ") +
               text_of(positions[r], names_models);
     }
-    throw collective_error(text + ": every rank must make the same calls, of the same models in the same order");
+    // The likely cause, where that is all that differs.
+    const bool evaluates = std::ranges::all_of(positions, [&](const call_position& each) {
+      return each.model == positions.front().model &&
+             (each.kind == call_kind::prediction || each.kind == call_kind::evaluation);
+    });
+    throw collective_error(text + ": every rank must make the same calls, of the same models in the same order" +
+                           (evaluates ? "; evaluate takes as many batches on every rank" : ""));
   }
 
   std::string all_of_a_group() const { return batches_.groups == 1 ? "all ranks" : "all ranks of a replica"; }

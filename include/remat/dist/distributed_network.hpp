@@ -2,10 +2,12 @@
 /// A distributed network: a program whose stages run on the ranks of a job. What `distributed_model` is behind its
 /// type.
 ///
-/// Every rank makes the same calls with the same batches, as one process would, and ranks compare a hash of what they are
-/// handed (or each replica brings its share of a batch). A batch is split as evenly as possible into the micro-batches of all replicas, the larger ones first; micro-batch k of replica r is number r * microbatches +
-/// k of the whole batch. The loss is the mean over what counts in the whole batch. One replica gives the bits of one process at the same number of micro-batches; several give
-/// the same bits under every pipeline, schedule and policy, and add their gradients up as MPI does.
+/// Every rank makes the same calls with the same batches, as one process would, and ranks compare a hash of what they
+/// are handed; or each replica brings its share of a batch. A batch is split as evenly as possible into the
+/// micro-batches of all replicas, the larger ones first; micro-batch k of replica r is number r * microbatches + k of
+/// the whole batch. The loss is the mean over what counts in the whole batch. One replica gives the bits of one process
+/// at the same number of micro-batches; several give the same bits under every pipeline, schedule and policy, and add
+/// their gradients up as MPI does.
 ///
 /// What a call refuses, it refuses on all ranks, before anything runs. An error within a step, such as a kernel's, ends
 /// the job, since the other ranks wait for this one.
@@ -13,6 +15,7 @@
 
 #include <remat/dist/call_agreement.hpp>
 #include <remat/dist/distributed_blueprint.hpp>
+#include <remat/dist/distributed_evaluation.hpp>
 #include <remat/dist/distributed_options.hpp>
 #include <remat/dist/distributed_prediction.hpp>
 #include <remat/dist/distributed_training.hpp>
@@ -22,6 +25,7 @@
 #include <remat/dist/rank_report.hpp>
 #include <remat/dist/session.hpp>
 #include <remat/dist/simulated_program.hpp>
+#include <remat/dist/split_agreement.hpp>
 #include <remat/plan/checked_batch.hpp>
 #include <remat/run/mean_loss.hpp>
 #include <remat/run/memory_report.hpp>
@@ -37,34 +41,11 @@
 #include <exception>
 #include <memory>
 #include <span>
-#include <string>
-#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 namespace remat {
-
-namespace detail {
-
-/// Calls f for each number of a metric's value: itself, or those of a tuple, which `metrics` gives.
-template <class Value, class F>
-void each_number(Value& value, const F& f) {
-  if constexpr (requires { std::tuple_size<Value>::value; }) {
-    std::apply([&](auto&... each) { (each_number(each, f), ...); }, value);
-  } else {
-    static_assert(std::is_trivially_copyable_v<Value>, "remat: a metric's value is a number, or a tuple of numbers");
-    f(value);
-  }
-}
-
-/// A metric that ranks can send to each other and put together.
-template <class Metric>
-concept MergeableMetric = std::is_trivially_copyable_v<Metric> && requires(Metric m, const Metric& other) {
-  m.merge(other);
-};
-
-}  // namespace detail
 
 class distributed_network : public trainable {
  public:
@@ -140,33 +121,15 @@ class distributed_network : public trainable {
 
   /// Runs `predict` on every batch of a range of (inputs, targets) and returns what the metric makes of it, on all
   /// ranks. Ranks that are given no data take part with as many batches of nothing. Where replicas bring batches of
-  /// their own, as many on each, a metric that has `merge(other)` is merged over the replicas; the value of another one
-  /// is each replica's own. What the metric refuses on one rank is thrown on all of them after the last batch.
+  /// their own, as many on each, metrics are merged over the replicas (distributed_evaluation.hpp). What the metric
+  /// refuses on one rank is thrown on all of them after the last batch.
   template <class Batches, class Metric>
   auto evaluate(Batches&& batches, Metric metric) {
     const thread_scope scope(threads_);
     detail::begin_metric(metric, blueprint_.checked, *parameters_, pp_size() == 1);
-    std::string complaint;
-    for (const auto& [inputs, targets] : batches) {
-      const std::span<const float> outputs = predict(inputs);
-      if (blueprint_.has_data() && complaint.empty()) try {
-          metric.add(outputs, targets, output_shape());
-        } catch (const error& refused) {
-          complaint = refused.what();
-        }
-    }
-    calls_.meet(call_kind::evaluation);
-    all().require_none(complaint);
-    const bool is_its_own = blueprint_.replicas_have_their_own;
-    if constexpr (detail::MergeableMetric<Metric>)
-      if (is_its_own) metric = merged_over_replicas(metric);
-    auto value = metric.value();
-    const mpi::communicator& readers = is_its_own ? ranks_.pipeline : ranks_.world;
-    const int teller = is_its_own ? blueprint_.rank_of(0) : grid().rank(blueprint_.rank_of(0), 0);
-    detail::each_number(value, [&](auto& number) {
-      all().wait(readers.broadcast(std::as_writable_bytes(std::span(&number, 1)), teller));
-    });
-    return value;
+    distributed_evaluation<Metric> evaluation(blueprint_, ranks_, calls_, std::move(metric));
+    for (const auto& [inputs, targets] : batches) evaluation.add(predict(inputs), targets);
+    return evaluation.value();
   }
   const tensor_shape& output_shape() const { return blueprint_.checked.tensors[blueprint_.checked.outputs[0]]; }
 
@@ -227,26 +190,7 @@ class distributed_network : public trainable {
 
   /// How a training step splits this batch, which all ranks accept.
   batch_split agree_on_split(call_kind kind, std::span<const source> sources) const {
-    const program& p = blueprint_.checked;
-    const bool is_its_own = blueprint_.replicas_have_their_own;
-    const std::size_t parts = (is_its_own ? 1 : static_cast<std::size_t>(dp_size())) * microbatches();
-    const std::size_t batch =
-        calls_.meet_with_batch(kind, p, sources, p.inputs, blueprint_.has_data(), [&](std::size_t samples) {
-          if (p.loss == none)
-            throw error("a training step needs a loss; give the model one: remat::distributed_model<net, input, loss>");
-          if (is_its_own && samples % parts != 0)
-            throw error("a replica's own batch of " + std::to_string(samples) + " does not split evenly into " +
-                        std::to_string(parts) + " micro-batches; take a multiple, or drop the last batch of an epoch");
-          if (samples < parts)
-            throw error("a batch of " + std::to_string(samples) + " does not split into " +
-                        std::to_string(microbatches()) + " micro-batches on each of " + std::to_string(dp_size()) +
-                        (dp_size() == 1 ? " replica; take" : " replicas; take") + " at least " + std::to_string(parts) +
-                        " samples, or drop the last batch of an epoch");
-        });
-    if (!is_its_own) return {batch, parts};
-    calls_.require_equal_groups();
-    const std::size_t replicas = static_cast<std::size_t>(dp_size());
-    return {batch * replicas, parts * replicas};
+    return remat::agree_on_split(calls_, blueprint_, kind, sources);
   }
   /// The pipeline of a batch, and one step of it as given: for those who measure or audit it.
   pipeline& training(const batch_split& split) { return training_.line_for(pipelines_, split); }
@@ -301,16 +245,6 @@ class distributed_network : public trainable {
   static int threads_of(const mpi::session& session, int wanted) {
     if (wanted != 0) return checked_threads(wanted);
     return std::max(1, std::min(thread_count(), session.this_host().cores / session.this_host().ranks));
-  }
-
-  /// In the order of replicas, so that all of them have the same bits.
-  template <class Metric>
-  Metric merged_over_replicas(const Metric& mine) const {
-    std::vector<Metric> each(static_cast<std::size_t>(dp_size()), mine);
-    all().wait(ranks_.replicas.gather(std::as_bytes(std::span(&mine, 1)), std::as_writable_bytes(std::span(each))));
-    Metric all_of_them = each.front();
-    for (std::size_t r = 1; r < each.size(); ++r) all_of_them.merge(each[r]);
-    return all_of_them;
   }
 
   template <class Step>

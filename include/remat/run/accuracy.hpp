@@ -11,7 +11,8 @@
 /// `accuracy{{.threshold = 0.5f}}`.
 ///
 /// A metric is a type with `add(outputs, targets, shape of one sample's output)`, called for each batch, and `value()`,
-/// which `evaluate` returns. metrics.hpp evaluates several at once.
+/// which `evaluate` returns. One that has `merge(other)`, too, is put together from those of replicas that were each given
+/// batches of their own (distributed_evaluation.hpp). metrics.hpp evaluates several at once.
 #pragma once
 
 #include <remat/core/tensor.hpp>
@@ -56,6 +57,11 @@ class accuracy {
                                 if (scores[c * stride] > scores[best * stride]) best = c;
                               right_ += target == best ? 1 : 0;
                             });
+  }
+  /// Takes in what another one has counted.
+  void merge(const accuracy& other) {
+    right_ += other.right_;
+    seen_ += other.seen_;
   }
   /// NaN where no target was counted.
   double value() const { return detail::mean_of_seen(static_cast<double>(right_), seen_); }

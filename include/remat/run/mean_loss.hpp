@@ -139,25 +139,39 @@ void begin_metric(Metric& metric, const program& p, parameter_store& store, bool
 
 class mean_loss {
  public:
+  /// What is counted of it: plain numbers, which ranks send to each other.
+  struct totals {
+    double sum = 0, counted = 0;
+    void merge(const totals& other) {
+      sum += other.sum;
+      counted += other.counted;
+    }
+  };
+
   /// `evaluate` calls it before the first batch.
   void begin(const program& p, parameter_store& store, bool holds_all) {
     loss_ = std::make_shared<detail::loss_of_outputs>(p, store, holds_all);
-    sum_ = counted_ = 0;
+    totals_ = {};
   }
   /// Throws `error` where targets do not fit the loss.
   template <class Targets>
   void add(std::span<const float> outputs, const Targets& targets, const tensor_shape&) {
     if (!loss_) throw error("mean_loss is the loss of a model; let the model's evaluate call it");
     const auto [mean, counted] = loss_->run(outputs, source_of(targets));
-    if (counted > 0) sum_ += mean * counted;
-    counted_ += counted;
+    if (counted > 0) totals_.sum += mean * counted;
+    totals_.counted += counted;
   }
+  /// Takes in what another one has summed.
+  void merge(const mean_loss& other) { totals_.merge(other.totals_); }
+  totals& so_far() { return totals_; }
   /// NaN where nothing was counted.
-  double value() const { return counted_ > 0 ? sum_ / counted_ : std::numeric_limits<double>::quiet_NaN(); }
+  double value() const {
+    return totals_.counted > 0 ? totals_.sum / totals_.counted : std::numeric_limits<double>::quiet_NaN();
+  }
 
  private:
   std::shared_ptr<detail::loss_of_outputs> loss_;
-  double sum_ = 0, counted_ = 0;
+  totals totals_;
 };
 
 }  // namespace remat

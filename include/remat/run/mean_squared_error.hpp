@@ -27,6 +27,11 @@ class mean_squared_error {
     }
     seen_ += outputs.size();
   }
+  /// Takes in what another one has summed.
+  void merge(const mean_squared_error& other) {
+    sum_ += other.sum_;
+    seen_ += other.seen_;
+  }
   /// NaN where no element was counted.
   double value() const { return detail::mean_of_seen(sum_, seen_); }
 

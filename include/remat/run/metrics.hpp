@@ -7,11 +7,22 @@
 #include <remat/core/tensor.hpp>
 #include <remat/run/mean_loss.hpp>
 
+#include <cstddef>
 #include <span>
 #include <tuple>
 #include <utility>
 
 namespace remat {
+
+namespace detail {
+
+/// A metric that takes in what another one of its type has counted.
+template <class Metric>
+concept MergesOthers = requires(Metric mine, const Metric& other) {
+  mine.merge(other);
+};
+
+}  // namespace detail
 
 /// A metric whose value is a tuple of the values of others.
 template <class... Metrics>
@@ -27,11 +38,25 @@ class metrics {
   void add(std::span<const float> outputs, const Targets& targets, const tensor_shape& shape) {
     std::apply([&](Metrics&... metric) { (metric.add(outputs, targets, shape), ...); }, each_);
   }
+  /// Takes in what others have counted, each of its own kind.
+  void merge(const metrics& other) requires(detail::MergesOthers<Metrics>&&...) {
+    merge_each(other, std::index_sequence_for<Metrics...>());
+  }
+  /// Calls f with each metric, in their order.
+  template <class F>
+  void for_each(const F& f) {
+    std::apply([&](Metrics&... metric) { (f(metric), ...); }, each_);
+  }
   std::tuple<decltype(std::declval<const Metrics&>().value())...> value() const {
     return std::apply([](const Metrics&... metric) { return std::tuple(metric.value()...); }, each_);
   }
 
  private:
+  template <std::size_t... I>
+  void merge_each(const metrics& other, std::index_sequence<I...>) {
+    (std::get<I>(each_).merge(std::get<I>(other.each_)), ...);
+  }
+
   std::tuple<Metrics...> each_;
 };
 

@@ -48,6 +48,11 @@ class top_k {
                               right_ += higher < K ? 1u : 0u;
                             });
   }
+  /// Takes in what another one has counted.
+  void merge(const top_k& other) {
+    right_ += other.right_;
+    seen_ += other.seen_;
+  }
   /// NaN where no target was counted.
   double value() const { return detail::mean_of_seen(static_cast<double>(right_), seen_); }
 

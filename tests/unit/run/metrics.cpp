@@ -7,6 +7,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <span>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -183,4 +184,35 @@ TEST_CASE("evaluate returns the values of several metrics in one pass") {
   CHECK(three >= one);
   CHECK(three == model.evaluate(batches, remat::top_k<3>{}));
   CHECK(five == 1);
+}
+
+TEST_CASE("metrics that are merged have seen what both have seen") {
+  const std::vector<float> outputs{0, 2, 1, 3, 1, 2, 5, 4, 3, 0, 0, 1};
+  const std::vector<std::int32_t> targets{1, 1, 0, 2};
+  const std::span<const float> all(outputs);
+  const std::span<const std::int32_t> classes(targets);
+  const remat::tensor_shape shape = remat::shape_of<remat::tensor<float, 3>>::value;
+  const auto check = [&](const auto& made) {
+    auto whole = made, first = made, second = made;
+    whole.add(all, classes, shape);
+    first.add(all.first(3), classes.first(1), shape);
+    second.add(all.subspan(3), classes.subspan(1), shape);
+    CHECK(first.value() != whole.value());
+    first.merge(second);
+    CHECK(first.value() == whole.value());
+    whole.merge(made);  // which has seen nothing
+    CHECK(first.value() == whole.value());
+  };
+  check(remat::accuracy{});
+  check(remat::top_k<2>{});
+  check(remat::metrics{remat::accuracy{}, remat::top_k<1>{}});
+
+  remat::mean_squared_error whole, first, second;
+  whole.add(all, outputs, shape);
+  const std::vector<float> zeros(12, 0.0f);
+  whole.add(all, zeros, shape);
+  first.add(all, outputs, shape);
+  second.add(all, zeros, shape);
+  first.merge(second);
+  CHECK(first.value() == whole.value());
 }
