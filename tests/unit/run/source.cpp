@@ -104,7 +104,9 @@ TEST_CASE("images go from channels-first to channels-last and back") {
                                                       {1, 130, 1, 17},
                                                       {5, 17, 16, 16},
                                                       {2, 1, 4, 4},
-                                                      {1, 200, 33, 4}}) {
+                                                      {1, 200, 33, 4},
+                                                      {2, 3, 64, 49},
+                                                      {1, 4, 40, 40}}) {
     const remat::tensor_shape shape{remat::element::float32, true, 3, {channels, height, width}};
     std::vector<float> first(count * shape.elements()), last(first.size()), back(first.size());
     for (std::size_t i = 0; i < first.size(); ++i) first[i] = static_cast<float>(i);
