@@ -15,6 +15,7 @@
 #include <remat/model/on_stage.hpp>
 #include <remat/model/parallel.hpp>
 #include <remat/model/repeat.hpp>
+#include <remat/model/running_statistics.hpp>
 #include <remat/model/sequential.hpp>
 #include <remat/model/shared.hpp>
 #include <remat/model/tag.hpp>

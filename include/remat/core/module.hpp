@@ -20,6 +20,9 @@
 /// | `states`                                      | likewise, for what is not trained: statistics, counters        |
 /// | `saved_output(inputs...)`                     | extra tensors that forward leaves for backward, like `output`  |
 /// | `kernels`                                     | the type with the kernel functions, where it is not the module |
+/// | `kernels_on_kept_states`,                     | kernels that use the states in training, too, and leave them:  |
+/// | `frozen_kernels_on_kept_states`               | under `running_statistics`. They save nothing; backward reads  |
+/// |                                               | the inputs or, in the second, of frozen parameters, nothing    |
 /// | `attributes`                                  | a constexpr value that the kernels read                        |
 /// | `flops(input, output)`                        | of one sample's forward pass; default: one per output element  |
 /// | `in_place`                                    | true: forward may write over its input, and backward_input over |

@@ -28,6 +28,7 @@ inline std::uint64_t hash_of_program(const program& p) {
     for (int t : o.inputs) f.add(static_cast<std::uint64_t>(t));
     for (int t : o.outputs) f.add(static_cast<std::uint64_t>(t));
     f.add(o.frozen ? 1 : 0);
+    f.add(o.keeps_states ? 1 : 0);
   }
   for (const tensor_shape& shape : p.tensors) {
     f.add(static_cast<std::uint64_t>(shape.type));

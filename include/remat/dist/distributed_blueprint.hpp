@@ -136,6 +136,7 @@ inline distributed_blueprint draw_blueprint(const mpi::session& session, program
   if (how.name != partition::in_type.name) forget_stages(lowered);
   if (options.checkpoints) annotate(lowered, *options.checkpoints);
   freeze(lowered, options.frozen);
+  keep_states(lowered, options.running_statistics);
   lowered.inputs_enter_first = options.inputs == inputs_from::first_stage;
   distributed_blueprint made{fuse(std::move(lowered)),
                              {},

@@ -32,6 +32,7 @@ struct distributed_options {
   std::optional<std::vector<checkpoint_at>> checkpoints = {};  ///< where given, they stand in place of the tags
   std::vector<checkpoint_on_stage> stage_policies = {};        ///< in place of what the checkpoints of a stage say
   std::vector<std::string> frozen = {};                        ///< paths of modules that are not trained
+  std::vector<std::string> running_statistics = {};  ///< paths of modules whose batch norms use and keep theirs
   int partitions = 0;            ///< ranks in a pipeline; 0: all of the job's ranks. The rest are replicas
   std::size_t microbatches = 1;  ///< parts of a replica's share of the batch, of equal size
   std::size_t max_plans = 8;     ///< sizes of micro-batches whose pipelines are kept, to train and as many to predict

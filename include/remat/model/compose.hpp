@@ -13,6 +13,7 @@
 #include <remat/model/on_stage.hpp>
 #include <remat/model/parallel.hpp>
 #include <remat/model/repeat.hpp>
+#include <remat/model/running_statistics.hpp>
 #include <remat/model/sequential.hpp>
 #include <remat/model/shared.hpp>
 #include <remat/model/tag.hpp>
@@ -89,6 +90,12 @@ constexpr shared<Name, M> shared_as(M) {
 /// `frozen<M>` of a value.
 template <Module M>
 constexpr frozen<M> not_trained(M) {
+  return {};
+}
+
+/// `running_statistics<M>` of a value.
+template <Module M>
+constexpr running_statistics<M> on_running_statistics(M) {
   return {};
 }
 

@@ -130,6 +130,10 @@ constexpr operation operation_of() {
   o.updates_state = requires { &kernels::update_state; };
   o.has_joint_backward = !Frozen && requires { &kernels::backward; };
   o.frozen = Frozen;
+  if constexpr (requires { typename M::kernels_on_kept_states; }) {
+    o.kernels_on_kept_states = &kernel_table_of<typename M::kernels_on_kept_states, Frozen>;
+    o.frozen_kernels_on_kept_states = &kernel_table_of<typename M::frozen_kernels_on_kept_states, true>;
+  }
   if constexpr (requires { M::attributes; }) o.attributes = &M::attributes;
   if constexpr (requires { M::backward_input_reads; }) o.backward_input_reads = M::backward_input_reads;
   if constexpr (requires { M::backward_parameters_reads; }) o.backward_parameters_reads = M::backward_parameters_reads;

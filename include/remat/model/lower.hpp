@@ -85,7 +85,7 @@ constexpr void add_inputs(program&, edge&, broken) {}
 template <class Net, class Input, class Loss>
 struct lowering {
   using inputs = typename known_tensors<typename as_tensors<Input>::type>::type;
-  using outside = scope<none, false, false>;
+  using outside = scope<none, false, false, false>;
   using net = lowered<Net, inputs, context<placed<0, start>>, outside>;
   using outputs = typename net::output;
 

@@ -40,17 +40,18 @@ struct context {
   using at = context<Next, Tags...>;
 };
 
-/// What holds all around: the innermost stage number (or none), whether a checkpoint stands directly around, and
-/// whether parameters are frozen.
-template <int Number, bool Checked, bool Frozen>
+/// What holds all around: the innermost stage number (or none), whether a checkpoint stands directly around, whether
+/// parameters are frozen, and whether states are kept.
+template <int Number, bool Checked, bool Frozen, bool Keeps>
 struct scope {
   static constexpr int number = Number;
-  static constexpr bool checked = Checked, frozen = Frozen;
+  static constexpr bool checked = Checked, frozen = Frozen, keeps = Keeps;
   template <int N>
-  using on = scope<N, Checked, Frozen>;
+  using on = scope<N, Checked, Frozen, Keeps>;
   template <bool C>
-  using within = scope<Number, C, Frozen>;
-  using froze = scope<Number, Checked, true>;
+  using within = scope<Number, C, Frozen, Keeps>;
+  using froze = scope<Number, Checked, true, Keeps>;
+  using kept = scope<Number, Checked, Frozen, true>;
 };
 
 /// Nothing of the model is emitted behind a broken law.
@@ -97,6 +98,7 @@ struct lowered<M, tensors<In...>, Context, Scope> {
     program& p = e.made;
     const int n = open_node(p, l, M::kind, false, first_stage);
     operation o = operation_of<M, Scope::frozen>();
+    o.keeps_states = Scope::keeps && o.kernels_on_kept_states != nullptr;
     o.node = n;
     o.stage = first_stage;
     o.occurrence = p.operations.count();

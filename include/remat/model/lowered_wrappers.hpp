@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Lowering of what stands around a module and computes nothing: names, stages, checkpoints, sharing, freezing.
+/// Lowering of what stands around a module and computes nothing: names, stages, checkpoints, sharing, freezing, running statistics.
 #pragma once
 
 #include <remat/model/checkpoint.hpp>
@@ -7,6 +7,7 @@
 #include <remat/model/lowered.hpp>
 #include <remat/model/named.hpp>
 #include <remat/model/on_stage.hpp>
+#include <remat/model/running_statistics.hpp>
 #include <remat/model/shared.hpp>
 
 #include <string_view>
@@ -51,6 +52,10 @@ template <class M, class... In, class Context, class Scope>
 struct lowered<frozen<M>, tensors<In...>, Context, Scope> : lowered<M, tensors<In...>, Context, typename Scope::froze> {
 };
 
+template <class M, class... In, class Context, class Scope>
+struct lowered<running_statistics<M>, tensors<In...>, Context, Scope>
+    : lowered<M, tensors<In...>, Context, typename Scope::kept> {};
+
 /// M without the wrappers that a path does not show.
 template <class M>
 struct bare {
@@ -64,6 +69,8 @@ template <fixed_string Name, class M>
 struct bare<shared<Name, M>> : bare<M> {};
 template <class M>
 struct bare<frozen<M>> : bare<M> {};
+template <class M>
+struct bare<running_statistics<M>> : bare<M> {};
 template <class M, class P, class S>
 struct bare<checkpoint<M, P, S>> : bare<M> {};
 template <class M, class S, class P, class Storage_>

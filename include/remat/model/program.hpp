@@ -43,6 +43,9 @@ struct operation {
 
   std::string_view kind = {};
   const kernel_table* kernels = nullptr;
+  /// Those that use its states in training, too, and leave them as they are; null: it has none. Where its parameters are
+  /// frozen, the second.
+  const kernel_table *kernels_on_kept_states = nullptr, *frozen_kernels_on_kept_states = nullptr;
   const void* attributes = nullptr;
   std::string_view type = {};  ///< the module's, as the compiler spells it: it holds what its arguments say
   int node = 0;
@@ -55,7 +58,8 @@ struct operation {
   double flops = 0;  ///< of the forward pass, for one sample
   /// What its kernels do beside (no null check of theirs is constant to UBSan).
   bool packs = false, updates_state = false, has_joint_backward = false;
-  bool frozen = false;  ///< its parameters have no gradients
+  bool frozen = false;        ///< its parameters have no gradients
+  bool keeps_states = false;  ///< of those that have kernels for it
   bool in_place = false, overwrites_input = false;
   bool commutes_with_relu = false, differentiates_activation = false, passes_gradient = false, skips_outputs = false;
   activations fuses = {};
@@ -91,9 +95,9 @@ struct program {
   int loss = none;                           ///< the loss's tensor
   /// How much of the targets counts in the loss, a mean; null: the samples.
   double (*counted)(const target_pass&) = nullptr;
-  bool input_gradients = false;              ///< backward goes on to the model's inputs of float
-  list<stage_policy> stage_policies = {};    ///< at most one for each stage
-  bool inputs_enter_first = false;           ///< stage 0 alone is given the inputs, and sends them on
+  bool input_gradients = false;            ///< backward goes on to the model's inputs of float
+  list<stage_policy> stage_policies = {};  ///< at most one for each stage
+  bool inputs_enter_first = false;         ///< stage 0 alone is given the inputs, and sends them on
 
   constexpr int add_tensor(const tensor_shape& shape, int producer) {
     tensors.push_back(shape);

@@ -18,6 +18,7 @@
 #include <remat/model/on_stage.hpp>
 #include <remat/model/parallel.hpp>
 #include <remat/model/repeat.hpp>
+#include <remat/model/running_statistics.hpp>
 #include <remat/model/sequential.hpp>
 #include <remat/model/shared.hpp>
 #include <remat/model/tag.hpp>
@@ -106,6 +107,10 @@ struct searched<shared<Name, M>, P, F> {
 template <class M, class P, class F>
 struct searched<frozen<M>, P, F> {
   using type = frozen<transformed_t<M, P, F>>;
+};
+template <class M, class P, class F>
+struct searched<running_statistics<M>, P, F> {
+  using type = running_statistics<transformed_t<M, P, F>>;
 };
 template <int Stage, class M, class P, class F>
 struct searched<on_stage<Stage, M>, P, F> {

@@ -10,14 +10,18 @@
 /// reads the input and keeps two numbers a channel. A relu behind it is applied in the same pass over memory, and found
 /// again from the input by the same arithmetic, so that the output is not kept. Forward reads its input twice and
 /// writes once; backward reads input and gradient twice and writes once.
+///
+/// Under `running_statistics` (model/running_statistics.hpp) training, too, uses the states and leaves them as they are;
+/// see batch_norm_on_kept_states.hpp.
 #pragma once
 
 #include <remat/core/error.hpp>
 #include <remat/core/module.hpp>
+#include <remat/nn/batch_norm_on_kept_states.hpp>
+#include <remat/nn/batch_norm_pass.hpp>
 #include <remat/nn/channel_pass.hpp>
 
 #include <array>
-#include <cmath>
 #include <cstddef>
 #include <memory>
 #include <ratio>
@@ -27,29 +31,19 @@
 namespace remat::nn {
 namespace detail {
 
-struct batch_norm_attributes {
-  double epsilon, momentum;
-};
-
-struct prepared_batch_norm : prepared {
-  channel_geometry rows;
-
-  explicit prepared_batch_norm(const preparation& p)
-      : rows(p.inputs[0].channels(), p.inputs[0].height() * p.inputs[0].width() * p.batch) {
-    if (p.training && rows.rows == 1)
+struct batch_norm_kernels {
+  static std::unique_ptr<prepared> prepare(const preparation& p) {
+    auto made = std::make_unique<prepared_batch_norm>(p);
+    if (p.training && made->rows.rows == 1)
       throw error(
           "batch_norm2d: in training a channel needs more than one value, but a batch of 1 with 1 x 1 pixels has one; "
           "train on larger batches or images");
-    scratch_bytes = rows.scratch_bytes();
+    return made;
   }
-};
-
-struct batch_norm_kernels {
-  static std::unique_ptr<prepared> prepare(const preparation& p) { return std::make_unique<prepared_batch_norm>(p); }
 
   static void forward(const forward_pass& pass) {
     const channel_geometry& all = pass.prepared_as<prepared_batch_norm>().rows;
-    channel_pass rows = rows_of(pass, pass.input().data(), nullptr);
+    channel_pass rows = batch_norm_rows(pass, pass.input().data(), nullptr);
     std::span<const float> mean = pass.state(0), variance = pass.state(1);
     if (pass.training()) {
       rows.sum_up(channel_loop::moments);
@@ -61,7 +55,7 @@ struct batch_norm_kernels {
       mean = batch_mean;
       variance = batch_variance;
     }
-    set_scale(rows, pass, mean, variance);
+    set_batch_norm_scale(rows, pass, mean, variance);
     if (!pass.output().empty()) rows.run(channel_loop::scale, pass.output().data());
   }
 
@@ -80,28 +74,11 @@ struct batch_norm_kernels {
   }
 
  private:
-  static channel_pass rows_of(const pass& p, const float* x, const float* dy) {
-    return {p.prepared_as<prepared_batch_norm>().rows, p.scratch(), x, dy, p.activation_after() == activation::relu};
-  }
-  static double inverse_deviation(const pass& p, float variance) {
-    return 1 / std::sqrt(static_cast<double>(variance) + p.attributes<batch_norm_attributes>().epsilon);
-  }
-  /// The same in forward and in backward, so that both agree where a relu behind is positive.
-  static void set_scale(channel_pass& rows, const pass& p, std::span<const float> mean,
-                        std::span<const float> variance) {
-    const std::span<const float> weight = p.parameter(0), bias = p.parameter(1);
-    rows.set(coefficient::mean, [&](std::size_t c) { return mean[c]; });
-    rows.set(coefficient::scale, [&](std::size_t c) {
-      return static_cast<float>(static_cast<double>(weight[c]) * inverse_deviation(p, variance[c]));
-    });
-    rows.set(coefficient::shift, [&](std::size_t c) { return bias[c]; });
-  }
-
   static void differentiate(const backward_pass& pass, bool parameters, bool input) {
     const double count = static_cast<double>(pass.prepared_as<prepared_batch_norm>().rows.rows);
     const std::span<const float> variance = pass.saved(1);
-    channel_pass rows = rows_of(pass, pass.input().data(), pass.output_gradient().data());
-    set_scale(rows, pass, pass.saved(0), variance);
+    channel_pass rows = batch_norm_rows(pass, pass.input().data(), pass.output_gradient().data());
+    set_batch_norm_scale(rows, pass, pass.saved(0), variance);
     rows.sum_up(channel_loop::gradient_sums);
     const double *const sum = rows.sum(0), *const product = rows.sum(1);
     if (parameters) {
@@ -161,6 +138,8 @@ struct batch_norm2d : module {
       static_cast<double>(Epsilon::num) / static_cast<double>(Epsilon::den),
       static_cast<double>(Momentum::num) / static_cast<double>(Momentum::den)};
   using kernels = detail::batch_norm_kernels;
+  using kernels_on_kept_states = detail::batch_norm_kernels_on_kept_states;
+  using frozen_kernels_on_kept_states = detail::frozen_batch_norm_kernels_on_kept_states;
 };
 
 }  // namespace remat::nn

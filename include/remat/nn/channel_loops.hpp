@@ -8,6 +8,7 @@
 /// | `scale`           | x     | y = (x - mean) * scale + shift, and a relu behind it where wanted     |
 /// | `gradient_sums`   | x, dy | sums of g and of g * (x - mean), where g is dy behind that relu       |
 /// | `scale_gradients` | x, dy | dx = scale * (g - average - (x - mean) * slope), written or added     |
+/// | `pass_gradients`  | dy    | dx = scale * g, written or added; reads x only to find that relu      |
 ///
 /// Products and sums are rounded one by one, in one order, so that every instruction set and all flags but one
 /// (vectorised.hpp) give the same bits. A column is summed in blocks of rows; a block is read from memory once, and
@@ -29,7 +30,7 @@
 
 namespace remat::nn::detail {
 
-enum class channel_loop { moments, scale, gradient_sums, scale_gradients };
+enum class channel_loop { moments, scale, gradient_sums, scale_gradients, pass_gradients };
 
 /// What a loop works on: rows of `columns` numbers, `stride` apart.
 struct channel_rows {
@@ -46,7 +47,7 @@ struct channel_rows {
   constexpr channel_rows at(std::size_t row, std::size_t count) const {
     channel_rows moved = *this;
     moved.rows = count;
-    moved.x += row * stride;
+    if (x != nullptr) moved.x += row * stride;
     if (dy != nullptr) moved.dy += row * stride;
     if (to != nullptr) moved.to += row * stride;
     return moved;
@@ -145,6 +146,17 @@ template <bool Acts, bool Adds>
                 });
 }
 
+template <bool Acts, bool Adds>
+[[gnu::always_inline]] inline void pass_gradients_of(const channel_rows& l) {
+  for (std::size_t r = 0; r < l.rows; ++r)
+    for_columns(l.columns, [=, x = Acts ? l.x + r * l.stride : nullptr, dy = l.dy + r * l.stride,
+                            dx = l.to + r * l.stride, mean = l.mean, scale = l.scale, shift = l.shift](std::size_t k) {
+      const float g = Acts && (x[k] - mean[k]) * scale[k] + shift[k] <= 0 ? 0.0f : dy[k];
+      const float v = scale[k] * g;
+      dx[k] = Adds ? dx[k] + v : v;
+    });
+}
+
 #if defined(__x86_64__) && defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)
 __attribute__((target_clones("avx512f", "avx2", "default")))
 #endif
@@ -160,6 +172,9 @@ run_channel_loop(channel_loop which, const channel_rows& l) {
     case channel_loop::scale_gradients:
       if (l.acts) return l.adds ? scale_gradients_of<true, true>(l) : scale_gradients_of<true, false>(l);
       return l.adds ? scale_gradients_of<false, true>(l) : scale_gradients_of<false, false>(l);
+    case channel_loop::pass_gradients:
+      if (l.acts) return l.adds ? pass_gradients_of<true, true>(l) : pass_gradients_of<true, false>(l);
+      return l.adds ? pass_gradients_of<false, true>(l) : pass_gradients_of<false, false>(l);
   }
 }
 

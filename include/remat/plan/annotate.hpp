@@ -105,4 +105,18 @@ inline void freeze(program& p, const std::vector<std::string>& paths) {
   spread_frozen(p);
 }
 
+/// Lets every module at these paths that has running statistics (a batch norm, or what holds some) use and keep them in
+/// training. Throws `error` for a path that the model does not have, or where nothing has such.
+inline void keep_states(program& p, const std::vector<std::string>& paths) {
+  for (const std::string& path : paths) {
+    const node& here = p.nodes[detail::require_node(p, path)];
+    bool has_some = false;
+    for (int i = here.first; i < here.last; ++i)
+      if (p.operations[i].kernels_on_kept_states != nullptr) p.operations[i].keeps_states = has_some = true;
+    if (!has_some)
+      throw error("the module '" + path +
+                  "' has no running statistics to train on; name a batch_norm2d, or a module that holds one");
+  }
+}
+
 }  // namespace remat

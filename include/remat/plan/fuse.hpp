@@ -21,6 +21,7 @@
 #pragma once
 
 #include <remat/model/program.hpp>
+#include <remat/plan/keep_states.hpp>
 
 namespace remat {
 namespace detail {
@@ -63,6 +64,7 @@ constexpr void remove_operations(program& p, const list<int>& gone) {
 
 /// The program with its fusions. Tensors that no operation writes any more stay in the list and are never planned.
 constexpr program fuse(program p) {
+  detail::resolve_kept_states(p);
   list<int> reader = detail::only_readers(p);
   list<int> gone(p.operations.size());
   for (int i = 0; i < p.operations.count(); ++i) {

@@ -24,9 +24,10 @@ struct model_options {
   int threads = 0;
   std::optional<std::vector<checkpoint_at>> checkpoints = {};  ///< where given, they stand in place of the tags
   std::vector<std::string> frozen = {};  ///< paths of modules that are not trained, next to those in the type
-  std::size_t microbatches = 1;          ///< parts of equal size that a batch is trained in, one after another
-  bool input_gradients = false;          ///< backward goes on to the inputs of float: `input_gradient()`
-  std::size_t max_plans = 8;  ///< sizes of (micro-)batches whose plans are kept, to train and as many to predict
+  std::vector<std::string> running_statistics = {};  ///< paths of modules whose batch norms use and keep theirs
+  std::size_t microbatches = 1;  ///< parts of equal size that a batch is trained in, one after another
+  bool input_gradients = false;  ///< backward goes on to the inputs of float: `input_gradient()`
+  std::size_t max_plans = 8;     ///< sizes of (micro-)batches whose plans are kept, to train and as many to predict
 };
 
 namespace detail {
@@ -39,6 +40,7 @@ inline program with_options(program lowered, const model_options& options) {
   require_unique_paths(lowered);
   if (options.checkpoints) annotate(lowered, *options.checkpoints);
   freeze(lowered, options.frozen);
+  keep_states(lowered, options.running_statistics);
   lowered.input_gradients = options.input_gradients;
   program fused = fuse(std::move(lowered));
   require_backward(fused);

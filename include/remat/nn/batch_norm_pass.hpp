@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+/// What the kernels of a batch norm have in common: a pass over its rows, with the scale of each channel.
+#pragma once
+
+#include <remat/core/kernel.hpp>
+#include <remat/nn/channel_pass.hpp>
+
+#include <cmath>
+#include <cstddef>
+#include <span>
+
+namespace remat::nn::detail {
+
+struct batch_norm_attributes {
+  double epsilon, momentum;
+};
+
+struct prepared_batch_norm : prepared {
+  channel_geometry rows;
+
+  explicit prepared_batch_norm(const preparation& p)
+      : rows(p.inputs[0].channels(), p.inputs[0].height() * p.inputs[0].width() * p.batch) {
+    scratch_bytes = rows.scratch_bytes();
+  }
+};
+
+inline channel_pass batch_norm_rows(const pass& p, const float* x, const float* dy) {
+  return {p.prepared_as<prepared_batch_norm>().rows, p.scratch(), x, dy, p.activation_after() == activation::relu};
+}
+inline double inverse_deviation(const pass& p, float variance) {
+  return 1 / std::sqrt(static_cast<double>(variance) + p.attributes<batch_norm_attributes>().epsilon);
+}
+/// The same in forward and in backward, so that both agree where a relu after it is positive.
+inline void set_batch_norm_scale(channel_pass& rows, const pass& p, std::span<const float> mean,
+                                 std::span<const float> variance) {
+  const std::span<const float> weight = p.parameter(0), bias = p.parameter(1);
+  rows.set(coefficient::mean, [&](std::size_t c) { return mean[c]; });
+  rows.set(coefficient::scale, [&](std::size_t c) {
+    return static_cast<float>(static_cast<double>(weight[c]) * inverse_deviation(p, variance[c]));
+  });
+  rows.set(coefficient::shift, [&](std::size_t c) { return bias[c]; });
+}
+
+}  // namespace remat::nn::detail
