@@ -7,6 +7,8 @@
 
 #include <remat/core/error.hpp>
 #include <remat/core/module.hpp>
+#include <remat/core/parallel.hpp>
+#include <remat/nn/max_pool_lowest.hpp>
 #include <remat/nn/pooling_window.hpp>
 #include <remat/nn/scratch.hpp>
 
@@ -65,6 +67,7 @@ struct max_pool2d_kernels {
       state.forward.execute(pass.scratch(), {src, dst, {onednn::workspace, pass.saved<std::uint8_t>().data()}});
     else
       state.forward.execute(pass.scratch(), {src, dst});
+    mend(pass);
   }
 
   static void backward_input(const backward_pass& pass) {
@@ -74,6 +77,21 @@ struct max_pool2d_kernels {
                     {onednn::workspace, pass.saved<std::uint8_t>().data()},
                     {onednn::source_gradient, dx}});
     });
+  }
+
+ private:
+  static void mend(const forward_pass& pass) {
+    const auto& a = pass.attributes<max_pool2d_attributes>();
+    const tensor_shape &in = pass.input_shape(), &out = pass.output_shape();
+    const max_pool_geometry g{in.channels(), in.height(), in.width(), out.height(),
+                              out.width(),   a.kernel,    a.stride,   a.padding};
+    const bool in_bytes = a.kernel * a.kernel <= 256;
+    std::uint8_t* const bytes = in_bytes ? pass.saved<std::uint8_t>().data() : nullptr;
+    std::int32_t* const numbers = in_bytes ? nullptr : pass.saved<std::int32_t>().data();
+    parallel_for(pass.batch() * g.rows, 1 + 16384 / (g.columns * g.channels),
+                 [=, x = pass.input().data(), y = pass.output().data()](std::size_t begin, std::size_t end) {
+                   for (std::size_t row = begin; row < end; ++row) mend_lowest(g, x, y, bytes, numbers, row);
+                 });
   }
 };
 

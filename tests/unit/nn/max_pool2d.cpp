@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+// Max pooling of windows without a finite number, as PyTorch 2.15 has it, and of any number of channels, windows, steps and paddings
+// against a plain loop.
+#include <remat/remat.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <vector>
+
+#include "one_layer.hpp"
+
+namespace nn = remat::nn;
+
+namespace {
+
+constexpr float infinity = std::numeric_limits<float>::infinity(),
+                not_a_number = std::numeric_limits<float>::quiet_NaN();
+
+template <std::size_t C, std::size_t H, std::size_t W, std::size_t K, std::size_t Stride, std::size_t Padding>
+void check(std::size_t batch) {
+  INFO("(" << C << ", " << H << ", " << W << "), window " << K << ", step " << Stride << ", padding " << Padding);
+  one_layer<nn::max_pool2d<K, Stride, Padding>, remat::tensor<float, C, H, W>> layer(batch);
+  constexpr std::size_t rows = (H + 2 * Padding - K) / Stride + 1, columns = (W + 2 * Padding - K) / Stride + 1;
+  for (std::size_t i = 0; i < layer.x.size(); ++i) {
+    layer.x[i] = std::round(4 * layer.x[i]);  // many are equal
+    if (i % 5 < 3 && i % 11 > 4) layer.x[i] = -infinity;
+  }
+  std::vector<float> y(layer.y.size()), dx(layer.x.size());
+  for (std::size_t n = 0; n < batch; ++n)
+    for (std::size_t r = 0; r < rows; ++r)
+      for (std::size_t q = 0; q < columns; ++q)
+        for (std::size_t c = 0; c < C; ++c) {
+          float largest = -infinity;
+          std::size_t place = layer.x.size();
+          for (std::size_t i = 0; i < K; ++i)
+            for (std::size_t j = 0; j < K; ++j) {
+              const std::size_t h = r * Stride + i - Padding, w = q * Stride + j - Padding;  // beyond, where negative
+              if (h >= H || w >= W) continue;
+              const std::size_t at = ((n * H + h) * W + w) * C + c;
+              if (place == layer.x.size() || layer.x[at] > largest || std::isnan(layer.x[at])) {
+                largest = layer.x[at];
+                place = at;
+              }
+            }
+          const std::size_t to = ((n * rows + r) * columns + q) * C + c;
+          y[to] = largest;
+          dx[place] += layer.dy[to];
+        }
+  layer.forward(2);
+  layer.backward(2);
+  for (std::size_t i = 0; i < y.size(); ++i) CHECK((std::isnan(y[i]) ? std::isnan(layer.y[i]) : layer.y[i] == y[i]));
+  for (std::size_t i = 0; i < dx.size(); ++i)
+    CHECK(static_cast<double>(layer.dx[i]) == Approx(static_cast<double>(dx[i])).margin(1e-6));
+}
+
+}  // namespace
+
+TEST_CASE("Special values are PyTorch's") {
+  one_layer<nn::max_pool2d<2>, remat::tensor<float, 1, 2, 2>> layer(6);
+  layer.x = {-infinity,
+             -infinity,
+             -infinity,
+             -infinity,
+             not_a_number,
+             -infinity,
+             -infinity,
+             not_a_number,
+             not_a_number,
+             not_a_number,
+             not_a_number,
+             not_a_number,
+             infinity,
+             1,
+             2,
+             infinity,
+             -0.0f,
+             0.0f,
+             -1,
+             -2,
+             1,
+             1,
+             1,
+             1};
+  layer.dy.assign(6, 1.0f);
+  layer.forward();
+  layer.backward();
+  CHECK(layer.y[0] == -infinity);
+  for (const std::size_t i : {1, 2}) CHECK(std::isnan(layer.y[i]));
+  CHECK(layer.y[3] == infinity);
+  CHECK(layer.y[5] == 1);
+  CHECK(layer.dx == std::vector<float>{1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0});
+}
+
+TEST_CASE("Values and gradients are those of a plain loop") {
+  check<1, 4, 4, 2, 2, 0>(2);
+  check<3, 7, 6, 3, 2, 1>(2);
+  check<16, 5, 5, 2, 1, 1>(3);
+  check<17, 6, 9, 3, 3, 0>(2);
+  check<40, 8, 8, 3, 2, 1>(2);
+  check<64, 6, 6, 2, 2, 0>(2);
+  check<2, 20, 20, 17, 3, 8>(2);
+}
