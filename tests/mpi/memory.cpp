@@ -59,7 +59,7 @@ TEST_CASE("one_f_one_b holds min(p - s, m) kept regions on stage s, and its slot
   const networks::network& n = networks::named("nested");
   for (const std::size_t microbatches : {1u, 2u, 3u, 8u}) {
     remat::distributed_network model(session(), n.lower(), options(remat::schedule::one_f_one_b, microbatches));
-    const remat::pipeline& line = model.training(n.microbatch);
+    const remat::pipeline& line = pipeline_of(model, n.microbatch);
     const remat::plan& made = line.planned(0, 0);
     const std::size_t kept = std::min(static_cast<std::size_t>(model.pp_size() - model.pp_rank()), microbatches);
     const remat::message_timetable times =

@@ -52,7 +52,7 @@ TEST_CASE("a rank's plan names its stages, its ports and its bytes") {
       const remat::rank_report r = model.plan(n.microbatch);
       INFO(name << ", " << schedule.name() << "\n" << r);
       CHECK(model.reserved().total() == 0);  // nothing is reserved for a question
-      const remat::pipeline& line = model.training(n.microbatch);
+      const remat::pipeline& line = pipeline_of(model, n.microbatch);
       CHECK(r.activation_bytes == line.layout().bytes());
       CHECK(r.live_bytes == line.layout().live_bytes());
       CHECK(r.scratch_bytes == line.needed().scratch);
@@ -121,7 +121,7 @@ TEST_CASE("the simulator counts the bytes that the ranks hold") {
       const remat::simulated_program s =
           model.simulate(remat::counted_seconds(model.lowered(), n.microbatch, 1e10), {.connection = {1e-6, 1e9}});
       const remat::rank_bytes& mine = s.ranks[static_cast<std::size_t>(model.pp_rank())];
-      CHECK(mine.activations == model.training(n.microbatch).layout().bytes());
+      CHECK(mine.activations == pipeline_of(model, n.microbatch).layout().bytes());
       CHECK(mine.weights == model.store().value_block().size());
       CHECK(mine.gradients == model.store().gradient_block().size());
       CHECK(s.step.seconds > 0);
@@ -133,7 +133,7 @@ TEST_CASE("a profile is the same on all ranks, which measure apart, and cuts the
   const networks::network& n = networks::named("resnet");
   remat::network one = networks::make(n, {.threads = 1});
   const remat::operation_costs costs = remat::profile(session(), one, n.microbatch, {.runs = 3});
-  const remat::agreement all(session().world(), {true});
+  const remat::agreement all(session().world(), remat::mpi::waiting::sleeping);
   for (const remat::operation_cost& each : costs.operations) {
     INFO(each.path << " " << each.kind);
     CHECK(each.forward > 0);

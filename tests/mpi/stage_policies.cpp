@@ -125,7 +125,7 @@ TEST_CASE("a policy sees its stage and the micro-batches that the stage keeps") 
     how.checkpoints = {{remat::checkpoint_at(n.chain, strategy::each{}, by_context{})}};
     remat::distributed_network model(session(), n.lower(), how);
     by_context::seen.clear();
-    const remat::pipeline& line = model.training(n.microbatch);
+    const remat::pipeline& line = pipeline_of(model, n.microbatch);
     const remat::list<int> kept = in_flight(model.schedule());
     for (const remat::segment_context& c : by_context::seen) {
       CHECK(model.schedule().rank_of(c.stage) == model.pp_rank());
