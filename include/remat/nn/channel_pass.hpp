@@ -7,6 +7,7 @@
 #include <remat/core/kernel.hpp>
 #include <remat/core/parallel.hpp>
 #include <remat/nn/channel_loops.hpp>
+#include <remat/nn/vectorised.hpp>
 
 #include <cstddef>
 #include <numeric>
@@ -23,7 +24,7 @@ struct channel_geometry {
 
   channel_geometry() = default;
   channel_geometry(std::size_t c, std::size_t r) : channels(c), rows(r) {
-    constexpr std::size_t lanes = 16, shortest = 64, most_pieces = 32, least_of_a_piece = 16384;
+    constexpr std::size_t shortest = 64, most_pieces = 32, least_of_a_piece = 16384;
     if (channels < shortest) {
       const std::size_t step = lanes / std::gcd(channels, lanes);
       while (group * channels < shortest || group % step != 0) ++group;

@@ -87,8 +87,8 @@ void for_pixels(const float* x, float* y, const tensor_shape& shape, std::size_t
   const std::size_t pieces = (pixels + some - 1) / some;
   parallel_for(count * pieces, 1 + 8192 / (some * channels), [=](std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i < end; ++i) {
-      const std::size_t image = i / pieces * channels * pixels, first = i % pieces * some;
-      f(x + image, y + image, channels, pixels, first, std::min(first + some, pixels));
+      const std::size_t skipped = i / pieces * channels * pixels, first = i % pieces * some;
+      f(x + skipped, y + skipped, channels, pixels, first, std::min(first + some, pixels));
     }
   });
 }
