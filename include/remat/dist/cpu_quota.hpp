@@ -24,16 +24,17 @@ inline double quota_of(const std::string& folder) {
 
 }  // namespace detail
 
-/// The smallest quota from this process's group up to the root, in cores; 0: no limit.
-inline double cpu_quota() {
+/// The smallest quota from this process's group up to the root, in cores; 0: no limit. `list` says in which groups the
+/// process is, and `tree` is where groups are files.
+inline double cpu_quota(const std::string& list = "/proc/self/cgroup", const std::string& tree = "/sys/fs/cgroup") {
   double least = 0;
-  std::ifstream groups("/proc/self/cgroup");
+  std::ifstream groups(list);
   for (std::string line; std::getline(groups, line);) {  // number:controllers:path
     const std::size_t first = line.find(':'), second = line.find(':', first + 1);
     if (second == std::string::npos) continue;
     const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
     if (controllers != ",," && controllers.find(",cpu,") == std::string::npos) continue;
-    const std::string root = controllers == ",," ? "/sys/fs/cgroup" : "/sys/fs/cgroup/cpu";
+    const std::string root = controllers == ",," ? tree : tree + "/cpu";
     for (std::string path = line.substr(second + 1);; path.resize(path.rfind('/'))) {
       const double quota = detail::quota_of(root + (path == "/" ? "" : path));
       if (quota > 0) least = least == 0 ? quota : std::min(least, quota);

@@ -144,11 +144,10 @@ class session {
   mpi::waiting how_to_wait(int threads) const {
     std::array<std::uint64_t, 1> all{static_cast<std::uint64_t>(threads)};
     wait(neighbours_.sum(all));
-    const bool is_crowded = all[0] > static_cast<std::uint64_t>(host_.cores);
+    const std::uint64_t together = all[0];
     all[0] = static_cast<std::uint64_t>(options_.waiting);
     wait(neighbours_.largest(all));
-    const auto wanted = static_cast<mpi::waiting>(all[0]);
-    return wanted == mpi::waiting::automatic && is_crowded ? mpi::waiting::sleeping : wanted;
+    return waiting_of_host(static_cast<mpi::waiting>(all[0]), together, host_.cores);
   }
 
  private:
@@ -159,8 +158,11 @@ class session {
   static void refuse_foreign_launcher() {
     const std::optional<launcher> found = foreign_launcher();
     if (!found) return;
-    // One of them tells, whose end ends the others.
-    if (found->rank != 0) std::this_thread::sleep_for(std::chrono::seconds(5));
+    // One of them tells. Its end ends the others, or they end by themselves: not every launcher ends them.
+    if (found->rank != 0) {
+      std::this_thread::sleep_for(std::chrono::seconds(3));
+      std::_Exit(1);
+    }
     const std::string processes = std::to_string(found->ranks) + " processes";
     throw error("started by another MPI's launcher: " + found->name + " has started " + processes + " (" +
                 found->variable + "), and the MPI that this program is linked with, " + library::name() +

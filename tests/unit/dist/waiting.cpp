@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+// How ranks wait: what options and the environment ask for, what a host's ranks make of it, and the cores that they have.
+#include <remat/dist/cpu_quota.hpp>
+#include <remat/dist/session_options.hpp>
+#include <remat/dist/waiting.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include <unistd.h>
+
+namespace {
+
+using remat::mpi::waiting;
+
+/// A tree of control groups, as the system shows it.
+class control_groups {
+ public:
+  control_groups()
+      : root_(std::filesystem::temp_directory_path() / ("remat_control_groups." + std::to_string(getpid()))) {}
+  ~control_groups() { std::filesystem::remove_all(root_); }
+  void write(const std::string& file, const std::string& text) const {
+    std::filesystem::create_directories((root_ / file).parent_path());
+    std::ofstream(root_ / file) << text << "\n";
+  }
+  double quota(const std::string& list) const {
+    write("list", list);
+    return remat::mpi::cpu_quota(root_ / "list", root_);
+  }
+
+ private:
+  std::filesystem::path root_;
+};
+
+}  // namespace
+
+TEST_CASE("REMAT_WAITING stands in place of the option, and says what it takes") {
+  const auto found = [](const char* text, waiting option) {
+    setenv("REMAT_WAITING", text, 1);
+    return remat::mpi::with_environment({.waiting = option}).waiting;
+  };
+  CHECK(found("spin", waiting::sleeping) == waiting::spinning);
+  CHECK(found("sleep", waiting::automatic) == waiting::sleeping);
+  CHECK(found("automatic", waiting::spinning) == waiting::automatic);
+  CHECK(found("", waiting::spinning) == waiting::spinning);
+  CHECK_THROWS_WITH(found("spinning", waiting::automatic),
+                    "REMAT_WAITING is automatic, spin or sleep, and not 'spinning'");
+  unsetenv("REMAT_WAITING");
+  CHECK(remat::mpi::with_environment({.waiting = waiting::sleeping}).waiting == waiting::sleeping);
+}
+
+TEST_CASE("ranks of a host sleep where they have more threads than cores, unless one asks for another way") {
+  using remat::mpi::waiting_of_host;
+  CHECK(waiting_of_host(waiting::automatic, 2, 2) == waiting::automatic);
+  CHECK(waiting_of_host(waiting::automatic, 3, 2) == waiting::sleeping);
+  CHECK(waiting_of_host(waiting::automatic, 4, 2) == waiting::sleeping);
+  CHECK(waiting_of_host(waiting::spinning, 4, 2) == waiting::spinning);
+  CHECK(waiting_of_host(waiting::sleeping, 1, 2) == waiting::sleeping);
+}
+
+TEST_CASE("the quota of cores is the least from the process's group up to the root") {
+  const control_groups made;
+  CHECK(made.quota("0::/a/b") == 0);
+  made.write("a/b/cpu.max", "max 100000");
+  CHECK(made.quota("0::/a/b") == 0);
+  made.write("a/cpu.max", "150000 100000");
+  CHECK(made.quota("0::/a/b") == 1.5);
+  made.write("cpu.max", "50000 100000");
+  CHECK(made.quota("0::/a/b") == 0.5);
+  CHECK(made.quota("0::/") == 0.5);
+  CHECK(made.quota("3:memory:/a") == 0);
+}
+
+TEST_CASE("the quota of cores of older control groups is found, and -1 is none") {
+  const control_groups made;
+  made.write("cpu/job/cpu.cfs_period_us", "100000");
+  made.write("cpu/job/cpu.cfs_quota_us", "-1");
+  CHECK(made.quota("4:cpu,cpuacct:/job") == 0);
+  made.write("cpu/job/cpu.cfs_quota_us", "300000");
+  CHECK(made.quota("5:memory:/job\n4:cpu,cpuacct:/job") == 3);
+}
