@@ -15,6 +15,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 
 namespace remat {
@@ -73,10 +74,11 @@ constexpr bool are_few_elements(const std::size_t* extents, int rank, std::size_
   return true;
 }
 
-template <std::size_t... Extents>
-constexpr bool has_few_elements() {
-  constexpr std::size_t extents[] = {1, Extents...};
-  return are_few_elements(extents, 1 + sizeof...(Extents));
+/// The number of extents. Of a sample that is too large it is 0, so that no later law sees an extent and is broken as
+/// well. (Functions of values: a template would be made for every shape.)
+constexpr int rank_of(std::initializer_list<std::size_t> extents) {
+  const int rank = static_cast<int>(extents.size());
+  return are_few_elements(extents.begin(), rank) ? rank : 0;
 }
 
 template <std::size_t... Extents>
@@ -84,13 +86,9 @@ struct extents_of_a_sample {
   static constexpr bool holds = true;
   static_assert(sizeof...(Extents) <= tensor_shape::max_rank, "remat: a sample has at most 4 extents; flatten some");
   static_assert(((Extents > 0) && ...), "remat: every extent of a tensor is at least 1; leave out what is empty");
-  static_assert(has_few_elements<Extents...>(),
+  static_assert(sizeof...(Extents) == 0 || rank_of({Extents...}) > 0,
                 "remat: a sample has at most 2^31 - 1 elements; make an extent of it smaller");
 };
-
-/// Of a sample that is too large, no later law sees an extent, so that none is broken as well.
-template <std::size_t... Extents>
-inline constexpr int rank_of = has_few_elements<Extents...>() ? sizeof...(Extents) : 0;
 
 }  // namespace detail
 
@@ -100,12 +98,12 @@ struct shape_of;
 template <class T, std::size_t... Extents>
 struct shape_of<tensor<T, Extents...>> {
   static_assert(detail::extents_of_a_sample<Extents...>::holds);
-  static constexpr tensor_shape value{element_of<T>, true, detail::rank_of<Extents...>, {Extents...}};
+  static constexpr tensor_shape value{element_of<T>, true, detail::rank_of({Extents...}), {Extents...}};
 };
 template <class T, std::size_t... Extents>
 struct shape_of<per_batch<T, Extents...>> {
   static_assert(detail::extents_of_a_sample<Extents...>::holds);
-  static constexpr tensor_shape value{element_of<T>, false, detail::rank_of<Extents...>, {Extents...}};
+  static constexpr tensor_shape value{element_of<T>, false, detail::rank_of({Extents...}), {Extents...}};
 };
 
 }  // namespace remat
