@@ -25,9 +25,9 @@ struct model_options {
   std::optional<std::vector<checkpoint_at>> checkpoints = {};  ///< where given, they stand in place of the tags
   std::vector<std::string> frozen = {};  ///< paths of modules that are not trained, next to those in the type
   std::vector<std::string> running_statistics = {};  ///< paths of modules whose batch norms use and keep theirs
-  std::size_t microbatches = 1;  ///< parts of equal size that a batch is trained in, one after another
-  bool input_gradients = false;  ///< backward goes on to the inputs of float: `input_gradient()`
-  std::size_t max_plans = 8;     ///< sizes of (micro-)batches whose plans are kept, to train and as many to predict
+  std::size_t microbatches = 1;                      ///< parts that a batch is trained in, one after another
+  bool input_gradients = false;                      ///< backward goes on to the inputs of float: `input_gradient()`
+  std::size_t max_plans = 8;  ///< sizes of (micro-)batches whose plans are kept, to train and as many to predict
 };
 
 namespace detail {
