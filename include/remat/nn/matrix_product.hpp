@@ -52,6 +52,7 @@ class matrix_product {
       float* const to = c + p.m * whole_.n + p.n;
       const onednn::primitive::argument source{onednn::source, a + p.m * a_.row + p.k * a_.column},
           weights{onednn::weights, b + p.k * b_.row + p.n * b_.column}, result{onednn::result, adds_ ? temporary : to};
+      if (reads_before_) read(to, p.size);
       if (has_bias_ && p.k == 0)
         call.execute(scratch + temporary_, {source, weights, {onednn::bias, bias + p.n}, result});
       else
