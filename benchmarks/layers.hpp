@@ -5,6 +5,7 @@
 #include <remat/remat.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <ratio>
 #include <string_view>
 

@@ -5,6 +5,7 @@
 #include <remat/core/language.hpp>
 
 #include <algorithm>
+#include <cstddef>
 #include <fstream>
 #include <string>
 

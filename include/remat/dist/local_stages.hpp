@@ -78,7 +78,7 @@ class local_stages {
     }
     return all;
   }
-  /// What a stage needs beside activations, of its larger micro-batches or of the others.
+  /// What a stage needs in addition to activations, of its larger micro-batches or of the others.
   regions needed(std::size_t local, bool is_larger) const {
     regions most;
     for (int m = 0; m < setup_->table.microbatches; ++m) {

@@ -20,16 +20,17 @@ namespace remat {
 class pipelines {
  public:
   /// The setup of any pipeline of the model is `model` but for its micro-batches and whether it trains: `model` says
-  /// whether any does. Kernels are made for `threads` threads. So many pipelines are kept to train, and as many to predict.
+  /// whether any does. Kernels are made for `threads` threads. `max_plans` pipelines are kept to train, and as many to
+  /// predict.
   pipelines(pipeline_setup model, int threads, std::size_t max_plans)
       : model_(std::move(model)), threads_(threads), max_plans_(max_plans) {}
 
-  /// Of a training step in the model's micro-batches, of so many samples; the first `larger` ones have one more.
+  /// Of a training step in the model's micro-batches, of `microbatch` samples; the first `larger` ones have one more.
   pipeline& training(std::size_t microbatch, int larger = 0) {
     if (larger == model_.table.microbatches) return training(microbatch + 1);
     return find_or_make(microbatch, larger, model_.table.microbatches, true);
   }
-  /// Of a prediction in so many micro-batches.
+  /// Of a prediction in `count` micro-batches.
   pipeline& inference(std::size_t microbatch, std::size_t count) {
     return find_or_make(microbatch, 0, static_cast<int>(count), false);
   }

@@ -170,7 +170,7 @@ class roll_call {
   }
 
   void report(const char* where) const {
-    std::vector<int> waiting, gone, behind, computing;
+    std::vector<int> waiting, gone, missing, computing;
     for (std::size_t r = 0; r < others_.size(); ++r) {
       const other& o = others_[r];
       const int number = static_cast<int>(r);
@@ -180,7 +180,7 @@ class roll_call {
       else if (o.answered >= *asked_)
         waiting.push_back(number);
       else
-        (here_.has_met != 0 && where == nullptr ? computing : behind).push_back(number);
+        (here_.has_met != 0 && where == nullptr ? computing : missing).push_back(number);
     }
     const auto tell = [](const std::vector<int>& ranks, const std::string& one, const std::string& several) {
       return ranks.empty() ? std::string() : "; " + text_of_ranks(ranks) + (ranks.size() == 1 ? one : several);
@@ -190,7 +190,7 @@ class roll_call {
                        " seconds in " + call;
     const std::string since =
         here_.has_met != 0 || before_.calls == 0 ? "" : " since " + text_of(before_, names_models());
-    text += tell(behind, " has not come there" + since + ", and is in user code or hangs",
+    text += tell(missing, " has not come there" + since + ", and is in user code or hangs",
                  " have not come there" + since + ", and are in user code or hang");
     text += tell(computing, " is in this call or just after it, and computes or hangs",
                  " are in this call or just after it, and compute or hang");

@@ -140,7 +140,7 @@ class session {
     if (options_.waiting != mpi::waiting::automatic) return options_.waiting;
     return host_.ranks > host_.cores ? mpi::waiting::sleeping : mpi::waiting::automatic;
   }
-  /// Collective over the ranks of a host, which get one answer: how ranks wait, of which this one has so many threads.
+  /// Collective over the ranks of a host, which get one answer: how ranks wait, of which this one has `threads` threads.
   mpi::waiting how_to_wait(int threads) const {
     std::array<std::uint64_t, 1> all{static_cast<std::uint64_t>(threads)};
     wait(neighbours_.sum(all));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// How a session behaves: options, and the environment variables that stand in place of them, so that a job can be
-/// started otherwise without compiling.
+/// How a session behaves: options, and the environment variables that override them, so that a job can be started
+/// otherwise without compiling.
 #pragma once
 
 #include <remat/core/error.hpp>
@@ -13,6 +13,7 @@
 
 namespace remat::mpi {
 
+/// What `mpi::session` is made with.
 struct session_options {
   /// How ranks wait. `automatic`: those of one host sleep where they have more threads than cores, and otherwise spin
   /// first. REMAT_WAITING=automatic, spin or sleep.

@@ -2,8 +2,8 @@
 /// What the loss counts of each micro-batch of all replicas, on every rank, before a training step runs.
 ///
 /// A loss of samples knows it from their number. Of targets, the ranks that are given batches count all of them, and
-/// tell those that are not; where replicas bring their own, each counts those of its own. What counting reads of the loss's states (weights of classes) comes from the rank of
-/// replica 0 that runs the loss.
+/// tell those that are not; where replicas bring their own, each counts those of its own. What counting
+/// reads of the loss's states (weights of classes) comes from the rank of replica 0 that runs the loss.
 #pragma once
 
 #include <remat/dist/agreement.hpp>

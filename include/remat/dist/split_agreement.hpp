@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// How a training step splits a batch into micro-batches, as all ranks accept it; a batch that does not split, or of
-/// another size than other ranks have, is refused on all of them.
+/// How a training step splits a batch into micro-batches, as all ranks accept it; a batch of too few samples, or
+/// of another size than other ranks have, is refused on all of them.
 #pragma once
 
 #include <remat/core/error.hpp>
@@ -16,7 +16,7 @@
 namespace remat {
 namespace detail {
 
-/// Throws `error` where `samples`, a batch of all replicas or a replica's own, do not split into so many parts.
+/// Throws `error` where `samples`, a batch of all replicas or a replica's own, do not split into this many parts.
 inline void require_split(const distributed_blueprint& b, std::size_t samples, std::size_t parts) {
   const std::string microbatches = std::to_string(b.schedule.microbatches);
   const int replicas = b.grid.dp_size();

@@ -26,7 +26,7 @@ namespace remat::mpi {
 /// How a rank waits.
 enum class waiting : std::uint8_t { automatic, spinning, sleeping };
 
-/// Of the ranks of a host, which have so many threads together on so many cores: where one of them asks for another way
+/// Of the ranks of a host, which have `threads` threads together on `cores` cores: where one of them asks for another way
 /// than `automatic`, all wait so, and `sleeping` goes before `spinning`.
 inline waiting waiting_of_host(waiting wanted, std::uint64_t threads, int cores) {
   const bool is_crowded = threads > static_cast<std::uint64_t>(cores);

@@ -67,8 +67,8 @@ class batch_order {
   std::size_t position_ = 0;        // in batches
 };
 
-/// Walks through the batches, of `value_type`, of a range that has `current`, `advance` and `is_done`. An input iterator: what it gives is
-/// valid until it moves on.
+/// Walks through the batches, of `value_type`, of a range that has `current`, `advance` and `is_done`. An
+/// input iterator: what it gives is valid until it moves on.
 template <class Range>
 class batch_iterator {
  public:

@@ -42,14 +42,14 @@ namespace detail {
 class idx_input {
  public:
   explicit idx_input(const std::filesystem::path& path) : name_(path.string()) {
-    const input_file opened(path, "a readable IDX file, plain or gzip, is needed");
+    const input_file opened(path, wanted);
     const int own = fcntl(opened.descriptor(), F_DUPFD_CLOEXEC, 0);  // which gzclose closes
     errno = 0;
     if (own >= 0) file_.reset(gzdopen(own, "rb"));
     if (!file_) {
       const std::string why = system_message();
       if (own >= 0) close(own);
-      refuse("cannot be opened (" + why + "); a readable IDX file, plain or gzip, is needed");
+      refuse("cannot be opened (" + why + "); " + wanted);
     }
     gzbuffer(file_.get(), 1u << 17);
   }
@@ -74,6 +74,8 @@ class idx_input {
   [[noreturn]] void refuse(const std::string& what) const { throw data_error(name_, what); }
 
  private:
+  static constexpr const char* wanted = "a readable IDX file, plain or gzip, is needed";
+
   struct closer {
     void operator()(gzFile file) const { gzclose(file); }
   };
@@ -85,7 +87,7 @@ class idx_input {
     int code = Z_OK;
     gzerror(file_.get(), &code);
     if (code == Z_OK || code == Z_STREAM_END) return;
-    if (code == Z_ERRNO) refuse("cannot be read (" + system + "); a readable IDX file, plain or gzip, is needed");
+    if (code == Z_ERRNO) refuse("cannot be read (" + system + "); " + wanted);
     if (code == Z_BUF_ERROR) refuse("is a gzip file that ends too early; a complete one, with its checksum, is needed");
     refuse("is a damaged gzip file (its data or checksum is wrong); an intact one is needed");
   }

@@ -100,6 +100,7 @@ class array_batches {
   std::tuple<buffer_of<Numbers>...> buffers_;
 };
 
+/// Arrays of numbers, with as many samples in each.
 template <class... Numbers>
 class array_set {
  public:
@@ -116,6 +117,7 @@ class array_set {
     (check(arrays.size()), ...);
   }
 
+  /// The number of samples.
   std::size_t size() const { return samples_; }
 
   /// The arrays, `batch_size` samples at a time.

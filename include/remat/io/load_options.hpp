@@ -18,14 +18,15 @@ namespace remat {
 
 /// Patterns are those of parameter_pattern.hpp: a path, all below it, `*` for any characters.
 struct load_options {
-  /// false, as in PyTorch: what is missing stays as it is, and what is unexpected is skipped. A tensor of another shape is
-  /// refused all the same, and so is a file of which nothing fits.
+  /// false, as in PyTorch: what is missing stays as it is, and what is unexpected is skipped. A tensor of another shape
+  /// is refused all the same, and so is a file of which nothing fits.
   bool strict = true;
   /// Weights that the file may lack, or have in another shape: they stay as they are.
   std::vector<std::string> allow_missing = {};
   /// Tensors that the file may have beyond the model, by the names that `rename` gives them: they are skipped.
   std::vector<std::string> allow_unexpected = {};
-  /// What the names in the file begin with, and what stands there in the model's. Each is applied once, in this order.
+  /// What names begin with in the file, and what they begin with in the model instead. Each is applied once, in this
+  /// order.
   std::vector<std::pair<std::string, std::string>> rename = {};
   bool ignore_unexpected = false;  ///< as `.allow_unexpected = {""}`, which is all
 };
@@ -38,6 +39,7 @@ struct load_report {
   std::vector<std::string> mismatched;  ///< stay as they are: another shape in the file
 };
 
+/// How a model's weights are written.
 struct save_options {
   /// A parameter that modules share is written under the name of each of its places, which PyTorch's
   /// `load_state_dict(strict=True)` asks for. By default it is written once, under the name of the first.

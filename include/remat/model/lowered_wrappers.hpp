@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Lowering of what stands around a module and computes nothing: names, stages, checkpoints, sharing, freezing, running statistics.
+/// Lowering of what stands around a module and computes nothing: names, stages, checkpoints, sharing, freezing,
+/// running statistics.
 #pragma once
 
 #include <remat/model/checkpoint.hpp>

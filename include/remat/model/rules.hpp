@@ -161,7 +161,7 @@ struct parallel_has_branches {
   static_assert(HasBranches, "remat: parallel<Join, Branches...> has at least one branch; give it one");
 };
 
-template <class Select, bool IsThere>
+template <class Pick, bool IsThere>
 struct picked_is_there {
   static constexpr bool holds = true;
   static_assert(IsThere, "remat: pick<I...> takes tensors by number, from 0; choose numbers that are there");

@@ -107,7 +107,8 @@ struct linear_cross_entropy_kernels {
 
  private:
   static float* logits_of(const pass& p) { return reinterpret_cast<float*>(p.scratch()); }
-  static std::byte* behind(const pass& p) {
+  /// Scratch of the products, after the kernel's own.
+  static std::byte* product_scratch(const pass& p) {
     return p.scratch() + aligned(p.prepared_as<prepared_linear_cross_entropy>().own);
   }
   static const chunk_products& products_at(const pass& p, std::size_t first) {
@@ -119,7 +120,7 @@ struct linear_cross_entropy_kernels {
   static std::size_t make_logits(const pass& p, const float* x, std::size_t first) {
     const auto& state = p.prepared_as<prepared_linear_cross_entropy>();
     const auto& [in, out, has_bias, o] = p.attributes<linear_cross_entropy_attributes>();
-    products_at(p, first).logits.execute(behind(p), logits_of(p), x + first * in, p.parameter(0).data(),
+    products_at(p, first).logits.execute(product_scratch(p), logits_of(p), x + first * in, p.parameter(0).data(),
                                          has_bias ? p.parameter(1).data() : nullptr);
     return state.rows - first < state.chunk ? state.rows - first : state.chunk;
   }
@@ -141,11 +142,11 @@ struct linear_cross_entropy_kernels {
                    });
       const chunk_products& products = products_at(pass, first);
       if (input)
-        products.backward_input.execute(behind(pass), pass.input_gradient(0).data() + first * in, l,
+        products.backward_input.execute(product_scratch(pass), pass.input_gradient(0).data() + first * in, l,
                                         pass.parameter(0).data());
       if (!parameters) continue;
       const matrix_product& weights = first == 0 ? state.first_weights : products.backward_weights;
-      weights.execute(behind(pass), pass.parameter_gradient(0).data(), l, x + first * in);
+      weights.execute(product_scratch(pass), pass.parameter_gradient(0).data(), l, x + first * in);
       if (!has_bias) continue;
       const destination db = pass.parameter_gradient(1);
       sum_rows(l, count, out, {db.data(), db.size(), db.accumulates() || first > 0});

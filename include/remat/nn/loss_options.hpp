@@ -83,7 +83,7 @@ constexpr loss_options options_of() {
   return made;
 }
 
-/// The state of a loss with so many weights of classes.
+/// The states of a loss of classes: their weights, where there are any.
 template <std::size_t Classes>
 constexpr auto class_weight_states(std::string_view name) {
   if constexpr (Classes == 0)

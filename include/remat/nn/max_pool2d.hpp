@@ -21,6 +21,9 @@
 namespace remat::nn {
 namespace detail {
 
+/// Whether a byte holds each place in a window; oneDNN takes four otherwise.
+constexpr bool places_are_bytes(std::size_t kernel) { return kernel * kernel <= 256; }
+
 struct max_pool2d_attributes {
   std::size_t kernel, stride, padding;
 };
@@ -45,7 +48,7 @@ struct prepared_max_pool2d : prepared {
     forward = onednn::max_pooling(x, y, window, p.training);
     reserve_scratch(*this, 0, forward);
     if (p.training) {
-      const std::size_t index = a.kernel * a.kernel <= 256 ? 1 : 4;
+      const std::size_t index = places_are_bytes(a.kernel) ? 1 : 4;
       if (forward.layout_of(onednn::workspace).bytes() != out.elements(p.batch) * index)
         throw error(
             "max_pool2d: oneDNN's indices have another size than planned; this version of oneDNN is not supported");
@@ -80,12 +83,13 @@ struct max_pool2d_kernels {
   }
 
  private:
+  /// See max_pool_lowest.hpp.
   static void mend(const forward_pass& pass) {
     const auto& a = pass.attributes<max_pool2d_attributes>();
     const tensor_shape &in = pass.input_shape(), &out = pass.output_shape();
     const max_pool_geometry g{in.channels(), in.height(), in.width(), out.height(),
                               out.width(),   a.kernel,    a.stride,   a.padding};
-    const bool in_bytes = a.kernel * a.kernel <= 256;
+    const bool in_bytes = places_are_bytes(a.kernel);
     std::uint8_t* const bytes = in_bytes ? pass.saved<std::uint8_t>().data() : nullptr;
     std::int32_t* const numbers = in_bytes ? nullptr : pass.saved<std::int32_t>().data();
     parallel_for(pass.batch() * g.rows, 1 + 16384 / (g.columns * g.channels),
@@ -109,8 +113,8 @@ struct max_pool2d : module {
       tensor<float, C, H, W>);
   /// The place of each maximum in its window.
   template <std::size_t C, std::size_t H, std::size_t W>
-  static tensor<std::conditional_t<K * K <= 256, std::uint8_t, std::int32_t>, C, (H + 2 * Padding - K) / Stride + 1,
-                (W + 2 * Padding - K) / Stride + 1>
+  static tensor<std::conditional_t<detail::places_are_bytes(K), std::uint8_t, std::int32_t>, C,
+                (H + 2 * Padding - K) / Stride + 1, (W + 2 * Padding - K) / Stride + 1>
       saved_output(tensor<float, C, H, W>);
   static constexpr reads backward_input_reads = reads::saved;
   static constexpr bool commutes_with_relu = true;

@@ -54,7 +54,7 @@ inline int require_node(const program& p, const std::string& path) {
     }
   std::vector<std::string> known;
   for (int k = deepest + 1; k < p.nodes[deepest].end; k = p.nodes[k].end) known.push_back(path_of(p, k));
-  if (deepest == 0)  // a loss stands next to the model
+  if (deepest == 0)  // a loss is next to the model
     for (int k = p.nodes[0].end; k < p.nodes.count(); k = p.nodes[k].end) known.push_back(path_of(p, k));
   const std::string wanted = (there.empty() ? "" : there + ".") + rest.substr(0, rest.find('.'));
   const std::string nearest = nearest_name(wanted, known);

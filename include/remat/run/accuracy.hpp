@@ -11,8 +11,8 @@
 /// `accuracy{{.threshold = 0.5f}}`.
 ///
 /// A metric is a type with `add(outputs, targets, shape of one sample's output)`, called for each batch, and `value()`,
-/// which `evaluate` returns. One that has `merge(other)`, too, is put together from those of replicas that were each given
-/// batches of their own (distributed_evaluation.hpp). metrics.hpp evaluates several at once.
+/// which `evaluate` returns. One that has `merge(other)`, too, is put together from those of replicas that were each
+/// given batches of their own (distributed_evaluation.hpp). metrics.hpp evaluates several at once.
 #pragma once
 
 #include <remat/core/tensor.hpp>
@@ -25,6 +25,7 @@
 
 namespace remat {
 
+/// What `accuracy` is made with.
 struct accuracy_options {
   float threshold = 0;                            ///< of outputs that are counted by element
   std::optional<std::int64_t> ignore_index = {};  ///< a class that does not count, in addition to negative ones

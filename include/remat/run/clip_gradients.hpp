@@ -66,8 +66,8 @@ inline double square_sum(std::span<const float> x, std::size_t blocks_at_once = 
 
 /// Multiplies every gradient with `max_norm / (norm + 1e-6)` where that is below 1, and returns the norm that they had.
 /// A norm that is no finite number leaves them as they are: the caller sees it, and may skip the step. An infinite
-/// `max_norm` only asks for the norm. Frozen parameters have no gradient, and count for nothing. Throws `error` where there are no gradients, as an
-/// optimizer does.
+/// `max_norm` only asks for the norm. Frozen parameters have no gradient, and count for nothing. Throws `error`
+/// where there are no gradients, as an optimizer does.
 inline double clip_gradients(trainable& model, double max_norm) {
   if (!(max_norm > 0))
     throw error("clip_gradients: the largest norm is " + std::to_string(max_norm) + "; a number above 0 is accepted");

@@ -29,7 +29,7 @@ class executors {
   executors(const program& p, parameter_store& parameters, std::size_t max_plans)
       : program_(&p), parameters_(&parameters), max_plans_(max_plans) {}
 
-  /// The executor of a batch size, ready to run; one that accumulates serves the micro-batches behind the first.
+  /// The executor of a batch size, ready to run; one that accumulates serves the micro-batches after the first.
   executor& training(std::size_t batch, bool accumulates = false) { return ready(training_, batch, accumulates); }
   executor& inference(std::size_t batch) { return ready(inference_, batch, false); }
 

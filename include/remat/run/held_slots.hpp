@@ -12,10 +12,11 @@
 
 namespace remat {
 
-/// Those of some of the program's operations.
+/// Of each slot of a program, whether it is held.
 struct held_slots {
   std::vector<bool> parameters, states;
 };
+/// Those of the operations for which `is_held(operation)` is true.
 template <class IsHeld>
 held_slots slots_of_operations(const program& p, const IsHeld& is_held) {
   held_slots held{std::vector<bool>(p.parameters.size()), std::vector<bool>(p.states.size())};
@@ -26,6 +27,7 @@ held_slots slots_of_operations(const program& p, const IsHeld& is_held) {
   }
   return held;
 }
+/// Those of all operations.
 inline held_slots all_slots(const program& p) {
   return slots_of_operations(p, [](const operation&) { return true; });
 }

@@ -80,7 +80,7 @@ class loss_of_outputs {
  private:
   const operation& loss() const { return program_->operations[program_->producers[program_->loss]]; }
 
-  /// The kernel's call for so many samples.
+  /// The kernel's call for a number of samples.
   void make_ready(std::size_t samples) {
     if (call_.batch == samples) return;
     const program& p = *program_;
@@ -142,6 +142,7 @@ class mean_loss {
   /// What is counted of it: plain numbers, which ranks send to each other.
   struct totals {
     double sum = 0, counted = 0;
+    /// Takes in what another one has summed.
     void merge(const totals& other) {
       sum += other.sum;
       counted += other.counted;
@@ -163,6 +164,7 @@ class mean_loss {
   }
   /// Takes in what another one has summed.
   void merge(const mean_loss& other) { totals_.merge(other.totals_); }
+  /// For ranks that send it to each other.
   totals& so_far() { return totals_; }
   /// NaN where nothing was counted.
   double value() const {

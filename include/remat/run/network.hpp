@@ -260,7 +260,7 @@ class network : public trainable {
   }
   const tensor_shape& output_shape() const { return lowered().tensors[lowered().outputs[0]]; }
 
-  /// The executor of a batch size, ready to run; one that accumulates serves the micro-batches behind the first.
+  /// The executor of a batch size, ready to run; one that accumulates serves the micro-batches after the first.
   executor& training(std::size_t batch, bool accumulates = false) {
     const thread_scope scope = scope_of_call();
     return executors_.training(batch, accumulates);

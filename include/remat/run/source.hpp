@@ -26,6 +26,7 @@ namespace remat {
 struct channels_last_images {
   std::span<const float> values;
 };
+/// Says that a range of float holds images as (N, H, W, C).
 template <class R>
 channels_last_images channels_last(const R& values) {
   if constexpr (!RangeInMemory<R>) {

@@ -24,7 +24,7 @@ class target_counter {
   /// Whether counting looks at targets.
   bool reads_targets() const { return program_->counted != nullptr; }
 
-  /// `sources` are all inputs of the program, of so many samples; `states` those of the operation that gives the loss.
+  /// `sources` are all inputs of the program, of `samples` samples; `states` those of the operation that gives the loss.
   /// Throws `error` where a loss of a user's own gives what is no count.
   double count(std::span<const source> sources, std::size_t samples, std::span<float>* states) {
     if (!reads_targets()) return static_cast<double>(samples);

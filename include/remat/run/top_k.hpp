@@ -14,6 +14,7 @@
 
 namespace remat {
 
+/// What `top_k` is made with.
 struct top_k_options {
   std::optional<std::int64_t> ignore_index = {};  ///< a class that does not count, in addition to negative ones
 };
