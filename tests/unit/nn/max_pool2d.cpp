@@ -88,7 +88,7 @@ TEST_CASE("Special values are PyTorch's") {
   layer.forward();
   layer.backward();
   CHECK(layer.y[0] == -infinity);
-  for (const std::size_t i : {1, 2}) CHECK(std::isnan(layer.y[i]));
+  for (const std::size_t i : {1u, 2u}) CHECK(std::isnan(layer.y[i]));
   CHECK(layer.y[3] == infinity);
   CHECK(layer.y[5] == 1);
   CHECK(layer.dx == std::vector<float>{1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0});
