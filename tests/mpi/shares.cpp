@@ -8,6 +8,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 #include <ratio>
@@ -116,6 +117,45 @@ TEST_CASE("weights of classes, which the rank of the loss has, give the bits of 
     const outcome found = steps(model, batches, from == remat::inputs_from::every_rank || model.pp_rank() == 0);
     CHECK(is_same(found.losses, expected.losses));
     CHECK(are_same(found.parameters, expected.parameters));
+  }
+}
+
+TEST_CASE("micro-batches whose targets have weights of 0, and batches of no others, are those of one process") {
+  using weighted = nn::cross_entropy_with<nn::class_weights<3>, nn::label_smoothing<std::ratio<1, 4>>>;
+  const remat::program lowered = remat::lower<net, input, weighted>();
+  const auto set = [](remat::trainable& m) {
+    for (const remat::state_view& s : m.states())
+      for (std::size_t c = 0; c < s.values.size(); ++c) s.values[c] = static_cast<float>(c) / 3;
+  };
+  data some_weigh = batch_of(8, all), none_weighs = batch_of(8, all);
+  for (const std::size_t i : {0u, 1u, 4u, 5u}) some_weigh.targets[i] = 0;
+  std::ranges::fill(none_weighs.targets, 0);
+  none_weighs.targets[7] = -100;
+  for (const int stages : {1, session().size()}) {
+    const auto microbatches =
+        stages == 1 ? std::size_t{4} / static_cast<std::size_t>(session().size()) : std::size_t{4};
+    remat::network one(lowered, {.seed = 3, .threads = 1, .microbatches = 4});
+    set(one);
+    for (const auto& from : {remat::inputs_from::every_rank, remat::inputs_from::first_stage}) {
+      remat::distributed_options how{.seed = 3, .threads = 1, .partitions = stages, .microbatches = microbatches};
+      how.logs_partition = false;
+      how.inputs = from;
+      if (microbatches * static_cast<std::size_t>(session().size() / stages) != 4) continue;  // 3 replicas
+      remat::distributed_network model(session(), lowered, how);
+      set(model);
+      const bool has_data = from == remat::inputs_from::every_rank || model.pp_rank() == 0;
+      const outcome expected = steps(one, {some_weigh});
+      const outcome found = steps(model, {some_weigh}, has_data);
+      CHECK(is_same(found.losses, expected.losses));
+      if (stages > 1 || session().size() == 1) CHECK(are_same(found.parameters, expected.parameters));
+      const outcome nothing = steps(model, {none_weighs}, has_data);
+      CHECK(std::isnan(nothing.losses[0]));
+      for (const auto& each : nothing.parameters)
+        CHECK(std::ranges::all_of(each.gradient, [](float g) { return std::isnan(g); }));
+      remat::network fresh(lowered, {.seed = 3, .threads = 1, .microbatches = 4});
+      set(fresh);
+      one = std::move(fresh);
+    }
   }
 }
 

@@ -24,6 +24,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -86,7 +87,8 @@ struct call {
 /// What every pass knows.
 class pass {
  public:
-  explicit pass(const call& c) : call_(&c) {}
+  explicit pass(const call& c, std::optional<double> counted_in_batch = {})
+      : call_(&c), counted_in_batch_(counted_in_batch) {}
 
   std::size_t batch() const { return call_->batch; }
   int inputs() const { return call_->input_count; }
@@ -108,6 +110,9 @@ class pass {
   std::byte* packed() const { return call_->packed; }
   std::span<const float> parameter(int i) const { return call_->parameters[i]; }
   std::span<const float> state(int i) const { return call_->states[i]; }
+  /// For a loss that `divides_by_counted_in_batch`: what it counts of the targets of the whole batch, of which this
+  /// pass has one micro-batch. Nothing where this pass has the whole batch.
+  std::optional<double> counted_in_batch() const { return counted_in_batch_; }
 
  protected:
   template <class T>
@@ -115,6 +120,9 @@ class pass {
     return {reinterpret_cast<T*>(tensors[i]), shapes[i]->elements(call_->batch)};
   }
   const call* call_;
+
+ private:
+  std::optional<double> counted_in_batch_;
 };
 
 /// Packing of parameters into the layout that a kernel wants.
@@ -138,8 +146,8 @@ class target_pass : public pass {
 /// Forward and recomputation alike: a recomputation must not know that it is one.
 class forward_pass : public pass {
  public:
-  forward_pass(const call& c, bool training, const random_stream& random)
-      : pass(c), training_(training), random_(random) {}
+  forward_pass(const call& c, bool training, const random_stream& random, std::optional<double> counted_in_batch = {})
+      : pass(c, counted_in_batch), training_(training), random_(random) {}
 
   template <class T = float>
   std::span<const T> input(int i = 0) const {
@@ -217,7 +225,8 @@ class destination {
 /// Either half of backward. Only the tensors that the module says this half reads may be read; another is an `error`.
 class backward_pass : public pass {
  public:
-  backward_pass(const call& c, const random_stream& random) : pass(c), random_(random) {}
+  backward_pass(const call& c, const random_stream& random, std::optional<double> counted_in_batch = {})
+      : pass(c, counted_in_batch), random_(random) {}
 
   template <class T = float>
   std::span<const T> input(int i = 0) const {
@@ -270,6 +279,7 @@ struct kernel_table {
   void (*pack)(const pack_pass&) = nullptr;
   void (*update_state)(const update_pass&) = nullptr;
   std::unique_ptr<prepared> (*prepare)(const preparation&) = nullptr;
+  bool divides_by_counted_in_batch = false;  ///< of a loss (module.hpp)
 };
 
 /// A frozen module's table names no gradient of its parameters, so that no code for it is made.
@@ -285,6 +295,8 @@ inline constexpr kernel_table kernel_table_of = [] {
   if constexpr (requires { &Kernels::pack; }) table.pack = &Kernels::pack;
   if constexpr (requires { &Kernels::update_state; }) table.update_state = &Kernels::update_state;
   if constexpr (requires { &Kernels::prepare; }) table.prepare = &Kernels::prepare;
+  if constexpr (requires { Kernels::divides_by_counted_in_batch; })
+    table.divides_by_counted_in_batch = Kernels::divides_by_counted_in_batch;
   return table;
 }();
 

@@ -46,11 +46,20 @@
 /// |                                               | inputs are the outputs, then the targets                        |
 /// | `counted(const target_pass&)`                 | a double: how much of a (micro-)batch counts in its mean;       |
 /// |                                               | default: the number of samples                                  |
+/// | `divides_by_counted_in_batch`                 | true, a member of the kernels of a loss with `counted`: they    |
+/// |                                               | divide by what counts in the whole batch, where the pass has it |
 ///
 /// and gives the mean over what counts in its micro-batch, NaN where nothing does. A batch in several micro-batches, on
 /// several replicas, has the mean over all of it: the mean of each counts as much as `counted` says, which must be what
 /// the loss divides by, and add up over samples. Where nothing counts, backward must give gradients of 0: the output's
 /// gradient is 0 then, and is not to be divided by what counts.
+///
+/// A micro-batch that counts 0 has no mean, and is left out. Where its targets may add to the loss all the same (label
+/// smoothing of targets with weights of 0), or are to make it NaN, the loss has `divides_by_counted_in_batch`: it gives
+/// its sum over `pass.counted_in_batch()`, which is what `counted` adds up to in the whole batch, and its gradients are
+/// divided by that, too. A pass without it has the whole batch, and the loss divides by what it counts itself. The loss
+/// of the batch is then the sum of what its micro-batches give, and the output's gradient is 1 in all of them. Targets
+/// that are ignored have gradients of 0 whatever the divisor is.
 ///
 /// A module may instead name a `body`, a model of its own that stands for it.
 #pragma once

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// A training step on many ranks, once they have agreed on it: each replica's micro-batches pass through its pipeline;
 /// gradients of shared parameters are added up within a pipeline, all gradients over the replicas, and every rank gets
-/// the loss of the whole batch: each micro-batch has its share in what the loss counts of it (loss_shares.hpp).
+/// the loss of the whole batch, whose denominator is what counts in all of it (loss_shares.hpp).
 #pragma once
 
 #include <remat/dist/agreement.hpp>
@@ -64,7 +64,7 @@ class distributed_training {
     std::span<std::byte> place;
     trace_.start();
     reduction_.begin(overlaps_, &trace_);
-    line.run({seed, step, static_cast<std::uint32_t>(first), shares_, &trace_,
+    line.run({seed, step, static_cast<std::uint32_t>(first), shares_, counter_.shares().counted_in_batch(), &trace_,
               blueprint_->grid.dp_size() > 1 ? &reduction_ : nullptr},
              parts_, [&](std::size_t local, int m) {
                if (line.stage(local) != loss_stage) return std::span<const std::span<std::byte>>();
@@ -103,7 +103,7 @@ class distributed_training {
     all_->wait(ranks_->world.largest(everyones_));
     for (std::size_t i = 0; i < losses_.size(); ++i)
       losses_[i] = std::bit_cast<float>(static_cast<std::uint32_t>(everyones_[i]));
-    return counter_.shares().mean(losses_);
+    return counter_.shares().loss(losses_);
   }
 
   const distributed_blueprint* blueprint_;

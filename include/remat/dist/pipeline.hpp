@@ -15,6 +15,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -68,8 +69,9 @@ class pipeline : private exchange {
   struct step {
     std::uint64_t seed = 0;
     std::uint32_t number = 0;
-    std::uint32_t first_microbatch = 0;  ///< of this replica, among all
-    std::span<const float> shares = {};  ///< of each micro-batch in what the loss counts of the whole batch
+    std::uint32_t first_microbatch = 0;           ///< of this replica, among all
+    std::span<const float> shares = {};           ///< of each micro-batch in the loss of the whole batch
+    std::optional<double> counted_in_batch = {};  ///< what the loss divides by (loss_shares.hpp)
     pipeline_trace* trace = nullptr;
     gradient_listener* listener = nullptr;
   };
@@ -98,6 +100,7 @@ class pipeline : private exchange {
                      .number = how.number,
                      .microbatch = how.first_microbatch + static_cast<std::uint32_t>(t.microbatch),
                      .share = how.shares.empty() ? 1 : how.shares[static_cast<std::size_t>(t.microbatch)],
+                     .counted_in_batch = how.counted_in_batch,
                      .ports = this,
                      .packs = t.microbatch == 0 || t.microbatch == setup_.larger},
                     inputs(t.microbatch), results(local_, t.microbatch),

@@ -32,7 +32,7 @@ class share_counter {
   /// Collective. The shares of the parts of a batch.
   void count(std::span<const source> sources, const batch_split& split) {
     const program& p = blueprint_->checked;
-    shares_.begin(split.parts);
+    shares_.begin(split.parts, counter_.divides());
     if (split.parts == 1) return;
     const std::span<double> counts = shares_.counts();
     if (!counter_.reads_targets()) {

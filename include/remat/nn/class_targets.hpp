@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,16 +19,15 @@ namespace remat::nn::detail {
 /// class counts nothing here, and is refused by `check_targets`.
 inline double counted_targets(const loss_options& o, std::span<const std::int32_t> targets,
                               std::span<const float> weights) {
-  std::size_t counted = 0;
-  for (const std::int32_t target : targets) counted += target != o.ignored ? 1 : 0;
-  if (weights.empty()) return static_cast<double>(counted);
+  if (weights.empty()) {
+    std::size_t counted = 0;
+    for (const std::int32_t target : targets) counted += target != o.ignored ? 1 : 0;
+    return static_cast<double>(counted);
+  }
   double sum = 0;
   for (const std::int32_t target : targets)
     if (target != o.ignored && target >= 0 && static_cast<std::size_t>(target) < weights.size())
       sum += static_cast<double>(weights[static_cast<std::size_t>(target)]);
-  // What smoothing gives the other classes counts even where the targets' own weights are all 0: by a denominator that
-  // is nothing next to any other.
-  if (sum == 0 && counted > 0 && o.smoothing > 0) return 0x1p-60;
   return sum;
 }
 
@@ -46,11 +46,27 @@ inline std::span<const float> weights_of(const pass& p, const loss_options& o) {
   return o.weights == 0 ? std::span<const float>() : p.state(0);
 }
 
-/// The share of one target that counts in the gradient `dy` of a mean; 0 where none does, of which nothing is left.
-inline float share_of_each(float dy, double counted) { return counted == 0 ? 0.0f : dy / static_cast<float>(counted); }
+/// What the loss of a pass is divided by: what counts in the whole batch, of which the pass may have a part.
+inline double denominator_of(const pass& p, const loss_options& o, std::span<const std::int32_t> targets,
+                             std::span<const float> weights) {
+  return p.counted_in_batch() ? *p.counted_in_batch() : counted_targets(o, targets, weights);
+}
+
+/// The loss of a batch, or its part of it, of the sum over its targets. NaN where the denominator is 0, whatever the sum
+/// is: label smoothing adds what does not count.
+inline float mean_of_sum(double sum, double denominator) {
+  return denominator == 0 ? std::numeric_limits<float>::quiet_NaN() : static_cast<float>(sum / denominator);
+}
+
+/// The share of one target in the gradient `dy` of that loss, with the same NaN: targets that are ignored have gradients
+/// of 0 without it.
+inline float share_of_each(float dy, double denominator) {
+  return denominator == 0 ? std::numeric_limits<float>::quiet_NaN() : dy / static_cast<float>(denominator);
+}
 
 /// A loss of scores (C), (T, C) or (C, H, W) and a class for each sample, row or pixel: the mean over the targets that
-/// count, and NaN where none does, as PyTorch's is.
+/// count. As in PyTorch, it is NaN where all are ignored, with gradients of 0; and NaN where the weights of those that
+/// are not are all 0, with gradients of NaN.
 template <class... Options>
 struct loss_of_classes : module {
   static constexpr loss_options attributes = options_of<Options...>();

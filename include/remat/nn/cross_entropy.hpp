@@ -32,6 +32,8 @@ struct prepared_cross_entropy : prepared {
 };
 
 struct cross_entropy_kernels {
+  static constexpr bool divides_by_counted_in_batch = true;
+
   static std::unique_ptr<prepared> prepare(const preparation& p) { return std::make_unique<prepared_cross_entropy>(p); }
 
   static void forward(const forward_pass& pass) {
@@ -46,7 +48,7 @@ struct cross_entropy_kernels {
     parallel_for(targets.size(), row_grain(classes), [=, &o](std::size_t begin, std::size_t end) {
       loss_of_rows(o, weights, x, targets.data(), losses, largest, shares, classes, begin, end);
     });
-    pass.output()[0] = mean_loss(losses, targets.size(), counted_targets(o, targets, weights));
+    pass.output()[0] = mean_of_sum(sum_of_losses(losses, targets.size()), denominator_of(pass, o, targets, weights));
   }
 
   static void backward_input(const backward_pass& pass) {
@@ -54,7 +56,7 @@ struct cross_entropy_kernels {
     const std::size_t classes = row_elements(pass.input_shape(0));
     const loss_options& o = pass.attributes<loss_options>();
     const std::span<const float> weights = weights_of(pass, o);
-    const float dy = share_of_each(pass.output_gradient()[0], counted_targets(o, targets, weights));
+    const float dy = share_of_each(pass.output_gradient()[0], denominator_of(pass, o, targets, weights));
     const float *const x = pass.input(0).data(), *const largest = pass.saved(0).data(),
                        *const shares = pass.saved(1).data();
     const destination dx = pass.input_gradient(0);

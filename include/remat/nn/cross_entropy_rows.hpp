@@ -166,11 +166,11 @@ inline void gradient_of_rows(const loss_options& o, std::span<const float> weigh
                                      adds, classes, begin, end);
 }
 
-/// The mean of the losses that count: not a number where none does, as in PyTorch.
-inline float mean_loss(const double* losses, std::size_t rows, double counted) {
+/// The sum of the losses of rows, in their order.
+inline double sum_of_losses(const double* losses, std::size_t rows) {
   double sum = 0;
   for (std::size_t row = 0; row < rows; ++row) sum += losses[row];
-  return static_cast<float>(sum / counted);
+  return sum;
 }
 
 }  // namespace remat::nn::detail

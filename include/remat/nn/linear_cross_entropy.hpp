@@ -77,6 +77,8 @@ struct prepared_linear_cross_entropy : prepared {
 };
 
 struct linear_cross_entropy_kernels {
+  static constexpr bool divides_by_counted_in_batch = true;
+
   static std::unique_ptr<prepared> prepare(const preparation& p) {
     return std::make_unique<prepared_linear_cross_entropy>(p);
   }
@@ -99,7 +101,7 @@ struct linear_cross_entropy_kernels {
                      loss_of_rows(o, weights, l, t, to, m, s, classes, begin, end);
                    });
     }
-    pass.output()[0] = mean_loss(losses, state.rows, counted_targets(o, targets, weights));
+    pass.output()[0] = mean_of_sum(sum_of_losses(losses, state.rows), denominator_of(pass, o, targets, weights));
   }
   static void backward_input(const backward_pass& pass) { run(pass, true, false); }
   static void backward_parameters(const backward_pass& pass) { run(pass, false, true); }
@@ -130,7 +132,7 @@ struct linear_cross_entropy_kernels {
     const auto& [in, out, has_bias, o] = pass.attributes<linear_cross_entropy_attributes>();
     const std::span<const std::int32_t> targets = pass.input<std::int32_t>(1);
     const std::span<const float> of_classes = weights_of(pass, o);
-    const float dy = share_of_each(pass.output_gradient()[0], counted_targets(o, targets, of_classes));
+    const float dy = share_of_each(pass.output_gradient()[0], denominator_of(pass, o, targets, of_classes));
     const float* const x = pass.input(0).data();
     float* const l = logits_of(pass);  // then their gradient
     for (std::size_t first = 0; first < state.rows; first += state.chunk) {

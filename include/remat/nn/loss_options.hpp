@@ -4,7 +4,8 @@
 ///     nn::cross_entropy_with<nn::label_smoothing<std::ratio<1, 10>>, nn::ignore_index<255>, nn::class_weights<19>>
 ///
 /// They are PyTorch's `label_smoothing`, `ignore_index` and `weight`, with the same formula, whose denominator is the
-/// sum of the weights of the targets that count.
+/// sum of the weights of the targets that count. Where that of a whole batch is 0, although some are not ignored, the
+/// loss and its gradients are NaN, as PyTorch's are.
 #pragma once
 
 #include <remat/core/parameter.hpp>

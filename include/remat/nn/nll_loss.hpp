@@ -21,6 +21,8 @@ namespace remat::nn {
 namespace detail {
 
 struct nll_loss_kernels {
+  static constexpr bool divides_by_counted_in_batch = true;
+
   static void forward(const forward_pass& pass) {
     const loss_options& o = pass.attributes<loss_options>();
     const std::span<const float> log_probabilities = pass.input(0);             // (N, C), (N, T, C) or (N, H, W, C)
@@ -35,7 +37,7 @@ struct nll_loss_kernels {
       const double weight = weights.empty() ? 1 : static_cast<double>(weights[target]);
       sum -= weight * static_cast<double>(log_probabilities[row * classes + target]);
     }
-    pass.output()[0] = static_cast<float>(sum / counted_targets(o, targets, weights));
+    pass.output()[0] = mean_of_sum(sum, denominator_of(pass, o, targets, weights));
   }
 
   static void backward_input(const backward_pass& pass) {
@@ -43,7 +45,7 @@ struct nll_loss_kernels {
     const std::span<const std::int32_t> targets = pass.input<std::int32_t>(1);
     const std::span<const float> weights = weights_of(pass, o);
     const std::size_t classes = row_elements(pass.input_shape(0));
-    const float share = -share_of_each(pass.output_gradient()[0], counted_targets(o, targets, weights));
+    const float share = -share_of_each(pass.output_gradient()[0], denominator_of(pass, o, targets, weights));
     const destination dx = pass.input_gradient(0);
     float* const to = dx.data();
     if (!dx.accumulates()) dx.assign([](std::size_t) { return 0.0f; });

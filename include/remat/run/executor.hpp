@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -51,7 +52,8 @@ class executor {
   struct step {
     std::uint64_t seed = 0;
     std::uint32_t number = 0, microbatch = 0;
-    float share = 1;  ///< of this micro-batch in what the loss counts of the batch
+    float share = 1;  ///< of this micro-batch in the loss of the batch: what its backward pass begins with
+    std::optional<double> counted_in_batch = {};  ///< what the loss divides by, where it is not to count by itself
     observer* watching = nullptr;
     exchange* ports = nullptr;  ///< of a stage
     bool packs = true;          ///< false: what an earlier micro-batch of this size has packed in the step is used
@@ -67,6 +69,7 @@ class executor {
         calls_(plan_.steps.actions.size()),
         states_(p.operations.size()),
         regions_(static_cast<std::size_t>(first_port_region) + plan_.ports.size()),
+        loss_(p.loss == none ? none : p.producers[p.loss]),
         accumulates_(accumulates),
         threads_(primitive_threads()) {
     needed_.activations = plan_.activation_bytes;
@@ -198,6 +201,7 @@ class executor {
   void run_kernel(const action& a, const call& c, const step& s) const {
     const operation& o = program_->operations[a.operation];
     const random_stream random(s.seed, static_cast<std::uint32_t>(o.occurrence), s.microbatch, s.number);
+    const std::optional<double> counted = a.operation == loss_ ? s.counted_in_batch : std::nullopt;
     switch (a.kind) {
       case action_kind::pack:
         o.kernels->pack(pack_pass(c));
@@ -207,16 +211,16 @@ class executor {
         break;
       case action_kind::forward:
       case action_kind::recompute:
-        o.kernels->forward(forward_pass(c, plan_.is_training, random));
+        o.kernels->forward(forward_pass(c, plan_.is_training, random, counted));
         break;
       case action_kind::backward_parameters:
-        o.kernels->backward_parameters(backward_pass(c, random));
+        o.kernels->backward_parameters(backward_pass(c, random, counted));
         break;
       case action_kind::backward:
-        o.kernels->backward(backward_pass(c, random));
+        o.kernels->backward(backward_pass(c, random, counted));
         break;
       default:
-        o.kernels->backward_input(backward_pass(c, random));
+        o.kernels->backward_input(backward_pass(c, random, counted));
     }
   }
 
@@ -300,6 +304,7 @@ class executor {
   std::vector<std::size_t> packed_at_;
   regions needed_;
   std::vector<std::byte*> regions_;  // where each region of the plan begins
+  int loss_;                         // the operation that gives it, or none
   bool accumulates_;
   int threads_;
   action_counts executed_ = {};

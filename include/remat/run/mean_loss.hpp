@@ -20,6 +20,7 @@
 #include <cstddef>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -50,9 +51,9 @@ class loss_of_outputs {
     states_ = store.states(o.first_state);
   }
 
-  /// The mean over what counts in this batch, and how much that is.
+  /// The sum over this batch, and what counts of it.
   struct result {
-    double mean, counted;
+    double sum, counted;
   };
   result run(std::span<const float> outputs, const source& target) {
     const program& p = *program_;
@@ -70,11 +71,14 @@ class loss_of_outputs {
     const source given = source_of(outputs);
     given.load(given, x, call_.inputs[0]);
     target.load(target, t, call_.inputs[1]);
-    o.kernels->forward(forward_pass(call_, false, random_stream(0, 0)));
     sources_.assign(static_cast<std::size_t>(p.inputs), source{});
     sources_.back() = target;
-    return {static_cast<double>(*reinterpret_cast<const float*>(call_.outputs[0])),
-            counter_.count(sources_, samples, states_)};
+    const double counted = counter_.count(sources_, samples, states_);
+    // Where nothing counts there is no mean; a loss that divides by what it is told gives its sum.
+    const bool gives_sum = counter_.divides() && counted == 0;
+    o.kernels->forward(forward_pass(call_, false, random_stream(0, 0), gives_sum ? std::optional(1.0) : std::nullopt));
+    const double value = static_cast<double>(*reinterpret_cast<const float*>(call_.outputs[0]));
+    return {gives_sum ? value : counted > 0 ? value * counted : 0, counted};
   }
 
  private:
@@ -158,8 +162,8 @@ class mean_loss {
   template <class Targets>
   void add(std::span<const float> outputs, const Targets& targets, const tensor_shape&) {
     if (!loss_) throw error("mean_loss is the loss of a model; let the model's evaluate call it");
-    const auto [mean, counted] = loss_->run(outputs, source_of(targets));
-    if (counted > 0) totals_.sum += mean * counted;
+    const auto [sum, counted] = loss_->run(outputs, source_of(targets));
+    totals_.sum += sum;
     totals_.counted += counted;
   }
   /// Takes in what another one has summed.

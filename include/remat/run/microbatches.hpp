@@ -28,7 +28,7 @@ class microbatches {
   void begin(const batch_split& split, std::span<const source> sources, parameter_store& held) {
     split_ = split;
     parts_.split(*program_, sources, split, 0, split.filled());
-    shares_.begin(count());
+    shares_.begin(count(), counter_.divides());
     losses_.resize(count());
     if (count() == 1) return;
     std::span<float>* const states = held.states(program_->operations[program_->producers[program_->loss]].first_state);
@@ -40,7 +40,7 @@ class microbatches {
   /// Where each writes its loss.
   std::span<float> losses() { return losses_; }
   /// The loss of the whole batch, once all have run.
-  float loss() const { return shares_.mean(losses_); }
+  float loss() const { return shares_.loss(losses_); }
 
   /// Runs micro-batch k. `results` are the losses, one for each, and then the gradients of the batch's inputs, of which
   /// it writes its part. Weights are packed anew for the smaller ones.
@@ -57,6 +57,7 @@ class microbatches {
            .number = step,
            .microbatch = static_cast<std::uint32_t>(k),
            .share = shares_.share(k),
+           .counted_in_batch = shares_.counted_in_batch(),
            .packs = k == 0 || k == split_.larger()},
           parts_(static_cast<int>(k)), {places.data(), used});
   }

@@ -23,6 +23,11 @@ class target_counter {
 
   /// Whether counting looks at targets.
   bool reads_targets() const { return program_->counted != nullptr; }
+  /// Whether the loss divides by what counts in the whole batch.
+  bool divides() const {
+    return reads_targets() &&
+           program_->operations[program_->producers[program_->loss]].kernels->divides_by_counted_in_batch;
+  }
 
   /// `sources` are all inputs of the program, of `samples` samples; `states` those of the operation that gives the loss.
   /// Throws `error` where a loss of a user's own gives what is no count.
@@ -53,7 +58,7 @@ class target_counter {
     if (!std::isfinite(counted) || counted < 0)
       throw error("the loss (" + std::string(loss.kind) + ") counts " + std::to_string(counted) +
                   " of a micro-batch's targets; what counts is a finite number of at least 0");
-    return counted;
+    return counted == 0 ? 0.0 : counted;  // not -0.0, whose bits ranks would take for the largest number
   }
 
   std::size_t bytes() const { return memory_.capacity(); }

@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <cmath>
 #include <ratio>
 #include <string>
 #include <vector>
@@ -187,6 +188,18 @@ TEST_CASE("options of cross entropy have PyTorch's values and gradients") {
   check_linear<weighted, smooth, ignore>(table[3]);
   check_log_probabilities<ignore>(table[0]);
   check_log_probabilities<weighted, ignore>(table[2]);
+}
+
+TEST_CASE("nll_loss of targets that are not ignored and have weights of 0 is NaN, with gradients of NaN at them") {
+  kernel_run<nn::nll_loss_with<weighted, ignore>, tensor<float, 4>, tensor<std::int32_t>> run(3);
+  run.integers[1] = {2, 255, 2};
+  run.output_gradient = {1};
+  run.states[0] = weights;
+  run.forward();
+  CHECK(std::isnan(run.outputs[0][0]));
+  const floats gradient = run.backward()[0];
+  for (std::size_t i = 0; i < gradient.size(); ++i)
+    CHECK((i == 2 || i == 10 ? std::isnan(gradient[i]) : gradient[i] == 0));
 }
 
 TEST_CASE("cross entropy without options has the bits of that with options that say nothing") {

@@ -40,6 +40,17 @@ TEST_CASE("mean_loss is the loss of the whole set, however it is cut into batche
   check<nn::linear_cross_entropy<3, 7>>(t);
 }
 
+TEST_CASE("mean_loss has what smoothing adds to batches whose targets have weights of 0") {
+  using loss = nn::cross_entropy_with<nn::class_weights<3>, nn::label_smoothing<std::ratio<1, 8>>>;
+  remat::model<remat::sequential<nn::linear<2, 3>>, remat::tensor<float, 2>, loss> m{{.seed = 1}};
+  m.states()[0].values[0] = 0;
+  using batches = std::vector<std::pair<floats, integers>>;
+  const double whole = m.evaluate(batches{{{1, 2, -1, 0.5f, 3, 1}, {0, 0, 1}}}, remat::mean_loss{});
+  CHECK(m.evaluate(batches{{{1, 2, -1, 0.5f}, {0, 0}}, {{3, 1}, {1}}}, remat::mean_loss{}) ==
+        Approx(whole).epsilon(1e-6));
+  CHECK(std::isnan(m.evaluate(batches{{{1, 2, -1, 0.5f}, {0, 0}}}, remat::mean_loss{})));
+}
+
 TEST_CASE("mean_loss of images, with other metrics, in inference") {
   using net = remat::sequential<nn::conv2d<2, 3, 1>, nn::batch_norm2d<3>, nn::dropout<>>;
   remat::model<net, remat::tensor<float, 2, 2, 2>, nn::cross_entropy> m{{.seed = 1}};

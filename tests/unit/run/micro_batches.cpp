@@ -4,8 +4,13 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <cstring>
+#include <ratio>
+#include <span>
+#include <string_view>
 #include <vector>
 
 namespace {
@@ -106,6 +111,69 @@ TEST_CASE("a batch of which nothing counts has no loss and gradients of 0, whate
 
 namespace {
 
+using one_linear = remat::sequential<nn::linear<2, 3>>;
+using weighted = nn::cross_entropy_with<nn::class_weights<3>>;
+using weighted_and_smooth = nn::cross_entropy_with<nn::class_weights<3>, nn::label_smoothing<std::ratio<1, 8>>>;
+using weighted_linear =
+    nn::linear_cross_entropy<3, 3, remat::nn::bias::with, nn::class_weights<3>, nn::label_smoothing<std::ratio<1, 8>>>;
+
+const std::vector<float> four_samples{1, 2, -1, 0.5f, 3, 1, 0.25f, -2};
+
+/// A model whose loss weighs the three classes.
+template <class Loss>
+auto weighted_model(std::size_t parts, const std::vector<float>& weights) {
+  remat::model<one_linear, remat::tensor<float, 2>, Loss> made{{.seed = 1, .microbatches = parts}};
+  std::ranges::copy(weights, made.states()[0].values.begin());
+  return made;
+}
+
+template <class Loss>
+void check_parts_that_count_nothing() {
+  // The class of the first two targets weighs nothing, so that micro-batches of them alone have no mean.
+  const std::vector<std::int32_t> targets{0, 0, 1, 2};
+  const std::vector<float> weights{0, 0.5f, 2};
+  auto whole = weighted_model<Loss>(1, weights);
+  const float loss = whole.train_step(four_samples, targets);
+  CHECK(std::isfinite(loss));
+  for (const std::size_t parts : {2u, 3u, 4u}) {
+    auto split = weighted_model<Loss>(parts, weights);
+    CHECK(split.train_step(four_samples, targets) == Approx(loss).epsilon(1e-6));
+    require_close(split, whole);
+  }
+}
+
+/// Every gradient is NaN where the targets that are not ignored count nothing, and 0 where all are ignored.
+template <class Loss>
+void check_batch_that_counts_nothing() {
+  for (const std::vector<std::int32_t>& targets :
+       {std::vector<std::int32_t>{0, 0, 0, 0}, {0, -100, -100, -100}, {-100, -100, -100, -100}}) {
+    const bool is_ignored = targets[0] == -100;
+    for (const std::size_t parts : {1u, 2u, 3u, 4u}) {
+      INFO((is_ignored ? "all ignored" : "weights of 0") << " in " << parts << " parts");
+      auto split = weighted_model<Loss>(parts, {0, 0.5f, 2});
+      CHECK(std::isnan(split.train_step(four_samples, targets)));
+      for (const remat::parameter_view& p : split.parameters())
+        for (const float g : p.gradient) CHECK((is_ignored ? g == 0 : std::isnan(g)));
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("micro-batches whose targets have weights of 0 add to the loss what they add in the whole batch") {
+  check_parts_that_count_nothing<weighted>();
+  check_parts_that_count_nothing<weighted_and_smooth>();
+  check_parts_that_count_nothing<weighted_linear>();
+}
+
+TEST_CASE("a batch whose targets all have weights of 0 has gradients of NaN, and one that is ignored of 0") {
+  check_batch_that_counts_nothing<weighted>();
+  check_batch_that_counts_nothing<weighted_and_smooth>();
+  check_batch_that_counts_nothing<weighted_linear>();
+}
+
+namespace {
+
 /// Squared errors of samples whose second target, a weight, says how much they count.
 struct weighted_error : remat::module {
   static constexpr std::string_view kind = "weighted_error";
@@ -150,6 +218,45 @@ TEST_CASE("a loss of a user's own says what counts of its targets") {
   own split{{.seed = 1, .microbatches = 2}};
   CHECK_THROWS_WITH(split.train_step(x, t, std::vector<float>{1, -2, -3, 1, 1}),
                     Catch::Contains("(weighted_error) counts -4.0") && Catch::Contains("finite number of at least 0"));
+}
+
+namespace {
+
+/// The same, and an error for each sample that counts whatever the weights are: it divides by what it is told.
+struct weighted_error_and_more : weighted_error {
+  static constexpr std::string_view kind = "weighted_error_and_more";
+  struct kernels {
+    static constexpr bool divides_by_counted_in_batch = true;
+
+    static void forward(const remat::forward_pass& pass) {
+      double errors = 0;
+      for (std::size_t i = 0; i < pass.batch(); ++i)
+        errors += (static_cast<double>(pass.input(2)[i]) + 0.5) *
+                  std::pow(static_cast<double>(pass.input(0)[i] - pass.input(1)[i]), 2);
+      pass.output()[0] = static_cast<float>(errors / pass.counted_in_batch().value_or(sum(pass.input(2))));
+    }
+    static void backward_input(const remat::backward_pass& pass) {
+      const float dy =
+          2 * pass.output_gradient()[0] / static_cast<float>(pass.counted_in_batch().value_or(sum(pass.input(2))));
+      pass.input_gradient().assign([=, x = pass.input(0), t = pass.input(1), w = pass.input(2)](std::size_t i) {
+        return (w[i] + 0.5f) * (x[i] - t[i]) * dy;
+      });
+    }
+  };
+};
+
+}  // namespace
+
+TEST_CASE("a loss of a user's own may divide by what counts in the whole batch") {
+  using own = remat::model<remat::sequential<nn::linear<2, 1>>, remat::tensor<float, 2>, weighted_error_and_more>;
+  const std::vector<float> x{1, 2, -1, 0.5f, 3, 1, 0.25f, -2, 1, 1}, t{1, 2, 3, 4, 5}, w{0, 0, 2, 1, 0};
+  own whole{{.seed = 1}};
+  const float loss = whole.train_step(x, t, w);
+  for (const std::size_t parts : {2u, 3u, 5u}) {
+    own split{{.seed = 1, .microbatches = parts}};
+    CHECK(split.train_step(x, t, w) == Approx(loss).epsilon(1e-6));
+    require_close(split, whole);
+  }
 }
 
 TEST_CASE("later micro-batches pack no weights again") {
