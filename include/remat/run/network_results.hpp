@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+/// What the last call of a network gave: the outputs of a forward pass, or the gradients of inputs of a step.
+#pragma once
+
+#include <remat/core/error.hpp>
+#include <remat/model/program.hpp>
+#include <remat/plan/backward_needs.hpp>
+#include <remat/run/result.hpp>
+
+#include <cstddef>
+#include <span>
+#include <string>
+
+namespace remat {
+
+class network_results {
+ public:
+  /// A forward pass is about to run.
+  void begin_outputs(const program& p, std::size_t batch) {
+    made_.begin();
+    for (int t : p.outputs) made_.expect(p.tensors[t], batch);
+  }
+  /// A step is about to run: it gives its losses, each to its place, and then the gradients of those inputs that have one.
+  void begin_step(const program& p, std::size_t batch, std::span<float> losses) {
+    made_.begin();
+    for (float& loss : losses) made_.expect_raw(std::as_writable_bytes(std::span(&loss, 1)));
+    for (int t = 0; t < p.inputs - p.targets; ++t)
+      if (detail::has_gradient(p, t)) made_.expect(p.tensors[t], batch);
+  }
+  /// Where it writes them.
+  std::span<const std::span<std::byte>> places() const { return made_.views(); }
+
+  /// A forward pass has run.
+  void finish_outputs() {
+    made_.finish();
+    has_outputs_ = true;
+    gradients_at_ = none;
+  }
+  /// A step has run, which gave this many losses.
+  void finish_step(std::size_t losses) {
+    made_.finish();
+    has_outputs_ = false;
+    gradients_at_ = static_cast<int>(losses);
+  }
+
+  std::span<const float> output(std::size_t i) const {
+    if (!has_outputs_) throw error("no forward pass has run since the last step, so there is no output");
+    return made_.at(i);
+  }
+  std::span<const float> input_gradient(std::size_t i) const {
+    if (gradients_at_ == none)
+      throw error("no step has run since the last forward pass; an input has a gradient after a step");
+    const std::size_t at = static_cast<std::size_t>(gradients_at_);
+    if (i >= made_.views().size() - at)
+      throw error("there is no input " + std::to_string(i) + " with a gradient; inputs are counted from 0");
+    return made_.at(at + i);
+  }
+
+  std::size_t bytes() const { return made_.bytes(); }
+
+ private:
+  results made_;
+  bool has_outputs_ = false;
+  int gradients_at_ = none;  // after the losses
+};
+
+}  // namespace remat

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT
+/// A network before it runs: its program, parameters and options, the plans of batch sizes, and what is reported of them.
+/// network.hpp has what runs on it.
+///
+/// It keeps the plans of the batch sizes that it has met of late, `max_plans` of them in training and as many in
+/// inference, and the arena of the largest that it has met (executors.hpp). Meeting a new batch size allocates; every
+/// later step with it allocates nothing while its plan is kept. `release_plans` gives plans and arena back.
+/// (oneDNN keeps up to 1,024 primitives of its own in addition: nn/onednn_primitive.hpp.)
+#pragma once
+
+#include <remat/core/error.hpp>
+#include <remat/core/parallel.hpp>
+#include <remat/plan/report.hpp>
+#include <remat/run/executors.hpp>
+#include <remat/run/memory_report.hpp>
+#include <remat/run/model_options.hpp>
+#include <remat/run/network_checks.hpp>
+#include <remat/run/parameters.hpp>
+#include <remat/run/regions.hpp>
+#include <remat/run/trainable.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <utility>
+
+namespace remat {
+
+class planned_network : public trainable {
+ public:
+  planned_network(const planned_network&) = delete;
+  planned_network& operator=(const planned_network&) = delete;
+
+  /// What a training step at this (micro-)batch does, keeps and needs: `std::cout << model.plan(64)`. Asking reserves
+  /// nothing; the packed weights and kernel scratch are known, and in the report, once a step with this batch has run.
+  plan_report plan(std::size_t batch) const {
+    held();
+    return executors_.training_report(batch);
+  }
+  /// The plan of the last training step.
+  plan_report plan() const {
+    held();
+    if (last_batch_ == 0) throw error("no step has run yet, so no batch size is known; ask for one: plan(64)");
+    return plan(last_batch_);
+  }
+  plan_report inference_plan(std::size_t batch) const {
+    held();
+    return executors_.inference_report(batch);
+  }
+  const remat::regions& reserved() const {
+    held();
+    return executors_.reserved();
+  }
+  /// Batch sizes whose plans are kept, in training and in inference together.
+  std::size_t kept_plans() const {
+    held();
+    return executors_.kept_for_training() + executors_.kept_for_inference();
+  }
+  /// Gives back the plans and the arena, for example between training and a long evaluation; the next call makes what it
+  /// needs again. What `forward` kept for `backward` is lost.
+  void release_plans() {
+    held();
+    executors_.release();
+  }
+
+  /// Changes the number of threads; plans and primitives are made again when they are next needed.
+  void set_threads(int threads) {
+    held();
+    threads_ = checked_threads(threads);
+    needs_all_threads_ = threads > 0;
+    executors_.clear();
+  }
+  /// The threads of a call. Throws `error` where fewer are there than the model was told to have; one that was told none
+  /// takes those that there are.
+  thread_scope scope_of_call() const {
+    held();
+    return thread_scope(threads_, needs_all_threads_);
+  }
+  std::size_t microbatches() const {
+    held();
+    return microbatches_;
+  }
+  const program& lowered() const {
+    held();
+    return *program_;
+  }
+  const tensor_shape& output_shape() const { return lowered().tensors[lowered().outputs[0]]; }
+
+  /// The executor of a batch size, ready to run; one that accumulates serves the micro-batches after the first.
+  executor& training(std::size_t batch, bool accumulates = false) {
+    const thread_scope scope = scope_of_call();
+    return executors_.training(batch, accumulates);
+  }
+  executor& inference(std::size_t batch) {
+    const thread_scope scope = scope_of_call();
+    return executors_.inference(batch);
+  }
+
+ protected:
+  /// Names the constructors of deep copies.
+  struct cloned {};
+
+  /// On these values, or on new ones where there are none.
+  planned_network(program lowered, const model_options& options, std::shared_ptr<shared_values> values)
+      : trainable(options.seed, checked_threads(options.threads), nullptr),
+        needs_all_threads_(options.threads > 0),
+        microbatches_(options.microbatches),
+        max_plans_(options.max_plans),
+        program_(std::make_unique<program>(detail::with_options(std::move(lowered), options))),
+        executors_(*program_, make_parameters(std::move(values)), kept_sizes()) {}
+  planned_network(const planned_network& other, cloned)
+      : trainable(other.seed_, other.threads(), nullptr),
+        needs_all_threads_(other.needs_all_threads_),
+        microbatches_(other.microbatches_),
+        max_plans_(other.max_plans_),
+        program_(std::make_unique<program>(*other.program_)),
+        executors_(*program_, make_parameters(std::make_shared<shared_values>(*other.held().shared())), kept_sizes()) {
+    steps_ = other.steps_;
+  }
+  planned_network(planned_network&&) noexcept = default;
+  planned_network& operator=(planned_network&&) noexcept = default;  // not onto itself
+
+  /// Where memory goes, of which results take this much.
+  memory_report memory_with(std::size_t result_bytes) const {
+    const remat::regions& regions = reserved();
+    return {.weights = held().value_block().size(),
+            .gradients = held().gradient_block().size(),
+            .states = held().state_bytes(),
+            .optimizer = held().optimizer_bytes(),
+            .activations = regions.activations,
+            .packed = regions.packed,
+            .scratch = regions.scratch,
+            .results = result_bytes,
+            .resident = resident_bytes()};
+  }
+
+  bool needs_all_threads_;
+  std::size_t microbatches_, max_plans_;
+  std::unique_ptr<program> program_;  // executors point into it, wherever the network moves
+  mutable executors executors_;
+  std::size_t last_batch_ = 0;
+
+ private:
+  /// A step in several micro-batches may need two sizes of them.
+  std::size_t kept_sizes() const { return microbatches_ > 1 && max_plans_ < 2 ? 2 : max_plans_; }
+
+  parameter_store& make_parameters(std::shared_ptr<shared_values> values) {
+    parameters_ = values ? std::make_unique<parameter_store>(*program_, std::move(values))
+                         : std::make_unique<parameter_store>(*program_, seed_);
+    return *parameters_;
+  }
+};
+
+}  // namespace remat
