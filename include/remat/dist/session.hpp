@@ -19,11 +19,13 @@
 #include <remat/core/error.hpp>
 #include <remat/core/parallel.hpp>
 #include <remat/dist/call_position.hpp>
+#include <remat/dist/collective_error.hpp>
 #include <remat/dist/cpu_quota.hpp>
 #include <remat/dist/foreign_launcher.hpp>
 #include <remat/dist/mpi.hpp>
 #include <remat/dist/roll_call.hpp>
 #include <remat/dist/session_options.hpp>
+#include <remat/dist/terminate_scope.hpp>
 #include <remat/dist/waiting.hpp>
 
 #include <array>
@@ -38,31 +40,7 @@
 #include <thread>
 #include <utility>
 
-namespace remat {
-
-/// An error that every rank of a job has found, with one message.
-class collective_error : public error {
- public:
-  using error::error;
-};
-
-namespace mpi {
-
-namespace detail {
-
-/// What the program does with exceptions that nobody catches, while this lives.
-class terminate_scope {
- public:
-  explicit terminate_scope(std::terminate_handler handler) : previous_(std::set_terminate(handler)) {}
-  terminate_scope(const terminate_scope&) = delete;
-  terminate_scope& operator=(const terminate_scope&) = delete;
-  ~terminate_scope() { std::set_terminate(previous_); }
-
- private:
-  std::terminate_handler previous_;
-};
-
-}  // namespace detail
+namespace remat::mpi {
 
 class session {
  public:
@@ -215,5 +193,4 @@ class session {
   int exceptions_ = 0;
 };
 
-}  // namespace mpi
-}  // namespace remat
+}  // namespace remat::mpi
