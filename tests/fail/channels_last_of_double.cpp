@@ -3,8 +3,6 @@
 
 #include <vector>
 
-using model = remat::model<remat::nn::linear<2, 3>, remat::tensor<float, 2>, remat::nn::cross_entropy>;
-
 #ifdef REMAT_FIXED
 using numbers = std::vector<float>;
 #else

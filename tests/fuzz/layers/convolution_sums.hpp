@@ -138,4 +138,26 @@ inline void add_columns(expectation& y, const std::vector<float>& bias) {
   for (std::size_t i = 0; i < y.size(); ++i) y[i].add(static_cast<double>(bias[i % bias.size()]));
 }
 
+namespace detail {
+
+/// How much a reference may compute: usually little, sometimes as much as makes kernels cut their work into chunks.
+inline double affordable(random_source& random) { return random.one_in(50) ? 3e7 : random.one_in(10) ? 4e6 : 5e5; }
+
+/// The layer computes this convolution, and adds a bias where it has one.
+inline void computes(layer_case& made, const convolution_sums& c, bool has_bias) {
+  made.parameters = {c.out * (c.in / c.groups) * c.kernel * c.kernel};
+  if (has_bias) made.parameters.push_back(c.out);
+  made.forward = [c, has_bias](const values& v) {
+    expectation y = c.forward(v.inputs[0], v.parameters[0]);
+    if (has_bias) add_columns(y, v.parameters[1]);
+    return y;
+  };
+  made.input_gradient = [c](const values& v) { return c.backward_input(v.output_gradient, v.parameters[0]); };
+  made.parameter_gradient = [c](const values& v, std::size_t i) {
+    return i == 0 ? c.backward_weights(v.inputs[0], v.output_gradient) : sums_of_columns(v.output_gradient, c.out);
+  };
+}
+
+}  // namespace detail
+
 }  // namespace fuzz

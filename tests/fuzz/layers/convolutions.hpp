@@ -15,9 +15,6 @@ namespace fuzz {
 
 namespace detail {
 
-/// How much a reference may compute: usually little, sometimes as much as makes kernels cut their work into chunks.
-inline double affordable(random_source& random) { return random.one_in(50) ? 3e7 : random.one_in(10) ? 4e6 : 5e5; }
-
 inline convolution_sums drawn_convolution(random_source& random) {
   convolution_sums c{};
   c.kernel = random.one_of({1, 1, 1, 2, 3, 3, 3, 4, 5, 7});
@@ -85,19 +82,9 @@ inline layer_case conv2d(random_source& random) {
       remat::nn::detail::conv2d_attributes{c.in, c.out, c.kernel, c.stride, c.padding, c.dilation, c.groups, has_bias});
   made.inputs = {floats(c.in, c.h, c.w)};
   made.output = floats(c.out, c.height, c.width);
-  made.parameters = {c.out * (c.in / c.groups) * c.kernel * c.kernel};
-  if (has_bias) made.parameters.push_back(c.out);
   made.batch = c.batch;
   made.fuses = remat::nn::conv2d<1, 1, 1>::fuses;
-  made.forward = [c, has_bias](const values& v) {
-    expectation y = c.forward(v.inputs[0], v.parameters[0]);
-    if (has_bias) add_columns(y, v.parameters[1]);
-    return y;
-  };
-  made.input_gradient = [c](const values& v) { return c.backward_input(v.output_gradient, v.parameters[0]); };
-  made.parameter_gradient = [c](const values& v, std::size_t i) {
-    return i == 0 ? c.backward_weights(v.inputs[0], v.output_gradient) : sums_of_columns(v.output_gradient, c.out);
-  };
+  detail::computes(made, c, has_bias);
   return made;
 }
 

@@ -9,7 +9,6 @@
 
 #include "../layer_case.hpp"
 #include "convolution_sums.hpp"
-#include "convolutions.hpp"
 
 namespace fuzz {
 
@@ -36,19 +35,9 @@ inline layer_case linear(random_source& random) {
       std::make_shared<remat::nn::detail::linear_attributes>(remat::nn::detail::linear_attributes{in, out, has_bias});
   made.inputs = {is_sequence ? floats(length, in) : floats(in)};
   made.output = is_sequence ? floats(length, out) : floats(out);
-  made.parameters = {in * out};
-  if (has_bias) made.parameters.push_back(out);
   made.batch = batch;
   made.fuses = remat::nn::linear<1, 1>::fuses;
-  made.forward = [c, has_bias](const values& v) {
-    expectation y = c.forward(v.inputs[0], v.parameters[0]);
-    if (has_bias) add_columns(y, v.parameters[1]);
-    return y;
-  };
-  made.input_gradient = [c](const values& v) { return c.backward_input(v.output_gradient, v.parameters[0]); };
-  made.parameter_gradient = [c](const values& v, std::size_t i) {
-    return i == 0 ? c.backward_weights(v.inputs[0], v.output_gradient) : sums_of_columns(v.output_gradient, c.out);
-  };
+  detail::computes(made, c, has_bias);
   return made;
 }
 

@@ -10,7 +10,6 @@
 
 #include "../layer_case.hpp"
 #include "convolution_sums.hpp"
-#include "convolutions.hpp"
 #include "cross_entropy.hpp"
 
 namespace fuzz {
@@ -37,8 +36,6 @@ inline layer_case linear_cross_entropy(random_source& random) {
   made.batch = batch;
   made.inputs = {length == 1 ? floats(in) : floats(length, in)};
   detail::set_targets(made, length, classes);
-  made.parameters = {classes * in};
-  if (has_bias) made.parameters.push_back(classes);
   using sample = remat::nn::linear_cross_entropy<1, 1>;
   auto attributes = sample::attributes;
   attributes.in = in;
@@ -47,11 +44,8 @@ inline layer_case linear_cross_entropy(random_source& random) {
   made.attributes = std::make_shared<decltype(attributes)>(attributes);
   made.kernels = &remat::kernel_table_of<remat::detail::kernels_of<sample>>;
 
-  const auto logits = [=](const values& v) {
-    expectation l = c.forward(v.inputs[0], v.parameters[0]);
-    if (has_bias) add_columns(l, v.parameters[1]);
-    return l;
-  };
+  detail::computes(made, c, has_bias);  // the logits
+  const auto logits = made.forward;
   const auto gradient = [=](const values& v) {
     return entropy.gradient(logits(v), v.integers[1], v.output_gradient[0]);
   };
