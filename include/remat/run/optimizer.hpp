@@ -37,7 +37,6 @@
 #include <array>
 #include <cstddef>
 #include <limits>
-#include <memory>
 #include <span>
 #include <string>
 #include <utility>
@@ -93,8 +92,19 @@ class optimizer {
   /// Onto itself, it stays what it is. One that was moved from refuses whatever it is asked.
   optimizer& operator=(optimizer&& other) noexcept {
     if (this == &other) return *this;
-    std::destroy_at(this);
-    return *std::construct_at(this, std::move(other));
+    presence_ = std::move(other.presence_);
+    options_ = std::move(other.options_);
+    changes_ = std::move(other.changes_);
+    patterns_ = std::move(other.patterns_);
+    group_of_ = std::move(other.group_of_);
+    assigned_ = other.assigned_;
+    rated_ = std::move(other.rated_);
+    factors_ = std::move(other.factors_);
+    rows_ = std::move(other.rows_);
+    numbers_ = std::move(other.numbers_);
+    state_ = std::move(other.state_);
+    steps_ = other.steps_;
+    return *this;
   }
 
   /// Other options for the parameters that match. A pattern that gets none is an `error` of the next step.

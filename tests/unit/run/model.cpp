@@ -164,6 +164,14 @@ TEST_CASE("optimizers and image sets that were moved from say so") {
   step(model, moved);
   step(copy, expected);
   CHECK(same_weights(model, copy));
+  remat::adam assigned{{.learning_rate = 2}};
+  assigned.group("", {.learning_rate = 3});
+  assigned = std::move(moved);
+  CHECK(assigned.steps() == 3);
+  CHECK_THROWS_WITH(moved.steps(), Contains("this optimizer was moved from"));
+  step(model, assigned);
+  step(copy, expected);
+  CHECK(same_weights(model, copy));
 
   remat::image_set set({0, 1, 2, 3}, {0, 1}, {1, 1, 2});
   const remat::image_set other = std::move(set);
