@@ -24,7 +24,7 @@
 #include <tuple>
 #include <type_traits>
 #include <utility>
-#include <vector>
+#include <valarray>
 
 namespace remat {
 
@@ -70,34 +70,25 @@ class array_batches {
     for_each_array([&](auto array, auto& buffer) {
       const std::size_t each = array.size() / samples_;
       for (std::size_t i = 0; i < order_.size(); ++i)
-        std::copy_n(array.data() + order_.sample(i) * each, each, buffer.data() + i * each);
+        std::copy_n(array.data() + order_.sample(i) * each, each, std::begin(buffer) + i * each);
     });
   }
 
   template <std::size_t... I>
   value_type current(std::index_sequence<I...>) const {
-    return {part(std::get<I>(arrays_), std::get<I>(buffers_).data())...};
+    return {part(std::get<I>(arrays_), std::get<I>(buffers_))...};
   }
   template <class T>
-  std::span<const T> part(std::span<const T> array, const T* buffer) const {
+  std::span<const T> part(std::span<const T> array, const std::valarray<T>& buffer) const {
     const std::size_t each = array.size() / samples_;
-    return order_.is_shuffled() ? std::span<const T>(buffer, order_.size() * each)
+    return order_.is_shuffled() ? std::span<const T>(std::begin(buffer), order_.size() * each)
                                 : array.subspan(order_.first() * each, order_.size() * each);
   }
-
-  /// `std::vector<bool>` has no array to view.
-  template <class T>
-  struct buffer_of {
-    std::vector<std::conditional_t<std::is_same_v<T, bool>, unsigned char, T>> values;
-    void resize(std::size_t size) { values.resize(size); }
-    T* data() { return reinterpret_cast<T*>(values.data()); }
-    const T* data() const { return reinterpret_cast<const T*>(values.data()); }
-  };
 
   value_type arrays_;
   std::size_t samples_;
   detail::batch_order order_;
-  std::tuple<buffer_of<Numbers>...> buffers_;
+  std::tuple<std::valarray<Numbers>...> buffers_;  // a std::vector<bool> has no array to view
 };
 
 /// Arrays of numbers, with as many samples in each.
