@@ -43,8 +43,8 @@ class idx_input {
  public:
   explicit idx_input(const std::filesystem::path& path) : name_(path.string()) {
     const input_file opened(path, wanted);
+    errno = 0;                                                       // which gzdopen need not set
     const int own = fcntl(opened.descriptor(), F_DUPFD_CLOEXEC, 0);  // which gzclose closes
-    errno = 0;
     if (own >= 0) file_.reset(gzdopen(own, "rb"));
     if (!file_) {
       const std::string why = system_message();

@@ -12,6 +12,9 @@
 #include <string>
 #include <vector>
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 namespace {
 
 using Catch::Contains;
@@ -33,6 +36,21 @@ bytes counted(std::size_t count) {
 }
 
 }  // namespace
+
+TEST_CASE("a process that has no descriptor left is told so", "[io][idx]") {
+  const idx_folder folder;
+  const std::filesystem::path path = folder.write("one", idx_bytes({1}, counted(1)));
+  const int next = ::dup(0);  // what the file itself will get
+  ::close(next);
+  rlimit before = {};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  rlimit one_more = before;
+  one_more.rlim_cur = static_cast<rlim_t>(next) + 1;
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &one_more) == 0);
+  const std::string message = refusal(path);
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+  CHECK_THAT(message, Contains("cannot be opened (Too many open files)"));
+}
 
 TEST_CASE("plain and gzip files give the same array, whatever the rank", "[io][idx]") {
   const idx_folder folder;
