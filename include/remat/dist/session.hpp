@@ -29,6 +29,7 @@
 #include <remat/dist/waiting.hpp>
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -38,7 +39,6 @@
 #include <span>
 #include <string>
 #include <thread>
-#include <utility>
 
 namespace remat::mpi {
 
@@ -91,7 +91,7 @@ class session {
   [[noreturn]] static void fail(const std::string& what) {
     const communicator world = library::world();
     // Where several ranks fail at once, one of them tells, and its end is everyone's.
-    if (!std::exchange(is_ending_, true) && current_ != nullptr && library::is_main_thread() &&
+    if (!is_ending_.exchange(true) && library::is_main_thread() && current_ != nullptr &&
         !current_->roll_call_.tells_of_failure())
       std::this_thread::sleep_for(std::chrono::seconds(3));
     std::fflush(stdout);
@@ -185,7 +185,7 @@ class session {
   mutable int models_ = 0;
   mutable std::uint64_t calls_ = 0;
   static inline session* current_ = nullptr;
-  static inline bool is_ending_ = false;
+  static inline std::atomic<bool> is_ending_ = false;  // which any thread of the program may set
   int rank_ = 0, size_ = 1;
   session_options options_;
   host host_;
