@@ -60,7 +60,7 @@ outcome train(const networks::network& n, Model& model, std::size_t samples) {
   return train(n, model, samples, remat::sgd{{.learning_rate = 0.02f, .momentum = 0.9f}});
 }
 
-/// The pipeline of a step whose micro-batches have so many samples each.
+/// The pipeline of a step whose micro-batches have this number of samples each.
 inline remat::pipeline& pipeline_of(remat::distributed_network& model, std::size_t microbatch) {
   const std::size_t parts = model.microbatches() * static_cast<std::size_t>(model.dp_size());
   return model.training({.batch = microbatch * parts, .parts = parts});

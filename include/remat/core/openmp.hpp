@@ -2,7 +2,7 @@
 /// The runtimes of OpenMP in this process, and what remat asks and tells them.
 ///
 /// There may be two: the one that this program is compiled for, whose threads run remat's loops, and the one that oneDNN
-/// calls, whose threads run its primitives. With g++ both are libgomp. A program of clang has libomp, which stands in for
+/// calls, whose threads run its primitives. With g++ both are libgomp. A program of clang has libomp, which replaces
 /// libgomp, so that it is both again, unless libgomp was loaded first. A program that is compiled without OpenMP has
 /// oneDNN's alone. That one is found by the names and versions that oneDNN asks the dynamic linker for.
 #pragma once
@@ -40,7 +40,7 @@ struct openmp_runtime {
   explicit operator bool() const { return max_threads != nullptr; }
 
   /// The threads that a parallel region of the calling thread may have, asked for `wanted` and none left out for being
-  /// busy: within an active region oneDNN runs a primitive on the calling thread alone.
+  /// busy: within an active parallel region oneDNN runs a primitive on the calling thread alone.
   int allowed(int wanted) const {
     if (max_threads == nullptr) return 1;
     return in_parallel() != 0 ? 1 : limited(wanted);

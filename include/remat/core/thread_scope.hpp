@@ -41,7 +41,7 @@ inline const char* what_limits_threads(int wanted) {
   if (r.max_active_levels() < 1) return "OMP_MAX_ACTIVE_LEVELS is 0";
   if (r.thread_limit() < wanted) return "OMP_THREAD_LIMIT allows no more";
   if (r.in_parallel() != 0 || programs_openmp().allowed(2) < 2)
-    return "within a parallel region of OpenMP a model runs on the calling thread alone";
+    return "within an active parallel region a model runs on the calling thread alone";
   return nullptr;
 }
 

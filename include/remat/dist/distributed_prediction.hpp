@@ -66,7 +66,7 @@ class distributed_prediction {
   std::size_t bytes() const { return results_.bytes(); }
 
  private:
-  /// Part i of output k, where all parts have so many samples.
+  /// Part i of output k, where all parts have this number of samples.
   std::span<std::byte> part_of_result(int k, std::size_t i, std::size_t samples) const {
     const std::size_t bytes = blueprint_->checked.tensors[blueprint_->checked.outputs[k]].bytes(samples);
     return results_.views()[static_cast<std::size_t>(k)].subspan(i * bytes, bytes);

@@ -40,8 +40,8 @@ struct context {
   using at = context<Next, Tags...>;
 };
 
-/// What holds all around: the innermost stage number (or none), whether a checkpoint stands directly around, whether
-/// parameters are frozen, and whether states are kept.
+/// What holds all around: the innermost stage number (or none), whether the next module outwards is a checkpoint,
+/// whether parameters are frozen, and whether states are kept.
 template <int Number, bool Checked, bool Frozen, bool Keeps>
 struct scope {
   static constexpr int number = Number;

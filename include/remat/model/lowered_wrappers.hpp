@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Lowering of what stands around a module and computes nothing: names, stages, checkpoints, sharing, freezing,
+/// Lowering of what wraps a module and computes nothing: names, stages, checkpoints, sharing, freezing,
 /// running statistics.
 #pragma once
 

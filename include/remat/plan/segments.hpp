@@ -3,7 +3,7 @@
 ///
 /// A checkpointed module is one segment. A checkpointed sequential is cut into groups of its children, N at a time; a
 /// group ends where the stage changes, and grouping starts anew there: a b | c d e in threes gives (a b) (c d e).
-/// Segments nest as checkpoints do. A user's value for a path (`checkpoint_at`) stands in place of a tag.
+/// Segments nest as checkpoints do. A user's value for a path (`checkpoint_at`) replaces a tag.
 ///
 /// No segment crosses a stage. What would is divided or left out, and everything else stays:
 ///

@@ -190,7 +190,7 @@ TEST_CASE("a model that was told its number of threads refuses to compute on few
     profiled = message_of([&] { remat::profile(s, 1); });
   }
   const std::string wanted =
-      "a model of 2 threads has 1 here: within a parallel region of OpenMP a model runs on the calling thread alone; "
+      "a model of 2 threads has 1 here: within an active parallel region a model runs on the calling thread alone; "
       "build it with .threads = 1, or with 0 for as many as there are";
   CHECK(refused == wanted);
   CHECK(audited == wanted);

@@ -38,7 +38,7 @@ class control_groups {
 
 }  // namespace
 
-TEST_CASE("REMAT_WAITING stands in place of the option, and says what it takes") {
+TEST_CASE("REMAT_WAITING replaces the option, and says what it takes") {
   const auto found = [](const char* text, waiting option) {
     setenv("REMAT_WAITING", text, 1);
     return remat::mpi::with_environment({.waiting = option}).waiting;
