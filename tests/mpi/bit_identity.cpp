@@ -9,7 +9,7 @@
 
 #include <vector>
 
-namespace {
+namespace bit_identity_tests {
 
 using remat::action_kind, remat::checkpoint_at;
 namespace strategy = remat::strategy;
@@ -38,8 +38,6 @@ const policy policies[] = {
     {"square_root", [](const networks::network& n) {
        return std::vector{checkpoint_at(n.chain, strategy::contiguous{}, remat::square_root{})};
      }}};
-
-}  // namespace
 
 TEST_CASE("every schedule, policy and way to sum gradients gives the bits of one process") {
   remat::silence_warning(remat::warning_names::skipped_checkpoint);
@@ -146,3 +144,5 @@ TEST_CASE("every test network gives the bits of one process") {
   CHECK(compared > 2 * networks::all().size());  // few have too few operations for a schedule
   CHECK(recomputed > compared / 4);
 }
+
+}  // namespace bit_identity_tests

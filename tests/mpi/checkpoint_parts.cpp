@@ -19,7 +19,7 @@
 #include <utility>
 #include <vector>
 
-namespace {
+namespace checkpoint_parts_tests {
 
 namespace nn = remat::nn;
 namespace strategy = remat::strategy;
@@ -129,8 +129,6 @@ void compare(const remat::partition::setting& partition) {
     }
 }
 
-}  // namespace
-
 TEST_CASE("a checkpointed sequential that a cut goes through gives the bits of one process, in the planned bytes") {
   compare<net>(remat::partition::balanced);
   compare<net>(remat::partition::balanced_memory);
@@ -168,3 +166,5 @@ TEST_CASE("balance is kept, and the log says what is in parts") {
     if (session().size() == 1) CHECK_THAT(log.str(), !Catch::Contains("in parts"));
   }
 }
+
+}  // namespace checkpoint_parts_tests

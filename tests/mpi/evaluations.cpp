@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-namespace {
+namespace evaluations_tests {
 
 namespace nn = remat::nn;
 using net = remat::sequential<nn::linear<5, 6>, nn::tanh, nn::linear<6, 6>, nn::tanh, nn::linear<6, 3>>;
@@ -57,8 +57,6 @@ struct seen_outputs {
 struct merged_outputs : seen_outputs {
   void merge(const merged_outputs& other) { seen += other.seen; }
 };
-
-}  // namespace
 
 TEST_CASE("metrics of replicas with batches of their own are those of one process with all batches") {
   for (int replicas = 1; replicas <= session().size(); ++replicas) {
@@ -121,3 +119,5 @@ TEST_CASE("replicas with another number of batches are refused in one sentence, 
   const std::vector<batch> as_many = batches_of(model.dp_rank(), 2);
   CHECK(model.evaluate(as_many, remat::accuracy{}) >= 0);  // and the model goes on
 }
+
+}  // namespace evaluations_tests

@@ -7,6 +7,8 @@
 
 #include <string>
 
+namespace inputs_tests {
+
 TEST_CASE("a batch that the first stage alone is given trains the same") {
   for (const char* name : {"example_01", "two_inputs", "tied", "unet"})
     for (const int replicas : {1, 2}) {
@@ -57,3 +59,5 @@ TEST_CASE("a rank that has nothing to give is refused where everyone must") {
   CHECK(told.find("this call takes 2 tensors, and was given 0") != std::string::npos);
   CHECK(model.train_on(sources_of(data)) > 0);  // and goes on
 }
+
+}  // namespace inputs_tests

@@ -10,7 +10,7 @@
 #include <set>
 #include <vector>
 
-namespace {
+namespace memory_tests {
 
 remat::distributed_options options(remat::pipeline_schedule schedule, std::size_t microbatches,
                                    std::vector<remat::checkpoint_at> checkpoints = {}) {
@@ -21,8 +21,6 @@ remat::distributed_options options(remat::pipeline_schedule schedule, std::size_
           .schedule = std::move(schedule),
           .logs_partition = false};
 }
-
-}  // namespace
 
 TEST_CASE("a rank uses exactly the bytes of its layout") {
   remat::silence_warning(remat::warning_names::skipped_checkpoint);
@@ -101,3 +99,5 @@ TEST_CASE("a rank holds the parameters of its own stages alone") {
   CHECK(model.store().value_block().size() == bytes);
   CHECK(model.store().gradient_block().size() == bytes);
 }
+
+}  // namespace memory_tests

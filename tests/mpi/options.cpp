@@ -5,7 +5,7 @@
 
 #include <catch2/catch.hpp>
 
-namespace {
+namespace options_tests {
 
 template <class Options>
 constexpr bool takes_what_all_models_take(const Options& o = {.seed = 1,
@@ -18,9 +18,9 @@ constexpr bool takes_what_all_models_take(const Options& o = {.seed = 1,
          o.max_plans == 3;
 }
 
-}  // namespace
-
 TEST_CASE("the options that all models have come in one order") {
   CHECK(takes_what_all_models_take<remat::model_options>());
   CHECK(takes_what_all_models_take<remat::distributed_options>());
 }
+
+}  // namespace options_tests

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-namespace {
+namespace own_batches_tests {
 
 remat::distributed_options options(int replicas, remat::inputs_from inputs) {
   return {.seed = 3,
@@ -38,8 +38,6 @@ std::string refusal_of(const Call& call) {
   }
   return "";
 }
-
-}  // namespace
 
 TEST_CASE("replicas that bring their shares of a batch train and predict as those that are handed all of it") {
   for (const char* name : {"example_01", "tied", "nested"})  // the last one with dropout
@@ -115,3 +113,5 @@ TEST_CASE("within a replica that brings its own batch, ranks compare it", "[even
   CHECK(told.find("rank 3 was handed another batch than rank 2 in train_step 1; all ranks of a replica") !=
         std::string::npos);
 }
+
+}  // namespace own_batches_tests

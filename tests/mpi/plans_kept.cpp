@@ -9,14 +9,12 @@
 #include <cstdint>
 #include <vector>
 
-namespace {
+namespace plans_kept_tests {
 
 namespace nn = remat::nn;
 using Catch::Matchers::Contains;
 using net = remat::sequential<nn::linear<6, 16>, nn::relu, nn::linear<16, 3>, nn::relu, nn::linear<3, 3>>;
 using distributed = remat::distributed_model<net, remat::tensor<float, 6>, nn::cross_entropy>;
-
-}  // namespace
 
 TEST_CASE("pipelines that are forgotten are made again, and the last one to train can be looked at") {
   distributed model{session(), {.seed = 1, .microbatches = 2, .max_plans = 2, .logs_partition = false}};
@@ -51,3 +49,5 @@ TEST_CASE("optimizers and clipping on all ranks refuse the gradients of no step"
   CHECK_NOTHROW(optimizer.step(model));
   CHECK(optimizer.steps() == 2);
 }
+
+}  // namespace plans_kept_tests

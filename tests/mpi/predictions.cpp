@@ -15,7 +15,7 @@
 #include <string>
 #include <vector>
 
-namespace {
+namespace predictions_tests {
 
 namespace nn = remat::nn;
 using remat::sequential;
@@ -31,8 +31,6 @@ std::vector<float> samples(std::size_t count) {
   for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i * 37 % 101) / 50 - 1;
   return x;
 }
-
-}  // namespace
 
 TEST_CASE("all outputs of a model without a loss are there on every rank, whichever stage makes them") {
   remat::model<net, input> one{{.seed = 5, .threads = 1}};
@@ -86,3 +84,5 @@ TEST_CASE("every table of inference is one that can run") {
         CHECK_NOTHROW(remat::check_schedule(table, {.is_training = false, .messages = chain}));
       }
 }
+
+}  // namespace predictions_tests

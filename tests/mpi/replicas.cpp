@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-namespace {
+namespace replicas_tests {
 
 /// A rank's outcome, completed with what the other ranks of its pipeline hold: by name, sums of bits.
 struct digest {
@@ -40,8 +40,6 @@ digest digest_of(remat::distributed_network& model, const outcome& made) {
 remat::distributed_options options(int partitions, std::size_t microbatches) {
   return {.seed = 3, .threads = 1, .partitions = partitions, .microbatches = microbatches, .logs_partition = false};
 }
-
-}  // namespace
 
 TEST_CASE("two replicas give the same bits in every configuration", "[even_ranks]") {
   for (const char* name : {"example_01", "unet", "tied", "masked", "nested"}) {
@@ -210,3 +208,5 @@ TEST_CASE("replicas predict what one process does") {
     }
   }
 }
+
+}  // namespace replicas_tests

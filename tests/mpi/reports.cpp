@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-namespace {
+namespace reports_tests {
 
 using Catch::Matchers::Contains;
 
@@ -39,8 +39,6 @@ remat::distributed_options options(const networks::network& n, std::size_t micro
           .schedule = std::move(schedule),
           .logs_partition = false};
 }
-
-}  // namespace
 
 TEST_CASE("a rank's plan names its stages, its ports and its bytes") {
   remat::silence_warning(remat::warning_names::skipped_checkpoint);
@@ -146,3 +144,5 @@ TEST_CASE("a profile is the same on all ranks, which measure apart, and cuts the
   CHECK(remat::distributed_network(session(), n.lower(), how).schedule().stages == session().size());
   CHECK_THROWS_AS(remat::profile(session(), one, n.microbatch, {.runs = 0}), remat::collective_error);
 }
+
+}  // namespace reports_tests

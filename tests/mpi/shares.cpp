@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-namespace {
+namespace shares_tests {
 
 namespace nn = remat::nn;
 using remat::checkpoint_at;
@@ -67,8 +67,6 @@ std::vector<data> batches_for(std::size_t parts) {
   }
   return made;
 }
-
-}  // namespace
 
 TEST_CASE("batches that ignore targets and do not split evenly give the bits of one process") {
   remat::silence_warning(remat::warning_names::skipped_checkpoint);
@@ -241,3 +239,5 @@ TEST_CASE("mean_loss is on all ranks what it is in one process") {
                                    {.seed = 3, .threads = 1, .microbatches = 2, .logs_partition = false});
   CHECK(model.evaluate(batches, remat::mean_loss{}) == expected);
 }
+
+}  // namespace shares_tests

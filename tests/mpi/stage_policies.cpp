@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-namespace {
+namespace stage_policies_tests {
 
 using Catch::Matchers::Contains;
 using remat::action_kind;
@@ -62,8 +62,6 @@ void check(remat::distributed_network& model, const networks::network& n, const 
   const auto data = networks::random_batch(n, model.lowered(), samples, 7);
   CHECK(networks::with(data, [&](const auto&... tensors) { return audit(model, tensors...); }).holds());
 }
-
-}  // namespace
 
 TEST_CASE("each stage may have a policy of its own") {
   remat::silence_warning(remat::warning_names::skipped_checkpoint);
@@ -173,3 +171,5 @@ TEST_CASE("except_last leaves out the last micro-batch where its backward pass f
   }
   CHECK(largest_of_ranks(left_out) > 0);
 }
+
+}  // namespace stage_policies_tests

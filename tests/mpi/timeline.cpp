@@ -16,7 +16,7 @@
 #include <tuple>
 #include <vector>
 
-namespace {
+namespace timeline_tests {
 
 using remat::activity;
 
@@ -30,8 +30,6 @@ remat::timeline one_step(remat::distributed_network& model, const networks::netw
 struct times {
   double first = 1e300, last = 0, seconds = 0;
 };
-
-}  // namespace
 
 TEST_CASE("the timeline of a step has every task of the schedule, in an order that can be") {
   remat::silence_warning(remat::warning_names::skipped_checkpoint);
@@ -111,3 +109,5 @@ TEST_CASE("a trace is cut into what was computed, recomputed and waited for") {
   }
   CHECK((found == expected));
 }
+
+}  // namespace timeline_tests

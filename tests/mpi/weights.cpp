@@ -17,7 +17,7 @@
 
 #include <sys/resource.h>
 
-namespace {
+namespace weights_tests {
 
 using Catch::Matchers::Contains;
 
@@ -68,8 +68,6 @@ std::string refusal(remat::distributed_network& model, const Call& call) {
   model.all().require_same("", f.value(), "the message");
   return message;
 }
-
-}  // namespace
 
 TEST_CASE("the file is that of one process, and goes back to any ranks") {
   remat::silence_warning(remat::warning_names::skipped_checkpoint);
@@ -199,3 +197,5 @@ TEST_CASE("a file that cannot be written is refused on all ranks, and the older 
   CHECK(!std::filesystem::exists(path.string() + ".partial"));
   CHECK(save(path).empty());
 }
+
+}  // namespace weights_tests

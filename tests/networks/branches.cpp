@@ -17,6 +17,9 @@
 #include <remat/nn/silu.hpp>
 #include <remat/nn/tanh.hpp>
 
+namespace networks {
+namespace branches_parts {
+
 namespace nn = remat::nn;
 using remat::named, remat::sequential, remat::tensor;
 
@@ -36,7 +39,10 @@ using net = sequential<
     nn::linear<8, 5>, nn::log_softmax>;
 // clang-format on
 
-networks::network networks::branches() {
+}  // namespace branches_parts
+
+network branches() {
+  using namespace branches_parts;
   return {.name = "branches",
           .lower = &lowered<net<three>, tensor<float, 2, 11, 9>, nn::nll_loss>,
           .microbatch = 3,
@@ -46,3 +52,5 @@ networks::network networks::branches() {
                         &lowered<net<remat::checkpoint<three>>, tensor<float, 2, 11, 9>, nn::nll_loss>,
                         {remat::checkpoint_at("middle.0")}}}};
 }
+
+}  // namespace networks

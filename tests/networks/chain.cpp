@@ -11,10 +11,11 @@
 #include <algorithm>
 #include <cmath>
 
+namespace networks {
+namespace chain_parts {
+
 namespace nn = remat::nn;
 using remat::named, remat::sequential, remat::tensor;
-
-namespace {
 
 constexpr std::size_t width = 9;
 
@@ -54,9 +55,10 @@ void start(remat::trainable& model) {
   }
 }
 
-}  // namespace
+}  // namespace chain_parts
 
-networks::network networks::chain() {
+network chain() {
+  using namespace chain_parts;
   using input = tensor<float, width>;
   return {.name = "chain",
           .lower = &lowered<net<links>, input, nn::nll_loss>,
@@ -68,3 +70,5 @@ networks::network networks::chain() {
                         &lowered<net<remat::checkpoint<links, remat::square_root>>, input, nn::nll_loss>,
                         {remat::checkpoint_at("chain", remat::strategy::contiguous{}, remat::square_root{})}}}};
 }
+
+}  // namespace networks

@@ -12,6 +12,9 @@
 #include <remat/nn/softmax.hpp>
 #include <remat/nn/tanh.hpp>
 
+namespace networks {
+namespace channels_parts {
+
 namespace nn = remat::nn;
 using remat::named, remat::sequential, remat::tensor;
 
@@ -24,6 +27,11 @@ using net = sequential<
     named<"out", nn::conv2d<6, 3, 3, 1, 1>>>;
 // clang-format on
 
-networks::network networks::channels() {
+}  // namespace channels_parts
+
+network channels() {
+  using namespace channels_parts;
   return {.name = "channels", .lower = &lowered<net, tensor<float, 3, 9, 7>, nn::mse_loss>, .microbatch = 3};
 }
+
+}  // namespace networks

@@ -10,6 +10,9 @@
 #include <remat/nn/nll_loss.hpp>
 #include <remat/nn/relu.hpp>
 
+namespace networks {
+namespace example_01_parts {
+
 namespace nn = remat::nn;
 using remat::named, remat::sequential, remat::tensor;
 
@@ -24,7 +27,10 @@ using net = sequential<
 // clang-format on
 using fc1 = named<"fc1", nn::linear<9216, 128>>;
 
-networks::network networks::example_01() {
+}  // namespace example_01_parts
+
+network example_01() {
+  using namespace example_01_parts;
   using input = tensor<float, 1, 28, 28>;
   return {.name = "example_01",
           .lower = &lowered<net<fc1>, input, nn::nll_loss>,
@@ -34,3 +40,5 @@ networks::network networks::example_01() {
                         &lowered<net<remat::checkpoint<fc1>>, input, nn::nll_loss>,
                         {remat::checkpoint_at("fc1")}}}};
 }
+
+}  // namespace networks

@@ -7,6 +7,9 @@
 #include <remat/nn/nll_loss.hpp>
 #include <remat/nn/relu.hpp>
 
+namespace networks {
+namespace example_02_parts {
+
 namespace nn = remat::nn;
 using remat::named, remat::sequential, remat::tensor;
 
@@ -14,7 +17,10 @@ using seq = sequential<nn::conv2d<1, 20, 5>, nn::relu, nn::conv2d<20, 64, 5>, nn
 template <class Seq>
 using net = sequential<named<"seq", Seq>, nn::log_softmax>;
 
-networks::network networks::example_02() {
+}  // namespace example_02_parts
+
+network example_02() {
+  using namespace example_02_parts;
   using input = tensor<float, 1, 28, 28>;
   using contiguous = remat::checkpoint_sequential<seq, remat::strategy::contiguous>;
   return {.name = "example_02",
@@ -26,3 +32,5 @@ networks::network networks::example_02() {
                         &lowered<net<contiguous>, input, nn::nll_loss>,
                         {remat::checkpoint_at("seq", remat::strategy::contiguous{})}}}};
 }
+
+}  // namespace networks

@@ -15,6 +15,9 @@
 #include <remat/nn/softmax.hpp>
 #include <remat/nn/tanh.hpp>
 
+namespace networks {
+namespace gated_parts {
+
 namespace nn = remat::nn;
 using remat::named, remat::sequential, remat::tensor;
 
@@ -31,7 +34,12 @@ using net = sequential<
     nn::tanh, nn::linear<33, 6>>;
 // clang-format on
 
-networks::network networks::gated() {
+}  // namespace gated_parts
+
+network gated() {
+  using namespace gated_parts;
   return {
       .name = "gated", .lower = &lowered<net, tensor<float, 5, 13>, nn::cross_entropy>, .microbatch = 3, .classes = 6};
 }
+
+}  // namespace networks

@@ -11,6 +11,9 @@
 #include <remat/nn/softmax.hpp>
 #include <remat/nn/tanh.hpp>
 
+namespace networks {
+namespace labels_parts {
+
 namespace nn = remat::nn;
 using remat::named, remat::sequential, remat::tensor;
 
@@ -21,6 +24,11 @@ using net = sequential<
     nn::sigmoid, nn::linear<19, 7>>;
 // clang-format on
 
-networks::network networks::labels() {
+}  // namespace labels_parts
+
+network labels() {
+  using namespace labels_parts;
   return {.name = "labels", .lower = &lowered<net, tensor<float, 10>, nn::bce_with_logits>, .microbatch = 7};
 }
+
+}  // namespace networks

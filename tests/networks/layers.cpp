@@ -8,6 +8,9 @@
 #include <remat/nn/nll_loss.hpp>
 #include <remat/nn/relu.hpp>
 
+namespace networks {
+namespace layers_parts {
+
 namespace nn = remat::nn;
 using remat::named, remat::sequential, remat::tensor;
 
@@ -18,7 +21,12 @@ using net = sequential<
     nn::linear<100, 70>, nn::relu, nn::linear<70, 10>, nn::log_softmax>;
 // clang-format on
 
-networks::network networks::layers() {
+}  // namespace layers_parts
+
+network layers() {
+  using namespace layers_parts;
   return {
       .name = "layers", .lower = &lowered<net, tensor<float, 1, 28, 28>, nn::nll_loss>, .microbatch = 5, .classes = 10};
 }
+
+}  // namespace networks

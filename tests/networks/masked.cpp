@@ -11,6 +11,9 @@
 #include <remat/nn/nll_loss.hpp>
 #include <remat/nn/relu.hpp>
 
+namespace networks {
+namespace masked_parts {
+
 namespace nn = remat::nn;
 using remat::named, remat::sequential, remat::tensor;
 
@@ -24,7 +27,12 @@ using net = sequential<
     named<"drop4", nn::dropout<std::ratio<1, 3>>>, nn::linear<50, 6>, nn::log_softmax>;
 // clang-format on
 
-networks::network networks::masked() {
+}  // namespace masked_parts
+
+network masked() {
+  using namespace masked_parts;
   return {
       .name = "masked", .lower = &lowered<net, tensor<float, 1, 16, 15>, nn::nll_loss>, .microbatch = 5, .classes = 6};
 }
+
+}  // namespace networks

@@ -11,15 +11,15 @@
 #include <remat/nn/nll_loss.hpp>
 #include <remat/nn/relu.hpp>
 
+namespace networks {
+namespace nested_parts {
+
 namespace nn = remat::nn;
 using remat::named, remat::sequential, remat::tensor;
 
-namespace {
 struct mixing : remat::module {
   using body = sequential<nn::conv2d<8, 8, 3, 1, 1>, nn::dropout<>, nn::conv2d<8, 8, 3, 1, 1>, nn::relu>;
 };
-}  // namespace
-
 // clang-format off
 using net = sequential<
     named<"stem", nn::conv2d<3, 8, 3, 2, 1>>, nn::max_pool2d<3, 2, 1>, nn::relu,
@@ -30,10 +30,15 @@ using net = sequential<
     nn::flatten, nn::linear<128, 7, nn::bias::without>, nn::log_softmax>;
 // clang-format on
 
-networks::network networks::nested() {
+}  // namespace nested_parts
+
+network nested() {
+  using namespace nested_parts;
   return {.name = "nested",
           .lower = &lowered<net, tensor<float, 3, 16, 16>, nn::nll_loss>,
           .microbatch = 3,
           .classes = 7,
           .chain = "middle"};
 }
+
+}  // namespace networks

@@ -15,6 +15,9 @@
 #include <remat/nn/nll_loss.hpp>
 #include <remat/nn/relu.hpp>
 
+namespace networks {
+namespace normed_parts {
+
 namespace nn = remat::nn;
 using remat::named, remat::sequential, remat::tensor;
 
@@ -35,7 +38,12 @@ using net = sequential<
     nn::adaptive_avg_pool2d<2, 1>, nn::flatten, nn::linear<48, 6>, nn::log_softmax>;
 // clang-format on
 
-networks::network networks::normed() {
+}  // namespace normed_parts
+
+network normed() {
+  using namespace normed_parts;
   return {
       .name = "normed", .lower = &lowered<net, tensor<float, 3, 19, 18>, nn::nll_loss>, .microbatch = 3, .classes = 6};
 }
+
+}  // namespace networks

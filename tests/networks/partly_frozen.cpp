@@ -10,6 +10,9 @@
 #include <remat/nn/relu.hpp>
 #include <remat/nn/tanh.hpp>
 
+namespace networks {
+namespace partly_frozen_parts {
+
 namespace nn = remat::nn;
 using remat::frozen, remat::named, remat::sequential, remat::tensor;
 
@@ -23,7 +26,10 @@ using net = sequential<
     nn::flatten, frozen<nn::linear<60, 20>>, nn::tanh, nn::linear<20, 6>, nn::log_softmax>;
 // clang-format on
 
-networks::network networks::partly_frozen() {
+}  // namespace partly_frozen_parts
+
+network partly_frozen() {
+  using namespace partly_frozen_parts;
   return {.name = "partly_frozen",
           .lower = &lowered<net, tensor<float, 2, 9, 7>, nn::nll_loss>,
           .microbatch = 5,
@@ -32,3 +38,5 @@ networks::network networks::partly_frozen() {
           .not_trained = {"stem.0.weight", "stem.0.bias", "middle.2.weight", "middle.2.bias", "middle.late.0.weight",
                           "middle.late.0.bias", "3.weight", "3.bias"}};
 }
+
+}  // namespace networks

@@ -6,6 +6,9 @@
 #include <remat/nn/cross_entropy.hpp>
 #include <remat/nn/softmax.hpp>
 
+namespace networks {
+namespace pixel_logits_parts {
+
 namespace nn = remat::nn;
 using remat::named, remat::sequential, remat::tensor;
 
@@ -13,9 +16,14 @@ using remat::named, remat::sequential, remat::tensor;
 using net = sequential<named<"stem", nn::conv2d<3, 9, 3, 2, 1>>, nn::softmax, nn::conv2d<9, 5, 1>>;
 // clang-format on
 
-networks::network networks::pixel_logits() {
+}  // namespace pixel_logits_parts
+
+network pixel_logits() {
+  using namespace pixel_logits_parts;
   return {.name = "pixel_logits",
           .lower = &lowered<net, tensor<float, 3, 9, 7>, nn::cross_entropy>,
           .microbatch = 3,
           .classes = 5};
 }
+
+}  // namespace networks

@@ -13,10 +13,11 @@
 #include <remat/nn/nll_loss.hpp>
 #include <remat/nn/relu.hpp>
 
+namespace networks {
+namespace resnet_parts {
+
 namespace nn = remat::nn;
 using remat::named, remat::sequential, remat::tensor;
-
-namespace {
 
 // clang-format off
 template <std::size_t In, std::size_t Out, std::size_t Stride>
@@ -42,9 +43,10 @@ using net = sequential<
 template <class Block>
 using checkpointed = remat::checkpoint<Block>;
 
-}  // namespace
+}  // namespace resnet_parts
 
-networks::network networks::resnet() {
+network resnet() {
+  using namespace resnet_parts;
   using input = tensor<float, 3, 13, 11>;
   using remat::checkpoint_at;
   return {.name = "resnet",
@@ -56,3 +58,5 @@ networks::network networks::resnet() {
                         {checkpoint_at("layer1.0"), checkpoint_at("layer1.1"), checkpoint_at("layer2.0"),
                          checkpoint_at("layer2.1")}}}};
 }
+
+}  // namespace networks

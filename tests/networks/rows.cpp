@@ -8,6 +8,9 @@
 #include <remat/nn/nll_loss.hpp>
 #include <remat/nn/relu.hpp>
 
+namespace networks {
+namespace rows_parts {
+
 namespace nn = remat::nn;
 using nn::bias;
 using remat::named, remat::sequential, remat::tensor;
@@ -29,7 +32,10 @@ using net = sequential<
     named<"head", sequential<nn::linear<48, 32>, nn::relu, nn::linear<32, 5>, nn::log_softmax>>>;
 // clang-format on
 
-networks::network networks::rows() {
+}  // namespace rows_parts
+
+network rows() {
+  using namespace rows_parts;
   using input = tensor<float, 6, 12>;
   using remat::checkpoint, remat::checkpoint_at;
   return {.name = "rows",
@@ -40,3 +46,5 @@ networks::network networks::rows() {
                         &lowered<checkpoint<net<checkpoint<mix<checkpoint<inner>>>>>, input, nn::nll_loss>,
                         {checkpoint_at(""), checkpoint_at("encoder.mix"), checkpoint_at("encoder.mix.inner")}}}};
 }
+
+}  // namespace networks

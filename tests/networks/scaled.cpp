@@ -12,6 +12,9 @@
 #include <remat/nn/upsample_bilinear.hpp>
 #include <remat/nn/upsample_nearest.hpp>
 
+namespace networks {
+namespace scaled_parts {
+
 namespace nn = remat::nn;
 using remat::named, remat::sequential, remat::tensor;
 
@@ -25,7 +28,12 @@ using net = sequential<
     nn::conv_transpose2d<9, 5, 3, 1, 1>, nn::log_softmax>;
 // clang-format on
 
-networks::network networks::scaled() {
+}  // namespace scaled_parts
+
+network scaled() {
+  using namespace scaled_parts;
   return {
       .name = "scaled", .lower = &lowered<net, tensor<float, 4, 7, 6>, nn::nll_loss>, .microbatch = 3, .classes = 5};
 }
+
+}  // namespace networks

@@ -14,10 +14,11 @@
 
 #include <cstdint>
 
+namespace networks {
+namespace sequence_parts {
+
 namespace nn = remat::nn;
 using remat::named, remat::sequential, remat::tensor;
-
-namespace {
 
 struct block : remat::module {
   using body = sequential<
@@ -26,8 +27,6 @@ struct block : remat::module {
             remat::residual<sequential<nn::layer_norm<12>, nn::linear<12, 48>, nn::gelu_tanh, nn::linear<48, 12>>>>>;
 };
 
-}  // namespace
-
 // clang-format off
 using net = sequential<
     named<"stem", nn::embedding<31, 12>>, nn::dropout<std::ratio<1, 10>>,
@@ -35,7 +34,10 @@ using net = sequential<
     named<"norm", nn::layer_norm<12>>, nn::linear<12, 31>, nn::log_softmax>;
 // clang-format on
 
-networks::network networks::sequence() {
+}  // namespace sequence_parts
+
+network sequence() {
+  using namespace sequence_parts;
   return {.name = "sequence",
           .lower = &lowered<net, tensor<std::int32_t, 9>, nn::nll_loss>,
           .microbatch = 3,
@@ -43,3 +45,5 @@ networks::network networks::sequence() {
           .classes = 31,
           .chain = "h"};
 }
+
+}  // namespace networks

@@ -9,10 +9,11 @@
 #include <remat/nn/relu.hpp>
 #include <remat/nn/tanh.hpp>
 
+namespace networks {
+namespace several_parts {
+
 namespace nn = remat::nn;
 using remat::named, remat::sequential, remat::tensor, remat::tensors;
-
-namespace {
 
 /// x, 2 x and x^2.
 struct fan : remat::module {
@@ -96,9 +97,10 @@ using net = sequential<
 // clang-format on
 using inner = sequential<mix, mix, lean, fan, remat::pick<0, 1>, mix>;
 
-}  // namespace
+}  // namespace several_parts
 
-networks::network networks::several() {
+network several() {
+  using namespace several_parts;
   using input = tensor<float, 10>;
   return {
       .name = "several",
@@ -109,3 +111,5 @@ networks::network networks::several() {
                     &lowered<net<remat::checkpoint_sequential<inner, remat::strategy::group<2>>>, input, nn::nll_loss>,
                     {remat::checkpoint_at("middle.inner", remat::strategy::group<2>{})}}}};
 }
+
+}  // namespace networks

@@ -12,10 +12,11 @@
 #include <remat/nn/relu.hpp>
 #include <remat/nn/tanh.hpp>
 
+namespace networks {
+namespace stateful_parts {
+
 namespace nn = remat::nn;
 using remat::named, remat::sequential, remat::tensor;
-
-namespace {
 
 struct block : remat::module {
   using body = sequential<nn::conv2d<5, 5, 3, 1, 1>, nn::batch_norm2d<5, std::ratio<1, 1000>, std::ratio<3, 10>>,
@@ -28,21 +29,24 @@ using net = sequential<
     named<"h", Blocks>,
     nn::flatten, nn::linear<175, 6>, nn::log_softmax>;
 // clang-format on
-using blocks = remat::repeat<7, block>;
+using all_blocks = remat::repeat<7, block>;
 
-}  // namespace
+}  // namespace stateful_parts
 
-networks::network networks::stateful() {
+network stateful() {
+  using namespace stateful_parts;
   using input = tensor<float, 2, 9, 7>;
   return {
       .name = "stateful",
-      .lower = &lowered<net<blocks>, input, nn::nll_loss>,
+      .lower = &lowered<net<all_blocks>, input, nn::nll_loss>,
       .microbatch = 3,
       .classes = 6,
       .chain = "h",
       .without_gradient = {"h.0.0.bias", "h.1.0.bias", "h.2.0.bias", "h.3.0.bias", "h.4.0.bias", "h.5.0.bias",
                            "h.6.0.bias"},
       .as_types = {{"groups of three",
-                    &lowered<net<remat::checkpoint_sequential<blocks, remat::strategy::group<3>>>, input, nn::nll_loss>,
+                    &lowered<net<remat::checkpoint_sequential<all_blocks, remat::strategy::group<3>>>, input, nn::nll_loss>,
                     {remat::checkpoint_at("h", remat::strategy::group<3>{})}}}};
 }
+
+}  // namespace networks

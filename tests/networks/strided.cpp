@@ -11,6 +11,9 @@
 #include <remat/nn/nll_loss.hpp>
 #include <remat/nn/relu.hpp>
 
+namespace networks {
+namespace strided_parts {
+
 namespace nn = remat::nn;
 using nn::bias;
 using remat::named, remat::sequential, remat::tensor;
@@ -24,7 +27,12 @@ using net = sequential<
     nn::linear<40, 7>, nn::log_softmax>;
 // clang-format on
 
-networks::network networks::strided() {
+}  // namespace strided_parts
+
+network strided() {
+  using namespace strided_parts;
   return {
       .name = "strided", .lower = &lowered<net, tensor<float, 3, 33, 31>, nn::nll_loss>, .microbatch = 3, .classes = 7};
 }
+
+}  // namespace networks

@@ -13,6 +13,9 @@
 
 #include <cstdint>
 
+namespace networks {
+namespace tied_parts {
+
 namespace nn = remat::nn;
 using remat::named, remat::sequential, remat::tensor;
 
@@ -27,7 +30,10 @@ using mixing = remat::shared<"mixing", remat::residual<
 using middle = sequential<mixing, nn::silu, mixing, mixing>;
 // clang-format on
 
-networks::network networks::tied() {
+}  // namespace tied_parts
+
+network tied() {
+  using namespace tied_parts;
   return {.name = "tied",
           .lower = &lowered<net<middle>, tensor<std::int32_t, 7>, nn::cross_entropy>,
           .microbatch = 3,
@@ -38,3 +44,5 @@ networks::network networks::tied() {
                         &lowered<net<remat::checkpoint_sequential<middle>>, tensor<std::int32_t, 7>, nn::cross_entropy>,
                         {remat::checkpoint_at("middle", remat::strategy::each{})}}}};
 }
+
+}  // namespace networks

@@ -12,6 +12,9 @@
 
 #include <cstdint>
 
+namespace networks {
+namespace tokens_parts {
+
 namespace nn = remat::nn;
 using remat::named, remat::sequential, remat::tensor;
 
@@ -23,10 +26,15 @@ using net = sequential<
     nn::layer_norm<12>>;
 // clang-format on
 
-networks::network networks::tokens() {
+}  // namespace tokens_parts
+
+network tokens() {
+  using namespace tokens_parts;
   return {.name = "tokens",
           .lower = &lowered<net, tensor<std::int32_t, 6>, nn::linear_cross_entropy<12, 20011>>,
           .microbatch = 3,
           .vocabulary = 41,
           .classes = 20011};
 }
+
+}  // namespace networks

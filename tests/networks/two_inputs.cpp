@@ -11,6 +11,9 @@
 #include <remat/nn/relu.hpp>
 #include <remat/nn/tanh.hpp>
 
+namespace networks {
+namespace two_inputs_parts {
+
 namespace nn = remat::nn;
 using remat::named, remat::sequential, remat::tensor, remat::tensors;
 
@@ -24,9 +27,14 @@ using net = sequential<
     nn::linear<9, 5>, nn::log_softmax>;
 // clang-format on
 
-networks::network networks::two_inputs() {
+}  // namespace two_inputs_parts
+
+network two_inputs() {
+  using namespace two_inputs_parts;
   return {.name = "two_inputs",
           .lower = &lowered<net, tensors<tensor<float, 3, 9, 7>, tensor<float, 11>>, nn::nll_loss>,
           .microbatch = 5,
           .classes = 5};
 }
+
+}  // namespace networks

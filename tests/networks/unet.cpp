@@ -13,6 +13,9 @@
 #include <remat/nn/relu.hpp>
 #include <remat/nn/upsample_bilinear.hpp>
 
+namespace networks {
+namespace unet_parts {
+
 namespace nn = remat::nn;
 using remat::named, remat::sequential, remat::tensor;
 
@@ -33,7 +36,10 @@ using net = sequential<
     named<"head", nn::conv2d<5, 4, 1>>, nn::log_softmax>;
 // clang-format on
 
-networks::network networks::unet() {
+}  // namespace unet_parts
+
+network unet() {
+  using namespace unet_parts;
   return {.name = "unet",
           .lower = &lowered<net<twice<7, 9>>, tensor<float, 3, 12, 8>, nn::nll_loss>,
           .microbatch = 3,
@@ -42,3 +48,5 @@ networks::network networks::unet() {
                         &lowered<net<remat::checkpoint<twice<7, 9>>>, tensor<float, 3, 12, 8>, nn::nll_loss>,
                         {remat::checkpoint_at("middle")}}}};
 }
+
+}  // namespace networks

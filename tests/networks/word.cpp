@@ -10,6 +10,9 @@
 
 #include <cstdint>
 
+namespace networks {
+namespace word_parts {
+
 namespace nn = remat::nn;
 using remat::named, remat::sequential, remat::tensor;
 
@@ -18,10 +21,15 @@ using net = sequential<
     named<"stem", nn::embedding<29, 11>>, nn::linear<11, 17>, nn::silu, nn::layer_norm<17>, nn::linear<17, 8>>;
 // clang-format on
 
-networks::network networks::word() {
+}  // namespace word_parts
+
+network word() {
+  using namespace word_parts;
   return {.name = "word",
           .lower = &lowered<net, tensor<std::int32_t>, nn::cross_entropy>,
           .microbatch = 5,
           .vocabulary = 29,
           .classes = 8};
 }
+
+}  // namespace networks

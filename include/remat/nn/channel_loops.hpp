@@ -15,20 +15,14 @@
 /// deviates from its own mean, so that a mean of 1000 costs a variance of 1 nothing.
 #pragma once
 
-#include <remat/core/language.hpp>
+#include <remat/nn/vectorised.hpp>
 
 #include <cmath>
 #include <cstddef>
 
-#if defined(__clang__)
-#pragma float_control(push)
-#pragma clang fp contract(off)
-#else
-#pragma GCC push_options
-#pragma GCC optimize("O3", "fp-contract=off")
-#endif
-
 namespace remat::nn::detail {
+
+REMAT_BEGIN_VECTOR_CODE
 
 enum class channel_loop { moments, scale, gradient_sums, scale_gradients, pass_gradients };
 
@@ -57,11 +51,7 @@ struct channel_rows {
 /// f(k) for every column. The steps are independent, even where two of their arrays are one.
 template <class F>
 [[gnu::always_inline]] inline void for_columns(std::size_t columns, const F& f) {
-#if defined(__clang__)
-#pragma clang loop vectorize(assume_safety)
-#else
-#pragma GCC ivdep
-#endif
+  REMAT_INDEPENDENT
   for (std::size_t k = 0; k < columns; ++k) f(k);
 }
 
@@ -157,11 +147,7 @@ template <bool Acts, bool Adds>
     });
 }
 
-#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)
-__attribute__((target_clones("avx512f", "avx2", "default")))
-#endif
-inline void
-run_channel_loop(channel_loop which, const channel_rows& l) {
+REMAT_VECTORISED inline void run_channel_loop(channel_loop which, const channel_rows& l) {
   switch (which) {
     case channel_loop::moments:
       return moments_of(l);
@@ -202,10 +188,6 @@ inline void follow(float& value, double newest, double momentum) {
   value = static_cast<float>((1 - momentum) * static_cast<double>(value) + momentum * newest);
 }
 
-}  // namespace remat::nn::detail
+REMAT_END_VECTOR_CODE
 
-#if defined(__clang__)
-#pragma float_control(pop)
-#else
-#pragma GCC pop_options
-#endif
+}  // namespace remat::nn::detail

@@ -12,6 +12,7 @@
 #include <remat/core/module.hpp>
 #include <remat/core/parallel.hpp>
 #include <remat/nn/channel_loops.hpp>
+#include <remat/nn/vectorised.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -37,13 +38,7 @@ struct resampled_row {
   bool adds;
 };
 
-#if defined(__clang__)
-#pragma float_control(push)
-#pragma clang fp contract(off)
-#else
-#pragma GCC push_options
-#pragma GCC optimize("O3", "fp-contract=off")
-#endif
+REMAT_BEGIN_VECTOR_CODE
 
 /// One output from N x N inputs, in one loop.
 template <std::size_t N>
@@ -96,11 +91,7 @@ template <std::size_t N>
   }
 }
 
-#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)
-__attribute__((target_clones("avx512f", "avx2", "default")))
-#endif
-inline void
-resample_row(const resampled_row& r) {
+REMAT_VECTORISED inline void resample_row(const resampled_row& r) {
   for (std::size_t w = 0; w < r.width; ++w) {
     const taps across = r.across[w];
     float* const y = r.y + w * r.channels;
@@ -116,11 +107,7 @@ resample_row(const resampled_row& r) {
   }
 }
 
-#if defined(__clang__)
-#pragma float_control(pop)
-#else
-#pragma GCC pop_options
-#endif
+REMAT_END_VECTOR_CODE
 
 /// What every output along an axis reads.
 class axis {

@@ -7,6 +7,8 @@
 #include <cmath>
 #include <vector>
 
+namespace random_tests {
+
 TEST_CASE("Philox gives the published numbers") {
   // Random123's known answers for philox4x32-10.
   const auto zero = remat::random_stream(0, 0).block(0);
@@ -41,3 +43,5 @@ TEST_CASE("initial values are uniform within 1 / sqrt(fan-in)") {
   CHECK(std::abs(sum / n) < 5 * 0.2 / std::sqrt(3 * n));
   CHECK(squares / n == Approx(0.04 / 3).epsilon(0.01));
 }
+
+}  // namespace random_tests

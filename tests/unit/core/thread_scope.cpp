@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-namespace {
+namespace thread_scope_tests {
 
 using Catch::Matchers::Contains;
 using checked::same_bits;
@@ -247,4 +247,4 @@ TEST_CASE("forward and backward have the same threads, or are refused", "[serial
   CHECK_NOTHROW(m.backward(x));
 }
 
-}  // namespace
+}  // namespace thread_scope_tests

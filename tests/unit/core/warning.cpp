@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace {
+namespace warning_tests {
 
 /// What std::cerr is told while it lives.
 class overheard {
@@ -23,8 +23,6 @@ class overheard {
   std::ostringstream text_;
   std::streambuf* before_;
 };
-
-}  // namespace
 
 TEST_CASE("a warning goes to std::cerr, with its name", "[core][warning]") {
   const overheard cerr;
@@ -43,3 +41,5 @@ TEST_CASE("warnings are silenced one by one", "[core][warning]") {
   remat::send_warnings_to({});
   CHECK(heard == std::vector<std::string>{"another_name: 2", "a_name: 3"});
 }
+
+}  // namespace warning_tests

@@ -12,9 +12,9 @@
 #include <utility>
 #include <vector>
 
-namespace partition = remat::partition;
+namespace automatic_partition_tests {
 
-namespace {
+namespace partition = remat::partition;
 
 using remat::strategy::contiguous, remat::strategy::each, remat::strategy::group;
 
@@ -25,7 +25,7 @@ remat::program random_model() {
   remat::program p =
       random_tree({setting<each>, setting<contiguous>, setting<group<2>>, setting<contiguous, remat::every<2>>})
           .program();
-  for (remat::operation& o : p.operations) o.flops = pick(0, 30);
+  for (remat::operation& o : p.operations) o.flops = draw(0, 30);
   return p;
 }
 
@@ -91,13 +91,11 @@ void require_best(const remat::program& p, const partition::setting& s, const pa
   });
 }
 
-}  // namespace
-
 TEST_CASE("balance comes first, and checkpoints within 5 % of it", "[dist][partition]") {
   require_law(150, [] {
     const remat::program p = random_model();
     RC_PRE(p.operations.count() <= 13);
-    const int stages = pick(1, std::min(5, p.operations.count()) + 1);
+    const int stages = draw(1, std::min(5, p.operations.count()) + 1);
     const remat::list<double> costs = remat::step_costs(p, remat::counted_costs(p, 1));
     const auto by_cost = [&](int first, int last, int) {
       double sum = 0;
@@ -110,7 +108,7 @@ TEST_CASE("balance comes first, and checkpoints within 5 % of it", "[dist][parti
     require_best(p, partition::balanced(remat::counted_costs(p, 1)), {.stages = stages}, stages, by_cost);
     require_best(p, partition::uniform, {.stages = stages}, stages, by_number);
     require_best(p, partition::balanced_memory, {.stages = stages, .bytes = by_bytes}, stages, by_bytes);
-    const int ranks = pick(1, stages + 1);
+    const int ranks = draw(1, stages + 1);
     require_best(p, partition::balanced_memory, {.stages = stages, .ranks = ranks, .bytes = by_bytes}, ranks, by_bytes);
   });
 }
@@ -159,3 +157,5 @@ TEST_CASE("many operations are thinned out evenly for balanced_memory, between c
     CHECK(most_of_rank(stages_in(cut), stages, bytes) <= 700 / stages + 7);
   }
 }
+
+}  // namespace automatic_partition_tests

@@ -7,7 +7,7 @@
 #include <tuple>
 #include <vector>
 
-namespace {
+namespace best_cuts_tests {
 
 /// A program of so many operations, as far as cutting it goes.
 struct problem {
@@ -72,8 +72,6 @@ worth least(const problem& p, int ranks) {
 }
 
 std::vector<int> as_vector(const remat::list<int>& l) { return {l.begin(), l.end()}; }
-
-}  // namespace
 
 TEST_CASE("the best cuts are the best of all") {
   rc::prop("for any cost", [] {
@@ -145,3 +143,5 @@ static_assert([] {
   const auto found = remat::best_cuts(cuts, 5, 2, [](int first, int last, int) { return last - first; });
   return found.count() == 1 && (found[0] == 2 || found[0] == 3);
 }());
+
+}  // namespace best_cuts_tests

@@ -15,7 +15,7 @@
 #include <cstddef>
 #include <span>
 
-namespace {
+namespace message_times_tests {
 
 namespace schedule = remat::schedule;
 using Catch::Matchers::Contains;
@@ -44,13 +44,11 @@ static_assert(time_of(four(), {0, 3, task_kind::forward}, 1) == remat::message_t
 // Between stages of one rank nothing is sent.
 static_assert(time_of(schedule::interleaved<2>.make(1, 1), up(0), 0) == remat::message_time{});
 
-}  // namespace
-
 TEST_CASE("messages keep to their definition", "[dist]") {
   require_law(300, [] {
     const remat::schedule_table table = random_order_table();
     const remat::schedule_clock clock = remat::nominal_clock(table);
-    const posting when = pick(0, 2) == 0 ? posting::early : posting::on_time;
+    const posting when = draw(0, 2) == 0 ? posting::early : posting::on_time;
     const remat::message_timetable times =
         remat::message_times(table, clock, random_messages(table.stages, true), when);
     for (int i = 0; i < times.messages.count(); ++i) {
@@ -145,3 +143,5 @@ TEST_CASE("messages that cannot be are refused", "[dist]") {
   CHECK_THAT(refusal([&] { time_of(schedule::forward_only.make(4, 8), down(1), 0); }),
              Contains("gradient of stage 1 to stage 0: the schedule has no backward of stage 1, micro-batch 0"));
 }
+
+}  // namespace message_times_tests

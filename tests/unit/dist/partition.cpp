@@ -20,11 +20,11 @@
 #include <utility>
 #include <vector>
 
+namespace partition_tests {
+
 namespace nn = remat::nn;
 namespace partition = remat::partition;
 using Catch::Matchers::Contains;
-
-namespace {
 
 constexpr auto whole = remat::setting_of<remat::recompute_all>;
 constexpr auto each = remat::setting_of<remat::recompute_all, remat::strategy::each>;
@@ -68,8 +68,6 @@ remat::program pairs() {
   for (const char* name : {"a", "b", "c", "d", "e", "f"}) t.layer(name, {}, 2);
   return t.close().layer("loss").program();
 }
-
-}  // namespace
 
 TEST_CASE("partitions by hand", "[dist][partition]") {
   CHECK(stages(small(), partition::in_type) == "0 0 0 0 0 0");
@@ -360,3 +358,5 @@ TEST_CASE("a partition from a file", "[dist][partition]") {
     CHECK_THROWS_AS(from(text), remat::data_error);
   }
 }
+
+}  // namespace partition_tests

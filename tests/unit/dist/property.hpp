@@ -6,7 +6,7 @@
 #include <catch2/catch.hpp>
 
 /// A random number of [low, high), all alike from the first case on (RapidCheck's own ranges begin small).
-inline int pick(int low, int high) { return *rc::gen::resize(rc::kNominalSize, rc::gen::inRange(low, high)); }
+inline int draw(int low, int high) { return *rc::gen::resize(rc::kNominalSize, rc::gen::inRange(low, high)); }
 
 template <class Law>
 void require_law(int cases, const Law& law) {

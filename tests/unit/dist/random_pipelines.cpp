@@ -15,7 +15,7 @@
 #include <algorithm>
 #include <vector>
 
-namespace {
+namespace random_pipelines_tests {
 
 using namespace random_programs;
 using remat::plan, remat::task, remat::task_kind;
@@ -141,9 +141,9 @@ void check_pipelines(int pipelines) {
   CHECK(several == static_cast<std::size_t>(pipelines) / 3);
 }
 
-}  // namespace
-
 TEST_CASE("random pipelines run under rendezvous, and lay their memory out without overlaps") { check_pipelines(100); }
 TEST_CASE("1,000 random pipelines run under rendezvous, and lay their memory out without overlaps", "[long]") {
   check_pipelines(1'000);
 }
+
+}  // namespace random_pipelines_tests

@@ -11,26 +11,26 @@
 
 /// A setting of the library's with random numbers.
 inline remat::schedule_table random_setting_table(bool is_training) {
-  const int ranks = pick(1, 9), over = pick(1, 5);
-  if (!is_training) return remat::schedule::forward_only.over(over).make(ranks, pick(1, 20));
-  switch (pick(0, 3)) {
+  const int ranks = draw(1, 9), over = draw(1, 5);
+  if (!is_training) return remat::schedule::forward_only.over(over).make(ranks, draw(1, 20));
+  switch (draw(0, 3)) {
     case 0:
-      return remat::schedule::gpipe.make(ranks, pick(1, 20));
+      return remat::schedule::gpipe.make(ranks, draw(1, 20));
     case 1:
-      return remat::schedule::one_f_one_b.make(ranks, pick(1, 20));
+      return remat::schedule::one_f_one_b.make(ranks, draw(1, 20));
     default:
-      return remat::schedule::interleaved<1>.over(over).make(ranks, ranks * pick(1, 4));
+      return remat::schedule::interleaved<1>.over(over).make(ranks, ranks * draw(1, 4));
   }
 }
 
 /// Any order that keeps to the rules: stages are on random ranks, and at each turn a random stage does the next of its
 /// tasks that has its data.
 inline remat::schedule_table random_order_table() {
-  const int ranks = pick(1, 6), stages = ranks + pick(0, 5);
-  remat::schedule_table table{stages, pick(1, 8), {}};
+  const int ranks = draw(1, 6), stages = ranks + draw(0, 5);
+  remat::schedule_table table{stages, draw(1, 8), {}};
   table.rows = remat::list<remat::list<remat::task>>(static_cast<std::size_t>(ranks));
   remat::list<int> rank_of, forward(static_cast<std::size_t>(stages)), backward(static_cast<std::size_t>(stages));
-  for (int s = 0; s < stages; ++s) rank_of.push_back(s < ranks ? s : pick(0, ranks));
+  for (int s = 0; s < stages; ++s) rank_of.push_back(s < ranks ? s : draw(0, ranks));
   while (true) {
     remat::list<remat::task> possible;
     for (int s = 0; s < stages; ++s) {
@@ -40,7 +40,7 @@ inline remat::schedule_table random_order_table() {
       if (b < f && (s == stages - 1 || backward[s + 1] > b)) possible.push_back({remat::task_kind::backward, s, b});
     }
     if (possible.empty()) return table;
-    const remat::task t = possible[pick(0, possible.count())];
+    const remat::task t = possible[draw(0, possible.count())];
     table.rows[rank_of[t.stage]].push_back(t);
     ++(t.kind == remat::task_kind::forward ? forward : backward)[t.stage];
   }
@@ -49,8 +49,8 @@ inline remat::schedule_table random_order_table() {
 /// Each stage to the next, and some skips with their gradients.
 inline remat::list<remat::stage_message> random_messages(int stages, bool is_training) {
   remat::list<remat::stage_message> messages = remat::neighbour_messages(stages, is_training);
-  for (int skips = stages < 3 ? 0 : pick(0, 4); skips > 0; --skips) {
-    const int from = pick(0, stages - 2), to = pick(from + 2, stages);
+  for (int skips = stages < 3 ? 0 : draw(0, 4); skips > 0; --skips) {
+    const int from = draw(0, stages - 2), to = draw(from + 2, stages);
     messages.push_back({from, to, remat::task_kind::forward});
     if (is_training) messages.push_back({to, from, remat::task_kind::backward});
   }

@@ -10,20 +10,18 @@
 #include <utility>
 #include <vector>
 
+namespace rank_map_tests {
+
 namespace rank_map = remat::rank_map;
 using Catch::Matchers::Contains;
 using remat::rank_grid;
 using ranks = std::vector<int>;
-
-namespace {
 
 /// The six ranks of two pipelines of three, from a file.
 rank_grid from(const std::string& text) {
   const temporary_folder folder;
   return {rank_map::from_file(folder.write("map", text)), 6, 3};
 }
-
-}  // namespace
 
 TEST_CASE("neighbours in a pipeline are adjacent, or the replicas of a stage", "[dist][rank_map]") {
   const rank_grid cluster(rank_map::cluster, 6, 3), spread(rank_map::spread, 6, 3);
@@ -85,3 +83,5 @@ TEST_CASE("a rank map that does not fit is refused", "[dist][rank_map]") {
     CHECK_THROWS_WITH(from(most + line), Contains("map") && Contains(what));
   }
 }
+
+}  // namespace rank_map_tests

@@ -13,7 +13,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace {
+namespace schedule_tests {
 
 namespace schedule = remat::schedule;
 using Catch::Matchers::Contains;
@@ -49,8 +49,6 @@ static_assert(is_accepted(schedule::one_f_one_b.make(4, 8)));
 static_assert(is_accepted(schedule::interleaved<2>.make(4, 8)));
 static_assert(is_accepted(schedule::interleaved<4>.make(8, 16)));
 static_assert(is_accepted(schedule::forward_only.over(3).make(4, 9), false));
-
-}  // namespace
 
 TEST_CASE("every setting makes schedules that can run", "[dist]") {
   for (int ranks = 1; ranks <= 9; ++ranks)
@@ -126,3 +124,5 @@ TEST_CASE("a pipeline's schedule is a setting or a table", "[dist]") {
              Contains("the table is for 2 ranks and 4 micro-batches, and the pipeline has 3 ranks"));
   static_assert(remat::pipeline_schedule().name() == "one_f_one_b");
 }
+
+}  // namespace schedule_tests

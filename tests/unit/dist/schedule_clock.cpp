@@ -14,7 +14,7 @@
 #include <string>
 #include <utility>
 
-namespace {
+namespace schedule_clock_tests {
 
 namespace schedule = remat::schedule;
 using Catch::Matchers::Contains;
@@ -29,8 +29,6 @@ static_assert(length_of(schedule::one_f_one_b, 4, 8, {1, 1}) == (8 + 3) * 2);
 static_assert(length_of(schedule::one_f_one_b, 4, 2) == (2 + 3) * 3);
 static_assert(length_of(schedule::interleaved<2>, 4, 8) == (2 * 8 + 3) * 3);
 static_assert(remat::nominal_clock(schedule::one_f_one_b.make(2, 2)).begins[1][1] == 2);
-
-}  // namespace
 
 TEST_CASE("bubbles are those of the papers", "[dist]") {
   for (const remat::clock_units units : {remat::clock_units{1, 2}, {1, 1}, {2, 3}})
@@ -54,7 +52,7 @@ TEST_CASE("bubbles are those of the papers", "[dist]") {
 TEST_CASE("every task begins after what it reads and as soon as it can", "[dist]") {
   require_law(300, [] {
     const remat::schedule_table table = random_order_table();
-    const remat::clock_units units{pick(1, 4), pick(1, 4)};
+    const remat::clock_units units{draw(1, 4), draw(1, 4)};
     const remat::schedule_clock clock = remat::nominal_clock(table, units);
     RC_ASSERT(clock.runs());
     const remat::task_positions positions(table);
@@ -104,3 +102,5 @@ TEST_CASE("1,024 stages and 4,096 micro-batches have a clock", "[dist]") {
   const remat::schedule_clock clock = remat::nominal_clock(schedule::one_f_one_b.make(1024, 4096));
   CHECK(clock.length == (4096 + 1023) * 3);
 }
+
+}  // namespace schedule_clock_tests

@@ -16,7 +16,7 @@
 #include <filesystem>
 #include <string>
 
-namespace {
+namespace schedule_csv_tests {
 
 namespace schedule = remat::schedule;
 using Catch::Matchers::Contains;
@@ -32,8 +32,6 @@ const std::string header = "rank,position,kind,stage,microbatch\n";
 std::string malformed(const std::string& text) {
   return refusal([&] { remat::parse_schedule(text, "mine.csv"); });
 }
-
-}  // namespace
 
 TEST_CASE("a schedule is read as it was written", "[dist]") {
   require_law(200, [] {
@@ -110,3 +108,5 @@ TEST_CASE("files that cannot be read or written are named", "[dist]") {
              Contains("taken: cannot be written"));
   CHECK_FALSE(std::filesystem::exists(folder.path() / "taken.partial"));
 }
+
+}  // namespace schedule_csv_tests

@@ -13,7 +13,7 @@
 #include <string>
 #include <utility>
 
-namespace {
+namespace schedule_rules_tests {
 
 namespace schedule = remat::schedule;
 using Catch::Matchers::Contains;
@@ -35,8 +35,6 @@ void remove(remat::list<remat::task>& row, int position) {
     if (i != position) rest.push_back(row[i]);
   row = rest;
 }
-
-}  // namespace
 
 TEST_CASE("an unbroken schedule is accepted", "[dist]") {
   CHECK(broken([](auto&) {}) == "");
@@ -134,13 +132,13 @@ TEST_CASE("broken schedules are refused with their row", "[dist]") {
 
 TEST_CASE("no schedule deadlocks where messages leave after their receives are posted", "[dist]") {
   require_law(1000, [] {
-    const bool is_training = pick(0, 5) > 0;
-    const bool is_setting = !is_training || pick(0, 2) == 1;
+    const bool is_training = draw(0, 5) > 0;
+    const bool is_setting = !is_training || draw(0, 2) == 1;
     const remat::schedule_table table = is_setting ? random_setting_table(is_training) : random_order_table();
     remat::schedule_demands demands{.is_training = is_training,
                                     .messages = random_messages(table.stages, is_training),
-                                    .units = {pick(1, 4), pick(1, 4)},
-                                    .receives = pick(0, 2) == 0 ? remat::posting::early : remat::posting::on_time};
+                                    .units = {draw(1, 4), draw(1, 4)},
+                                    .receives = draw(0, 2) == 0 ? remat::posting::early : remat::posting::on_time};
     remat::check_schedule(table, demands);
   });
 }
@@ -167,3 +165,5 @@ TEST_CASE("a rank that waits for ever for a message is named", "[dist]") {
 TEST_CASE("1,024 stages and 4,096 micro-batches are checked", "[dist][long]") {
   CHECK_NOTHROW(remat::check_schedule(schedule::one_f_one_b.make(1024, 4096)));
 }
+
+}  // namespace schedule_rules_tests

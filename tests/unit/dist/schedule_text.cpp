@@ -11,6 +11,8 @@
 #include <string>
 #include <utility>
 
+namespace schedule_text_tests {
+
 namespace schedule = remat::schedule;
 using Catch::Matchers::Contains;
 
@@ -38,3 +40,5 @@ TEST_CASE("a schedule that cannot run is not printed", "[dist]") {
   CHECK_THAT(refusal([&] { remat::schedule_grid(table); }),
              Contains("cannot be printed since it cannot run") && Contains("rank 0, position 0: backward of stage 0"));
 }
+
+}  // namespace schedule_text_tests

@@ -16,7 +16,7 @@
 #include <map>
 #include <utility>
 
-namespace {
+namespace simulate_tests {
 
 namespace schedule = remat::schedule;
 using Catch::Matchers::Contains;
@@ -39,24 +39,22 @@ static_assert(remat::simulate(schedule::one_f_one_b.make(2, 4), alike(2, {.forwa
 remat::simulation random_simulation(int stages) {
   remat::simulation s;
   for (int i = 0; i < stages; ++i)
-    s.stages.push_back({.forward = 1.0 * pick(0, 9),
-                        .recompute = 1.0 * pick(0, 9),
-                        .backward = 1.0 * pick(0, 9),
-                        .update = 1.0 * pick(0, 9),
-                        .gradient_bytes = 1.0 * pick(0, 9)});
-  for (const remat::stage_message& m : random_messages(stages, true)) s.messages.push_back({m, 1.0 * pick(0, 9)});
-  s.connection = {.latency = 1.0 * pick(0, 3), .bytes_per_second = 2};
-  s.transfers = pick(0, 2) == 0 ? remat::transfer::overlapped : remat::transfer::copied;
-  s.early_recompute = pick(0, 2) == 0;
-  s.recompute = pick(0, 4) > 0;
-  s.replicas = pick(1, 4);
-  s.overlapped_all_reduce = pick(0, 2) == 0;
-  s.receives = pick(0, 2) == 0 ? remat::posting::early : remat::posting::on_time;
+    s.stages.push_back({.forward = 1.0 * draw(0, 9),
+                        .recompute = 1.0 * draw(0, 9),
+                        .backward = 1.0 * draw(0, 9),
+                        .update = 1.0 * draw(0, 9),
+                        .gradient_bytes = 1.0 * draw(0, 9)});
+  for (const remat::stage_message& m : random_messages(stages, true)) s.messages.push_back({m, 1.0 * draw(0, 9)});
+  s.connection = {.latency = 1.0 * draw(0, 3), .bytes_per_second = 2};
+  s.transfers = draw(0, 2) == 0 ? remat::transfer::overlapped : remat::transfer::copied;
+  s.early_recompute = draw(0, 2) == 0;
+  s.recompute = draw(0, 4) > 0;
+  s.replicas = draw(1, 4);
+  s.overlapped_all_reduce = draw(0, 2) == 0;
+  s.receives = draw(0, 2) == 0 ? remat::posting::early : remat::posting::on_time;
   s.has_timeline = true;
   return s;
 }
-
-}  // namespace
 
 TEST_CASE("equal stages without messages take (m + p - 1) passes", "[dist]") {
   for (const auto& setting : {schedule::gpipe, schedule::one_f_one_b})
@@ -196,7 +194,7 @@ TEST_CASE("simulated steps keep to what all costs have in common", "[dist]") {
     slower.connection.latency += 1;
     RC_ASSERT(is_no_faster(slower));
     slower = s;
-    slower.stages[pick(0, table.stages)].backward += 1;
+    slower.stages[draw(0, table.stages)].backward += 1;
     RC_ASSERT(is_no_faster(slower));
   });
 }
@@ -235,3 +233,5 @@ TEST_CASE("1,024 stages and 2,048 micro-batches are simulated", "[dist][long]") 
   CHECK(step.seconds >= 2048 * 4);
   CHECK(step.seconds <= (2048 + 1023) * 4);
 }
+
+}  // namespace simulate_tests

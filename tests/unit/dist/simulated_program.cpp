@@ -18,7 +18,7 @@
 #include <cstddef>
 #include <vector>
 
-namespace {
+namespace simulated_program_tests {
 
 namespace nn = remat::nn;
 namespace schedule = remat::schedule;
@@ -38,8 +38,6 @@ remat::program chain(int stages, const std::vector<remat::checkpoint_at>& checkp
 }
 
 double flops(std::size_t batch) { return 2.0 * 16 * 16 * static_cast<double>(batch); }
-
-}  // namespace
 
 TEST_CASE("a simulated chain takes what its products take", "[dist]") {
   // 4 blocks of 2 products each, on 2 stages; the loss, which counts for little, lies on the last.
@@ -136,3 +134,5 @@ TEST_CASE("what does not fit together is refused", "[dist]") {
                     Contains("profile this model"));
   CHECK_THROWS_WITH(remat::counted_seconds(p, 1, 0), Contains("give one above 0"));
 }
+
+}  // namespace simulated_program_tests

@@ -13,7 +13,7 @@
 
 #include <unistd.h>
 
-namespace {
+namespace waiting_tests {
 
 using remat::mpi::waiting;
 
@@ -35,8 +35,6 @@ class control_groups {
  private:
   std::filesystem::path root_;
 };
-
-}  // namespace
 
 TEST_CASE("REMAT_WAITING replaces the option, and says what it takes") {
   const auto found = [](const char* text, waiting option) {
@@ -83,3 +81,5 @@ TEST_CASE("the quota of cores of older control groups is found, and -1 is none")
   made.write("cpu/job/cpu.cfs_quota_us", "300000");
   CHECK(made.quota("5:memory:/job\n4:cpu,cpuacct:/job") == 3);
 }
+
+}  // namespace waiting_tests

@@ -9,13 +9,13 @@
 #include <ranges>
 #include <vector>
 
+namespace batches_tests {
+
 using Catch::Contains;
 using remat::last_batch;
 
 static_assert(std::ranges::input_range<remat::batch_range>);
 static_assert(!std::ranges::forward_range<remat::batch_range>);
-
-namespace {
 
 /// `count` samples of 3 bytes; sample i holds i, i + 1, i + 2 and has the label 1000 + i. Byte b stands for b / 2.
 class numbered_samples {
@@ -64,8 +64,6 @@ std::vector<std::int32_t> first(std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) order.push_back(static_cast<std::int32_t>(i));
   return order;
 }
-
-}  // namespace
 
 TEST_CASE("without a seed the order is as stored", "[io][batches]") {
   const numbered_samples samples{10};
@@ -132,3 +130,5 @@ TEST_CASE("a batch size that gives no batch is refused", "[io][batches]") {
   CHECK_THROWS_WITH(samples.batches(11, {.last = last_batch::drop}), Contains("at most 10, or last_batch::keep"));
   CHECK(sizes(samples.batches(11)) == std::vector<std::size_t>{10});
 }
+
+}  // namespace batches_tests

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-namespace {
+namespace cifar_tests {
 
 using Catch::Matchers::Contains;
 using remat::image_set, remat::split;
@@ -21,8 +21,6 @@ std::string record(const std::string& labels, unsigned char value) {
   for (unsigned c = 0; c < 3; ++c) bytes += std::string(32 * 32, static_cast<char>(value + c));
   return bytes;
 }
-
-}  // namespace
 
 TEST_CASE("CIFAR-10's files are one set after another", "[io][cifar]") {
   const temporary_folder folder;
@@ -79,3 +77,5 @@ TEST_CASE("each channel has its mean and deviation", "[io][cifar]") {
                     Contains("a normalisation has 3 numbers for images of 1 channels"));
   CHECK_THROWS_WITH(image_set({1, 1}, {0}, {2, 1, 1}, {.deviation = {1, 0}}), Contains("of channel 1 gives no finite"));
 }
+
+}  // namespace cifar_tests

@@ -15,7 +15,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-namespace {
+namespace idx_tests {
 
 using Catch::Contains;
 
@@ -29,13 +29,11 @@ std::string refusal(const std::filesystem::path& path) {
   return {};
 }
 
-bytes counted(std::size_t count) {
-  bytes contents(count);
+file_bytes counted(std::size_t count) {
+  file_bytes contents(count);
   for (std::size_t i = 0; i < count; ++i) contents[i] = static_cast<std::uint8_t>(i * 37 + i / 256);
   return contents;
 }
-
-}  // namespace
 
 TEST_CASE("a process that has no descriptor left is told so", "[io][idx]") {
   const idx_folder folder;
@@ -58,8 +56,8 @@ TEST_CASE("plain and gzip files give the same array, whatever the rank", "[io][i
   for (const shape& extents : std::vector<shape>{{5}, {2, 3}, {4, 3, 2}, {2, 3, 4, 5}, {1, 1, 1, 1}, {3, 1000, 1000}}) {
     std::size_t count = 1;
     for (const std::uint32_t extent : extents) count *= extent;
-    const bytes contents = counted(count);
-    const bytes file = idx_bytes(extents, contents);
+    const file_bytes contents = counted(count);
+    const file_bytes file = idx_bytes(extents, contents);
 
     const remat::idx_array plain = remat::read_idx(folder.write("plain", file));
     const remat::idx_array gzip = remat::read_idx(folder.write_gzip("gzip", file));
@@ -82,7 +80,7 @@ TEST_CASE("a file that is not there or cannot be read is refused by name", "[io]
 
 TEST_CASE("a wrong header is refused and the message says what is accepted", "[io][idx]") {
   const idx_folder folder;
-  const auto refused = [&](const bytes& file) { return refusal(folder.write("wrong", file)); };
+  const auto refused = [&](const file_bytes& file) { return refusal(folder.write("wrong", file)); };
   CHECK_THAT(refused({0, 1, 8, 1, 0, 0, 0, 1, 7}), Contains("wrong: is not an IDX file") && Contains("0x00 0x01"));
   CHECK_THAT(refused({'P', 'K', 3, 4, 0, 0}), Contains("bytes 0x50 0x4b, an IDX file starts with 0x00 0x00"));
   for (const int type : {0x00, 0x09, 0x0b, 0x0c, 0x0d, 0x0e})
@@ -101,9 +99,9 @@ TEST_CASE("an extent of 0 is refused", "[io][idx]") {
 
 TEST_CASE("a plain file cut anywhere, or with one byte more, is refused", "[io][idx]") {
   const idx_folder folder;
-  const bytes file = idx_bytes({2, 3, 4}, counted(24));
+  const file_bytes file = idx_bytes({2, 3, 4}, counted(24));
   for (std::size_t size = 0; size < file.size(); ++size) {
-    const bytes cut(file.begin(), file.begin() + static_cast<std::ptrdiff_t>(size));
+    const file_bytes cut(file.begin(), file.begin() + static_cast<std::ptrdiff_t>(size));
     const std::string expected = std::to_string(size < 4 ? 4 : size < 16 ? 16 : 40);
     const std::string message = refusal(folder.write("cut", cut));
     CHECK_THAT(message, Contains("expected " + expected + " bytes") && Contains("found " + std::to_string(size)));
@@ -111,7 +109,7 @@ TEST_CASE("a plain file cut anywhere, or with one byte more, is refused", "[io][
           message.substr(folder.path().string().size() + 4));
   }
 
-  bytes longer = file;
+  file_bytes longer = file;
   longer.push_back(0);
   CHECK_THAT(refusal(folder.write("longer", longer)),
              Contains("expected 40 bytes (16 of header, then 2 x 3 x 4), found 41"));
@@ -122,10 +120,10 @@ TEST_CASE("a plain file cut anywhere, or with one byte more, is refused", "[io][
 
 TEST_CASE("a gzip file cut anywhere is refused", "[io][idx]") {
   const idx_folder folder;
-  const bytes file = folder.stored(folder.write_gzip("whole.gz", idx_bytes({2, 3, 4}, counted(24))));
+  const file_bytes file = folder.stored(folder.write_gzip("whole.gz", idx_bytes({2, 3, 4}, counted(24))));
   REQUIRE(file.size() > 20);
   for (std::size_t size = 0; size < file.size(); ++size) {
-    const bytes cut(file.begin(), file.begin() + static_cast<std::ptrdiff_t>(size));
+    const file_bytes cut(file.begin(), file.begin() + static_cast<std::ptrdiff_t>(size));
     const std::string message = refusal(folder.write("cut.gz", cut));
     CHECK_THAT(message, Contains("cut.gz: "));
     if (size >= 2) CHECK_THAT(message, Contains("is a gzip file that ends too early"));
@@ -134,11 +132,11 @@ TEST_CASE("a gzip file cut anywhere is refused", "[io][idx]") {
 
 TEST_CASE("a damaged gzip file is refused or still gives what was written", "[io][idx]") {
   const idx_folder folder;
-  const bytes contents = counted(2000);
-  const bytes file = folder.stored(folder.write_gzip("whole.gz", idx_bytes({2000}, contents)));
+  const file_bytes contents = counted(2000);
+  const file_bytes file = folder.stored(folder.write_gzip("whole.gz", idx_bytes({2000}, contents)));
   std::size_t harmless = 0;
   for (std::size_t i = 0; i < file.size(); ++i) {
-    bytes damaged = file;
+    file_bytes damaged = file;
     damaged[i] ^= 0x11;
     const std::filesystem::path path = folder.write("damaged.gz", damaged);
     if (!refusal(path).empty()) continue;
@@ -148,7 +146,7 @@ TEST_CASE("a damaged gzip file is refused or still gives what was written", "[io
   CHECK(harmless <= 6);  // the time stamp, the system and the like in gzip's own header
 
   for (const std::size_t from_end : {1u, 4u, 5u, 8u}) {  // length and checksum
-    bytes damaged = file;
+    file_bytes damaged = file;
     damaged[file.size() - from_end] ^= 1;
     CHECK_THAT(refusal(folder.write("damaged.gz", damaged)), Contains("is a damaged gzip file"));
   }
@@ -168,3 +166,5 @@ TEST_CASE("a header that lies about its size is refused before memory is taken",
   CHECK_THAT(refusal(folder.write_gzip("lie.gz", idx_bytes(lie, counted(3'000'000)))),
              Contains("(16 of header, then 4294967295 x 2 x 1048576), found 3000016"));
 }
+
+}  // namespace idx_tests

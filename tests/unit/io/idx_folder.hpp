@@ -15,11 +15,11 @@
 #include <stdlib.h>
 #include <zlib.h>
 
-using bytes = std::vector<std::uint8_t>;
+using file_bytes = std::vector<std::uint8_t>;
 
 /// An IDX file of unsigned bytes: header, then contents.
-inline bytes idx_bytes(const std::vector<std::uint32_t>& extents, const bytes& contents) {
-  bytes file{0, 0, 8, static_cast<std::uint8_t>(extents.size())};
+inline file_bytes idx_bytes(const std::vector<std::uint32_t>& extents, const file_bytes& contents) {
+  file_bytes file{0, 0, 8, static_cast<std::uint8_t>(extents.size())};
   for (const std::uint32_t extent : extents)
     for (const int shift : {24, 16, 8, 0}) file.push_back(static_cast<std::uint8_t>(extent >> shift));
   file.insert(file.end(), contents.begin(), contents.end());
@@ -42,7 +42,7 @@ class idx_folder {
 
   const std::filesystem::path& path() const { return path_; }
 
-  std::filesystem::path write(const std::string& name, const bytes& contents) const {
+  std::filesystem::path write(const std::string& name, const file_bytes& contents) const {
     std::ofstream file{path_ / name, std::ios::binary};
     file.write(reinterpret_cast<const char*>(contents.data()), static_cast<std::streamsize>(contents.size()));
     file.close();
@@ -50,7 +50,7 @@ class idx_folder {
     return path_ / name;
   }
 
-  std::filesystem::path write_gzip(const std::string& name, const bytes& contents) const {
+  std::filesystem::path write_gzip(const std::string& name, const file_bytes& contents) const {
     const std::filesystem::path to = path_ / name;
     gzFile file = gzopen(to.string().c_str(), "wb");
     const bool is_written =
@@ -60,9 +60,9 @@ class idx_folder {
   }
 
   /// The file as it is on disk, compressed or not.
-  static bytes stored(const std::filesystem::path& path) {
+  static file_bytes stored(const std::filesystem::path& path) {
     std::ifstream file{path, std::ios::binary};
-    return bytes(std::istreambuf_iterator<char>{file}, {});
+    return file_bytes(std::istreambuf_iterator<char>{file}, {});
   }
 
  private:

@@ -14,6 +14,8 @@
 #include <string>
 #include <vector>
 
+namespace image_set_tests {
+
 using Catch::Contains;
 using remat::image_set;
 using remat::split;
@@ -24,9 +26,7 @@ concept HasBatches = requires(Set&& set) { static_cast<Set&&>(set).batches(1); }
 static_assert(HasBatches<const image_set&> && HasBatches<image_set&>);
 static_assert(!HasBatches<image_set> && !HasBatches<const image_set>);
 
-namespace {
-
-bytes copy(std::span<const std::uint8_t> pixels) { return {pixels.begin(), pixels.end()}; }
+file_bytes copy(std::span<const std::uint8_t> pixels) { return {pixels.begin(), pixels.end()}; }
 
 /// The message with which the two files are refused; empty if they are accepted.
 std::string refusal(const std::filesystem::path& images, const std::filesystem::path& labels) {
@@ -38,8 +38,6 @@ std::string refusal(const std::filesystem::path& images, const std::filesystem::
   return {};
 }
 
-}  // namespace
-
 TEST_CASE("a set in memory gives its images, labels and shape", "[io][image_set]") {
   const image_set data{{0, 51, 102, 153, 204, 255, 1, 2, 3, 4, 5, 6}, {4, 0}, {.channels = 3, .height = 1, .width = 2}};
   CHECK(data.size() == 2);
@@ -49,14 +47,14 @@ TEST_CASE("a set in memory gives its images, labels and shape", "[io][image_set]
   CHECK(data.classes() == 5);
   CHECK(data.label(0) == 4);
   CHECK(data.label(1) == 0);
-  CHECK(copy(data.pixels(0)) == bytes{0, 51, 102, 153, 204, 255});
-  CHECK(copy(data.pixels(1)) == bytes{1, 2, 3, 4, 5, 6});
+  CHECK(copy(data.pixels(0)) == file_bytes{0, 51, 102, 153, 204, 255});
+  CHECK(copy(data.pixels(1)) == file_bytes{1, 2, 3, 4, 5, 6});
   CHECK_THROWS_WITH(data.label(2), Contains("image 2 is not in a set of 2; 0 to 1 are accepted"));
   CHECK_THROWS_AS(data.pixels(2), remat::error);
 }
 
 TEST_CASE("pixels become floats in [0, 1], normalised as asked", "[io][image_set]") {
-  const bytes pixels{0, 51, 255};
+  const file_bytes pixels{0, 51, 255};
   const image_set plain{pixels, {0}, {.height = 1, .width = 3}};
   for (auto [images, labels] : plain.batches(1)) {
     CHECK(images[0] == 0.0f);
@@ -86,9 +84,9 @@ TEST_CASE("a batch holds whole images behind one another", "[io][image_set]") {
 
 TEST_CASE("a set that does not fit together is refused", "[io][image_set]") {
   const auto refused = [](std::size_t pixels, std::vector<std::int32_t> labels, remat::image_shape shape) {
-    CHECK_THROWS_AS(image_set(bytes(pixels), labels, shape), remat::error);
+    CHECK_THROWS_AS(image_set(file_bytes(pixels), labels, shape), remat::error);
     try {
-      image_set{bytes(pixels), labels, shape};
+      image_set{file_bytes(pixels), labels, shape};
     } catch (const remat::error& error) {
       return std::string{error.what()};
     }
@@ -126,13 +124,13 @@ TEST_CASE("a folder gives its train and test sets, the plain file where both exi
   CHECK(train.height() == 1);
   CHECK(train.width() == 2);
   CHECK(train.classes() == 8);
-  CHECK(copy(train.pixels(1)) == bytes{3, 4});
+  CHECK(copy(train.pixels(1)) == file_bytes{3, 4});
 
   const image_set test = image_set::load(folder.path(), split::test, {.mean = 0.5f, .deviation = 1});
   CHECK(test.size() == 1);
   CHECK(test.channels() == 2);
   CHECK(test.label(0) == 255);
-  CHECK(copy(test.pixels(0)) == bytes{5, 6, 7, 8});
+  CHECK(copy(test.pixels(0)) == file_bytes{5, 6, 7, 8});
   for (auto [images, labels] : test.batches(1)) CHECK(images[0] == 5 / 255.0f - 0.5f);
 }
 
@@ -198,3 +196,5 @@ TEST_CASE("the first images of a set") {
   CHECK(set.first(10).size() == 3);
   CHECK_THROWS_AS(set.first(0), remat::error);
 }
+
+}  // namespace image_set_tests

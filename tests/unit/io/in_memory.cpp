@@ -12,7 +12,7 @@
 #include <tuple>
 #include <vector>
 
-namespace {
+namespace in_memory_tests {
 
 using Catch::Matchers::Contains;
 namespace nn = remat::nn;
@@ -24,8 +24,6 @@ std::vector<float> inputs_of(std::size_t samples) {
     for (std::size_t k = 0; k < 2; ++k) inputs.push_back(static_cast<float>(10 * i + k));
   return inputs;
 }
-
-}  // namespace
 
 TEST_CASE("every sample comes once with its label", "[io][in_memory]") {
   const std::vector<float> inputs = inputs_of(10);
@@ -129,3 +127,5 @@ TEST_CASE("arrays without a whole number of elements for each sample are refused
   CHECK_THROWS_WITH(remat::in_memory(-1, inputs), Contains("at least one sample"));
   CHECK_THROWS_WITH(remat::in_memory(4, inputs).batches(0), Contains("batch size 0"));
 }
+
+}  // namespace in_memory_tests

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-namespace {
+namespace matched_weights_tests {
 
 namespace nn = remat::nn;
 using Catch::Matchers::Contains;
@@ -71,8 +71,6 @@ std::string refusal(const std::filesystem::path& path, const remat::load_options
   }
   return message;
 }
-
-}  // namespace
 
 TEST_CASE("a backbone is loaded under another head, which stays as it is", "[io][weights]") {
   std::vector<constant> tensors = backbone("backbone.");
@@ -177,3 +175,5 @@ TEST_CASE("a shared parameter is written once, or under each of its names", "[io
   remat::load_weights(other, path);
   CHECK(std::ranges::equal(other.parameter("one.weight").values, m.parameter("one.weight").values));
 }
+
+}  // namespace matched_weights_tests

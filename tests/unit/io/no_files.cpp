@@ -16,7 +16,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-namespace {
+namespace no_files_tests {
 
 using Catch::Matchers::Contains;
 
@@ -43,8 +43,6 @@ void check_readers(const std::filesystem::path& path, const Check& check) {
     check(said);
   }
 }
-
-}  // namespace
 
 TEST_CASE("pipes, sockets, devices and folders are no files to read", "[io]") {
   alarm(60);  // a reader that waits would wait for ever
@@ -108,3 +106,5 @@ TEST_CASE("a pipe is no place to write to, nor is its name a temporary one", "[i
   CHECK_THROWS_WITH(remat::save_weights(model, own.path() / std::string(300, 'x')), Contains("File name too long"));
   alarm(0);
 }
+
+}  // namespace no_files_tests

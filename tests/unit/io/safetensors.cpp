@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-namespace {
+namespace safetensors_tests {
 
 using Catch::Matchers::Contains, Catch::Matchers::StartsWith;
 
@@ -50,8 +50,6 @@ std::vector<float> read(remat::safetensors_file& file, const char* name) {
   file.read(*t, values);
   return values;
 }
-
-}  // namespace
 
 TEST_CASE("tensors come back as they were written", "[io][safetensors]") {
   const std::vector<float> a{1, -2, 0.5f, std::numeric_limits<float>::infinity(), -0.0f, 1e-40f}, b{7}, none;
@@ -201,3 +199,5 @@ TEST_CASE("a file that cannot be written leaves the old one", "[io][safetensors]
     CHECK(!std::filesystem::exists(folder.path() / "full"));
   }
 }
+
+}  // namespace safetensors_tests

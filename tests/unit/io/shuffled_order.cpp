@@ -9,6 +9,8 @@
 #include <map>
 #include <vector>
 
+namespace shuffled_order_tests {
+
 using remat::shuffled_order;
 using order = std::vector<std::size_t>;
 
@@ -60,3 +62,5 @@ TEST_CASE("draws below a bound have no bias", "[io][shuffled_order]") {
   CHECK(lowest_third < 10'300);
   for (int i = 0; i < 10; ++i) CHECK(draws.below(1) == 0);
 }
+
+}  // namespace shuffled_order_tests

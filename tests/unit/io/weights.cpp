@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-namespace {
+namespace weights_tests {
 
 namespace nn = remat::nn;
 using Catch::Matchers::Contains;
@@ -78,8 +78,6 @@ std::string refusal(const std::filesystem::path& path, const remat::load_options
   return message;
 }
 
-}  // namespace
-
 TEST_CASE("weights and states come back bit by bit", "[io][weights]") {
   model one{{.seed = 1}}, other{{.seed = 2}};
   const std::vector<float> x(72, 0.5f);
@@ -136,3 +134,5 @@ TEST_CASE("a damaged file, or one of other types, leaves the model as it was", "
              Contains("of a type that is not read: conv.bias is I32; F32"));
   CHECK_THAT(refusal(folder.path() / "missing"), Contains("cannot be opened"));
 }
+
+}  // namespace weights_tests

@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-namespace nn = remat::nn;
+namespace branches_tests {
 
-namespace {
+namespace nn = remat::nn;
 
 using remat::action_kind, remat::identity, remat::named, remat::sequential, remat::tensor;
 using square = nn::linear<6, 6>;
@@ -26,8 +26,6 @@ template <class Net, class... Inputs>
 remat::gradient_report check() {
   return remat::check_gradients<Net, Inputs...>();
 }
-
-}  // namespace
 
 TEST_CASE("a residual has the paths of PyTorch's blocks") {
   using block = remat::residual<sequential<named<"conv1", square>, nn::relu, named<"conv2", square>>,
@@ -93,3 +91,5 @@ TEST_CASE("inputs that no gradient reaches have a gradient of zeros") {
   CHECK(std::ranges::all_of(model.input_gradient(0), [](float g) { return g == 0; }));
   CHECK(std::ranges::any_of(model.input_gradient(1), [](float g) { return g != 0; }));
 }
+
+}  // namespace branches_tests

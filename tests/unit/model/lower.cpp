@@ -13,9 +13,9 @@
 #include <string>
 #include <vector>
 
-namespace nn = remat::nn;
+namespace lower_tests {
 
-namespace {
+namespace nn = remat::nn;
 
 struct classifier : remat::module {
   static constexpr std::string_view kind = "classifier";
@@ -29,8 +29,6 @@ std::vector<std::string> paths(const remat::program& p) {
   for (int n = 0; n < p.nodes.count(); ++n) found.push_back(path_of(p, n));
   return found;
 }
-
-}  // namespace
 
 TEST_CASE("a model lowers to operations, nodes and parameters with PyTorch's paths") {
   const remat::program p = remat::lower<net, remat::tensor<float, 6>, nn::nll_loss>();
@@ -90,3 +88,5 @@ TEST_CASE("modules of one kind share their kernels") {
       remat::lower<remat::sequential<nn::linear<8, 9>, nn::linear<9, 7>>, remat::tensor<float, 8>>();
   CHECK(p.operations[0].kernels == p.operations[1].kernels);
 }
+
+}  // namespace lower_tests

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace {
+namespace own_layer_tests {
 
 struct leaky_relu : remat::module {
   static constexpr std::string_view kind = "leaky_relu";
@@ -72,8 +72,6 @@ std::vector<std::string> wrong() {
   return names;
 }
 
-}  // namespace
-
 TEST_CASE("check_gradients finds who overwrites what other readers and earlier micro-batches have left") {
   CHECK(wrong<leaky_relu>().empty());
   CHECK(wrong<overwriting>() == std::vector<std::string>{"input 0, added up"});
@@ -98,3 +96,5 @@ TEST_CASE("a layer of a user's own trains under a checkpoint") {
     CHECK(gradient[i] == Approx((above - below) / (2 * h)).epsilon(0.02).margin(1e-3));
   }
 }
+
+}  // namespace own_layer_tests

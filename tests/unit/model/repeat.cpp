@@ -10,14 +10,12 @@
 #include <utility>
 #include <vector>
 
-namespace nn = remat::nn;
+namespace repeat_tests {
 
-namespace {
+namespace nn = remat::nn;
 
 using block = remat::sequential<nn::linear<4, 4>, nn::relu>;
 using input = remat::tensor<float, 4>;
-
-}  // namespace
 
 TEST_CASE("a repeat is a sequential of its module") {
   const remat::program repeated = remat::lower<remat::named<"h", remat::repeat<3, block>>, input>();
@@ -55,3 +53,5 @@ TEST_CASE("stages, strategies and chain policies count a repeat's children") {
   CHECK(segments(remat::checkpoint<remat::repeat<16, block>, remat::square_root>{}) ==
         pairs{{0, 8}, {8, 16}, {16, 24}});
 }
+
+}  // namespace repeat_tests

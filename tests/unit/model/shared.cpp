@@ -7,9 +7,9 @@
 #include <cstring>
 #include <vector>
 
-namespace nn = remat::nn;
+namespace shared_tests {
 
-namespace {
+namespace nn = remat::nn;
 
 using layer = nn::linear<5, 5>;
 using input = remat::tensor<float, 5>;
@@ -24,8 +24,6 @@ struct trained {
   }
   remat::model<Net, input> model;
 };
-
-}  // namespace
 
 TEST_CASE("a shared parameter is one, and its gradient the sum over its places") {
   using shared = remat::shared<"w", layer>;
@@ -112,3 +110,5 @@ TEST_CASE("what shares a frozen parameter is frozen") {
   CHECK(t.model.parameter("0.weight").gradient.empty());
   CHECK_FALSE(t.model.parameter("1.weight").gradient.empty());
 }
+
+}  // namespace shared_tests

@@ -8,7 +8,7 @@
 #include <cstring>
 #include <vector>
 
-namespace {
+namespace state_tests {
 
 /// Counts its forward passes and keeps a running mean of what it sees; in inference it subtracts that mean.
 struct observing : remat::module {
@@ -38,8 +38,6 @@ using net =
     remat::sequential<layer, observing, layer, remat::named<"second", observing>, layer, remat::nn::log_softmax>;
 using model = remat::model<net, remat::tensor<float, 4>, remat::nn::nll_loss>;
 
-}  // namespace
-
 TEST_CASE("state is updated by the first forward pass alone") {
   const std::vector<float> x{1, 2, 3, 4, -1, 0, 1, 0.5f};
   const std::vector<std::int32_t> targets{0, 3};
@@ -59,8 +57,6 @@ TEST_CASE("state is updated by the first forward pass alone") {
   CHECK(remat::audit(checked, x, targets).holds());
 }
 
-namespace {
-
 struct one_way : remat::module {
   static constexpr std::string_view kind = "one_way";
   template <class X>
@@ -70,8 +66,6 @@ struct one_way : remat::module {
   }
 };
 
-}  // namespace
-
 TEST_CASE("a module that cannot be differentiated is named when a model is built that needs it to be") {
   using behind = remat::sequential<layer, one_way, layer, remat::nn::log_softmax>;
   CHECK_THROWS_WITH((remat::model<behind, remat::tensor<float, 4>, remat::nn::nll_loss>{}),
@@ -79,3 +73,5 @@ TEST_CASE("a module that cannot be differentiated is named when a model is built
   using before = remat::sequential<one_way, layer, remat::nn::log_softmax>;  // nothing before it is trained
   CHECK_NOTHROW((remat::model<before, remat::tensor<float, 4>, remat::nn::nll_loss>{}));
 }
+
+}  // namespace state_tests

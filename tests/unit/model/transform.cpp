@@ -6,10 +6,10 @@
 
 #include <type_traits>
 
+namespace transform_tests {
+
 namespace hana = boost::hana;
 namespace nn = remat::nn;
-
-namespace {
 
 using conv = nn::conv2d<4, 4, 3, 1, 1>;
 using checked = remat::checkpoint<conv>;
@@ -64,8 +64,6 @@ static_assert(std::is_same_v<decltype(hana::transform(remat::repeat<5, conv>{}, 
 static_assert(std::is_same_v<decltype(hana::transform(remat::residual<conv>{}, check)),
                              remat::residual<checked, remat::checkpoint<remat::identity>>>);
 
-}  // namespace
-
 TEST_CASE("a transformed model has the paths and the results of the first") {
   using input = remat::tensor<float, 4, 5, 5>;
   constexpr auto net = remat::sequential<conv, nn::relu, remat::named<"b", block>>{};
@@ -81,3 +79,5 @@ TEST_CASE("a transformed model has the paths and the results of the first") {
   CHECK(remat::segments_of(a).empty());
   CHECK(remat::segments_of(b).size() == 2);
 }
+
+}  // namespace transform_tests

@@ -10,9 +10,9 @@
 #include <span>
 #include <vector>
 
-namespace nn = remat::nn;
+namespace accumulation_tests {
 
-namespace {
+namespace nn = remat::nn;
 
 /// A loss of two tensors: the sum of a * v + b * w with fixed weights; either half can be switched off.
 struct weighted_sum : remat::module {
@@ -85,8 +85,6 @@ void check(std::size_t batch, std::size_t elements) {
 using image = remat::tensor<float, 2, 8, 8>;
 using stem = nn::conv2d<2, 4, 3, 1, 1>;  // gives (4, 8, 8)
 
-}  // namespace
-
 TEST_CASE("a second contribution to a gradient is added: linear") {
   check<nn::linear<6, 5>, nn::linear<5, 5>, nn::linear<5, 5>, remat::tensor<float, 6>>(3, 6);
 }
@@ -106,3 +104,5 @@ TEST_CASE("a second contribution to a gradient is added: dropout") {
 TEST_CASE("a second contribution to a gradient is added: flatten") {
   check<stem, nn::flatten, nn::relu, image>(2, 128);
 }
+
+}  // namespace accumulation_tests

@@ -6,11 +6,11 @@
 
 #include <limits>
 
+namespace activations_tests {
+
 namespace nn = remat::nn;
 using remat::sequential;
 using remat::tensor;
-
-namespace {
 
 using nothing = nn::dropout<std::ratio<0, 1>>;  // stands between two modules, so that they are not fused
 
@@ -48,8 +48,6 @@ float at(float x) {
   return run.outputs[0][0];
 }
 
-}  // namespace
-
 TEST_CASE("fused into a linear layer, an activation gives the bits that it gives alone") {
   CHECK(fused_is_unfused<nn::relu>());
   CHECK(fused_is_unfused<nn::tanh>());
@@ -73,3 +71,5 @@ TEST_CASE("activations of what is no ordinary number") {
   CHECK(std::isnan(at<nn::gelu_tanh>(nan)));
   CHECK(std::isnan(at<nn::softmax>(nan)));
 }
+
+}  // namespace activations_tests

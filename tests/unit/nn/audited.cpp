@@ -4,12 +4,12 @@
 
 #include <catch2/catch.hpp>
 
+namespace audited_tests {
+
 namespace nn = remat::nn;
 using remat::checkpoint_at;
 using remat::sequential;
 using remat::tensor;
-
-namespace {
 
 using integers = std::vector<std::int32_t>;
 
@@ -34,8 +34,6 @@ void check(const X& inputs, const T& targets) {
   }
 }
 
-}  // namespace
-
 TEST_CASE("activations, branches and rows use exactly what is planned", "[serial]") {
   using net = sequential<nn::linear<13, 21>, nn::tanh, nn::layer_norm<21>,
                          remat::residual<sequential<nn::linear<21, 21>, nn::sigmoid>, remat::identity, nn::multiply>,
@@ -54,3 +52,5 @@ TEST_CASE("indices and a loss in chunks use exactly what is planned", "[serial]"
   check<net, tensor<std::int32_t, 6>, nn::linear_cross_entropy<12, 30011>>(integers(12 * 6, 40),
                                                                            classes(12 * 6, 30011));
 }
+
+}  // namespace audited_tests

@@ -12,10 +12,10 @@
 
 #include "one_layer.hpp"
 
+namespace batch_norm2d_tests {
+
 namespace nn = remat::nn;
 using remat::activation;
-
-namespace {
 
 double as_double(float x) { return static_cast<double>(x); }
 
@@ -102,8 +102,6 @@ void check_same_bits(std::size_t batch, activation after) {
   }
 }
 
-}  // namespace
-
 TEST_CASE("batch norm gives what its formulas say") {
   for (const activation after : {activation::none, activation::relu}) {
     check<1, 9, 7>(3, after);
@@ -151,14 +149,10 @@ TEST_CASE("batch norm is not trained on one value a channel") {
   CHECK_NOTHROW((one_layer<nn::batch_norm2d<4>, input>(1, activation::none, false)));
 }
 
-namespace {
-
 using block = remat::sequential<nn::conv2d<2, 6, 3>, nn::batch_norm2d<6>, nn::relu, nn::conv2d<6, 5, 3>,
                                 remat::named<"last", nn::batch_norm2d<5>>>;
 using net = remat::sequential<remat::named<"block", block>, nn::flatten, nn::linear<80, 3>, nn::log_softmax>;
 using model = remat::model<net, remat::tensor<float, 2, 8, 8>, nn::nll_loss>;
-
-}  // namespace
 
 TEST_CASE("batch statistics are followed once a step, whatever is recomputed") {
   const std::vector<float> x = made_up(6 * 128, 1);
@@ -183,3 +177,5 @@ TEST_CASE("batch statistics follow micro-batches one after another") {
     whole.train_step(std::span(x).subspan(i * 256, 256), std::span(targets).subspan(i * 2, 2));
   for (std::size_t i = 0; i < 4; ++i) CHECK(std::ranges::equal(whole.states()[i].values, parts.states()[i].values));
 }
+
+}  // namespace batch_norm2d_tests

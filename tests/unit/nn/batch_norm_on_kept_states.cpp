@@ -10,10 +10,10 @@
 #include <string>
 #include <vector>
 
+namespace batch_norm_on_kept_states_tests {
+
 namespace nn = remat::nn;
 using Catch::Matchers::Contains;
-
-namespace {
 
 using values = std::vector<float>;
 using image = remat::tensor<float, 3, 2, 2>;
@@ -49,8 +49,6 @@ bool same_bits(std::span<const float> a, std::span<const float> b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
 }
 const remat::model_options on_statistics{.running_statistics = {"1"}, .input_gradients = true};
-
-}  // namespace
 
 TEST_CASE("Without a relu, the values are PyTorch's") {
   auto m = made<plain>(on_statistics);
@@ -165,3 +163,5 @@ TEST_CASE("Batch norms that share their statistics keep them together") {
   m.train_step(x, t);
   check(m.states()[0].values, {0.0f, 0.0f, 0.0f});
 }
+
+}  // namespace batch_norm_on_kept_states_tests

@@ -11,6 +11,8 @@
 #include <random>
 #include <vector>
 
+namespace cross_entropy_short_rows_tests {
+
 namespace detail = remat::nn::detail;
 
 TEST_CASE("cross entropy of few classes is that of many, and ignored rows count nothing whatever they hold") {
@@ -60,3 +62,5 @@ TEST_CASE("cross entropy of few classes is that of many, and ignored rows count 
       CHECK(in_place == r.dx);
     }
 }
+
+}  // namespace cross_entropy_short_rows_tests

@@ -3,6 +3,8 @@
 
 #include <catch2/catch.hpp>
 
+namespace embedding_tests {
+
 namespace nn = remat::nn;
 
 TEST_CASE("an embedding names the index that is no row") {
@@ -22,3 +24,5 @@ TEST_CASE("a row of an embedding gets the gradients of all its places, and no ot
   const floats& dy = run.output_gradient;
   CHECK(dw == floats{dy[2], dy[3], 0, 0, dy[0] + dy[4], dy[1] + dy[5], 0, 0});
 }
+
+}  // namespace embedding_tests

@@ -7,6 +7,8 @@
 #include <cmath>
 #include <limits>
 
+namespace exponential_tests {
+
 using remat::nn::detail::exponential;
 using remat::nn::detail::log_one_plus;
 
@@ -36,3 +38,5 @@ TEST_CASE("the logarithm of 1 + z is right to two units in the last place, down 
   CHECK(log_one_plus(0) == 0);
   CHECK(std::isnan(log_one_plus(std::numeric_limits<float>::quiet_NaN())));
 }
+
+}  // namespace exponential_tests

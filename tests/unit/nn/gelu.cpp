@@ -13,14 +13,12 @@
 #include <numbers>
 #include <vector>
 
-namespace {
+namespace gelu_tests {
 
 double below(double x) { return std::erfc(-x / std::numbers::sqrt2) / 2; }
 double density(double x) { return std::exp(-x * x / 2) / std::sqrt(2 * std::numbers::pi); }
 
 using layer = one_layer<remat::nn::gelu, remat::tensor<float, 1>>;
-
-}  // namespace
 
 TEST_CASE("gelu is right to a few units in the last place, far out to the left, too") {
   constexpr std::size_t size = 300'001;
@@ -73,3 +71,5 @@ TEST_CASE("gelu has the same bits at any number of threads, and adds what it wou
   CHECK(same_bits(one.dx, two.dx));
   for (std::size_t i = 0; i < size; ++i) REQUIRE(adding.dx[i] == before[i] + one.dx[i]);
 }
+
+}  // namespace gelu_tests

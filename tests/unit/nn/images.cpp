@@ -10,10 +10,10 @@
 
 #include "one_layer.hpp"
 
+namespace images_tests {
+
 namespace nn = remat::nn;
 using nn::bias;
-
-namespace {
 
 /// Forward and the gradient of the input on 1 and on 2 threads; then the gradients added to what is there, which may be
 /// rounded otherwise where oneDNN adds.
@@ -51,8 +51,6 @@ void check(std::size_t batch, bool added_exactly) {
     check_sum(gradients_before[k], one.gradients[k], adding.gradients[k], false);
 }
 
-}  // namespace
-
 TEST_CASE("resampled images and their gradients do not depend on threads, and add exactly") {
   for (const std::size_t batch : {1u, 3u}) {
     check<nn::avg_pool2d<2>, 5, 9, 7>(batch, true);
@@ -80,3 +78,5 @@ TEST_CASE("convolutions and their gradients of inputs do not depend on threads, 
     check<nn::conv_transpose2d<4, 17, 3, 1, 0, 0, bias::without>, 4, 5, 6>(batch, false);
   }
 }
+
+}  // namespace images_tests

@@ -8,7 +8,7 @@
 
 #include <string>
 
-namespace {
+namespace implementations_tests {
 
 namespace detail = remat::nn::detail;
 
@@ -62,8 +62,6 @@ void check_transposed() {
       check_fast(*each);
   }
 }
-
-}  // namespace
 
 TEST_CASE("no kernel on the way is a reference implementation") {
   using fc = remat::nn::linear<9216, 128>;
@@ -145,3 +143,5 @@ TEST_CASE("no primitive of a network that is compared with PyTorch is a referenc
   remat::nn::on_primitive = nullptr;
   CHECK(made > 50);
 }
+
+}  // namespace implementations_tests

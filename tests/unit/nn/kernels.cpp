@@ -5,10 +5,10 @@
 
 #include <catch2/catch.hpp>
 
+namespace kernels_tests {
+
 namespace nn = remat::nn;
 using remat::tensor;
-
-namespace {
 
 /// Of oneDNN's matrix products the number of threads is part of the order of sums.
 enum class threads_matter { no, yes };
@@ -46,8 +46,6 @@ using image = tensor<float, 13, 9, 7>;
 using rows = tensor<float, 5, 53>;
 using row = tensor<float, 37>;
 using integer = std::int32_t;
-
-}  // namespace
 
 TEST_CASE("kernels of activations") {
   check<nn::tanh, image>(31);
@@ -99,3 +97,5 @@ TEST_CASE("kernels of linear_cross_entropy: one chunk, and several") {
   check<nn::linear_cross_entropy<7, 40009, nn::bias::without>, tensor<float, 7>, tensor<integer>>(130, 40009,
                                                                                                   threads_matter::yes);
 }
+
+}  // namespace kernels_tests

@@ -7,15 +7,13 @@
 #include <limits>
 #include <vector>
 
-namespace {
+namespace log_softmax_tests {
 
 std::vector<float> log_softmax(const std::vector<float>& x) {
   std::vector<float> y(x.size());
   remat::nn::detail::log_softmax_rows(x.data(), y.data(), x.size(), 0, 1);
   return y;
 }
-
-}  // namespace
 
 TEST_CASE("log-softmax agrees with double precision for any number of classes") {
   for (std::size_t classes : {1u, 2u, 10u, 15u, 16u, 17u, 64u, 1000u}) {
@@ -34,3 +32,5 @@ TEST_CASE("log-softmax neither overflows nor hides a NaN") {
   CHECK(static_cast<double>(y[0]) == Approx(-std::log(2.0)));
   CHECK(std::isnan(log_softmax({0.0f, std::numeric_limits<float>::quiet_NaN(), 1.0f})[0]));
 }
+
+}  // namespace log_softmax_tests

@@ -9,10 +9,10 @@
 #include <string>
 #include <vector>
 
+namespace loss_options_tests {
+
 namespace nn = remat::nn;
 using remat::tensor;
-
-namespace {
 
 double wide(float x) { return static_cast<double>(x); }
 
@@ -175,8 +175,6 @@ void check_log_probabilities(const expected& wanted) {
   check(second.outputs[0][0], first.backward()[0], wanted);
 }
 
-}  // namespace
-
 TEST_CASE("options of cross entropy have PyTorch's values and gradients") {
   check_logits<nn::cross_entropy_with<ignore>>(table[0]);
   check_logits<nn::cross_entropy_with<smooth, ignore>>(table[1]);
@@ -240,3 +238,5 @@ TEST_CASE("weights of classes are a state of the loss, and the denominator of th
     }
   }
 }
+
+}  // namespace loss_options_tests

@@ -6,10 +6,10 @@
 
 #include <limits>
 
+namespace losses_tests {
+
 namespace nn = remat::nn;
 using remat::tensor;
-
-namespace {
 
 constexpr float infinity = std::numeric_limits<float>::infinity(),
                 not_a_number = std::numeric_limits<float>::quiet_NaN();
@@ -38,8 +38,6 @@ loss_and_gradient bce(float logit, float target) {
 }
 
 double wide(float x) { return static_cast<double>(x); }
-
-}  // namespace
 
 TEST_CASE("cross entropy of logits that overflow an exponential") {
   const auto [loss, g] = cross_entropy<3>({1e30f, -1e30f, 1e30f, 500, 400, -infinity}, {0, 1});
@@ -107,3 +105,5 @@ TEST_CASE("binary cross entropy of large logits") {
   CHECK(wide(bce(-1e4f, 0.25f).gradient[0]) == Approx(-0.25));
   CHECK(wide(bce(-50, 0).loss) == Approx(std::exp(-50.0)).epsilon(1e-6));
 }
+
+}  // namespace losses_tests

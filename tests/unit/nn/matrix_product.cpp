@@ -11,7 +11,7 @@
 #include <limits>
 #include <vector>
 
-namespace {
+namespace matrix_product_tests {
 
 namespace detail = remat::nn::detail;
 using detail::extents_of;
@@ -109,8 +109,6 @@ std::vector<float> execute(const matrix_product& of, std::vector<float> c, const
   return c;
 }
 
-}  // namespace
-
 TEST_CASE("a product in parts is the product, whatever the parts") {
   constexpr std::size_t rows = 37, in = 53, out = 71;
   const int threads = GENERATE(1, 2);
@@ -170,3 +168,5 @@ TEST_CASE("a gradient that is added has the bits of one that is written and adde
   for (std::size_t i = 0; i < sum.size(); ++i) sum[i] = before[i] + sum[i];
   CHECK(std::memcmp(sum.data(), execute(adds, before, dy, x, nullptr).data(), sum.size() * sizeof(float)) == 0);
 }
+
+}  // namespace matrix_product_tests

@@ -12,9 +12,9 @@
 
 #include "one_layer.hpp"
 
-namespace nn = remat::nn;
+namespace max_pool2d_tests {
 
-namespace {
+namespace nn = remat::nn;
 
 constexpr float infinity = std::numeric_limits<float>::infinity(),
                 not_a_number = std::numeric_limits<float>::quiet_NaN();
@@ -55,8 +55,6 @@ void check(std::size_t batch) {
   for (std::size_t i = 0; i < dx.size(); ++i)
     CHECK(static_cast<double>(layer.dx[i]) == Approx(static_cast<double>(dx[i])).margin(1e-6));
 }
-
-}  // namespace
 
 TEST_CASE("Special values are PyTorch's") {
   one_layer<nn::max_pool2d<2>, remat::tensor<float, 1, 2, 2>> layer(6);
@@ -103,3 +101,5 @@ TEST_CASE("Values and gradients are those of a plain loop") {
   check<64, 6, 6, 2, 2, 0>(2);
   check<2, 20, 20, 17, 3, 8>(2);
 }
+
+}  // namespace max_pool2d_tests

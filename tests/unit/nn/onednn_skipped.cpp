@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
-namespace nn = remat::nn;
+namespace onednn_skipped_tests {
 
-namespace {
+namespace nn = remat::nn;
 
 constexpr std::size_t batch = 2, in = 8, out = 16, size = 56, half = size / 2;
 
@@ -62,8 +62,6 @@ std::string weight_gradient_of() {
   return std::string(nn::detail::prepared_conv2d(p).backward_weights.implementation());
 }
 
-}  // namespace
-
 TEST_CASE("the weights' gradient of a strided 1 x 1 convolution of few channels is the naive sum's") {
   const std::vector<float> x = drawn(batch * in * size * size, 1), target = drawn(batch * out * half * half, 2);
   for (const int threads : {1, 2}) {
@@ -89,3 +87,5 @@ TEST_CASE("an implementation is skipped where it is wrong, and nowhere else") {
   const std::string dense = weight_gradient_of<nn::conv2d<64, 128, 1>, tensor<float, 64, 28, 28>>();
   CHECK(many == dense);
 }
+
+}  // namespace onednn_skipped_tests

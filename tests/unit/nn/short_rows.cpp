@@ -13,9 +13,9 @@
 #include <random>
 #include <vector>
 
-namespace detail = remat::nn::detail;
+namespace short_rows_tests {
 
-namespace {
+namespace detail = remat::nn::detail;
 
 constexpr std::size_t sizes[] = {1, 2, 3, 10, 15, 16, 17, 21, 31, 32, 33, 48, 63, 64};
 
@@ -47,8 +47,6 @@ void expect_row(bool is_log, const float* x, const float* y, const float* dy, co
     CHECK(static_cast<double>(dx[c]) == Approx(is_log ? g - p * dot : p * (g - dot)).epsilon(1e-5).margin(2e-5));
   }
 }
-
-}  // namespace
 
 TEST_CASE("short rows of any length and number agree with double precision") {
   for (const bool is_log : {false, true})
@@ -102,3 +100,5 @@ TEST_CASE("a NaN, or nothing but infinities, makes a short row NaN and no other"
     CHECK(y[12] == (of == &softmax ? 0 : -infinity));
   }
 }
+
+}  // namespace short_rows_tests

@@ -7,11 +7,11 @@
 
 #include <catch2/catch.hpp>
 
+namespace annotate_tests {
+
 namespace nn = remat::nn;
 using Catch::Matchers::Contains;
 using remat::checkpoint_at;
-
-namespace {
 
 using layer = nn::linear<4, 4>;
 struct straddling_block : remat::module {
@@ -25,8 +25,6 @@ remat::program annotated(const std::vector<checkpoint_at>& checkpoints) {
   remat::annotate(p, checkpoints);
   return p;
 }
-
-}  // namespace
 
 TEST_CASE("values stand in place of tags") {
   CHECK(remat::segments_of(annotated({})).empty());
@@ -86,3 +84,5 @@ TEST_CASE("a checkpoint given at run time lies within one stage, too") {
   CHECK_THROWS_WITH(annotated({checkpoint_at("c")}), Contains("'c' lies on stages 0 and 1"));
   CHECK_THROWS_WITH(annotated({checkpoint_at("")}), Contains("'c' lies on stages 0 and 1"));  // a child of the root
 }
+
+}  // namespace annotate_tests

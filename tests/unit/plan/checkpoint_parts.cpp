@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-namespace {
+namespace checkpoint_parts_tests {
 
 using remat::strategy::contiguous, remat::strategy::each, remat::strategy::group;
 using range = std::pair<int, int>;
@@ -43,8 +43,6 @@ remat::program blocks(const remat::checkpoint_setting& outer, tree::checkpoints 
   for (int i = 0; i < 6; ++i) t.open("", blocks_are_sequential).layers({"k", "l"}).close();
   return t.close().layer("c").close().program();
 }
-
-}  // namespace
 
 TEST_CASE("a child that is a sequential is checkpointed in parts, each of which counts as a child on its stage") {
   const std::vector<int> cuts{5};
@@ -113,7 +111,7 @@ TEST_CASE("stages change nothing but what lies on two of them") {
     std::vector<bool> was(static_cast<std::size_t>(operations)), is = was, may_be_lost = was;
     for (const remat::segment& s : remat::segments_of(p))
       for (int i = s.first; i < s.last; ++i) was[static_cast<std::size_t>(i)] = true;
-    for (int i = 1; i < operations; ++i) p.operations[i].stage = p.operations[i - 1].stage + (pick(0, 4) == 0 ? 1 : 0);
+    for (int i = 1; i < operations; ++i) p.operations[i].stage = p.operations[i - 1].stage + (draw(0, 4) == 0 ? 1 : 0);
     const auto segments = remat::segments_of(p);
     int first = 0;
     for (const remat::segment& s : segments) {
@@ -151,7 +149,7 @@ TEST_CASE("stages change nothing but what lies on two of them") {
         random_tree({setting<each>, setting<contiguous>, setting<group<2>>, setting<contiguous, remat::every<2>>})
             .program();
     for (int i = 1; i < p.operations.count(); ++i)
-      p.operations[i].stage = p.operations[i - 1].stage + (pick(0, 4) == 0 ? 1 : 0);
+      p.operations[i].stage = p.operations[i - 1].stage + (draw(0, 4) == 0 ? 1 : 0);
     const auto ignored = remat::ignored_checkpoints(p);
     for (const remat::split_checkpoint& split : remat::split_checkpoints(p)) {
       const remat::node& n = p.nodes[split.node];
@@ -197,3 +195,5 @@ static_assert([] {
   for (const remat::node& n : {root, child, leaf[0], leaf[1]}) p.nodes.push_back(n);
   return remat::segments_of(p).size() == 2 && remat::split_checkpoints(p)[0].parts.size() == 2;
 }());
+
+}  // namespace checkpoint_parts_tests

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-namespace {
+namespace placement_tests {
 
 using remat::operation, remat::program, remat::reads;
 
@@ -165,8 +165,6 @@ void check(const std::string& name, const program& p) {
   CHECK(ratio <= 1.02);
 }
 
-}  // namespace
-
 TEST_CASE("networks with skips and several outputs are placed within 2 % under every checkpoint") {
   const std::initializer_list<std::size_t> none = {0}, each = {1}, pairs = {2}, fives = {5}, whole = {1'000},
                                            nested = {4, 1};
@@ -196,3 +194,5 @@ TEST_CASE("the optimum of a placement may be above the maximum of the live sum")
   CHECK(exact.at_least == 5 * remat::alignment);  // 4 live at once
   CHECK(exact.at_most == 5 * remat::alignment);
 }
+
+}  // namespace placement_tests

@@ -18,10 +18,10 @@
 #include <utility>
 #include <vector>
 
+namespace plan_tests {
+
 namespace nn = remat::nn;
 using remat::checkpoint, remat::sequential;
-
-namespace {
 
 template <class Net, std::size_t... In>
 remat::plan_report planned(std::size_t batch = 2) {
@@ -31,8 +31,6 @@ remat::plan_report planned(std::size_t batch = 2) {
 
 using layer = nn::linear<16, 16>;
 using head = sequential<nn::linear<16, 4>, nn::log_softmax>;
-
-}  // namespace
 
 TEST_CASE("the inside of one layer is empty: checkpointing it recomputes nothing") {
   const auto plain = planned<sequential<layer, layer, head>, 16>();
@@ -151,3 +149,5 @@ TEST_CASE("a chain of 1,000 layers is planned without a gap in its memory") {
   CHECK(remat::count(made, remat::action_kind::recompute) == 990);
   CHECK(made.activation_bytes == made.live_bytes);
 }
+
+}  // namespace plan_tests

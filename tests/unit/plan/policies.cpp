@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-namespace nn = remat::nn;
+namespace policies_tests {
 
-namespace {
+namespace nn = remat::nn;
 
 using remat::checkpoint_at, remat::kind;
 namespace strategy = remat::strategy;
@@ -40,8 +40,6 @@ template <class Activation>
 using links = remat::sequential<remat::sequential<nn::linear<16, 16>, Activation>,
                                 remat::sequential<nn::linear<16, 16>, Activation>,
                                 remat::sequential<nn::linear<16, 16>, Activation>, nn::linear<16, 5>, nn::log_softmax>;
-
-}  // namespace
 
 TEST_CASE("checkpointing links of a linear layer and an activation, one by one, costs nothing") {
   const auto check = [](auto net) {
@@ -127,3 +125,5 @@ TEST_CASE("a batch norm whose statistics alone are needed again writes no output
   }
   CHECK(again == 1);
 }
+
+}  // namespace policies_tests

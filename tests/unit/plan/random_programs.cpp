@@ -18,7 +18,7 @@
 #include <string>
 #include <vector>
 
-namespace {
+namespace random_programs_tests {
 
 using remat::action, remat::action_kind, remat::buffer, remat::plan;
 
@@ -147,7 +147,7 @@ void check_programs(int programs, int largest) {
   CHECK(recomputed > placements.size() / 4);
 }
 
-}  // namespace
-
 TEST_CASE("plans of random programs are sound and bit-exact") { check_programs(300, 30); }
 TEST_CASE("plans of longer random programs are sound and bit-exact", "[long]") { check_programs(2'000, 120); }
+
+}  // namespace random_programs_tests

@@ -15,7 +15,7 @@
 class random_tree {
  public:
   explicit random_tree(std::vector<remat::checkpoint_setting> settings) : settings_(std::move(settings)) {
-    made_.open("", true, pick(0, 2) == 0 ? tree::checkpoints{setting()} : tree::checkpoints{});
+    made_.open("", true, draw(0, 2) == 0 ? tree::checkpoints{setting()} : tree::checkpoints{});
     fill(1);
     made_.close().layer("loss");
   }
@@ -23,20 +23,20 @@ class random_tree {
 
  private:
   const remat::checkpoint_setting& setting() const {
-    return settings_[static_cast<std::size_t>(pick(0, static_cast<int>(settings_.size())))];
+    return settings_[static_cast<std::size_t>(draw(0, static_cast<int>(settings_.size())))];
   }
 
   void fill(int level) {
-    const int children = pick(1, 6);
+    const int children = draw(1, 6);
     for (int c = 0; c < children; ++c) {
-      const bool is_layer = level == 4 || operations_ >= 16 || pick(0, 3) == 0;
-      const bool is_sequential = !is_layer && pick(0, 3) != 0;
+      const bool is_layer = level == 4 || operations_ >= 16 || draw(0, 3) == 0;
+      const bool is_sequential = !is_layer && draw(0, 3) != 0;
       const remat::checkpoint_setting around =
           is_layer || !is_sequential ? remat::setting_of<remat::recompute_all> : setting();
-      const int checkpoints = pick(0, 4);  // two, one, or none
+      const int checkpoints = draw(0, 4);  // two, one, or none
       const auto add = [&](tree::checkpoints given) {
         if (is_layer) {
-          const int operations = pick(0, operations_ >= 18 ? 2 : 3);
+          const int operations = draw(0, operations_ >= 18 ? 2 : 3);
           operations_ += operations;
           made_.layer("", given, operations_ == 0 ? ++operations_ : operations);
         } else {

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-namespace {
+namespace segments_tests {
 
 using layer = remat::nn::linear<4, 4>;
 using range = std::pair<int, int>;
@@ -50,8 +50,6 @@ remat::program six(const remat::checkpoint_setting& checkpoint, int operations =
 
 template <class Strategy, class... M>
 using checked = remat::checkpoint_sequential<remat::sequential<M...>, Strategy>;
-
-}  // namespace
 
 TEST_CASE("strategies group the children of a sequential") {
   using remat::strategy::contiguous, remat::strategy::each, remat::strategy::group;
@@ -262,3 +260,5 @@ static_assert([] {
                    remat::tensor<float, 4>>();
   return remat::segments_of(p).size() == 2 && remat::ignored_checkpoints(p).empty();
 }());
+
+}  // namespace segments_tests

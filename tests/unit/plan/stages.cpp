@@ -14,7 +14,7 @@
 #include <tuple>
 #include <vector>
 
-namespace {
+namespace stages_tests {
 
 using namespace random_programs;
 using remat::action_kind, remat::plan;
@@ -169,7 +169,7 @@ void check_programs(int programs, int largest) {
   CHECK(recomputed > 0);
 }
 
-}  // namespace
-
 TEST_CASE("random programs in stages give the bits of one process") { check_programs(300, 30); }
 TEST_CASE("longer random programs in stages give the bits of one process", "[long]") { check_programs(2'000, 120); }
+
+}  // namespace stages_tests

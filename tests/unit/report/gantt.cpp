@@ -14,7 +14,7 @@
 #include <string_view>
 #include <vector>
 
-namespace {
+namespace gantt_tests {
 
 using Catch::Matchers::Contains;
 
@@ -50,8 +50,6 @@ remat::timeline events_of(const remat::schedule_table& table) {
   s.has_timeline = true;
   return remat::simulate(table, s).events;
 }
-
-}  // namespace
 
 TEST_CASE("a chart has a box for each task, a lane for each rank and a legend of what it shows", "[report]") {
   const std::string svg =
@@ -102,3 +100,5 @@ TEST_CASE("a chart is written to a file", "[report]") {
   remat::write_gantt(folder.path() / "step.svg", events);
   CHECK(temporary_folder::stored(folder.path() / "step.svg") == remat::gantt_svg(events));
 }
+
+}  // namespace gantt_tests

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-namespace {
+namespace audit_tests {
 
 using networks::network;
 
@@ -89,8 +89,6 @@ void audit_all(int threads) {
     }
 }
 
-}  // namespace
-
 TEST_CASE("every network uses exactly what is planned, on 1 thread") { audit_all(1); }
 TEST_CASE("every network uses exactly what is planned, on 2 threads", "[serial]") { audit_all(2); }
 
@@ -148,3 +146,5 @@ TEST_CASE("a backward pass that reads what it does not say it reads is told what
   CHECK_THROWS_WITH(model.train_step(data.inputs, data.targets),
                     Catch::Matchers::Contains("secretive: backward reads input 0"));
 }
+
+}  // namespace audit_tests

@@ -24,7 +24,7 @@
 #include <utility>
 #include <vector>
 
-namespace {
+namespace bit_identity_tests {
 
 using kernel_calls::counted, kernel_calls::counting;
 using networks::network, networks::policies;
@@ -221,8 +221,6 @@ void run(const std::vector<cell>& cells, std::size_t with_threads) {
   }
 }
 
-}  // namespace
-
 TEST_CASE("every policy gives the same bits: any two of network, policy, micro-batches, threads; 1 thread") {
   run(pairwise_cover(all_cells()), 0);
 }
@@ -284,3 +282,5 @@ TEST_CASE("a tag and its value are the same plan and the same bits") {
       }
   CHECK(recompute >= 6);
 }
+
+}  // namespace bit_identity_tests

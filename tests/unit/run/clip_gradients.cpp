@@ -9,7 +9,7 @@
 #include <limits>
 #include <vector>
 
-namespace {
+namespace clip_gradients_tests {
 
 namespace nn = remat::nn;
 using Catch::Matchers::Contains;
@@ -28,8 +28,6 @@ std::vector<std::byte> gradients_of(remat::network& model) {
   const auto block = model.store().gradient_block();
   return {block.begin(), block.end()};
 }
-
-}  // namespace
 
 TEST_CASE("clip_gradients gives PyTorch's norms and weights") {
   small model{{.seed = 1}};
@@ -107,3 +105,5 @@ TEST_CASE("clipping passes over parameters without a gradient, and refuses a nor
   for (const double wrong : {0.0, -1.0, std::nan("")})
     CHECK_THROWS_WITH(remat::clip_gradients(model, wrong), Contains("a number above 0 is accepted"));
 }
+
+}  // namespace clip_gradients_tests

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <vector>
 
-namespace {
+namespace forward_backward_tests {
 
 namespace nn = remat::nn;
 using remat::tensor;
@@ -34,8 +34,6 @@ struct twice : remat::module {
 bool same(std::span<const float> a, std::span<const float> b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
 }
-
-}  // namespace
 
 TEST_CASE("forward and backward are a training step whose loss is the user's") {
   // The loss -mean(log p[target]), by hand behind a model that ends before it.
@@ -163,3 +161,5 @@ TEST_CASE("all memory of a model has its line") {
   CHECK(r.activations + r.packed + r.scratch == m.reserved().total());
   CHECK(r.explained() < r.resident);
 }
+
+}  // namespace forward_backward_tests

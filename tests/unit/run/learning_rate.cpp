@@ -6,7 +6,7 @@
 
 #include <vector>
 
-namespace {
+namespace learning_rate_tests {
 
 namespace rate = remat::learning_rate;
 using Catch::Matchers::Contains;
@@ -16,8 +16,6 @@ void check(const Schedule& schedule, const std::vector<double>& expected) {
   for (std::size_t t = 0; t < expected.size(); ++t)
     CHECK(schedule(t) == Approx(expected[t]).epsilon(1e-12).margin(1e-15));
 }
-
-}  // namespace
 
 TEST_CASE("schedules follow PyTorch's") {
   check(rate::linear{.steps = 5, .from = 0.25}, {0.25, 0.4, 0.55, 0.7, 0.85, 1, 1});
@@ -51,3 +49,5 @@ TEST_CASE("a schedule without its length is refused") {
   CHECK_THROWS_WITH(rate::polynomial{}(7), Contains("polynomial"));
   CHECK_THROWS_WITH(rate::step_decay{.every = 0}(7), Contains("every 1 or more steps"));
 }
+
+}  // namespace learning_rate_tests

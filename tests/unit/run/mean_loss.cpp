@@ -9,9 +9,9 @@
 #include <utility>
 #include <vector>
 
-namespace nn = remat::nn;
+namespace mean_loss_tests {
 
-namespace {
+namespace nn = remat::nn;
 
 using floats = std::vector<float>;
 using integers = std::vector<std::int32_t>;
@@ -30,8 +30,6 @@ void check(const Targets& targets) {
          Targets(targets.begin() + first * static_cast<int>(each), targets.begin() + last * static_cast<int>(each))});
   CHECK(m.evaluate(batches, remat::mean_loss{}) == Approx(whole).epsilon(1e-6));
 }
-
-}  // namespace
 
 TEST_CASE("mean_loss is the loss of the whole set, however it is cut into batches") {
   check<nn::cross_entropy>(t);
@@ -85,3 +83,5 @@ TEST_CASE("mean_loss of nothing is NaN, and of targets that do not fit an error"
   remat::model<remat::sequential<nn::linear<2, 3>>, remat::tensor<float, 2>> none{{.seed = 1}};
   CHECK_THROWS_WITH(none.evaluate(batches{{{1, 2}, {0}}}, remat::mean_loss{}), Catch::Contains("this model has none"));
 }
+
+}  // namespace mean_loss_tests

@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-namespace {
+namespace metrics_tests {
 
 namespace nn = remat::nn;
 using Catch::Matchers::Contains;
@@ -27,8 +27,6 @@ double share(const std::vector<float>& outputs, const std::vector<std::int32_t>&
   metric.add(outputs, targets, shape);
   return metric.value();
 }
-
-}  // namespace
 
 TEST_CASE("top_k counts targets among the K highest") {
   const remat::tensor_shape four = remat::shape_of<remat::tensor<float, 4>>::value;
@@ -216,3 +214,5 @@ TEST_CASE("metrics that are merged have seen what both have seen") {
   first.merge(second);
   CHECK(first.value() == whole.value());
 }
+
+}  // namespace metrics_tests

@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-namespace {
+namespace micro_batches_tests {
 
 namespace nn = remat::nn;
 using net = remat::sequential<nn::conv2d<2, 6, 3, 1, 1>, nn::relu, nn::max_pool2d<2>, nn::flatten, nn::linear<96, 32>,
@@ -32,8 +32,6 @@ void require_close(const remat::network& found, const remat::network& wanted) {
     CHECK(std::sqrt(off / norm) < 1e-5);
   }
 }
-
-}  // namespace
 
 TEST_CASE("micro-batches give the gradients of the batch, up to rounding") {
   const auto data = networks::random_batch(12, 128, 1, 5, 3);
@@ -109,8 +107,6 @@ TEST_CASE("a batch of which nothing counts has no loss and gradients of 0, whate
   }
 }
 
-namespace {
-
 using one_linear = remat::sequential<nn::linear<2, 3>>;
 using weighted = nn::cross_entropy_with<nn::class_weights<3>>;
 using weighted_and_smooth = nn::cross_entropy_with<nn::class_weights<3>, nn::label_smoothing<std::ratio<1, 8>>>;
@@ -158,8 +154,6 @@ void check_batch_that_counts_nothing() {
   }
 }
 
-}  // namespace
-
 TEST_CASE("micro-batches whose targets have weights of 0 add to the loss what they add in the whole batch") {
   check_parts_that_count_nothing<weighted>();
   check_parts_that_count_nothing<weighted_and_smooth>();
@@ -171,8 +165,6 @@ TEST_CASE("a batch whose targets all have weights of 0 has gradients of NaN, and
   check_batch_that_counts_nothing<weighted_and_smooth>();
   check_batch_that_counts_nothing<weighted_linear>();
 }
-
-namespace {
 
 /// Squared errors of samples whose second target, a weight, says how much they count.
 struct weighted_error : remat::module {
@@ -203,8 +195,6 @@ struct weighted_error : remat::module {
   }
 };
 
-}  // namespace
-
 TEST_CASE("a loss of a user's own says what counts of its targets") {
   using own = remat::model<remat::sequential<nn::linear<2, 1>>, remat::tensor<float, 2>, weighted_error>;
   const std::vector<float> x{1, 2, -1, 0.5f, 3, 1, 0.25f, -2, 1, 1}, t{1, 2, 3, 4, 5}, w{0.5f, 0, 2, 1, 4};
@@ -219,8 +209,6 @@ TEST_CASE("a loss of a user's own says what counts of its targets") {
   CHECK_THROWS_WITH(split.train_step(x, t, std::vector<float>{1, -2, -3, 1, 1}),
                     Catch::Contains("(weighted_error) counts -4.0") && Catch::Contains("finite number of at least 0"));
 }
-
-namespace {
 
 /// The same, and an error for each sample that counts whatever the weights are: it divides by what it is told.
 struct weighted_error_and_more : weighted_error {
@@ -245,8 +233,6 @@ struct weighted_error_and_more : weighted_error {
   };
 };
 
-}  // namespace
-
 TEST_CASE("a loss of a user's own may divide by what counts in the whole batch") {
   using own = remat::model<remat::sequential<nn::linear<2, 1>>, remat::tensor<float, 2>, weighted_error_and_more>;
   const std::vector<float> x{1, 2, -1, 0.5f, 3, 1, 0.25f, -2, 1, 1}, t{1, 2, 3, 4, 5}, w{0, 0, 2, 1, 0};
@@ -269,3 +255,5 @@ TEST_CASE("later micro-batches pack no weights again") {
   m.parameter("0.weight").values[0] = first;
   CHECK(m.train_step(data.inputs, data.targets) != moved);
 }
+
+}  // namespace micro_batches_tests

@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-namespace {
+namespace model_tests {
 
 namespace nn = remat::nn;
 using Catch::Matchers::Contains;
@@ -48,8 +48,6 @@ void move_onto_itself(T& object) {
   T& other = object;  // which no compiler warns of
   object = std::move(other);
 }
-
-}  // namespace
 
 TEST_CASE("a model that was moved from refuses whatever it is asked, and the other goes on") {
   trained whole{{.seed = 1}};
@@ -224,3 +222,5 @@ TEST_CASE("a model that is const predicts") {
   static_assert(!std::is_copy_constructible_v<trained> && std::is_nothrow_move_constructible_v<trained> &&
                 std::is_nothrow_move_assignable_v<trained>);
 }
+
+}  // namespace model_tests

@@ -11,7 +11,7 @@
 #include <sstream>
 #include <vector>
 
-namespace {
+namespace network_tests {
 
 namespace nn = remat::nn;
 using Catch::Matchers::Contains;
@@ -28,8 +28,6 @@ struct as_numbers : remat::module {
     for (std::size_t i = 0; i < bytes.size(); ++i) pass.output()[i] = bytes[i];
   }
 };
-
-}  // namespace
 
 TEST_CASE("training lowers the loss") {
   classifier model{{.seed = 1}};
@@ -238,3 +236,5 @@ TEST_CASE("a model of values is the model of its type") {
   const auto data = networks::random_batch(4, 6, 1, 3, 1);
   CHECK(model.train_step(data.inputs, data.targets) == other.train_step(data.inputs, data.targets));
 }
+
+}  // namespace network_tests

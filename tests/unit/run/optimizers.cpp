@@ -11,7 +11,7 @@
 #include <limits>
 #include <vector>
 
-namespace {
+namespace optimizers_tests {
 
 namespace nn = remat::nn;
 using small = remat::model<remat::sequential<nn::linear<6, 5>, nn::log_softmax>, remat::tensor<float, 6>, nn::nll_loss>;
@@ -77,8 +77,6 @@ void compare_with_pytorch(Optimizer optimizer, const seven& expected) {
 
 /// A parameter without a gradient, as a frozen one has none.
 void freeze(const remat::parameter_view& p) { const_cast<remat::parameter_view&>(p).gradient = {}; }
-
-}  // namespace
 
 TEST_CASE("sgd follows its formula") {
   compare(remat::sgd{{.learning_rate = 0.1f}}, 3, [](std::size_t, double& w, double g, int) { w -= 0.1 * g; });
@@ -279,3 +277,5 @@ TEST_CASE("an optimizer steps on the gradients of a step that succeeded, and on 
   model.train_step(std::vector<float>(24, std::numeric_limits<float>::quiet_NaN()), y);
   CHECK_NOTHROW(optimizer.step(model));
 }
+
+}  // namespace optimizers_tests

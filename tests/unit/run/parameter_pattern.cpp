@@ -3,13 +3,11 @@
 
 #include <catch2/catch.hpp>
 
-namespace {
+namespace parameter_pattern_tests {
 
 bool matches(const remat::parameter_pattern& pattern, const char* name, std::vector<std::size_t> shape = {2, 3}) {
   return pattern.matches({name, std::move(shape), {}, {}});
 }
-
-}  // namespace
 
 TEST_CASE("a path stands for a parameter, or for all of a module") {
   CHECK(matches("fc1.weight", "fc1.weight"));
@@ -44,3 +42,5 @@ TEST_CASE("a predicate stands for what it holds for") {
   CHECK(wide.text() == "a predicate");
   CHECK(remat::parameter_pattern("fc1").text() == "'fc1'");
 }
+
+}  // namespace parameter_pattern_tests

@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <vector>
 
-namespace {
+namespace plans_kept_tests {
 
 namespace nn = remat::nn;
 using Catch::Matchers::Contains;
@@ -21,8 +21,6 @@ struct data {
   std::vector<std::int32_t> y;
 };
 data samples(std::size_t count) { return {std::vector<float>(6 * count, 0.5f), std::vector<std::int32_t>(count, 1)}; }
-
-}  // namespace
 
 TEST_CASE("a batch size that is kept gives its plan again, and one that is not is planned again with the same bits") {
   trained model{{.seed = 1, .threads = 1, .microbatches = 2, .max_plans = 3}};
@@ -75,3 +73,5 @@ TEST_CASE("released plans and their arena are made again") {
   parts.release_plans();
   CHECK_THROWS_WITH(parts.backward(std::vector<float>(24)), Contains("call forward just before"));
 }
+
+}  // namespace plans_kept_tests

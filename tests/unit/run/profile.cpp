@@ -14,9 +14,9 @@
 #include <utility>
 #include <vector>
 
-using Catch::Matchers::Contains;
+namespace profile_tests {
 
-namespace {
+using Catch::Matchers::Contains;
 
 std::vector<std::byte> copy_of(std::span<const std::byte> block) { return {block.begin(), block.end()}; }
 
@@ -42,8 +42,6 @@ std::size_t actions_of_operations(const remat::plan& made) {
   return static_cast<std::size_t>(std::count_if(made.steps.actions.begin(), made.steps.actions.end(),
                                                 [](const remat::action& a) { return a.operation != remat::none; }));
 }
-
-}  // namespace
 
 TEST_CASE("a profile names every operation, and changes nothing", "[run][profile]") {
   for (const char* name : {"stateful", "tokens", "tied", "two_inputs"}) {
@@ -172,3 +170,5 @@ TEST_CASE("a profile is written and read", "[run][profile]") {
   CHECK_THROWS_WITH(remat::read_costs(folder.path() / "none", p),
                     Contains("cannot be opened") && Contains("write_costs"));
 }
+
+}  // namespace profile_tests

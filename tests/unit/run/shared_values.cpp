@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-namespace {
+namespace shared_values_tests {
 
 namespace nn = remat::nn;
 using Catch::Matchers::Contains;
@@ -113,8 +113,6 @@ bool does_as_alone(const setup& a, const setup& b) {
 
 using two = remat::sequential<nn::linear<4, 4>, nn::tanh, nn::linear<4, 3>>;
 using two_model = remat::model<two, remat::tensor<float, 4>, nn::mse_loss>;
-
-}  // namespace
 
 TEST_CASE("each of two models on the same parameters does what it would do alone") {
   std::vector<remat::program> programs = programs_on<remat::tensor<float, 1, 4, 3>>();
@@ -233,3 +231,5 @@ TEST_CASE("models whose parameters differ share none, and the message says which
   CHECK_THROWS_WITH((remat::model<remat::sequential<remat::named<"n", nn::batch_norm2d<2>>>, image>{normed}),
                     Contains("this one has the parameter 'n.weight'"));
 }
+
+}  // namespace shared_values_tests

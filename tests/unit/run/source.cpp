@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-namespace {
+namespace source_tests {
 
 namespace nn = remat::nn;
 using Catch::Matchers::Contains;
@@ -40,8 +40,6 @@ std::string refusal(T first, T second) {
   }
   return {};
 }
-
-}  // namespace
 
 TEST_CASE("targets are integers of any type, and the same loss") {
   const float wanted = loss(std::vector<std::int32_t>{1, 0});
@@ -121,3 +119,5 @@ TEST_CASE("images go from channels-first to channels-last and back") {
     CHECK((back == first));
   }
 }
+
+}  // namespace source_tests
