@@ -29,7 +29,7 @@ using net = sequential<
     named<"h", Blocks>,
     nn::flatten, nn::linear<175, 6>, nn::log_softmax>;
 // clang-format on
-using all_blocks = remat::repeat<7, block>;
+using seven_blocks = remat::repeat<7, block>;
 
 }  // namespace stateful_parts
 
@@ -38,15 +38,16 @@ network stateful() {
   using input = tensor<float, 2, 9, 7>;
   return {
       .name = "stateful",
-      .lower = &lowered<net<all_blocks>, input, nn::nll_loss>,
+      .lower = &lowered<net<seven_blocks>, input, nn::nll_loss>,
       .microbatch = 3,
       .classes = 6,
       .chain = "h",
       .without_gradient = {"h.0.0.bias", "h.1.0.bias", "h.2.0.bias", "h.3.0.bias", "h.4.0.bias", "h.5.0.bias",
                            "h.6.0.bias"},
-      .as_types = {{"groups of three",
-                    &lowered<net<remat::checkpoint_sequential<all_blocks, remat::strategy::group<3>>>, input, nn::nll_loss>,
-                    {remat::checkpoint_at("h", remat::strategy::group<3>{})}}}};
+      .as_types = {
+          {"groups of three",
+           &lowered<net<remat::checkpoint_sequential<seven_blocks, remat::strategy::group<3>>>, input, nn::nll_loss>,
+           {remat::checkpoint_at("h", remat::strategy::group<3>{})}}}};
 }
 
 }  // namespace networks
