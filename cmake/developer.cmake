@@ -17,8 +17,3 @@ if(REMAT_SANITIZERS)
     remat_developer INTERFACE -fsanitize=${REMAT_SANITIZERS} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(remat_developer INTERFACE -fsanitize=${REMAT_SANITIZERS})
 endif()
-
-# remat_brief: for programs that a debug build compiles to see that they compile, and runs on little data.
-add_library(remat_brief INTERFACE)
-target_compile_options(remat_brief INTERFACE $<$<CONFIG:Debug>:-O1>)
-target_compile_definitions(remat_brief INTERFACE $<$<CONFIG:Debug>:REMAT_ONE_INSTRUCTION_SET>)
