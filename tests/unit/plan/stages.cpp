@@ -47,7 +47,8 @@ class stage : public remat::exchange {
     std::vector<std::byte*> regions{mine[0].data(), passing_.data()};
     for (std::size_t k = 1; k < mine.size(); ++k) regions.push_back(mine[k].data());
     e.bind(regions, nullptr, nullptr);
-    e.run({7, 3, static_cast<std::uint32_t>(microbatch), share, nullptr, this}, sources, results, which);
+    e.run({.seed = 7, .number = 3, .microbatch = static_cast<std::uint32_t>(microbatch), .share = share, .ports = this},
+          sources, results, which);
   }
 
   void receive(int k) override {
@@ -106,8 +107,9 @@ outcome run(const program& p, int stages, std::size_t batch, int microbatches) {
     for (int m = 0; m < microbatches; ++m) {
       remat::executor e(p, whole, store, m > 0);
       e.bind(memory.data(), nullptr, nullptr);
-      each(m,
-           [&](auto& sources, auto results) { e.run({7, 3, static_cast<std::uint32_t>(m), share}, sources, results); });
+      each(m, [&](auto& sources, auto results) {
+        e.run({7, 3, static_cast<std::uint32_t>(m), share}, sources, results);
+      });
     }
   } else {
     std::vector<std::unique_ptr<stage>> all;
