@@ -8,7 +8,7 @@
 #include <remat/core/error.hpp>
 #include <remat/core/module.hpp>
 #include <remat/core/parallel.hpp>
-#include <remat/nn/max_pool_lowest.hpp>
+#include <remat/nn/max_pool_special.hpp>
 #include <remat/nn/pooling_window.hpp>
 #include <remat/nn/scratch.hpp>
 
@@ -83,7 +83,7 @@ struct max_pool2d_kernels {
   }
 
  private:
-  /// See max_pool_lowest.hpp.
+  /// See max_pool_special.hpp.
   static void mend(const forward_pass& pass) {
     const auto& a = pass.attributes<max_pool2d_attributes>();
     const tensor_shape &in = pass.input_shape(), &out = pass.output_shape();
@@ -92,9 +92,11 @@ struct max_pool2d_kernels {
     const bool in_bytes = places_are_bytes(a.kernel);
     std::uint8_t* const bytes = in_bytes ? pass.saved<std::uint8_t>().data() : nullptr;
     std::int32_t* const numbers = in_bytes ? nullptr : pass.saved<std::int32_t>().data();
+    const float* const x = pass.input().data();
+    const bool all = any_nan(x, pass.input().size());
     parallel_for(pass.batch() * g.rows, 1 + 16384 / (g.columns * g.channels),
-                 [=, x = pass.input().data(), y = pass.output().data()](std::size_t begin, std::size_t end) {
-                   for (std::size_t row = begin; row < end; ++row) mend_lowest(g, x, y, bytes, numbers, row);
+                 [=, y = pass.output().data()](std::size_t begin, std::size_t end) {
+                   for (std::size_t row = begin; row < end; ++row) mend_maxima(g, x, y, bytes, numbers, all, row);
                  });
   }
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Max pooling of windows without a finite number, as PyTorch 2.15 has it, and of any number of channels, windows, steps and paddings
+// Max pooling of NaN and of windows without a finite number, as PyTorch 2.15 has it, and of any number of channels, windows, steps and paddings
 // against a plain loop.
 #include <remat/remat.hpp>
 
@@ -20,13 +20,14 @@ constexpr float infinity = std::numeric_limits<float>::infinity(),
                 not_a_number = std::numeric_limits<float>::quiet_NaN();
 
 template <std::size_t C, std::size_t H, std::size_t W, std::size_t K, std::size_t Stride, std::size_t Padding>
-void check(std::size_t batch) {
+void check(std::size_t batch, bool with_nan) {
   INFO("(" << C << ", " << H << ", " << W << "), window " << K << ", step " << Stride << ", padding " << Padding);
   one_layer<nn::max_pool2d<K, Stride, Padding>, remat::tensor<float, C, H, W>> layer(batch);
   constexpr std::size_t rows = (H + 2 * Padding - K) / Stride + 1, columns = (W + 2 * Padding - K) / Stride + 1;
   for (std::size_t i = 0; i < layer.x.size(); ++i) {
     layer.x[i] = std::round(4 * layer.x[i]);  // many are equal
     if (i % 5 < 3 && i % 11 > 4) layer.x[i] = -infinity;
+    if (with_nan && i % 37 == 5) layer.x[i] = not_a_number;
   }
   std::vector<float> y(layer.y.size()), dx(layer.x.size());
   for (std::size_t n = 0; n < batch; ++n)
@@ -58,30 +59,14 @@ void check(std::size_t batch) {
 
 TEST_CASE("Special values are PyTorch's") {
   one_layer<nn::max_pool2d<2>, remat::tensor<float, 1, 2, 2>> layer(6);
-  layer.x = {-infinity,
-             -infinity,
-             -infinity,
-             -infinity,
-             not_a_number,
-             -infinity,
-             -infinity,
-             not_a_number,
-             not_a_number,
-             not_a_number,
-             not_a_number,
-             not_a_number,
-             infinity,
-             1,
-             2,
-             infinity,
-             -0.0f,
-             0.0f,
-             -1,
-             -2,
-             1,
-             1,
-             1,
-             1};
+  // clang-format off
+  layer.x = {-infinity, -infinity, -infinity, -infinity,
+             not_a_number, 1, 2, not_a_number,
+             not_a_number, infinity, 2, 3,
+             infinity, 1, 2, infinity,
+             -0.0f, 0.0f, -1, -2,
+             1, 1, 1, 1};
+  // clang-format on
   layer.dy.assign(6, 1.0f);
   layer.forward();
   layer.backward();
@@ -89,17 +74,18 @@ TEST_CASE("Special values are PyTorch's") {
   for (const std::size_t i : {1u, 2u}) CHECK(std::isnan(layer.y[i]));
   CHECK(layer.y[3] == infinity);
   CHECK(layer.y[5] == 1);
-  CHECK(layer.dx == std::vector<float>{1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0});
+  CHECK(layer.dx == std::vector<float>{1, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0});
 }
 
 TEST_CASE("Values and gradients are those of a plain loop") {
-  check<1, 4, 4, 2, 2, 0>(2);
-  check<3, 7, 6, 3, 2, 1>(2);
-  check<16, 5, 5, 2, 1, 1>(3);
-  check<17, 6, 9, 3, 3, 0>(2);
-  check<40, 8, 8, 3, 2, 1>(2);
-  check<64, 6, 6, 2, 2, 0>(2);
-  check<2, 20, 20, 17, 3, 8>(2);
+  const bool with_nan = GENERATE(false, true);
+  check<1, 4, 4, 2, 2, 0>(2, with_nan);
+  check<3, 7, 6, 3, 2, 1>(2, with_nan);
+  check<16, 5, 5, 2, 1, 1>(3, with_nan);
+  check<17, 6, 9, 3, 3, 0>(2, with_nan);
+  check<40, 8, 8, 3, 2, 1>(2, with_nan);
+  check<64, 6, 6, 2, 2, 0>(2, with_nan);
+  check<2, 20, 20, 17, 3, 8>(2, with_nan);
 }
 
 }  // namespace max_pool2d_tests
