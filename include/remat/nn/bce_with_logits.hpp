@@ -2,7 +2,7 @@
 /// Binary cross entropy of logits, as a mean over the elements of a tensor of any shape; the target is a tensor of
 /// float of the same shape, of probabilities from 0 to 1.
 ///
-///     forward   loss = mean of max(x, 0) - x target + log(1 + exp(-|x|))
+///     forward   loss = mean of max(x, 0) - x target + log(1 + exp(-|x|)), where max(x, 0) - x target is one product
 ///     backward  dx   = (1 / (1 + exp(-x)) - target) dy / count      reads the inputs
 ///
 /// Neither overflows, however large a logit is.
@@ -24,8 +24,8 @@ REMAT_BEGIN_VECTOR_CODE
 
 REMAT_VECTORISED inline double sum_of_bce(const float* x, const float* target, std::size_t begin, std::size_t end) {
   return sum_of(begin, end, [=](std::size_t i) {
-    const float positive = x[i] > 0 ? x[i] : 0.0f;
-    return positive - x[i] * target[i] + log_one_plus(exponential(-std::fabs(x[i])));
+    const float linear = x[i] > 0 ? x[i] * (1.0f - target[i]) : -x[i] * target[i];
+    return linear + log_one_plus(exponential(-std::fabs(x[i])));
   });
 }
 

@@ -46,14 +46,15 @@ void check_function(const floats& y, const floats& slopes) {
 // clang-format off
 TEST_CASE("functions of special numbers are PyTorch's") {
   check_function<nn::relu>({nan, infinity, 0, 0, 0, 0, 0, 100, 0, 3e38f, 0, 10000, 0, 20, 0, 1},
-                           {nan, 1, 0, 0, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1});
+                           {1, 1, 0, 0, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1});
   check_function<nn::tanh>({nan, 1, -1, 0, 0, 0, 0, 1, -1, 1, -1, 1, -1, 1, -1, 0.761594176f},
                            {nan, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0.419974297f});
   check_function<nn::sigmoid>({nan, 1, 0, 0.5f, 0.5f, 0.5f, 0.5f, 1, 0, 1, 0, 1, 0, 1, 2.06115369e-9f, 0.731058597f},
                               {nan, 0, 0, 0.25f, 0.25f, 0.25f, 0.25f, 0, 0, 0, 0, 0, 0, 0, 2.06115369e-9f,
                                0.196611926f});
+  // PyTorch's gelu of infinity is NaN, and so are its slopes at both infinities, which have limits.
   check_function<nn::gelu>({nan, infinity, nan, 0, 0, 0, 0, 100, 0, 3e38f, 0, 10000, 0, 20, 0, 0.841344714f},
-                           {nan, nan, nan, 0.5f, 0.5f, 0.5f, 0.5f, 1, 0, 1, 0, 1, 0, 1, 0, 1.08331537f});
+                           {nan, 1, 0, 0.5f, 0.5f, 0.5f, 0.5f, 1, 0, 1, 0, 1, 0, 1, 0, 1.08331537f});
   check_function<nn::gelu_tanh>({nan, infinity, nan, 0, 0, 0, 0, 100, 0, 3e38f, 0, 10000, 0, 20, 0, 0.841192007f},
                                 {nan, nan, nan, 0.5f, 0.5f, 0.5f, 0.5f, 1, 0, nan, nan, 1, 0, 1, 0, 1.08296406f});
   check_function<nn::silu>({nan, infinity, nan, 0, 0, 0, 0, 100, 0, 3e38f, 0, 10000, 0, 20, -4.12230747e-8f,
@@ -126,9 +127,10 @@ TEST_CASE("cross entropy of rows with special numbers is PyTorch's") {
 
 TEST_CASE("binary cross entropy of special logits is PyTorch's") {
   // clang-format off
+  // PyTorch's loss of -infinity, whose target is 1, is NaN, and that of -20, whose target is 0, is 0.
   const floats if_0{nan, infinity, nan, 0.693147182f, 0.693147182f, 0.693147182f, 0.693147182f, 100, 0, 3e38f, 0,
-                    10000, 0, 20, 0, 1.31326175f},
-      if_1{nan, nan, nan, 0.693147182f, 0.693147182f, 0.693147182f, 0.693147182f, 0, 100, 0, 3e38f, 0, 10000,
+                    10000, 0, 20, 2.06115369e-9f, 1.31326175f},
+      if_1{nan, nan, infinity, 0.693147182f, 0.693147182f, 0.693147182f, 0.693147182f, 0, 100, 0, 3e38f, 0, 10000,
            2.06115369e-9f, 20, 0.313261688f},
       slopes{nan, 1, 0, 0.5f, 0.5f, 0.5f, 0.5f, 1, 0, 1, 0, 1, 0, 1, 2.06115369e-9f, 0.731058597f};
   // clang-format on

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-namespace {
+namespace target_counter_tests {
 
 /// A loss that counts its only target as it is.
 struct counts_target : remat::module {
@@ -23,8 +23,6 @@ struct counts_target : remat::module {
   }
 };
 
-}  // namespace
-
 TEST_CASE("a count of 0 has the bits of 0, whose largest over ranks is what others count") {
   const remat::program p =
       remat::lower<remat::sequential<remat::nn::linear<1, 1>>, remat::tensor<float, 1>, counts_target>();
@@ -36,3 +34,5 @@ TEST_CASE("a count of 0 has the bits of 0, whose largest over ranks is what othe
     CHECK(std::bit_cast<std::uint64_t>(counted) == std::bit_cast<std::uint64_t>(target == 0 ? 0.0 : 2.0));
   }
 }
+
+}  // namespace target_counter_tests
