@@ -12,7 +12,7 @@ find . -name '*.hpp' | sort | xargs -r awk -v rooms="$rooms" '
   FNR == 1 {
     parts = split(FILENAME, path, "/")  # ./room/file.hpp or ./file.hpp
     room = parts > 2 ? path[2] : ""
-    if (room != "" && !(room in rank)) complain("lies in no room (" rooms ")")
+    if (room != "" && !(room in rank)) complain("is in no room (" rooms ")")
   }
   function complain(text) { printf "%s:%d: %s\n", FILENAME, FNR, text; broken = 1 }
   !/^[[:space:]]*#[[:space:]]*include/ || room == "" { next }
@@ -21,7 +21,7 @@ find . -name '*.hpp' | sort | xargs -r awk -v rooms="$rooms" '
   match($0, /[<"]remat\/[^>"]*/) {
     included = substr($0, RSTART + 1, RLENGTH - 1)
     if (split(included, path, "/") < 3) complain("a room includes the front door " included)
-    else if (!(path[2] in rank)) complain(included " lies in no room (" rooms ")")
+    else if (!(path[2] in rank)) complain(included " is in no room (" rooms ")")
     else if (rank[path[2]] > rank[room]) complain(room " includes " included ", which lies below it")
   }
   END { exit broken }'

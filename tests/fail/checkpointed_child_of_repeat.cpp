@@ -1,4 +1,4 @@
-// error: remat: each child of a checkpointed sequential must lie within one stage
+// error: remat: each child of a checkpointed sequential must be within one stage
 #include <remat/nn/linear.hpp>
 #include <remat/plan/plan.hpp>
 

@@ -1,4 +1,4 @@
-// error: remat: a checkpointed module that is no sequential must lie within one stage
+// error: remat: a checkpointed module that is no sequential must be within one stage
 #include <remat/nn/linear.hpp>
 #include <remat/plan/plan.hpp>
 
@@ -8,7 +8,7 @@ constexpr int first = 1;
 #else
 constexpr int first = 0;
 #endif
-// The inner number counts, so that the block lies on stages 0 and 1.
+// The inner number counts, so that the block is on stages 0 and 1.
 using net =
     remat::on_stage<1, remat::checkpoint<remat::residual<remat::sequential<remat::on_stage<first, layer>, layer>>>>;
 

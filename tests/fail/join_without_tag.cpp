@@ -1,4 +1,4 @@
-// error: remat: a join must name a tag that stands before it
+// error: remat: a join must name a tag that comes before it
 #include <remat/nn/add.hpp>
 #include <remat/nn/linear.hpp>
 #include <remat/plan/plan.hpp>

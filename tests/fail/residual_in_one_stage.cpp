@@ -1,4 +1,4 @@
-// error: remat: a checkpointed module that is no sequential must lie within one stage
+// error: remat: a checkpointed module that is no sequential must be within one stage
 #include <remat/nn/linear.hpp>
 #include <remat/plan/plan.hpp>
 

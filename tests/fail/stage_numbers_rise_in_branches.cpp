@@ -8,7 +8,7 @@ constexpr int last = 1;
 #else
 constexpr int last = 0;
 #endif
-// A shortcut stands behind the body.
+// A shortcut comes after the body.
 using net = remat::residual<remat::on_stage<1, layer>, remat::on_stage<last, layer>>;
 
 static_assert(remat::peak_activation_bytes<net, remat::tensor<float, 16>>(1) > 0);

@@ -11,7 +11,7 @@
 ///
 /// A kind is that of a module, whatever its sizes, or `kind<"conv2d">`. A fused activation belongs to the operation
 /// that applies it. `every` and `square_root` bring segments of their own, in place of a strategy's, and begin anew at
-/// each stage; the last segment, where it lies on the last stage, is not recomputed, since that would follow at once on
+/// each stage; the last segment, where it is on the last stage, is not recomputed, since that would follow at once on
 /// its forward pass and save nothing (PyTorch's `checkpoint_sequential` does the same).
 #pragma once
 

@@ -14,7 +14,7 @@
 ///                                                        const remat::segment_context& context);
 ///
 /// `decide` is asked where a policy has both; what `plan` says nothing of is recomputed. A `policy_name` (a
-/// string_view) stands in reports.
+/// string_view) is in reports.
 #pragma once
 
 #include <remat/core/list.hpp>

@@ -28,7 +28,7 @@ struct warning {
 
 namespace warning_names {
 
-/// A checkpoint that lies on two stages of an automatic partition.
+/// A checkpoint that is on two stages of an automatic partition.
 inline constexpr std::string_view skipped_checkpoint = "skipped_checkpoint";
 
 }  // namespace warning_names

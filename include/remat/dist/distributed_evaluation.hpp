@@ -7,7 +7,7 @@
 ///
 ///     void merge(const my_metric& other);       // takes in what another one has counted
 ///
-/// and is sent as it lies in memory; one that holds more than plain numbers gives those by one more function,
+/// and is sent as it is in memory; one that holds more than plain numbers gives those by one more function,
 ///
 ///     my_totals& so_far();                      // which are sent; they have merge(other), too
 ///

@@ -55,7 +55,7 @@ class distributed_network : public trainable {
   distributed_network(const distributed_network&) = delete;
   distributed_network& operator=(const distributed_network&) = delete;
 
-  // --- where this rank stands ---------------------------------------------------------------------------------------
+  // --- where this rank is -----------------------------------------------------------------------------------------
 
   int rank() const { return blueprint_.rank; }
   int size() const { return blueprint_.grid.size(); }

@@ -11,7 +11,7 @@
 /// At a position a rank does, in this order: it posts the receives of the position, waits for the sends of the
 /// position, waits for what the position's task reads, runs the task, sends what it made.
 ///
-/// `post` is the latest position, `consume` at most, that the receiver reaches (nominally: it is done with what stands
+/// `post` is the latest position, `consume` at most, that the receiver reaches (nominally: it is done with what is
 /// before) earlier than the sender's task ends. The receive is then there when the message leaves, and the message
 /// travels while the receiver computes. With `posting::on_time` the receiver may reach it at the moment at which the
 /// task ends: in a tight schedule this is `consume` itself, which needs one buffer less and hides no transfer.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// The partition in words: a line for each module, breadth first, descending only where a module lies on several
+/// The partition in words: a line for each module, breadth first, descending only where a module is on several
 /// stages.
 ///
 ///     Partition assignments:
@@ -8,7 +8,7 @@
 ///     features: 0
 ///     classifier: 1
 ///
-/// The whole model is `main`. A module that lies on several stages stands with that of its first operation.
+/// The whole model is `main`. A module that is on several stages is listed with that of its first operation.
 ///
 /// `checkpoint_log` has a line for each checkpoint that the stages divide:
 ///

@@ -4,7 +4,7 @@
 /// A setting is a value: one of remat/dist/partition.hpp, or a user's own, from a function that gives the stage of each
 /// operation. Stages start at 0, never fall along the program, and none is empty.
 ///
-/// What stands in the type or is given by hand is followed to the letter, or refused: a checkpoint that lies on two
+/// What is in the type or is given by hand is followed to the letter, or refused: a checkpoint that is on two
 /// stages is an `error`. An automatic partition keeps its balance and may cut through one: a child of a checkpointed
 /// sequential that is itself a sequential is then checkpointed in parts (`split_checkpoints` tells), and what cannot be
 /// divided is ignored: `assign_stages` returns it, and training goes on (plan/segments.hpp).
@@ -28,7 +28,7 @@ namespace partition {
 /// What a partition is asked for.
 struct request {
   int stages = 0;         ///< in all; 0: as many as a partition by hand has
-  int ranks = 0;          ///< stage s lies on rank s % ranks; 0: as many as stages
+  int ranks = 0;          ///< stage s is on rank s % ranks; 0: as many as stages
   std::size_t batch = 1;  ///< of a micro-batch
   /// The bytes that the operations [first, last) need as a stage; asked for by `balanced_memory` alone.
   std::function<double(int first, int last, int stage)> bytes = {};
@@ -95,7 +95,7 @@ inline bool is_checkpointed_child(const program& p, int n) {
   return parent != none && p.nodes[parent].is_sequential && p.nodes[parent].checkpoints.size > 0;
 }
 
-/// The outermost and first module that no stage boundary by hand may go through and that lies on two stages, or `none`.
+/// The outermost and first module that no stage boundary by hand may go through and that is on two stages, or `none`.
 inline int broken_checkpoint(const program& p) {
   for (int n = 0; n < p.nodes.count(); ++n) {
     const bool is_one = (p.nodes[n].checkpoints.size > 0 && !p.nodes[n].is_sequential) || is_checkpointed_child(p, n);
@@ -118,12 +118,11 @@ inline list<ignored_checkpoint> assign_stages(program& p, const partition::setti
   for (int n = 0; n < p.nodes.count(); ++n) assigned.nodes[n].stage = stages_of(assigned, n).first;
   const int broken = s.is_automatic ? none : detail::broken_checkpoint(assigned);
   if (broken != none) {
-    const std::string what =
-        detail::described(p, broken) + " lies on " + detail::two_stages(stages_of(assigned, broken));
+    const std::string what = detail::described(p, broken) + " is on " + detail::two_stages(stages_of(assigned, broken));
     if (detail::is_checkpointed_child(p, broken))
-      throw error("a child of a checkpointed sequential lies within one stage, and " + what +
+      throw error("a child of a checkpointed sequential must be within one stage, and " + what +
                   "; move the boundary to its start or end, or the checkpoint into it");
-    throw error("a checkpointed module that is no sequential lies within one stage, and " + what +
+    throw error("a checkpointed module that is no sequential must be within one stage, and " + what +
                 "; move the boundary to its start or end, or checkpoint its parts");
   }
   p = std::move(assigned);
@@ -132,7 +131,7 @@ inline list<ignored_checkpoint> assign_stages(program& p, const partition::setti
 
 /// What is said of a checkpoint that is ignored.
 inline std::string skipped_checkpoint_text(const program& p, const ignored_checkpoint& i) {
-  return "Skipping activation checkpointing for module " + detail::described(p, i.node) + ": it lies on " +
+  return "Skipping activation checkpointing for module " + detail::described(p, i.node) + ": it is on " +
          detail::two_stages(i.stages) +
          " of the automatic partition, and it is no sequential, which would be checkpointed in parts; what it holds is "
          "kept";

@@ -10,7 +10,7 @@
 /// | `rank_map::spread`        | 0 2 4     | 1 3 5     | the replicas of a stage are                                |
 /// | `rank_map::from_file(f)`  |           |           | as the file says, line by line: pp_rank dp_rank rank       |
 ///
-/// In a file, empty lines and what stands behind a # are skipped. Every pair and every rank stands there once.
+/// In a file, empty lines and what follows a # are skipped. Every pair and every rank is there once.
 #pragma once
 
 #include <remat/core/error.hpp>
@@ -153,7 +153,7 @@ inline setting from_file(const std::filesystem::path& path) {
                                    " and dp_rank 0 to " + std::to_string(dp_size - 1));
               const std::size_t place = static_cast<std::size_t>(e.pp_rank * dp_size + e.dp_rank);
               if (ranks[place] != -1)
-                refuse(e.line, "names a place that stands in an earlier line, line " + std::to_string(lines[place]) +
+                refuse(e.line, "names a place that is in an earlier line, line " + std::to_string(lines[place]) +
                                    ": pp_rank " + std::to_string(e.pp_rank) + " dp_rank " + std::to_string(e.dp_rank) +
                                    "; once is accepted");
               ranks[place] = e.rank;

@@ -48,7 +48,7 @@ struct schedule_clock {
     for (int rank = 0; rank < busy.count(); ++rank) sum += bubble(rank);
     return busy.empty() ? 0 : sum / static_cast<double>(busy.size());
   }
-  /// When a rank is done with what stands before a position: 0 at position 0.
+  /// When a rank is done with what is before a position: 0 at position 0.
   constexpr long reached(int rank, int position) const { return position == 0 ? 0 : ends[rank][position - 1]; }
 };
 

@@ -170,7 +170,7 @@ class schedule_reader {
 
 }  // namespace detail
 
-/// A schedule's table from text; `name` stands in front of a complaint. Throws `data_error` with the number and the
+/// A schedule's table from text; `name` is in front of a complaint. Throws `data_error` with the number and the
 /// text of the line that is malformed.
 inline schedule_table parse_schedule(std::string_view text, std::string name = "schedule") {
   return detail::schedule_reader(text, std::move(name)).read();

@@ -12,7 +12,7 @@
 ///
 /// | seconds     | of                                                                                             |
 /// |-------------|------------------------------------------------------------------------------------------------|
-/// | `forward`   | what stands before the backward pass                                                           |
+/// | `forward`   | what is before the backward pass                                                           |
 /// | `recompute` | recomputation before the first gradient of another stage is read: it runs while that is on its |
 /// |             | way. On a stage that waits for none, all recomputation                                         |
 /// | `backward`  | the rest, with the recomputation that follows                                                  |

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Where each task of a schedule stands: its rank and its position in that rank's row, in constant time.
+/// Where each task of a schedule is: its rank and its position in that rank's row, in constant time.
 #pragma once
 
 #include <remat/core/error.hpp>

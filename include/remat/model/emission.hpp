@@ -154,7 +154,7 @@ constexpr int shared_around(const program& p, int n) {
   return n;
 }
 
-/// Whether node a lies in module `top_a` where node b lies in `top_b`.
+/// Whether node a is in module `top_a` where node b is in `top_b`.
 constexpr bool same_place(const program& p, int a, int top_a, int b, int top_b) {
   while (a != top_a && b != top_b) {
     if (p.nodes[a].name != p.nodes[b].name || p.nodes[a].position != p.nodes[b].position) return false;

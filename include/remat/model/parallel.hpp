@@ -6,7 +6,7 @@
 ///     residual<Body, Shortcut>          Shortcut(x) + Body(x)
 ///     residual<Body, Shortcut, Join>    Join(Body(x), Shortcut(x)); a sequential<nn::add, nn::relu>, for example
 ///
-/// The branches of `parallel` are its children 0, 1, ...; the join stands behind them. In a `residual` the parts of a
+/// The branches of `parallel` are its children 0, 1, ...; the join comes after them. In a `residual` the parts of a
 /// sequential body are children themselves, before the shortcut and the join, so that
 /// `residual<sequential<named<"conv1", ...>, ...>, named<"downsample", ...>>` has the paths that PyTorch's blocks have.
 #pragma once

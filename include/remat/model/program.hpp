@@ -26,7 +26,7 @@ inline constexpr int none = -1;
 
 /// A module in the tree. Its descendants follow it, up to `end`.
 struct node {
-  std::string_view name = {};  ///< as given by `named`; empty: its position stands in the path
+  std::string_view name = {};  ///< as given by `named`; empty: its position is in the path
   int position = 0;            ///< among its siblings
   std::string_view kind = {};
   int parent = none;

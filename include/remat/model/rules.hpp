@@ -108,7 +108,7 @@ template <class M, int First, int Last>
 struct checkpoint_in_one_stage<M, stages<First, Last>> {
   static constexpr bool holds = true;
   static_assert(First == Last,
-                "remat: a checkpointed module that is no sequential must lie within one stage; give all of it one "
+                "remat: a checkpointed module that is no sequential must be within one stage; give all of it one "
                 "on_stage number, or checkpoint its parts");
 };
 
@@ -119,7 +119,7 @@ struct checkpointed_child_in_one_stage<M, stages<First, Last>> {
   static constexpr bool holds = true;
   static_assert(
       First == Last,
-      "remat: each child of a checkpointed sequential must lie within one stage; give all of the child one on_stage "
+      "remat: each child of a checkpointed sequential must be within one stage; give all of the child one on_stage "
       "number, or move the checkpoint into it");
 };
 
@@ -146,7 +146,7 @@ template <class Join, bool IsKnown>
 struct tag_stands_before {
   static constexpr bool holds = true;
   static_assert(
-      IsKnown, "remat: a join must name a tag that stands before it; put remat::tag of this name earlier in the model");
+      IsKnown, "remat: a join must name a tag that comes before it; put remat::tag of this name earlier in the model");
 };
 
 template <class Shared, bool HasName>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// The stages that a module of a program lies on: those of its first and its last operation, since stages are
+/// The stages that a module of a program is on: those of its first and its last operation, since stages are
 /// consecutive ranges of the operations.
 ///
 /// A module without operations (all of them are fused into the one before it) lies where that one does.

@@ -56,7 +56,7 @@ struct flatten : module {
   template <std::size_t... Extents>
   static tensor<float, (Extents * ... * 1)> output(tensor<float, Extents...>);
 
-  /// Only an image of several channels and pixels lies in another order than its row.
+  /// Only an image of several channels and pixels is in another order than its row.
   template <class X>
   static constexpr bool in_place_for = [] {
     constexpr tensor_shape shape = shape_of<X>::value;

@@ -20,7 +20,7 @@ inline void check(dnnl_status_t status, const char* what) {
                 (status == dnnl_unimplemented ? ", not implemented for these shapes)" : ")"));
 }
 
-/// How a tensor of float32 lies in memory.
+/// How a tensor of float32 is laid out in memory.
 class layout {
  public:
   layout() = default;

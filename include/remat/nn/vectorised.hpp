@@ -7,7 +7,7 @@
 ///
 /// Between begin and end, products and sums are rounded one by one, whatever flags the user compiles with (clang's
 /// -ffp-contract=fast alone takes no notice), and a sum has `lanes` partial sums in one order, whatever the width of
-/// the vectors. REMAT_INDEPENDENT stands before a loop whose steps do not depend on one another, although what it
+/// the vectors. REMAT_INDEPENDENT is before a loop whose steps do not depend on one another, although what it
 /// writes may lie where it reads. These macros are remat's own. With REMAT_ONE_INSTRUCTION_SET there are no clones, and the
 /// same bits, slowly: programs whose time does not count compile faster so.
 #pragma once

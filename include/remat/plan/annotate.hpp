@@ -69,15 +69,15 @@ inline void require_one_stage(const program& p, int n) {
   const node& here = p.nodes[n];
   for (int i = here.first; i < here.last; ++i)
     if (p.operations[i].stage != p.operations[here.first].stage)
-      throw error("the checkpointed module '" + path_of(p, n) + "' lies on stages " +
+      throw error("the checkpointed module '" + path_of(p, n) + "' is on stages " +
                   std::to_string(p.operations[here.first].stage) + " and " + std::to_string(p.operations[i].stage) +
-                  "; a checkpoint lies within one stage: checkpoint its parts");
+                  "; a checkpoint must be within one stage: checkpoint its parts");
 }
 
 }  // namespace detail
 
 /// Puts `checkpoints` in place of those that the program has. Throws `error` for a path that the model does not have,
-/// for a strategy on a module without children, and for a checkpoint that does not lie within one stage.
+/// for a strategy on a module without children, and for a checkpoint that is not within one stage.
 inline void annotate(program& p, const std::vector<checkpoint_at>& checkpoints) {
   for (node& n : p.nodes) n.checkpoints.size = 0;
   for (const checkpoint_at& wanted : checkpoints) {

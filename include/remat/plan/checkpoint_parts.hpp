@@ -2,7 +2,7 @@
 /// Checkpoints that lie on several stages: which of them are checkpointed in parts, and which are ignored.
 ///
 /// A child of a checkpointed sequential that is itself a sequential is checkpointed in parts, one on each stage; so is a
-/// child of its own that is a sequential and lies on two stages, and so on. What lies on two stages and is no sequential
+/// child of its own that is a sequential and is on two stages, and so on. What is on two stages and is no sequential
 /// cannot be divided: it is in no part: one ends before it, the next begins after it. With one stage up to k and the
 /// next from l on, a checkpointed sequential (a b c) whose child b is (x y z), and whose y is (k l), has under
 /// strategy::contiguous the segments
@@ -18,7 +18,7 @@
 
 namespace remat {
 
-/// A module whose checkpoint, or whose place in a checkpointed sequential, is ignored, since it lies on two stages.
+/// A module whose checkpoint, or whose place in a checkpointed sequential, is ignored, since it is on two stages.
 struct ignored_checkpoint {
   int node = 0;
   stage_range stages = {};
@@ -30,7 +30,7 @@ struct checkpoint_part {
   int first = 0, last = 0;
 };
 
-/// A child of a checkpointed sequential that lies on several stages and is checkpointed in parts.
+/// A child of a checkpointed sequential that is on several stages and is checkpointed in parts.
 struct split_checkpoint {
   int node = 0;
   list<checkpoint_part> parts = {};  ///< by stage; none where all that the stage has of it is ignored
@@ -76,7 +76,7 @@ constexpr stage_window part_in_window(const program& p, const stage_window& w, i
   return part;
 }
 
-/// The largest module of node n that lies within a part of it and holds this operation.
+/// The largest module of node n that is within a part of it and holds this operation.
 constexpr int module_at(const program& p, int n, const checkpoint_part& part, int operation) {
   while (!contains(part, p.nodes[n]) && p.nodes[n].end > n + 1) {
     const int end = p.nodes[n].end;

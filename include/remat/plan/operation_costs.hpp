@@ -27,7 +27,7 @@ struct operation_cost {
   double backward() const { return differentiate + backward_parameters + backward_input + both; }
 };
 
-/// An action of an operation, and where its cost stands.
+/// An action of an operation, and where its cost is.
 struct cost_field {
   action_kind kind;
   std::string_view name;

@@ -34,7 +34,7 @@ struct plan {
 
 namespace detail {
 
-/// Says which region each buffer lies in.
+/// Says which region each buffer is in.
 constexpr void choose_regions(plan& made) {
   for (buffer& b : made.steps.buffers) {
     const buffer& root = made.steps.buffers[b.storage];

@@ -187,7 +187,7 @@ inline std::ostream& operator<<(std::ostream& out, const plan_report& r) {
     out << "    unchecked: the checkpoint at " << path << " would keep more than none\n";
   for (const std::string& part : r.split) out << "    checkpointed in parts: of " << part << "\n";
   for (const std::string& path : r.ignored)
-    out << "    not checkpointed: " << path << " lies on another stage, too, and cannot be divided\n";
+    out << "    not checkpointed: " << path << " is on another stage, too, and cannot be divided\n";
   return out;
 }
 

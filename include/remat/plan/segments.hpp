@@ -7,7 +7,7 @@
 ///
 /// No segment crosses a stage. What would is divided or left out, and everything else stays:
 ///
-/// | lies on two stages                     | then                                                                 |
+/// | is on two stages                       | then                                                                 |
 /// |----------------------------------------|----------------------------------------------------------------------|
 /// | a checkpointed module, no sequential   | it is no segment; checkpoints inside it still count                  |
 /// | a child of a checkpointed sequential,  | each stage's part of it counts as a child on that stage              |
@@ -172,7 +172,7 @@ struct segment_search {
 
 }  // namespace detail
 
-/// The segments of a program; a segment stands before those inside it, and siblings stand in program order.
+/// The segments of a program; a segment is before those inside it, and siblings stand in program order.
 constexpr list<segment> segments_of(const program& p) {
   detail::segment_search search{p};
   search.run();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// Placement of a stack and of the rest, for every tape.
 ///
-/// The stack stands at the lower end. The rest is pushed against the upper end: one storage after the other, each as
+/// The stack is at the lower end. The rest is pushed against the upper end: one storage after the other, each as
 /// far up as those before it leave room (Pisarchyk and Lee 2020, "Efficient Memory Management for Deep Neural Net
 /// Inference", place all storages so, the largest first). The region is as high as stack and rest are at the action
 /// that needs most. So only storages of the rest that live at once meet: of a deep network with checkpoints these are

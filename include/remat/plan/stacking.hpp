@@ -20,7 +20,7 @@ enum class stacking {
   leaning   ///< also one that outlives the value below it by little; a gap stays until it goes
 };
 
-/// For each storage, whether it stands on the stack.
+/// For each storage, whether it is on the stack.
 constexpr list<int> stacked(const list<storage>& storages, stacking how) {
   const int count = storages.count();
   list<int> found(storages.size()), alive(storages.size()), ends(storages.size());

@@ -18,7 +18,7 @@ namespace remat {
 
 class progress {
  public:
-  /// `total` steps will be reported; `title` stands before the bar.
+  /// `total` steps will be reported; `title` comes before the bar.
   progress(std::string title, std::size_t total)
       : title_(std::move(title)), total_(total), is_terminal_(isatty(fileno(stdout)) != 0) {}
 

@@ -141,7 +141,7 @@ class executor {
   /// The same for all kinds. A backward part adds to those of the forward part before it.
   const action_counts& executed() const { return executed_; }
 
-  /// Where a buffer lies in the bound arena.
+  /// Where a buffer is in the bound arena.
   std::byte* address(int buffer) const { return calls_.address(plan_.steps.buffers[buffer]); }
 
  private:

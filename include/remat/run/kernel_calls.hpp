@@ -49,7 +49,7 @@ class kernel_calls {
     }
   }
 
-  /// Where a buffer lies in the bound arena.
+  /// Where a buffer is in the bound arena.
   std::byte* address(const buffer& b) const { return regions_[static_cast<std::size_t>(b.region)] + b.offset; }
 
  private:

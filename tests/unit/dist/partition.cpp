@@ -140,21 +140,22 @@ TEST_CASE("a refused partition leaves the program as it was", "[dist][partition]
   for (const remat::operation& o : p.operations) CHECK(o.stage == 0);
 }
 
-TEST_CASE("by hand, a checkpoint lies within one stage", "[dist][partition]") {
+TEST_CASE("by hand, a checkpoint is within one stage", "[dist][partition]") {
   for (int boundary = 1; boundary < 13; ++boundary) {
     CAPTURE(boundary);
     if (boundary % 2 == 0)
       CHECK_NOTHROW(stages(pairs(), partition::boundaries({boundary})));
     else
       refuses(pairs(), partition::boundaries({boundary}), {},
-              "a child of a checkpointed sequential lies within one stage, and '" +
+              "a child of a checkpointed sequential must be within one stage, and '" +
                   std::string(1, static_cast<char>('a' + boundary / 2)) +
-                  "' lies on stages 0 and 1; move the boundary to its start or end, or the checkpoint into it");
+                  "' is on stages 0 and 1; move the boundary to its start or end, or the checkpoint into it");
   }
   const remat::program block =
       tree().open("").open("block", false, {whole}).layers({"a", "b"}).close().close().program();
   const std::string text =
-      "a checkpointed module that is no sequential lies within one stage, and 'block' lies on stages 0 and 1; move the "
+      "a checkpointed module that is no sequential must be within one stage, and 'block' is on stages 0 and 1; move "
+      "the "
       "boundary to its start or end, or checkpoint its parts";
   refuses(block, partition::boundaries({1}), {}, text);
   refuses(block, partition::by_path({{"block.b", 1}}), {}, text);
@@ -245,10 +246,9 @@ TEST_CASE("what an automatic partition skips is a warning with a name", "[dist][
   remat::send_warnings_to({});
   REQUIRE(heard.size() == 1);
   CHECK(heard[0].name == "skipped_checkpoint");
-  CHECK(
-      heard[0].text ==
-      "Skipping activation checkpointing for module 'block': it lies on stages 1 and 2 of the automatic partition, and "
-      "it is no sequential, which would be checkpointed in parts; what it holds is kept");
+  CHECK(heard[0].text ==
+        "Skipping activation checkpointing for module 'block': it is on stages 1 and 2 of the automatic partition, and "
+        "it is no sequential, which would be checkpointed in parts; what it holds is kept");
   const auto segments = remat::segments_of(p);
   REQUIRE(segments.count() == 1);
   CHECK((segments[0].first == 2 && segments[0].last == 4));  // block.y stays checkpointed
@@ -266,7 +266,7 @@ TEST_CASE("recomputation counts in the balance", "[dist][partition]") {
   CHECK(costs[5] == Approx(costs[1]));          // its output is kept in any case
 }
 
-TEST_CASE("the log descends where a module lies on several stages", "[dist][partition]") {
+TEST_CASE("the log descends where a module is on several stages", "[dist][partition]") {
   remat::program p = small();
   remat::assign_stages(p, partition::boundaries({}));
   CHECK(remat::partition_log(p) == "Partition assignments:\nmain: 0\nloss: 0\n");

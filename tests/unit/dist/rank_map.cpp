@@ -75,7 +75,7 @@ TEST_CASE("a rank map that does not fit is refused", "[dist][rank_map]") {
            {"2 1 five", "line 6 is not accepted"},
            {"2 1 -5", "line 6 is not accepted"},
            {"2 2 5", "line 6 names place (2, 2); this job has pp_rank 0 to 2 and dp_rank 0 to 1"},
-           {"2 0 5", "line 6 names a place that stands in an earlier line, line "},
+           {"2 0 5", "line 6 names a place that is in an earlier line, line "},
            {"", "has no line for pp_rank 2 dp_rank 1"},
            {"2 1 6", "names rank 6; this job has ranks 0 to 5"},
            {"2 1 3", "gives rank 3 two places, (1, 1) and (2, 1)"}}) {

@@ -40,7 +40,7 @@ remat::program chain(int stages, const std::vector<remat::checkpoint_at>& checkp
 double flops(std::size_t batch) { return 2.0 * 16 * 16 * static_cast<double>(batch); }
 
 TEST_CASE("a simulated chain takes what its products take", "[dist]") {
-  // 4 blocks of 2 products each, on 2 stages; the loss, which counts for little, lies on the last.
+  // 4 blocks of 2 products each, on 2 stages; the loss, which counts for little, is on the last.
   remat::program p = remat::lower<remat::repeat<4, block>, remat::tensor<float, 16>, nn::mse_loss>();
   annotate(p, {remat::checkpoint_at("", remat::strategy::each{})});
   p = fuse(std::move(p));

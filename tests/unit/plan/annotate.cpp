@@ -80,9 +80,9 @@ TEST_CASE("of several checkpoints for one path, the first is the outermost") {
   CHECK_THROWS_WITH(annotated(five), Contains("more than four"));
 }
 
-TEST_CASE("a checkpoint given at run time lies within one stage, too") {
-  CHECK_THROWS_WITH(annotated({checkpoint_at("c")}), Contains("'c' lies on stages 0 and 1"));
-  CHECK_THROWS_WITH(annotated({checkpoint_at("")}), Contains("'c' lies on stages 0 and 1"));  // a child of the root
+TEST_CASE("a checkpoint given at run time is within one stage, too") {
+  CHECK_THROWS_WITH(annotated({checkpoint_at("c")}), Contains("'c' is on stages 0 and 1"));
+  CHECK_THROWS_WITH(annotated({checkpoint_at("")}), Contains("'c' is on stages 0 and 1"));  // a child of the root
 }
 
 }  // namespace annotate_tests

@@ -103,7 +103,7 @@ TEST_CASE("checkpoints inside what is ignored still count, on both stages") {
   CHECK(ranges_of(cut(p, {5})) == std::vector<range>{{0, 2}, {2, 4}, {4, 5}, {5, 7}, {7, 8}, {8, 9}});
 }
 
-TEST_CASE("stages change nothing but what lies on two of them") {
+TEST_CASE("stages change nothing but what is on two of them") {
   require_law(400, [] {  // what is checkpointed stays so, on one stage, except for what is ignored
     remat::program p =
         random_tree({setting<each>, setting<contiguous>, setting<group<2>>, setting<group<3>>}).program();

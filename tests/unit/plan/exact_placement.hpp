@@ -2,7 +2,7 @@
 /// The smallest region that storages can be placed in: dynamic storage allocation by branch and bound, exponential, for
 /// comparison with what `place` finds.
 ///
-/// In some best placement every storage stands on the ground or on another that lives at the same time. So storages are
+/// In some best placement every storage is on the ground or on another that lives at the same time. So storages are
 /// placed from below, each on the highest of those already placed that it meets. A branch is left where, at some time,
 /// what is placed and what is yet to come do not fit into the region together.
 #pragma once

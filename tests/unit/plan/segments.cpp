@@ -129,7 +129,7 @@ TEST_CASE("a b | c d e in threes gives (a b) (c d e)") {
   CHECK(ranges_of(cut(p, {2})) == std::vector<range>{{0, 2}, {2, 5}});
 }
 
-TEST_CASE("a child that lies on two stages is in no group") {
+TEST_CASE("a child that is on two stages is in no group") {
   using remat::strategy::contiguous, remat::strategy::each, remat::strategy::group;
   // Children of two operations each: an odd boundary goes through one.
   for (int child = 0; child < 6; ++child) {

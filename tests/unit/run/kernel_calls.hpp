@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Counts the kernel calls that happen, whatever an executor says of itself: stands between a program and its kernels.
+/// Counts the kernel calls that happen, whatever an executor says of itself: is between a program and its kernels.
 #pragma once
 
 #include <remat/model/program.hpp>
