@@ -27,6 +27,7 @@
 #include <remat/dist/simulated_program.hpp>
 #include <remat/dist/split_agreement.hpp>
 #include <remat/plan/checked_batch.hpp>
+#include <remat/run/evaluated_batch.hpp>
 #include <remat/run/mean_loss.hpp>
 #include <remat/run/memory_report.hpp>
 #include <remat/run/network_checks.hpp>
@@ -119,7 +120,7 @@ class distributed_network : public trainable {
   /// Output i of the last `predict`.
   std::span<const float> output(std::size_t i) const { return prediction_.output(i); }
 
-  /// Runs `predict` on every batch of a range of (inputs, targets) and returns what the metric makes of it, on all
+  /// Runs `predict` on every batch of a range of (inputs..., targets) and returns what the metric makes of it, on all
   /// ranks. Ranks that are given no data take part with as many batches of nothing. Where replicas bring batches of
   /// their own, as many on each, metrics are merged over the replicas (distributed_evaluation.hpp). What the metric
   /// refuses on one rank is thrown on all of them after the last batch.
@@ -128,7 +129,9 @@ class distributed_network : public trainable {
     const thread_scope scope(threads_);
     detail::begin_metric(metric, blueprint_.checked, *parameters_, pp_size() == 1);
     distributed_evaluation<Metric> evaluation(blueprint_, ranks_, calls_, std::move(metric));
-    for (const auto& [inputs, targets] : batches) evaluation.add(predict(inputs), targets);
+    for (auto&& batch : batches)
+      detail::with_batch_parts(
+          batch, [&](const auto& targets, const auto&... inputs) { evaluation.add(predict(inputs...), targets); });
     return evaluation.value();
   }
   const tensor_shape& output_shape() const { return blueprint_.checked.tensors[blueprint_.checked.outputs[0]]; }

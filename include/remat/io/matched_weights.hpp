@@ -65,6 +65,8 @@ class weight_matcher {
   /// Throws a `data_error` that lists all that does not fit.
   weight_matcher(const safetensors_file& file, std::span<const named_weight> weights, const load_options& options)
       : file_(file), options_(options), is_expected_(file.tensors().size()) {
+    if (file.tensors().empty() && !weights.empty())
+      throw data_error(file.name(), "holds no tensors, and the model, which is unchanged, has weights");
     give_names();
     require_known(weights);
     for (const named_weight& w : weights) tensors.push_back(match(w));
@@ -76,9 +78,8 @@ class weight_matcher {
                               unexpected_.text("unexpected (accepted with {.ignore_unexpected = true})");
     if (!wrong.empty()) throw data_error(file.name(), "does not fit the model, which is unchanged" + wrong);
     if (report.loaded.empty() && !weights.empty())
-      throw data_error(file.name(), "has nothing of the model, which is unchanged: its first tensor is " +
-                                        (names_.empty() ? "none" : "'" + names_.front() + "'") +
-                                        ", the model's first weight '" + weights.front().tensor.name +
+      throw data_error(file.name(), "has nothing of the model, which is unchanged: its first tensor is '" +
+                                        names_.front() + "', the model's first weight '" + weights.front().tensor.name +
                                         "'; names that begin otherwise are accepted with {.rename = {{\"old.\", "
                                         "\"new.\"}}}");
   }

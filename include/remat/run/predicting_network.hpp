@@ -3,6 +3,7 @@
 #pragma once
 
 #include <remat/core/parallel.hpp>
+#include <remat/run/evaluated_batch.hpp>
 #include <remat/run/executor.hpp>
 #include <remat/run/mean_loss.hpp>
 #include <remat/run/model_options.hpp>
@@ -39,12 +40,15 @@ class predicting_network : public planned_network {
     return results_.output(i);
   }
 
-  /// Runs `predict` on every batch of a range of (inputs, targets) and returns what the metric makes of it.
+  /// Runs `predict` on every batch of a range of (inputs..., targets) and returns what the metric makes of it.
   template <class Batches, class Metric>
   auto evaluate(Batches&& batches, Metric metric) const {
     const thread_scope scope = scope_of_call();
     detail::begin_metric(metric, *program_, held(), true);
-    for (const auto& [inputs, targets] : batches) metric.add(predict(inputs), targets, output_shape());
+    for (auto&& batch : batches)
+      detail::with_batch_parts(batch, [&](const auto& targets, const auto&... inputs) {
+        metric.add(predict(inputs...), targets, output_shape());
+      });
     return metric.value();
   }
 

@@ -117,6 +117,7 @@ TEST_CASE("strict = false is PyTorch's", "[io][weights]") {
   CHECK_THAT(refusal<model>(file_of(tensors), {.strict = false}), Contains("of another shape: head.bias"));
   CHECK_THAT(refusal<model>(file_of(backbone("model.")), {.strict = false}),
              Contains("has nothing of the model, which is unchanged") && Contains("'model.a.weight'"));
+  CHECK_THAT(refusal<model>(file_of({}), {.strict = false}), Contains("holds no tensors"));
 }
 
 TEST_CASE("names of wrappers are exchanged", "[io][weights]") {

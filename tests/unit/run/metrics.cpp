@@ -165,6 +165,14 @@ TEST_CASE("several labels of a sample are counted one by one") {
   CHECK(masks.value() == 0.5);
 }
 
+TEST_CASE("batches of several inputs are evaluated") {
+  using row = remat::tensor<float, 3>;
+  const remat::model<remat::sequential<remat::nn::add>, remat::tensors<row, row>, remat::nn::cross_entropy> model{{}};
+  const std::vector<float> a{1, 0, 0, 0, 1, 0}, b{0, 0, 2, 0, 3, 0};  // the largest sums are those of 2 and 1
+  const std::vector<std::int32_t> t{2, 0};
+  CHECK(model.evaluate(remat::in_memory(2, a, b, t).batches(1), remat::accuracy{}) == 0.5);
+}
+
 TEST_CASE("evaluate returns the values of several metrics in one pass") {
   classifier model{{.seed = 1}};
   std::vector<std::pair<std::vector<float>, std::vector<std::int32_t>>> batches(3);

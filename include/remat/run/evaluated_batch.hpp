@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+/// A batch of a data set, as `evaluate` takes it: inputs, then the targets of one metric.
+#pragma once
+
+#include <cstddef>
+#include <tuple>
+#include <utility>
+
+namespace remat::detail {
+
+/// Calls f(targets, inputs...). A batch is tuple-like, with any number of inputs before its targets, or a struct of
+/// inputs and targets.
+template <class Batch, class F>
+void with_batch_parts(const Batch& batch, F&& f) {
+  if constexpr (requires { std::tuple_size<Batch>::value; }) {
+    constexpr std::size_t inputs = std::tuple_size<Batch>::value - 1;
+    static_assert(inputs > 0, "remat: a batch for evaluate holds inputs and, last, targets; give it a tuple of both");
+    [&]<std::size_t... I>(std::index_sequence<I...>) {
+      using std::get;
+      f(get<inputs>(batch), get<I>(batch)...);
+    }
+    (std::make_index_sequence<inputs>{});
+  } else {
+    const auto& [inputs, targets] = batch;
+    f(targets, inputs);
+  }
+}
+
+}  // namespace remat::detail
