@@ -4,7 +4,6 @@ import argparse
 import json
 import math
 import os
-import statistics
 import sys
 import time
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import compare_layers
 import peer_layers
 import peer_step_time as peer
-from sides import Side, environment, keep_memory, pairs, pause, peer_environment, return_memory
+from sides import Side, environment, keep_memory, pairs, peer_environment, ratios_to_best, return_memory, take_turns
 
 sample_ms = 150  # a sample is the mean of as many steps as take this long
 of_matrix_products = {"mlp"}  # whose forward and backward are compared with their matrix products alone
@@ -44,11 +43,7 @@ def compare(step_time, name, threads):
     sides.insert(1, remat)  # between the layouts, next to both
     for side in sides:
         side.warm_up()
-    times = {side: [] for side in sides}
-    for pair in range(pairs):  # there and back, so that a drift of the machine's speed falls on all alike
-        for side in sides if pair % 2 == 0 else reversed(sides):
-            time.sleep(pause)
-            times[side].append(side.time())
+    times = take_turns(sides)
     planned, reserved = remat.ask("peak")
     share = None
     if name in of_matrix_products:
@@ -57,23 +52,17 @@ def compare(step_time, name, threads):
     for side in sides:
         side.close()
 
-    layout = min(peers, key=lambda each: statistics.median(times[peers[each]]))
-    ratios = [ours / theirs for ours, theirs in zip(times[remat], times[peers[layout]])]
-    alone = peer_side(name, 1, layout, return_memory)
+    result = ratios_to_best(remat, peers, times)
+    alone = peer_side(name, 1, result["peer_layout"], return_memory)
     [peer_peak] = alone.ask("peak")
     alone.close()
     return {
         "name": name,
         "threads": threads,
-        "remat_ms": statistics.median(times[remat]),
-        "peer_ms": statistics.median(times[peers[layout]]),
-        "ratio": statistics.median(ratios),
+        **result,
         "remat_peak_bytes": int(planned),
         "peer_peak_bytes": int(peer_peak) if math.isfinite(peer_peak) else None,
-        "lowest_ratio": min(ratios),
-        "highest_ratio": max(ratios),
         "remat_reserved_bytes": int(reserved),
-        "peer_layout": layout,
         "share_of_products": share,
     }
 

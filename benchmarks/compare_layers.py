@@ -2,12 +2,10 @@
 """Times remat's and PyTorch's layers alternately, each alone; started by benchmarks/run --layers, which says how."""
 import json
 import math
-import statistics
 import sys
-import time
 
 import peer_layers as peer
-from sides import Side, environment, keep_memory, pairs, pause, peer_environment
+from sides import Side, environment, keep_memory, pairs, peer_environment, ratios_to_best, take_turns
 
 sample_ms = 40  # a sample is the mean of as many steps as take this long
 
@@ -31,24 +29,8 @@ class Subject:
 def compare(name, threads, remat, peers):
     ours = Subject(remat, name)
     theirs = {layout: Subject(peers[layout], f"{layout} {name}") for layout in peer.layouts(name)}
-    subjects = [ours, *theirs.values()]
-    times = {subject: [] for subject in subjects}
-    for pair in range(pairs):  # there and back, so that a drift of the machine's speed falls on all alike
-        for subject in subjects if pair % 2 == 0 else reversed(subjects):
-            time.sleep(pause)
-            times[subject].append(subject.time())
-    layout = min(theirs, key=lambda each: statistics.median(times[theirs[each]]))
-    ratios = [a / b for a, b in zip(times[ours], times[theirs[layout]])]
-    return {
-        "name": name,
-        "threads": threads,
-        "remat_ms": statistics.median(times[ours]),
-        "peer_ms": statistics.median(times[theirs[layout]]),
-        "ratio": statistics.median(ratios),
-        "lowest_ratio": min(ratios),
-        "highest_ratio": max(ratios),
-        "peer_layout": layout,
-    }
+    times = take_turns([ours, *theirs.values()])
+    return {"name": name, "threads": threads, **ratios_to_best(ours, theirs, times)}
 
 
 columns = "{:<42}{:>8}{:>12}{:>12}{:>8}{:>19}  {}"

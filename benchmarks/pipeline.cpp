@@ -3,6 +3,8 @@
 //
 //   speed-up      a chain of 16 equal blocks on 2 ranks x 1 thread against the same model on 1 rank x 1 thread, which the
 //                 other rank sleeps through; beside the ideal m p / (m + p - 1)
+//   cores         the batch on all of these cores: by that pipeline, by one rank's threads in micro-batches, and by one
+//                 rank's threads at once; where ranks may use all cores (mpiexec -bind-to none)
 //   all-reduce    2 replicas, sums overlapped with backward against sums after it
 //
 // A pair is one step of each side, one after the other; medians of the ratios are printed.
@@ -13,6 +15,7 @@
 #include <cstdio>
 #include <functional>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace {
@@ -59,6 +62,41 @@ remat::partition::setting equal_blocks(std::int64_t stages) {
   std::vector<int> firsts;
   for (std::int64_t s = 1; s < stages; ++s) firsts.push_back(static_cast<int>(16 * s / stages));
   return remat::partition::boundaries(firsts);
+}
+
+/// Three ways to train on as many cores as there are ranks.
+void compare_ways(remat::mpi::session& mpi, const std::vector<float>& x, const std::vector<float>& y, int rounds) {
+  const int cores = mpi.size();
+  if (std::thread::hardware_concurrency() < static_cast<unsigned>(cores)) {
+    if (mpi.rank() == 0) std::printf("cores: not compared, since each rank is bound to fewer; mpiexec -bind-to none\n");
+    return;
+  }
+  remat::model<net, input, nn::mse_loss> whole{{.seed = 1, .threads = cores}},
+      parts{{.seed = 1, .threads = cores, .microbatches = microbatches}};
+  remat::distributed_model<net, input, nn::mse_loss> pipeline{mpi,
+                                                              {.seed = 1,
+                                                               .threads = 1,
+                                                               .microbatches = microbatches,
+                                                               .partition = equal_blocks(mpi.size()),
+                                                               .logs_partition = false}};
+  std::vector<double> at_once, in_parts, in_pipeline;
+  for (int round = -2; round < rounds; ++round) {
+    meet(mpi);
+    const double first = mpi.rank() == 0 ? seconds_of([&] { whole.train_step(x, y); }) : 0;
+    const double second = mpi.rank() == 0 ? seconds_of([&] { parts.train_step(x, y); }) : 0;
+    meet(mpi);
+    const double third = seconds_of([&] { pipeline.train_step(x, y); });
+    if (round < 0) continue;
+    at_once.push_back(first);
+    in_parts.push_back(second);
+    in_pipeline.push_back(third);
+  }
+  if (mpi.rank() == 0)
+    std::printf(
+        "cores: %zu samples on %d: pipeline of %d ranks x 1 thread, %zu micro-batches %.1f ms; 1 rank x %d threads, "
+        "%zu micro-batches %.1f ms, the whole batch %.1f ms\n",
+        x.size() / width, cores, cores, microbatches, 1e3 * median(in_pipeline), cores, microbatches,
+        1e3 * median(in_parts), 1e3 * median(at_once));
 }
 
 }  // namespace
@@ -122,6 +160,7 @@ int main(int argc, char** argv) {
           100 * (simulated.step.seconds / median(together) - 1), 100 * simulated.step.hidden_recompute(),
           1e3 * median(waited));
   }
+  compare_ways(mpi, x, y, pairs);
   {
     using options = remat::distributed_options;
     const options how{.seed = 1, .threads = 1, .partitions = 1, .microbatches = 2, .logs_partition = false};

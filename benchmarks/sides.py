@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The two sides of a comparison with PyTorch: warm processes that take turns, each in its best environment."""
 import os
+import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 pairs = 9     # of samples
@@ -55,3 +57,28 @@ class Side:
         if not answer:
             sys.exit(f"{self.label}: the process ended (status {self.process.wait()}) when asked for '{command}'")
         return [float(number) for number in answer]
+
+
+def take_turns(sides):
+    """The times of each side, there and back, so that a drift of the machine's speed falls on all alike."""
+    times = {side: [] for side in sides}
+    for pair in range(pairs):
+        for side in sides if pair % 2 == 0 else reversed(sides):
+            time.sleep(pause)
+            times[side].append(side.time())
+    return times
+
+
+def ratios_to_best(ours, peers, times):
+    """What a table says of our times and those of PyTorch's best layout, `peers` by layout."""
+    layout = min(peers, key=lambda each: statistics.median(times[peers[each]]))
+    theirs = times[peers[layout]]
+    ratios = [a / b for a, b in zip(times[ours], theirs)]
+    return {
+        "remat_ms": statistics.median(times[ours]),
+        "peer_ms": statistics.median(theirs),
+        "ratio": statistics.median(ratios),
+        "lowest_ratio": min(ratios),
+        "highest_ratio": max(ratios),
+        "peer_layout": layout,
+    }
