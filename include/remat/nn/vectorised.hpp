@@ -8,15 +8,14 @@
 /// Between begin and end, products and sums are rounded one by one, whatever flags the user compiles with (clang's
 /// -ffp-contract=fast alone takes no notice), and a sum has `lanes` partial sums in one order, whatever the width of
 /// the vectors. REMAT_INDEPENDENT is before a loop whose steps do not depend on one another, although what it
-/// writes may lie where it reads. These macros are remat's own. With REMAT_ONE_INSTRUCTION_SET there are no clones, and the
-/// same bits, slowly: programs whose time does not count compile faster so.
+/// writes may lie where it reads. These macros are remat's own.
 #pragma once
 
 #include <remat/core/language.hpp>
 
 #include <cstddef>
 
-#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(REMAT_ONE_INSTRUCTION_SET)
+#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)
 #define REMAT_VECTORISED __attribute__((target_clones("avx512f", "arch=haswell", "default")))
 #else
 #define REMAT_VECTORISED

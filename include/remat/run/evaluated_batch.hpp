@@ -2,6 +2,8 @@
 /// A batch of a data set, as `evaluate` takes it: inputs, then the targets of one metric.
 #pragma once
 
+#include <remat/core/language.hpp>
+
 #include <cstddef>
 #include <tuple>
 #include <utility>
