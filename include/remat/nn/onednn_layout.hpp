@@ -7,7 +7,6 @@
 
 #include <oneapi/dnnl/dnnl.h>
 
-#include <array>
 #include <cstddef>
 #include <initializer_list>
 #include <string>
@@ -34,14 +33,17 @@ class layout {
   }
   /// (rows, columns) stored as (columns, rows).
   static layout transposed(std::size_t rows, std::size_t columns) { return tagged({rows, columns}, dnnl_ba); }
-  /// A part of a matrix: elements from one row to the next, and from one column to the next.
-  static layout strided(std::array<std::size_t, 2> extents, std::array<std::size_t, 2> strides) {
-    const dnnl_dims_t dims = {static_cast<extent>(extents[0]), static_cast<extent>(extents[1])},
-                      steps = {static_cast<extent>(strides[0]), static_cast<extent>(strides[1])};
-    layout made;
-    check(dnnl_memory_desc_init_by_strides(&made.description_, 2, dims, dnnl_f32, steps),
-          "describe a part of a matrix");
-    return made;
+  /// A row-major matrix as columns / width matrices next to one another, which are multiplied one after another.
+  static layout side_by_side(std::size_t rows, std::size_t columns, std::size_t width) {
+    return tagged({1, columns / width, rows, width}, dnnl_acbd);
+  }
+  /// The same of a matrix that is stored as (columns, rows).
+  static layout side_by_side_transposed(std::size_t rows, std::size_t columns, std::size_t width) {
+    return tagged({1, columns / width, rows, width}, dnnl_abdc);
+  }
+  /// A matrix by which each of those that are side by side is multiplied.
+  static layout shared_by_all(std::size_t rows, std::size_t columns, bool is_transposed) {
+    return tagged({1, 1, rows, columns}, is_transposed ? dnnl_abdc : dnnl_abcd);
   }
   /// (N, C, H, W) stored as (N, H, W, C).
   static layout channels_last(std::initializer_list<std::size_t> extents) { return tagged(extents, dnnl_acdb); }

@@ -6,43 +6,42 @@
 ///     input_gradient     dx = dy W      (rows, In) = (rows, Out) (Out, In)
 ///     weight_gradient    dW = dy^T x    (Out, In) = (Out, rows) (rows, In)
 ///
-/// All are c (m, n) = a (m, k) b (k, n). oneDNN 2.6's own blocking is within a few percent of the best call where n and
-/// k are about 1,024, and falls off elsewhere. Measured at 1 thread, GFLOP/s, as one call and in tiles (AVX-512, 2.6
-/// GHz, peak about 280; `benchmarks/run --products` measures again):
+/// All are c (m, n) = a (m, k) b (k, n). oneDNN 2.6's brgemm multiplies matrices whose lines follow one another in
+/// memory, and takes nothing from the heap; a part whose lines lie apart goes to its gemm, which takes up to 0.8 MB
+/// there at each call. So a call has all of n, of which it may be told as matrices side by side: brgemm then copies b
+/// into blocks of the cache's size, where it otherwise reads b in place and falls off for a wide b. Parts of a are
+/// copied into scratch. Measured at 1 thread, GFLOP/s, b in the cache (Zen 5, AVX-512; `benchmarks/run --products`
+/// measures again):
 ///
-/// | product         | m x n x k          | one call | tiles | sgemm      | packed weights, packing timed in |
-/// |-----------------|--------------------|----------|-------|------------|----------------------------------|
-/// | forward         | 1024 x 3072 x 768  | 233      | 248   | 249        | 228                              |
-/// | input_gradient  | 1024 x 768 x 3072  | 185      | 245   | 235        | 236                              |
-/// | input_gradient  | 1024 x 3072 x 768  | 192      | 249   | 254        | 236                              |
-/// | input_gradient  | 64 x 768 x 50257   | 128      | 243   | 240        | 135                              |
-/// | weight_gradient | 768 x 3072 x 1024  | 210      | 247   | 249        | 221                              |
-/// | weight_gradient | 4096 x 1024 x 1024 | 224      | 240   | 240        | 230                              |
-/// | weight_gradient | 50257 x 768 x 64   | 165      | 213   | 243        | 212                              |
+/// | product         | m x n x k          | one call | as here | sgemm |
+/// |-----------------|--------------------|----------|---------|-------|
+/// | forward         | 1024 x 3072 x 768  | 238      | 238     | 251   |
+/// | input_gradient  | 1024 x 768 x 3072  | 199      | 244     | 246   |
+/// | input_gradient  | 1024 x 3072 x 768  | 227      | 244     | 257   |
+/// | input_gradient  | 1024 x 2048 x 2048 | 231      | 238     | 254   |
+/// | input_gradient  | 64 x 768 x 50257   | 127      | 191     | 245   |
+/// | weight_gradient | 3072 x 768 x 1024  | 247      | 247     | 248   |
+/// | weight_gradient | 768 x 3072 x 1024  | 217      | 232     | 253   |
+/// | weight_gradient | 50257 x 768 x 64   | 172      | 223     | 248   |
 ///
-/// oneDNN's sgemm and packing win nowhere by more than tiles do, but for the last; both need memory of the size of the
-/// operands, sgemm takes it from the heap at each call, and it has no post-operations. Nor are tiles free of that: a part
-/// of a matrix, whose rows lie apart, goes to oneDNN's gemm, which takes from the heap what it packs, for the time of a
-/// call: 74 KB to 0.8 MB in the networks that tests/unit/run/allocations.cpp measures.
+/// sgemm takes memory of the operands' size from the heap, and has no post-operations. A forward product is one call: a
+/// row of bias is added to one matrix, and W^T is copied into blocks anyway.
 ///
-/// Where a gradient is added to what a micro-batch before has left, reading and writing c bounds a product of few rows:
-/// 128 flops for 8 bytes at 64 rows. oneDNN adds to a large c at half the rate that it writes one with, wherever c
-/// comes from memory; in parts that fit the cache, and read in one go before a call where rows are few, most of that
-/// is gone. dW of 1024 x 1024, out of 64 MB of gradients, milliseconds:
+/// Products of few rows are bound by memory, from which one side comes as a whole: W for dx, dW where it is added to.
+/// oneDNN reads both in columns; in parts that fit the cache, and read in the order of memory before a call, they take
+/// less. GFLOP/s of 1024 x 1024 weights, out of 64 MB:
 ///
-/// | rows | written | added in one call | in parts | in parts, read before |
-/// |------|---------|-------------------|----------|-----------------------|
-/// | 64   | 0.56    | 1.18              | 0.98     | 0.70                  |
-/// | 128  | 1.13    | 1.72              | 1.20     | 1.26                  |
-/// | 256  | 2.22    | 2.88              | 2.31     | 2.35                  |
-/// | 512  | 4.40    | 5.06              | 4.46     | 4.52                  |
+/// | rows | dx, one call | dx, in parts, read before | dW, one call | dW, in parts, read before | dW, written |
+/// |------|--------------|---------------------------|--------------|---------------------------|-------------|
+/// | 64   | 163          | 201                       | 117          | 204                       | 249         |
+/// | 128  | 201          | 229                       | 161          | 225                       | 255         |
+/// | 256  | 227          | 241                       | 192          | 232                       | 249         |
+/// | 512  |              |                           | 225          | 236                       | 257         |
 ///
-/// In the same way dx of at most 128 rows gains from parts of 512 of k, rows of W that follow one another in memory:
-/// 0.60 for 0.82 ms at 64 rows.
-///
-/// On the cores that have AMX (Sapphire Rapids) one call of 1024 x 3072 x 768 falls further, to 60 to 66 of 150, and is
-/// a tenth below sgemm in every forward product of 1,024 rows (141 of 156), while 256 x 1024 x 1024 reaches 178,
-/// 171 and 164, more than any call does on more rows: there m is cut into 256, too.
+/// On the cores that have AMX (Sapphire Rapids) one call of 1024 x 3072 x 768 falls further, to 60 to 66 of 150, since
+/// b is read in place, and is a tenth below sgemm in every forward product of 1,024 rows (141 of 156), while 256 x 1024
+/// x 1024 reaches 178, 171 and 164, more than any call does on more rows: there rows are cut into 256, and matrices of
+/// 1,024 columns are side by side, which was not measured there.
 #pragma once
 
 #include <remat/nn/onednn_instructions.hpp>
@@ -72,44 +71,66 @@ constexpr product_extents extents_of(product which, std::size_t rows, std::size_
   return {out, in, rows};
 }
 
-/// The length of the fewest equal parts of at most `longest`, in whole vectors of a kernel.
-constexpr std::size_t equal_part(std::size_t extent, std::size_t longest) {
+/// The width of equal parts in whole vectors of a kernel, of at most `widest` and at least half of it, or the extent
+/// itself where there is none.
+constexpr std::size_t equal_width(std::size_t extent, std::size_t widest) {
   constexpr std::size_t unit = 64;
-  const std::size_t parts = (extent + longest - 1) / longest;
-  if (parts <= 1) return extent;
-  return ((extent + parts - 1) / parts + unit - 1) / unit * unit;
+  for (std::size_t width = widest; width >= widest / 2; width -= unit)
+    if (extent % width == 0) return width;
+  return extent;
 }
 
-/// Bytes of a result that stay in a core's cache while a call adds to them.
-inline constexpr std::size_t added_in_cache = std::size_t{2} << 20;
-
-/// Whether what a product is added to is read before: where adding takes longer than multiplying.
-constexpr bool reads_before_adding(const product_extents& part) {
-  constexpr std::size_t few = 128, worth_a_loop = std::size_t{256} << 10;
-  return part.k < few && part.m * part.n * sizeof(float) >= worth_a_loop;
+/// How many lines of a matrix, in whole vectors, are a part of so many bytes.
+constexpr std::size_t lines_of(std::size_t bytes, std::size_t length) {
+  constexpr std::size_t unit = 64;
+  const std::size_t lines = bytes / sizeof(float) / length / unit * unit;
+  return lines > unit ? lines : unit;
 }
 
-/// The largest part of the product that one call computes; those at the ends may be smaller. `adds` says whether the
-/// product is added to what its destination holds.
+constexpr std::size_t bytes_of(std::size_t rows, std::size_t columns) { return rows * columns * sizeof(float); }
+
+inline constexpr std::size_t few_rows = 256;
+/// Bytes of a matrix of which a part stays in a core's cache.
+inline constexpr std::size_t cached_bytes = std::size_t{1} << 20;
+/// Adding sums of so few terms takes longer than computing them.
+inline constexpr std::size_t few_terms = 512;
+
+/// Whether what a part of a product is added to is read before.
+constexpr bool reads_before_adding(const product_extents& part, const product_extents& whole) {
+  constexpr std::size_t worth_a_loop = std::size_t{256} << 10;
+  return part.k <= few_terms && bytes_of(part.m, whole.n) >= worth_a_loop;
+}
+
+/// Whether parts of W are read one after another, each before its call.
+constexpr bool reads_weights_in_parts(const product_extents& whole) {
+  return whole.m <= few_rows && bytes_of(whole.m, whole.n) <= cached_bytes && bytes_of(whole.k, whole.n) > cached_bytes;
+}
+
+/// Whether dW is computed in parts, for which parts of dy are copied.
+constexpr bool cuts_weight_gradient(const product_extents& whole, bool adds) {
+  if (bytes_of(whole.m, whole.n) <= 2 * cached_bytes) return false;
+  return adds ? whole.k <= few_terms : whole.k <= 128 && whole.m >= 4096;
+}
+
+/// The largest part of the product that is computed at a time: of m and k by a call, of n within it. Those at the ends
+/// may be smaller. `adds` says whether the product is added to what its destination holds.
 constexpr product_extents product_tile(product which, const product_extents& whole, bool adds,
                                        onednn::instruction_set set) {
   if (set == onednn::instruction_set::other) return whole;  // another implementation, without these holes
   const bool amx = set == onednn::instruction_set::amx;
-  constexpr std::size_t few_rows = 256, longest = 1536;
   product_extents tile = whole;
-  if (amx)
-    tile.m = equal_part(whole.m, 256);
-  else if (which == product::weight_gradient && whole.m >= 4096)
-    tile.m = 1024;
-  // W is copied along k for each part of n, which few rows do not repay.
-  if (which != product::forward || whole.m > few_rows) tile.n = equal_part(whole.n, amx ? 1024 : longest);
-  // Elsewhere k is the batch's rows, which oneDNN's own blocking cuts as well, or is one with the copy of W.
-  if (which == product::input_gradient) tile.k = equal_part(whole.k, whole.m <= 128 ? 512 : longest);
-  if (!adds || whole.k > 512 || tile.m * tile.n * sizeof(float) <= added_in_cache) return tile;
-  if (reads_before_adding(tile) || tile.n < 1024)
-    tile.m = equal_part(tile.m, added_in_cache / sizeof(float) / tile.n);
-  else
-    tile.n = equal_part(tile.n, 512);
+  if (which == product::weight_gradient) {
+    if (whole.n > 1024) tile.n = equal_width(whole.n, whole.n >= 3072 && !amx ? 256 : 1024);
+    if (cuts_weight_gradient(whole, adds)) tile.m = lines_of((adds ? 1 : 2) * cached_bytes, whole.n);
+  } else {
+    if (amx) tile.m = few_rows;
+    if (which == product::input_gradient) {
+      tile.n = equal_width(whole.n, amx ? 1024 : 128);
+      if (reads_weights_in_parts(whole)) tile.k = 128;
+    }
+  }
+  if (tile.m > whole.m) tile.m = whole.m;
+  if (tile.k > whole.k) tile.k = whole.k;
   return tile;
 }
 

@@ -6,6 +6,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <cstddef>
 #include <string>
 
 namespace implementations_tests {
@@ -101,6 +102,26 @@ TEST_CASE("nor are the products of linear_cross_entropy") {
     check_fast(each->backward_input);
     check_fast(each->backward_weights);
   }
+}
+
+TEST_CASE("no product of a linear layer goes to the gemm that packs on the heap") {
+  using detail::product;
+  if (remat::onednn::instructions() == remat::onednn::instruction_set::other) return;  // which has no other
+  constexpr std::size_t sizes[][3] = {{1024, 768, 3072}, {1024, 3072, 768}, {1024, 2048, 2048},
+                                      {64, 512, 2048},   {64, 768, 50257},  {64, 1000, 1030},
+                                      {300, 1100, 800},  {3, 9216, 128},    {5000, 320, 64}};
+  for (const auto& [rows, in, out] : sizes)
+    for (const product which : {product::forward, product::input_gradient, product::weight_gradient})
+      for (const bool adds : {false, true}) {
+        if (adds && which == product::forward) continue;
+        INFO(rows << " rows, " << in << " to " << out << ", product " << static_cast<int>(which)
+                  << (adds ? ", added" : ""));
+        const bool has_bias = which == product::forward;
+        detail::matrix_product(which, rows, in, out, {.adds_to_destination = adds}, has_bias)
+            .for_each_primitive([](const remat::onednn::primitive& p) {
+              CHECK(std::string(p.implementation()).find("gemm:jit") == std::string::npos);
+            });
+      }
 }
 
 TEST_CASE("no convolution is a reference implementation") {
