@@ -10,6 +10,7 @@
 /// two tensors elsewhere (another stage of a pipeline).
 #pragma once
 
+#include <remat/core/thread_scope.hpp>
 #include <remat/nn/product_operand.hpp>
 #include <remat/nn/product_tile.hpp>
 #include <remat/nn/scratch.hpp>
@@ -28,9 +29,9 @@ class matrix_product {
   /// activation; the gradients may be added to their destinations.
   matrix_product(product which, std::size_t rows, std::size_t in, std::size_t out, onednn::extras e = {},
                  bool has_bias = false)
-      : matrix_product(
-            which, rows, in, out, e, has_bias,
-            product_tile(which, extents_of(which, rows, in, out), e.adds_to_destination, onednn::instructions())) {}
+      : matrix_product(which, rows, in, out, e, has_bias,
+                       product_tile(which, extents_of(which, rows, in, out), e.adds_to_destination,
+                                    onednn::instructions(), primitive_threads())) {}
   matrix_product(product which, std::size_t rows, std::size_t in, std::size_t out, onednn::extras e, bool has_bias,
                  const product_extents& tile)
       : whole_(extents_of(which, rows, in, out)),
@@ -43,7 +44,8 @@ class matrix_product {
     is_plain_ = has_bias || tile_ == whole_;  // a row of bias is for one matrix
     if (adds_through_scratch_) temporary_ = aligned(tile_.m * whole_.n * sizeof(float));
     reads_destination_ = e.adds_to_destination && !adds_through_scratch_ && reads_before_adding(tile_, whole_);
-    reads_weights_ = which == product::input_gradient && tile_.k < whole_.k && reads_weights_in_parts(whole_);
+    reads_weights_ =
+        which == product::input_gradient && tile_.k < whole_.k && reads_weights_in_parts(whole_, primitive_threads());
     e.adds_to_destination = e.adds_to_destination && !adds_through_scratch_;
     for_each_part([&](const part& p) { parts_.push_back({p, index_of(p, e)}); });
   }

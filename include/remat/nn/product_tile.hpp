@@ -101,9 +101,11 @@ constexpr bool reads_before_adding(const product_extents& part, const product_ex
   return part.k <= few_terms && bytes_of(part.m, whole.n) >= worth_a_loop;
 }
 
-/// Whether parts of W are read one after another, each before its call.
-constexpr bool reads_weights_in_parts(const product_extents& whole) {
-  return whole.m <= few_rows && bytes_of(whole.m, whole.n) <= cached_bytes && bytes_of(whole.k, whole.n) > cached_bytes;
+/// Whether parts of W are read one after another, each before its call. Several threads each take columns of it, and what
+/// one has read is far from the others.
+constexpr bool reads_weights_in_parts(const product_extents& whole, int threads) {
+  return threads == 1 && whole.m <= few_rows && bytes_of(whole.m, whole.n) <= cached_bytes &&
+         bytes_of(whole.k, whole.n) > cached_bytes;
 }
 
 /// Whether dW is computed in parts, for which parts of dy are copied.
@@ -115,7 +117,7 @@ constexpr bool cuts_weight_gradient(const product_extents& whole, bool adds) {
 /// The largest part of the product that is computed at a time: of m and k by a call, of n within it. Those at the ends
 /// may be smaller. `adds` says whether the product is added to what its destination holds.
 constexpr product_extents product_tile(product which, const product_extents& whole, bool adds,
-                                       onednn::instruction_set set) {
+                                       onednn::instruction_set set, int threads) {
   if (set == onednn::instruction_set::other) return whole;  // another implementation, without these holes
   const bool amx = set == onednn::instruction_set::amx;
   product_extents tile = whole;
@@ -126,7 +128,7 @@ constexpr product_extents product_tile(product which, const product_extents& who
     if (amx) tile.m = few_rows;
     if (which == product::input_gradient) {
       tile.n = equal_width(whole.n, amx ? 1024 : 128);
-      if (reads_weights_in_parts(whole)) tile.k = 128;
+      if (reads_weights_in_parts(whole, threads)) tile.k = 128;
     }
   }
   if (tile.m > whole.m) tile.m = whole.m;

@@ -21,8 +21,8 @@ using detail::product_extents;
 using remat::onednn::instruction_set;
 
 constexpr product_extents tile(product which, std::size_t rows, std::size_t in, std::size_t out,
-                               instruction_set set = instruction_set::avx512, bool adds = false) {
-  return detail::product_tile(which, extents_of(which, rows, in, out), adds, set);
+                               instruction_set set = instruction_set::avx512, bool adds = false, int threads = 1) {
+  return detail::product_tile(which, extents_of(which, rows, in, out), adds, set, threads);
 }
 constexpr product_extents added(std::size_t rows, std::size_t in, std::size_t out) {
   return tile(product::weight_gradient, rows, in, out, instruction_set::avx512, true);
@@ -42,9 +42,11 @@ static_assert(tile(product::input_gradient, 1024, 1000, 1024) == product_extents
 static_assert(tile(product::weight_gradient, 1024, 3072, 768) == product_extents{768, 256, 1024});
 static_assert(tile(product::weight_gradient, 1024, 2048, 2048) == product_extents{2048, 1024, 1024});
 static_assert(tile(product::weight_gradient, 1024, 768, 3072) == product_extents{3072, 768, 1024});
-// Of few rows, W is read in parts where it is large, and the many outputs are cut.
+// Of few rows, one thread reads W in parts where it is large, and the many outputs are cut.
 static_assert(tile(product::input_gradient, 64, 1024, 1024) == product_extents{64, 128, 128});
 static_assert(tile(product::input_gradient, 64, 768, 50257) == product_extents{64, 128, 128});
+static_assert(tile(product::input_gradient, 64, 1024, 1024, instruction_set::avx512, false, 2) ==
+              product_extents{64, 128, 1024});
 static_assert(tile(product::input_gradient, 64, 512, 512) == product_extents{64, 128, 512});
 static_assert(tile(product::input_gradient, 257, 1024, 1024) == product_extents{257, 128, 1024});
 static_assert(tile(product::weight_gradient, 64, 768, 50257) == product_extents{640, 768, 64});
