@@ -44,14 +44,6 @@ void meet(const remat::mpi::session& mpi) {
   remat::mpi::wait_until(remat::mpi::waiting::sleeping, [&] { return r.is_done(); });
 }
 
-/// The same, and looks seldom whether they are there, so that a rank which computes with all cores has them.
-void rest(const remat::mpi::session& mpi) {
-  std::vector<std::uint64_t> all{0};
-  remat::mpi::request r = mpi.world().largest(all);
-  while (!r.is_done()) std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  meet(mpi);
-}
-
 std::vector<float> numbers(std::size_t count) {
   std::vector<float> made(count);
   for (std::size_t i = 0; i < count; ++i) made[i] = static_cast<float>((i * 2654435761u >> 8) % 2048) / 1024 - 1;
@@ -89,10 +81,10 @@ void compare_ways(remat::mpi::session& mpi, const std::vector<float>& x, const s
                                                                .logs_partition = false}};
   std::vector<double> at_once, in_parts, in_pipeline;
   for (int round = -2; round < rounds; ++round) {
-    rest(mpi);
+    meet(mpi);
     const double first = mpi.rank() == 0 ? seconds_of([&] { whole.train_step(x, y); }) : 0;
     const double second = mpi.rank() == 0 ? seconds_of([&] { parts.train_step(x, y); }) : 0;
-    rest(mpi);
+    meet(mpi);
     const double third = seconds_of([&] { pipeline.train_step(x, y); });
     if (round < 0) continue;
     at_once.push_back(first);

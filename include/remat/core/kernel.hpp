@@ -270,34 +270,4 @@ class backward_pass : public pass {
   random_stream random_;
 };
 
-/// The kernels of a module, as values.
-struct kernel_table {
-  void (*forward)(const forward_pass&) = nullptr;
-  void (*backward_input)(const backward_pass&) = nullptr;
-  void (*backward_parameters)(const backward_pass&) = nullptr;
-  void (*backward)(const backward_pass&) = nullptr;
-  void (*pack)(const pack_pass&) = nullptr;
-  void (*update_state)(const update_pass&) = nullptr;
-  std::unique_ptr<prepared> (*prepare)(const preparation&) = nullptr;
-  bool divides_by_counted_in_batch = false;  ///< of a loss (module.hpp)
-};
-
-/// A frozen module's table names no gradient of its parameters, so that no code for it is made.
-template <class Kernels, bool Frozen = false>
-inline constexpr kernel_table kernel_table_of = [] {
-  kernel_table table{&Kernels::forward};
-  if constexpr (requires { &Kernels::backward_input; }) table.backward_input = &Kernels::backward_input;
-  if constexpr (!Frozen) {
-    if constexpr (requires { &Kernels::backward_parameters; })
-      table.backward_parameters = &Kernels::backward_parameters;
-    if constexpr (requires { &Kernels::backward; }) table.backward = &Kernels::backward;
-  }
-  if constexpr (requires { &Kernels::pack; }) table.pack = &Kernels::pack;
-  if constexpr (requires { &Kernels::update_state; }) table.update_state = &Kernels::update_state;
-  if constexpr (requires { &Kernels::prepare; }) table.prepare = &Kernels::prepare;
-  if constexpr (requires { Kernels::divides_by_counted_in_batch; })
-    table.divides_by_counted_in_batch = Kernels::divides_by_counted_in_batch;
-  return table;
-}();
-
 }  // namespace remat

@@ -6,10 +6,12 @@
 /// another that computes. So
 ///
 ///     spinning    tests without a pause: for ranks that have their cores to themselves
-///     sleeping    tests some 50 times, then sleeps shortly, again and again: a hop takes tens of microseconds
-///     automatic   spins for half a millisecond, and then sleeps in between, never for longer than a fiftieth of the
-///                 time it has waited already; and sleeps from the start for a second after it was found out that the
-///                 core was taken away in the middle of a spin
+///     sleeping    tests some 50 times, then sleeps, again and again: a hop takes tens of microseconds
+///     automatic   spins for half a millisecond, and then sleeps in between; and sleeps from the start for a second
+///                 after it was found out that the core was taken away in the middle of a spin
+///
+/// A sleep is never longer than a fiftieth of the time that was waited already, and grows with it: each look at the
+/// network interrupts a rank that computes with all cores.
 ///
 /// While a rank waits, its session looks after the others every 100 milliseconds (roll_call.hpp).
 #pragma once
@@ -59,10 +61,7 @@ class wait_pace {
     const clock::duration waited = now - begun_;
     has_spun_ =
         how_ == waiting::spinning || (how_ == waiting::automatic && waited < spins_for && now >= crowded_until_);
-    if (!has_spun_) {
-      const bool naps = how_ == waiting::sleeping || now < crowded_until_;
-      std::this_thread::sleep_for(naps ? shortest : std::clamp<clock::duration>(waited / 50, shortest, longest));
-    }
+    if (!has_spun_) std::this_thread::sleep_for(std::clamp<clock::duration>(waited / 50, shortest, longest));
     last_ = clock::now();
   }
 

@@ -10,7 +10,7 @@
 /// for run time alike.
 #pragma once
 
-#include <remat/core/kernel.hpp>
+#include <remat/core/kernel_table.hpp>
 #include <remat/core/list.hpp>
 #include <remat/core/module.hpp>
 #include <remat/core/policy.hpp>

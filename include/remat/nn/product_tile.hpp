@@ -7,7 +7,7 @@
 ///     weight_gradient    dW = dy^T x    (Out, In) = (Out, rows) (rows, In)
 ///
 /// All are c (m, n) = a (m, k) b (k, n). oneDNN 2.6's brgemm multiplies matrices whose lines follow one another in
-/// memory, and takes nothing from the heap; a part whose lines lie apart goes to its gemm, which takes up to 0.8 MB
+/// memory, and takes nothing from the heap; a part with gaps between its lines goes to its gemm, which takes up to 0.8 MB
 /// there at each call. So a call has all of n, of which it may be told as matrices side by side: brgemm then copies b
 /// into blocks of the cache's size, where it otherwise reads b in place and falls off for a wide b. Parts of a are
 /// copied into scratch. Measured at 1 thread, GFLOP/s, b in the cache (Zen 5, AVX-512; `benchmarks/run --products`
@@ -80,7 +80,7 @@ constexpr std::size_t equal_width(std::size_t extent, std::size_t widest) {
   return extent;
 }
 
-/// How many lines of a matrix, in whole vectors, are a part of so many bytes.
+/// How many lines of a matrix, in whole vectors, are a part of at most this number of bytes.
 constexpr std::size_t lines_of(std::size_t bytes, std::size_t length) {
   constexpr std::size_t unit = 64;
   const std::size_t lines = bytes / sizeof(float) / length / unit * unit;

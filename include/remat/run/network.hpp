@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// A network: a program with parameters and executors. What `model` is behind its type. What it predicts is in
+/// A network: a program with parameters and executors. What `model` is without its type. What it predicts is in
 /// predicting_network.hpp; its plans, and what is reported of them, are in planned_network.hpp.
 ///
 /// What only predicts is const, although plans, results and the states of a pass are caches inside. One that was moved

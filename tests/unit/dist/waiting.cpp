@@ -6,6 +6,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -58,6 +59,15 @@ TEST_CASE("ranks of a host sleep where they have more threads than cores, unless
   CHECK(waiting_of_host(waiting::automatic, 4, 2) == waiting::sleeping);
   CHECK(waiting_of_host(waiting::spinning, 4, 2) == waiting::spinning);
   CHECK(waiting_of_host(waiting::sleeping, 1, 2) == waiting::sleeping);
+}
+
+TEST_CASE("a rank that sleeps looks the more seldom the longer it waits") {
+  using clock = std::chrono::steady_clock;
+  remat::mpi::detail::wait_pace pace(waiting::sleeping);
+  int looks = 0;
+  for (const clock::time_point end = clock::now() + std::chrono::milliseconds(300); clock::now() < end; ++looks)
+    pace.pause();
+  CHECK(looks < 1500);  // 5,000 and more of equal length; fewer where the system is busy
 }
 
 TEST_CASE("the quota of cores is the least from the process's group up to the root") {

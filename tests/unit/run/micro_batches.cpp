@@ -166,6 +166,8 @@ TEST_CASE("a batch whose targets all have weights of 0 has gradients of NaN, and
   check_batch_that_counts_nothing<weighted_linear>();
 }
 
+const std::vector<float> five_samples{1, 2, -1, 0.5f, 3, 1, 0.25f, -2, 1, 1}, five_targets{1, 2, 3, 4, 5};
+
 /// Squared errors of samples whose second target, a weight, says how much they count.
 struct weighted_error : remat::module {
   static constexpr std::string_view kind = "weighted_error";
@@ -195,18 +197,24 @@ struct weighted_error : remat::module {
   }
 };
 
-TEST_CASE("a loss of a user's own says what counts of its targets") {
-  using own = remat::model<remat::sequential<nn::linear<2, 1>>, remat::tensor<float, 2>, weighted_error>;
-  const std::vector<float> x{1, 2, -1, 0.5f, 3, 1, 0.25f, -2, 1, 1}, t{1, 2, 3, 4, 5}, w{0.5f, 0, 2, 1, 4};
+/// A loss of five samples with these weights is that of the whole batch, in any number of parts.
+template <class Loss>
+void check_weighted(const std::vector<float>& w) {
+  using own = remat::model<remat::sequential<nn::linear<2, 1>>, remat::tensor<float, 2>, Loss>;
   own whole{{.seed = 1}};
-  const float loss = whole.train_step(x, t, w);
+  const float loss = whole.train_step(five_samples, five_targets, w);
   for (const std::size_t parts : {2u, 3u, 5u}) {
     own split{{.seed = 1, .microbatches = parts}};
-    CHECK(split.train_step(x, t, w) == Approx(loss).epsilon(1e-6));
+    CHECK(split.train_step(five_samples, five_targets, w) == Approx(loss).epsilon(1e-6));
     require_close(split, whole);
   }
-  own split{{.seed = 1, .microbatches = 2}};
-  CHECK_THROWS_WITH(split.train_step(x, t, std::vector<float>{1, -2, -3, 1, 1}),
+}
+
+TEST_CASE("a loss of a user's own says what counts of its targets") {
+  check_weighted<weighted_error>({0.5f, 0, 2, 1, 4});
+  remat::model<remat::sequential<nn::linear<2, 1>>, remat::tensor<float, 2>, weighted_error> split{
+      {.seed = 1, .microbatches = 2}};
+  CHECK_THROWS_WITH(split.train_step(five_samples, five_targets, std::vector<float>{1, -2, -3, 1, 1}),
                     Catch::Contains("(weighted_error) counts -4.0") && Catch::Contains("finite number of at least 0"));
 }
 
@@ -234,15 +242,7 @@ struct weighted_error_and_more : weighted_error {
 };
 
 TEST_CASE("a loss of a user's own may divide by what counts in the whole batch") {
-  using own = remat::model<remat::sequential<nn::linear<2, 1>>, remat::tensor<float, 2>, weighted_error_and_more>;
-  const std::vector<float> x{1, 2, -1, 0.5f, 3, 1, 0.25f, -2, 1, 1}, t{1, 2, 3, 4, 5}, w{0, 0, 2, 1, 0};
-  own whole{{.seed = 1}};
-  const float loss = whole.train_step(x, t, w);
-  for (const std::size_t parts : {2u, 3u, 5u}) {
-    own split{{.seed = 1, .microbatches = parts}};
-    CHECK(split.train_step(x, t, w) == Approx(loss).epsilon(1e-6));
-    require_close(split, whole);
-  }
+  check_weighted<weighted_error_and_more>({0, 0, 2, 1, 0});
 }
 
 TEST_CASE("later micro-batches pack no weights again") {
