@@ -14,6 +14,7 @@
 #include <remat/core/module.hpp>
 #include <remat/nn/bias.hpp>
 #include <remat/nn/conv2d_input_gradient.hpp>
+#include <remat/nn/fused_relu.hpp>
 #include <remat/nn/scratch.hpp>
 
 #include <array>
@@ -36,6 +37,7 @@ inline std::size_t samples_at_a_time(std::size_t batch, std::size_t bytes_of_a_s
 struct prepared_conv2d : prepared {
   onednn::primitive forward, backward_weights, backward_weights_rest, pack_forward, unpack_gradient;
   conv2d_input_gradient backward_input;
+  fused_relu relu;
   std::size_t chunk = 0;               ///< samples that the weight gradient takes at a time
   std::size_t part_at = 0;             ///< of a chunk's weight gradient, in scratch behind the sum of those before it
   std::size_t backward_packed_at = 0;  ///< in the packed weights
@@ -56,7 +58,10 @@ struct prepared_conv2d : prepared {
       return f(onednn::convolution{x, any, a.has_bias ? &b : nullptr, y, window});
     };
 
-    forward = of_samples(p.batch, [&](const auto& c) { return c.forward({.after = p.activation_after}); });
+    relu = {p.activation_after,
+            {p.batch, a.in, in.height(), in.width(), a.out, out.height(), out.width(), a.kernel, a.stride, a.padding,
+             a.dilation, a.groups}};
+    forward = of_samples(p.batch, [&](const auto& c) { return c.forward({.after = relu.in_primitive()}); });
     const layout packed = forward.layout_of(onednn::weights);
     pack_forward = onednn::primitive::reorder(plain, packed);
     packed_bytes = backward_packed_at = aligned(packed.bytes());
@@ -97,13 +102,16 @@ struct conv2d_kernels {
 
   static void forward(const forward_pass& pass) {
     const auto& state = pass.prepared_as<prepared_conv2d>();
-    const bool has_bias = pass.attributes<conv2d_attributes>().has_bias;
-    const onednn::primitive::argument src{onednn::source, pass.input().data()}, weights{onednn::weights, pass.packed()},
-        dst{onednn::result, pass.output().data()};
-    if (has_bias)
-      state.forward.execute(pass.scratch(), {src, weights, {onednn::bias, pass.parameter(1).data()}, dst});
+    const float* const x = pass.input().data();
+    const float* const b = pass.attributes<conv2d_attributes>().has_bias ? pass.parameter(1).data() : nullptr;
+    float* const y = pass.output().data();
+    const onednn::primitive::argument src{onednn::source, x}, weights{onednn::weights, pass.packed()},
+        dst{onednn::result, y};
+    if (b != nullptr)
+      state.forward.execute(pass.scratch(), {src, weights, {onednn::bias, b}, dst});
     else
       state.forward.execute(pass.scratch(), {src, weights, dst});
+    state.relu.finish(x, pass.parameter(0).data(), b, y);
   }
 
   static void backward_input(const backward_pass& pass) {

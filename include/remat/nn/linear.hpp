@@ -12,6 +12,7 @@
 
 #include <remat/core/module.hpp>
 #include <remat/nn/bias.hpp>
+#include <remat/nn/fused_relu.hpp>
 #include <remat/nn/matrix_product.hpp>
 #include <remat/nn/sum_rows.hpp>
 
@@ -30,11 +31,13 @@ struct linear_attributes {
 
 struct prepared_linear : prepared {
   matrix_product forward, backward_input, backward_weights;
+  fused_relu relu;
 
   explicit prepared_linear(const preparation& p) {
     const auto& [in, out, has_bias] = p.attributes<linear_attributes>();
     const std::size_t rows = p.inputs[0].elements(p.batch) / in;
-    forward = {product::forward, rows, in, out, {.after = p.activation_after}, has_bias};
+    relu = {p.activation_after, {.samples = rows, .in = in, .out = out}};
+    forward = {product::forward, rows, in, out, {.after = relu.in_primitive()}, has_bias};
     if (p.backward_input)
       backward_input = {product::input_gradient, rows, in, out, {.adds_to_destination = p.accumulates_input}};
     if (p.backward_parameters)
@@ -47,9 +50,12 @@ struct linear_kernels {
   static std::unique_ptr<prepared> prepare(const preparation& p) { return std::make_unique<prepared_linear>(p); }
 
   static void forward(const forward_pass& pass) {
-    const float* const bias = pass.attributes<linear_attributes>().has_bias ? pass.parameter(1).data() : nullptr;
-    pass.prepared_as<prepared_linear>().forward.execute(pass.scratch(), pass.output().data(), pass.input().data(),
-                                                        pass.parameter(0).data(), bias);
+    const auto& state = pass.prepared_as<prepared_linear>();
+    const float *const x = pass.input().data(), *const w = pass.parameter(0).data();
+    const float* const b = pass.attributes<linear_attributes>().has_bias ? pass.parameter(1).data() : nullptr;
+    float* const y = pass.output().data();
+    state.forward.execute(pass.scratch(), y, x, w, b);
+    state.relu.finish(x, w, b, y);
   }
 
   static void backward_input(const backward_pass& pass) {

@@ -2,7 +2,7 @@
 /// The rectifier: y = max(x, 0). Backward reads the output: dx = dy where y is positive, else 0.
 ///
 /// After a linear layer or a convolution it is fused into it (see plan/fuse.hpp); elsewhere it works in place where
-/// nobody needs its input. A NaN stays one where relu is not fused; where it is fused, oneDNN gives 0 for it.
+/// nobody needs its input. A NaN stays one.
 #pragma once
 
 #include <remat/core/module.hpp>

@@ -13,9 +13,6 @@
 ///
 /// A module says what it `fuses` and what it `acts_as`; see core/module.hpp.
 ///
-/// oneDNN's fused relu, like its pooling, takes a NaN for less than 0; PyTorch's passes it on. A relu that is not fused
-/// passes it on here, too.
-///
 /// Since the decision never looks at checkpoints or stages, a fused pair gives the same bits under all of them. A
 /// checkpoint or a stage border between the two moves behind the pair.
 #pragma once

@@ -4,7 +4,7 @@
 //
 // The whole is long; each run of the short tests takes a part in which any two of network, policy, micro-batches and
 // threads meet in all their values.
-#include "kernel_calls.hpp"
+#include "counted_kernels.hpp"
 
 #include <networks/networks.hpp>
 #include <networks/policies.hpp>

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: MIT
+/// The relu that is fused into a linear layer or a convolution, which lets a NaN through as PyTorch's does.
+///
+/// oneDNN's own takes a NaN for less than 0, and writes 0 for it. A NaN comes from a number of x, W or b that is not
+/// finite (sums that overflow aside), and such a number shows in what is written:
+///
+///   - in x: at each pixel whose window holds it, no output channel is positive and finite;
+///   - in W or b: at each pixel whose window lies within the image, that output channel is neither.
+///
+/// So a few numbers of y tell where to look: the first channels of pixels whose windows cover x, and some pixels of
+/// each channel. Where they are suspicious the window or the channel's weights are read, at worst x and W once. In what
+/// is too small for that, or in groups, the relu is a loop of ours behind the product.
+#pragma once
+
+#include <remat/core/activation.hpp>
+#include <remat/core/parallel.hpp>
+#include <remat/nn/vectorised.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+
+namespace remat::nn::detail {
+
+REMAT_BEGIN_VECTOR_CODE
+
+/// Whether an infinity or a NaN is among them.
+REMAT_VECTORISED inline bool has_non_finite(const float* x, std::size_t size) {
+  int found = 0;
+  for (std::size_t i = 0; i < size; ++i) found |= x[i] - x[i] != 0 ? 1 : 0;
+  return found != 0;
+}
+
+/// Whether one of them is positive and finite. All are looked at: a branch for each would keep the core from fetching
+/// what comes next from memory.
+inline bool has_positive(const float* y, std::size_t size) {
+  constexpr std::size_t vector = 16;
+  int found = 0;
+  const auto look = [&](std::size_t i) { found |= (y[i] > 0) & (y[i] <= std::numeric_limits<float>::max()); };
+  if (size == vector)
+    for (std::size_t i = 0; i < vector; ++i) look(i);
+  else
+    for (std::size_t i = 0; i < size; ++i) look(i);
+  return found != 0;
+}
+
+REMAT_END_VECTOR_CODE
+
+class fused_relu {
+ public:
+  /// Where y (samples, rows, columns, out) sums x (samples, height, width, in) times W (out, in, kernel, kernel). A
+  /// linear layer has images of one pixel.
+  struct sums {
+    std::size_t samples;
+    std::size_t in, height = 1, width = 1;
+    std::size_t out, rows = 1, columns = 1;
+    std::size_t kernel = 1, stride = 1, padding = 0, dilation = 1, groups = 1;
+  };
+
+  fused_relu() = default;
+  fused_relu(activation after, const sums& s)
+      : sums_(s),
+        acts_(after == activation::relu),
+        inner_rows_(inner(s.height, s.rows)),
+        inner_columns_(inner(s.width, s.columns)) {
+    const std::size_t inner = s.samples * inner_rows_.size() * inner_columns_.size();
+    is_in_product_ = s.groups == 1 && s.out >= looks / 2 && inner >= std::max(looks, weights_of_a_channel());
+    primitive_applies_ = acts_ && !is_in_product_ ? activation::none : after;
+  }
+
+  /// What the primitive is to apply.
+  activation in_primitive() const { return primitive_applies_; }
+
+  /// After the primitive; `b` may be null.
+  void finish(const float* x, const float* w, const float* b, float* y) const {
+    if (!acts_) return;
+    if (!is_in_product_)
+      return elementwise(pixels() * sums_.out, [y](std::size_t i) { y[i] = y[i] <= 0 ? 0.0f : y[i]; });
+    const tensors t{x, w, b, y};
+    if (x_is_suspicious(t)) mend_pixels(t);
+    mend_channels(t);
+  }
+
+ private:
+  struct tensors {
+    const float *x, *w, *b;
+    float* y;
+  };
+  struct pixel {
+    std::size_t sample, row, column;
+  };
+  struct range {
+    std::size_t begin = 0, end = 0;
+
+    std::size_t size() const { return end > begin ? end - begin : 0; }
+  };
+
+  /// Pixels at which a channel is looked at: where a relu is 0 half of the time, one of 65,536 channels is suspicious.
+  static constexpr std::size_t looks = 16;
+
+  std::size_t pixels() const { return sums_.samples * sums_.rows * sums_.columns; }
+  std::size_t reach() const { return sums_.dilation * (sums_.kernel - 1); }  // of a window, behind its first element
+  std::size_t weights_of_a_channel() const { return sums_.in * sums_.kernel * sums_.kernel; }
+
+  /// The rows of y, or the columns, whose windows lie within `size` of x.
+  range inner(std::size_t size, std::size_t outputs) const {
+    const std::size_t p = sums_.padding, stride = sums_.stride;
+    if (size + p <= reach()) return {};
+    return {(p + stride - 1) / stride, std::min(outputs, (size + p - reach() - 1) / stride + 1)};
+  }
+
+  /// What a window that begins at `first` of the padded image covers of `size` of x.
+  range covered(std::size_t first, std::size_t size) const {
+    const std::size_t p = sums_.padding, end = first + reach() + 1;
+    return {first > p ? first - p : 0, end > p ? std::min(end - p, size) : 0};
+  }
+
+  bool window_has_non_finite(const tensors& t, const pixel& at) const {
+    const auto& s = sums_;
+    const range rows = covered(at.row * s.stride, s.height), columns = covered(at.column * s.stride, s.width);
+    for (std::size_t h = rows.begin; h < rows.end; ++h)
+      if (has_non_finite(t.x + ((at.sample * s.height + h) * s.width + columns.begin) * s.in, columns.size() * s.in))
+        return true;
+    return false;
+  }
+
+  /// Looks at pixels whose windows, one beside the other, cover what all windows do.
+  bool x_is_suspicious(const tensors& t) const {
+    const auto& s = sums_;
+    const std::size_t step = s.dilation == 1 ? std::max(s.kernel / s.stride, std::size_t{1}) : 1,
+                      lines = (s.rows - 1 + step - 1) / step + 1, few = std::min(s.out, looks);
+    std::atomic<bool> found = false;
+    const auto look = [&](std::size_t begin, std::size_t end) {
+      for (std::size_t l = begin; l < end && !found.load(std::memory_order_relaxed); ++l) {
+        const std::size_t sample = l / lines, row = std::min(l % lines * step, s.rows - 1);
+        for (std::size_t i = 0;; i += step) {
+          const pixel at{sample, row, std::min(i, s.columns - 1)};
+          const float* const y = t.y + index(at) * s.out;
+          if (!has_positive(y, few) && window_has_non_finite(t, at)) found.store(true, std::memory_order_relaxed);
+          if (at.column == s.columns - 1) break;
+        }
+      }
+    };
+    parallel_for(s.samples * lines, 1 + 1024 / s.columns, look);
+    return found;
+  }
+
+  void mend_pixels(const tensors& t) const {
+    parallel_for(pixels(), 1, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t i = begin; i < end; ++i)
+        if (window_has_non_finite(t, at(i)))
+          for (std::size_t o = 0; o < sums_.out; ++o) mend(t, i, o);
+    });
+  }
+
+  void mend_channels(const tensors& t) const {
+    const std::size_t size = weights_of_a_channel();
+    parallel_for(sums_.out, 256, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t o = begin; o < end; ++o) {
+        if (is_positive_somewhere(t.y, o)) continue;
+        if (!has_non_finite(t.w + o * size, size) && (t.b == nullptr || std::isfinite(t.b[o]))) continue;
+        for (std::size_t i = 0; i < pixels(); ++i) mend(t, i, o);
+      }
+    });
+  }
+
+  bool is_positive_somewhere(const float* y, std::size_t channel) const {
+    const std::size_t width = inner_columns_.size(), image = inner_rows_.size() * width;
+    for (std::size_t k = 0; k < looks; ++k) {
+      const std::size_t i = k * sums_.samples * image / looks;
+      const pixel at{i / image, inner_rows_.begin + i % image / width, inner_columns_.begin + i % width};
+      if (has_positive(y + index(at) * sums_.out + channel, 1)) return true;
+    }
+    return false;
+  }
+
+  void mend(const tensors& t, std::size_t pixel_index, std::size_t channel) const {
+    if (sums_to_nan(t, at(pixel_index), channel))
+      t.y[pixel_index * sums_.out + channel] = std::numeric_limits<float>::quiet_NaN();
+  }
+
+  /// Whether the products that are not finite add up to NaN.
+  bool sums_to_nan(const tensors& t, const pixel& to, std::size_t channel) const {
+    const auto& s = sums_;
+    const float* const w = t.w + channel * weights_of_a_channel();
+    float sum = t.b == nullptr || std::isfinite(t.b[channel]) ? 0.0f : t.b[channel];
+    for (std::size_t i = 0; i < s.kernel; ++i)
+      for (std::size_t j = 0; j < s.kernel; ++j) {
+        const std::size_t h = to.row * s.stride + i * s.dilation - s.padding,  // too large before the first
+            v = to.column * s.stride + j * s.dilation - s.padding;
+        if (h >= s.height || v >= s.width) continue;
+        const float* const x = t.x + ((to.sample * s.height + h) * s.width + v) * s.in;
+        for (std::size_t c = 0; c < s.in && !std::isnan(sum); ++c) {
+          const float weight = w[(c * s.kernel + i) * s.kernel + j];
+          if (!std::isfinite(x[c]) || !std::isfinite(weight)) sum += x[c] * weight;
+        }
+      }
+    return std::isnan(sum);
+  }
+
+  std::size_t index(const pixel& p) const { return (p.sample * sums_.rows + p.row) * sums_.columns + p.column; }
+  pixel at(std::size_t index) const {
+    const std::size_t row = index / sums_.columns;
+    return {row / sums_.rows, row % sums_.rows, index % sums_.columns};
+  }
+
+  sums sums_{};
+  bool acts_ = false, is_in_product_ = false;
+  activation primitive_applies_ = activation::none;
+  range inner_rows_, inner_columns_;
+};
+
+}  // namespace remat::nn::detail

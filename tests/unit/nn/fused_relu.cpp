@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+// A fused relu lets NaN through, wherever it comes from, and leaves all else as it is.
+#include <remat/remat.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <initializer_list>
+#include <limits>
+#include <random>
+#include <span>
+#include <vector>
+
+namespace fused_relu_tests {
+
+namespace nn = remat::nn;
+using remat::tensor;
+using remat::nn::detail::fused_relu;
+using floats = std::vector<float>;
+using sums = fused_relu::sums;
+
+constexpr float infinity = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
+
+/// What the primitive writes, and with `passes_nan` what it should.
+floats convolved(const sums& s, const floats& x, const floats& w, const floats& b, bool relu, bool passes_nan) {
+  floats y;
+  for (std::size_t n = 0; n < s.samples; ++n)
+    for (std::size_t r = 0; r < s.rows; ++r)
+      for (std::size_t q = 0; q < s.columns; ++q)
+        for (std::size_t o = 0; o < s.out; ++o) {
+          const std::size_t in = s.in / s.groups, first = o / (s.out / s.groups) * in;
+          double sum = b[o];
+          for (std::size_t i = 0; i < s.kernel; ++i)
+            for (std::size_t j = 0; j < s.kernel; ++j)
+              for (std::size_t c = 0; c < in; ++c) {
+                const std::size_t h = r * s.stride + i * s.dilation - s.padding,
+                                  v = q * s.stride + j * s.dilation - s.padding;
+                if (h < s.height && v < s.width)
+                  sum += static_cast<double>(x[((n * s.height + h) * s.width + v) * s.in + first + c]) *
+                         static_cast<double>(w[((o * in + c) * s.kernel + i) * s.kernel + j]);
+              }
+          const float value = static_cast<float>(sum);
+          if (relu)
+            y.push_back(passes_nan && std::isnan(value) ? value : value > 0 ? value : 0);
+          else
+            y.push_back(value);
+        }
+  return y;
+}
+
+struct counts {
+  int fused = 0, nans = 0, others = 0;
+};
+
+void check(const sums& s, std::mt19937& random, counts& seen) {
+  INFO(s.samples << " samples, " << s.in << " -> " << s.out << ", " << s.height << " x " << s.width << ", kernel "
+                 << s.kernel << ", stride " << s.stride << ", padding " << s.padding << ", dilation " << s.dilation
+                 << ", groups " << s.groups);
+  const auto drawn = [&](std::size_t size) {
+    floats values(size);
+    for (float& v : values) v = std::normal_distribution<float>()(random);
+    return values;
+  };
+  const std::size_t kernel = s.kernel * s.kernel;
+  const std::size_t sizes[] = {s.samples * s.height * s.width * s.in, s.out * s.in / s.groups * kernel, s.out};
+  for (const float special : {0.0f, nan, infinity, -infinity})
+    for (const std::size_t where : {0u, 1u, 2u})
+      for (const int count : {1, 2, 40}) {
+        floats of[] = {drawn(sizes[0]), drawn(sizes[1]), drawn(sizes[2])};
+        for (int i = 0; i < count; ++i) of[where][random() % sizes[where]] = i % 5 == 4 ? -special : special;
+        const fused_relu relu(remat::activation::relu, s);
+        const bool in_primitive = relu.in_primitive() == remat::activation::relu;
+        floats y = convolved(s, of[0], of[1], of[2], in_primitive, false);
+        relu.finish(of[0].data(), of[1].data(), of[2].data(), y.data());
+        const floats expected = convolved(s, of[0], of[1], of[2], true, true);
+        std::size_t wrong = 0;
+        for (std::size_t i = 0; i < y.size(); ++i) {
+          if (std::isnan(expected[i]) ? !std::isnan(y[i]) : !(y[i] == expected[i])) ++wrong;
+          ++(std::isnan(expected[i]) ? seen.nans : seen.others);
+        }
+        if (in_primitive) ++seen.fused;
+        INFO(count << " times " << special << " in operand " << where);
+        CHECK(wrong == 0);
+      }
+}
+
+TEST_CASE("a fused relu passes NaN on") {
+  std::mt19937 random(1);
+  const auto up_to = [&](std::size_t most) { return 1 + random() % most; };
+  counts seen;
+  for (int i = 0; i < 30; ++i) {
+    const std::size_t rows = up_to(90);
+    check({.samples = rows, .in = up_to(40), .out = up_to(70)}, random, seen);
+    sums s{.samples = up_to(4), .in = up_to(5), .height = up_to(11), .width = up_to(11), .out = up_to(20)};
+    s.kernel = up_to(4);
+    s.stride = up_to(5);
+    s.padding = random() % 4;
+    s.dilation = i % 3 == 0 ? up_to(3) : 1;
+    if (i % 7 == 0) s.groups = s.in = s.out;
+    const std::size_t reach = s.dilation * (s.kernel - 1);
+    if (s.height + 2 * s.padding <= reach || s.width + 2 * s.padding <= reach) continue;
+    s.rows = (s.height + 2 * s.padding - reach - 1) / s.stride + 1;
+    s.columns = (s.width + 2 * s.padding - reach - 1) / s.stride + 1;
+    check(s, random, seen);
+  }
+  WARN(seen.fused << " fused, " << seen.nans << " NaN, " << seen.others << " others");
+  CHECK(seen.fused > 500);
+  CHECK(seen.nans > 10000);
+}
+
+using network =
+    remat::model<remat::sequential<nn::conv2d<8, 16, 3, 1, 1>, nn::relu, nn::conv2d<16, 24, 3, 2, 1>, nn::relu,
+                                   nn::flatten, nn::linear<216, 32>, nn::relu, nn::linear<32, 20>, nn::relu>,
+                 tensor<float, 8, 6, 6>>;
+
+int nan_samples(network& m, const floats& x) {
+  const std::span<const float> y = m.predict(x);
+  int found = 0;
+  for (std::size_t i = 0; i < y.size(); i += 20)
+    found += std::ranges::all_of(y.subspan(i, 20), [](float v) { return std::isnan(v); }) ? 1 : 0;
+  return found;
+}
+
+TEST_CASE("a NaN among a network's inputs or weights reaches its outputs through fused relus") {
+  for (const std::size_t batch : {1u, 40u}) {
+    network m{{.seed = 3}};
+    const std::size_t size = 8 * 6 * 6;
+    floats x(batch * size);
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] = std::sin(static_cast<float>(i));
+    REQUIRE(nan_samples(m, x) == 0);
+    for (const std::size_t at : {std::size_t{0}, size / 2, x.size() - 1}) {
+      const float before = x[at];
+      x[at] = nan;
+      CHECK(nan_samples(m, x) == 1);
+      x[at] = before;
+    }
+    for (const char* name : {"0.weight", "0.bias", "2.weight", "2.bias", "5.weight", "5.bias"}) {
+      INFO(name << ", batch " << batch);
+      const std::span<float> values = m.parameter(name).values;
+      const std::size_t at = values.size() / 2;
+      const float before = values[at];
+      values[at] = nan;
+      CHECK(nan_samples(m, x) == static_cast<int>(batch));
+      values[at] = before;
+    }
+    CHECK(nan_samples(m, x) == 0);
+  }
+}
+
+}  // namespace fused_relu_tests
