@@ -7,7 +7,7 @@
 #include <remat/core/thread_scope.hpp>
 #include <remat/dist/agreement.hpp>
 #include <remat/dist/call_position.hpp>
-#include <remat/dist/source_hash.hpp>
+#include <remat/dist/data_hash.hpp>
 #include <remat/plan/checked_batch.hpp>
 #include <remat/run/network_checks.hpp>
 #include <remat/run/source.hpp>
@@ -25,11 +25,14 @@
 
 namespace remat {
 
-/// Which ranks are handed the same batch: those of one group.
-struct batch_groups {
+/// Which ranks have what alike: those of one group are handed the same batch, those of one place in their pipelines
+/// have the same parameters.
+struct call_groups {
   int groups = 1;                 ///< all ranks, or one group for each replica
   int mine = 0;                   ///< this rank's
   int replicas = 1;               ///< of the model
+  int places = 1;                 ///< ranks of a replica
+  int place = 0;                  ///< this rank's
   bool compares_batches = false;  ///< whether ranks of a group compare what is in a batch, and not its size alone
 };
 
@@ -39,13 +42,13 @@ struct batch_groups {
 class call_agreement {
  public:
   /// `model` is the number of the model in its session. A call with a batch runs on `threads` threads.
-  call_agreement(const mpi::session& session, int model, mpi::waiting how, int threads = 1, batch_groups batches = {})
+  call_agreement(const mpi::session& session, int model, mpi::waiting how, int threads = 1, call_groups groups = {})
       : session_(&session),
         all_(session.meeting(), how),
         model_(static_cast<std::uint64_t>(model) + 1),
         threads_(threads),
-        batches_(batches),
-        mine_(first_group + 2 * static_cast<std::size_t>(batches.groups)),
+        groups_(groups),
+        mine_(parameters_of(groups.places)),
         everyones_(mine_.size()) {}
 
   const agreement& all() const { return all_; }
@@ -56,11 +59,12 @@ class call_agreement {
   }
 
   /// The samples of a batch that all ranks accept, of this rank's group. Those without data take the others' word.
-  /// `check(samples)` may throw an `error`.
+  /// `check(samples)` may throw an `error`. `parameters` is a hash of this rank's, where replicas compare them.
   template <class Check>
   std::size_t meet_with_batch(call_kind kind, const program& p, std::span<const source> sources, int inputs,
-                              bool has_data, const Check& check) const {
+                              bool has_data, const Check& check, std::optional<std::uint64_t> parameters = {}) const {
     std::ranges::fill(mine_, std::nullopt);
+    mine_[parameters_of(groups_.place)] = parameters;
     std::string complaint;
     try {
       const thread_scope all_are_there(threads_, true);
@@ -70,17 +74,17 @@ class call_agreement {
     if (has_data && complaint.empty()) try {
         const std::size_t samples = batch_of(p, sources, inputs);
         check(samples);
-        mine_[size_of(batches_.mine)] = checked_batch(p, samples);
-        if (batches_.compares_batches) mine_[hash_of(batches_.mine)] = remat::hash_of(sources);
+        mine_[size_of(groups_.mine)] = checked_batch(p, samples);
+        if (groups_.compares_batches) mine_[hash_of(groups_.mine)] = remat::hash_of(sources);
       } catch (const error& e) {
         complaint = e.what();
       }
     meet(kind, complaint);
-    return static_cast<std::size_t>(everyones_[size_of(batches_.mine)]);
+    return static_cast<std::size_t>(everyones_[size_of(groups_.mine)]);
   }
   /// Throws on all ranks where the groups' batches in the last call were of different sizes.
   void require_equal_groups() const {
-    for (int g = 1; g < batches_.groups; ++g)
+    for (int g = 1; g < groups_.groups; ++g)
       if (everyones_[size_of(g)] != everyones_[size_of(0)])
         throw collective_error("replica " + std::to_string(g) + " was handed " +
                                std::to_string(everyones_[size_of(g)]) + " samples in " + text_of(session_->here()) +
@@ -94,10 +98,12 @@ class call_agreement {
   }
 
  private:
-  // What is compared: the call, what was done alone, and for each group the size of its batch and the hash of it.
+  // What is compared: the call, what was done alone, for each group the size of its batch and the hash of it, and for
+  // each place in a pipeline the hash of its parameters.
   static constexpr std::size_t the_call = 0, the_rest = 1, first_group = 2;
   static std::size_t size_of(int group) { return first_group + 2 * static_cast<std::size_t>(group); }
   static std::size_t hash_of(int group) { return size_of(group) + 1; }
+  std::size_t parameters_of(int place) const { return size_of(groups_.groups) + static_cast<std::size_t>(place); }
 
   void meet(call_kind kind, std::string_view complaint) const {
     const auto k = static_cast<std::size_t>(kind);
@@ -116,6 +122,11 @@ class call_agreement {
                              "settings (" +
                              others + (found.others.size() == 1 ? " differs" : " differ") + " from " + first +
                              " before " + text_of(session_->here()) + ")");
+    if (*different >= parameters_of(0))
+      throw collective_error(others + (found.others.size() == 1 ? " has" : " have") +
+                             " other parameters or states than " + first + " before " + text_of(session_->here()) +
+                             "; replicas start from the same ones: set them on every rank, or load them, which all ranks "
+                             "do together");
     if ((*different - first_group) % 2 == 0)
       throw collective_error("rank " + std::to_string(found.others.front()) + " was handed " +
                              samples(found, found.others.front()) + " in " + text_of(session_->here()) + ", and " +
@@ -125,7 +136,7 @@ class call_agreement {
                            first + " in " + text_of(session_->here()) + "; " + all_of_a_group() +
                            " must be handed the same batches in the same order: the same files, the same seed of the "
                            "shuffle, and no batch that one of them leaves out" +
-                           (batches_.groups == 1 && batches_.replicas > 1
+                           (groups_.groups == 1 && groups_.replicas > 1
                                 ? "; for replicas that bring batches of their own: .inputs = inputs_from::each_replica"
                                 : ""));
   }
@@ -156,7 +167,7 @@ class call_agreement {
                            (evaluates ? "; evaluate takes as many batches on every rank" : ""));
   }
 
-  std::string all_of_a_group() const { return batches_.groups == 1 ? "all ranks" : "all ranks of a replica"; }
+  std::string all_of_a_group() const { return groups_.groups == 1 ? "all ranks" : "all ranks of a replica"; }
   static std::string samples(const agreement::difference& found, int rank) {
     return std::to_string(found.numbers[static_cast<std::size_t>(rank)]) + " samples";
   }
@@ -165,7 +176,7 @@ class call_agreement {
   agreement all_;
   std::uint64_t model_;
   int threads_;
-  batch_groups batches_;
+  call_groups groups_;
   mutable std::array<std::uint64_t, static_cast<std::size_t>(call_kind::count)> made_ = {};
   mutable std::vector<std::optional<std::uint64_t>> mine_;
   mutable std::vector<std::uint64_t> everyones_;

@@ -45,13 +45,15 @@ struct distributed_blueprint {
   /// Whether this rank is given batches.
   bool has_data() const { return !checked.inputs_enter_first || rank_of(0) == pp_rank(); }
   /// Who is handed the same batches. Ranks compare them where another one is handed the same.
-  batch_groups batches(bool compares) const {
+  call_groups groups(bool compares) const {
     const int alike = replicas_have_their_own      ? grid.pp_size()
                       : checked.inputs_enter_first ? grid.dp_size()
                                                    : grid.size();
     return {.groups = replicas_have_their_own ? grid.dp_size() : 1,
             .mine = replicas_have_their_own ? dp_rank() : 0,
             .replicas = grid.dp_size(),
+            .places = grid.pp_size(),
+            .place = pp_rank(),
             .compares_batches = compares && alike > 1};
   }
   /// The rank of a pipeline that holds each parameter slot of the program, and each state slot.

@@ -14,6 +14,7 @@
 #pragma once
 
 #include <remat/dist/call_agreement.hpp>
+#include <remat/dist/data_hash.hpp>
 #include <remat/dist/distributed_blueprint.hpp>
 #include <remat/dist/distributed_evaluation.hpp>
 #include <remat/dist/distributed_options.hpp>
@@ -41,6 +42,7 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <span>
 #include <type_traits>
 #include <utility>
@@ -89,7 +91,8 @@ class distributed_network : public trainable {
 
   float train_on(std::span<const source> sources) {
     parameters_->drop_gradients();
-    const batch_split split = agree_on_split(call_kind::training, sources);
+    const batch_split split =
+        remat::agree_on_split(calls_, blueprint_, call_kind::training, sources, compared_parameters());
     const thread_scope scope(threads_);
     const float loss = guarded([&] { return run_training(sources, split); });
     ++steps_;
@@ -228,7 +231,7 @@ class distributed_network : public trainable {
                       slots_of_operations(drawn.checked, [&](const operation& o) { return drawn.runs(o); }))),
         blueprint_(std::move(drawn)),
         ranks_(session, blueprint_, threads_),
-        calls_(session, blueprint_.model, ranks_.waiting, threads_, blueprint_.batches(options.compares_batches)),
+        calls_(session, blueprint_.model, ranks_.waiting, threads_, blueprint_.groups(options.compares_batches)),
         recomputes_early_(options.recomputes_early),
         shards_(options.shards_optimizer, *parameters_, ranks_.replicas),
         pipelines_({.checked = &blueprint_.checked,
@@ -257,6 +260,13 @@ class distributed_network : public trainable {
     } catch (const std::exception& e) {
       mpi::session::fail(e.what());
     }
+  }
+
+  /// Replicas compare what they train before steps 1, 2, 4, 8, ...: soon after it was changed on one of them alone, at
+  /// next to no cost. Their states are their own between.
+  std::optional<std::uint64_t> compared_parameters() const {
+    if (dp_size() == 1 || !std::has_single_bit(steps_ + 1)) return {};
+    return hash_of(parameters(), states_differ_ ? std::span<const state_view>() : states());
   }
 
   /// What ranks that need no batch are given is not looked at.

@@ -10,6 +10,8 @@
 #include <remat/run/source.hpp>
 
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -34,15 +36,15 @@ inline void require_split(const distributed_blueprint& b, std::size_t samples, s
 
 }  // namespace detail
 
-/// Collective. Of the batch of all replicas together.
+/// Collective. Of the batch of all replicas together. `parameters` is a hash of this rank's, where replicas compare them.
 inline batch_split agree_on_split(const call_agreement& calls, const distributed_blueprint& b, call_kind kind,
-                                  std::span<const source> sources) {
+                                  std::span<const source> sources, std::optional<std::uint64_t> parameters = {}) {
   const std::size_t replicas = static_cast<std::size_t>(b.grid.dp_size());
   const std::size_t own = static_cast<std::size_t>(b.schedule.microbatches), all = replicas * own;
   const std::size_t parts = b.replicas_have_their_own ? own : all;
-  const std::size_t batch =
-      calls.meet_with_batch(kind, b.checked, sources, b.checked.inputs, b.has_data(),
-                            [&](std::size_t samples) { detail::require_split(b, samples, parts); });
+  const std::size_t batch = calls.meet_with_batch(
+      kind, b.checked, sources, b.checked.inputs, b.has_data(),
+      [&](std::size_t samples) { detail::require_split(b, samples, parts); }, parameters);
   if (!b.replicas_have_their_own) return {batch, all};
   calls.require_equal_groups();
   return {batch * replicas, all};

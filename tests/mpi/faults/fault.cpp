@@ -81,7 +81,9 @@ void run(const remat::mpi::session& mpi, const std::string& fault) {
   }
   if (fault == "no_partition_batch") options.partition_batch = 0;
   if (fault == "too_many_stages") options.schedule = remat::schedule::interleaved<1>.over(1'000'000'000);
+  if (fault.starts_with("changes_parameter")) options.partitions = 1;
   remat::distributed_model<net, input, nn::nll_loss> model{mpi, options};
+  if (fault == "changes_parameter" && is_mine) model.parameters()[0].values[3] = 9;
   remat::sgd optimizer{{.learning_rate = fault == "other_optimizer" && is_mine ? 0.2f : 0.1f}};
   if (fault == "second_model" && is_mine) remat::distributed_model<net, input, nn::nll_loss>{mpi, options};
   if (fault == "other_order") {
@@ -132,6 +134,7 @@ void run(const remat::mpi::session& mpi, const std::string& fault) {
       const std::vector<std::pair<std::vector<float>, std::vector<std::int32_t>>> batches(is_mine ? 3 : 2, {x, y});
       model.evaluate(batches, remat::accuracy{});
     }
+    if (step == 5 && is_mine && fault == "changes_parameter_later") model.parameters()[1].values[0] += 1;
     if (step == 5 && is_mine && fault == "clips_alone") remat::clip_gradients(model, 1);
     model.train_step(x, y);
     if (step == 5 && fault == "other_clipping") remat::clip_gradients(model, is_mine ? 0.1 : 1);
