@@ -27,6 +27,7 @@ class input_file {
   /// Throws `data_error` where this cannot be read; `expected` ends its message, and says what file is wanted.
   explicit input_file(const std::filesystem::path& path, std::string_view expected = {})
       : name_(path.string()), hint_(expected.empty() ? "" : "; " + std::string(expected)) {
+    if (path.empty()) throw data_error("''", "names no file");
     // A pipe without a writer would wait in open(2), had it not this flag; a regular file does not look at it.
     descriptor_ = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     struct stat about = {};

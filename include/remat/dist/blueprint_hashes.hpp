@@ -27,8 +27,6 @@ inline std::uint64_t hash_of_program(const program& p) {
     f.add(o.type);
     for (int t : o.inputs) f.add(static_cast<std::uint64_t>(t));
     for (int t : o.outputs) f.add(static_cast<std::uint64_t>(t));
-    f.add(o.frozen ? 1 : 0);
-    f.add(o.keeps_states ? 1 : 0);
   }
   for (const tensor_shape& shape : p.tensors) {
     f.add(static_cast<std::uint64_t>(shape.type));
@@ -43,6 +41,14 @@ inline std::uint64_t hash_of_program(const program& p) {
   f.add(static_cast<std::uint64_t>(p.inputs));
   f.add(static_cast<std::uint64_t>(p.targets));
   f.add(static_cast<std::uint64_t>(p.loss));
+  return f.value();
+}
+inline std::uint64_t hash_of_frozen(const program& p) {
+  fingerprint f;
+  for (const operation& o : p.operations) {
+    f.add(o.frozen ? 1 : 0);
+    f.add(o.keeps_states ? 1 : 0);
+  }
   return f.value();
 }
 inline std::uint64_t hash_of_partition(const program& p) {

@@ -123,22 +123,24 @@ class call_agreement {
                              others + (found.others.size() == 1 ? " differs" : " differ") + " from " + first +
                              " before " + text_of(session_->here()) + ")");
     if (*different >= parameters_of(0))
-      throw collective_error(others + (found.others.size() == 1 ? " has" : " have") +
-                             " other parameters or states than " + first + " before " + text_of(session_->here()) +
-                             "; replicas start from the same ones: set them on every rank, or load them, which all ranks "
-                             "do together");
+      throw collective_error(
+          others + (found.others.size() == 1 ? " has" : " have") + " other parameters or states than " + first +
+          " before " + text_of(session_->here()) +
+          "; replicas start from the same ones: set them on every rank, or load them, which all ranks "
+          "do together");
     if ((*different - first_group) % 2 == 0)
       throw collective_error("rank " + std::to_string(found.others.front()) + " was handed " +
                              samples(found, found.others.front()) + " in " + text_of(session_->here()) + ", and " +
                              first + " " + samples(found, found.first) +
                              "; the batches of a call must have the same size on " + all_of_a_group());
-    throw collective_error(others + (found.others.size() == 1 ? " was" : " were") + " handed another batch than " +
-                           first + " in " + text_of(session_->here()) + "; " + all_of_a_group() +
-                           " must be handed the same batches in the same order: the same files, the same seed of the "
-                           "shuffle, and no batch that one of them leaves out" +
-                           (groups_.groups == 1 && groups_.replicas > 1
-                                ? "; for replicas that bring batches of their own: .inputs = inputs_from::each_replica"
-                                : ""));
+    throw collective_error(
+        others + (found.others.size() == 1 ? " was" : " were") + " handed another batch than " + first + " in " +
+        text_of(session_->here()) + "; " + all_of_a_group() +
+        " must be handed the same batches in the same order: the same files and element types, the same seed "
+        "of the shuffle, and no batch that one of them leaves out" +
+        (groups_.groups == 1 && groups_.replicas > 1
+             ? "; for replicas that bring batches of their own: .inputs = inputs_from::each_replica"
+             : ""));
   }
 
   [[noreturn]] void refuse_calls() const {

@@ -190,6 +190,7 @@ inline distributed_blueprint agree_on_blueprint(const mpi::session& session, pro
     all.require_same("", hash, what + " of a distributed model must be the same on all ranks");
   };
   same(detail::hash_of_program(made->checked), "the modules");
+  same(detail::hash_of_frozen(made->checked), "the frozen modules, and those with running statistics,");
   same(detail::hash_of_grid(made->grid), "the rank map and the number of partitions");
   same(detail::hash_of_schedule(made->schedule), "the schedule and the number of micro-batches");
   same(detail::hash_of_partition(made->checked), "the partition");

@@ -30,6 +30,7 @@ inline operation_costs profile(const mpi::session& session, network& model, std:
   calls.meet(call_kind::profile);
   fingerprint asked;
   asked.add(detail::hash_of_program(model.lowered()));
+  asked.add(detail::hash_of_frozen(model.lowered()));
   for (const std::size_t each : {batch, options.runs, options.warm_up, std::size_t{options.accumulates}})
     asked.add(std::uint64_t{each});
   calls.all().require_same("", asked.value(),

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <remat/core/error.hpp>
+#include <remat/core/shown_text.hpp>
 #include <remat/core/text_file.hpp>
 #include <remat/dist/schedule_table.hpp>
 #include <remat/dist/task_text.hpp>
@@ -45,20 +46,6 @@ inline std::string schedule_csv(const schedule_table& table) {
 }
 
 namespace detail {
-
-/// Text as a message shows it: bytes that cannot be seen as \x00, and its first 80 characters.
-inline std::string shown_text(std::string_view text) {
-  constexpr const char* digits = "0123456789abcdef";
-  std::string shown;
-  for (const char c : text.substr(0, 80)) {
-    const unsigned char byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f)
-      shown += {'\\', 'x', digits[byte >> 4], digits[byte & 15]};
-    else
-      shown += c;
-  }
-  return shown;
-}
 
 /// Reads the lines of a schedule; an error names the file and the line.
 class schedule_reader {

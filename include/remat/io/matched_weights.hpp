@@ -6,6 +6,7 @@
 #pragma once
 
 #include <remat/core/error.hpp>
+#include <remat/core/shown_text.hpp>
 #include <remat/io/load_options.hpp>
 #include <remat/io/safetensors.hpp>
 #include <remat/model/program.hpp>
@@ -42,7 +43,7 @@ inline std::map<std::string, std::vector<std::string>> names_of_places(const pro
 class listing {
  public:
   void add(const std::string& what) {
-    if (count_++ < most) text_ += (text_.empty() ? "" : ", ") + what;
+    if (count_++ < most) text_ += (text_.empty() ? "" : ", ") + shown_text(what);
   }
   std::string text(const char* title) const {
     if (count_ == 0) return "";
@@ -79,7 +80,8 @@ class weight_matcher {
     if (!wrong.empty()) throw data_error(file.name(), "does not fit the model, which is unchanged" + wrong);
     if (report.loaded.empty() && !weights.empty())
       throw data_error(file.name(), "has nothing of the model, which is unchanged: its first tensor is '" +
-                                        names_.front() + "', the model's first weight '" + weights.front().tensor.name +
+                                        shown_text(names_.front()) + "', the model's first weight '" +
+                                        weights.front().tensor.name +
                                         "'; names that begin otherwise are accepted with {.rename = {{\"old.\", "
                                         "\"new.\"}}}");
   }
@@ -93,8 +95,8 @@ class weight_matcher {
         if (name.starts_with(from)) name = to + name.substr(from.size());
       const auto [other, is_new] = index_of_.emplace(name, names_.size());
       if (!is_new)
-        throw data_error(file_.name(), "has '" + file_.tensors()[other->second].name + "' and '" + t.name +
-                                           "', which are both '" + name +
+        throw data_error(file_.name(), "has '" + shown_text(file_.tensors()[other->second].name) + "' and '" +
+                                           shown_text(t.name) + "', which are both '" + shown_text(name) +
                                            "' when they are renamed; a rename for one of them alone is accepted");
       names_.push_back(std::move(name));
     }
@@ -159,7 +161,7 @@ class weight_matcher {
     if (options_.ignore_unexpected || !options_.strict || matches(options_.allow_unexpected, names_[i]))
       report.unexpected.push_back(t.name);
     else
-      unexpected_.add(t.name + " " + shape_text(t.shape));
+      unexpected_.add(t.name + (names_[i] == t.name ? "" : " (renamed " + names_[i] + ")") + " " + shape_text(t.shape));
   }
 
   const safetensors_file& file_;

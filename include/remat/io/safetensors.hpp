@@ -144,6 +144,7 @@ class safetensors_writer {
   /// Writes the header. The tensors lie one behind the other, as `add_safetensor` adds them.
   safetensors_writer(const std::filesystem::path& path, std::span<const safetensor> tensors)
       : path_(path), partial_(partial_path_of(path)) {
+    if (path.empty()) throw data_error("''", "names no file");
     const std::string text = detail::safetensors_header_of(tensors, path.string());
     errno = 0;
     file_.open(partial_, std::ios::binary | std::ios::trunc);

@@ -37,13 +37,19 @@ inline void check_targets(std::string_view loss, const loss_options& o, std::spa
   for (std::size_t i = 0; i < targets.size(); ++i)
     if (targets[i] != o.ignored && (targets[i] < 0 || static_cast<std::size_t>(targets[i]) >= classes))
       throw error(std::string(loss) + ": target " + std::to_string(targets[i]) + " at place " + std::to_string(i) +
-                  " of the batch is no class; classes are 0 to " + std::to_string(classes - 1) + ", and " +
+                  " of the micro-batch is no class; classes are 0 to " + std::to_string(classes - 1) + ", and " +
                   std::to_string(o.ignored) + " is ignored");
 }
 
-/// The weights of classes of a pass; empty where they have none.
+/// The weights of classes of a pass; empty where they have none. Throws `error` for a negative one, or NaN, with which no
+/// loss is a mean.
 inline std::span<const float> weights_of(const pass& p, const loss_options& o) {
-  return o.weights == 0 ? std::span<const float>() : p.state(0);
+  const std::span<const float> weights = o.weights == 0 ? std::span<const float>() : p.state(0);
+  for (std::size_t c = 0; c < weights.size(); ++c)
+    if (!(weights[c] >= 0))
+      throw error("the loss's weight of class " + std::to_string(c) + " is " + std::to_string(weights[c]) +
+                  "; weights of classes are 0 or more");
+  return weights;
 }
 
 /// What the loss of a pass is divided by: what counts in the whole batch, of which the pass may have a part.

@@ -6,7 +6,8 @@
 ///     backward  dx   = (exp(x - m) / s - (1 at the target)) dy / count      reads the inputs
 ///
 /// Targets are classes from 0 to C - 1, or -100 where a sample does not count (PyTorch's `ignore_index`); another is an
-/// error that names it. Between the passes two numbers wait for each row, m and 1 / s, and nothing of the logits' size
+/// error that names it. The gradient of a row that does not count is 0, also of one that holds a NaN, where PyTorch has
+/// NaN. Between the passes two numbers wait for each row, m and 1 / s, and nothing of the logits' size
 /// but the logits.
 #pragma once
 

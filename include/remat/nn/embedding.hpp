@@ -32,7 +32,7 @@ struct embedding_kernels {
     for (std::size_t i = 0; i < indices.size(); ++i)
       if (indices[i] < 0 || static_cast<std::size_t>(indices[i]) >= rows)
         throw error("embedding: index " + std::to_string(indices[i]) + " at place " + std::to_string(i) +
-                    " of the batch names no row; rows are 0 to " + std::to_string(rows - 1));
+                    " of the micro-batch names no row; rows are 0 to " + std::to_string(rows - 1));
     const float* const table = pass.parameter(0).data();
     float* const y = pass.output().data();
     parallel_for(indices.size(), 1 + 8192 / width, [=, w = width](std::size_t begin, std::size_t end) {

@@ -8,8 +8,9 @@
 ///   - in W or b: at each pixel whose window lies within the image, that output channel is neither.
 ///
 /// So a few numbers of y tell where to look: the first channels of pixels whose windows cover x, and some pixels of
-/// each channel. Where they are suspicious the window or the channel's weights are read, at worst x and W once. In what
-/// is too small for that, or in groups, the relu is a loop of ours behind the product.
+/// each channel. Where they are suspicious (which blank images and channels that are always 0 are, too) the window or
+/// the channel's weights are read. What is too small for that, or in groups, has its relu in a loop of ours after the
+/// product.
 #pragma once
 
 #include <remat/core/activation.hpp>
@@ -101,7 +102,7 @@ class fused_relu {
   static constexpr std::size_t looks = 16;
 
   std::size_t pixels() const { return sums_.samples * sums_.rows * sums_.columns; }
-  std::size_t reach() const { return sums_.dilation * (sums_.kernel - 1); }  // of a window, behind its first element
+  std::size_t reach() const { return sums_.dilation * (sums_.kernel - 1); }  // of a window, after its first element
   std::size_t weights_of_a_channel() const { return sums_.in * sums_.kernel * sums_.kernel; }
 
   /// The rows of y, or the columns, whose windows lie within `size` of x.
@@ -126,7 +127,7 @@ class fused_relu {
     return false;
   }
 
-  /// Looks at pixels whose windows, one beside the other, cover what all windows do.
+  /// Looks at pixels whose windows, one next to the other, cover what all windows do.
   bool x_is_suspicious(const tensors& t) const {
     const auto& s = sums_;
     const std::size_t step = s.dilation == 1 ? std::max(s.kernel / s.stride, std::size_t{1}) : 1,
@@ -150,7 +151,7 @@ class fused_relu {
   void mend_pixels(const tensors& t) const {
     parallel_for(pixels(), 1, [&](std::size_t begin, std::size_t end) {
       for (std::size_t i = begin; i < end; ++i)
-        if (window_has_non_finite(t, at(i)))
+        if (window_has_non_finite(t, pixel_at(i)))
           for (std::size_t o = 0; o < sums_.out; ++o) mend(t, i, o);
     });
   }
@@ -177,7 +178,7 @@ class fused_relu {
   }
 
   void mend(const tensors& t, std::size_t pixel_index, std::size_t channel) const {
-    if (sums_to_nan(t, at(pixel_index), channel))
+    if (sums_to_nan(t, pixel_at(pixel_index), channel))
       t.y[pixel_index * sums_.out + channel] = std::numeric_limits<float>::quiet_NaN();
   }
 
@@ -201,7 +202,7 @@ class fused_relu {
   }
 
   std::size_t index(const pixel& p) const { return (p.sample * sums_.rows + p.row) * sums_.columns + p.column; }
-  pixel at(std::size_t index) const {
+  pixel pixel_at(std::size_t index) const {
     const std::size_t row = index / sums_.columns;
     return {row / sums_.rows, row % sums_.rows, index % sums_.columns};
   }

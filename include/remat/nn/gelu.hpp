@@ -5,7 +5,8 @@
 ///     gelu_tanh    y = x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2
 ///
 /// gelu is a loop of ours, in both halves: P of a negative x is computed as the tail that it is, not as 1 less almost
-/// 1, so that y is exact to a few units in the last place wherever it is not 0. gelu_tanh is oneDNN's.
+/// 1, so that y is exact to a few units in the last place wherever it is not 0; at -infinity it is 0, its limit, where
+/// PyTorch's is NaN. gelu_tanh is oneDNN's.
 #pragma once
 
 #include <remat/core/module.hpp>

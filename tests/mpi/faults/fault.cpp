@@ -41,6 +41,7 @@ void run(const remat::mpi::session& mpi, const std::string& fault) {
   std::vector<std::int32_t> y(32, 3);
   if (fault == "other_boundaries") options.partition = remat::partition::boundaries({is_mine ? 2 : 1});
   if (fault == "other_seed" && is_mine) options.seed = 7;
+  if (fault == "other_frozen" && is_mine) options.frozen = {"first"};
   if (fault == "other_schedule" && is_mine) options.schedule = remat::schedule::gpipe;
   if (fault == "other_microbatches" && is_mine) options.microbatches = 8;
   if (fault == "other_checkpoints" && is_mine) options.checkpoints = {remat::checkpoint_at("first")};

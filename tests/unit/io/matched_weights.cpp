@@ -134,6 +134,21 @@ TEST_CASE("names of wrappers are exchanged", "[io][weights]") {
              Contains("has 'model.b.bias' and 'backbone.b.bias', which are both 'backbone.b.bias'"));
 }
 
+TEST_CASE("a message shows what a tensor was renamed to, and no byte of a name that commands a terminal",
+          "[io][weights]") {
+  std::vector<constant> tensors = backbone("model.");
+  tensors.push_back({"model.x\x1b[31m", {4}, 0});
+  CHECK_THAT(refusal<model>(file_of(tensors), {.allow_missing = {"head"}, .rename = {{"model.", "backbone."}}}),
+             Contains("unexpected (accepted with {.ignore_unexpected = true}): model.x\\x1b[31m (renamed "
+                      "backbone.x\\x1b[31m) [4]"));
+}
+
+TEST_CASE("a path that is empty names no file", "[io][weights]") {
+  model m{{.seed = 1}};
+  CHECK_THROWS_WITH(remat::load_weights(m, ""), Contains("'': names no file"));
+  CHECK_THROWS_WITH(remat::save_weights(m, ""), Contains("'': names no file"));
+}
+
 TEST_CASE("a pattern for what the model does not have is refused", "[io][weights]") {
   CHECK_THAT(refusal<model>(file_of(backbone("backbone.")), {.allow_missing = {"haed"}}),
              Contains("allow_missing has 'haed', which is no weight of the model; it has: backbone.a.weight"));

@@ -10,7 +10,7 @@ namespace nn = remat::nn;
 TEST_CASE("an embedding names the index that is no row") {
   kernel_run<nn::embedding<4, 2>, remat::tensor<std::int32_t, 3>> run(2, 4);
   run.integers[0] = {0, 1, 2, 3, 4, 0};
-  CHECK_THROWS_WITH(run.forward(), "embedding: index 4 at place 4 of the batch names no row; rows are 0 to 3");
+  CHECK_THROWS_WITH(run.forward(), "embedding: index 4 at place 4 of the micro-batch names no row; rows are 0 to 3");
   run.integers[0] = {0, 1, -1, 3, 0, 0};
   CHECK_THROWS_WITH(run.forward(), Catch::Contains("index -1 at place 2"));
 }

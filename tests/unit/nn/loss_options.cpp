@@ -237,6 +237,15 @@ TEST_CASE("weights of classes are a state of the loss, and the denominator of th
                 Approx(wide(whole.parameters()[i].gradient[k])).epsilon(1e-4).margin(1e-6));
     }
   }
+  for (const std::size_t parts : {1u, 2u, 5u})
+    for (const float wrong : {-1.0f, std::numeric_limits<float>::quiet_NaN()}) {
+      model m{{.seed = 1, .microbatches = parts}};
+      set(m);
+      m.states()[0].values[1] = wrong;
+      CHECK_THROWS_WITH(m.train_step(x, std::vector<std::int32_t>{0, 3, 2, 1, 0}),
+                        Catch::Matchers::Contains("weight of class 1 is ") &&
+                            Catch::Matchers::Contains("weights of classes are 0 or more"));
+    }
 }
 
 }  // namespace loss_options_tests

@@ -86,7 +86,7 @@ TEST_CASE("log_softmax and nll_loss of rows are their cross entropy") {
 
 TEST_CASE("a loss names the target that is no class") {
   CHECK_THROWS_WITH(cross_entropy<3>({1, 2, 3, 1, 2, 3}, {0, 3}),
-                    "cross_entropy: target 3 at place 1 of the batch is no class; classes are 0 to 2, and -100 is "
+                    "cross_entropy: target 3 at place 1 of the micro-batch is no class; classes are 0 to 2, and -100 is "
                     "ignored");
   kernel_run<nn::linear_cross_entropy<2, 5>, tensor<float, 2>, tensor<std::int32_t>> run(1);
   run.integers[1] = {-1};
