@@ -149,4 +149,18 @@ TEST_CASE("a NaN among a network's inputs or weights reaches its outputs through
   }
 }
 
+TEST_CASE("backward goes through a fused relu where its output is NaN") {
+  network m{{.seed = 3}};
+  floats x(40 * 8 * 6 * 6, 0.5f), dy(40 * 20, 1.0f);
+  x[7 * 36 + 14] = nan;  // within the image, in the last channel of the first sample
+  m.forward(x);
+  m.backward(dy);
+  for (const char* name : {"5.weight", "7.weight"})  // of y's that are NaN
+    CHECK(std::ranges::all_of(m.parameter(name).gradient, [](float g) { return std::isnan(g); }));
+  const std::span<const float> first = m.parameter("0.weight").gradient;  // (16, 8, 3, 3)
+  for (std::size_t i = 0; i < first.size(); ++i) CHECK(std::isnan(first[i]) == (i / 9 % 8 == 7));
+  for (const char* name : {"0.bias", "2.bias", "5.bias", "7.bias"})
+    CHECK(std::ranges::none_of(m.parameter(name).gradient, [](float g) { return std::isnan(g); }));
+}
+
 }  // namespace fused_relu_tests
