@@ -72,8 +72,8 @@ inline void keep_variance(std::span<const remat::parameter_view> parameters) {
     for (float& value : p.values) value *= p.shape.size() == 2 ? std::sqrt(3.0f) : 0.0f;
 }
 
-using image = remat::tensor<float, 1, 28, 28>;
-using features = remat::tensor<float, 64, 32, 32>;
+using image = remat::image<float, 1, 28, 28>;
+using features = remat::image<float, 64, 32, 32>;
 
 inline const network networks[] = {
     {"example01", 64, [] { return remat::lower<example01, image, nn::nll_loss>(); }},

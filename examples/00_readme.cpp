@@ -9,7 +9,7 @@ namespace nn = remat::nn;
 using net =
     remat::sequential<nn::conv2d<1, 32, 3>, nn::relu, nn::conv2d<32, 64, 3>, nn::relu, nn::max_pool2d<2>, nn::flatten,
                       remat::checkpoint<nn::linear<9216, 128>>, nn::relu, nn::linear<128, 10>, nn::log_softmax>;
-using model = remat::model<net, remat::tensor<float, 1, 28, 28>, nn::nll_loss>;
+using model = remat::model<net, remat::image<float, 1, 28, 28>, nn::nll_loss>;
 static_assert(model::peak_activation_bytes(64) < 22'000'000);
 
 int main() {

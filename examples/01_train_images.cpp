@@ -25,7 +25,7 @@ using net = remat::sequential<
     remat::checkpoint<remat::named<"fc1", nn::linear<9216, 128>>>, nn::relu,
     remat::named<"fc2", nn::linear<128, 10>>, nn::log_softmax>;
 // clang-format on
-using input = remat::tensor<float, 1, 28, 28>;
+using input = remat::image<float, 1, 28, 28>;
 using loss = nn::nll_loss;
 using model = remat::model<net, input, loss>;
 

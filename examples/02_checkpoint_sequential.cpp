@@ -20,7 +20,7 @@
 namespace nn = remat::nn;
 
 using seq = remat::sequential<nn::conv2d<1, 20, 5>, nn::relu, nn::conv2d<20, 64, 5>, nn::relu>;
-using input = remat::tensor<float, 1, 28, 28>;
+using input = remat::image<float, 1, 28, 28>;
 using plain = remat::sequential<remat::named<"seq", seq>, nn::log_softmax>;
 using checkpointed =
     remat::sequential<remat::named<"seq", remat::checkpoint_sequential<seq, remat::strategy::contiguous>>,

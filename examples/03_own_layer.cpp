@@ -58,7 +58,7 @@ template <std::size_t C>
 struct scale_channels : remat::module {
   static constexpr std::string_view kind = "scale_channels";
   template <std::size_t H, std::size_t W>
-  static remat::tensor<float, C, H, W> output(remat::tensor<float, C, H, W>);
+  static remat::image<float, C, H, W> output(remat::image<float, C, H, W>);
   static constexpr auto backward_parameters_reads = remat::reads::inputs;
   static constexpr std::array parameters{remat::parameter("scale", {C}, remat::initial::constant(1)),
                                          remat::parameter("shift", {C}, remat::initial::constant(0))};
@@ -79,13 +79,13 @@ int main(int argc, char** argv) {
   app.add_option("--steps", steps, "Training steps")->check(CLI::PositiveNumber)->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   try {
-    const auto gradients = remat::check_gradients<scale_channels<3>, remat::tensor<float, 3, 4, 5>>();
+    const auto gradients = remat::check_gradients<scale_channels<3>, remat::image<float, 3, 4, 5>>();
     std::cout << "The layer's gradients beside finite differences:\n" << gradients;
     if (!gradients.holds()) return 1;
 
     const auto data = remat::image_set::load(folder, remat::split::train);
     const auto test = remat::image_set::load(folder, remat::split::test).first(2000);
-    remat::model<net, remat::tensor<float, 1, 28, 28>, nn::nll_loss> model{{.seed = 1}};
+    remat::model<net, remat::image<float, 1, 28, 28>, nn::nll_loss> model{{.seed = 1}};
     remat::adam optimizer{{.learning_rate = 2e-3f}};
     float loss = 0;
     int step = 0;

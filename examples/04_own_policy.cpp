@@ -45,7 +45,7 @@ using block = remat::residual<
     remat::sequential<nn::conv2d<64, 64, 3, 1, 1>, nn::batch_norm2d<64>, nn::relu, nn::dropout<std::ratio<1, 10>>>>;
 using net = remat::sequential<nn::conv2d<1, 64, 3, 2, 1>, nn::relu, remat::named<"features", remat::repeat<16, block>>,
                               nn::max_pool2d<2>, nn::flatten, nn::linear<64 * 7 * 7, 10>, nn::log_softmax>;
-using model = remat::model<net, remat::tensor<float, 1, 28, 28>, nn::nll_loss>;
+using model = remat::model<net, remat::image<float, 1, 28, 28>, nn::nll_loss>;
 
 struct row {
   const char* name;

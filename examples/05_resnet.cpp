@@ -66,7 +66,7 @@ struct check {
 };
 using checked_blocks = decltype(remat::transform_modules(resnet18{}, is_block{}, check{}));
 
-using input = remat::tensor<float, 1, 28, 28>;
+using input = remat::image<float, 1, 28, 28>;
 using model = remat::model<checked_blocks, input, nn::cross_entropy>;
 
 struct policy {

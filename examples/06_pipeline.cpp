@@ -30,7 +30,7 @@
 #include <vector>
 
 namespace nn = remat::nn;
-using input = remat::tensor<float, 1, 28, 28>;
+using input = remat::image<float, 1, 28, 28>;
 
 // clang-format off
 using cnn = remat::sequential<

@@ -30,7 +30,7 @@ using net = remat::sequential<
     remat::named<"classifier", remat::sequential<
         nn::linear<9216, 256>, nn::relu, nn::dropout<>, nn::linear<256, 10>>>>;
 // clang-format on
-using model = remat::distributed_model<net, remat::tensor<float, 1, 28, 28>, nn::cross_entropy>;
+using model = remat::distributed_model<net, remat::image<float, 1, 28, 28>, nn::cross_entropy>;
 
 struct settings {
   std::string data = "/usr/share/datasets/fashion-mnist", allreduce = "overlapped", rank_map = "cluster";

@@ -75,7 +75,7 @@ inline constexpr std::size_t batch = 8, channels = 4, kernels = 16, size = 10, k
 
 using small =
     remat::model<remat::sequential<nn::conv2d<channels, kernels, kernel>, nn::flatten, nn::linear<features, outputs>>,
-                 remat::tensor<float, channels, size, size>, nn::mse_loss>;
+                 remat::image<float, channels, size, size>, nn::mse_loss>;
 
 /// All gradients after a training step, one after another.
 inline std::vector<float> train(small& m) {

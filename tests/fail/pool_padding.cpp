@@ -8,4 +8,4 @@ using pool = remat::nn::max_pool2d<3, 2, 1>;
 using pool = remat::nn::max_pool2d<3, 2, 2>;
 #endif
 
-static_assert(remat::peak_activation_bytes<pool, remat::tensor<float, 1, 28, 28>>(1) > 0);
+static_assert(remat::peak_activation_bytes<pool, remat::image<float, 1, 28, 28>>(1) > 0);

@@ -68,6 +68,9 @@ template <class... Extents>
 remat::tensor_shape floats(Extents... extents) {
   return {remat::element::float32, true, sizeof...(extents), {extents...}};
 }
+inline remat::tensor_shape images(std::size_t channels, std::size_t height, std::size_t width) {
+  return {remat::element::float32, true, 3, {channels, height, width}, remat::memory_layout::channels_last};
+}
 template <class... Extents>
 remat::tensor_shape integers(Extents... extents) {
   return {remat::element::int32, true, sizeof...(extents), {extents...}};

@@ -21,7 +21,7 @@ namespace networks {
 namespace branches_parts {
 
 namespace nn = remat::nn;
-using remat::named, remat::sequential, remat::tensor;
+using remat::image, remat::named, remat::sequential;
 
 // clang-format off
 using three = remat::parallel<nn::concat,
@@ -44,12 +44,12 @@ using net = sequential<
 network branches() {
   using namespace branches_parts;
   return {.name = "branches",
-          .lower = &lowered<net<three>, tensor<float, 2, 11, 9>, nn::nll_loss>,
+          .lower = &lowered<net<three>, image<float, 2, 11, 9>, nn::nll_loss>,
           .microbatch = 3,
           .classes = 5,
           .chain = "middle",
           .as_types = {{"one of two groups of branches",
-                        &lowered<net<remat::checkpoint<three>>, tensor<float, 2, 11, 9>, nn::nll_loss>,
+                        &lowered<net<remat::checkpoint<three>>, image<float, 2, 11, 9>, nn::nll_loss>,
                         {remat::checkpoint_at("middle.0")}}}};
 }
 

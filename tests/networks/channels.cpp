@@ -16,7 +16,7 @@ namespace networks {
 namespace channels_parts {
 
 namespace nn = remat::nn;
-using remat::named, remat::sequential, remat::tensor;
+using remat::image, remat::named, remat::sequential;
 
 // clang-format off
 using net = sequential<
@@ -31,7 +31,7 @@ using net = sequential<
 
 network channels() {
   using namespace channels_parts;
-  return {.name = "channels", .lower = &lowered<net, tensor<float, 3, 9, 7>, nn::mse_loss>, .microbatch = 3};
+  return {.name = "channels", .lower = &lowered<net, image<float, 3, 9, 7>, nn::mse_loss>, .microbatch = 3};
 }
 
 }  // namespace networks

@@ -14,7 +14,7 @@ namespace networks {
 namespace example_01_parts {
 
 namespace nn = remat::nn;
-using remat::named, remat::sequential, remat::tensor;
+using remat::image, remat::named, remat::sequential;
 
 // clang-format off
 template <class Fc1>
@@ -31,7 +31,7 @@ using fc1 = named<"fc1", nn::linear<9216, 128>>;
 
 network example_01() {
   using namespace example_01_parts;
-  using input = tensor<float, 1, 28, 28>;
+  using input = image<float, 1, 28, 28>;
   return {.name = "example_01",
           .lower = &lowered<net<fc1>, input, nn::nll_loss>,
           .microbatch = 3,

@@ -11,7 +11,7 @@ namespace networks {
 namespace example_02_parts {
 
 namespace nn = remat::nn;
-using remat::named, remat::sequential, remat::tensor;
+using remat::image, remat::named, remat::sequential;
 
 using seq = sequential<nn::conv2d<1, 20, 5>, nn::relu, nn::conv2d<20, 64, 5>, nn::relu>;
 template <class Seq>
@@ -21,7 +21,7 @@ using net = sequential<named<"seq", Seq>, nn::log_softmax>;
 
 network example_02() {
   using namespace example_02_parts;
-  using input = tensor<float, 1, 28, 28>;
+  using input = image<float, 1, 28, 28>;
   using contiguous = remat::checkpoint_sequential<seq, remat::strategy::contiguous>;
   return {.name = "example_02",
           .lower = &lowered<net<seq>, input, nn::nll_loss>,

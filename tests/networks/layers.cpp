@@ -12,7 +12,7 @@ namespace networks {
 namespace layers_parts {
 
 namespace nn = remat::nn;
-using remat::named, remat::sequential, remat::tensor;
+using remat::image, remat::named, remat::sequential;
 
 // clang-format off
 using net = sequential<
@@ -26,7 +26,7 @@ using net = sequential<
 network layers() {
   using namespace layers_parts;
   return {
-      .name = "layers", .lower = &lowered<net, tensor<float, 1, 28, 28>, nn::nll_loss>, .microbatch = 5, .classes = 10};
+      .name = "layers", .lower = &lowered<net, image<float, 1, 28, 28>, nn::nll_loss>, .microbatch = 5, .classes = 10};
 }
 
 }  // namespace networks

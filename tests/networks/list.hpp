@@ -31,12 +31,13 @@ network branches();
 network unet();
 network normed();
 network scaled();
+network grid();
 
 inline std::vector<network> list() {
   return {example_01(), example_02(),   layers(),        strided(),    rows(),   masked(),   nested(),
           chain(),      several(),      partly_frozen(), two_inputs(), resnet(), stateful(), gated(),
           channels(),   pixel_logits(), tokens(),        word(),       labels(), tied(),     sequence(),
-          branches(),   unet(),         normed(),        scaled()};
+          branches(),   unet(),         normed(),        scaled(),     grid()};
 }
 
 }  // namespace networks

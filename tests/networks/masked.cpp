@@ -15,7 +15,7 @@ namespace networks {
 namespace masked_parts {
 
 namespace nn = remat::nn;
-using remat::named, remat::sequential, remat::tensor;
+using remat::image, remat::named, remat::sequential;
 
 // clang-format off
 using net = sequential<
@@ -32,7 +32,7 @@ using net = sequential<
 network masked() {
   using namespace masked_parts;
   return {
-      .name = "masked", .lower = &lowered<net, tensor<float, 1, 16, 15>, nn::nll_loss>, .microbatch = 5, .classes = 6};
+      .name = "masked", .lower = &lowered<net, image<float, 1, 16, 15>, nn::nll_loss>, .microbatch = 5, .classes = 6};
 }
 
 }  // namespace networks

@@ -15,7 +15,7 @@ namespace networks {
 namespace nested_parts {
 
 namespace nn = remat::nn;
-using remat::named, remat::sequential, remat::tensor;
+using remat::image, remat::named, remat::sequential;
 
 struct mixing : remat::module {
   using body = sequential<nn::conv2d<8, 8, 3, 1, 1>, nn::dropout<>, nn::conv2d<8, 8, 3, 1, 1>, nn::relu>;
@@ -35,7 +35,7 @@ using net = sequential<
 network nested() {
   using namespace nested_parts;
   return {.name = "nested",
-          .lower = &lowered<net, tensor<float, 3, 16, 16>, nn::nll_loss>,
+          .lower = &lowered<net, image<float, 3, 16, 16>, nn::nll_loss>,
           .microbatch = 3,
           .classes = 7,
           .chain = "middle"};

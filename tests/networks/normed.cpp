@@ -19,7 +19,7 @@ namespace networks {
 namespace normed_parts {
 
 namespace nn = remat::nn;
-using remat::named, remat::sequential, remat::tensor;
+using remat::image, remat::named, remat::sequential;
 
 // clang-format off
 using net = sequential<
@@ -43,7 +43,7 @@ using net = sequential<
 network normed() {
   using namespace normed_parts;
   return {
-      .name = "normed", .lower = &lowered<net, tensor<float, 3, 19, 18>, nn::nll_loss>, .microbatch = 3, .classes = 6};
+      .name = "normed", .lower = &lowered<net, image<float, 3, 19, 18>, nn::nll_loss>, .microbatch = 3, .classes = 6};
 }
 
 }  // namespace networks

@@ -14,7 +14,7 @@ namespace networks {
 namespace partly_frozen_parts {
 
 namespace nn = remat::nn;
-using remat::frozen, remat::named, remat::sequential, remat::tensor;
+using remat::frozen, remat::image, remat::named, remat::sequential;
 
 // clang-format off
 using net = sequential<
@@ -31,7 +31,7 @@ using net = sequential<
 network partly_frozen() {
   using namespace partly_frozen_parts;
   return {.name = "partly_frozen",
-          .lower = &lowered<net, tensor<float, 2, 9, 7>, nn::nll_loss>,
+          .lower = &lowered<net, image<float, 2, 9, 7>, nn::nll_loss>,
           .microbatch = 5,
           .classes = 6,
           .frozen = {"middle.late"},

@@ -10,7 +10,7 @@ namespace networks {
 namespace pixel_logits_parts {
 
 namespace nn = remat::nn;
-using remat::named, remat::sequential, remat::tensor;
+using remat::image, remat::named, remat::sequential;
 
 // clang-format off
 using net = sequential<named<"stem", nn::conv2d<3, 9, 3, 2, 1>>, nn::softmax, nn::conv2d<9, 5, 1>>;
@@ -21,7 +21,7 @@ using net = sequential<named<"stem", nn::conv2d<3, 9, 3, 2, 1>>, nn::softmax, nn
 network pixel_logits() {
   using namespace pixel_logits_parts;
   return {.name = "pixel_logits",
-          .lower = &lowered<net, tensor<float, 3, 9, 7>, nn::cross_entropy>,
+          .lower = &lowered<net, image<float, 3, 9, 7>, nn::cross_entropy>,
           .microbatch = 3,
           .classes = 5};
 }

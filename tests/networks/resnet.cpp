@@ -17,7 +17,7 @@ namespace networks {
 namespace resnet_parts {
 
 namespace nn = remat::nn;
-using remat::named, remat::sequential, remat::tensor;
+using remat::image, remat::named, remat::sequential;
 
 // clang-format off
 template <std::size_t In, std::size_t Out, std::size_t Stride>
@@ -47,7 +47,7 @@ using checkpointed = remat::checkpoint<Block>;
 
 network resnet() {
   using namespace resnet_parts;
-  using input = tensor<float, 3, 13, 11>;
+  using input = image<float, 3, 13, 11>;
   using remat::checkpoint_at;
   return {.name = "resnet",
           .lower = &lowered<net<>, input, nn::nll_loss>,

@@ -16,7 +16,7 @@ namespace networks {
 namespace scaled_parts {
 
 namespace nn = remat::nn;
-using remat::named, remat::sequential, remat::tensor;
+using remat::image, remat::named, remat::sequential;
 
 // clang-format off
 using net = sequential<
@@ -32,8 +32,7 @@ using net = sequential<
 
 network scaled() {
   using namespace scaled_parts;
-  return {
-      .name = "scaled", .lower = &lowered<net, tensor<float, 4, 7, 6>, nn::nll_loss>, .microbatch = 3, .classes = 5};
+  return {.name = "scaled", .lower = &lowered<net, image<float, 4, 7, 6>, nn::nll_loss>, .microbatch = 3, .classes = 5};
 }
 
 }  // namespace networks

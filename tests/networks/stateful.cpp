@@ -16,7 +16,7 @@ namespace networks {
 namespace stateful_parts {
 
 namespace nn = remat::nn;
-using remat::named, remat::sequential, remat::tensor;
+using remat::image, remat::named, remat::sequential;
 
 struct block : remat::module {
   using body = sequential<nn::conv2d<5, 5, 3, 1, 1>, nn::batch_norm2d<5, std::ratio<1, 1000>, std::ratio<3, 10>>,
@@ -35,7 +35,7 @@ using seven_blocks = remat::repeat<7, block>;
 
 network stateful() {
   using namespace stateful_parts;
-  using input = tensor<float, 2, 9, 7>;
+  using input = image<float, 2, 9, 7>;
   return {
       .name = "stateful",
       .lower = &lowered<net<seven_blocks>, input, nn::nll_loss>,

@@ -16,7 +16,7 @@ namespace strided_parts {
 
 namespace nn = remat::nn;
 using nn::bias;
-using remat::named, remat::sequential, remat::tensor;
+using remat::image, remat::named, remat::sequential;
 
 // clang-format off
 using net = sequential<
@@ -32,7 +32,7 @@ using net = sequential<
 network strided() {
   using namespace strided_parts;
   return {
-      .name = "strided", .lower = &lowered<net, tensor<float, 3, 33, 31>, nn::nll_loss>, .microbatch = 3, .classes = 7};
+      .name = "strided", .lower = &lowered<net, image<float, 3, 33, 31>, nn::nll_loss>, .microbatch = 3, .classes = 7};
 }
 
 }  // namespace networks

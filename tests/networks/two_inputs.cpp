@@ -15,7 +15,7 @@ namespace networks {
 namespace two_inputs_parts {
 
 namespace nn = remat::nn;
-using remat::named, remat::sequential, remat::tensor, remat::tensors;
+using remat::image, remat::named, remat::sequential, remat::tensor, remat::tensors;
 
 // clang-format off
 using net = sequential<
@@ -32,7 +32,7 @@ using net = sequential<
 network two_inputs() {
   using namespace two_inputs_parts;
   return {.name = "two_inputs",
-          .lower = &lowered<net, tensors<tensor<float, 3, 9, 7>, tensor<float, 11>>, nn::nll_loss>,
+          .lower = &lowered<net, tensors<image<float, 3, 9, 7>, tensor<float, 11>>, nn::nll_loss>,
           .microbatch = 5,
           .classes = 5};
 }

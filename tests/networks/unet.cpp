@@ -17,7 +17,7 @@ namespace networks {
 namespace unet_parts {
 
 namespace nn = remat::nn;
-using remat::named, remat::sequential, remat::tensor;
+using remat::image, remat::named, remat::sequential;
 
 // clang-format off
 template <std::size_t In, std::size_t Out>
@@ -41,11 +41,11 @@ using net = sequential<
 network unet() {
   using namespace unet_parts;
   return {.name = "unet",
-          .lower = &lowered<net<twice<7, 9>>, tensor<float, 3, 12, 8>, nn::nll_loss>,
+          .lower = &lowered<net<twice<7, 9>>, image<float, 3, 12, 8>, nn::nll_loss>,
           .microbatch = 3,
           .classes = 4,
           .as_types = {{"the bottom",
-                        &lowered<net<remat::checkpoint<twice<7, 9>>>, tensor<float, 3, 12, 8>, nn::nll_loss>,
+                        &lowered<net<remat::checkpoint<twice<7, 9>>>, image<float, 3, 12, 8>, nn::nll_loss>,
                         {remat::checkpoint_at("middle")}}}};
 }
 

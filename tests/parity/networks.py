@@ -407,6 +407,18 @@ def scaled():
         nn.ConvTranspose2d(9, 5, 3, 1, 1), nn.LogSoftmax(dim=1))
 
 
+def grid():
+    def turn():
+        return Function(lambda x: x.permute(0, 3, 1, 2))
+
+    return sequential(
+        ("norm", nn.LayerNorm(8)), nn.Linear(8, 5), nn.GELU(),
+        ("middle", sequential(turn(), nn.Linear(6, 7), nn.Tanh())), turn(),
+        ("wide", Parallel(lambda *parts: torch.cat(parts, -1), Function(lambda x: x.softmax(-1)), nn.Linear(4, 5))),
+        Residual(nn.LayerNorm(9), nn.Linear(9, 9), nn.Tanh()),
+        ("out", nn.Linear(9, 3)))
+
+
 class Network(typing.NamedTuple):
     make: typing.Callable
     inputs: list  # shapes of floats, or Indices
@@ -440,4 +452,5 @@ NETWORKS = {
     "unet": Network(unet, [(3, 12, 8)]),
     "normed": Network(normed, [(3, 19, 18)]),
     "scaled": Network(scaled, [(4, 7, 6)]),
+    "grid": Network(grid, [(4, 6, 8)], nn.MSELoss, classes=0),
 }

@@ -103,6 +103,9 @@ CASES = [
     Case("scaled", 5, batches.pictures, targets="ignored"),
     Case("scaled", 5, weights="large", threads=2),
     Case("scaled", 1),
+    Case("grid", 5),
+    Case("grid", 7, weights="large", threads=2),
+    Case("grid", 1),
 ]
 
 

@@ -29,7 +29,7 @@ int main(int argc, char** argv) try {
   std::ifstream in(argv[2], std::ios::binary);
   in.read(reinterpret_cast<char*>(inputs.data()), static_cast<std::streamsize>(inputs.size() * sizeof(float)));
 
-  remat::model<net, remat::tensor<float, 1, 16, 16>> model{{.seed = 1}};
+  remat::model<net, remat::image<float, 1, 16, 16>> model{{.seed = 1}};
   remat::load_weights(model, argv[1]);
   remat::save_weights(model, argv[3]);
   const std::span<const float> outputs = model.predict(inputs);

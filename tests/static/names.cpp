@@ -53,7 +53,7 @@ using losses = tensors<cross_entropy, linear_cross_entropy<4, 4>, nll_loss, mse_
 using words = sequential<embedding<4, 4>, linear<4, 4>>;
 static_assert(lower<chain, tensor<float, 4>>().inputs == 1);
 static_assert(lower<parts, tensors<tensor<float, 2>, tensor<float, 3>>>().inputs == 2);
-static_assert(lower<layers, tensor<float, 1, 10, 10>>().inputs == 1);
+static_assert(lower<layers, image<float, 1, 10, 10>>().inputs == 1);
 static_assert(lower<words, tensor<std::int32_t>>().inputs == 1);
 
 // Policies and strategies, values and options.

@@ -11,7 +11,7 @@ namespace nn = remat::nn;
 using image_net =
     remat::sequential<nn::conv2d<1, 32, 3>, nn::relu, nn::conv2d<32, 64, 3>, nn::relu, nn::max_pool2d<2>, nn::flatten,
                       remat::checkpoint<nn::linear<9216, 128>>, nn::relu, nn::linear<128, 10>, nn::log_softmax>;
-using image = remat::tensor<float, 1, 28, 28>;
+using image = remat::image<float, 1, 28, 28>;
 constexpr std::size_t image_peak(std::size_t batch) { return batch * 4 * (28 * 28 + 2 * 32 * 26 * 26 + 64 * 24 * 24); }
 static_assert(remat::peak_activation_bytes<image_net, image, nn::nll_loss>(64) == image_peak(64));
 static_assert(remat::peak_activation_bytes<image_net, image, nn::nll_loss>(16) == image_peak(16));

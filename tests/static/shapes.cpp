@@ -5,7 +5,7 @@
 #include <type_traits>
 
 namespace nn = remat::nn;
-using remat::Accepts, remat::output_of, remat::tensor;
+using remat::Accepts, remat::image, remat::output_of, remat::tensor;
 
 template <class A, class B>
 inline constexpr bool same = std::is_same_v<A, B>;
@@ -15,18 +15,38 @@ static_assert(same<output_of<nn::linear<8, 3>, tensor<float, 5, 8>>, tensor<floa
 static_assert(!Accepts<nn::linear<8, 3>, tensor<float, 7>>);
 static_assert(!Accepts<nn::linear<8, 3>, tensor<float, 8>, tensor<float, 8>>);
 
-static_assert(same<output_of<nn::conv2d<1, 32, 3>, tensor<float, 1, 28, 28>>, tensor<float, 32, 26, 26>>);
-static_assert(same<output_of<nn::conv2d<3, 8, 3, 2, 1>, tensor<float, 3, 32, 31>>, tensor<float, 8, 16, 16>>);
-static_assert(!Accepts<nn::conv2d<3, 8, 3>, tensor<float, 1, 28, 28>>);
-static_assert(!Accepts<nn::conv2d<1, 8, 5>, tensor<float, 1, 4, 28>>);
+static_assert(same<output_of<nn::conv2d<1, 32, 3>, image<float, 1, 28, 28>>, image<float, 32, 26, 26>>);
+static_assert(same<output_of<nn::conv2d<3, 8, 3, 2, 1>, image<float, 3, 32, 31>>, image<float, 8, 16, 16>>);
+static_assert(!Accepts<nn::conv2d<3, 8, 3>, image<float, 1, 28, 28>>);
+static_assert(!Accepts<nn::conv2d<1, 8, 5>, image<float, 1, 4, 28>>);
 
-static_assert(same<output_of<nn::max_pool2d<2>, tensor<float, 64, 25, 24>>, tensor<float, 64, 12, 12>>);
-static_assert(same<output_of<nn::max_pool2d<3, 2, 1>, tensor<float, 4, 7, 8>>, tensor<float, 4, 4, 4>>);
-static_assert(same<output_of<nn::flatten, tensor<float, 64, 12, 12>>, tensor<float, 9216>>);
-static_assert(same<output_of<nn::log_softmax, tensor<float, 64, 20, 20>>, tensor<float, 64, 20, 20>>);
+static_assert(same<output_of<nn::max_pool2d<2>, image<float, 64, 25, 24>>, image<float, 64, 12, 12>>);
+static_assert(same<output_of<nn::max_pool2d<3, 2, 1>, image<float, 4, 7, 8>>, image<float, 4, 4, 4>>);
+static_assert(same<output_of<nn::flatten, image<float, 64, 12, 12>>, tensor<float, 9216>>);
+static_assert(same<output_of<nn::log_softmax, image<float, 64, 20, 20>>, image<float, 64, 20, 20>>);
 static_assert(same<output_of<nn::nll_loss, tensor<float, 10>, tensor<std::int32_t>>, remat::scalar<float>>);
 
 // Flattening moves nothing where the order is the same.
-static_assert(nn::flatten::in_place_for<tensor<float, 1, 28, 28>> &&
-              nn::flatten::in_place_for<tensor<float, 64, 1, 1>>);
-static_assert(!nn::flatten::in_place_for<tensor<float, 2, 2, 2>>);
+static_assert(nn::flatten::in_place_for<image<float, 1, 28, 28>> && nn::flatten::in_place_for<image<float, 64, 1, 1>>);
+static_assert(!nn::flatten::in_place_for<image<float, 2, 2, 2>>);
+
+// The layout is declared: a tensor of three extents is no image, and layers of elements keep either.
+static_assert(!Accepts<nn::conv2d<4, 8, 3>, tensor<float, 4, 6, 8>> &&
+              !Accepts<nn::max_pool2d<2>, tensor<float, 4, 6, 8>>);
+static_assert(!Accepts<nn::linear<8, 3>, image<float, 4, 6, 8>> && !Accepts<nn::layer_norm<8>, image<float, 4, 6, 8>>);
+static_assert(same<output_of<nn::relu, tensor<float, 4, 6, 8>>, tensor<float, 4, 6, 8>>);
+static_assert(same<output_of<nn::relu, image<float, 4, 6, 8>>, image<float, 4, 6, 8>>);
+static_assert(same<output_of<nn::gelu, image<float, 4, 6, 8>>, image<float, 4, 6, 8>>);
+static_assert(same<output_of<nn::dropout<>, tensor<float, 2, 4, 6, 8>>, tensor<float, 2, 4, 6, 8>>);
+static_assert(nn::flatten::in_place_for<tensor<float, 2, 2, 2>>);
+static_assert(remat::shape_of<image<float, 3, 5, 7>>::value.is_image() &&
+              !remat::shape_of<tensor<float, 3, 5, 7>>::value.is_image() &&
+              !remat::shape_of<remat::per_batch<float, 3, 5, 7>>::value.is_image());
+
+// Layers over rows take the last extent of a tensor of any rank.
+static_assert(same<output_of<nn::linear<8, 3>, tensor<float, 4, 6, 8>>, tensor<float, 4, 6, 3>>);
+static_assert(same<output_of<nn::linear<8, 3>, tensor<float, 2, 4, 6, 8>>, tensor<float, 2, 4, 6, 3>>);
+static_assert(same<output_of<nn::layer_norm<8>, tensor<float, 2, 4, 6, 8>>, tensor<float, 2, 4, 6, 8>>);
+static_assert(same<output_of<nn::softmax, tensor<float, 4, 6, 8>>, tensor<float, 4, 6, 8>>);
+static_assert(same<output_of<nn::concat, tensor<float, 4, 6, 8>, tensor<float, 4, 6, 1>>, tensor<float, 4, 6, 9>>);
+static_assert(same<output_of<nn::concat, image<float, 4, 6, 8>, image<float, 1, 6, 8>>, image<float, 5, 6, 8>>);

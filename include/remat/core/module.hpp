@@ -11,6 +11,9 @@
 ///       static void backward_input(const remat::backward_pass& pass) { ... pass.input_gradient().assign(...) ... }
 ///     };
 ///
+/// What `output` takes and gives says how it is in memory: `tensor<T, ...>` is row-major, (N, ...), `image<T, C, H, W>`
+/// channels-last, (N, H, W, C). A layer for both takes any X, as this one does, or declares `output` for each.
+///
 /// Minimal complete definition: `kind`, `output`, `forward`. Then, as needed:
 ///
 /// | member                                        | meaning                                                        |

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
 /// Tensors as types and as values.
 ///
-///     tensor<float, 3, 32, 32>   one sample of an image input (C, H, W); the batch is a run-time number
+///     image<float, 3, 32, 32>    one sample, an image (C, H, W); the batch is a run-time number
 ///     tensor<float, 128>         one sample of 128 features
+///     tensor<float, 4, 6, 8>     one sample of three extents, which is no image
 ///     scalar<float>              one number for the whole batch, as a loss gives it
 ///     per_batch<float, 64>       64 numbers for the whole batch, as statistics of channels are
 ///     tensors<A, B>              several tensors on one edge
 ///
-/// A model's type is checked on these; the program that it lowers to holds `tensor_shape` values. In memory a batch of
-/// images (C, H, W) is channels-last: (N, H, W, C). Every other shape is row-major behind the batch.
+/// A model's type is checked on these; the program that it lowers to holds `tensor_shape` values. How a tensor lies in
+/// memory is declared by its type, never asked of its rank: a batch of `image` is channels-last, (N, H, W, C), although
+/// its extents are (C, H, W). A batch of `tensor`, of any rank, is row-major, and no layer permutes it.
 #pragma once
 
 #include <remat/core/element.hpp>
@@ -20,8 +22,13 @@
 
 namespace remat {
 
+/// Row-major in memory.
 template <class T, std::size_t... Extents>
 struct tensor {};
+
+/// Channels-last in memory. Users give and get it as (N, C, H, W).
+template <class T, std::size_t Channels, std::size_t Height, std::size_t Width>
+struct image {};
 
 template <class T, std::size_t... Extents>
 struct per_batch {};
@@ -32,6 +39,12 @@ using scalar = per_batch<T>;
 template <class... Tensors>
 struct tensors {};
 
+/// How the elements of a batch follow each other in memory.
+enum class memory_layout : std::uint8_t {
+  row_major,      ///< the last extent next to each other
+  channels_last,  ///< of an image (C, H, W): (N, H, W, C), so that the channels of a pixel are next to each other
+};
+
 /// The shape of a tensor as a value.
 struct tensor_shape {
   static constexpr int max_rank = 4;
@@ -40,6 +53,7 @@ struct tensor_shape {
   bool per_sample = true;  ///< false: one for the whole batch
   int rank = 0;            ///< of one sample
   std::size_t extents[max_rank] = {};
+  memory_layout layout = memory_layout::row_major;
 
   /// Elements of one sample.
   constexpr std::size_t elements() const {
@@ -50,10 +64,13 @@ struct tensor_shape {
   constexpr std::size_t elements(std::size_t batch) const { return per_sample ? batch * elements() : elements(); }
   constexpr std::size_t bytes(std::size_t batch) const { return elements(batch) * size_of(type); }
 
-  constexpr bool is_image() const { return rank == 3; }
+  /// An image has channels, height and width; they mean nothing of another tensor.
+  constexpr bool is_image() const { return layout == memory_layout::channels_last; }
   constexpr std::size_t channels() const { return extents[0]; }
   constexpr std::size_t height() const { return extents[1]; }
   constexpr std::size_t width() const { return extents[2]; }
+  /// Whether its elements are in memory in the order of its extents, as those of some images are, too.
+  constexpr bool is_in_order() const { return !is_image() || channels() == 1 || height() * width() == 1; }
 
   friend constexpr bool operator==(const tensor_shape&, const tensor_shape&) = default;
 };
@@ -92,13 +109,19 @@ struct extents_of_a_sample {
 
 }  // namespace detail
 
-/// `tensor<float, 3, 32, 32>` as a value.
+/// `tensor<float, 128>` or `image<float, 3, 32, 32>` as a value.
 template <class T>
 struct shape_of;
 template <class T, std::size_t... Extents>
 struct shape_of<tensor<T, Extents...>> {
   static_assert(detail::extents_of_a_sample<Extents...>::holds);
   static constexpr tensor_shape value{element_of<T>, true, detail::rank_of({Extents...}), {Extents...}};
+};
+template <class T, std::size_t C, std::size_t H, std::size_t W>
+struct shape_of<image<T, C, H, W>> {
+  static_assert(detail::extents_of_a_sample<C, H, W>::holds);
+  static constexpr tensor_shape value{
+      element_of<T>, true, detail::rank_of({C, H, W}), {C, H, W}, memory_layout::channels_last};
 };
 template <class T, std::size_t... Extents>
 struct shape_of<per_batch<T, Extents...>> {

@@ -30,6 +30,7 @@ inline std::uint64_t hash_of_program(const program& p) {
   }
   for (const tensor_shape& shape : p.tensors) {
     f.add(static_cast<std::uint64_t>(shape.type));
+    f.add(static_cast<std::uint64_t>(shape.layout));
     for (int i = 0; i < shape.rank; ++i) f.add(shape.extents[i]);
   }
   for (const list<parameter_slot>* slots : {&p.parameters, &p.states})

@@ -35,7 +35,7 @@ struct container_tag;
 namespace detail {
 
 template <class F, class M>
-using image = std::decay_t<decltype(std::declval<F>()(M{}))>;
+using transformed_by = std::decay_t<decltype(std::declval<F>()(M{}))>;
 
 /// The direct children of a container, and the container of other ones.
 template <class Container>
@@ -47,7 +47,7 @@ struct children_of<sequential<M...>> {
     return std::forward<F>(f)(M{}...);
   }
   template <class F>
-  using transformed = sequential<image<F, M>...>;
+  using transformed = sequential<transformed_by<F, M>...>;
 };
 template <std::size_t N, class M>
 struct children_of<repeat<N, M>> {
@@ -60,17 +60,17 @@ struct children_of<repeat<N, M>> {
     return each(std::forward<F>(f), std::make_index_sequence<N>{});
   }
   template <class F>
-  using transformed = repeat<N, image<F, M>>;
+  using transformed = repeat<N, transformed_by<F, M>>;
 };
 template <class Join, class... M>
 struct children_of<parallel<Join, M...>> : children_of<sequential<M...>> {
   template <class F>
-  using transformed = parallel<Join, image<F, M>...>;
+  using transformed = parallel<Join, transformed_by<F, M>...>;
 };
 template <class Body, class Shortcut, class Join>
 struct children_of<residual<Body, Shortcut, Join>> : children_of<sequential<Body, Shortcut>> {
   template <class F>
-  using transformed = residual<image<F, Body>, image<F, Shortcut>, Join>;
+  using transformed = residual<transformed_by<F, Body>, transformed_by<F, Shortcut>, Join>;
 };
 
 }  // namespace detail

@@ -7,6 +7,7 @@
 
 #include <remat/core/module.hpp>
 #include <remat/core/policy.hpp>
+#include <remat/model/layout_mismatch.hpp>
 #include <remat/model/sequential.hpp>
 
 #include <type_traits>
@@ -60,7 +61,17 @@ template <class M, class... Inputs>
 struct neighbours_meet {
   static constexpr bool holds = true;
   static_assert(
-      Accepts<M, Inputs...>,
+      !detail::WantsImages<M, Inputs...>,
+      "remat: this module takes images, and a tensor of three extents is none; declare the model's input as "
+      "remat::image<float, C, H, W>, or let the layer before it give one (the arguments of neighbours_meet are the "
+      "module and what it was given)");
+  static_assert(
+      !detail::WantsTensors<M, Inputs...> || detail::WantsImages<M, Inputs...>,
+      "remat: this module takes tensors, and an image is none; declare the model's input as remat::tensor<float, ...>, "
+      "or let the module's `output` take remat::image<float, C, H, W> (the arguments of neighbours_meet are the module "
+      "and what it was given)");
+  static_assert(
+      Accepts<M, Inputs...> || detail::WantsImages<M, Inputs...> || detail::WantsTensors<M, Inputs...>,
       "remat: a module must accept what the module before it gives; change one of the two so that the shapes meet (the "
       "arguments of neighbours_meet are the module and what it was given)");
 };
@@ -193,8 +204,11 @@ struct tensors_are_few<tensors<T...>> {
 template <class Loss, class... Outputs>
 struct loss_meets_output {
   static constexpr bool holds = true;
+  static_assert(!detail::HasTargetOfImages<Loss, Outputs...>,
+                "remat: this loss takes images, and a tensor of three extents is none; let the model end with "
+                "remat::image<float, C, H, W> (the arguments of loss_meets_output are the loss and the output)");
   static_assert(
-      requires { Loss::target(Outputs{}...); },
+      detail::HasTarget<Loss, Outputs...> || detail::HasTargetOfImages<Loss, Outputs...>,
       "remat: the loss must accept the model's output; end the model with what the loss takes (the arguments of "
       "loss_meets_output are the loss and the output)");
 };

@@ -26,7 +26,7 @@ inline axis axis_of_windows(const resampling_attributes& a, std::size_t inputs, 
 
 }  // namespace detail
 
-/// PyTorch's `AvgPool2d(K, Stride, Padding)`; takes (C, H, W). The step is K where none is given.
+/// PyTorch's `AvgPool2d(K, Stride, Padding)`; takes images (C, H, W). The step is K where none is given.
 template <std::size_t K, std::size_t Stride = K, std::size_t Padding = 0>
 struct avg_pool2d : module {
   static_assert(detail::pooling_window<K, Stride, Padding>::holds);
@@ -34,8 +34,8 @@ struct avg_pool2d : module {
   static constexpr std::string_view kind = "avg_pool2d";
   template <std::size_t C, std::size_t H, std::size_t W>
     requires(H + 2 * Padding >= K && W + 2 * Padding >= K)
-  static tensor<float, C, (H + 2 * Padding - K) / Stride + 1, (W + 2 * Padding - K) / Stride + 1> output(
-      tensor<float, C, H, W>);
+  static image<float, C, (H + 2 * Padding - K) / Stride + 1, (W + 2 * Padding - K) / Stride + 1> output(
+      image<float, C, H, W>);
   static constexpr double flops(const tensor_shape&, const tensor_shape& output) {
     return static_cast<double>(output.elements()) * K * K;
   }

@@ -107,17 +107,17 @@ struct batch_norm_numbers {
 
 }  // namespace detail
 
-/// PyTorch's `BatchNorm2d(C, eps, momentum)`, the numbers as ratios; takes (C, H, W).
+/// PyTorch's `BatchNorm2d(C, eps, momentum)`, the numbers as ratios; takes images (C, H, W).
 template <std::size_t C, class Epsilon = std::ratio<1, 100000>, class Momentum = std::ratio<1, 10>>
 struct batch_norm2d : module {
   static_assert(detail::batch_norm_numbers<C, Epsilon, Momentum>::holds);
 
   static constexpr std::string_view kind = "batch_norm2d";
   template <std::size_t H, std::size_t W>
-  static tensor<float, C, H, W> output(tensor<float, C, H, W>);
+  static image<float, C, H, W> output(image<float, C, H, W>);
   /// Mean and variance of the batch.
   template <std::size_t H, std::size_t W>
-  static tensors<per_batch<float, C>, per_batch<float, C>> saved_output(tensor<float, C, H, W>);
+  static tensors<per_batch<float, C>, per_batch<float, C>> saved_output(image<float, C, H, W>);
   static constexpr reads backward_input_reads = reads::inputs | reads::saved;
   static constexpr bool overwrites_input = true;
   static constexpr reads backward_parameters_reads = backward_input_reads;

@@ -38,8 +38,12 @@ double block_sum(std::size_t size, std::byte* scratch, const F& f) {
 struct loss_of_elements : module {
   template <std::size_t... Extents>
   static tensor<float, Extents...> target(tensor<float, Extents...>);
+  template <std::size_t C, std::size_t H, std::size_t W>
+  static image<float, C, H, W> target(image<float, C, H, W>);
   template <std::size_t... Extents>
   static scalar<float> output(tensor<float, Extents...>, tensor<float, Extents...>);
+  template <std::size_t C, std::size_t H, std::size_t W>
+  static scalar<float> output(image<float, C, H, W>, image<float, C, H, W>);
   static constexpr reads backward_input_reads = reads::inputs;
   static constexpr bool overwrites_input = true;
 };

@@ -89,7 +89,7 @@ struct loss_of_classes : module {
   static tensor<std::int32_t, T> target(tensor<float, T, C>);
   template <std::size_t C, std::size_t H, std::size_t W>
     requires takes<C>
-  static tensor<std::int32_t, H, W> target(tensor<float, C, H, W>);
+  static tensor<std::int32_t, H, W> target(image<float, C, H, W>);
   template <class X>
     requires requires { target(X{}); }
   static scalar<float> output(X, decltype(target(X{})));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Two or more tensors one behind another: images (C_i, H, W) along the channels, rows (D_i) and (T, D_i) along the
-/// last extent. Backward reads nothing: the gradient of each is its part of the output's.
+/// Two or more tensors one after another: images (C_i, H, W) along the channels, tensors (D_i), (T, D_i) and so on along
+/// the last extent. Backward reads nothing: the gradient of each is its part of the output's.
 #pragma once
 
 #include <remat/core/module.hpp>
@@ -61,9 +61,15 @@ struct concat : module {
   template <std::size_t T, std::size_t... D>
     requires(sizeof...(D) > 1)
   static tensor<float, T, (D + ...)> output(tensor<float, T, D>...);
+  template <std::size_t S, std::size_t T, std::size_t... D>
+    requires(sizeof...(D) > 1)
+  static tensor<float, S, T, (D + ...)> output(tensor<float, S, T, D>...);
+  template <std::size_t R, std::size_t S, std::size_t T, std::size_t... D>
+    requires(sizeof...(D) > 1)
+  static tensor<float, R, S, T, (D + ...)> output(tensor<float, R, S, T, D>...);
   template <std::size_t H, std::size_t W, std::size_t... C>
     requires(sizeof...(C) > 1)
-  static tensor<float, (C + ...), H, W> output(tensor<float, C, H, W>...);
+  static image<float, (C + ...), H, W> output(image<float, C, H, W>...);
 
   using kernels = detail::concat_kernels;
 };

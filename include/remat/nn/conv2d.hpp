@@ -168,7 +168,7 @@ constexpr std::size_t convolved(std::size_t size, std::size_t k, std::size_t str
 
 }  // namespace detail
 
-/// PyTorch's `Conv2d(In, Out, K, Stride, Padding, Dilation, Groups)`; takes (In, H, W).
+/// PyTorch's `Conv2d(In, Out, K, Stride, Padding, Dilation, Groups)`; takes images (In, H, W).
 template <std::size_t In, std::size_t Out, std::size_t K, std::size_t Stride = 1, std::size_t Padding = 0,
           bias Bias = bias::with, std::size_t Dilation = 1, std::size_t Groups = 1>
 struct conv2d : module {
@@ -178,9 +178,9 @@ struct conv2d : module {
   static constexpr std::string_view kind = "conv2d";
   template <std::size_t H, std::size_t W>
     requires(H + 2 * Padding > Dilation * (K - 1) && W + 2 * Padding > Dilation * (K - 1))
-  static tensor<float, Out, detail::convolved(H, K, Stride, Padding, Dilation),
-                detail::convolved(W, K, Stride, Padding, Dilation)>
-      output(tensor<float, In, H, W>);
+  static image<float, Out, detail::convolved(H, K, Stride, Padding, Dilation),
+               detail::convolved(W, K, Stride, Padding, Dilation)>
+      output(image<float, In, H, W>);
   static constexpr reads backward_parameters_reads = reads::inputs;
   static constexpr activations fuses{activation::relu, activation::tanh, activation::sigmoid};
   static constexpr double flops(const tensor_shape&, const tensor_shape& output) {

@@ -143,7 +143,7 @@ struct conv_transpose2d_sizes {
 
 }  // namespace detail
 
-/// PyTorch's `ConvTranspose2d(In, Out, K, Stride, Padding, OutputPadding)`; takes (In, H, W).
+/// PyTorch's `ConvTranspose2d(In, Out, K, Stride, Padding, OutputPadding)`; takes images (In, H, W).
 template <std::size_t In, std::size_t Out, std::size_t K, std::size_t Stride = 1, std::size_t Padding = 0,
           std::size_t OutputPadding = 0, bias Bias = bias::with>
 struct conv_transpose2d : module {
@@ -152,9 +152,9 @@ struct conv_transpose2d : module {
   static constexpr std::string_view kind = "conv_transpose2d";
   template <std::size_t H, std::size_t W>
     requires((H - 1) * Stride + K + OutputPadding > 2 * Padding && (W - 1) * Stride + K + OutputPadding > 2 * Padding)
-  static tensor<float, Out, (H - 1) * Stride + K + OutputPadding - 2 * Padding,
-                (W - 1) * Stride + K + OutputPadding - 2 * Padding>
-      output(tensor<float, In, H, W>);
+  static image<float, Out, (H - 1) * Stride + K + OutputPadding - 2 * Padding,
+               (W - 1) * Stride + K + OutputPadding - 2 * Padding>
+      output(image<float, In, H, W>);
   static constexpr reads backward_parameters_reads = reads::inputs;
   static constexpr activations fuses{activation::relu};
   static constexpr double flops(const tensor_shape& input, const tensor_shape&) {

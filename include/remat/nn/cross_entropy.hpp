@@ -80,7 +80,7 @@ struct cross_entropy_with : detail::loss_of_classes<Options...> {
   template <std::size_t T, std::size_t C>
   static tensors<tensor<float, T>, tensor<float, T>> saved_output(tensor<float, T, C>, tensor<std::int32_t, T>);
   template <std::size_t C, std::size_t H, std::size_t W>
-  static tensors<tensor<float, H, W>, tensor<float, H, W>> saved_output(tensor<float, C, H, W>,
+  static tensors<tensor<float, H, W>, tensor<float, H, W>> saved_output(image<float, C, H, W>,
                                                                         tensor<std::int32_t, H, W>);
   static constexpr reads backward_input_reads = reads::inputs | reads::saved;
   static constexpr double flops(const tensor_shape& input, const tensor_shape&) {

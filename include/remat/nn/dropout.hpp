@@ -4,6 +4,7 @@
 #pragma once
 
 #include <remat/core/module.hpp>
+#include <remat/nn/same_shape.hpp>
 #include <remat/nn/vectorised.hpp>
 
 #include <cstddef>
@@ -84,12 +85,10 @@ constexpr dropout_attributes dropout_of(double dropped, double of) {
 
 /// PyTorch's `Dropout(p)`, p as a ratio: `dropout<>` is 0.5, `dropout<std::ratio<1, 4>>` is 0.25.
 template <class Probability = std::ratio<1, 2>>
-struct dropout : module {
+struct dropout : detail::same_shape {
   static_assert(detail::dropout_probability<Probability>::holds);
 
   static constexpr std::string_view kind = "dropout";
-  template <std::size_t... Extents>
-  static tensor<float, Extents...> output(tensor<float, Extents...>);
   static constexpr bool in_place = true;
 
   static constexpr detail::dropout_attributes attributes = detail::dropout_of(Probability::num, Probability::den);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// One row of features from a sample of any shape, in PyTorch's order: an image is read as (C, H, W), although it lies
-/// in memory channels-last. Backward reads nothing.
+/// in memory channels-last; a tensor is in the order of its row already. Backward reads nothing.
 #pragma once
 
 #include <remat/core/module.hpp>
@@ -55,13 +55,11 @@ struct flatten : module {
   static constexpr std::string_view kind = "flatten";
   template <std::size_t... Extents>
   static tensor<float, (Extents * ... * 1)> output(tensor<float, Extents...>);
+  template <std::size_t C, std::size_t H, std::size_t W>
+  static tensor<float, C * H * W> output(image<float, C, H, W>);
 
-  /// Only an image of several channels and pixels is in another order than its row.
   template <class X>
-  static constexpr bool in_place_for = [] {
-    constexpr tensor_shape shape = shape_of<X>::value;
-    return !shape.is_image() || shape.channels() == 1 || shape.height() * shape.width() == 1;
-  }();
+  static constexpr bool in_place_for = shape_of<X>::value.is_in_order();
 
   using kernels = detail::flatten_kernels;
 };

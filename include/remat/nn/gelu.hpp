@@ -12,6 +12,7 @@
 #include <remat/core/module.hpp>
 #include <remat/nn/elementwise_function.hpp>
 #include <remat/nn/normal_distribution.hpp>
+#include <remat/nn/same_shape.hpp>
 
 #include <cstddef>
 #include <string_view>
@@ -73,10 +74,8 @@ struct gelu_kernels {
 };
 
 template <class Kernels>
-struct gelu_module : module {
+struct gelu_module : detail::same_shape {
   static constexpr std::string_view kind = "gelu";
-  template <std::size_t... Extents>
-  static tensor<float, Extents...> output(tensor<float, Extents...>);
   static constexpr reads backward_input_reads = reads::inputs;
   static constexpr bool in_place = true;
   static constexpr double flops(const tensor_shape& input, const tensor_shape&) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Layer normalisation (Ba et al. 2016) of each row: of (D), or of each row of (T, D).
+/// Layer normalisation (Ba et al. 2016) of each row: of (D), of each row of (T, D), and so on.
 ///
 ///     forward               y  = h w + b,  h = (x - mean) r,  r = 1 / sqrt(variance + 1e-5)
 ///     backward, input       dx = r (g - mean of g - h (mean of g h)),  g = dy w
@@ -160,7 +160,7 @@ struct layer_norm_size {
 
 }  // namespace detail
 
-/// PyTorch's `LayerNorm(D)`; takes (D) or (T, D).
+/// PyTorch's `LayerNorm(D)`; takes (D), (T, D) and so on.
 template <std::size_t D>
 struct layer_norm : module {
   static_assert(detail::layer_norm_size<D>::holds);
@@ -169,10 +169,18 @@ struct layer_norm : module {
   static tensor<float, D> output(tensor<float, D>);
   template <std::size_t T>
   static tensor<float, T, D> output(tensor<float, T, D>);
+  template <std::size_t S, std::size_t T>
+  static tensor<float, S, T, D> output(tensor<float, S, T, D>);
+  template <std::size_t R, std::size_t S, std::size_t T>
+  static tensor<float, R, S, T, D> output(tensor<float, R, S, T, D>);
   /// The mean of each row, and 1 / its deviation.
   static tensors<tensor<float>, tensor<float>> saved_output(tensor<float, D>);
   template <std::size_t T>
   static tensors<tensor<float, T>, tensor<float, T>> saved_output(tensor<float, T, D>);
+  template <std::size_t S, std::size_t T>
+  static tensors<tensor<float, S, T>, tensor<float, S, T>> saved_output(tensor<float, S, T, D>);
+  template <std::size_t R, std::size_t S, std::size_t T>
+  static tensors<tensor<float, R, S, T>, tensor<float, R, S, T>> saved_output(tensor<float, R, S, T, D>);
   static constexpr reads backward_input_reads = reads::inputs | reads::saved;
   static constexpr reads backward_parameters_reads = reads::inputs | reads::saved;
   static constexpr bool in_place = true;

@@ -89,7 +89,7 @@ constexpr auto linear_parameters(std::size_t in, std::size_t out) {
 
 }  // namespace detail
 
-/// PyTorch's `Linear(In, Out)`; takes (In) or (T, In).
+/// PyTorch's `Linear(In, Out)`; takes (In), (T, In) and so on.
 template <std::size_t In, std::size_t Out, bias Bias = bias::with>
 struct linear : module {
   static_assert(detail::linear_sizes<In, Out>::holds);
@@ -98,6 +98,10 @@ struct linear : module {
   static tensor<float, Out> output(tensor<float, In>);
   template <std::size_t Rows>
   static tensor<float, Rows, Out> output(tensor<float, Rows, In>);
+  template <std::size_t S, std::size_t T>
+  static tensor<float, S, T, Out> output(tensor<float, S, T, In>);
+  template <std::size_t R, std::size_t S, std::size_t T>
+  static tensor<float, R, S, T, Out> output(tensor<float, R, S, T, In>);
   static constexpr reads backward_parameters_reads = reads::inputs;
   static constexpr activations fuses{activation::relu, activation::tanh, activation::sigmoid};
   static constexpr double flops(const tensor_shape& input, const tensor_shape&) {

@@ -103,7 +103,7 @@ struct max_pool2d_kernels {
 
 }  // namespace detail
 
-/// PyTorch's `MaxPool2d(K, Stride, Padding)`; takes (C, H, W). The step is K where none is given.
+/// PyTorch's `MaxPool2d(K, Stride, Padding)`; takes images (C, H, W). The step is K where none is given.
 template <std::size_t K, std::size_t Stride = K, std::size_t Padding = 0>
 struct max_pool2d : module {
   static_assert(detail::pooling_window<K, Stride, Padding>::holds);
@@ -111,13 +111,13 @@ struct max_pool2d : module {
   static constexpr std::string_view kind = "max_pool2d";
   template <std::size_t C, std::size_t H, std::size_t W>
     requires(H + 2 * Padding >= K && W + 2 * Padding >= K)
-  static tensor<float, C, (H + 2 * Padding - K) / Stride + 1, (W + 2 * Padding - K) / Stride + 1> output(
-      tensor<float, C, H, W>);
+  static image<float, C, (H + 2 * Padding - K) / Stride + 1, (W + 2 * Padding - K) / Stride + 1> output(
+      image<float, C, H, W>);
   /// The place of each maximum in its window.
   template <std::size_t C, std::size_t H, std::size_t W>
-  static tensor<std::conditional_t<detail::places_are_bytes(K), std::uint8_t, std::int32_t>, C,
-                (H + 2 * Padding - K) / Stride + 1, (W + 2 * Padding - K) / Stride + 1>
-      saved_output(tensor<float, C, H, W>);
+  static image<std::conditional_t<detail::places_are_bytes(K), std::uint8_t, std::int32_t>, C,
+               (H + 2 * Padding - K) / Stride + 1, (W + 2 * Padding - K) / Stride + 1>
+      saved_output(image<float, C, H, W>);
   static constexpr reads backward_input_reads = reads::saved;
   static constexpr bool commutes_with_relu = true;
   static constexpr double flops(const tensor_shape&, const tensor_shape& output) {

@@ -6,15 +6,14 @@
 #pragma once
 
 #include <remat/core/module.hpp>
+#include <remat/nn/same_shape.hpp>
 
 #include <string_view>
 
 namespace remat::nn {
 
-struct relu : module {
+struct relu : detail::same_shape {
   static constexpr std::string_view kind = "relu";
-  template <std::size_t... Extents>
-  static tensor<float, Extents...> output(tensor<float, Extents...>);
   static constexpr reads backward_input_reads = reads::outputs;
   static constexpr bool in_place = true;
   static constexpr activation acts_as = activation::relu;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Rows: the last extent of (D) and (T, D), the channels of a pixel of (C, H, W). In memory all of them are rows.
+/// Rows: the last extent of a tensor, (D), (T, D) and so on, and the channels of a pixel of an image (C, H, W). In memory
+/// all of them are rows.
 #pragma once
 
 #include <remat/core/module.hpp>
@@ -16,12 +17,10 @@ constexpr std::size_t row_elements(const tensor_shape& shape) {
 
 /// A module that makes each row a distribution, and whose backward pass reads that.
 struct normalisation_of_rows : module {
-  template <std::size_t C>
-  static tensor<float, C> output(tensor<float, C>);
-  template <std::size_t T, std::size_t C>
-  static tensor<float, T, C> output(tensor<float, T, C>);
+  template <std::size_t First, std::size_t... Rest>
+  static tensor<float, First, Rest...> output(tensor<float, First, Rest...>);
   template <std::size_t C, std::size_t H, std::size_t W>
-  static tensor<float, C, H, W> output(tensor<float, C, H, W>);
+  static image<float, C, H, W> output(image<float, C, H, W>);
   static constexpr reads backward_input_reads = reads::outputs;
   static constexpr bool in_place = true;
   static constexpr double flops(const tensor_shape& input, const tensor_shape&) {

@@ -7,6 +7,7 @@
 
 #include <remat/core/module.hpp>
 #include <remat/nn/elementwise_function.hpp>
+#include <remat/nn/same_shape.hpp>
 
 #include <string_view>
 
@@ -22,10 +23,8 @@ struct sigmoid_kernels : function_forward<onednn::function::sigmoid> {
 
 }  // namespace detail
 
-struct sigmoid : module {
+struct sigmoid : detail::same_shape {
   static constexpr std::string_view kind = "sigmoid";
-  template <std::size_t... Extents>
-  static tensor<float, Extents...> output(tensor<float, Extents...>);
   static constexpr reads backward_input_reads = reads::outputs;
   static constexpr bool in_place = true;
   static constexpr activation acts_as = activation::sigmoid;

@@ -7,6 +7,7 @@
 
 #include <remat/core/module.hpp>
 #include <remat/nn/exponential.hpp>
+#include <remat/nn/same_shape.hpp>
 
 #include <cmath>
 #include <cstddef>
@@ -60,10 +61,8 @@ struct silu_kernels {
 }  // namespace detail
 
 /// PyTorch's `SiLU()`.
-struct silu : module {
+struct silu : detail::same_shape {
   static constexpr std::string_view kind = "silu";
-  template <std::size_t... Extents>
-  static tensor<float, Extents...> output(tensor<float, Extents...>);
   static constexpr reads backward_input_reads = reads::inputs;
   static constexpr bool in_place = true;
   static constexpr double flops(const tensor_shape& input, const tensor_shape&) {

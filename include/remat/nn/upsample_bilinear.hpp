@@ -31,14 +31,14 @@ inline axis axis_of_interpolation(const resampling_attributes& a, std::size_t in
 
 }  // namespace detail
 
-/// PyTorch's `Upsample(scale_factor=Scale, mode="bilinear")`; takes (C, H, W).
+/// PyTorch's `Upsample(scale_factor=Scale, mode="bilinear")`; takes images (C, H, W).
 template <std::size_t Scale>
 struct upsample_bilinear : module {
   static_assert(detail::upsampling_scale<Scale>::holds);
 
   static constexpr std::string_view kind = "upsample_bilinear";
   template <std::size_t C, std::size_t H, std::size_t W>
-  static tensor<float, C, H * Scale, W * Scale> output(tensor<float, C, H, W>);
+  static image<float, C, H * Scale, W * Scale> output(image<float, C, H, W>);
   static constexpr double flops(const tensor_shape&, const tensor_shape& output) {
     return 8.0 * static_cast<double>(output.elements());
   }

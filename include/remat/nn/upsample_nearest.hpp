@@ -25,14 +25,14 @@ struct upsampling_scale {
 
 }  // namespace detail
 
-/// PyTorch's `Upsample(scale_factor=Scale, mode="nearest")`; takes (C, H, W).
+/// PyTorch's `Upsample(scale_factor=Scale, mode="nearest")`; takes images (C, H, W).
 template <std::size_t Scale>
 struct upsample_nearest : module {
   static_assert(detail::upsampling_scale<Scale>::holds);
 
   static constexpr std::string_view kind = "upsample_nearest";
   template <std::size_t C, std::size_t H, std::size_t W>
-  static tensor<float, C, H * Scale, W * Scale> output(tensor<float, C, H, W>);
+  static image<float, C, H * Scale, W * Scale> output(image<float, C, H, W>);
 
   static constexpr detail::resampling_attributes attributes{&detail::axis_of_repeats, Scale};
   using kernels = detail::resampling_kernels;

@@ -55,6 +55,14 @@ inline void require_float_outputs(const program& p) {
           "an output that is given to the user holds float, and output 0 or a later one of this model does not");
 }
 
+/// Only images are given as `channels_last`.
+inline void require_layout(const source& given, const tensor_shape& shape, const std::string& name) {
+  if (given.is_channels_last && !shape.is_image())
+    throw error(name +
+                " is given as channels_last, which is a layout of images, and the model declares it as a tensor of " +
+                detail::text_of(shape) + "; give its numbers as they are, or declare it as remat::image");
+}
+
 inline void require_output_gradients(const program& p, std::span<const source> given, std::size_t batch) {
   if (static_cast<int>(given.size()) != p.outputs.size)
     throw error("backward takes a gradient for each output: " + std::to_string(p.outputs.size) + ", and was given " +
@@ -64,6 +72,7 @@ inline void require_output_gradients(const program& p, std::span<const source> g
     if (given[i].type != element::float32 || given[i].size != wanted)
       throw error("the gradient of output " + std::to_string(i) + " has " + std::to_string(given[i].size) +
                   " elements; it takes " + std::to_string(wanted) + " of float, as many as the output has");
+    require_layout(given[i], p.tensors[p.outputs[static_cast<int>(i)]], "the gradient of output " + std::to_string(i));
   }
 }
 
@@ -78,6 +87,7 @@ inline std::size_t batch_of(const program& p, std::span<const source> sources, i
     const std::string name = (static_cast<int>(i) < p.inputs - p.targets ? "input " : "target ") + std::to_string(i);
     if ((sources[i].type == element::float32) != (shape.type == element::float32))
       throw error(name + (shape.type == element::float32 ? " takes float" : " takes integers"));
+    require_layout(sources[i], shape, name);
     const std::size_t each = shape.elements();
     if (sources[i].size == 0 || sources[i].size % each != 0)
       throw error(name + " has " + std::to_string(sources[i].size) +

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// Where a step's results go: outputs, and gradients of inputs, in memory that the next step uses again.
 ///
-/// A kernel leaves images channels-last, in memory of their own; `finish` brings them into (N, C, H, W).
+/// A kernel leaves images channels-last, in memory of their own; `finish` brings them into (N, C, H, W). Tensors are left
+/// as they are.
 #pragma once
 
 #include <remat/core/error.hpp>
@@ -26,7 +27,7 @@ class results {
     slot& s = next();
     s.shape = shape;
     s.values.resize(shape.elements(batch));
-    s.as_made.resize(is_reordered(shape) ? s.values.size() : 0);
+    s.as_made.resize(shape.is_in_order() ? 0 : s.values.size());
     views_.push_back(std::as_writable_bytes(std::span(s.as_made.empty() ? s.values : s.as_made)));
   }
   /// A result that goes elsewhere.
@@ -66,10 +67,6 @@ class results {
     std::vector<float> values = {};
     std::vector<float> as_made = {};  ///< by a kernel; empty where that is the order of `values`
   };
-
-  static bool is_reordered(const tensor_shape& shape) {
-    return shape.is_image() && shape.channels() > 1 && shape.height() * shape.width() > 1;
-  }
 
   slot& next() {
     if (count_ == slots_.size()) slots_.emplace_back();

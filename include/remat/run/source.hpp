@@ -2,7 +2,8 @@
 /// Where a step's inputs come from: views of the user's memory, converted as they are loaded into the arena.
 ///
 /// A range of float is an input, images as (N, C, H, W); `channels_last(range)` says that they lie as (N, H, W, C). A
-/// range of any integer type is a target, or indices. The batch is the number of samples that the range holds.
+/// range of any integer type is a target, or indices. The batch is the number of samples that the range holds. What the
+/// model declares as `image` is loaded channels-last, a `tensor` as it is, whatever its rank.
 /// tensor_range.hpp says which ranges are accepted.
 #pragma once
 
@@ -50,6 +51,7 @@ struct source {
   void (*load)(const source&, const tensor_shape&, std::byte* to) = nullptr;
   /// The first element that a tensor of this type cannot hold, as "300 at place 7"; empty where there is none.
   std::string (*misfit)(const source&, const tensor_shape&) = nullptr;
+  bool is_channels_last = false;  ///< as its user says: only images are
 
   /// Elements [first, first + count) of it.
   source part(std::size_t first, std::size_t count) const {
@@ -66,25 +68,32 @@ inline void load_as_it_lies(const source& from, const tensor_shape&, std::byte* 
   std::memcpy(to, from.data, from.size * sizeof(float));
 }
 
-/// (N, C, H, W) to (N, H, W, C).
-inline void load_channels_first(const source& from, const tensor_shape& shape, std::byte* to) {
-  if (!shape.is_image() || shape.channels() == 1) return load_as_it_lies(from, shape, to);
+/// Images from (N, C, H, W) to (N, H, W, C), others as they are.
+inline void load_floats(const source& from, const tensor_shape& shape, std::byte* to) {
+  if (shape.is_in_order()) return load_as_it_lies(from, shape, to);
   to_channels_last(static_cast<const float*>(from.data), reinterpret_cast<float*>(to), shape,
                    from.size / shape.elements());
 }
 
 template <std::integral T, std::integral To>
-void convert_integers(const source& from, To* to) {
-  const T* const x = static_cast<const T*>(from.data);
-  for (std::size_t i = 0; i < from.size; ++i) to[i] = static_cast<To>(x[i]);
+void convert_integers(const source& from, const tensor_shape& shape, To* to) {
+  const T* x = static_cast<const T*>(from.data);
+  if (shape.is_in_order()) {
+    for (std::size_t i = 0; i < from.size; ++i) to[i] = static_cast<To>(x[i]);
+    return;
+  }
+  const std::size_t channels = shape.channels(), pixels = shape.height() * shape.width();
+  for (const T* const end = x + from.size; x != end; to += channels * pixels)
+    for (std::size_t c = 0; c < channels; ++c)
+      for (std::size_t p = 0; p < pixels; ++p) to[p * channels + c] = static_cast<To>(*x++);
 }
 
 template <std::integral T>
 void load_integers(const source& from, const tensor_shape& shape, std::byte* to) {
   if (shape.type == element::uint8)
-    convert_integers<T>(from, reinterpret_cast<std::uint8_t*>(to));
+    convert_integers<T>(from, shape, reinterpret_cast<std::uint8_t*>(to));
   else
-    convert_integers<T>(from, reinterpret_cast<std::int32_t*>(to));
+    convert_integers<T>(from, shape, reinterpret_cast<std::int32_t*>(to));
 }
 
 /// Wraps around where a number does not fit, so that another class would be learned: looked for before anything runs.
@@ -109,8 +118,13 @@ inline std::string no_misfit(const source&, const tensor_shape&) { return {}; }
 }  // namespace detail
 
 inline source source_of(const channels_last_images& images) {
-  return {images.values.data(), images.values.size(),     element::float32,
-          sizeof(float),        &detail::load_as_it_lies, &detail::no_misfit};
+  return {images.values.data(),
+          images.values.size(),
+          element::float32,
+          sizeof(float),
+          &detail::load_as_it_lies,
+          &detail::no_misfit,
+          true};
 }
 template <class R>
 source source_of(const R& values) {
@@ -121,8 +135,7 @@ source source_of(const R& values) {
     using T = detail::number_of<R>;
     if constexpr (std::same_as<T, float>) {
       const std::span<const float> flat = detail::flat_span(values);
-      return {flat.data(),       flat.size(), element::float32, sizeof(float), &detail::load_channels_first,
-              &detail::no_misfit};
+      return {flat.data(), flat.size(), element::float32, sizeof(float), &detail::load_floats, &detail::no_misfit};
     } else if constexpr (detail::Integer<T>) {
       const std::span<const T> flat = detail::flat_span(values);
       return {flat.data(),

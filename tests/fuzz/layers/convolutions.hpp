@@ -80,8 +80,8 @@ inline layer_case conv2d(random_source& random) {
   made.kernels = &remat::kernel_table_of<remat::nn::detail::conv2d_kernels>;
   made.attributes = std::make_shared<remat::nn::detail::conv2d_attributes>(
       remat::nn::detail::conv2d_attributes{c.in, c.out, c.kernel, c.stride, c.padding, c.dilation, c.groups, has_bias});
-  made.inputs = {floats(c.in, c.h, c.w)};
-  made.output = floats(c.out, c.height, c.width);
+  made.inputs = {images(c.in, c.h, c.w)};
+  made.output = images(c.out, c.height, c.width);
   made.batch = c.batch;
   made.fuses = remat::nn::conv2d<1, 1, 1>::fuses;
   detail::computes(made, c, has_bias);
@@ -125,8 +125,8 @@ inline layer_case conv_transpose2d(random_source& random) {
   made.attributes =
       std::make_shared<remat::nn::detail::conv_transpose2d_attributes>(remat::nn::detail::conv_transpose2d_attributes{
           c.out, c.in, c.kernel, c.stride, c.padding, output_padding, has_bias});
-  made.inputs = {floats(c.out, c.height, c.width)};
-  made.output = floats(c.in, c.h, c.w);
+  made.inputs = {images(c.out, c.height, c.width)};
+  made.output = images(c.in, c.h, c.w);
   made.parameters = {c.out * c.in * c.kernel * c.kernel};
   if (has_bias) made.parameters.push_back(c.in);
   made.batch = c.batch;

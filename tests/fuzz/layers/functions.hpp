@@ -39,7 +39,7 @@ layer_case function_of_elements(const char* name, random_source& random, F f, Sl
   made.batch = random.between(1, 9);
   const bool is_image = random.one_in(2);
   made.output =
-      is_image ? floats(random.channels(), random.extent(20), random.extent(20)) : floats(random.between(1, 5000));
+      is_image ? images(random.channels(), random.extent(20), random.extent(20)) : floats(random.between(1, 5000));
   made.inputs = {made.output};
   made.input_scale = static_cast<float>(random.one_of({1, 1, 10, 100}));
   made.sizes = listed({{"elements", made.output.elements()}, {"scale", static_cast<std::size_t>(made.input_scale)}});
@@ -130,7 +130,7 @@ inline layer_case flatten(random_source& random) {
   made.layer = "flatten";
   made.sizes = listed({{"channels", channels}, {"height", height}, {"width", width}});
   made.batch = random.between(1, 5);
-  made.inputs = {floats(channels, height, width)};
+  made.inputs = {images(channels, height, width)};
   made.output = floats(channels * pixels);
   made.kernels = &remat::kernel_table_of<remat::detail::kernels_of<remat::nn::flatten>>;
   const auto moved = [=](const std::vector<float>& from, std::size_t rows, std::size_t columns) {

@@ -53,8 +53,8 @@ inline layer_case max_pool2d(random_source& random) {
   made.layer = "max_pool2d";
   made.sizes = p.text();
   made.batch = p.batch;
-  made.inputs = {floats(p.channels, p.height, p.width)};
-  made.output = floats(p.channels, height, width);
+  made.inputs = {images(p.channels, p.height, p.width)};
+  made.output = images(p.channels, height, width);
   made.saved = {made.output};
   made.saved[0].type = p.kernel * p.kernel <= 256 ? remat::element::uint8 : remat::element::int32;
   made.kernels = &remat::kernel_table_of<remat::nn::detail::max_pool2d_kernels>;

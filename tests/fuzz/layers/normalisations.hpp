@@ -90,7 +90,7 @@ inline layer_case layer_norm(random_source& random) {
   made.attributes = std::make_shared<decltype(attributes)>(attributes);
   made.kernels = &remat::kernel_table_of<remat::detail::kernels_of<sample>>;
   made.parameters = {size, size};
-  made.saved = {made.inputs[0].rank == 1 ? floats() : floats(made.inputs[0].extents[0])};
+  made.saved = {floats(made.inputs[0].elements() / size)};
   made.saved.push_back(made.saved[0]);
   const auto w = [](const values& v, std::size_t c) { return static_cast<double>(v.parameters[0][c]); };
   made.forward = [=](const values& v) {
@@ -127,7 +127,7 @@ inline layer_case batch_norm2d(random_source& random) {
   layer_case made;
   made.layer = "batch_norm2d";
   made.batch = random.between(2, 9);
-  made.inputs = {floats(channels, random.extent(40), random.extent(40))};
+  made.inputs = {images(channels, random.extent(40), random.extent(40))};
   made.output = made.inputs[0];
   made.sizes = listed({{"channels", channels}, {"height", made.output.height()}, {"width", made.output.width()}});
   using sample = remat::nn::batch_norm2d<1>;

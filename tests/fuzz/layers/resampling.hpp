@@ -68,8 +68,8 @@ inline layer_case avg_pool2d(random_source& random) {
   made.layer = "avg_pool2d";
   made.sizes = p.text();
   made.batch = p.batch;
-  made.inputs = {floats(p.channels, p.height, p.width)};
-  made.output = floats(p.channels, p.pooled(p.height), p.pooled(p.width));
+  made.inputs = {images(p.channels, p.height, p.width)};
+  made.output = images(p.channels, p.pooled(p.height), p.pooled(p.width));
   detail::set_resampling<remat::nn::avg_pool2d<2>>(made, p.kernel, p.stride, p.padding);
   const auto along = [&](std::size_t size) {
     detail::reads_of_outputs all(p.pooled(size));
@@ -88,8 +88,8 @@ inline layer_case adaptive_avg_pool2d(random_source& random) {
   layer_case made;
   made.layer = "adaptive_avg_pool2d";
   made.batch = random.between(1, 5);
-  made.inputs = {floats(random.channels(), height, width)};
-  made.output = floats(made.inputs[0].channels(), random.between(1, 12), random.between(1, 12));
+  made.inputs = {images(random.channels(), height, width)};
+  made.output = images(made.inputs[0].channels(), random.between(1, 12), random.between(1, 12));
   made.sizes = listed({{"channels", made.output.channels()},
                        {"height", height},
                        {"width", width},
@@ -115,8 +115,8 @@ inline layer_case upsample(random_source& random) {
   layer_case made;
   made.layer = is_bilinear ? "upsample_bilinear" : "upsample_nearest";
   made.batch = random.between(1, 3);
-  made.inputs = {floats(random.channels(), height, width)};
-  made.output = floats(made.inputs[0].channels(), height * scale, width * scale);
+  made.inputs = {images(random.channels(), height, width)};
+  made.output = images(made.inputs[0].channels(), height * scale, width * scale);
   made.sizes = listed({{"channels", made.output.channels()}, {"height", height}, {"width", width}, {"scale", scale}});
   if (is_bilinear)
     detail::set_resampling<remat::nn::upsample_bilinear<2>>(made, scale);

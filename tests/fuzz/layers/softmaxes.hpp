@@ -17,20 +17,21 @@ namespace fuzz {
 
 namespace detail {
 
-/// Sizes of rows: (C), (T, C) or (C, H, W).
+/// Sizes of rows: (C), (T, C), (S, T, C) or an image (C, H, W).
 inline void draw_rows(layer_case& made, random_source& random, bool may_be_image) {
   const std::size_t size = random.one_in(4) ? random.between(1, 700) : random.channels();
-  const std::size_t rank = random.between(1, may_be_image ? 3 : 2);
+  const std::size_t kind = random.between(1, may_be_image ? 4 : 3);
   made.batch = random.one_in(4) ? random.between(1, 70) : random.between(1, 9);
-  made.inputs = {rank == 1   ? floats(size)
-                 : rank == 2 ? floats(random.between(1, 9), size)
-                             : floats(size, random.extent(20), random.extent(20))};
+  made.inputs = {kind == 1   ? floats(size)
+                 : kind == 2 ? floats(random.between(1, 9), size)
+                 : kind == 3 ? floats(random.between(1, 5), random.between(1, 5), size)
+                             : images(size, random.extent(20), random.extent(20))};
   if (made.inputs[0].elements(made.batch) > 500000) made.batch = 1;
   made.output = made.inputs[0];
   made.sizes = listed({{"size", size}, {"elements", made.output.elements()}});
 }
 inline std::size_t row_of(const layer_case& c) {
-  return c.inputs[0].rank == 3 ? c.inputs[0].channels() : c.inputs[0].extents[c.inputs[0].rank - 1];
+  return c.inputs[0].is_image() ? c.inputs[0].channels() : c.inputs[0].extents[c.inputs[0].rank - 1];
 }
 
 /// f(row begins here) for every row.

@@ -72,7 +72,7 @@ void run(const remat::mpi::session& mpi, const std::string& fault) {
   }
   if (fault == "state_on_two_ranks") {
     options.partition = remat::partition::boundaries({2});
-    remat::distributed_model<norming_net, remat::tensor<float, 1, 4, 4>>{mpi, options};
+    remat::distributed_model<norming_net, remat::image<float, 1, 4, 4>>{mpi, options};
     return;
   }
   if (fault == "second_session") {

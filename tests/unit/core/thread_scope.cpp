@@ -215,7 +215,7 @@ TEST_CASE("audits, profiles and checks of gradients hold in a parallel region, t
   {
     audit_holds = remat::audit(s, x, y).holds();
     profiled = remat::profile(s, 4).operations.size();
-    gradients_hold = remat::check_gradients<remat::nn::conv2d<2, 3, 3>, remat::tensor<float, 2, 5, 5>>().holds();
+    gradients_hold = remat::check_gradients<remat::nn::conv2d<2, 3, 3>, remat::image<float, 2, 5, 5>>().holds();
     checked::train(s);
     remat::clip_gradients(s, 1);
     remat::sgd optimizer{{.learning_rate = 0.1f}};
@@ -226,7 +226,7 @@ TEST_CASE("audits, profiles and checks of gradients hold in a parallel region, t
   CHECK(profiled == s.lowered().operations.size());
   omp_set_dynamic(1);
   CHECK(remat::audit(s, x, y).holds());
-  CHECK(remat::check_gradients<remat::nn::conv2d<2, 3, 3>, remat::tensor<float, 2, 5, 5>>().holds());
+  CHECK(remat::check_gradients<remat::nn::conv2d<2, 3, 3>, remat::image<float, 2, 5, 5>>().holds());
 }
 
 TEST_CASE("forward and backward have the same threads, or are refused", "[serial]") {

@@ -36,7 +36,7 @@ struct counting : remat::module {
 
 using net = remat::sequential<remat::named<"conv", nn::conv2d<1, 3, 3>>, remat::named<"count", counting>, nn::flatten,
                               remat::named<"fc", nn::linear<48, 5>>, nn::log_softmax>;
-using model = remat::model<net, remat::tensor<float, 1, 6, 6>, nn::nll_loss>;
+using model = remat::model<net, remat::image<float, 1, 6, 6>, nn::nll_loss>;
 
 const temporary_folder folder;
 

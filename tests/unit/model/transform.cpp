@@ -65,7 +65,7 @@ static_assert(std::is_same_v<decltype(hana::transform(remat::residual<conv>{}, c
                              remat::residual<checked, remat::checkpoint<remat::identity>>>);
 
 TEST_CASE("a transformed model has the paths and the results of the first") {
-  using input = remat::tensor<float, 4, 5, 5>;
+  using input = remat::image<float, 4, 5, 5>;
   constexpr auto net = remat::sequential<conv, nn::relu, remat::named<"b", block>>{};
   constexpr auto other = remat::transform_modules(
       net, [](auto m) { return remat::is_kind<"conv2d">(m); }, [](auto m) { return remat::checkpointed(m); });

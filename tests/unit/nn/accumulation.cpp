@@ -82,7 +82,7 @@ void check(std::size_t batch, std::size_t elements) {
   CHECK(largest > 0.01);  // both contribute
 }
 
-using image = remat::tensor<float, 2, 8, 8>;
+using image = remat::image<float, 2, 8, 8>;
 using stem = nn::conv2d<2, 4, 3, 1, 1>;  // gives (4, 8, 8)
 
 TEST_CASE("a second contribution to a gradient is added: linear") {

@@ -8,8 +8,8 @@ namespace audited_tests {
 
 namespace nn = remat::nn;
 using remat::checkpoint_at;
+using remat::image, remat::tensor;
 using remat::sequential;
-using remat::tensor;
 
 using integers = std::vector<std::int32_t>;
 
@@ -45,7 +45,7 @@ TEST_CASE("activations, branches and rows use exactly what is planned", "[serial
 TEST_CASE("images with a target of float use exactly what is planned", "[serial]") {
   using net = sequential<nn::conv2d<3, 7, 3, 1, 1>, nn::sigmoid, remat::parallel<nn::concat, nn::softmax, nn::silu>,
                          nn::conv2d<14, 3, 1>, nn::tanh>;
-  check<net, tensor<float, 3, 9, 7>, nn::mse_loss>(drawn(4 * 189), drawn(4 * 189));
+  check<net, image<float, 3, 9, 7>, nn::mse_loss>(drawn(4 * 189), drawn(4 * 189));
 }
 TEST_CASE("indices and a loss in chunks use exactly what is planned", "[serial]") {
   using net = sequential<nn::embedding<41, 12>, nn::layer_norm<12>, nn::gelu, nn::linear<12, 12>>;

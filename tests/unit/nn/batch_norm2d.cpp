@@ -32,7 +32,7 @@ double error_of(const std::vector<float>& found, const std::vector<double>& exac
 template <std::size_t C, std::size_t H, std::size_t W>
 void check(std::size_t batch, activation after, float mean = 0, double bound = 2e-6) {
   INFO("(" << C << ", " << H << ", " << W << "), batch " << batch << ", mean " << mean);
-  using input = remat::tensor<float, C, H, W>;
+  using input = remat::image<float, C, H, W>;
   one_layer<nn::batch_norm2d<C>, input> layer(batch, after);
   for (float& v : layer.x) v += mean;
   const std::size_t rows = batch * H * W;
@@ -78,7 +78,7 @@ void check(std::size_t batch, activation after, float mean = 0, double bound = 2
 template <std::size_t C, std::size_t H, std::size_t W>
 void check_same_bits(std::size_t batch, activation after) {
   INFO("(" << C << ", " << H << ", " << W << "), batch " << batch);
-  using input = remat::tensor<float, C, H, W>;
+  using input = remat::image<float, C, H, W>;
   one_layer<nn::batch_norm2d<C>, input> one(batch, after), two(batch, after), adding(batch, after, true, true);
   const std::vector<float> before = adding.dx;
   const auto gradients_before = adding.gradients;
@@ -132,7 +132,7 @@ TEST_CASE("batch norm gives the same bits on any number of threads, in halves an
 }
 
 TEST_CASE("batch norm works in place in inference, from its states") {
-  one_layer<nn::batch_norm2d<5>, remat::tensor<float, 5, 6, 7>> layer(3, activation::relu, false);
+  one_layer<nn::batch_norm2d<5>, remat::image<float, 5, 6, 7>> layer(3, activation::relu, false);
   layer.states = {made_up(5, 1), {0.1f, 0.5f, 1, 2, 3}};
   layer.forward(2);
   for (std::size_t i = 0; i < layer.y.size(); ++i) {
@@ -144,7 +144,7 @@ TEST_CASE("batch norm works in place in inference, from its states") {
 }
 
 TEST_CASE("batch norm is not trained on one value a channel") {
-  using input = remat::tensor<float, 4, 1, 1>;
+  using input = remat::image<float, 4, 1, 1>;
   CHECK_THROWS_WITH((one_layer<nn::batch_norm2d<4>, input>(1)), Catch::Matchers::Contains("more than one value"));
   CHECK_NOTHROW((one_layer<nn::batch_norm2d<4>, input>(1, activation::none, false)));
 }
@@ -152,7 +152,7 @@ TEST_CASE("batch norm is not trained on one value a channel") {
 using block = remat::sequential<nn::conv2d<2, 6, 3>, nn::batch_norm2d<6>, nn::relu, nn::conv2d<6, 5, 3>,
                                 remat::named<"last", nn::batch_norm2d<5>>>;
 using net = remat::sequential<remat::named<"block", block>, nn::flatten, nn::linear<80, 3>, nn::log_softmax>;
-using model = remat::model<net, remat::tensor<float, 2, 8, 8>, nn::nll_loss>;
+using model = remat::model<net, remat::image<float, 2, 8, 8>, nn::nll_loss>;
 
 TEST_CASE("batch statistics are followed once a step, whatever is recomputed") {
   const std::vector<float> x = made_up(6 * 128, 1);

@@ -16,7 +16,7 @@ namespace nn = remat::nn;
 using Catch::Matchers::Contains;
 
 using values = std::vector<float>;
-using image = remat::tensor<float, 3, 2, 2>;
+using image = remat::image<float, 3, 2, 2>;
 using plain = remat::sequential<nn::conv2d<3, 3, 1>, nn::batch_norm2d<3>>;
 using with_relu = remat::sequential<nn::conv2d<3, 3, 1>, nn::batch_norm2d<3>, nn::relu>;
 
@@ -112,7 +112,7 @@ using block = remat::residual<remat::sequential<nn::conv2d<4, 4, 3, 1, 1>, nn::b
                                                 nn::conv2d<4, 4, 3, 1, 1>, nn::batch_norm2d<4>>>;
 using deep = remat::sequential<nn::conv2d<3, 4, 3, 1, 1>, nn::batch_norm2d<4>, nn::relu, block, nn::relu, nn::flatten,
                                nn::linear<256, 5>>;
-using deep_model = remat::model<deep, remat::tensor<float, 3, 8, 8>, nn::cross_entropy>;
+using deep_model = remat::model<deep, remat::image<float, 3, 8, 8>, nn::cross_entropy>;
 
 TEST_CASE("Bits are the same under all checkpoints, planned memory is used memory, and less of it waits") {
   values images(4 * 192);
@@ -148,7 +148,7 @@ TEST_CASE("Bits are the same under all checkpoints, planned memory is used memor
 }
 
 TEST_CASE("One value for a channel is enough, and what has no statistics is refused") {
-  using pixel = remat::tensor<float, 3, 1, 1>;
+  using pixel = remat::image<float, 3, 1, 1>;
   remat::model<plain, pixel, nn::mse_loss> m{{.running_statistics = {"1"}}};
   CHECK(m.train_step(values(3, 1.0f), values(3, 0.0f)) >= 0);
   CHECK_THROWS_WITH((remat::model<plain, pixel, nn::mse_loss>{{.running_statistics = {"0"}}}),

@@ -16,7 +16,7 @@
 namespace fused_relu_tests {
 
 namespace nn = remat::nn;
-using remat::tensor;
+using remat::image;
 using remat::nn::detail::fused_relu;
 using floats = std::vector<float>;
 using sums = fused_relu::sums;
@@ -113,7 +113,7 @@ TEST_CASE("a fused relu passes NaN on") {
 using network =
     remat::model<remat::sequential<nn::conv2d<8, 16, 3, 1, 1>, nn::relu, nn::conv2d<16, 24, 3, 2, 1>, nn::relu,
                                    nn::flatten, nn::linear<216, 32>, nn::relu, nn::linear<32, 20>, nn::relu>,
-                 tensor<float, 8, 6, 6>>;
+                 image<float, 8, 6, 6>>;
 
 int nan_samples(network& m, const floats& x) {
   const std::span<const float> y = m.predict(x);

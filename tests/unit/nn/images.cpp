@@ -19,7 +19,7 @@ using nn::bias;
 /// rounded otherwise where oneDNN adds.
 template <class M, std::size_t C, std::size_t H, std::size_t W>
 void check(std::size_t batch, bool added_exactly) {
-  using input = remat::tensor<float, C, H, W>;
+  using input = remat::image<float, C, H, W>;
   constexpr auto none = remat::activation::none;
   one_layer<M, input> one(batch), two(batch), adding(batch, none, true, true);
   INFO(M::kind << " of (" << C << ", " << H << ", " << W << "), batch " << batch);

@@ -70,16 +70,16 @@ TEST_CASE("no kernel on the way is a reference implementation") {
   for (const auto* each : {&l.forward, &l.backward_input, &l.backward_weights}) check_fast(*each);
   using pool = remat::nn::max_pool2d<2>;
   const auto m =
-      prepared<pool, remat::tensor<float, 64, 24, 24>>([](const auto& p) { return detail::prepared_max_pool2d(p); });
+      prepared<pool, remat::image<float, 64, 24, 24>>([](const auto& p) { return detail::prepared_max_pool2d(p); });
   check_fast(m.forward);
   check_fast(m.backward);
-  const auto f = prepared<remat::nn::flatten, remat::tensor<float, 64, 12, 12>>(
+  const auto f = prepared<remat::nn::flatten, remat::image<float, 64, 12, 12>>(
       [](const auto& p) { return detail::prepared_flatten(p); });
   check_fast(f.forward);
   check_fast(f.backward);
   for (const remat::onednn::function each :
        {remat::onednn::function::tanh, remat::onednn::function::sigmoid, remat::onednn::function::gelu_by_tanh}) {
-    const auto e = prepared<remat::nn::gelu_tanh, remat::tensor<float, 3, 5, 7>>(
+    const auto e = prepared<remat::nn::gelu_tanh, remat::image<float, 3, 5, 7>>(
         [each](const auto& p) { return detail::prepared_function(p, each, true); });
     check_fast(e.forward);
     check_fast(e.backward);
@@ -127,26 +127,26 @@ TEST_CASE("no product of a linear layer goes to the gemm that packs on the heap"
 TEST_CASE("no convolution is a reference implementation") {
   namespace nn = remat::nn;
   using nn::bias;
-  using remat::tensor;
-  check_convolution<nn::conv2d<32, 64, 3>, tensor<float, 32, 26, 26>>();
-  check_convolution<nn::conv2d<64, 64, 3, 1, 1>, tensor<float, 64, 32, 32>>();
-  check_convolution<nn::conv2d<64, 128, 3, 2, 1>, tensor<float, 64, 32, 32>>();
-  check_convolution<nn::conv2d<3, 64, 7, 2, 3>, tensor<float, 3, 64, 64>>();
-  check_convolution<nn::conv2d<256, 64, 1>, tensor<float, 256, 14, 14>>();
-  check_convolution<nn::conv2d<30, 50, 1, 2>, tensor<float, 30, 33, 33>>();
-  check_convolution<nn::conv2d<20, 30, 3, 1, 4, bias::with, 4>, tensor<float, 20, 33, 33>>();
-  check_convolution<nn::conv2d<64, 64, 3, 2, 2, bias::with, 2>, tensor<float, 64, 33, 33>>();
-  check_convolution<nn::conv2d<64, 64, 3, 1, 1, bias::with, 1, 2>, tensor<float, 64, 14, 14>>();
-  check_convolution<nn::conv2d<128, 128, 3, 2, 1, bias::with, 1, 32>, tensor<float, 128, 14, 14>>();
-  check_convolution<nn::conv2d<9, 15, 3, 1, 2, bias::with, 2, 3>, tensor<float, 9, 13, 13>>();
-  check_convolution<nn::conv2d<32, 32, 3, 1, 1, bias::with, 1, 32>, tensor<float, 32, 32, 32>>();  // depthwise
-  check_convolution<nn::conv2d<9, 9, 3, 2, 1, bias::with, 1, 9>, tensor<float, 9, 13, 13>>();
-  check_convolution<nn::conv2d<32, 32, 3, 1, 2, bias::with, 2, 32>, tensor<float, 32, 32, 32>>();
-  check_convolution<nn::conv2d<16, 32, 3, 1, 1, bias::with, 1, 16>, tensor<float, 16, 32, 32>>();
-  check_transposed<nn::conv_transpose2d<64, 32, 2, 2>, tensor<float, 64, 16, 16>>();
-  check_transposed<nn::conv_transpose2d<64, 32, 4, 2, 1>, tensor<float, 64, 16, 16>>();
-  check_transposed<nn::conv_transpose2d<9, 5, 3, 2, 1, 1>, tensor<float, 9, 13, 11>>();
-  check_transposed<nn::conv_transpose2d<16, 1, 3, 1, 1>, tensor<float, 16, 28, 28>>();
+  using remat::image;
+  check_convolution<nn::conv2d<32, 64, 3>, image<float, 32, 26, 26>>();
+  check_convolution<nn::conv2d<64, 64, 3, 1, 1>, image<float, 64, 32, 32>>();
+  check_convolution<nn::conv2d<64, 128, 3, 2, 1>, image<float, 64, 32, 32>>();
+  check_convolution<nn::conv2d<3, 64, 7, 2, 3>, image<float, 3, 64, 64>>();
+  check_convolution<nn::conv2d<256, 64, 1>, image<float, 256, 14, 14>>();
+  check_convolution<nn::conv2d<30, 50, 1, 2>, image<float, 30, 33, 33>>();
+  check_convolution<nn::conv2d<20, 30, 3, 1, 4, bias::with, 4>, image<float, 20, 33, 33>>();
+  check_convolution<nn::conv2d<64, 64, 3, 2, 2, bias::with, 2>, image<float, 64, 33, 33>>();
+  check_convolution<nn::conv2d<64, 64, 3, 1, 1, bias::with, 1, 2>, image<float, 64, 14, 14>>();
+  check_convolution<nn::conv2d<128, 128, 3, 2, 1, bias::with, 1, 32>, image<float, 128, 14, 14>>();
+  check_convolution<nn::conv2d<9, 15, 3, 1, 2, bias::with, 2, 3>, image<float, 9, 13, 13>>();
+  check_convolution<nn::conv2d<32, 32, 3, 1, 1, bias::with, 1, 32>, image<float, 32, 32, 32>>();  // depthwise
+  check_convolution<nn::conv2d<9, 9, 3, 2, 1, bias::with, 1, 9>, image<float, 9, 13, 13>>();
+  check_convolution<nn::conv2d<32, 32, 3, 1, 2, bias::with, 2, 32>, image<float, 32, 32, 32>>();
+  check_convolution<nn::conv2d<16, 32, 3, 1, 1, bias::with, 1, 16>, image<float, 16, 32, 32>>();
+  check_transposed<nn::conv_transpose2d<64, 32, 2, 2>, image<float, 64, 16, 16>>();
+  check_transposed<nn::conv_transpose2d<64, 32, 4, 2, 1>, image<float, 64, 16, 16>>();
+  check_transposed<nn::conv_transpose2d<9, 5, 3, 2, 1, 1>, image<float, 9, 13, 11>>();
+  check_transposed<nn::conv_transpose2d<16, 1, 3, 1, 1>, image<float, 16, 28, 28>>();
 }
 
 TEST_CASE("no primitive of a network that is compared with PyTorch is a reference implementation") {

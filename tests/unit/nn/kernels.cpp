@@ -8,7 +8,7 @@
 namespace kernels_tests {
 
 namespace nn = remat::nn;
-using remat::tensor;
+using remat::image, remat::tensor;
 
 /// Of oneDNN's matrix products the number of threads is part of the order of sums.
 enum class threads_matter { no, yes };
@@ -42,26 +42,26 @@ void check(std::size_t batch, std::size_t rows = 1, threads_matter m = threads_m
   }
 }
 
-using image = tensor<float, 13, 9, 7>;
+using pixels = image<float, 13, 9, 7>;
 using rows = tensor<float, 5, 53>;
 using row = tensor<float, 37>;
 using integer = std::int32_t;
 
 TEST_CASE("kernels of activations") {
-  check<nn::tanh, image>(31);
-  check<nn::sigmoid, image>(31);
+  check<nn::tanh, pixels>(31);
+  check<nn::sigmoid, pixels>(31);
   check<nn::gelu, rows>(101);
   check<nn::gelu_tanh, row>(501);
-  check<nn::silu, image>(31);
+  check<nn::silu, pixels>(31);
   check<nn::silu, row>(1);
 }
 TEST_CASE("kernels of softmax") {
-  check<nn::softmax, image>(31);
+  check<nn::softmax, pixels>(31);
   check<nn::softmax, rows>(101);
   check<nn::softmax, row>(1);
 }
 TEST_CASE("kernels of log_softmax") {
-  check<nn::log_softmax, image>(31);
+  check<nn::log_softmax, pixels>(31);
   check<nn::log_softmax, rows>(101);
   check<nn::log_softmax, row>(1);
 }
@@ -75,20 +75,20 @@ TEST_CASE("kernels of embedding") {
   check<nn::embedding<23, 3>, tensor<integer>>(1, 23);
 }
 TEST_CASE("kernels of multiply and concat") {
-  check<nn::multiply, image, image>(31);
+  check<nn::multiply, pixels, pixels>(31);
   check<nn::multiply, row, row, row, row>(501);
-  check<nn::concat, image, tensor<float, 2, 9, 7>, image>(31);
+  check<nn::concat, pixels, image<float, 2, 9, 7>, pixels>(31);
   check<nn::concat, rows, tensor<float, 5, 3>>(101);
   check<nn::concat, row, tensor<float, 1>>(501);
 }
 TEST_CASE("kernels of losses") {
-  check<nn::cross_entropy, image, tensor<integer, 9, 7>>(31, 13);
+  check<nn::cross_entropy, pixels, tensor<integer, 9, 7>>(31, 13);
   check<nn::cross_entropy, rows, tensor<integer, 5>>(101, 53);
   check<nn::cross_entropy, row, tensor<integer>>(1, 37);
-  check<nn::nll_loss, image, tensor<integer, 9, 7>>(31, 13);
+  check<nn::nll_loss, pixels, tensor<integer, 9, 7>>(31, 13);
   check<nn::nll_loss, rows, tensor<integer, 5>>(101, 53);
   check<nn::nll_loss, row, tensor<integer>>(1, 37);
-  check<nn::mse_loss, image, image>(31);
+  check<nn::mse_loss, pixels, pixels>(31);
   check<nn::bce_with_logits, rows, rows>(101);
 }
 TEST_CASE("kernels of linear_cross_entropy: one chunk, and several") {

@@ -22,7 +22,7 @@ constexpr float infinity = std::numeric_limits<float>::infinity(),
 template <std::size_t C, std::size_t H, std::size_t W, std::size_t K, std::size_t Stride, std::size_t Padding>
 void check(std::size_t batch, bool with_nan) {
   INFO("(" << C << ", " << H << ", " << W << "), window " << K << ", step " << Stride << ", padding " << Padding);
-  one_layer<nn::max_pool2d<K, Stride, Padding>, remat::tensor<float, C, H, W>> layer(batch);
+  one_layer<nn::max_pool2d<K, Stride, Padding>, remat::image<float, C, H, W>> layer(batch);
   constexpr std::size_t rows = (H + 2 * Padding - K) / Stride + 1, columns = (W + 2 * Padding - K) / Stride + 1;
   for (std::size_t i = 0; i < layer.x.size(); ++i) {
     layer.x[i] = std::round(4 * layer.x[i]);  // many are equal
@@ -58,7 +58,7 @@ void check(std::size_t batch, bool with_nan) {
 }
 
 TEST_CASE("Special values are PyTorch's") {
-  one_layer<nn::max_pool2d<2>, remat::tensor<float, 1, 2, 2>> layer(6);
+  one_layer<nn::max_pool2d<2>, remat::image<float, 1, 2, 2>> layer(6);
   // clang-format off
   layer.x = {-infinity, -infinity, -infinity, -infinity,
              not_a_number, 1, 2, not_a_number,

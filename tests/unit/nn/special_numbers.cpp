@@ -12,7 +12,7 @@
 namespace special_numbers_tests {
 
 namespace nn = remat::nn;
-using remat::tensor;
+using remat::image, remat::tensor;
 
 constexpr float infinity = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
 
@@ -151,7 +151,7 @@ TEST_CASE("binary cross entropy of special logits is PyTorch's") {
 }
 
 TEST_CASE("the mean of a window with special numbers is PyTorch's") {
-  kernel_run<nn::avg_pool2d<2>, tensor<float, 1, 2, 2>> run(4);
+  kernel_run<nn::avg_pool2d<2>, image<float, 1, 2, 2>> run(4);
   run.inputs[0] = {-infinity, -infinity, 1, 2, nan, 1, 2, 3, infinity, 1, -infinity, 3, -0.0f, 0, -1, -2};
   run.forward();
   check_close(run.outputs[0], {-infinity, nan, nan, -0.75f});

@@ -23,10 +23,14 @@ namespace plan_tests {
 namespace nn = remat::nn;
 using remat::checkpoint, remat::sequential;
 
+template <class Net, class Input>
+remat::plan_report planned_on(std::size_t batch) {
+  const remat::program p = remat::fuse(remat::lower<Net, Input, nn::nll_loss>());
+  return remat::report(p, remat::plan_training(p, batch));
+}
 template <class Net, std::size_t... In>
 remat::plan_report planned(std::size_t batch = 2) {
-  const remat::program p = remat::fuse(remat::lower<Net, remat::tensor<float, In...>, nn::nll_loss>());
-  return remat::report(p, remat::plan_training(p, batch));
+  return planned_on<Net, remat::tensor<float, In...>>(batch);
 }
 
 using layer = nn::linear<16, 16>;
@@ -69,8 +73,9 @@ TEST_CASE("a segment that would keep more than without a checkpoint is left unch
   using net = sequential<nn::conv2d<1, 4, 3>, nn::max_pool2d<2>, nn::flatten, nn::linear<36, 4>, nn::log_softmax>;
   using checked =
       sequential<nn::conv2d<1, 4, 3>, checkpoint<nn::max_pool2d<2>>, nn::flatten, nn::linear<36, 4>, nn::log_softmax>;
-  const auto plain = planned<net, 1, 8, 8>();
-  const auto r = planned<checked, 1, 8, 8>();
+  using input = remat::image<float, 1, 8, 8>;
+  const auto plain = planned_on<net, input>(2);
+  const auto r = planned_on<checked, input>(2);
   CHECK(r.kept_bytes == plain.kept_bytes);
   CHECK(r.recompute == 0);
   CHECK(r.unchecked == std::vector<std::string>{"1"});
@@ -115,7 +120,7 @@ TEST_CASE("policies decide for a segment as a whole") {
 TEST_CASE("a relu's mask moves behind the pool that follows it") {
   using net =
       sequential<nn::conv2d<1, 8, 3>, nn::relu, nn::max_pool2d<2>, nn::flatten, nn::linear<72, 4>, nn::log_softmax>;
-  const remat::program p = remat::fuse(remat::lower<net, remat::tensor<float, 1, 8, 8>, nn::nll_loss>());
+  const remat::program p = remat::fuse(remat::lower<net, remat::image<float, 1, 8, 8>, nn::nll_loss>());
   REQUIRE(p.operations.size() == 6);
   CHECK((p.operations[0].activation_after == remat::activation::relu &&
          p.operations[0].gradient_through == remat::activation::none));

@@ -24,7 +24,7 @@ using block = remat::sequential<remat::named<"conv", nn::conv2d<4, 4, 3, 1, 1>>,
                                 nn::dropout<>, remat::named<"last", nn::conv2d<4, 4, 3, 1, 1>>, nn::relu>;
 using images = remat::sequential<nn::conv2d<1, 4, 3, 1, 1>, nn::relu, remat::named<"chain", remat::repeat<9, block>>,
                                  nn::flatten, nn::linear<256, 5>, nn::log_softmax>;
-using image = remat::tensor<float, 1, 8, 8>;
+using image = remat::image<float, 1, 8, 8>;
 
 template <class Policy>
 remat::plan_report chain(Policy policy) {

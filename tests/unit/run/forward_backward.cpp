@@ -10,9 +10,9 @@
 namespace forward_backward_tests {
 
 namespace nn = remat::nn;
-using remat::tensor;
+using remat::image, remat::tensor;
 using body = remat::sequential<nn::conv2d<2, 3, 3, 1, 1>, nn::relu, nn::conv2d<3, 4, 3, 1, 1>>;
-using input = tensor<float, 2, 5, 6>;
+using input = image<float, 2, 5, 6>;
 
 /// Gives its input and its double.
 struct twice : remat::module {
@@ -119,7 +119,7 @@ TEST_CASE("what cannot be asked is refused") {
 
 TEST_CASE("two input sizes use one set of parameters") {
   remat::model<body, input> small{{.seed = 2}};
-  remat::model<body, tensor<float, 2, 9, 7>> large(small);
+  remat::model<body, image<float, 2, 9, 7>> large(small);
   CHECK(small.parameters()[0].values.data() == large.parameters()[0].values.data());
   CHECK(small.identity() == large.identity());  // one optimizer serves both
   const auto data = networks::random_batch(2, 126, 1, 2, 1);

@@ -51,7 +51,7 @@ TEST_CASE("mean_loss has what smoothing adds to batches whose targets have weigh
 
 TEST_CASE("mean_loss of images, with other metrics, in inference") {
   using net = remat::sequential<nn::conv2d<2, 3, 1>, nn::batch_norm2d<3>, nn::dropout<>>;
-  remat::model<net, remat::tensor<float, 2, 2, 2>, nn::cross_entropy> m{{.seed = 1}};
+  remat::model<net, remat::image<float, 2, 2, 2>, nn::cross_entropy> m{{.seed = 1}};
   floats images(32);
   for (std::size_t i = 0; i < images.size(); ++i) images[i] = std::sin(static_cast<float>(i));
   integers targets(16);

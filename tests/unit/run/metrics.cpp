@@ -42,14 +42,14 @@ TEST_CASE("top_k counts targets among the K highest") {
                     Contains("top_k<5> needs at least 5 classes, and the outputs have 4"));
   CHECK_THROWS_WITH(share<2>(outputs, {0}, four), Contains("top_k<2>: 1 targets for 2 outputs"));
 
-  const remat::tensor_shape pixels = remat::shape_of<remat::tensor<float, 3, 1, 2>>::value;  // (C, H, W)
+  const remat::tensor_shape pixels = remat::shape_of<remat::image<float, 3, 1, 2>>::value;  // (C, H, W)
   CHECK(share<1>({1, 6, 2, 5, 3, 4}, {2, 0}, pixels) == 1);
   CHECK(share<2>({1, 6, 2, 5, 3, 4}, {0, 1}, pixels) == 0.5);
 }
 
 TEST_CASE("a target is missed where one of its outputs is NaN") {
   const remat::tensor_shape four = remat::shape_of<remat::tensor<float, 4>>::value,
-                            pixels = remat::shape_of<remat::tensor<float, 4, 1, 2>>::value;
+                            pixels = remat::shape_of<remat::image<float, 4, 1, 2>>::value;
   const float nan = std::nanf("");
   for (std::size_t c = 0; c < 4; ++c)
     for (std::int32_t target : {0, 1, 2, 3}) {
@@ -72,7 +72,7 @@ TEST_CASE("classes are the channels of images, and the last extent of rows") {
   // Two places and three classes; the right ones are 2 and 0.
   const std::vector<float> rows{0, 1, 2, 5, 4, 3}, image{0, 5, 1, 4, 2, 3};
   const remat::tensor_shape two_rows = remat::shape_of<remat::tensor<float, 2, 3>>::value,
-                            pixels = remat::shape_of<remat::tensor<float, 3, 1, 2>>::value;
+                            pixels = remat::shape_of<remat::image<float, 3, 1, 2>>::value;
   for (const auto& [targets, wanted] : {std::pair{std::vector{2, 0}, 1.0}, std::pair{std::vector{2, 1}, 0.5}}) {
     remat::accuracy of_rows, of_pixels;
     of_rows.add(rows, targets, two_rows);
@@ -155,7 +155,7 @@ TEST_CASE("one logit is right on its side of the threshold") {
 
 TEST_CASE("several labels of a sample are counted one by one") {
   const remat::tensor_shape three = remat::shape_of<remat::tensor<float, 3>>::value,
-                            pixels = remat::shape_of<remat::tensor<float, 1, 1, 2>>::value;
+                            pixels = remat::shape_of<remat::image<float, 1, 1, 2>>::value;
   remat::accuracy labels, probabilities{{.threshold = 0.5f}}, masks;
   labels.add(std::vector<float>{1, -1, 0, 2, -2, std::nanf("")}, std::vector<float>{1, 0, 1, 0, 0, 0}, three);
   CHECK(labels.value() == 0.5);  // an output of 0 says 0, and NaN is missed

@@ -18,7 +18,7 @@ namespace micro_batches_tests {
 namespace nn = remat::nn;
 using net = remat::sequential<nn::conv2d<2, 6, 3, 1, 1>, nn::relu, nn::max_pool2d<2>, nn::flatten, nn::linear<96, 32>,
                               nn::tanh, nn::linear<32, 5>, nn::log_softmax>;
-using model = remat::model<net, remat::tensor<float, 2, 8, 8>, nn::nll_loss>;
+using model = remat::model<net, remat::image<float, 2, 8, 8>, nn::nll_loss>;
 
 void require_close(const remat::network& found, const remat::network& wanted) {
   for (std::size_t i = 0; i < wanted.parameters().size(); ++i) {

@@ -84,7 +84,7 @@ TEST_CASE("dropout is the identity in predict, and differs from step to step in 
 
 TEST_CASE("images come as (N, C, H, W) or as (N, H, W, C), and go out as (N, C, H, W)") {
   using net = remat::sequential<nn::conv2d<3, 4, 3, 1, 1>>;
-  remat::model<net, remat::tensor<float, 3, 5, 6>> model{{.seed = 1}};
+  remat::model<net, remat::image<float, 3, 5, 6>> model{{.seed = 1}};
   const auto data = networks::random_batch(2, 90, 1, 2, 1);
   std::vector<float> last(180);
   for (std::size_t n = 0; n < 2; ++n)
@@ -158,7 +158,7 @@ TEST_CASE("what does not fit is refused, and parameters stay as they are") {
 TEST_CASE("a step that is refused leaves states as they were") {
   using net =
       remat::sequential<nn::conv2d<1, 4, 3>, nn::batch_norm2d<4>, nn::flatten, nn::linear<64, 3>, nn::log_softmax>;
-  remat::model<net, remat::tensor<float, 1, 6, 6>, nn::nll_loss> model{{.seed = 1}};
+  remat::model<net, remat::image<float, 1, 6, 6>, nn::nll_loss> model{{.seed = 1}};
   auto data = networks::random_batch(4, 36, 1, 3, 1);
   model.train_step(data.inputs, data.targets);
   const std::vector<std::byte> before(model.store().state_block().begin(), model.store().state_block().end());

@@ -115,8 +115,8 @@ using two = remat::sequential<nn::linear<4, 4>, nn::tanh, nn::linear<4, 3>>;
 using two_model = remat::model<two, remat::tensor<float, 4>, nn::mse_loss>;
 
 TEST_CASE("each of two models on the same parameters does what it would do alone") {
-  std::vector<remat::program> programs = programs_on<remat::tensor<float, 1, 4, 3>>();
-  for (remat::program& larger : programs_on<remat::tensor<float, 1, 5, 6>>()) programs.push_back(std::move(larger));
+  std::vector<remat::program> programs = programs_on<remat::image<float, 1, 4, 3>>();
+  for (remat::program& larger : programs_on<remat::image<float, 1, 5, 6>>()) programs.push_back(std::move(larger));
   const std::vector<std::vector<std::string>> frozen_sets{{}, {"stem"}, {"1"}, {"head"}, {"stem", "1"}, {""}};
   std::vector<setup> setups;
   for (const remat::program& p : programs)
@@ -226,7 +226,7 @@ TEST_CASE("models whose parameters differ share none, and the message says which
                     Contains("the other has the parameter '2.weight', which this one does not have"));
   CHECK_THROWS_WITH((remat::model<remat::sequential<nn::linear<4, 4>, nn::tanh, nn::linear<4, 2>>, input>{first}),
                     Contains("'2.weight' is (2, 4) here and (3, 4) in the other"));
-  using image = remat::tensor<float, 2, 3, 3>;
+  using image = remat::image<float, 2, 3, 3>;
   remat::model<remat::sequential<nn::batch_norm2d<2>>, image> normed{{.seed = 1}};
   CHECK_THROWS_WITH((remat::model<remat::sequential<remat::named<"n", nn::batch_norm2d<2>>>, image>{normed}),
                     Contains("this one has the parameter 'n.weight'"));

@@ -105,7 +105,8 @@ TEST_CASE("images go from channels-first to channels-last and back") {
                                                       {1, 200, 33, 4},
                                                       {2, 3, 64, 49},
                                                       {1, 4, 40, 40}}) {
-    const remat::tensor_shape shape{remat::element::float32, true, 3, {channels, height, width}};
+    const remat::tensor_shape shape{
+        remat::element::float32, true, 3, {channels, height, width}, remat::memory_layout::channels_last};
     std::vector<float> first(count * shape.elements()), last(first.size()), back(first.size());
     for (std::size_t i = 0; i < first.size(); ++i) first[i] = static_cast<float>(i);
     remat::detail::to_channels_last(first.data(), last.data(), shape, count);
