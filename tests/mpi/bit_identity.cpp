@@ -21,6 +21,7 @@ struct schedule {
 const std::vector<schedule>& schedules() {
   static const std::vector<schedule> all = {{"gpipe", remat::schedule::gpipe},
                                             {"one_f_one_b", remat::schedule::one_f_one_b},
+                                            {"zero_bubble", remat::schedule::zero_bubble},
                                             {"interleaved<2>", remat::schedule::interleaved<2>}};
   return all;
 }
@@ -91,7 +92,7 @@ TEST_CASE("a batch that is one micro-batch gives the bits of one process, of one
   remat::silence_warning(remat::warning_names::skipped_checkpoint);
   for (const char* name : {"example_01", "unet", "tied", "nested", "two_inputs"})
     for (const std::size_t samples : {std::size_t{1}, networks::named(name).microbatch})
-      for (const schedule& s : {schedules()[0], schedules()[1]}) {
+      for (const schedule& s : {schedules()[0], schedules()[1], schedules()[2]}) {
         const networks::network& n = networks::named(name);
         INFO(name << ", " << samples << " samples, " << s.name);
         remat::network one = networks::make(n, {.seed = 3, .threads = 1, .checkpoints = {{}}});

@@ -102,6 +102,7 @@ void compare(const remat::partition::setting& partition) {
   for (std::size_t k = 0; k < straddling.size(); ++k)
     for (const remat::pipeline_schedule& schedule :
          {remat::pipeline_schedule(remat::schedule::one_f_one_b), remat::pipeline_schedule(remat::schedule::gpipe),
+          remat::pipeline_schedule(remat::schedule::zero_bubble),
           remat::pipeline_schedule(remat::schedule::interleaved<2>)}) {
       INFO("checkpoints " << k << ", " << schedule.name() << ", " << partition.name);
       remat::distributed_model<Net, input, loss> model{session(),

@@ -29,6 +29,7 @@ TEST_CASE("a rank uses exactly the bytes of its layout") {
     const networks::network& n = networks::named(name);
     for (const remat::pipeline_schedule& schedule :
          {remat::pipeline_schedule(remat::schedule::gpipe), remat::pipeline_schedule(remat::schedule::one_f_one_b),
+          remat::pipeline_schedule(remat::schedule::zero_bubble),
           remat::pipeline_schedule(remat::schedule::interleaved<2>)})
       for (const char* policy : {"none", "each"}) {
         if (schedule.stages(session().size()) > remat::fuse(n.lower()).operations.count()) continue;
@@ -78,6 +79,38 @@ TEST_CASE("one_f_one_b holds min(p - s, m) kept regions on stage s, and its slot
     CHECK(line.layout().live_bytes() >= kept * remat::aligned(made.activation_bytes));
     CHECK(line.layout().live_bytes() <= bytes);
   }
+}
+
+TEST_CASE(
+    "zero_bubble holds what one_f_one_b does, and what the gradients of parameters read for s + 1 micro-batches") {
+  remat::silence_warning(remat::warning_names::skipped_checkpoint);
+  std::size_t larger = 0;
+  for (const char* name : {"nested", "unet", "resnet"})
+    for (const bool is_checked : {false, true})
+      for (const std::size_t microbatches : {1u, 2u, 3u, 8u}) {
+        const networks::network& n = networks::named(name);
+        std::vector<remat::checkpoint_at> checkpoints;
+        if (is_checked) checkpoints.emplace_back(n.chain, remat::strategy::each{});
+        remat::distributed_network plain(session(), n.lower(),
+                                         options(remat::schedule::one_f_one_b, microbatches, checkpoints)),
+            halved(session(), n.lower(), options(remat::schedule::zero_bubble, microbatches, checkpoints));
+        const remat::rank_layout &with = pipeline_of(halved, n.microbatch).layout(),
+                                 &without = pipeline_of(plain, n.microbatch).layout();
+        const remat::plan& made = pipeline_of(halved, n.microbatch).planned(0, 0);
+        INFO(name << ", checkpoints: " << is_checked << ", " << microbatches << " micro-batches, stage "
+                  << halved.pp_rank());
+        std::size_t messages = 0, postponed = 0;  // gradients come sooner: a message may wait in a slot more
+        for (int k = 0; k < made.ports.count(); ++k)
+          messages += remat::aligned(made.regions[made.region_of_port(k)].bytes);
+        for (const remat::buffer& b : made.steps.buffers)
+          if (b.storage == &b - made.steps.buffers.data() && made.steps.section_of(b.last) == remat::parameters_section)
+            postponed += remat::aligned(b.bytes);
+        const std::size_t most = std::min(static_cast<std::size_t>(halved.pp_rank()) + 1, microbatches);
+        CHECK((postponed > 0) == (halved.pp_rank() > 0));
+        CHECK(with.live_bytes() <= without.live_bytes() + most * postponed + messages);
+        larger += with.live_bytes() > without.live_bytes() ? 1u : 0u;
+      }
+  CHECK((largest_of_ranks(larger) > 0) == (session().size() > 1));
 }
 
 TEST_CASE("a rank holds the parameters of its own stages alone") {

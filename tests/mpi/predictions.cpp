@@ -71,6 +71,7 @@ TEST_CASE("all outputs of a model without a loss are there on every rank, whiche
 TEST_CASE("every table of inference is one that can run") {
   for (const remat::pipeline_schedule& schedule :
        {remat::pipeline_schedule(remat::schedule::one_f_one_b), remat::pipeline_schedule(remat::schedule::gpipe),
+        remat::pipeline_schedule(remat::schedule::zero_bubble),
         remat::pipeline_schedule(remat::schedule::interleaved<2>),
         remat::pipeline_schedule(remat::schedule::interleaved<3>)})
     for (int ranks = 1; ranks <= 5; ++ranks)
@@ -80,7 +81,7 @@ TEST_CASE("every table of inference is one that can run") {
         const remat::schedule_table table = remat::forward_only_like(training, microbatches);
         CHECK(table.microbatches == microbatches);
         remat::list<remat::stage_message> chain;
-        for (int s = 0; s + 1 < table.stages; ++s) chain.push_back({s, s + 1, remat::task_kind::forward});
+        for (int s = 0; s + 1 < table.stages; ++s) chain.push_back({s, s + 1, remat::pass_kind::forward});
         CHECK_NOTHROW(remat::check_schedule(table, {.is_training = false, .messages = chain}));
       }
 }

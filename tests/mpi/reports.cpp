@@ -25,7 +25,7 @@ std::string text_of(const T& what) {
 
 const std::vector<remat::pipeline_schedule>& schedules() {
   static const std::vector<remat::pipeline_schedule> all{remat::schedule::gpipe, remat::schedule::one_f_one_b,
-                                                         remat::schedule::interleaved<2>};
+                                                         remat::schedule::zero_bubble, remat::schedule::interleaved<2>};
   return all;
 }
 

@@ -78,6 +78,7 @@ TEST_CASE("batches that ignore targets and do not split evenly give the bits of 
     const outcome expected = steps(one, batches);
     for (const auto& schedule :
          {remat::pipeline_schedule(remat::schedule::gpipe), remat::pipeline_schedule(remat::schedule::one_f_one_b),
+          remat::pipeline_schedule(remat::schedule::zero_bubble),
           remat::pipeline_schedule(remat::schedule::interleaved<2>)})
       for (const bool checkpointed : {false, true})
         for (const auto& from : {remat::inputs_from::every_rank, remat::inputs_from::first_stage}) {
@@ -172,6 +173,7 @@ TEST_CASE("replicas give the loss and the gradients of the whole batch") {
           const float loss = whole.train_step(batch.x, batch.targets);
           std::optional<outcome> first;
           for (const auto& schedule : {remat::pipeline_schedule(remat::schedule::gpipe),
+                                       remat::pipeline_schedule(remat::schedule::zero_bubble),
                                        remat::pipeline_schedule(remat::schedule::one_f_one_b)})
             for (const auto sum : {remat::allreduce::overlapped, remat::allreduce::after}) {
               remat::distributed_network model(session(), remat::lower<net, input, nn::cross_entropy>(),

@@ -117,6 +117,7 @@ TEST_CASE("a policy sees its stage and the micro-batches that the stage keeps") 
   const networks::network& n = networks::named("nested");
   for (const remat::pipeline_schedule& schedule :
        {remat::pipeline_schedule(remat::schedule::gpipe), remat::pipeline_schedule(remat::schedule::one_f_one_b),
+        remat::pipeline_schedule(remat::schedule::zero_bubble),
         remat::pipeline_schedule(remat::schedule::interleaved<2>)}) {
     INFO(schedule.name());
     remat::distributed_options how = options(n, 4 * static_cast<std::size_t>(session().size()), schedule);
@@ -150,6 +151,7 @@ TEST_CASE("except_last leaves out the last micro-batch where its backward pass f
     const outcome expected = of_one_process(n, static_cast<std::size_t>(microbatches));
     for (const remat::pipeline_schedule& schedule :
          {remat::pipeline_schedule(remat::schedule::gpipe), remat::pipeline_schedule(remat::schedule::one_f_one_b),
+          remat::pipeline_schedule(remat::schedule::zero_bubble),
           remat::pipeline_schedule(remat::schedule::interleaved<2>)}) {
       if (schedule.stages(session().size()) > remat::fuse(n.lower()).operations.count()) continue;
       INFO(name << ", " << schedule.name());
@@ -161,8 +163,8 @@ TEST_CASE("except_last leaves out the last micro-batch where its backward pass f
       const remat::task_positions positions(line.table());
       for (std::size_t local = 0; local < line.stages(); ++local) {
         const int s = line.stage(local), last = microbatches - 1;
-        const bool follows = positions.position_of({remat::task_kind::backward, s, last}) ==
-                             positions.position_of({remat::task_kind::forward, s, last}) + 1;
+        const bool follows = positions.position_of(remat::pass_kind::backward_input, s, last) ==
+                             positions.position_of(remat::pass_kind::forward, s, last) + 1;
         for (int m = 0; m < last; ++m) CHECK(recomputations(line, local, m) == recomputations(line, local, 0));
         CHECK(recomputations(line, local, last) == (follows ? 0 : recomputations(line, local, 0)));
         if (follows && recomputations(line, local, 0) > 0) ++left_out;

@@ -35,12 +35,13 @@ TEST_CASE("the timeline of a step has every task of the schedule, in an order th
   remat::silence_warning(remat::warning_names::skipped_checkpoint);
   const networks::network& n = networks::named("nested");
   for (int partitions = 1; partitions <= session().size(); ++partitions)
-    for (const bool is_checked : {false, true}) {
+    for (const auto& [is_checked, halves] : {std::pair{false, false}, {true, false}, {false, true}, {true, true}}) {
       if (session().size() % partitions != 0) continue;
-      INFO(partitions << " of " << session().size() << " ranks, checkpoints: " << is_checked);
+      INFO(partitions << " of " << session().size() << " ranks, checkpoints: " << is_checked << ", halves: " << halves);
       remat::distributed_options how{
           .threads = 1, .partitions = partitions, .microbatches = 4, .logs_partition = false};
       how.checkpoints.emplace();
+      if (halves) how.schedule = remat::schedule::zero_bubble;
       if (is_checked) how.checkpoints->emplace_back(n.chain, remat::strategy::each{});
       remat::distributed_network model(session(), n.lower(), how);
       const remat::timeline events = one_step(model, n);
@@ -79,6 +80,9 @@ TEST_CASE("the timeline of a step has every task of the schedule, in an order th
             CHECK(forward.seconds > 0);
             CHECK(backward.seconds > 0);
             CHECK(backward.first >= forward.last);
+            const times parameters = found[{replica, activity::backward_parameters, stage, m}];
+            CHECK((parameters.seconds > 0) == (halves && stage > 0));
+            if (halves && stage > 0) CHECK(parameters.first >= backward.last);
             if (stage == 0) continue;
             CHECK(forward.last > found[{replica, activity::forward, stage - 1, m}].first);
             CHECK(backward.first < found[{replica, activity::backward, stage - 1, m}].last);

@@ -75,15 +75,26 @@ struct distributed_blueprint {
 
 namespace detail {
 
-/// Activations, weights and gradients of the operations [first, last) as a stage, with so many micro-batches in flight.
-inline double bytes_as_stage(program p, int first, int last, int stage, std::size_t batch, int in_flight) {
+/// Activations, weights and gradients of the operations [first, last) as a stage of this schedule.
+inline double bytes_as_stage(program p, int first, int last, int stage, std::size_t batch,
+                             const passes_in_flight& in_flight) {
   for (int i = 0; i < p.operations.count(); ++i)
     p.operations[i].stage = i < first ? stage - 1 : i < last ? stage : stage + 1;
   for (node& n : p.nodes) n.stage = stages_of(p, static_cast<int>(&n - p.nodes.data())).first;
-  const plan made = plan_training(p, batch, slice_of_stage(p, stage, in_flight, in_flight > 1));
-  double bytes = static_cast<double>(made.activation_bytes) * in_flight + static_cast<double>(made.passing_bytes);
+  const auto most_between = [&](int from, int to) {
+    return std::max(1, in_flight(stage, pass_of_section(from), pass_of_section(to)));
+  };
+  slice covered = slice_of_stage(p, stage, most_between(forward_section, backward_section));
+  covered.splits = most_between(forward_section, parameters_section) > 1;
+  covered.halves_backward = in_flight(stage, pass_kind::backward_input, pass_kind::backward_parameters) > 0;
+  const plan made = plan_training(p, batch, covered);
+  double bytes = 0;
+  for (const plan_region& each : made.regions)
+    if (each.port == none)
+      bytes +=
+          static_cast<double>(each.bytes) * (each.is_passing ? 1 : most_between(each.first_section, each.last_section));
   for (const port& each : made.ports)
-    bytes += static_cast<double>(p.tensors[each.tensor].bytes(batch)) * (each.is_gradient ? 1 : in_flight);
+    bytes += static_cast<double>(p.tensors[each.tensor].bytes(batch)) * (each.is_gradient ? 1 : covered.in_flight);
   for (int i = first; i < last; ++i)
     for (int k = 0; k < p.operations[i].parameters; ++k)
       bytes += (p.operations[i].trains() ? 2.0 : 1.0) * sizeof(float) *
@@ -152,10 +163,10 @@ inline distributed_blueprint draw_blueprint(const mpi::session& session, program
   const bool trains = p.loss != none;
   if (!trains) made.schedule = forward_only_like(made.schedule, made.schedule.microbatches);
   check_tasks(made.schedule, trains);
-  const list<int> kept = in_flight(made.schedule);
+  const passes_in_flight in_flight(made.schedule);
   made.ignored = assign_stages(
       p, how, {made.schedule.stages, partitions, options.partition_batch, [&](int first, int last, int stage) {
-                 return bytes_as_stage(p, first, last, stage, options.partition_batch, std::max(1, kept[stage]));
+                 return bytes_as_stage(p, first, last, stage, options.partition_batch, in_flight);
                }});
   set_stage_policies(p, options.stage_policies);
   check_schedule(made.schedule,

@@ -35,7 +35,7 @@ inline timeline events_of(const pipeline_trace& trace, int rank) {
   for (const pipeline_trace::event& e : trace.events) {
     const task& t = e.done;
     for (; wait < trace.waits.size() && trace.waits[wait].begin < e.begin; ++wait) between(trace.waits[wait]);
-    const activity computes = t.kind == task_kind::forward ? activity::forward : activity::backward;
+    const activity computes = rules_of(t.kind).shown;
     double done = e.begin;  // what is told of the task
     const auto tell = [&](activity what, double end) {
       if (end > done) events.push_back({rank, what, t.stage, t.microbatch, done, end});

@@ -3,7 +3,6 @@
 /// add to them, and the last may go without checkpoints. Where a batch does not split evenly, the first ones are larger.
 #pragma once
 
-#include <remat/dist/in_flight.hpp>
 #include <remat/dist/mpi.hpp>
 #include <remat/dist/rank_layout.hpp>
 #include <remat/dist/stage_plans.hpp>
@@ -12,8 +11,10 @@
 #include <remat/run/executor.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -49,11 +50,9 @@ class local_stages {
  public:
   /// `setup` must stay where it is.
   local_stages(const pipeline_setup& setup, const task_positions& positions) : setup_(&setup) {
-    const list<int> most = in_flight(setup.table);
-    std::vector<int> here;
+    const training_slices covered(setup.table, positions);
     for (int s = 0; s < setup.table.stages; ++s)
-      if (positions.rank_of(s) == setup.rank) here.push_back(s);
-    for (const int s : here) add(positions, s, std::max(1, most[s]), here.size() > 1);
+      if (positions.rank_of(s) == setup.rank) add(positions, covered, s);
   }
 
   std::size_t size() const { return stages_.size(); }
@@ -101,28 +100,26 @@ class local_stages {
     }
   };
 
-  void add(const task_positions& positions, int s, int most, bool has_neighbours) {
+  void add(const task_positions& positions, const training_slices& covered, int s) {
     const pipeline_setup& setup = *setup_;
     stage& here = stages_.emplace_back();
     here.number = s;
     const int count = setup.table.microbatches;
-    const slice covered = setup.is_training ? training_slice(*setup.checked, s, most, has_neighbours)
-                                            : slice_of_stage(*setup.checked, s, most);
     const bool last_differs = setup.is_training && setup.checkpoints == checkpointing::except_last &&
-                              positions.position_of({task_kind::backward, s, count - 1}) ==
-                                  positions.position_of({task_kind::forward, s, count - 1}) + 1;
-    int made[2][2][2] = {{{none, none}, {none, none}}, {{none, none}, {none, none}}};
+                              positions.position_of(pass_kind::backward_input, s, count - 1) ==
+                                  positions.position_of(pass_kind::forward, s, count - 1) + 1;
+    std::map<std::array<bool, 4>, int> made;
     for (int m = 0; m < count; ++m) {
       const bool accumulates = setup.is_training && m > 0, is_unchecked = last_differs && m + 1 == count;
-      int& which = made[setup.is_larger(m)][is_unchecked][accumulates];
-      if (which == none) {
-        const program& p = is_unchecked ? *setup.unchecked : *setup.checked;
-        which = static_cast<int>(here.executors.size());
-        plan steps = setup.is_training ? plan_training(p, setup.samples(m), covered)
-                                       : plan_inference(p, setup.samples(m), covered);
-        here.executors.push_back(std::make_unique<executor>(p, std::move(steps), *setup.parameters, accumulates));
-      }
-      here.of_microbatch.push_back(which);
+      const bool halves = setup.is_training && positions.halves_backward(s, m);
+      const auto [at, is_new] =
+          made.insert({{setup.is_larger(m), is_unchecked, accumulates, halves}, static_cast<int>(made.size())});
+      here.of_microbatch.push_back(at->second);
+      if (!is_new) continue;
+      const program& p = is_unchecked ? *setup.unchecked : *setup.checked;
+      plan steps = setup.is_training ? plan_training(p, setup.samples(m), covered(p, s, m))
+                                     : plan_inference(p, setup.samples(m), slice_of_stage(p, s));
+      here.executors.push_back(std::make_unique<executor>(p, std::move(steps), *setup.parameters, accumulates));
     }
   }
 

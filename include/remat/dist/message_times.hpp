@@ -99,9 +99,10 @@ constexpr message_timetable message_times(const schedule_table& table, const sch
     result.senders.push_back(sender);
     result.receivers.push_back(receiver);
     for (int m = 0; m < table.microbatches; ++m) {
-      const task made{message.kind, message.from, m}, read{message.kind, message.to, m};
-      const int send = positions.position_of(made), consume = positions.position_of(read);
-      if (send < 0 || consume < 0) detail::refuse_unsent(message, send < 0 ? made : read);
+      const int send = positions.position_of(message.made_by, message.from, m),
+                consume = positions.position_of(message.made_by, message.to, m);
+      if (send < 0 || consume < 0)
+        detail::refuse_unsent(message, {kind_with(message.made_by), send < 0 ? message.from : message.to, m});
       if (sender == receiver) continue;
       const long leaves = clock.ends[sender][send];
       // Position 0 is reached at 0, before any task ends.

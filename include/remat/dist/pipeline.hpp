@@ -90,12 +90,14 @@ class pipeline : private exchange {
       local_ = stages_.find(t.stage);
       microbatch_ = t.microbatch;
       running_ = &stages_.executor_of(local_, t.microbatch);
-      is_last_backward_ = t.kind == task_kind::backward && t.microbatch + 1 == setup_.table.microbatches;
+      const task_rules& rules = rules_of(t.kind);
+      section_ = running_->planned().steps.sections[rules.section];
+      makes_final_ = rules.section > forward_section && t.microbatch + 1 == setup_.table.microbatches;
       bind_running();
       if (how_.trace != nullptr) how_.trace->begin(t);
-      if (t.kind == task_kind::backward && !setup_.recomputes_early) await_gradients();
-      if (t.kind == task_kind::backward) note_recomputation(running_->planned().steps.backward_begins - 1);
-      before_ = t.kind == task_kind::backward ? running_->executed() : action_counts{};
+      if (rules.does(pass_kind::backward_input) && !setup_.recomputes_early) await_gradients();
+      note_beginning(section_.first);
+      before_ = rules.section == forward_section ? action_counts{} : running_->executed();
       running_->run({.seed = how.seed,
                      .number = how.number,
                      .microbatch = how.first_microbatch + static_cast<std::uint32_t>(t.microbatch),
@@ -103,10 +105,7 @@ class pipeline : private exchange {
                      .counted_in_batch = how.counted_in_batch,
                      .ports = this,
                      .packs = t.microbatch == 0 || t.microbatch == setup_.larger},
-                    inputs(t.microbatch), results(local_, t.microbatch),
-                    t.kind == task_kind::forward
-                        ? (setup_.is_training ? executor::part::forward : executor::part::whole)
-                        : executor::part::backward);
+                    inputs(t.microbatch), results(local_, t.microbatch), rules.section);
       count_executed();
       if (how_.trace != nullptr) how_.trace->end();
     }
@@ -142,29 +141,26 @@ class pipeline : private exchange {
     for (int k = 0; k < ports.count(); ++k)
       if (ports[k].is_gradient && ports[k].receives()) receive(k);
   }
-  /// Behind an action: whether a recomputation ends here, or begins.
-  void note_recomputation(int number) {
+  /// Before an action, or at the end of the section: whether a recomputation ends here, or begins; and when the last
+  /// backward action does.
+  void note_beginning(int number) {
     if (how_.trace == nullptr) return;
-    const tape& steps = running_->planned().steps;
+    const list<action>& actions = running_->planned().steps.actions;
     const auto recomputes = [&](int i) {
-      return i >= steps.backward_begins && i < steps.actions.count() && steps.actions[i].kind == action_kind::recompute;
+      return i >= section_.first && i < section_.last && actions[i].kind == action_kind::recompute;
     };
-    if (recomputes(number) == recomputes(number + 1)) return;
-    if (recomputes(number))
-      how_.trace->end_recomputing();
-    else
-      how_.trace->begin_recomputing();
+    if (recomputes(number) && !recomputes(number - 1)) how_.trace->begin_recomputing();
+    if (recomputes(number - 1) && !recomputes(number)) how_.trace->end_recomputing();
+    if (makes_final_ && number < section_.last && is_backward(actions[number]))
+      how_.trace->last_backward = how_.trace->now();
   }
   void after(int number) override {
     transport_.progress();
-    if (number >= running_->planned().steps.backward_begins) note_recomputation(number);
-    if (!is_last_backward_) return;
-    const list<action>& actions = running_->planned().steps.actions;
-    const action& a = actions[number];
-    if (how_.listener != nullptr && (a.kind == action_kind::backward_parameters || a.kind == action_kind::backward))
+    note_beginning(number + 1);
+    if (!makes_final_ || how_.listener == nullptr) return;
+    const action& a = running_->planned().steps.actions[number];
+    if (a.kind == action_kind::backward_parameters || a.kind == action_kind::backward)
       how_.listener->final_gradients(setup_.checked->operations[a.operation]);
-    if (how_.trace != nullptr && number + 1 < actions.count() && is_backward(actions[number + 1]))
-      how_.trace->last_backward = how_.trace->now();
   }
 
   static bool is_backward(const action& a) {
@@ -198,7 +194,8 @@ class pipeline : private exchange {
   executor* running_ = nullptr;
   std::size_t local_ = 0;
   int microbatch_ = 0;
-  bool is_last_backward_ = false;
+  section section_ = {};
+  bool makes_final_ = false;  // gradients of parameters, in the last micro-batch
 };
 
 }  // namespace remat

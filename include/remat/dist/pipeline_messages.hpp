@@ -32,7 +32,7 @@ constexpr list<pipeline_message> messages_of(const program& p, int stages, bool 
 constexpr list<stage_message> between_stages(const list<pipeline_message>& messages) {
   list<stage_message> found;
   for (const pipeline_message& m : messages)
-    found.push_back({m.from, m.to, m.is_gradient ? task_kind::backward : task_kind::forward});
+    found.push_back({m.from, m.to, m.is_gradient ? pass_kind::backward_input : pass_kind::forward});
   return found;
 }
 

@@ -93,7 +93,7 @@ class pipeline_transport {
   const list<port>& ports(std::size_t local, int m) const { return stages_->planned(local, m).ports; }
   std::span<std::byte> memory(std::size_t local, int m, int k) const {
     const std::span<const std::size_t> offsets = layout_->offsets(local, static_cast<std::size_t>(m));
-    return {activations_ + offsets[static_cast<std::size_t>(first_port_region + k)],
+    return {activations_ + offsets[static_cast<std::size_t>(stages_->planned(local, m).region_of_port(k))],
             setup_->checked->tensors[ports(local, m)[k].tensor].bytes(setup_->samples(m))};
   }
   mpi::request& request_of(int message, int m) { return requests_[times_.index(message, m)]; }

@@ -3,13 +3,14 @@
 ///
 /// Time is the rank's row of the schedule. A region is alive
 ///
-///     what waits for backward     from the stage's forward task to its backward task
+///     what is kept                from the task of the section that makes it to the task of the last that reads it
 ///     a port that receives        from the task before which the receive is posted
-///     a port that sends           to the task before which the send is complete; a value that backward reads, to there
+///     a port that sends           to the task before which the send is complete; one that later sections read, to there
 ///     what passes                 in one task: one region for all, the largest
 ///
 /// and they are placed as the buffers of a plan are. So one_f_one_b holds min(p - s, m) kept regions on stage s, and as
-/// many slots for messages as the schedule's clock needs for receives that are posted early.
+/// many slots for messages as the schedule's clock needs for receives that are posted early. zero_bubble holds no more
+/// of what waits for the gradients of inputs, and up to s + 1 regions of what waits for those of parameters.
 #pragma once
 
 #include <remat/core/alignment.hpp>
@@ -46,7 +47,7 @@ class rank_layout {
       for (int m = 0; m < table.microbatches; ++m) {
         const plan& made = *here.plans[static_cast<std::size_t>(m)];
         passing_ = std::max(passing_, made.passing_bytes);
-        offsets_.back().emplace_back(static_cast<std::size_t>(first_port_region) + made.ports.size());
+        offsets_.back().emplace_back(made.regions.size());
       }
     }
     for (std::size_t s = 0; s < stages.size(); ++s) {
@@ -56,22 +57,22 @@ class rank_layout {
       for (int m = 0; m < table.microbatches; ++m) {
         const plan& made = *stages[s].plans[static_cast<std::size_t>(m)];
         std::vector<std::size_t>& mine = offsets_[s][static_cast<std::size_t>(m)];
-        const int forward = positions.position_of({task_kind::forward, stage, m});
-        const int backward = positions.position_of({task_kind::backward, stage, m});
-        const int last = backward < 0 ? forward : backward;
-        add(storages, places, mine[step_region], made.activation_bytes, forward, last);
-        for (int k = 0; k < made.ports.count(); ++k) {
-          const port& here = made.ports[k];
-          int from = here.is_gradient ? backward : forward;
-          int to = here.is_gradient || waits_for_backward(made, k) ? last : forward;
-          if (const int i = of_ports[static_cast<std::size_t>(k)].received; i != none) {
-            from = times.is_sent(i) ? times.at(i, m).post
-                                    : positions.position_of(
-                                          {here.is_gradient ? task_kind::backward : task_kind::forward, here.from, m});
+        for (int r = 0; r < made.regions.count(); ++r) {
+          const plan_region& here = made.regions[r];
+          if (here.is_passing) continue;
+          int from = positions.position_of(pass_of_section(here.first_section), stage, m);
+          int to = positions.position_of(pass_of_section(here.last_section), stage, m);
+          const int k = here.port;
+          if (k != none) {
+            const int received = of_ports[static_cast<std::size_t>(k)].received;
+            if (received != none && times.is_sent(received)) from = times.at(received, m).post;
+            if (received != none && !times.is_sent(received))
+              from = positions.position_of(pass_of_section(here.first_section), made.ports[k].from, m);
+            for (const int i : of_ports[static_cast<std::size_t>(k)].sent)
+              if (times.is_sent(i)) to = std::max(to, times.at(i, m).wait);
           }
-          for (const int i : of_ports[static_cast<std::size_t>(k)].sent)
-            if (times.is_sent(i)) to = std::max(to, times.at(i, m).wait);
-          add(storages, places, mine[static_cast<std::size_t>(first_port_region + k)], port_bytes(made, k), from, to);
+          add(storages, places, mine[static_cast<std::size_t>(r)], here.bytes, from, to);
+          if (k == none) continue;
           ++begun[static_cast<std::size_t>(k)][static_cast<std::size_t>(from)];
           --begun[static_cast<std::size_t>(k)][static_cast<std::size_t>(to) + 1];
         }
@@ -80,8 +81,10 @@ class rank_layout {
       for (const std::vector<int>& each : begun) slots_.back().push_back(largest_sum(each));
     }
     place(storages, places);
-    for (auto& stage : offsets_)
-      for (auto& of_microbatch : stage) of_microbatch[passing_region] = placed_;
+    for (std::size_t s = 0; s < stages.size(); ++s)
+      for (std::size_t m = 0; m < offsets_[s].size(); ++m)
+        for (int r = 0; r < stages[s].plans[m]->regions.count(); ++r)
+          if (stages[s].plans[m]->regions[r].is_passing) offsets_[s][m][static_cast<std::size_t>(r)] = placed_;
   }
 
   /// Of the rank's activations.
@@ -114,16 +117,6 @@ class rank_layout {
     int most = 0, now = 0;
     for (const int change : changes) most = std::max(most, now += change);
     return most;
-  }
-  static bool waits_for_backward(const plan& made, int k) {
-    for (const buffer& b : made.steps.buffers)
-      if (b.port == k && b.last >= made.steps.backward_begins) return true;
-    return false;
-  }
-  static std::size_t port_bytes(const plan& made, int k) {
-    for (const buffer& b : made.steps.buffers)
-      if (b.port == k) return b.bytes;
-    return 0;
   }
   static void add(list<detail::storage>& storages, std::vector<std::size_t*>& places, std::size_t& place,
                   std::size_t bytes, int first, int last) {

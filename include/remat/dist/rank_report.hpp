@@ -31,6 +31,8 @@ struct stage_report {
   int in_flight = 0;
   std::size_t kept_region = 0;     ///< bytes that wait for backward, for each micro-batch in flight
   std::size_t passing_region = 0;  ///< bytes of what does not, once
+  int postponed = 0;  ///< micro-batches that wait for the gradients of parameters at once, of a halved backward
+  std::size_t postponed_region = 0;  ///< bytes that wait for these gradients, for each of them
   std::vector<port_report> ports;
   plan_report plan;  ///< of the first micro-batch
 };
@@ -54,15 +56,18 @@ inline rank_report report(const program& p, const pipeline& line, int pp_rank) {
                 .packed_bytes = line.needed().packed,
                 .scratch_bytes = line.needed().scratch,
                 .stages = {}};
-  const list<int> kept = in_flight(line.table());
+  const passes_in_flight in_flight(line.table());
   for (std::size_t local = 0; local < line.stages(); ++local) {
     const plan& made = line.planned(local, 0);
     stage_report s{.stage = line.stage(local),
-                   .in_flight = kept[line.stage(local)],
-                   .kept_region = made.activation_bytes,
+                   .in_flight = in_flight(line.stage(local), pass_kind::forward, pass_kind::backward_input),
                    .passing_region = made.passing_bytes,
+                   .postponed = in_flight(line.stage(local), pass_kind::backward_input, pass_kind::backward_parameters),
                    .ports = {},
                    .plan = report(p, made)};
+    for (const plan_region& each : made.regions)
+      if (each.port == none && !each.is_passing)
+        (each.last_section == parameters_section ? s.postponed_region : s.kept_region) += each.bytes;
     for (int k = 0; k < made.ports.count(); ++k) {
       const port& each = made.ports[k];
       const int producer = p.producers[each.tensor];
@@ -103,6 +108,9 @@ inline std::ostream& operator<<(std::ostream& out, const rank_report& r) {
     out << "Stage " << s.stage << ", micro-batches in flight: " << s.in_flight << "\n";
     out << "  regions         " << s.kept_region << " bytes for each micro-batch in flight, " << s.passing_region
         << " for all\n";
+    if (s.postponed > 0)
+      out << "  postponed       " << s.postponed_region << " bytes for each micro-batch that waits for the gradients of "
+          << "parameters: " << s.postponed << "\n";
     for (const port_report& each : s.ports) out << "  port            " << each << "\n";
     out << s.plan;
   }

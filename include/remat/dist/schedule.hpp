@@ -4,6 +4,8 @@
 ///     setting               stages per rank   in flight on stage s        bubble at m micro-batches, p ranks
 ///     gpipe                 1                 m                           (p - 1) / (m + p - 1)
 ///     one_f_one_b           1                 min(p - s, m)               (p - 1) / (m + p - 1)
+///     zero_bubble           1                 min(p - s, m)               (p - 1) / (3 m + p - 1) where m >= p and the
+///                                                                         three passes take the same time
 ///     interleaved<V>        V                 more than one_f_one_b       (p - 1) / (V m + p - 1)
 ///     forward_only          1, or .over(n)    none is kept                for inference
 ///
@@ -62,7 +64,7 @@ constexpr schedule_table empty_table(int ranks, int stages_per_rank, int microba
 /// stage the next `ranks` micro-batches. Backward visits the stages in reverse.
 constexpr task interleaved_pass(task_kind kind, int k, int rank, int ranks, int stages_per_rank) {
   const int round = k / (ranks * stages_per_rank), within = k % (ranks * stages_per_rank), visited = within / ranks;
-  const int local = kind == task_kind::forward ? visited : stages_per_rank - 1 - visited;
+  const int local = rules_of(kind).does(pass_kind::forward) ? visited : stages_per_rank - 1 - visited;
   return {kind, local * ranks + rank, round * ranks + within % ranks};
 }
 
@@ -91,8 +93,33 @@ constexpr schedule_table one_f_one_b_table(int ranks, int stages_per_rank, int m
   if (stages_per_rank != 1) refuse_stages("one_f_one_b", stages_per_rank);
   schedule_table table = empty_table(ranks, 1, microbatches);
   for (int rank = 0; rank < ranks; ++rank)
-    alternate(table.rows[rank], microbatches, ranks - 1 - rank,
-              [&](task_kind kind, int k) { return task{kind, rank, k}; });
+    alternate(table.rows[rank], microbatches, ranks - 1 - rank, [&](task_kind kind, int k) {
+      return task{kind, rank, k};
+    });
+  return table;
+}
+
+/// Gradients go back as soon as in one_f_one_b or sooner, and those of parameters are postponed by as many micro-batches
+/// as there are stages before, so that they fill what would be idle at the end. Nobody waits for the first stage's: its
+/// backward passes are not halved.
+constexpr schedule_table zero_bubble_table(int ranks, int stages_per_rank, int microbatches) {
+  if (stages_per_rank != 1) refuse_stages("zero_bubble", stages_per_rank);
+  schedule_table table = one_f_one_b_table(ranks, 1, microbatches);
+  for (int rank = 1; rank < ranks; ++rank) {
+    list<task> halved;
+    halved.reserve(3 * static_cast<std::size_t>(microbatches));
+    int postponed = 0;
+    for (const task& t : table.rows[rank]) {
+      if (!rules_of(t.kind).does(pass_kind::backward_input)) {
+        halved.push_back(t);
+        continue;
+      }
+      halved.push_back({task_kind::backward_input, rank, t.microbatch});
+      if (t.microbatch >= rank) halved.push_back({task_kind::backward_parameters, rank, postponed++});
+    }
+    while (postponed < microbatches) halved.push_back({task_kind::backward_parameters, rank, postponed++});
+    table.rows[rank] = static_cast<list<task>&&>(halved);
+  }
   return table;
 }
 
@@ -154,6 +181,12 @@ inline constexpr schedule_setting gpipe{"gpipe", 1, detail::gpipe_table};
 
 /// One forward, one backward (PipeDream-flush, Narayanan et al. 2019): keeps no more micro-batches than stages follow.
 inline constexpr schedule_setting one_f_one_b{"one_f_one_b", 1, detail::one_f_one_b_table};
+
+/// One forward, one backward, where the backward pass of all stages but the first is halved (ZB-H1 of Qi et al. 2023,
+/// "Zero Bubble Pipeline Parallelism"): a third of the bubble, where the halves take as long as a forward pass. Stage s
+/// keeps no more micro-batches for the gradients of inputs than one_f_one_b does, and what the gradients of parameters
+/// read for up to s + 1; together no more than the first stage's.
+inline constexpr schedule_setting zero_bubble{"zero_bubble", 1, detail::zero_bubble_table};
 
 /// One forward, one backward, with V stages on each rank (Narayanan et al. 2021, Megatron-LM): a bubble V times smaller
 /// for V times the messages. The micro-batches must be a multiple of the ranks.

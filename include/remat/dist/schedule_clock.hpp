@@ -4,6 +4,8 @@
 ///
 ///     F(s, m) after F(s - 1, m);   B(s, m) after F(s, m) and B(s + 1, m);   tasks of a rank in the order of its row
 ///
+/// and where backward is halved, the inputs' half takes the place of B, and the parameters' follows it on its stage.
+///
 /// The clock is no estimate of time (simulate.hpp is). It is what all ranks agree on without talking: from it follow
 /// the points at which receives are posted and sends are waited for (message_times.hpp), and the printed grid.
 #pragma once
@@ -17,13 +19,6 @@
 #include <utility>
 
 namespace remat {
-
-/// How long a task takes; at least 1 each.
-struct clock_units {
-  long forward = 1, backward = 2;
-
-  constexpr long of(task_kind kind) const { return kind == task_kind::forward ? forward : backward; }
-};
 
 /// The first task of a rank that never begins, and what it waits for.
 struct unmet_task {
@@ -98,22 +93,34 @@ class clock_run {
  private:
   static constexpr long never = -1;
 
-  /// When a task has ended: 0 if it is not needed (stage -1), `never` if it has not run yet.
-  constexpr long end_of(const task& t) const {
-    if (t.stage < 0) return 0;
-    const int position = positions_.position_of(t), rank = positions_.rank_of(t.stage);
+  /// When a pass of a stage has ended, or `never` if it has not run yet.
+  constexpr long end_of(pass_kind pass, int stage, int microbatch) const {
+    const int position = positions_.position_of(pass, stage, microbatch), rank = positions_.rank_of(stage);
     return position < 0 || position >= clock_.ends[rank].count() ? never : clock_.ends[rank][position];
   }
-  constexpr task from_neighbour(const task& t) const {
-    const int stage = t.kind == task_kind::forward ? t.stage - 1 : t.stage + 1;
-    return {t.kind, stage < table_.stages ? stage : -1, t.microbatch};
+  /// Calls f(pass, stage) for each pass of the same micro-batch that a task waits for: the one before its own on the
+  /// same stage, then those of its neighbours.
+  template <class F>
+  constexpr void each_awaited(const task& t, const F& f) const {
+    const int before = static_cast<int>(rules_of(t.kind).first) - 1;
+    if (before >= 0) f(static_cast<pass_kind>(before), t.stage);
+    each_pass(t.kind, [&](pass_kind pass) {
+      const int step = rules_of(pass).awaits, stage = t.stage + step;
+      if (step != 0 && stage >= 0 && stage < table_.stages) f(pass, stage);
+    });
   }
-  static constexpr task own_forward(const task& t) {
-    return {task_kind::forward, t.kind == task_kind::backward ? t.stage : -1, t.microbatch};
-  }
+  /// The first task that has not run and must, before this one does.
   constexpr task awaited_by(const task& t) const {
-    const task own = own_forward(t);
-    return end_of(own) == never ? own : from_neighbour(t);
+    task found = t;
+    bool is_found = false;
+    each_awaited(t, [&](pass_kind pass, int stage) {
+      if (is_found || end_of(pass, stage, t.microbatch) != never) return;
+      is_found = true;
+      const int position = positions_.position_of(pass, stage, t.microbatch);
+      found =
+          position < 0 ? task{kind_with(pass), stage, t.microbatch} : table_.rows[positions_.rank_of(stage)][position];
+    });
+    return found;
   }
 
   /// Runs a rank until a task must wait.
@@ -123,14 +130,14 @@ class clock_run {
     blocked_[rank] = 0;
     while (ends.count() < row.count()) {
       const task& t = row[ends.count()];
-      const long from_others = end_of(from_neighbour(t)), from_here = end_of(own_forward(t));
-      if (from_others == never || from_here == never) {
-        blocked_[rank] = 1;
-        return;
-      }
-      const long free = ends.empty() ? 0 : ends.back();
-      const long begin = free > from_others ? free : from_others;  // what ran here has ended by `free`
-      const long end = begin + units_.of(t.kind);
+      long begin = ends.empty() ? 0 : ends.back();
+      each_awaited(t, [&](pass_kind pass, int stage) {
+        const long awaited = end_of(pass, stage, t.microbatch);
+        if (awaited == never) blocked_[rank] = 1;
+        if (awaited > begin) begin = awaited;
+      });
+      if (blocked_[rank] != 0) return;
+      const long end = begin + units_.*rules_of(t.kind).units;
       begins.push_back(begin);
       ends.push_back(end);
       clock_.busy[rank] += end - begin;
@@ -139,15 +146,17 @@ class clock_run {
     }
   }
 
-  /// The neighbour goes on if this task is what it waits for.
+  /// A neighbour goes on if this task is what it waits for.
   constexpr void wake_after(const task& t) {
-    const int stage = t.kind == task_kind::forward ? t.stage + 1 : t.stage - 1;
-    if (stage < 0 || stage >= table_.stages) return;
-    const int rank = positions_.rank_of(stage);
-    if (rank < 0 || blocked_[rank] == 0) return;
-    if (table_.rows[rank][clock_.ends[rank].count()] != task{t.kind, stage, t.microbatch}) return;
-    blocked_[rank] = 0;
-    ready_.push_back(rank);
+    each_pass(t.kind, [&](pass_kind pass) {
+      const int step = rules_of(pass).awaits, stage = t.stage - step;
+      if (step == 0 || stage < 0 || stage >= table_.stages) return;
+      const int rank = positions_.rank_of(stage);
+      if (rank < 0 || blocked_[rank] == 0) return;
+      if (positions_.position_of(pass, stage, t.microbatch) != clock_.ends[rank].count()) return;
+      blocked_[rank] = 0;
+      ready_.push_back(rank);
+    });
   }
 
   const schedule_table& table_;
@@ -164,7 +173,8 @@ class clock_run {
 /// run gives a clock that says which tasks wait for what. Throws `error` where a task lies outside of the table's
 /// numbers.
 constexpr schedule_clock nominal_clock(const schedule_table& table, clock_units units = {}) {
-  if (units.forward < 1 || units.backward < 1) detail::refuse_units();
+  for (const task_rules& each : task_table)
+    if (units.*each.units < 1) detail::refuse_units();
   return detail::clock_run(table, units).run();
 }
 

@@ -5,8 +5,9 @@
 ///     0,0,forward,0,0
 ///     0,1,forward,0,1
 ///
-/// Lines may stand in any order; positions of a rank count from 0 without gaps. Stages and micro-batches are as many as
-/// the largest numbers say. Reading checks no more than this: `check_schedule` says whether a schedule can run.
+/// Kinds are forward and backward; or, of a backward pass in two tasks, backward_input and backward_parameters. Lines
+/// may stand in any order; positions of a rank count from 0 without gaps. Stages and micro-batches are as many as the
+/// largest numbers say. Reading checks no more than this: `check_schedule` says whether a schedule can run.
 #pragma once
 
 #include <remat/core/error.hpp>
@@ -20,6 +21,7 @@
 #include <charconv>
 #include <cstddef>
 #include <filesystem>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -38,9 +40,8 @@ inline std::string schedule_csv(const schedule_table& table) {
   for (int rank = 0; rank < table.ranks(); ++rank)
     for (int position = 0; position < table.rows[rank].count(); ++position) {
       const task& t = table.rows[rank][position];
-      text += std::to_string(rank) + "," + std::to_string(position) + "," +
-              (t.kind == task_kind::forward ? "forward" : "backward") + "," + std::to_string(t.stage) + "," +
-              std::to_string(t.microbatch) + "\n";
+      text += std::to_string(rank) + "," + std::to_string(position) + "," + std::string(rules_of(t.kind).name) + "," +
+              std::to_string(t.stage) + "," + std::to_string(t.microbatch) + "\n";
     }
   return text;
 }
@@ -97,14 +98,20 @@ class schedule_reader {
     }
     if (count != fields.size())
       refuse(line, "it has " + std::to_string(count) + " fields and must have 5, like 0,0,forward,0,0");
-    const bool is_forward = fields[2] == "forward";
-    if (!is_forward && fields[2] != "backward")
-      refuse(line, "the kind is '" + shown_text(fields[2]) + "' and must be forward or backward");
+    const task_kind kind = kind_of(line, fields[2]);
     return {number(line, "rank", fields[0]),
             number(line, "position", fields[1]),
-            {is_forward ? task_kind::forward : task_kind::backward, number(line, "stage", fields[3]),
-             number(line, "microbatch", fields[4])},
+            {kind, number(line, "stage", fields[3]), number(line, "microbatch", fields[4])},
             line_};
+  }
+
+  task_kind kind_of(std::string_view line, std::string_view field) const {
+    const auto found = std::ranges::find(task_table, field, &task_rules::name);
+    if (found != std::end(task_table)) return static_cast<task_kind>(found - std::begin(task_table));
+    std::string names;
+    for (std::size_t k = 0; k < std::size(task_table); ++k)
+      names += (k == 0 ? "" : k + 1 == std::size(task_table) ? " or " : ", ") + std::string(task_table[k].name);
+    refuse(line, "the kind is '" + shown_text(field) + "' and must be " + names);
   }
 
   int number(std::string_view line, const char* column, std::string_view field) const {

@@ -2,8 +2,9 @@
 /// What a schedule must keep to before anything runs. The first broken rule is an `error` that names the row (its rank,
 /// its position, its task) and what would be accepted.
 ///
-///     check_tasks     every stage is on one rank; each of its micro-batches passes forward once and, in training,
-///                     backward once, after its forward pass; both in ascending order
+///     check_tasks     every stage is on one rank; each of its micro-batches goes through each pass once, through those
+///                     of backward in training alone, and through the passes in their order; micro-batches go through
+///                     a pass in ascending order
 ///     check_schedule  that; no task waits for ever, be it for data or, where no message leaves before its receive is
 ///                     posted, for a message; no stage keeps more micro-batches than its bound
 #pragma once
@@ -18,6 +19,7 @@
 #include <remat/dist/task_text.hpp>
 
 #include <cstddef>
+#include <iterator>
 #include <string>
 #include <utility>
 
@@ -45,16 +47,25 @@ namespace detail {
               std::to_string(table.stages - 1) + " needs its tasks on one rank");
 }
 
-/// A task came whose micro-batch is not the next one of its stage: it comes twice, too early, or another is missing.
-[[noreturn]] inline void refuse_order(const schedule_table& table, int rank, int position, int next) {
+/// A task came whose micro-batch is not the next one of its stage in a pass: it comes twice, too early, or another is
+/// missing.
+[[noreturn]] inline void refuse_order(const schedule_table& table, int rank, int position, pass_kind pass, int next) {
   const list<task>& row = table.rows[rank];
   const task& t = row[position];
   const task wanted{t.kind, t.stage, next};
+  const auto does = [&](int p, int microbatch) {
+    return row[p].stage == t.stage && row[p].microbatch == microbatch && is_known(row[p].kind) &&
+           rules_of(row[p].kind).does(pass);
+  };
   for (int p = 0; p < position; ++p)
-    if (row[p] == t)
-      refuse_row(table, rank, position, "this task is at position " + std::to_string(p) + " already; each comes once");
+    if (does(p, t.microbatch))
+      refuse_row(table, rank, position,
+                 row[p] == t
+                     ? "this task is at position " + std::to_string(p) + " already; each comes once"
+                     : "position " + std::to_string(p) + " (" + task_text(row[p]) + ") does the " +
+                           std::string(rules_of(pass).name) + " already; a micro-batch goes through each pass once");
   for (int p = position; p < row.count(); ++p)
-    if (row[p] == wanted)
+    if (does(p, next))
       refuse_row(table, rank, position,
                  "it comes before micro-batch " + std::to_string(next) + " (position " + std::to_string(p) +
                      "); a stage passes micro-batches in ascending order, since gradients accumulate in it");
@@ -87,9 +98,12 @@ namespace detail {
                  "; put a backward pass of it in front");
 }
 
-/// The next micro-batch of each stage, forward and backward.
+/// The next micro-batch of each pass of a stage.
 struct progress_of_stage {
-  int rank = -1, forward = 0, backward = 0;
+  int rank = -1;
+  int next[std::size(pass_table)] = {};
+
+  constexpr int& of(pass_kind pass) { return next[static_cast<std::size_t>(pass)]; }
 };
 
 constexpr void check_task(const schedule_table& table, int rank, int position, progress_of_stage& stage,
@@ -97,13 +111,16 @@ constexpr void check_task(const schedule_table& table, int rank, int position, p
   const task& t = table.rows[rank][position];
   if (stage.rank < 0) stage.rank = rank;
   if (stage.rank != rank) refuse_other_rank(table, rank, position, stage.rank);
-  if (t.kind == task_kind::backward && !is_training)
+  const task_rules& rules = rules_of(t.kind);
+  if (rules.last != pass_kind::forward && !is_training)
     refuse_row(table, rank, position, "there is no backward pass in inference");
-  const int next = t.kind == task_kind::forward ? stage.forward : stage.backward;
-  if (t.microbatch != next) refuse_order(table, rank, position, next);
-  if (t.kind == task_kind::backward && stage.forward <= t.microbatch)
-    refuse_row(table, rank, position, "it comes before the forward pass; it must come after it");
-  ++(t.kind == task_kind::forward ? stage.forward : stage.backward);
+  each_pass(t.kind, [&](pass_kind pass) {
+    if (t.microbatch != stage.of(pass)) refuse_order(table, rank, position, pass, stage.of(pass));
+  });
+  if (const int first = static_cast<int>(rules.first); first > 0 && stage.next[first - 1] <= t.microbatch)
+    refuse_row(table, rank, position,
+               "it comes before the " + std::string(pass_table[first - 1].name) + "; it must come after it");
+  each_pass(t.kind, [&](pass_kind pass) { ++stage.of(pass); });
 }
 
 }  // namespace detail
@@ -123,22 +140,23 @@ constexpr void check_tasks(const schedule_table& table, bool is_training = true)
       if (t.stage < stages.count()) detail::check_task(table, rank, position, stages[t.stage], is_training);
     }
   for (int stage = 0; stage < stages.count(); ++stage) {
-    const detail::progress_of_stage& s = stages[stage];
+    detail::progress_of_stage& s = stages[stage];
     if (s.rank < 0) detail::refuse_absent_stage(table, stage);
-    if (s.forward < table.microbatches) detail::refuse_missing(table, s.rank, {task_kind::forward, stage, s.forward});
-    if (is_training && s.backward < table.microbatches)
-      detail::refuse_missing(table, s.rank, {task_kind::backward, stage, s.backward});
+    const pass_kind last = is_training ? pass_kind::backward_parameters : pass_kind::forward;
+    for (pass_kind pass = pass_kind::forward; pass <= last; pass = static_cast<pass_kind>(static_cast<int>(pass) + 1))
+      if (s.of(pass) < table.microbatches) detail::refuse_missing(table, s.rank, {kind_with(pass), stage, s.of(pass)});
   }
 }
 
-/// No stage has more micro-batches between forward and backward than its bound.
+/// No stage has more micro-batches between forward and backward (of the inputs) than its bound.
 constexpr void check_in_flight(const schedule_table& table, const list<int>& bounds) {
   if (bounds.count() != table.stages) detail::refuse_bounds(table, bounds.count());
   list<int> now(static_cast<std::size_t>(table.stages));
   for (int rank = 0; rank < table.ranks(); ++rank)
     for (int position = 0; position < table.rows[rank].count(); ++position) {
       const task& t = table.rows[rank][position];
-      now[t.stage] += t.kind == task_kind::forward ? 1 : -1;
+      const task_rules& rules = rules_of(t.kind);
+      now[t.stage] += (rules.does(pass_kind::forward) ? 1 : 0) - (rules.does(pass_kind::backward_input) ? 1 : 0);
       if (now[t.stage] > bounds[t.stage]) detail::refuse_kept(table, rank, position, now[t.stage], bounds[t.stage]);
     }
 }

@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: MIT
 /// A schedule: for each rank of a pipeline, the tasks that it does in a step, in order.
 ///
-/// A task is the forward or the backward pass of one stage on one micro-batch. Messages are no tasks: which tensors
+/// A task is a pass, or several, of one stage on one micro-batch (task_kinds.hpp). Messages are no tasks: which tensors
 /// cross between two stages follows from the program, and when their receives are posted from the schedule's clock.
 #pragma once
 
 #include <remat/core/list.hpp>
-
-#include <cstdint>
+#include <remat/dist/task_kinds.hpp>
 
 namespace remat {
-
-enum class task_kind : std::uint8_t { forward, backward };
 
 struct task {
   task_kind kind = task_kind::forward;

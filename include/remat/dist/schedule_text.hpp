@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// A schedule printed as a grid: a line for each rank, a column for each unit of the nominal clock.
 ///
-///     rank 0  F0 F1  .  .  . B0 -- B1 --      forward and backward of a micro-batch; -- goes on, . waits
+///     rank 0  F0 F1  .  .  . B0 -- B1 --      forward and backward of a micro-batch; -- goes on, . waits; I and W are
+///                                             the halves of backward: of the inputs, and of the parameters
 ///     rank 1   . F0 B0 -- F1 B1 --  .  .      with several stages on a rank: F0.1 is micro-batch 0 of stage 1
 #pragma once
 
@@ -23,8 +24,7 @@ inline bool has_one_stage(const list<task>& row) {
 }
 
 inline std::string cell_text(const task& t, bool has_stage) {
-  return (t.kind == task_kind::forward ? "F" : "B") + std::to_string(t.microbatch) +
-         (has_stage ? "." + std::to_string(t.stage) : "");
+  return rules_of(t.kind).letter + std::to_string(t.microbatch) + (has_stage ? "." + std::to_string(t.stage) : "");
 }
 
 }  // namespace detail

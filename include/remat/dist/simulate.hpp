@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// The simulator: how long a step takes under a schedule, from what each stage and each message costs.
 ///
-///     stages       seconds of a micro-batch forward, recomputing and backward; seconds of the optimizer; bytes of
-///                  gradients for the all-reduce
+///     stages       seconds of a micro-batch forward, recomputing, backward, and of what backward leaves to a task of
+///                  its own; seconds of the optimizer; bytes of gradients for the all-reduce
 ///     messages     bytes of each; sent, received and waited for as message_times.hpp says, none before its receive is
 ///                  posted
 ///     transfers    overlapped: a message arrives latency + bytes / bandwidth after it left and its receive was posted,
@@ -25,6 +25,7 @@
 #include <remat/dist/schedule_table.hpp>
 #include <remat/dist/simulated_costs.hpp>
 #include <remat/dist/simulation.hpp>
+#include <remat/dist/stage_cost.hpp>
 #include <remat/dist/stage_message.hpp>
 
 #include <cstddef>
@@ -49,7 +50,7 @@ constexpr void check_simulation(const simulation& s, const schedule_table& table
   bool is_possible = is_cost(s.connection.latency) && s.connection.bytes_per_second > 0;
   for (const stage_cost& c : s.stages)
     is_possible = is_possible && is_cost(c.forward) && is_cost(c.recompute) && is_cost(c.backward) &&
-                  is_cost(c.update) && is_cost(c.gradient_bytes);
+                  is_cost(c.backward_parameters) && is_cost(c.update) && is_cost(c.gradient_bytes);
   for (const sized_message& m : s.messages) is_possible = is_possible && is_cost(m.bytes);
   if (!is_possible) refuse_simulation("seconds and bytes are finite and at least 0, a bandwidth is above 0");
   if (s.replicas < 1) refuse_simulation("there is at least 1 replica");
@@ -61,7 +62,8 @@ constexpr void check_simulation(const simulation& s, const schedule_table& table
 constexpr simulated_step simulate(const schedule_table& table, const simulation& s) {
   bool is_training = false;
   for (const list<task>& row : table.rows)
-    for (const task& t : row) is_training = is_training || t.kind == task_kind::backward;
+    for (const task& t : row)
+      is_training = is_training || (is_known(t.kind) && rules_of(t.kind).last > pass_kind::forward);
   check_tasks(table, is_training);
   detail::check_simulation(s, table);
   list<stage_message> messages;

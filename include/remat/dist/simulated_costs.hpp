@@ -30,8 +30,7 @@ class simulated_costs {
 
   constexpr double begin(int rank, const task& t, double now) {
     recomputes_[rank] = {now, now, now};
-    if (t.kind == task_kind::forward || !s_.early_recompute) return now;
-    return recompute(rank, t, now);
+    return s_.early_recompute ? recompute(rank, t, now) : now;
   }
   constexpr double receive(int rank, int message, double left, double posted, double now) {
     const double seconds = transfers_[message / microbatches_];
@@ -45,17 +44,15 @@ class simulated_costs {
     return s_.transfers == transfer::overlapped ? now : copy(rank, message, now, now + seconds);
   }
   constexpr double run(int rank, const task& t, double now) {
-    const stage_cost& cost = s_.stages[t.stage];
-    if (t.kind == task_kind::forward) {
-      result_.ranks[rank].forward += cost.forward;
-      return record(rank, activity::forward, t, now, now + cost.forward);
-    }
+    const task_rules& rules = rules_of(t.kind);
     if (!s_.early_recompute) now = recompute(rank, t, now);
     const recomputation& r = recomputes_[rank];
     const double hidden = (r.arrived < r.end ? r.arrived : r.end) - r.begin;
     if (hidden > 0) result_.ranks[rank].hidden += hidden;
-    result_.ranks[rank].backward += cost.backward;
-    return record(rank, activity::backward, t, now, now + cost.backward);
+    double seconds = 0;
+    each_pass(t.kind, [&](pass_kind pass) { seconds += s_.stages[t.stage].*rules_of(pass).seconds; });
+    result_.ranks[rank].*rules.spent += seconds;
+    return record(rank, rules.shown, t.stage, t.microbatch, now, now + seconds);
   }
   constexpr double send(int rank, int message, double now) {
     return s_.transfers == transfer::overlapped ? now
@@ -68,7 +65,7 @@ class simulated_costs {
     return wait(rank, message, now, latest(left, posted) + seconds);
   }
   constexpr double end(int rank, const task& t, double now) {
-    const bool is_final = t.kind == task_kind::backward && t.microbatch == microbatches_ - 1;
+    const bool is_final = rules_of(t.kind).does(pass_kind::backward_parameters) && t.microbatch == microbatches_ - 1;
     if (!is_final || !s_.overlapped_all_reduce) return now;
     if (s_.transfers == transfer::copied) return all_reduce(rank, t.stage, now, true);
     reduced_[rank] = all_reduce(rank, t.stage, latest(reduced_[rank], now), false);
@@ -84,7 +81,7 @@ class simulated_costs {
     }
     for (const int stage : stages) {
       result_.ranks[rank].update += s_.stages[stage].update;
-      now = record(rank, activity::update, task{task_kind::backward, stage, -1}, now, now + s_.stages[stage].update);
+      now = record(rank, activity::update, stage, -1, now, now + s_.stages[stage].update);
     }
     return now;
   }
@@ -97,12 +94,14 @@ class simulated_costs {
 
   static constexpr double latest(double a, double b) { return a > b ? a : b; }
 
+  /// The task that goes back computes again what it reads.
   constexpr double recompute(int rank, const task& t, double now) {
+    if (!rules_of(t.kind).does(pass_kind::backward_input)) return now;
     const double seconds = s_.recompute ? s_.stages[t.stage].recompute : 0;
     recomputes_[rank].begin = now;
     recomputes_[rank].end = now + seconds;
     result_.ranks[rank].recompute += seconds;
-    return record(rank, activity::recompute, t, now, now + seconds);
+    return record(rank, activity::recompute, t.stage, t.microbatch, now, now + seconds);
   }
   constexpr double wait(int rank, int message, double now, double until) {
     if (until <= now) return now;
@@ -120,17 +119,16 @@ class simulated_costs {
         2 * others *
         (s_.stages[stage].gradient_bytes / s_.replicas / s_.connection.bytes_per_second + s_.connection.latency);
     if (is_paid) result_.ranks[rank].all_reduce += seconds;
-    return record(rank, activity::all_reduce, task{task_kind::backward, stage, -1}, now, now + seconds);
+    return record(rank, activity::all_reduce, stage, -1, now, now + seconds);
   }
 
-  constexpr double record(int rank, activity what, const task& t, double from, double to) {
-    if (s_.has_timeline && to > from) result_.events.push_back({rank, what, t.stage, t.microbatch, from, to});
+  constexpr double record(int rank, activity what, int stage, int microbatch, double from, double to) {
+    if (s_.has_timeline && to > from) result_.events.push_back({rank, what, stage, microbatch, from, to});
     return to;
   }
   constexpr void record(int rank, activity what, int message, double from, double to) {
     if (!s_.has_timeline) return;
-    const stage_message& m = kinds_[message / microbatches_];
-    record(rank, what, task{m.kind, m.to, message % microbatches_}, from, to);
+    record(rank, what, kinds_[message / microbatches_].to, message % microbatches_, from, to);
   }
 
   const simulation& s_;

@@ -10,13 +10,14 @@
 /// `p` is the fused program with its stages and checkpoints, as `assign_stages` leaves it and `distributed_network` has
 /// it. Costs are in seconds, of a micro-batch. From the plan of each stage:
 ///
-/// | seconds     | of                                                                                             |
-/// |-------------|------------------------------------------------------------------------------------------------|
-/// | `forward`   | what is before the backward pass                                                           |
-/// | `recompute` | recomputation before the first gradient of another stage is read: it runs while that is on its |
-/// |             | way. On a stage that waits for none, all recomputation                                         |
-/// | `backward`  | the rest, with the recomputation that follows                                                  |
-/// | `update`    | packing, once a step                                                                           |
+/// | seconds               | of                                                                                   |
+/// |-----------------------|--------------------------------------------------------------------------------------|
+/// | `forward`             | what is before the backward pass                                                     |
+/// | `recompute`           | recomputation before the first gradient of another stage is read: it runs while that |
+/// |                       | is on its way. On a stage that waits for none, all recomputation                     |
+/// | `backward`            | the rest, with the recomputation that follows                                        |
+/// | `backward_parameters` | of that, what the schedule gives a task of its own                                   |
+/// | `update`              | packing, once a step                                                                 |
 ///
 /// and one message for each tensor that crosses to another stage, with its bytes.
 #pragma once
@@ -75,12 +76,10 @@ inline std::pair<stage_cost, double> cost_of_stage(const plan& made, const opera
     if (a.kind == action_kind::recompute) recomputed += seconds;
     if (a.kind == action_kind::pack)
       cost.update += seconds;
-    else if (i < made.steps.backward_begins)
-      cost.forward += seconds;
     else if (a.kind == action_kind::recompute && !has_gradient)
       cost.recompute += seconds;
     else
-      cost.backward += seconds;
+      cost.*rules_of(pass_of_section(made.steps.section_of(i))).seconds += seconds;
   }
   return {cost, recomputed};
 }

@@ -4,6 +4,7 @@
 
 #include <remat/dist/message_times.hpp>
 #include <remat/dist/schedule_clock.hpp>
+#include <remat/dist/stage_cost.hpp>
 #include <remat/dist/stage_message.hpp>
 #include <remat/run/timeline.hpp>
 
@@ -11,15 +12,6 @@
 #include <limits>
 
 namespace remat {
-
-/// What a stage costs: seconds for a micro-batch, and for a step.
-struct stage_cost {
-  double forward = 0;         ///< of a micro-batch
-  double recompute = 0;       ///< of a micro-batch: what backward computes again, which needs no gradient
-  double backward = 0;        ///< of a micro-batch: the rest of backward
-  double update = 0;          ///< of a step: the optimizer
-  double gradient_bytes = 0;  ///< what the replicas add up at the end of a step
-};
 
 struct sized_message {
   stage_message message = {};
@@ -46,17 +38,6 @@ struct simulation {
   bool has_timeline = false;
   clock_units units = {};  ///< of the nominal clock, which says when messages are posted and waited for
   posting receives = posting::early;
-};
-
-/// The seconds that a rank spends in a step.
-struct rank_times {
-  double forward = 0, recompute = 0, backward = 0, update = 0;
-  double copy = 0;        ///< of messages, where the processors do it
-  double all_reduce = 0;  ///< as far as the rank does nothing beside it
-  double hidden = 0;      ///< the part of `recompute` that ran before the gradient was there
-  double end = 0;         ///< when the rank is done
-
-  constexpr double busy() const { return forward + recompute + backward + update + copy + all_reduce; }
 };
 
 struct simulated_step {

@@ -14,7 +14,7 @@ namespace remat {
 
 struct stage_message {
   int from = 0, to = 0;
-  task_kind kind = task_kind::forward;  ///< forward: from < to; backward, a gradient: from > to
+  pass_kind made_by = pass_kind::forward;  ///< forward: from < to; backward_input, a gradient: from > to
 
   friend constexpr bool operator==(const stage_message&, const stage_message&) = default;
 };
@@ -22,13 +22,13 @@ struct stage_message {
 /// Each stage to the next, and in training each stage's gradient to the one before.
 constexpr list<stage_message> neighbour_messages(int stages, bool is_training) {
   list<stage_message> messages;
-  for (int s = 0; s + 1 < stages; ++s) messages.push_back({s, s + 1, task_kind::forward});
-  for (int s = stages - 1; s > 0 && is_training; --s) messages.push_back({s, s - 1, task_kind::backward});
+  for (int s = 0; s + 1 < stages; ++s) messages.push_back({s, s + 1, pass_kind::forward});
+  for (int s = stages - 1; s > 0 && is_training; --s) messages.push_back({s, s - 1, pass_kind::backward_input});
   return messages;
 }
 
 inline std::string message_text(const stage_message& m) {
-  return (m.kind == task_kind::forward ? "message of stage " : "gradient of stage ") + std::to_string(m.from) +
+  return (rules_of(m.made_by).awaits < 0 ? "message of stage " : "gradient of stage ") + std::to_string(m.from) +
          " to stage " + std::to_string(m.to);
 }
 
@@ -41,9 +41,10 @@ namespace detail {
 
 /// Throws `error` where a message cannot be.
 constexpr void check_message(const stage_message& m, int stages) {
-  const bool is_forward = m.kind == task_kind::forward;
-  const int low = is_forward ? m.from : m.to, high = is_forward ? m.to : m.from;
-  if (low < 0 || high >= stages || low >= high) refuse_message(m, stages);
+  const bool goes_up = m.from < m.to;
+  const int low = goes_up ? m.from : m.to, high = goes_up ? m.to : m.from;
+  if (low < 0 || high >= stages || low == high || rules_of(m.made_by).awaits != (goes_up ? -1 : 1))
+    refuse_message(m, stages);
 }
 
 }  // namespace detail

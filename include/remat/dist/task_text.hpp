@@ -9,9 +9,8 @@
 namespace remat {
 
 inline std::string task_text(const task& t) {
-  const std::string kind = t.kind == task_kind::forward    ? "forward"
-                           : t.kind == task_kind::backward ? "backward"
-                                                           : "kind " + std::to_string(static_cast<int>(t.kind));
+  const std::string kind =
+      is_known(t.kind) ? std::string(rules_of(t.kind).name) : "kind " + std::to_string(static_cast<int>(t.kind));
   return kind + " of stage " + std::to_string(t.stage) + ", micro-batch " + std::to_string(t.microbatch);
 }
 

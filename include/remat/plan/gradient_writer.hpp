@@ -5,6 +5,9 @@
 /// nobody changes it. Whoever adds to a gradient, or sends it back through an activation in place, while another tensor
 /// still waits for the same buffer, copies it first. So a residual's gradient waits in the buffer in which the body
 /// reads it, and the body's is added there.
+///
+/// Where a slice halves its backward, the gradients of parameters wait for a section of their own, and hold the
+/// gradients that they read until then. Operations that compute both halves at once do so in the first.
 #pragma once
 
 #include <remat/plan/backward_needs.hpp>
@@ -22,6 +25,7 @@ class gradient_writer {
         needs_(needs),
         values_(values),
         out_(out),
+        postpones_(covered.halves_backward),
         gradients_(p.tensors.size(), none),
         gradient_(gradients_.data()) {
     if (!out.ports().empty()) find_first_readers(covered);
@@ -46,7 +50,7 @@ class gradient_writer {
     out_.add(a);
   }
 
-  /// Both halves of the backward pass of operation i, as far as they are needed. What they read is there.
+  /// Both halves of the backward pass of operation i, as far as they are needed, or the first. What they read is there.
   constexpr void backward(int i) {
     const operation& o = p_.operations[i];
     const backward_need need = needs_[i];
@@ -58,7 +62,7 @@ class gradient_writer {
     } else if (need.input && need.parameters && o.has_joint_backward) {
       backward_input(i, action_kind::backward, o.backward_input_reads | o.backward_parameters_reads);
     } else {
-      if (need.parameters) out_.add(reading(o, o.backward_parameters_reads, {action_kind::backward_parameters, i}));
+      if (need.parameters) backward_parameters(i);
       if (need.input) backward_input(i, action_kind::backward_input, o.backward_input_reads);
     }
     for (int t : o.outputs)
@@ -66,6 +70,17 @@ class gradient_writer {
     if (need.input && !first_readers_.empty())
       for (int t : o.inputs)
         if (first_readers_[t] == i) send(t);
+  }
+
+  /// The second half of what has been written so far.
+  constexpr void add_postponed() {
+    for (const action& a : postponed_) {
+      for (const auto* read : {&a.inputs, &a.outputs, &a.saved, &a.output_gradients})
+        for (int k = 0; k < read->size; ++k)
+          if (read->values[k] != none) out_.use(read->values[k]);
+      out_.add(a);
+    }
+    postponed_.clear();
   }
 
   /// An input that no operation leads from to the loss has a gradient of zeros.
@@ -152,6 +167,16 @@ class gradient_writer {
     }
   }
 
+  /// Now, or when all gradients of inputs are there: then from the same buffers, which nobody changes meanwhile.
+  constexpr void backward_parameters(int i) {
+    const operation& o = p_.operations[i];
+    const action a = reading(o, o.backward_parameters_reads, {action_kind::backward_parameters, i});
+    if (!postpones_) return out_.add(a);
+    for (int t : o.outputs)
+      if (gradient_[t] != none) ++holders_[gradient_[t]];
+    postponed_.push_back(a);
+  }
+
   constexpr void backward_input(int i, action_kind kind, reads r) {
     const operation& o = p_.operations[i];
     for (int t : o.inputs) {
@@ -196,6 +221,8 @@ class gradient_writer {
   tape_builder& out_;
   list<int> first_readers_;  // of each tensor; empty where the slice has no ports
   list<int> holders_;  // per buffer of a gradient: the tensors whose gradient it is, and whose backward is to come
+  bool postpones_;
+  list<action> postponed_;
   list<int> gradients_;
   int* gradient_;  // the newest buffer of each tensor's gradient
 };

@@ -14,10 +14,13 @@
 
 namespace remat {
 
-/// The regions of memory that a plan's buffers lie in. A step of one process has the first alone. A stage of a pipeline
-/// has one for each port and, where several of its micro-batches are in flight, one more: what waits for backward, once
-/// for each of them, is apart from what does not.
-inline constexpr int step_region = 0, passing_region = 1, first_port_region = 2;
+/// A region of memory that buffers of a plan lie in: those that the same sections use first and last.
+struct plan_region {
+  int first_section = 0, last_section = 0;
+  int port = none;          ///< it is the buffer of this port
+  bool is_passing = false;  ///< nothing in it outlives a section: one is enough for all micro-batches
+  std::size_t bytes = 0;
+};
 
 struct plan {
   std::size_t batch = 0;
@@ -27,30 +30,67 @@ struct plan {
   list<segment> segments = {};
   list<segment_plan> segment_plans = {};
   tape steps = {};
+  /// A step of one process has one region. A stage has that and, after it, one for each port. A stage that splits has in
+  /// its place one for each two sections between which something is kept, and one for what passes.
+  list<plan_region> regions = {};
   std::size_t activation_bytes = 0;  ///< of the arena's activation region; of a stage, of each micro-batch in flight
-  std::size_t passing_bytes = 0;     ///< of a stage that splits: what does not wait for backward, once for all
+  std::size_t passing_bytes = 0;     ///< of a stage that splits: what waits for no other section, once for all
   std::size_t live_bytes = 0;        ///< the maximum of the bytes alive at once: no placement needs less
+
+  constexpr int region_of_port(int port) const { return regions.count() - ports.count() + port; }
 };
 
 namespace detail {
 
-/// Says which region each buffer is in.
+constexpr void make_regions(plan& made) {
+  const int last = made.steps.sections.count() - 1;
+  if (!made.covered.splits) {
+    made.regions.push_back({0, last});
+  } else {
+    for (int first = 0; first < last; ++first)
+      for (int then = first + 1; then <= last; ++then) made.regions.push_back({first, then});
+    made.regions.push_back({0, last, none, true});
+  }
+  for (int k = 0; k < made.ports.count(); ++k) {
+    const int section = made.ports[k].is_gradient ? backward_section : forward_section;  // where no buffer says more
+    made.regions.push_back({section, section, k});
+  }
+}
+
+/// The region of what these sections use first and last, of a stage that splits.
+constexpr int region_between(const plan& made, int first, int last) {
+  int r = 0;
+  while (first == last ? !made.regions[r].is_passing
+                       : made.regions[r].first_section != first || made.regions[r].last_section != last)
+    ++r;
+  return r;
+}
+
+/// Says which region each buffer is in: this follows from the first and the last section that use it.
 constexpr void choose_regions(plan& made) {
   for (buffer& b : made.steps.buffers) {
     const buffer& root = made.steps.buffers[b.storage];
-    const int begins = made.steps.backward_begins;
-    if (b.port != none)
-      b.region = first_port_region + b.port;
-    else if (made.covered.splits && !(root.first < begins && root.last >= begins))
-      b.region = passing_region;
+    const int first = made.steps.section_of(root.first), last = made.steps.section_of(root.last);
+    if (b.port != none) {
+      b.region = made.region_of_port(b.port);
+      plan_region& here = made.regions[b.region];
+      here.bytes = b.bytes;
+      if (last > here.last_section) here.last_section = last;
+    } else if (made.covered.splits) {
+      b.region = region_between(made, first, last);
+    }
   }
 }
 
 constexpr void place_all(plan& made) {
+  make_regions(made);
   if (!made.covered.is_whole()) choose_regions(made);
-  made.activation_bytes = place(made.steps, step_region);
-  if (made.covered.splits) made.passing_bytes = place(made.steps, passing_region);
-  made.live_bytes = live_maximum(made.steps);
+  for (int r = 0; r < made.region_of_port(0); ++r) {
+    plan_region& here = made.regions[r];
+    here.bytes = place(made.steps, r);
+    (here.is_passing ? made.passing_bytes : made.activation_bytes) += here.bytes;
+    if (!here.is_passing) made.live_bytes += live_maximum(made.steps, r);
+  }
 }
 
 }  // namespace detail
@@ -96,12 +136,13 @@ constexpr std::size_t count(const plan& p, action_kind kind) {
 /// backward.
 constexpr list<int> kept_buffers(const plan& p) {
   list<int> kept(p.steps.buffers.size());
-  for (int i = p.steps.backward_begins; i < p.steps.actions.count(); ++i) {
+  const int backward = p.steps.end_of(forward_section);
+  for (int i = backward; i < p.steps.actions.count(); ++i) {
     const action& a = p.steps.actions[i];
     if (a.kind == action_kind::fetch) continue;
     for (const auto* read : {&a.inputs, &a.outputs, &a.saved})
       for (int b : *read)
-        if (b != none) kept[b] = p.steps.buffers[b].first < p.steps.backward_begins && !p.steps.buffers[b].is_gradient;
+        if (b != none) kept[b] = p.steps.buffers[b].first < backward && !p.steps.buffers[b].is_gradient;
   }
   return kept;
 }

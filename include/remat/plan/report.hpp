@@ -51,7 +51,7 @@ inline std::string name_of_operation(const program& p, const operation& o) {
 /// Who reads each buffer in the backward pass, in order.
 inline std::vector<std::string> readers_of_buffers(const program& p, const plan& made) {
   std::vector<std::string> readers(made.steps.buffers.size()), last(made.steps.buffers.size());
-  for (int i = made.steps.backward_begins; i < made.steps.actions.count(); ++i) {
+  for (int i = made.steps.end_of(forward_section); i < made.steps.actions.count(); ++i) {
     const action& a = made.steps.actions[i];
     if (a.operation == none) continue;
     const std::string path = path_of(p, p.operations[a.operation].node);

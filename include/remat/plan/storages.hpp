@@ -29,13 +29,14 @@ constexpr list<storage> storages_of(const tape& t, int region) {
   list<storage> found;
   found.reserve(t.buffers.size());
   const buffer* const buffers = t.buffers.data();
+  const int backward = t.end_of(forward_section);
   for (int b = 0, end = t.buffers.count(); b < end; ++b) {
     const buffer& here = buffers[b];
     // share_storage has merged the life of those that work in place into the root's.
     if (here.storage != b || here.region != region) continue;
     const bool is_value = !here.is_gradient;
-    found.push_back({b, aligned(here.bytes), here.first, here.last, here.is_gradient,
-                     is_value && here.last >= t.backward_begins, is_value && here.first >= t.backward_begins, 0});
+    found.push_back({b, aligned(here.bytes), here.first, here.last, here.is_gradient, is_value && here.last >= backward,
+                     is_value && here.first >= backward, 0});
     storage* const all = found.data();
     for (int i = found.count(); --i > 0 && all[i - 1].first == all[i].first && all[i - 1].last < all[i].last;)
       std::swap(all[i - 1], all[i]);

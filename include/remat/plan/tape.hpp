@@ -23,6 +23,16 @@
 ///
 /// A buffer is one instance of a tensor or of a gradient: a recomputation makes a new one. It lives from the action
 /// that writes it first to the one that reads it last, so that dropping needs no action.
+///
+/// A tape is a list of sections, each of which runs in one go. Between two of them a pipeline does other things, so that
+/// what one section makes and another reads is kept meanwhile: where a buffer lies follows from the first and the last
+/// section that use it (plan.hpp).
+///
+/// | tape                               | its sections                                            |
+/// |------------------------------------|---------------------------------------------------------|
+/// | of inference                       | forward                                                 |
+/// | of training                        | forward, backward                                       |
+/// | the same, with its backward halved | forward, backward of inputs, backward of parameters     |
 #pragma once
 
 #include <remat/core/list.hpp>
@@ -30,6 +40,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 namespace remat {
 
@@ -72,10 +83,27 @@ struct buffer {
   int port = none;                ///< of the slice, where it is received or sent
 };
 
+/// Actions that run in one go.
+struct section {
+  std::string_view name = {};
+  int first = 0, last = 0;  ///< actions [first, last)
+};
+/// The numbers of the sections of a tape. One whose backward is not halved has both halves in `backward_section`.
+inline constexpr int forward_section = 0, backward_section = 1, parameters_section = 2;
+
 struct tape {
   list<action> actions = {};
   list<buffer> buffers = {};
-  int backward_begins = 0;  ///< the first action behind the forward pass
+  list<section> sections = {};
+
+  /// The number of the section that an action belongs to.
+  constexpr int section_of(int action) const {
+    int number = 0;
+    while (number + 1 < sections.count() && action >= sections.data()[number].last) ++number;
+    return number;
+  }
+  /// Where the actions of a section end; 0 where there is none.
+  constexpr int end_of(int section) const { return section < sections.count() ? sections.data()[section].last : 0; }
 };
 
 }  // namespace remat

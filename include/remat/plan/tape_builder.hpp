@@ -10,6 +10,7 @@
 #include <remat/plan/tape.hpp>
 
 #include <cstddef>
+#include <string_view>
 
 namespace remat::detail {
 
@@ -28,9 +29,15 @@ class tape_builder {
     tape_.buffers.reserve(size);
   }
   constexpr void add(const action& a) { tape_.actions.push_back(a); }
-  /// What follows is the backward pass.
-  constexpr void begin_backward() { tape_.backward_begins = now(); }
-  constexpr tape finish() { return static_cast<tape&&>(tape_); }
+  /// What follows is a section of this name.
+  constexpr void begin_section(std::string_view name) {
+    end_section();
+    tape_.sections.push_back({name, now(), now()});
+  }
+  constexpr tape finish() {
+    end_section();
+    return static_cast<tape&&>(tape_);
+  }
 
   /// A buffer that the action being written makes.
   constexpr int define(int t, bool is_gradient, int port = none) {
@@ -68,6 +75,9 @@ class tape_builder {
 
  private:
   constexpr int now() const { return tape_.actions.count(); }
+  constexpr void end_section() {
+    if (!tape_.sections.empty()) tape_.sections.back().last = now();
+  }
 
   const program& p_;
   const list<port>& ports_;

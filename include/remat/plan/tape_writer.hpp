@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
 /// The tape of a step: the forward pass, and the backward pass with what the segments compute again on the way.
+///
+/// Where the slice halves its backward, what the gradients of parameters read is kept until they are computed, in a
+/// section of their own: gradients of outputs, and values, recomputed ones among them. These are not computed a third
+/// time, and a recomputation is that of the first half alone.
 #pragma once
 
 #include <remat/plan/demand.hpp>
@@ -31,20 +35,26 @@ class training_tape_writer {
   }
 
   constexpr tape write() {
+    out_.begin_section("forward");
     values_.forward(true);
-    if (p_.loss != none) {
-      if (values_.makes(p_.loss)) values_.fetch(p_.loss);
-      out_.begin_backward();
-      if (values_.makes(p_.loss)) gradients_.begin(p_.loss, action_kind::seed);
-    } else {
+    if (p_.loss == none)
       values_.fetch_outputs();
-      out_.begin_backward();
+    else if (values_.makes(p_.loss))
+      values_.fetch(p_.loss);
+    out_.begin_section(covered_.halves_backward ? "backward of inputs" : "backward");
+    if (p_.loss == none) {
       for (int t : p_.outputs)
         if (values_.makes(t)) gradients_.load(t);
+    } else if (values_.makes(p_.loss)) {
+      gradients_.begin(p_.loss, action_kind::seed);
     }
     backward(none);
     for (int t = 0; t < p_.inputs - p_.targets; ++t)
       if (has_gradient(p_, t)) gradients_.fetch(t);
+    if (covered_.halves_backward) {
+      out_.begin_section("backward of parameters");
+      gradients_.add_postponed();
+    }
     return out_.finish();
   }
 
@@ -149,9 +159,9 @@ constexpr tape write_inference_tape(const program& p, const slice& covered, cons
                                     std::size_t batch) {
   detail::tape_builder out(p, ports, batch);
   detail::value_writer values(p, covered, out);
+  out.begin_section("forward");
   values.forward(false);
   values.fetch_outputs();
-  out.begin_backward();
   tape t = out.finish();
   share_storage(p, t);
   return t;

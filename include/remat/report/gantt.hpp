@@ -66,7 +66,7 @@ class gantt_chart {
     text_ +=
         "<style>text{fill:#222}.n{fill:#fff;text-anchor:middle;pointer-events:none}.r{text-anchor:end}.t{text-anchor:"
         "middle}";
-    for (int i = 0; i < activities; ++i) add(".a%d{fill:%s}", i, colours[i]);
+    for (int i = 0; i < activities; ++i) add(".a%d{fill:%s}", i, activity_table[i].colour);
     text_ += "</style>\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n";
     add("<text x=\"%d\" y=\"20\" font-size=\"14\">", left);
     text_ += escaped(options_.title) + "</text>\n";
@@ -84,15 +84,9 @@ class gantt_chart {
 
  private:
   static constexpr int left = 70, top = 40, gap = 6;
-  static constexpr const char* colours[activities] = {"#3b76c4", "#e08a1e", "#3a9a5b", "#7a57b0",
-                                                      "#8c6d4f", "#dcdcdc", "#17a2b8", "#c8385a"};
 
-  static bool is_task(const timeline_event& e) {
-    return e.what == activity::forward || e.what == activity::recompute || e.what == activity::backward;
-  }
-  static bool is_beside(const timeline_event& e) {
-    return e.what == activity::transfer || e.what == activity::all_reduce;
-  }
+  static bool is_task(const timeline_event& e) { return rules_of(e.what).is_task; }
+  static bool is_beside(const timeline_event& e) { return rules_of(e.what).is_beside; }
   double lane(int rank) const { return top + rank * (options_.lane_height + gap); }
   double x_of(double time) const { return left + (time - begin_) / (end_ - begin_) * options_.width; }
 

@@ -38,9 +38,6 @@ class executor {
     exchange* ports = nullptr;  ///< of a stage
     bool packs = true;          ///< false: what an earlier micro-batch of this size has packed in the step is used
   };
-  /// Which actions run: those up to the backward pass, those from there on, or all.
-  enum class part { whole, forward, backward };
-
   /// Makes the primitives, for the threads that there are now: the step runs on as many. `p` and `parameters` must
   /// outlive the executor. One that `accumulates` adds to the parameters' gradients.
   executor(const program& p, plan made, parameter_store& parameters, bool accumulates = false)
@@ -62,23 +59,39 @@ class executor {
   void bind(std::byte* activations, std::byte* packed, std::byte* scratch) {
     bind(std::array{activations}, packed, scratch);
   }
-  /// The regions of a stage: for itself, for what passes, and for each port.
+  /// The regions of a stage, as its plan lists them.
   void bind(std::span<std::byte* const> regions, std::byte* packed, std::byte* scratch) {
     calls_.bind(plan_.steps, regions, packed, scratch);
   }
 
   /// Runs the tape on the program's inputs, behind them the gradients of its outputs where it has no loss. Results are
   /// read into `results`, one for each `fetch` in order.
-  void run(const step& s, std::span<const source> inputs, std::span<const std::span<std::byte>> results,
-           part which = part::whole) {
+  void run(const step& s, std::span<const source> inputs, std::span<const std::span<std::byte>> results) {
+    run_actions(s, inputs, results, 0, plan_.steps.actions.size());
+  }
+  /// Runs a section of the tape, by its number; `results` are those that it fetches.
+  void run(const step& s, std::span<const source> inputs, std::span<const std::span<std::byte>> results, int section) {
+    const remat::section& which = plan_.steps.sections[section];
+    run_actions(s, inputs, results, static_cast<std::size_t>(which.first), static_cast<std::size_t>(which.last));
+  }
+
+  /// How often the last run executed a kind of action.
+  std::size_t executed(action_kind kind) const { return executed_[static_cast<std::size_t>(kind)]; }
+  /// The same for all kinds. Later sections add to those of the first.
+  const action_counts& executed() const { return executed_; }
+
+  /// Where a buffer is in the bound arena.
+  std::byte* address(int buffer) const { return calls_.address(plan_.steps.buffers[buffer]); }
+
+ private:
+  void run_actions(const step& s, std::span<const source> inputs, std::span<const std::span<std::byte>> results,
+                   std::size_t first, std::size_t last) {
     if (primitive_threads() != threads_)
       throw error("a step that was made for " + std::to_string(threads_) + " threads cannot run on " +
                   std::to_string(primitive_threads()) + "; make it and run it in one thread_scope");
     std::size_t fetched = 0, gradients = static_cast<std::size_t>(program_->inputs);
-    const std::size_t count = plan_.steps.actions.size(),
-                      middle = static_cast<std::size_t>(plan_.steps.backward_begins);
-    if (which != part::backward) executed_ = {};
-    for (std::size_t i = which == part::backward ? middle : 0; i < (which == part::forward ? middle : count); ++i) {
+    if (first == 0) executed_ = {};
+    for (std::size_t i = first; i < last; ++i) {
       const action& a = plan_.steps.actions[i];
       if (s.watching != nullptr) s.watching->before(static_cast<int>(i));
       switch (a.kind) {
@@ -136,15 +149,6 @@ class executor {
     }
   }
 
-  /// How often the last run executed a kind of action.
-  std::size_t executed(action_kind kind) const { return executed_[static_cast<std::size_t>(kind)]; }
-  /// The same for all kinds. A backward part adds to those of the forward part before it.
-  const action_counts& executed() const { return executed_; }
-
-  /// Where a buffer is in the bound arena.
-  std::byte* address(int buffer) const { return calls_.address(plan_.steps.buffers[buffer]); }
-
- private:
   void run_kernel(const action& a, const call& c, const step& s) const {
     const operation& o = program_->operations[a.operation];
     const random_stream random(s.seed, static_cast<std::uint32_t>(o.occurrence), s.microbatch, s.number);

@@ -20,9 +20,7 @@ class kernel_calls {
  public:
   /// `p` and `parameters` must outlive it.
   kernel_calls(const program& p, const plan& made, parameter_store& parameters, bool accumulates)
-      : prepared_(p, made, accumulates),
-        calls_(made.steps.actions.size()),
-        regions_(static_cast<std::size_t>(first_port_region) + made.ports.size()) {
+      : prepared_(p, made, accumulates), calls_(made.steps.actions.size()), regions_(made.regions.size()) {
     for (std::size_t i = 0; i < calls_.size(); ++i)
       if (const action& a = made.steps.actions[i]; a.operation != none)
         calls_[i] = described(p, made, a, parameters, accumulates);

@@ -162,9 +162,7 @@ class network : public predicting_network {
     gradient_sources_.insert(gradient_sources_.end(), gradients.begin(), gradients.end());
     results_.begin_step(*program_, e.planned().batch, {});
     executors_.set_waiting(nullptr);
-    held().making_gradients([&] {
-      e.run({seed_, steps_}, gradient_sources_, results_.places(), executor::part::backward);
-    });
+    held().making_gradients([&] { e.run({seed_, steps_}, gradient_sources_, results_.places(), backward_section); });
     finish_step(e.planned().batch, 0);
   }
 

@@ -72,9 +72,7 @@ class predicting_network : public planned_network {
     const std::size_t batch = batch_of(sources, inputs);
     executor& e = is_training ? executors_.training(batch) : executors_.inference(batch);
     results_.begin_outputs(*program_, batch);
-    held().keeping_states([&] {
-      e.run({seed_, steps_}, sources, results_.places(), is_training ? executor::part::forward : executor::part::whole);
-    });
+    held().keeping_states([&] { e.run({seed_, steps_}, sources, results_.places(), forward_section); });
     results_.finish_outputs();
     return output(0);
   }

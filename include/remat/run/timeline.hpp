@@ -6,20 +6,43 @@
 #include <remat/core/list.hpp>
 
 #include <cstdint>
+#include <iterator>
 #include <string_view>
 
 namespace remat {
 
-/// The first six use the rank's processors. The last two may run beside them: then events of a rank overlap.
-enum class activity : std::uint8_t { forward, recompute, backward, update, copy, wait, transfer, all_reduce };
+enum class activity : std::uint8_t {
+  forward,
+  recompute,
+  backward,
+  update,
+  copy,
+  wait,
+  transfer,
+  all_reduce,
+  backward_parameters
+};
 
-inline constexpr int activities = 8;
+/// How an activity is called and drawn.
+struct activity_rules {
+  std::string_view name;
+  const char* colour;
+  bool is_task;    ///< a stage does it on a micro-batch
+  bool is_beside;  ///< it may run next to the processors: then events of a rank overlap
+};
+inline constexpr activity_rules activity_table[] = {{"forward", "#3b76c4", true, false},
+                                                    {"recompute", "#e08a1e", true, false},
+                                                    {"backward", "#3a9a5b", true, false},
+                                                    {"optimizer", "#7a57b0", false, false},
+                                                    {"copy", "#8c6d4f", false, false},
+                                                    {"wait", "#dcdcdc", false, false},
+                                                    {"transfer", "#17a2b8", false, true},
+                                                    {"all-reduce", "#c8385a", false, true},
+                                                    {"backward of parameters", "#a3c644", true, false}};
+inline constexpr int activities = static_cast<int>(std::size(activity_table));
 
-constexpr std::string_view activity_name(activity what) {
-  constexpr std::string_view names[activities] = {"forward", "recompute", "backward", "optimizer",
-                                                  "copy",    "wait",      "transfer", "all-reduce"};
-  return names[static_cast<int>(what)];
-}
+constexpr const activity_rules& rules_of(activity what) { return activity_table[static_cast<int>(what)]; }
+constexpr std::string_view activity_name(activity what) { return rules_of(what).name; }
 
 struct timeline_event {
   int rank = 0;

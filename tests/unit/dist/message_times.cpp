@@ -19,15 +19,15 @@ namespace message_times_tests {
 
 namespace schedule = remat::schedule;
 using Catch::Matchers::Contains;
-using remat::posting, remat::task_kind;
+using remat::posting, remat::pass_kind;
 
 constexpr remat::message_time time_of(const remat::schedule_table& table, remat::stage_message message, int microbatch,
                                       posting when = posting::early) {
   return remat::message_times(table, remat::nominal_clock(table), {message}, when).at(0, microbatch);
 }
 constexpr auto four = [] { return schedule::one_f_one_b.make(4, 8); };
-constexpr auto up = [](int s) { return remat::stage_message{s, s + 1, task_kind::forward}; };
-constexpr auto down = [](int s) { return remat::stage_message{s, s - 1, task_kind::backward}; };
+constexpr auto up = [](int s) { return remat::stage_message{s, s + 1, pass_kind::forward}; };
+constexpr auto down = [](int s) { return remat::stage_message{s, s - 1, pass_kind::backward_input}; };
 
 //                                             send post consume wait
 // The first micro-batch meets a rank that waits for it.
@@ -40,7 +40,7 @@ static_assert(time_of(four(), down(3), 1, posting::on_time) == remat::message_ti
 // The last gradient is waited for at the end of the row.
 static_assert(time_of(four(), down(1), 7) == remat::message_time{15, 15, 15, 16});
 // A skip over two ranks is received while they compute.
-static_assert(time_of(four(), {0, 3, task_kind::forward}, 1) == remat::message_time{1, 0, 2, 3});
+static_assert(time_of(four(), {0, 3, pass_kind::forward}, 1) == remat::message_time{1, 0, 2, 3});
 // Between stages of one rank nothing is sent.
 static_assert(time_of(schedule::interleaved<2>.make(1, 1), up(0), 0) == remat::message_time{});
 
@@ -62,8 +62,11 @@ TEST_CASE("messages keep to their definition", "[dist]") {
           continue;
         }
         const remat::stage_message& message = times.messages[i];
-        RC_ASSERT((table.rows[sender][t.send] == remat::task{message.kind, message.from, m}));
-        RC_ASSERT((table.rows[receiver][t.consume] == remat::task{message.kind, message.to, m}));
+        const auto does = [&](const remat::task& each, int stage) {
+          return each.stage == stage && each.microbatch == m && remat::rules_of(each.kind).does(message.made_by);
+        };
+        RC_ASSERT(does(table.rows[sender][t.send], message.from));
+        RC_ASSERT(does(table.rows[receiver][t.consume], message.to));
         const long leaves = clock.ends[sender][t.send];
         const auto is_in_time = [&](int position) {
           const long reached = clock.reached(receiver, position);
@@ -136,10 +139,10 @@ TEST_CASE("an early receive needs at most one buffer more in one_f_one_b", "[dis
 TEST_CASE("messages that cannot be are refused", "[dist]") {
   const remat::schedule_table table = four();
   const auto refused = [&](remat::stage_message m) { return refusal([&] { time_of(table, m, 0); }); };
-  CHECK_THAT(refused({0, 4, task_kind::forward}),
+  CHECK_THAT(refused({0, 4, pass_kind::forward}),
              Contains("there is no message of stage 0 to stage 4; the stages are 0 to 3"));
-  CHECK_THAT(refused({2, 1, task_kind::forward}), Contains("a forward message goes to a later stage"));
-  CHECK_THAT(refused({1, 1, task_kind::backward}), Contains("there is no gradient of stage 1 to stage 1"));
+  CHECK_THAT(refused({2, 1, pass_kind::forward}), Contains("a forward message goes to a later stage"));
+  CHECK_THAT(refused({1, 1, pass_kind::backward_input}), Contains("there is no gradient of stage 1 to stage 1"));
   CHECK_THAT(refusal([&] { time_of(schedule::forward_only.make(4, 8), down(1), 0); }),
              Contains("gradient of stage 1 to stage 0: the schedule has no backward of stage 1, micro-batch 0"));
 }

@@ -28,6 +28,8 @@ static_assert(length_of(schedule::one_f_one_b, 4, 8) == (8 + 3) * 3);
 static_assert(length_of(schedule::one_f_one_b, 4, 8, {1, 1}) == (8 + 3) * 2);
 static_assert(length_of(schedule::one_f_one_b, 4, 2) == (2 + 3) * 3);
 static_assert(length_of(schedule::interleaved<2>, 4, 8) == (2 * 8 + 3) * 3);
+static_assert(length_of(schedule::zero_bubble, 4, 8) == 3 * 8 + 3);
+static_assert(length_of(schedule::zero_bubble, 2, 8) == 3 * 8 + 1);
 static_assert(remat::nominal_clock(schedule::one_f_one_b.make(2, 2)).begins[1][1] == 2);
 
 TEST_CASE("bubbles are those of the papers", "[dist]") {
@@ -40,6 +42,9 @@ TEST_CASE("bubbles are those of the papers", "[dist]") {
           CHECK(clock.bubble() == Approx(expected).margin(1e-12));
           CHECK(clock.bubble(ranks - 1) == Approx(expected).margin(1e-12));
         }
+        const long rest = remat::nominal_clock(schedule::zero_bubble.make(ranks, m)).length - 3 * m;
+        CHECK(rest == (m >= ranks ? ranks - 1 : 2 * ranks - 1 - m));
+        CHECK(rest <= 3 * (ranks - 1));
         for (int over = 2; over <= 4 && m % ranks == 0; ++over) {
           const double bubble =
               remat::nominal_clock(schedule::interleaved<1>.over(over).make(ranks, m), units).bubble();
@@ -52,26 +57,36 @@ TEST_CASE("bubbles are those of the papers", "[dist]") {
 TEST_CASE("every task begins after what it reads and as soon as it can", "[dist]") {
   require_law(300, [] {
     const remat::schedule_table table = random_order_table();
-    const remat::clock_units units{draw(1, 4), draw(1, 4)};
+    const remat::clock_units units{draw(1, 4), draw(1, 4), draw(1, 4), draw(1, 4)};
     const remat::schedule_clock clock = remat::nominal_clock(table, units);
     RC_ASSERT(clock.runs());
     const remat::task_positions positions(table);
-    const auto end = [&](remat::task_kind kind, int stage, int m) {
-      const int rank = positions.rank_of(stage);
-      return clock.ends[rank][positions.position_of({kind, stage, m})];
+    using pass = remat::pass_kind;
+    const auto end = [&](pass p, int stage, int m) {
+      return clock.ends[positions.rank_of(stage)][positions.position_of(p, stage, m)];
     };
     for (int rank = 0; rank < table.ranks(); ++rank)
       for (int i = 0; i < table.rows[rank].count(); ++i) {
         const auto [kind, stage, m] = table.rows[rank][i];
         long earliest = clock.reached(rank, i);
-        if (kind == remat::task_kind::forward) {
-          if (stage > 0) earliest = std::max(earliest, end(kind, stage - 1, m));
-        } else {
-          earliest = std::max(earliest, end(remat::task_kind::forward, stage, m));
-          if (stage + 1 < table.stages) earliest = std::max(earliest, end(kind, stage + 1, m));
+        long takes = 0;
+        switch (kind) {
+          case remat::task_kind::forward:
+            takes = units.forward;
+            if (stage > 0) earliest = std::max(earliest, end(pass::forward, stage - 1, m));
+            break;
+          case remat::task_kind::backward_parameters:
+            takes = units.backward_parameters;
+            earliest = std::max(earliest, end(pass::backward_input, stage, m));
+            break;
+          case remat::task_kind::backward:
+          case remat::task_kind::backward_input:
+            takes = kind == remat::task_kind::backward ? units.backward : units.backward_input;
+            earliest = std::max(earliest, end(pass::forward, stage, m));
+            if (stage + 1 < table.stages) earliest = std::max(earliest, end(pass::backward_input, stage + 1, m));
         }
         RC_ASSERT(clock.begins[rank][i] == earliest);
-        RC_ASSERT(clock.ends[rank][i] == earliest + units.of(kind));
+        RC_ASSERT(clock.ends[rank][i] == earliest + takes);
       }
   });
 }

@@ -43,6 +43,9 @@ TEST_CASE("a schedule is read as it was written", "[dist]") {
   remat::write_schedule(path, schedule::gpipe.make(2, 2));
   remat::write_schedule(path, schedule::interleaved<2>.make(2, 4));  // replaces it
   CHECK(are_equal(remat::read_schedule(path), schedule::interleaved<2>.make(2, 4)));
+  remat::write_schedule(folder.path() / "halved.csv", schedule::zero_bubble.make(3, 5));
+  CHECK(are_equal(remat::read_schedule(folder.path() / "halved.csv"), schedule::zero_bubble.make(3, 5)));
+  std::filesystem::remove(folder.path() / "halved.csv");
   CHECK(std::distance(std::filesystem::directory_iterator(folder.path()), {}) == 1);
   const remat::pipeline_schedule as_option = remat::read_schedule(path);
   CHECK(as_option.stages(2) == 4);
@@ -51,6 +54,13 @@ TEST_CASE("a schedule is read as it was written", "[dist]") {
 TEST_CASE("a schedule's file has a line for each task", "[dist]") {
   CHECK(remat::schedule_csv(schedule::gpipe.make(2, 1)) ==
         header + "0,0,forward,0,0\n0,1,backward,0,0\n1,0,forward,1,0\n1,1,backward,1,0\n");
+}
+
+TEST_CASE("a backward pass in two tasks has a line for each", "[dist]") {
+  CHECK(remat::schedule_csv(schedule::zero_bubble.make(2, 1)) ==
+        header +
+            "0,0,forward,0,0\n0,1,backward,0,0\n1,0,forward,1,0\n1,1,backward_input,1,0\n"
+            "1,2,backward_parameters,1,0\n");
 }
 
 TEST_CASE("lines may stand in any order, end as on Windows, or be empty", "[dist]") {
@@ -71,7 +81,8 @@ TEST_CASE("malformed files are refused with their line", "[dist]") {
              Contains("line 4") && Contains("has 6 fields"));
   CHECK_THAT(malformed(header + ",,,,\n"), Contains("the kind is ''"));
   CHECK_THAT(malformed(header + "0,0,sideways,0,0\n"),
-             Contains("line 2 '0,0,sideways,0,0': the kind is 'sideways' and must be forward or backward"));
+             Contains("line 2 '0,0,sideways,0,0': the kind is 'sideways' and must be forward, backward, "
+                      "backward_input or backward_parameters"));
   CHECK_THAT(malformed(header + "0,0,forward,0,0\n0,1,forward,0,-1\n"),
              Contains("line 3 '0,1,forward,0,-1': microbatch is '-1' and must be a whole number from 0"));
   CHECK_THAT(malformed(header + "0,0,forward,one,0\n"), Contains("line 2") && Contains("stage is 'one'"));

@@ -57,7 +57,9 @@ TEST_CASE("broken schedules are refused with their row", "[dist]") {
                Contains("rank 0, position 4: kind 7 of stage 0"));
   }
   SECTION("a stage on two ranks") {
-    CHECK_THAT(broken([](table& t) { t.rows[2].push_back({forward, 1, 0}); }),
+    CHECK_THAT(broken([](table& t) {
+                 t.rows[2].push_back({forward, 1, 0});
+               }),
                Contains("rank 2, position 8: forward of stage 1, micro-batch 0: the stage is on rank 1 already"));
   }
   SECTION("a stage on no rank") {
@@ -67,7 +69,9 @@ TEST_CASE("broken schedules are refused with their row", "[dist]") {
   SECTION("a task twice") {
     CHECK_THAT(broken([](table& t) { t.rows[0][2] = t.rows[0][1]; }),
                Contains("rank 0, position 2: forward of stage 0, micro-batch 1: this task is at position 1 already"));
-    CHECK_THAT(broken([](table& t) { t.rows[2].push_back({backward, 2, 3}); }),
+    CHECK_THAT(broken([](table& t) {
+                 t.rows[2].push_back({backward, 2, 3});
+               }),
                Contains("rank 2, position 8: backward of stage 2, micro-batch 3: this task is at position 7 already"));
   }
   SECTION("a forward pass missing in between") {
@@ -126,8 +130,39 @@ TEST_CASE("broken schedules are refused with their row", "[dist]") {
     CHECK_THAT(broken([](table&) {}, {.in_flight_bounds = {3, 2}}), Contains("2 bounds") && Contains("3 stages"));
   }
   SECTION("a message that cannot be") {
-    CHECK_THAT(broken([](table&) {}, {.messages = {{0, 3, forward}}}), Contains("message of stage 0 to stage 3"));
+    CHECK_THAT(broken([](table&) {}, {.messages = {{0, 3, remat::pass_kind::forward}}}),
+               Contains("message of stage 0 to stage 3"));
   }
+}
+
+TEST_CASE("broken schedules of halved backward passes are refused with their row", "[dist]") {
+  //     rank 1 of 2 with 3 micro-batches: F0 I0 F1 I1 W0 F2 I2 W1 W2
+  const auto halved = [](const auto& change) {
+    remat::schedule_table table = schedule::zero_bubble.make(2, 3);
+    change(table.rows[1]);
+    return refusal([&] { remat::check_schedule(table); });
+  };
+  using row = remat::list<remat::task>;
+  CHECK(halved([](row&) {}) == "");
+  CHECK(halved([](row& r) {  // micro-batch 0 in one task, the others in two
+          r[1].kind = backward;
+          remove(r, 4);
+        }) == "");
+  CHECK_THAT(halved([](row& r) { remove(r, 8); }),
+             Contains("rank 1, which has stage 1, ends at position 8 without the backward_parameters of stage 1, "
+                      "micro-batch 2"));
+  CHECK_THAT(halved([](row& r) { std::swap(r[7], r[8]); }),
+             Contains("rank 1, position 7: backward_parameters of stage 1, micro-batch 2: it comes before micro-batch "
+                      "1 (position 8)"));
+  CHECK_THAT(halved([](row& r) { r[1].kind = backward; }),
+             Contains("rank 1, position 4: backward_parameters of stage 1, micro-batch 0: position 1 (backward of "
+                      "stage 1, micro-batch 0) does the backward pass of the parameters already"));
+  CHECK_THAT(halved([](row& r) { r[3].kind = backward; }),
+             Contains("rank 1, position 3: backward of stage 1, micro-batch 1: it comes before micro-batch 0 (position "
+                      "4)"));
+  CHECK_THAT(
+      halved([](row& r) { std::swap(r[3], r[4]), std::swap(r[1], r[3]), std::swap(r[1], r[2]); }),
+      Contains("backward_parameters of stage 1, micro-batch 0: it comes before the backward pass of the inputs"));
 }
 
 TEST_CASE("no schedule deadlocks where messages leave after their receives are posted", "[dist]") {

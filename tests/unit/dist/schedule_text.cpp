@@ -24,6 +24,9 @@ TEST_CASE("a schedule prints as a grid of ranks and time", "[dist]") {
   CHECK(remat::schedule_grid(schedule::gpipe.make(2, 2), {1, 1}) ==
         "rank 0  F0 F1  .  . B0 B1\n"
         "rank 1   . F0 F1 B0 B1  .\n");
+  CHECK(remat::schedule_grid(schedule::zero_bubble.make(2, 3)) ==
+        "rank 0  F0 F1  . B0 -- F2 B1 -- B2 --\n"
+        "rank 1   . F0 I0 F1 I1 W0 F2 I2 W1 W2\n");
   CHECK(remat::schedule_grid(schedule::interleaved<2>.make(2, 2), {1, 1}) ==
         "rank 0  F0.0 F1.0 F0.2 F1.2    . B0.2    . B1.2 B0.0 B1.0\n"
         "rank 1     . F0.1 F1.1 F0.3 B0.3 F1.3 B1.3 B0.1 B1.1    .\n");

@@ -27,7 +27,8 @@ constexpr remat::simulation alike(int stages, remat::stage_cost cost) {
   s.stages = remat::list<remat::stage_cost>(static_cast<std::size_t>(stages), cost);
   return s;
 }
-remat::simulation with_messages(remat::simulation s, double bytes, remat::network_link connection, bool is_training = true) {
+remat::simulation with_messages(remat::simulation s, double bytes, remat::network_link connection,
+                                bool is_training = true) {
   for (const remat::stage_message& m : remat::neighbour_messages(s.stages.count(), is_training))
     s.messages.push_back({m, bytes});
   s.connection = connection;
@@ -43,7 +44,8 @@ remat::simulation random_simulation(int stages) {
                         .recompute = 1.0 * draw(0, 9),
                         .backward = 1.0 * draw(0, 9),
                         .update = 1.0 * draw(0, 9),
-                        .gradient_bytes = 1.0 * draw(0, 9)});
+                        .gradient_bytes = 1.0 * draw(0, 9),
+                        .backward_parameters = 1.0 * draw(0, 9)});
   for (const remat::stage_message& m : random_messages(stages, true)) s.messages.push_back({m, 1.0 * draw(0, 9)});
   s.connection = {.latency = 1.0 * draw(0, 3), .bytes_per_second = 2};
   s.transfers = draw(0, 2) == 0 ? remat::transfer::overlapped : remat::transfer::copied;
@@ -69,6 +71,19 @@ TEST_CASE("equal stages without messages take (m + p - 1) passes", "[dist]") {
         }
 }
 
+TEST_CASE("zero_bubble takes m passes of each kind and a bubble of what backward sends later than it must", "[dist]") {
+  for (int ranks = 1; ranks <= 7; ++ranks)
+    for (const int m : {8, 32}) {
+      const auto step = remat::simulate(schedule::zero_bubble.make(ranks, m),
+                                        alike(ranks, {.forward = 1, .backward = 1, .backward_parameters = 1}));
+      CHECK(step.seconds == Approx(3 * m + ranks - 1));
+      CHECK(step.ranks[ranks - 1].backward_parameters == Approx(ranks > 1 ? m : 0));
+      const auto plain = remat::simulate(schedule::one_f_one_b.make(ranks, m),
+                                         alike(ranks, {.forward = 1, .backward = 1, .backward_parameters = 1}));
+      CHECK(plain.seconds == Approx(3 * (m + ranks - 1)));
+    }
+}
+
 TEST_CASE("interleaved stages take (V m + p - 1) smaller passes", "[dist]") {
   for (int ranks = 2; ranks <= 4; ++ranks)
     for (int over = 2; over <= 3; ++over) {
@@ -81,7 +96,8 @@ TEST_CASE("interleaved stages take (V m + p - 1) smaller passes", "[dist]") {
 TEST_CASE("without costs of messages a step is the nominal clock", "[dist]") {
   require_law(300, [] {
     const remat::schedule_table table = random_order_table();
-    const auto step = remat::simulate(table, alike(table.stages, {.forward = 1, .backward = 2}));
+    const auto step =
+        remat::simulate(table, alike(table.stages, {.forward = 1, .backward = 1, .backward_parameters = 1}));
     RC_ASSERT(step.seconds == static_cast<double>(remat::nominal_clock(table).length));
   });
 }
@@ -174,6 +190,7 @@ TEST_CASE("simulated steps keep to what all costs have in common", "[dist]") {
       RC_ASSERT(is_sum(rank, activity::forward, r.forward));
       RC_ASSERT(is_sum(rank, activity::recompute, r.recompute));
       RC_ASSERT(is_sum(rank, activity::backward, r.backward));
+      RC_ASSERT(is_sum(rank, activity::backward_parameters, r.backward_parameters));
       RC_ASSERT(is_sum(rank, activity::update, r.update));
       RC_ASSERT(is_sum(rank, activity::copy, r.copy));
       RC_ASSERT(r.busy() <= r.end + 1e-9);

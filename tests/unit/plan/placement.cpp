@@ -160,7 +160,7 @@ void check(const std::string& name, const program& p) {
   const remat::plan made = remat::plan_training(p, 1);
   const double ratio = static_cast<double>(made.activation_bytes) / static_cast<double>(made.live_bytes);
   INFO(name << ": " << p.operations.size() << " operations, "
-            << remat::detail::storages_of(made.steps, remat::step_region).size() << " storages, "
+            << remat::detail::storages_of(made.steps, 0).size() << " storages, "
             << made.activation_bytes << " of " << made.live_bytes << " bytes");
   CHECK(ratio <= 1.02);
 }

@@ -25,30 +25,33 @@ using mailbox = std::map<std::tuple<int, bool, int, int>, std::vector<std::byte>
 /// A stage with memory of its own for each micro-batch.
 class stage : public remat::exchange {
  public:
-  stage(const program& p, int number, std::size_t batch, int microbatches, remat::parameter_store& store, mailbox& mail)
+  stage(const program& p, int number, std::size_t batch, int microbatches, bool halves, remat::parameter_store& store,
+        mailbox& mail)
       : number_(number), mail_(mail) {
-    const plan made = remat::plan_training(p, batch, remat::slice_of_stage(p, number, microbatches, microbatches > 1));
+    remat::slice covered = remat::slice_of_stage(p, number, microbatches, microbatches > 1);
+    covered.halves_backward = halves;
+    const plan made = remat::plan_training(p, batch, covered);
     for (bool accumulates : {false, true}) executors_.emplace_back(p, made, store, accumulates);
     passing_ = remat::memory_block(made.passing_bytes);
     for (int m = 0; m < microbatches; ++m) {
       std::vector<remat::memory_block>& mine = memory_.emplace_back();
-      mine.emplace_back(made.activation_bytes);
-      for (const remat::port& each : made.ports) mine.emplace_back(p.tensors[each.tensor].bytes(batch));
+      for (const remat::plan_region& each : made.regions) mine.emplace_back(each.is_passing ? 0 : each.bytes);
     }
   }
 
   const plan& planned() const { return executors_[0].planned(); }
 
   void run(int microbatch, std::span<const remat::source> sources, std::span<const std::span<std::byte>> results,
-           remat::executor::part which, float share) {
+           int section, float share) {
     microbatch_ = microbatch;
     remat::executor& e = executors_[microbatch > 0];
     const auto& mine = memory_[static_cast<std::size_t>(microbatch)];
-    std::vector<std::byte*> regions{mine[0].data(), passing_.data()};
-    for (std::size_t k = 1; k < mine.size(); ++k) regions.push_back(mine[k].data());
+    std::vector<std::byte*> regions;
+    for (std::size_t r = 0; r < mine.size(); ++r)
+      regions.push_back(planned().regions[r].is_passing ? passing_.data() : mine[r].data());
     e.bind(regions, nullptr, nullptr);
     e.run({.seed = 7, .number = 3, .microbatch = static_cast<std::uint32_t>(microbatch), .share = share, .ports = this},
-          sources, results, which);
+          sources, results, section);
   }
 
   void receive(int k) override {
@@ -66,7 +69,8 @@ class stage : public remat::exchange {
 
  private:
   std::span<std::byte> at(int k) {
-    return memory_[static_cast<std::size_t>(microbatch_)][static_cast<std::size_t>(k) + 1].bytes();
+    return memory_[static_cast<std::size_t>(microbatch_)][static_cast<std::size_t>(planned().region_of_port(k))]
+        .bytes();
   }
 
   int number_;
@@ -84,7 +88,7 @@ struct outcome {
   bool operator==(const outcome&) const = default;
 };
 
-outcome run(const program& p, int stages, std::size_t batch, int microbatches) {
+outcome run(const program& p, int stages, std::size_t batch, int microbatches, unsigned halves = 0) {
   remat::parameter_store store(p, 1);
   outcome made;
   made.losses.resize(static_cast<std::size_t>(microbatches));
@@ -113,16 +117,18 @@ outcome run(const program& p, int stages, std::size_t batch, int microbatches) {
     }
   } else {
     std::vector<std::unique_ptr<stage>> all;
-    for (int s = 0; s < stages; ++s) all.push_back(std::make_unique<stage>(p, s, batch, microbatches, store, mail));
+    for (int s = 0; s < stages; ++s)
+      all.push_back(std::make_unique<stage>(p, s, batch, microbatches, (halves >> s & 1) != 0, store, mail));
     for (int m = 0; m < microbatches; ++m)
       for (auto& s : all)
-        each(m,
-             [&](auto& sources, auto results) { s->run(m, sources, results, remat::executor::part::forward, share); });
+        each(m, [&](auto& sources, auto results) { s->run(m, sources, results, remat::forward_section, share); });
     for (int m = 0; m < microbatches; ++m)
       for (std::size_t s = all.size(); s-- > 0;)
-        each(m, [&](auto& sources, auto results) {
-          all[s]->run(m, sources, results, remat::executor::part::backward, share);
-        });
+        each(m, [&](auto& sources, auto results) { all[s]->run(m, sources, results, remat::backward_section, share); });
+    for (int m = 0; m < microbatches; ++m)
+      for (auto& s : all)
+        if (s->planned().covered.halves_backward)
+          each(m, [&](auto& sources, auto results) { s->run(m, sources, results, remat::parameters_section, share); });
   }
   RC_ASSERT(mail.empty());
   const auto gradients = store.gradient_block();
@@ -152,7 +158,9 @@ void check_programs(int programs, int largest) {
         p.inputs_enter_first = chance(30);
         const std::size_t batch = static_cast<std::size_t>(pick(1, 4));
         const int microbatches = pick(1, 5);
-        RC_ASSERT(run(plain, 0, batch, microbatches) == run(p, stages, batch, microbatches));
+        const outcome expected = run(plain, 0, batch, microbatches);
+        RC_ASSERT(run(p, stages, batch, microbatches) == expected);
+        RC_ASSERT(run(p, stages, batch, microbatches, static_cast<unsigned>(pick(1, 32))) == expected);
         for (int s = 0; s < stages; ++s) {
           const plan made = remat::plan_training(p, batch, remat::slice_of_stage(p, s));
           recomputed += remat::count(made, action_kind::recompute);

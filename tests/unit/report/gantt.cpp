@@ -44,8 +44,9 @@ bool is_well_formed(const std::string& text) {
 
 remat::timeline events_of(const remat::schedule_table& table) {
   remat::simulation s;
-  s.stages = remat::list<remat::stage_cost>(static_cast<std::size_t>(table.stages),
-                                            {.forward = 0.01, .recompute = 0.01, .backward = 0.02, .update = 0.01});
+  s.stages = remat::list<remat::stage_cost>(
+      static_cast<std::size_t>(table.stages),
+      {.forward = 0.01, .recompute = 0.01, .backward = 0.01, .update = 0.01, .backward_parameters = 0.01});
   s.connection.latency = 0.002;
   s.has_timeline = true;
   return remat::simulate(table, s).events;
@@ -64,6 +65,17 @@ TEST_CASE("a chart has a box for each task, a lane for each rank and a legend of
   for (const char* rank : {">rank 0<", ">rank 1<", ">rank 2<"}) CHECK_THAT(svg, Contains(rank));
   CHECK_THAT(svg, Contains(">forward<") && Contains(">wait<") && Contains(">0 ms<"));
   CHECK_THAT(svg, !Contains(">copy<"));  // there is none
+}
+
+TEST_CASE("a chart has a box of its own for the gradients of parameters where they are tasks of their own",
+          "[report]") {
+  const std::string svg = remat::gantt_svg(events_of(remat::schedule::zero_bubble.make(3, 4)));
+  CHECK(is_well_formed(svg));
+  CHECK(count(svg, "<title>backward, stage 1, micro-batch ") == 4);
+  CHECK(count(svg, "<title>backward of parameters, stage 0, micro-batch ") == 0);
+  CHECK(count(svg, "<title>backward of parameters, stage 1, micro-batch ") == 4);
+  CHECK(count(svg, "<title>recompute, stage ") == 12);
+  CHECK_THAT(svg, Contains(">backward of parameters<"));
 }
 
 TEST_CASE("boxes of ranks with several stages name the stage", "[report]") {
