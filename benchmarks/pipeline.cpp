@@ -2,7 +2,8 @@
 // Pipelines and replicas on this machine, measured in pairs: mpiexec -n 2 build/release/benchmarks/pipeline
 //
 //   speed-up      a chain of 16 equal blocks on 2 ranks x 1 thread against the same model on 1 rank x 1 thread, which the
-//                 other rank sleeps through; beside the ideal m p / (m + p - 1)
+//                 other rank sleeps through; next to the ideal of the schedule, m p / (m + bubble): p - 1 micro-batches,
+//                 or a third of them where backward is halved, as if each of its three passes took the same time
 //   cores         the batch on all of these cores: by that pipeline, by one rank's threads in micro-batches, and by one
 //                 rank's threads at once; where ranks may use all cores (mpiexec -bind-to none)
 //   all-reduce    2 replicas, sums overlapped with backward against sums after it
@@ -56,6 +57,12 @@ struct configuration {
   std::vector<remat::checkpoint_at> checkpoints = {};
   bool recomputes_early = true;
 };
+
+/// What equal stages whose passes take the same time reach, from the schedule's nominal clock.
+double ideal_of(const remat::pipeline_schedule& schedule, int ranks) {
+  const remat::schedule_clock clock = remat::nominal_clock(schedule.table(ranks, static_cast<int>(microbatches)));
+  return ranks * (1 - clock.bubble());
+}
 
 /// As many blocks on each stage; the loss is on the last.
 remat::partition::setting equal_blocks(std::int64_t stages) {
@@ -111,19 +118,19 @@ int main(int argc, char** argv) {
   const configuration configurations[] = {
       {"gpipe, save_all", remat::schedule::gpipe},
       {"one_f_one_b, save_all", remat::schedule::one_f_one_b},
+      {"zero_bubble, save_all", remat::schedule::zero_bubble},
       {"interleaved<2>, save_all", remat::schedule::interleaved<2>},
       {"gpipe, group<4>", remat::schedule::gpipe, {remat::checkpoint_at("blocks", strategy::group<4>{})}},
       {"one_f_one_b, group<4>", remat::schedule::one_f_one_b, {remat::checkpoint_at("blocks", strategy::group<4>{})}},
+      {"zero_bubble, group<4>", remat::schedule::zero_bubble, {remat::checkpoint_at("blocks", strategy::group<4>{})}},
       {"one_f_one_b, group<4>, late",
        remat::schedule::one_f_one_b,
        {remat::checkpoint_at("blocks", strategy::group<4>{})},
        false},
   };
-  const double p = mpi.size(), m = microbatches;
-  if (mpi.rank() == 0)
-    std::printf("ideal speed-up at %d ranks and %zu micro-batches: %.3f\n", mpi.size(), microbatches,
-                m * p / (m + p - 1));
   for (const configuration& c : configurations) {
+    if (argc > 3 && std::string(c.name).find(argv[3]) == std::string::npos) continue;
+    const double ideal = ideal_of(c.schedule, mpi.size());
     remat::model<net, input, nn::mse_loss> one{
         {.seed = 1, .threads = 1, .checkpoints = c.checkpoints, .microbatches = microbatches}};
     remat::distributed_model<net, input, nn::mse_loss> model{mpi,
@@ -153,13 +160,14 @@ int main(int argc, char** argv) {
         model.lowered(), model.schedule(), costs, {.connection = {1e-6, 8e9}, .early_recompute = c.recomputes_early});
     if (mpi.rank() == 0)
       std::printf(
-          "%-28s 1 rank %7.2f ms, %d ranks %7.2f ms: speed-up %.3f, %.3f of the ideal; simulated %7.2f ms (%+.1f %%), "
+          "%-28s 1 rank %7.2f ms, %d ranks %7.2f ms: speed-up %.3f, %.3f of the ideal %.3f; simulated %7.2f ms (%+.1f "
+          "%%), "
           "recomputation hidden %.0f %%; rank 0 waits %.2f ms\n",
-          c.name, 1e3 * median(alone), mpi.size(), 1e3 * median(together), median(ratios),
-          median(ratios) / (m * p / (m + p - 1)), 1e3 * simulated.step.seconds,
-          100 * (simulated.step.seconds / median(together) - 1), 100 * simulated.step.hidden_recompute(),
-          1e3 * median(waited));
+          c.name, 1e3 * median(alone), mpi.size(), 1e3 * median(together), median(ratios), median(ratios) / ideal,
+          ideal, 1e3 * simulated.step.seconds, 100 * (simulated.step.seconds / median(together) - 1),
+          100 * simulated.step.hidden_recompute(), 1e3 * median(waited));
   }
+  if (argc > 3) return 0;  // the configurations whose name has this in it, alone
   compare_ways(mpi, x, y, pairs);
   {
     using options = remat::distributed_options;

@@ -82,6 +82,7 @@ remat::pipeline_schedule schedule_of(const std::string& name) {
   const std::string interleaved = "interleaved:";
   if (name == "gpipe") return remat::schedule::gpipe;
   if (name == "1f1b") return remat::schedule::one_f_one_b;
+  if (name == "zero_bubble") return remat::schedule::zero_bubble;
   if (name.starts_with(interleaved)) {
     int stages = 0;
     const char* const last = name.data() + name.size();
@@ -199,7 +200,7 @@ int main(int argc, char** argv) {
   app.add_option("--network", s.network, "cnn, the classifier of example 01; unet, which takes noise out of images")
       ->check(CLI::IsMember({"cnn", "unet"}))
       ->capture_default_str();
-  app.add_option("--schedule", s.schedule, "gpipe, 1f1b, interleaved:V (V stages on each rank), or a CSV file")
+  app.add_option("--schedule", s.schedule, "gpipe, 1f1b, zero_bubble, interleaved:V (V stages on each rank), or a CSV file")
       ->capture_default_str();
   app.add_option("--partition", s.partition, "balanced, memory, uniform, or a JSON file")->capture_default_str();
   app.add_option("--microbatches", s.microbatches, "Parts of a batch")->check(more_than_0)->capture_default_str();
