@@ -8,7 +8,8 @@
 //                 rank's threads at once; where ranks may use all cores (mpiexec -bind-to none)
 //   all-reduce    2 replicas, sums overlapped with backward against sums after it
 //
-// A pair is one step of each side, one after the other; medians of the ratios are printed.
+// A pair is one step of each side, one after the other; medians of the ratios are printed. Arguments: samples of a
+// micro-batch (64), pairs (9), and a part of the names of the schedules that are to run, alone.
 #include <remat/distributed.hpp>
 
 #include <algorithm>
