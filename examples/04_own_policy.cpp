@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-/// Policies: the ready ones, one of one's own for each operation, and one for a whole segment at once.
+/// Policies: the ready ones, one of one's own for each operation, and one for a whole segment at once, with a member.
 ///
-///     04_own_policy --batch 64
+///     04_own_policy --batch 64 --bytes 20000000
 ///
 /// One network is compiled once and planned under all of them. No data and no step is needed to see what each keeps,
 /// what it recomputes and where the peak of memory lies: the plan is exact.
@@ -26,13 +26,14 @@ struct save_what_is_dear {
 };
 
 /// Keeps as much of a segment as fits into a number of bytes, from its end: what is needed first in the backward pass.
-template <std::size_t Bytes>
 struct save_what_fits {
+  std::size_t bytes;
+
   static constexpr std::string_view policy_name = "save_what_fits";
-  static constexpr remat::list<remat::decision> plan(std::span<const remat::operation_view> segment,
-                                                     const remat::segment_context&) {
+  constexpr remat::list<remat::decision> plan(std::span<const remat::operation_view> segment,
+                                              const remat::segment_context&) const {
     remat::list<remat::decision> decisions(segment.size(), remat::decision::recompute);
-    std::size_t left = Bytes;
+    std::size_t left = bytes;
     for (std::size_t i = segment.size(); i-- > 0 && segment[i].output_bytes <= left;) {
       decisions[i] = remat::decision::keep;
       left -= segment[i].output_bytes;
@@ -43,9 +44,16 @@ struct save_what_fits {
 
 using block = remat::residual<
     remat::sequential<nn::conv2d<64, 64, 3, 1, 1>, nn::batch_norm2d<64>, nn::relu, nn::dropout<std::ratio<1, 10>>>>;
-using net = remat::sequential<nn::conv2d<1, 64, 3, 2, 1>, nn::relu, remat::named<"features", remat::repeat<16, block>>,
+using features = remat::repeat<16, block>;
+template <class Features>
+using net = remat::sequential<nn::conv2d<1, 64, 3, 2, 1>, nn::relu, remat::named<"features", Features>,
                               nn::max_pool2d<2>, nn::flatten, nn::linear<64 * 7 * 7, 10>, nn::log_softmax>;
-using model = remat::model<net, remat::image<float, 1, 28, 28>, nn::nll_loss>;
+template <class Features>
+using model_of = remat::model<net<Features>, remat::image<float, 1, 28, 28>, nn::nll_loss>;
+using model = model_of<features>;
+
+/// The same policy as a tag: its bytes are in the type, so that the compiler knows the peak.
+using tagged = remat::checkpoint<features, remat::with<save_what_fits{20'000'000}>>;
 
 struct row {
   const char* name;
@@ -57,10 +65,16 @@ row all_of_it(const char* name, Policy policy) {
   return {name, {remat::checkpoint_at("features", policy)}};
 }
 
+void print(const char* name, const remat::plan_report& plan) {
+  std::printf("%-28s%11.2f MB%11.2f MB%12zu%12.0f %%\n", name, static_cast<double>(plan.activation_bytes) / 1e6,
+              static_cast<double>(plan.kept_bytes) / 1e6, plan.recompute, 100 * plan.recompute_share);
+}
+
 int main(int argc, char** argv) {
-  std::size_t batch = 64;
+  std::size_t batch = 64, bytes = 20'000'000;
   CLI::App app{"Plans one network under many policies"};
   app.add_option("--batch", batch, "Images in a step")->check(CLI::Range(1, 1 << 16))->capture_default_str();
+  app.add_option("--bytes", bytes, "What save_what_fits keeps")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
 
   using remat::kind;
@@ -74,14 +88,13 @@ int main(int argc, char** argv) {
       all_of_it("every<4>", remat::every<4>{}),
       all_of_it("square_root", remat::square_root{}),
       all_of_it("save_what_is_dear<200>", save_what_is_dear<200>{}),
-      all_of_it("save_what_fits<20 MB>", save_what_fits<20'000'000>{}),
+      all_of_it("save_what_fits{--bytes}", save_what_fits{bytes}),
   };
   std::printf("%-28s%14s%14s%12s%14s\n", "policy", "peak", "kept", "recomputed", "FLOPs again");
   for (const row& r : rows) {
     const model m{{.checkpoints = r.checkpoints}};
-    const remat::plan_report plan = m.plan(batch);
-    std::printf("%-28s%11.2f MB%11.2f MB%12zu%12.0f %%\n", r.name, static_cast<double>(plan.activation_bytes) / 1e6,
-                static_cast<double>(plan.kept_bytes) / 1e6, plan.recompute, 100 * plan.recompute_share);
+    print(r.name, m.plan(batch));
   }
+  print("  as a tag, of 20 MB", model_of<tagged>{}.plan(batch));
   std::cout << "\n" << model{{.checkpoints = rows.back().checkpoints}}.plan(batch);
 }

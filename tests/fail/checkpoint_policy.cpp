@@ -1,5 +1,4 @@
-// error: remat: a checkpoint's policy must be one of those in remat/core/policy.hpp, or a type with a static `decide`
-// or `plan`
+// error: remat: a checkpoint's policy must be one of those in remat/core/policy.hpp, or a type with `decide` or `plan`
 #include <remat/nn/linear.hpp>
 #include <remat/nn/relu.hpp>
 #include <remat/plan/plan.hpp>

@@ -1,4 +1,4 @@
-// error: remat: a strategy must be strategy::each, strategy::contiguous or strategy::group<N>
+// error: remat: a strategy must be strategy::each, contiguous, group<N> or boundaries<"path"...>
 #include <remat/nn/linear.hpp>
 #include <remat/nn/relu.hpp>
 #include <remat/plan/plan.hpp>

@@ -91,7 +91,7 @@ TEST_CASE("each stage may have a policy of its own") {
     remat::distributed_network model(session(), n.lower(), how);
     check(model, n, expected);
     for (const remat::segment& s : model.last_pipeline().planned(0, 0).segments)
-      CHECK(s.setting.policy == (model.pp_rank() % 2 == 0 ? "save_only" : "every"));
+      CHECK(s.policy == (model.pp_rank() % 2 == 0 ? "save_only" : "every"));
   }
 }
 

@@ -39,6 +39,38 @@ struct keep_thirds {
   }
 };
 
+/// A user's own with members: keeps what fits into a number of bytes, from the segment's end.
+struct keep_bytes {
+  std::size_t bytes;
+
+  remat::list<decision> plan(std::span<const operation_view> segment, const remat::segment_context&) const {
+    remat::list<decision> decided(segment.size(), decision::recompute);
+    std::size_t left = bytes;
+    for (std::size_t i = segment.size(); i-- > 0 && segment[i].output_bytes <= left; left -= segment[i].output_bytes)
+      decided[i] = decision::keep;
+    return decided;
+  }
+};
+
+/// A user's own that answers with segments, which nest: halves of halves, down to a number of operations.
+struct halves {
+  std::size_t least;
+
+  remat::segment_choice plan(std::span<const operation_view> segment, const remat::segment_context&) const {
+    remat::segment_choice choice;
+    divide(choice, 0, segment.size());
+    return choice;
+  }
+  void divide(remat::segment_choice& choice, std::size_t first, std::size_t last) const {
+    if (last - first < 2 * least) return;
+    const std::size_t middle = first + (last - first) / 2;
+    choice.nested.push_back({first, middle, {}});
+    choice.nested.push_back({middle, last, remat::list<decision>(1, decision::keep)});
+    divide(choice, first, middle);
+    divide(choice, middle, last);
+  }
+};
+
 /// The paths of modules that hold several operations, at most a dozen of them: those that `accept` wants.
 template <class Accept>
 std::vector<std::string> blocks(const program& p, const Accept& accept) {
@@ -86,6 +118,17 @@ checkpoints nested_policies(const network& n, const program& p) {
                    innermost_blocks(p));
 }
 
+checkpoints at_thirds(const network& n, const program& p) {
+  const int chain = remat::find_node(p, n.chain);
+  std::vector<std::string> places;
+  int child = 0;
+  for (int c = chain + 1; c < p.nodes[chain].end; c = p.nodes[c].end, ++child)
+    if (child % 3 == 2 && p.nodes[c].first > p.nodes[chain].first && p.nodes[c].first < p.nodes[chain].last &&
+        p.nodes[c].first < p.nodes[c].last)
+      places.push_back(path_of(p, c));
+  return {checkpoint_at(n.chain, strategy::at(places))};
+}
+
 }  // namespace
 
 std::span<const policy> policies() {
@@ -107,6 +150,11 @@ std::span<const policy> policies() {
       policy{"innermost blocks", [](const network&, const program& p) { return at_blocks({}, innermost_blocks(p)); }},
       policy{"blocks in groups in all", &nested_blocks},
       policy{"policies within one another", &nested_policies},
+      policy{"a user's own with members",
+             [](const network&, const program&) { return checkpoints{checkpoint_at("", keep_bytes{2'000})}; }},
+      policy{"a user's own tree of segments",
+             [](const network&, const program&) { return checkpoints{checkpoint_at("", halves{2})}; }},
+      policy{"strategy::at", &at_thirds},
   };
   return all;
 }

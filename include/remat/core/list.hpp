@@ -30,20 +30,26 @@ class list {
     reserve(values.size());
     for (const T& value : values) push_back(value);
   }
-  constexpr list(const list& other) : list() {
+  constexpr list(const list& other) {
+    if (other.size_ == 0) return;
     reserve(other.size_);
     for (; size_ < other.size_; ++size_) data_[size_] = other.data_[size_];
   }
-  constexpr list(list&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)),
-        size_(std::exchange(other.size_, 0)),
-        capacity_(std::exchange(other.capacity_, 0)) {}
-  constexpr list& operator=(list other) noexcept {
-    std::swap(data_, other.data_);
-    std::swap(size_, other.size_);
-    std::swap(capacity_, other.capacity_);
+  constexpr list(list&& other) noexcept : data_(other.data_), size_(other.size_), capacity_(other.capacity_) {
+    other.data_ = nullptr;
+    other.size_ = other.capacity_ = 0;
+  }
+  constexpr list& operator=(list&& other) noexcept {
+    if (this == &other) return *this;
+    delete[] data_;
+    data_ = other.data_;
+    size_ = other.size_;
+    capacity_ = other.capacity_;
+    other.data_ = nullptr;
+    other.size_ = other.capacity_ = 0;
     return *this;
   }
+  constexpr list& operator=(const list& other) { return *this = list(other); }
   constexpr ~list() { delete[] data_; }
 
   constexpr void reserve(std::size_t capacity) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// What a checkpoint keeps: policies, storages and strategies as empty tags, and as the values they lower to.
+/// What a checkpoint keeps: policies, as tags in a type and as values.
 ///
 /// | policy          | keeps between forward and backward                                      |
 /// |-----------------|-------------------------------------------------------------------------|
@@ -7,66 +7,75 @@
 /// | `recompute_all` | the inputs and outputs of the checkpointed part                         |
 /// | a user's own    | the outputs of those operations for which it says `decision::keep`       |
 ///
-/// A policy of a user's own is an empty type that decides operation by operation, or for a whole segment at once:
+/// A policy of a user's own decides operation by operation, or for a whole segment at once:
 ///
-///     static constexpr remat::decision decide(const remat::operation_view& operation);
-///     static constexpr remat::list<remat::decision> plan(std::span<const remat::operation_view> segment,
-///                                                        const remat::segment_context& context);
+///     constexpr remat::decision decide(const remat::operation_view& operation) const;
+///     constexpr remat::segment_choice plan(std::span<const remat::operation_view> segment,
+///                                          const remat::segment_context& context) const;   // or a list of decisions
 ///
-/// `decide` is asked where a policy has both; what `plan` says nothing of is recomputed. A `policy_name` (a
-/// string_view) is in reports.
+/// `decide` is asked where a policy has both. They may be static. A `policy_name` (a static string_view) is in reports.
+///
+/// A policy may have members: `checkpoint_at("h", save_what_fits{bytes})` keeps the object. In a type it is a template
+/// argument, of the policy or of `with`: `checkpoint<M, with<save_what_fits{1'000'000}>>`.
 #pragma once
 
 #include <remat/core/list.hpp>
+#include <remat/core/operation_view.hpp>
+#include <remat/core/shared_constant.hpp>
 
 #include <concepts>
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 
 namespace remat {
-
-enum class decision { keep, recompute };
-
-/// What a policy sees of an operation inside a checkpoint.
-struct operation_view {
-  std::string_view kind;     ///< "conv2d", "linear", "relu", ...
-  std::string_view name;     ///< of its module, or of the innermost named one that ends with it; or empty
-  std::size_t output_bytes;  ///< of all outputs, at the planned batch
-  double flops;              ///< of its forward pass, at the planned batch
-};
-
-/// What a policy for whole segments sees beside the operations.
-struct segment_context {
-  std::size_t batch;
-  int stage;      ///< of the pipeline
-  int in_flight;  ///< micro-batches whose activations this stage holds at once: 1 in one process
-};
 
 /// Keeps everything that some backward reads: what happens outside of any checkpoint.
 struct save_all {
   static constexpr std::string_view policy_name = "save_all";
-  static constexpr decision decide(const operation_view&) { return decision::keep; }
+  static constexpr decision decide(const operation_view& = {}) { return decision::keep; }
 };
 
 /// Keeps nothing inside: Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost".
 struct recompute_all {
   static constexpr std::string_view policy_name = "recompute_all";
-  static constexpr decision decide(const operation_view&) { return decision::recompute; }
+  static constexpr decision decide(const operation_view& = {}) { return decision::recompute; }
 };
 
 template <class T>
-concept OperationPolicy = requires(const operation_view& operation) {
-  { T::decide(operation) } -> std::same_as<decision>;
+concept OperationPolicy = requires(const T& policy, const operation_view& operation) {
+  { policy.decide(operation) } -> std::same_as<decision>;
+};
+
+/// One that decides the same for all operations, without looking: `decide` needs no argument.
+template <class T>
+concept UniformPolicy = OperationPolicy<T> && requires(const T& policy) {
+  { policy.decide() } -> std::same_as<decision>;
 };
 
 template <class T>
-concept SegmentPolicy = requires(std::span<const operation_view> segment, const segment_context& context) {
-  { T::plan(segment, context) } -> std::same_as<list<decision>>;
+concept SegmentPolicy = requires(const T& policy, std::span<const operation_view> segment,
+                                 const segment_context& context) {
+  { policy.plan(segment, context) } -> std::convertible_to<segment_choice>;
 };
 
 template <class T>
 concept Policy = OperationPolicy<T> || SegmentPolicy<T>;
+
+/// A policy that says how long the segments of a chain are: `links(children)` of `children` children.
+template <class T>
+concept ChainPolicy = Policy<T> && requires(const T& policy, std::size_t children) {
+  { policy.links(children) } -> std::same_as<std::size_t>;
+};
+
+/// A policy or strategy with members, as a type: `checkpoint<M, with<save_what_fits{1'000'000}>>`.
+template <auto Object>
+struct with : std::remove_cv_t<decltype(Object)> {
+  constexpr with() : std::remove_cv_t<decltype(Object)>(Object) {}
+};
 
 /// A storage: a kept activation stays in the arena, as computed.
 struct keep {};
@@ -74,61 +83,102 @@ struct keep {};
 template <class T>
 concept Storage = std::same_as<T, keep>;
 
-/// How the children of a checkpointed sequential form segments.
-namespace strategy {
+namespace detail {
 
-inline constexpr std::size_t unlimited = static_cast<std::size_t>(-1);
-
-/// Every child is a segment of its own.
-struct each {
-  static constexpr std::size_t children = 1;
-};
-/// All consecutive children on one stage are one segment.
-struct contiguous {
-  static constexpr std::size_t children = unlimited;
-};
-/// N children at a time; grouping starts anew at each stage.
-template <std::size_t N>
-struct group {
-  static constexpr std::size_t children = N;
+struct policy_base {
+  constexpr policy_base() = default;
+  policy_base(const policy_base&) = default;
+  policy_base& operator=(const policy_base&) = delete;
+  constexpr virtual ~policy_base() = default;
+  constexpr virtual std::string_view name() const = 0;
+  constexpr virtual std::optional<decision> always() const = 0;
+  constexpr virtual segment_choice choose(std::span<const operation_view> segment,
+                                          const segment_context& context) const = 0;
+  constexpr virtual bool cuts_chains() const = 0;
+  constexpr virtual std::size_t links(std::size_t children) const = 0;
 };
 
-}  // namespace strategy
+template <class P>
+struct held_policy final : policy_base {
+  constexpr explicit held_policy(P policy) : object(std::move(policy)) {}
+  constexpr ~held_policy() override {}  // NOLINT(modernize-use-equals-default): g++ 12 wants it for constants
 
-template <class T>
-concept Strategy = requires {
-  { T::children } -> std::convertible_to<std::size_t>;
+  constexpr std::string_view name() const override {
+    if constexpr (requires { std::string_view(P::policy_name); })
+      return P::policy_name;
+    else
+      return "a policy of the user's own";
+  }
+  constexpr std::optional<decision> always() const override {
+    if constexpr (UniformPolicy<P>)
+      return object.decide();
+    else
+      return {};
+  }
+  constexpr segment_choice choose(std::span<const operation_view> segment,
+                                  const segment_context& context) const override {
+    if constexpr (OperationPolicy<P>) {
+      list<decision> decisions(segment.size());
+      for (std::size_t i = 0; i < segment.size(); ++i) decisions[i] = object.decide(segment[i]);
+      return decisions;
+    } else {
+      return object.plan(segment, context);
+    }
+  }
+  constexpr bool cuts_chains() const override { return ChainPolicy<P>; }
+  constexpr std::size_t links(std::size_t children) const override {
+    if constexpr (ChainPolicy<P>)
+      return object.links(children);
+    else
+      return children;
+  }
+
+  P object;
 };
 
-/// A policy that says how long the segments of a chain are: `links(children)` of so many children.
-template <class T>
-concept ChainPolicy = Policy<T> && requires(std::size_t children) {
-  { T::links(children) } -> std::same_as<std::size_t>;
-};
+template <class P>
+inline constexpr held_policy<P> lasting_policy{P{}};
 
-/// A checkpoint as a value: what the tags lower to.
-struct checkpoint_setting {
-  std::string_view policy = {};
-  decision (*decide)(const operation_view&) = nullptr;
-  list<decision> (*plan)(std::span<const operation_view>, const segment_context&) = nullptr;
-  bool plans_segments = false;                 ///< which of the two decides
-  std::size_t children = strategy::unlimited;  ///< of a sequential, in one segment
-  std::size_t (*links)(std::size_t) = nullptr;
-  bool cuts_chains = false;  ///< `links` says how many children are in a segment, and the last segment is not dropped
-};
+}  // namespace detail
 
-template <Policy P, Strategy S = strategy::contiguous>
-inline constexpr checkpoint_setting setting_of = [] {
-  checkpoint_setting setting{.policy = "a policy of the user's own", .children = S::children};
-  if constexpr (requires { P::policy_name; }) setting.policy = P::policy_name;
-  setting.plans_segments = !OperationPolicy<P>;
-  setting.cuts_chains = ChainPolicy<P>;
-  if constexpr (ChainPolicy<P>) setting.links = &P::links;
-  if constexpr (OperationPolicy<P>)
-    setting.decide = &P::decide;
-  else
-    setting.plan = &P::plan;
-  return setting;
-}();
+/// Any policy, as a value.
+class policy_setting {
+ public:
+  /// `recompute_all`.
+  constexpr policy_setting() : held_(detail::lasting_policy<recompute_all>) {}
+  /// Keeps the object.
+  template <Policy P>
+  constexpr policy_setting(P policy)  // NOLINT(google-explicit-constructor): it is one
+      : held_(hold(std::move(policy))) {}
+  /// What a tag says.
+  template <Policy P>
+  static constexpr policy_setting of_type() {
+    return policy_setting(held(detail::lasting_policy<P>));
+  }
+
+  constexpr std::string_view name() const { return held_->name(); }
+  /// What it decides whatever it sees, where it does not look.
+  constexpr std::optional<decision> always() const { return held_->always(); }
+  constexpr segment_choice choose(std::span<const operation_view> segment, const segment_context& context) const {
+    return held_->choose(segment, context);
+  }
+  /// `links` says how many children are in a segment, and the last segment is not dropped.
+  constexpr bool cuts_chains() const { return held_->cuts_chains(); }
+  constexpr std::size_t links(std::size_t children) const { return held_->links(children); }
+
+ private:
+  using held = shared_constant<detail::policy_base>;
+
+  constexpr explicit policy_setting(held lasting) : held_(std::move(lasting)) {}
+  template <class P>
+  static constexpr held hold(P policy) {
+    if constexpr (std::is_empty_v<P> && std::is_default_constructible_v<P>)
+      return held(detail::lasting_policy<P>);
+    else
+      return held::own(detail::held_policy<P>(std::move(policy)));
+  }
+
+  held held_;
+};
 
 }  // namespace remat

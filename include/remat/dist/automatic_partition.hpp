@@ -19,7 +19,7 @@
 #include <remat/dist/best_cuts_on_ranks.hpp>
 #include <remat/dist/manual_partition.hpp>
 #include <remat/dist/partition_setting.hpp>
-#include <remat/plan/operation_costs.hpp>
+#include <remat/plan/predicted_cost.hpp>
 
 #include <algorithm>
 #include <cstddef>

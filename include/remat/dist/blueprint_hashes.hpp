@@ -7,7 +7,7 @@
 #include <remat/dist/rank_map.hpp>
 #include <remat/dist/schedule_table.hpp>
 #include <remat/model/program.hpp>
-#include <remat/plan/segments.hpp>
+#include <remat/plan/checkpoint_search.hpp>
 #include <remat/run/network_checks.hpp>
 
 #include <cstdint>
@@ -57,10 +57,12 @@ inline std::uint64_t hash_of_partition(const program& p) {
   for (const operation& o : p.operations) f.add(static_cast<std::uint64_t>(o.stage));
   return f.value();
 }
-/// Segments, which policies and strategies make, are the same where each rank may be given its own.
+/// The segments that strategies make are the same where each rank may be given its own policies.
 inline std::uint64_t hash_of_checkpoints(const program& p) {
   fingerprint f;
-  for (const segment& s : segments_of(p)) {
+  segment_search search{p};
+  search.run();
+  for (const found_segment& s : search.found) {
     f.add(static_cast<std::uint64_t>(s.first));
     f.add(static_cast<std::uint64_t>(s.last));
   }

@@ -40,7 +40,7 @@ constexpr list<cut> cuts_of(const program& p) {
   for (int n = 0; n < p.nodes.count(); ++n) {
     const node& here = p.nodes[n];
     const bool is_child = here.parent != none && divides[here.parent] != 0;
-    const bool is_checkpointed = here.checkpoints.size > 0;
+    const bool is_checkpointed = !here.checkpoints.empty();
     if (!is_child && !is_checkpointed) continue;
     divides[n] = here.is_sequential;
     if (here.is_sequential && !is_child) continue;

@@ -148,6 +148,7 @@ inline distributed_blueprint draw_blueprint(const mpi::session& session, program
                                                    : partition::setting(partition::balanced);
   if (how.name != partition::in_type.name) forget_stages(lowered);
   if (options.checkpoints) annotate(lowered, *options.checkpoints);
+  require_boundaries(lowered);
   freeze(lowered, options.frozen);
   keep_states(lowered, options.running_statistics);
   lowered.inputs_enter_first = options.inputs == inputs_from::first_stage;
@@ -173,7 +174,7 @@ inline distributed_blueprint draw_blueprint(const mpi::session& session, program
                  {.is_training = trains, .messages = between_stages(messages_of(p, made.schedule.stages, trains))});
   require_whole_states(p, made);
   made.unchecked = p;
-  for (node& n : made.unchecked.nodes) n.checkpoints.size = 0;
+  for (node& n : made.unchecked.nodes) n.checkpoints.clear();
   if (session.rank() == 0 && options.logs_partition) made.log = log_of(made, how, options.partition_batch);
   return made;
 }

@@ -60,7 +60,7 @@ inline split_checkpoint parts_by_stage(const program& p, int n) {
 /// Whether a checkpoint of node n makes one segment of all that a stage has of it.
 inline bool is_one_segment_on_a_stage(const node& n) {
   for (const checkpoint_setting& each : n.checkpoints)
-    if (n.is_sequential && each.children == strategy::unlimited && !each.cuts_chains) return true;
+    if (n.is_sequential && !each.cuts()) return true;
   return false;
 }
 

@@ -92,13 +92,13 @@ inline std::string two_stages(const stage_range& stages) {
 /// Whether node n is a child of a checkpointed sequential.
 inline bool is_checkpointed_child(const program& p, int n) {
   const int parent = p.nodes[n].parent;
-  return parent != none && p.nodes[parent].is_sequential && p.nodes[parent].checkpoints.size > 0;
+  return parent != none && p.nodes[parent].is_sequential && !p.nodes[parent].checkpoints.empty();
 }
 
 /// The outermost and first module that no stage boundary by hand may go through and that is on two stages, or `none`.
 inline int broken_checkpoint(const program& p) {
   for (int n = 0; n < p.nodes.count(); ++n) {
-    const bool is_one = (p.nodes[n].checkpoints.size > 0 && !p.nodes[n].is_sequential) || is_checkpointed_child(p, n);
+    const bool is_one = (!p.nodes[n].checkpoints.empty() && !p.nodes[n].is_sequential) || is_checkpointed_child(p, n);
     if (is_one && !stages_of(p, n).is_one()) return n;
   }
   return none;

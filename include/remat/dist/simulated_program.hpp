@@ -29,7 +29,7 @@
 #include <remat/dist/simulate.hpp>
 #include <remat/dist/simulation.hpp>
 #include <remat/dist/stage_plans.hpp>
-#include <remat/plan/operation_costs.hpp>
+#include <remat/plan/predicted_cost.hpp>
 
 #include <cstddef>
 #include <set>

@@ -11,7 +11,7 @@
 
 #include <remat/dist/schedule_table.hpp>
 #include <remat/dist/stage_plans.hpp>
-#include <remat/plan/operation_costs.hpp>
+#include <remat/plan/predicted_cost.hpp>
 #include <remat/plan/report.hpp>
 
 #include <cstddef>

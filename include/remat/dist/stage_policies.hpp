@@ -12,21 +12,20 @@
 
 #include <remat/core/error.hpp>
 #include <remat/model/program.hpp>
-#include <remat/model/rules.hpp>
+#include <remat/plan/annotate.hpp>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace remat {
 
 struct checkpoint_on_stage {
   int stage;
-  checkpoint_setting setting;
+  policy_setting policy;
 
   template <Policy P>
-  checkpoint_on_stage(int number, P) : stage(number), setting(setting_of<P>) {
-    static_assert(rules::where<ChainPolicy<P>, rules::segment_has_links<P>>);
-  }
+  checkpoint_on_stage(int number, P kept) : stage(number), policy(detail::checked_policy(std::move(kept))) {}
 };
 
 /// Gives the stages of the program these policies. Throws `error` for a stage that it does not have or that is given
@@ -41,7 +40,7 @@ inline void set_stage_policies(program& p, const std::vector<checkpoint_on_stage
     for (const stage_policy& known : p.stage_policies)
       if (known.stage == each.stage)
         throw error("stage " + std::to_string(each.stage) + " is given two policies; one is accepted");
-    p.stage_policies.push_back({each.stage, each.setting});
+    p.stage_policies.push_back({each.stage, each.policy});
   }
 }
 

@@ -2,7 +2,8 @@
 /// Checkpoints: parts of a model whose inside is dropped in the forward pass and computed again in the backward pass.
 ///
 ///     checkpoint<M>                                       keeps M's inputs and outputs
-///     checkpoint<M, Policy>                               keeps what the policy says, beside them
+///     checkpoint<M, Policy>                               keeps what the policy says, in addition to them
+///     checkpoint<M, with<save_what_fits{1'000'000}>>      a policy with members
 ///     checkpoint_sequential<sequential<...>>              every child is a segment of its own
 ///     checkpoint_sequential<sequential<...>, strategy::group<3>>
 ///
@@ -12,8 +13,8 @@
 /// checkpoint at all is left unchecked (the plan says so). Examples 01 and 02 show both forms.
 #pragma once
 
+#include <remat/core/checkpoint_setting.hpp>
 #include <remat/core/module.hpp>
-#include <remat/core/policy.hpp>
 #include <remat/model/sequential.hpp>
 
 namespace remat {

@@ -24,7 +24,8 @@ struct remembered {
 struct emission {
   program made;
   list<remembered> tags;
-  bool shares = false;  ///< some module is `shared`
+  bool shares = false;                        ///< some module is `shared`
+  list<checkpoint_setting> checkpoints = {};  ///< around the module that comes next, the outermost first
 
   constexpr void remember(std::string_view name, const edge& tensors) {
     for (remembered& r : tags)
@@ -47,10 +48,10 @@ struct label {
   int position = 0;
   std::string_view name = {};
   std::string_view shared_as = {};
-  few<checkpoint_setting, 4> checkpoints = {};
 };
 
-constexpr int open_node(program& p, const label& l, std::string_view kind, bool is_sequential, int stage) {
+constexpr int open_node(emission& e, const label& l, std::string_view kind, bool is_sequential, int stage) {
+  program& p = e.made;
   node n;
   n.name = l.name;
   n.position = l.position;
@@ -60,8 +61,8 @@ constexpr int open_node(program& p, const label& l, std::string_view kind, bool 
   n.stage = stage;
   n.is_sequential = is_sequential;
   n.shared_as = l.shared_as;
-  n.checkpoints = l.checkpoints;
-  p.nodes.push_back(n);
+  if (!e.checkpoints.empty()) n.checkpoints = static_cast<list<checkpoint_setting>&&>(e.checkpoints);
+  p.nodes.push_back(static_cast<node&&>(n));
   return p.nodes.count() - 1;
 }
 constexpr void close_node(program& p, int n) {

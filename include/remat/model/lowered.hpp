@@ -96,7 +96,7 @@ struct lowered<M, tensors<In...>, Context, Scope> {
 
   static constexpr edge emit(emission& e, const edge& in, const label& l) {
     program& p = e.made;
-    const int n = open_node(p, l, M::kind, false, first_stage);
+    const int n = open_node(e, l, M::kind, false, first_stage);
     operation o = operation_of<M, Scope::frozen>();
     o.keeps_states = Scope::keeps && o.kernels_on_kept_states != nullptr;
     o.node = n;
@@ -186,7 +186,7 @@ struct lowered<sequential<M...>, tensors<In...>, Context, Scope> {
   using after = typename children::after;
   static constexpr int first_stage = children::first_stage;
   static constexpr edge emit(emission& e, const edge& in, const label& l) {
-    const int n = open_node(e.made, l, "sequential", true, stage_of_node(first_stage, Context::before::stage));
+    const int n = open_node(e, l, "sequential", true, stage_of_node(first_stage, Context::before::stage));
     const edge out = children::emit(e, in, n, 0);
     close_node(e.made, n);
     return out;
@@ -206,7 +206,7 @@ struct lowered<repeat<N, M>, tensors<In...>, Context, Scope> {
   using after = typename rest::after;
   static constexpr int first_stage = first::first_stage;
   static constexpr edge emit(emission& e, const edge& in, const label& l) {
-    const int n = open_node(e.made, l, "repeat", true, stage_of_node(first_stage, Context::before::stage));
+    const int n = open_node(e, l, "repeat", true, stage_of_node(first_stage, Context::before::stage));
     edge out = first::emit(e, in, {n, 0});
     for (std::size_t i = 1; i < N; ++i) out = rest::emit(e, out, {n, static_cast<int>(i)});
     close_node(e.made, n);
@@ -228,7 +228,7 @@ struct lowered<M, tensors<In...>, Context, Scope> {
   static constexpr edge emit(emission& e, const edge& in, const label& l) {
     std::string_view kind = "block";
     if constexpr (requires { M::kind; }) kind = M::kind;
-    const int n = open_node(e.made, l, kind, false, stage_of_node(first_stage, Context::before::stage));
+    const int n = open_node(e, l, kind, false, stage_of_node(first_stage, Context::before::stage));
     const edge out = children::emit(e, in, n, 0);
     close_node(e.made, n);
     return out;

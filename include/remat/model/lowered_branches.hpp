@@ -55,7 +55,7 @@ struct branched {
 
   static constexpr edge emit_as(std::string_view kind, emission& e, const edge& in, const label& l) {
     require_few(typename Branches::output{});
-    const int n = open_node(e.made, l, kind, false, stage_of_node(first_stage, Context::before::stage));
+    const int n = open_node(e, l, kind, false, stage_of_node(first_stage, Context::before::stage));
     const edge out = join_::emit(e, Branches::emit(e, in, n, 0), n, Branches::count);
     close_node(e.made, n);
     return out;

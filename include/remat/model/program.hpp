@@ -10,10 +10,10 @@
 /// for run time alike.
 #pragma once
 
+#include <remat/core/checkpoint_setting.hpp>
 #include <remat/core/kernel_table.hpp>
 #include <remat/core/list.hpp>
 #include <remat/core/module.hpp>
-#include <remat/core/policy.hpp>
 #include <remat/core/tensor.hpp>
 
 #include <cstddef>
@@ -34,8 +34,8 @@ struct node {
   int first = 0, last = 0;  ///< its operations, [first, last)
   int stage = 0;            ///< of its first operation
   bool is_sequential = false;
-  std::string_view shared_as = {};              ///< given by `shared`
-  few<checkpoint_setting, 4> checkpoints = {};  ///< around this module, the outermost first
+  std::string_view shared_as = {};            ///< given by `shared`
+  list<checkpoint_setting> checkpoints = {};  ///< around this module, the outermost first
 };
 
 struct operation {
@@ -79,7 +79,7 @@ struct parameter_slot {
 /// What the checkpoints of a stage keep, in place of what they say.
 struct stage_policy {
   int stage = 0;
-  checkpoint_setting setting = {};
+  policy_setting policy = {};
 };
 
 struct program {
@@ -117,10 +117,33 @@ inline std::string path_of(const program& p, int n) {
   return path;
 }
 
+/// Whether that is the path of node n.
+constexpr bool has_path(const program& p, int n, std::string_view path) {
+  while (n > 0) {
+    const node& here = p.nodes[n];
+    int rest = here.position;
+    if (!here.name.empty()) {
+      if (!path.ends_with(here.name)) return false;
+      path.remove_suffix(here.name.size());
+    } else {
+      do {
+        if (path.empty() || path.back() != '0' + rest % 10) return false;
+        path.remove_suffix(1);
+        rest /= 10;
+      } while (rest > 0);
+    }
+    n = here.parent;
+    if (n <= 0) break;
+    if (path.empty() || path.back() != '.') return false;
+    path.remove_suffix(1);
+  }
+  return path.empty();
+}
+
 /// The node at a path, or `none`.
-inline int find_node(const program& p, std::string_view path) {
+constexpr int find_node(const program& p, std::string_view path) {
   for (int n = 0; n < p.nodes.count(); ++n)
-    if (path_of(p, n) == path) return n;
+    if (has_path(p, n, path)) return n;
   return none;
 }
 

@@ -5,8 +5,8 @@
 /// name the types involved; `holds` itself is always true, so that one broken law gives one error.
 #pragma once
 
+#include <remat/core/checkpoint_setting.hpp>
 #include <remat/core/module.hpp>
-#include <remat/core/policy.hpp>
 #include <remat/model/layout_mismatch.hpp>
 #include <remat/model/sequential.hpp>
 
@@ -81,8 +81,8 @@ struct is_policy {
   static constexpr bool holds = true;
   static_assert(
       Policy<Policy_>,
-      "remat: a checkpoint's policy must be one of those in remat/core/policy.hpp, or a type with a static `decide` or "
-      "`plan`; pass one of these");
+      "remat: a checkpoint's policy must be one of those in remat/core/policy.hpp, or a type with `decide` or `plan`; "
+      "pass one of these");
 };
 
 template <class Storage_>
@@ -96,13 +96,23 @@ struct is_strategy {
   static constexpr bool holds = true;
   static_assert(
       Strategy<Strategy_>,
-      "remat: a strategy must be strategy::each, strategy::contiguous or strategy::group<N>; pass one of these");
+      "remat: a strategy must be strategy::each, contiguous, group<N> or boundaries<\"path\"...>, or a type with "
+      "`children` or `paths`; pass one of these");
+};
+
+/// Of a policy or strategy in a type.
+template <class Tag>
+struct tag_has_its_members {
+  static constexpr bool holds = true;
+  static_assert(std::is_default_constructible_v<Tag>,
+                "remat: a policy or strategy in a type must be complete without arguments; write remat::with<object>, "
+                "or give the object to remat::checkpoint_at when the model is built");
 };
 
 template <class Strategy_>
 struct group_has_members {
   static constexpr bool holds = true;
-  static_assert(Strategy_::children >= 1,
+  static_assert(strategy::setting::of_type<Strategy_>().children() >= 1,
                 "remat: a group holds at least one child; write strategy::group<1> or strategy::each");
 };
 
@@ -156,8 +166,8 @@ struct repeated_gives_what_it_takes {
 template <class Join, bool IsKnown>
 struct tag_stands_before {
   static constexpr bool holds = true;
-  static_assert(
-      IsKnown, "remat: a join must name a tag that comes before it; put remat::tag of this name earlier in the model");
+  static_assert(IsKnown,
+                "remat: a join must name a tag that comes before it; put remat::tag of this name earlier in the model");
 };
 
 template <class Shared, bool HasName>
@@ -181,7 +191,7 @@ struct picked_is_there {
 template <class P>
 struct segment_has_links {
   static constexpr bool holds = true;
-  static_assert(P::links(1) >= 1, "remat: a segment holds at least one child; write every<1> or more");
+  static_assert(P{}.links(1) >= 1, "remat: a segment holds at least one child; write every<1> or more");
 };
 
 template <class P, class M, bool IsSequential>

@@ -5,6 +5,7 @@
 ///         remat::checkpoint_at("fc1"),                                     // one module
 ///         remat::checkpoint_at("blocks", remat::every<2>{}),              // under a policy
 ///         remat::checkpoint_at("features", remat::strategy::each{}),      // a sequential, child by child
+///         remat::checkpoint_at("h", remat::strategy::at({"h.3", "h.7"})),  // a segment begins with each of these
 ///         remat::checkpoint_at("", remat::strategy::group<3>{})}}}};      // the whole model, in threes
 ///
 /// One compiled network so runs under every policy and strategy. An empty list means no checkpoint at all; of several
@@ -12,58 +13,55 @@
 #pragma once
 
 #include <remat/core/error.hpp>
-#include <remat/core/near_name.hpp>
 #include <remat/model/program.hpp>
 #include <remat/model/rules.hpp>
+#include <remat/plan/module_paths.hpp>
+#include <remat/plan/segment_boundaries.hpp>
 
 #include <cstddef>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 namespace remat {
 
+namespace detail {
+
+/// Throws `error` for a chain policy whose segments would be empty; of one without members, it does not compile.
+template <Policy P>
+policy_setting checked_policy(P policy) {
+  static_assert(rules::where<(std::is_empty_v<P> && ChainPolicy<P>), rules::segment_has_links<P>>);
+  policy_setting made(std::move(policy));
+  if (made.links(1) < 1) throw error("a segment holds at least one child; give the policy links of 1 or more");
+  return made;
+}
+template <Strategy S>
+strategy::setting checked_strategy(S groups) {
+  static_assert(rules::where<std::is_empty_v<S>, rules::group_has_members<S>>);
+  strategy::setting made(std::move(groups));
+  if (made.children() < 1) throw error("a group holds at least one child; give the strategy 1 or more");
+  return made;
+}
+
+}  // namespace detail
+
 struct checkpoint_at {
   std::string path;  ///< as in parameter names; empty: the whole model
   checkpoint_setting setting;
 
+  /// Keeps both objects.
   template <Strategy S = strategy::contiguous, Policy P = recompute_all>
-  explicit checkpoint_at(std::string module, S = {}, P = {}) : path(std::move(module)), setting(setting_of<P, S>) {
-    static_assert(rules::group_has_members<S>::holds);
-    static_assert(rules::where<ChainPolicy<P>, rules::segment_has_links<P>>);
-  }
+  explicit checkpoint_at(std::string module, S groups = {}, P policy = {})
+      : path(std::move(module)),
+        setting{detail::checked_policy(std::move(policy)), detail::checked_strategy(std::move(groups))} {}
   /// What `checkpoint<M, P>` says in the type.
   template <Policy P>
-  checkpoint_at(std::string module, P policy) : checkpoint_at(std::move(module), strategy::contiguous{}, policy) {}
+  checkpoint_at(std::string module, P policy)
+      : checkpoint_at(std::move(module), strategy::contiguous{}, std::move(policy)) {}
 };
 
 namespace detail {
-
-/// The node at a path. Throws `error` where there is none, with the names that there are where the path leaves the
-/// model.
-inline int require_node(const program& p, const std::string& path) {
-  const int n = find_node(p, path);
-  if (n != none) return n;
-  int deepest = 0;
-  std::string there, rest = path;
-  for (std::size_t dot = path.find('.'); dot != std::string::npos; dot = path.find('.', dot + 1))
-    if (const int inner = find_node(p, path.substr(0, dot)); inner != none) {
-      deepest = inner;
-      there = path.substr(0, dot);
-      rest = path.substr(dot + 1);
-    }
-  std::vector<std::string> known;
-  for (int k = deepest + 1; k < p.nodes[deepest].end; k = p.nodes[k].end) known.push_back(path_of(p, k));
-  if (deepest == 0)  // a loss is next to the model
-    for (int k = p.nodes[0].end; k < p.nodes.count(); k = p.nodes[k].end) known.push_back(path_of(p, k));
-  const std::string wanted = (there.empty() ? "" : there + ".") + rest.substr(0, rest.find('.'));
-  const std::string nearest = nearest_name(wanted, known);
-  throw error("no module has the path '" + path + "'; " +
-              (known.empty()   ? "'" + there + "' has no modules inside"
-               : there.empty() ? "the whole model is '', its first level is " + quoted_names(known)
-                               : "'" + there + "' has " + quoted_names(known)) +
-              (nearest.empty() || nearest == wanted ? "" : "; the nearest is '" + nearest + "'"));
-}
 
 inline void require_one_stage(const program& p, int n) {
   const node& here = p.nodes[n];
@@ -79,14 +77,13 @@ inline void require_one_stage(const program& p, int n) {
 /// Puts `checkpoints` in place of those that the program has. Throws `error` for a path that the model does not have,
 /// for a strategy on a module without children, and for a checkpoint that is not within one stage.
 inline void annotate(program& p, const std::vector<checkpoint_at>& checkpoints) {
-  for (node& n : p.nodes) n.checkpoints.size = 0;
+  for (node& n : p.nodes) n.checkpoints.clear();
   for (const checkpoint_at& wanted : checkpoints) {
     const int n = detail::require_node(p, wanted.path);
     node& here = p.nodes[n];
-    if (!here.is_sequential && (wanted.setting.children != strategy::unlimited || wanted.setting.cuts_chains))
+    if (!here.is_sequential && wanted.setting.cuts())
       throw error("the module '" + wanted.path +
                   "' is no sequential, so it has no children for a strategy to group; checkpoint it as one");
-    if (here.checkpoints.size == 4) throw error("the module '" + wanted.path + "' is given more than four checkpoints");
     here.checkpoints.push_back(wanted.setting);
     if (!here.is_sequential)
       detail::require_one_stage(p, n);

@@ -55,7 +55,10 @@ class demand_analysis {
       for (int t : p.operations[i].inputs) last_read_[t] = i;
     for (int t : p.outputs) last_read_[t] = p.operations.count();
     if (p.loss != none) last_read_[p.loss] = p.operations.count();
-    for (std::size_t s = 0; s < segments.size(); ++s) plans_.push_back({});
+    for (const segment& s : segments) {
+      plans_.push_back({});
+      parents_.push_back(s.parent);
+    }
   }
 
   constexpr list<segment_plan> run() {
@@ -70,7 +73,7 @@ class demand_analysis {
   constexpr int next_child(int s, int parent) const {
     const int last = parent == none ? covered_.last : segments_[parent].last;
     for (; s < segments_.count() && segments_[s].first < last; ++s)
-      if (segments_[s].parent == parent) return s;
+      if (parents_[s] == parent) return s;
     return segments_.count();
   }
   constexpr int first_child(int parent) const { return next_child(parent + 1, parent); }
@@ -97,40 +100,13 @@ class demand_analysis {
   constexpr bool may_stay(const segment& s, int t) const {
     const int producer = p_.producers.data()[t];
     if (producer < s.first || producer >= s.last || last_read_.data()[t] >= s.last) return true;
-    const decision decided =
-        s.setting.plans_segments ? decisions_[producer - s.first] : s.setting.decide(view_of(producer));
-    return decided == decision::keep;
-  }
-
-  constexpr operation_view view_of(int i) const {
-    const operation& o = p_.operations[i];
-    operation_view view{o.kind, name_of_operation(i), 0, o.flops * static_cast<double>(batch_)};
-    for (int output : o.outputs) view.output_bytes += p_.tensors[output].bytes(batch_);
-    return view;
-  }
-
-  /// The name of an operation: its module's, or of the innermost named module that ends with it.
-  constexpr std::string_view name_of_operation(int i) const {
-    int n = p_.operations[i].node;
-    while (p_.nodes[n].name.empty() && p_.nodes[n].parent != none && p_.nodes[p_.nodes[n].parent].last == i + 1)
-      n = p_.nodes[n].parent;
-    return p_.nodes[n].name;
-  }
-
-  /// Asks a policy that decides for a whole segment. What it says nothing of is recomputed.
-  constexpr void ask_for_all(const segment& s) {
-    list<operation_view> views;
-    for (int i = s.first; i < s.last; ++i) views.push_back(view_of(i));
-    decisions_ =
-        s.setting.plan({views.data(), views.size()}, {batch_, p_.operations[s.first].stage, covered_.in_flight});
-    while (decisions_.count() < s.last - s.first) decisions_.push_back(decision::recompute);
+    return s.keeps(producer);
   }
 
   constexpr void analyse(int index) {
     if (first_child(index) < segments_.count()) dissolve_where_it_pays_nothing(index);
     const segment& s = segments_[index];
     segment_plan& plan = plans_[index];
-    if (s.setting.plans_segments) ask_for_all(s);
     seen_.clear();
     wanted_.clear();
     auto read = [&](int t) {
@@ -186,10 +162,10 @@ class demand_analysis {
     plans_[c].demand.clear();
     plans_[c].recomputed.clear();
     plans_[c].unchecked = true;
-    const int around = segments_[c].parent;
+    const int around = parents_[c];
     for (int inner = first_child(c); inner < segments_.count(); inner = next_child(inner + 1, c))
-      segments_[inner].parent = around;
-    segments_[c].parent = dissolved;
+      parents_[inner] = around;
+    parents_[c] = dissolved;
   }
 
   /// Among the segments directly inside `parent`, dissolves those that keep more, beside their neighbours, than their
@@ -242,14 +218,14 @@ class demand_analysis {
 
   const program& p_;
   slice covered_;
-  list<segment> segments_;  // those inside a dissolved one move to the level around it
+  const list<segment>& segments_;
+  list<int> parents_;  // those inside a dissolved one move to the level around it
   std::size_t batch_;
   list<backward_need> needs_;
   list<int> last_read_;
   tensor_set seen_, wanted_;
   list<int> demanders_;
   list<int> computes_again_;  // per segment: whether it, or one inside it, recomputes anything
-  list<decision> decisions_;  // of a policy for whole segments, on the one being analysed
   list<segment_plan> plans_;
 };
 

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 /// What each operation of a program costs: counted from its FLOPs, or measured (run/profile.hpp).
-///
-/// From them follows what a plan costs, since a step is the sum of its tape's actions: how much longer a policy takes
-/// than `save_all` is known without running it.
+/// (plan/predicted_cost.hpp finds from them what a plan costs.)
 #pragma once
 
 #include <remat/core/error.hpp>
-#include <remat/plan/plan.hpp>
+#include <remat/plan/backward_needs.hpp>
+#include <remat/plan/tape.hpp>
 
 #include <array>
 #include <cstddef>
@@ -17,30 +16,34 @@
 
 namespace remat {
 
-/// An operation's cost in each of its actions, in seconds or in FLOPs; 0 where it has none.
-struct operation_cost {
-  std::string path;
-  std::string kind;
+/// What an operation costs in each of its actions, in seconds or in FLOPs; 0 where it has none.
+struct action_costs {
   double pack = 0, forward = 0, update_state = 0, differentiate = 0;
   double backward_parameters = 0, backward_input = 0, both = 0;  ///< backward; `both` at once, of one that can
 
-  double backward() const { return differentiate + backward_parameters + backward_input + both; }
+  constexpr double backward() const { return differentiate + backward_parameters + backward_input + both; }
+};
+
+/// The same of an operation that is named.
+struct operation_cost : action_costs {
+  std::string path;
+  std::string kind;
 };
 
 /// An action of an operation, and where its cost is.
 struct cost_field {
   action_kind kind;
   std::string_view name;
-  double operation_cost::* member;
+  double action_costs::*member;
 };
 inline constexpr cost_field cost_fields[] = {
-    {action_kind::pack, "pack", &operation_cost::pack},
-    {action_kind::forward, "forward", &operation_cost::forward},
-    {action_kind::update_state, "update_state", &operation_cost::update_state},
-    {action_kind::differentiate, "differentiate", &operation_cost::differentiate},
-    {action_kind::backward_parameters, "backward_parameters", &operation_cost::backward_parameters},
-    {action_kind::backward_input, "backward_input", &operation_cost::backward_input},
-    {action_kind::backward, "both", &operation_cost::both}};
+    {action_kind::pack, "pack", &action_costs::pack},
+    {action_kind::forward, "forward", &action_costs::forward},
+    {action_kind::update_state, "update_state", &action_costs::update_state},
+    {action_kind::differentiate, "differentiate", &action_costs::differentiate},
+    {action_kind::backward_parameters, "backward_parameters", &action_costs::backward_parameters},
+    {action_kind::backward_input, "backward_input", &action_costs::backward_input},
+    {action_kind::backward, "both", &action_costs::both}};
 
 /// An action of no operation.
 struct movement {
@@ -88,20 +91,30 @@ inline void require_costs_of(const program& p, const operation_costs& costs) {
   }
 }
 
+namespace detail {
+
 /// FLOPs: each half of backward that runs takes as many as the forward pass.
+constexpr action_costs counted_cost(const operation& o, backward_need need, std::size_t batch) {
+  action_costs cost;
+  cost.forward = o.flops * static_cast<double>(batch);
+  if (need.input && need.parameters && o.has_joint_backward) {
+    cost.both = 2 * cost.forward;
+  } else {
+    if (need.input) cost.backward_input = cost.forward;
+    if (need.parameters) cost.backward_parameters = cost.forward;
+  }
+  return cost;
+}
+
+}  // namespace detail
+
+/// FLOPs of every operation.
 inline operation_costs counted_costs(const program& p, std::size_t batch) {
   operation_costs costs = no_costs(p, batch);
   const list<backward_need> needs = detail::backward_needs(p);
-  for (int i = 0; i < p.operations.count(); ++i) {
-    operation_cost& cost = costs.operations[static_cast<std::size_t>(i)];
-    cost.forward = p.operations[i].flops * static_cast<double>(batch);
-    if (needs[i].input && needs[i].parameters && p.operations[i].has_joint_backward) {
-      cost.both = 2 * cost.forward;
-    } else {
-      if (needs[i].input) cost.backward_input = cost.forward;
-      if (needs[i].parameters) cost.backward_parameters = cost.forward;
-    }
-  }
+  for (int i = 0; i < p.operations.count(); ++i)
+    static_cast<action_costs&>(costs.operations[static_cast<std::size_t>(i)]) =
+        detail::counted_cost(p.operations[i], needs[i], batch);
   return costs;
 }
 
@@ -112,42 +125,6 @@ inline operation_costs counted_seconds(const program& p, std::size_t batch, doub
   for (operation_cost& each : costs.operations)
     for (const cost_field& field : cost_fields) each.*field.member /= flops_per_second;
   return costs;
-}
-
-/// What each operation costs in a training step: forward, backward, and the recomputations of its checkpoints.
-inline list<double> step_costs(const program& p, const operation_costs& costs) {
-  list<double> sums;
-  for (const operation_cost& each : costs.operations)
-    sums.push_back(each.pack + each.forward + each.update_state + each.backward());
-  for (const segment_plan& s : plan_segments(p, whole(p), segments_of(p), costs.batch))
-    for (const int again : s.recomputed) sums[again] += costs.operations[static_cast<std::size_t>(again)].forward;
-  return sums;
-}
-
-/// The bytes that an action moves which belongs to no operation.
-constexpr std::size_t bytes_moved(const plan& made, const action& a) {
-  for (const auto* some : {&a.outputs, &a.input_gradients, &a.inputs})
-    for (const int b : *some)
-      if (b != none) return made.steps.buffers[b].bytes;
-  return 0;
-}
-
-/// What an action of a plan costs; a recomputation is a forward pass again.
-inline double action_cost(const plan& made, const action& a, const operation_costs& costs) {
-  if (a.operation == none)
-    return costs.per_byte[static_cast<std::size_t>(a.kind)] * static_cast<double>(bytes_moved(made, a));
-  const action_kind kind = a.kind == action_kind::recompute ? action_kind::forward : a.kind;
-  double sum = 0;
-  for (const cost_field& field : cost_fields)
-    if (field.kind == kind) sum += costs.operations[static_cast<std::size_t>(a.operation)].*field.member;
-  return sum;
-}
-
-/// What a plan of the program costs in all: the sum of its actions.
-inline double predicted_cost(const plan& made, const operation_costs& costs) {
-  double sum = 0;
-  for (const action& a : made.steps.actions) sum += action_cost(made, a, costs);
-  return sum;
 }
 
 }  // namespace remat

@@ -6,6 +6,7 @@
 #include <remat/plan/checked_batch.hpp>
 #include <remat/plan/fuse.hpp>
 #include <remat/plan/placement.hpp>
+#include <remat/plan/plan_request.hpp>
 #include <remat/plan/ports.hpp>
 #include <remat/plan/slice.hpp>
 #include <remat/plan/tape_writer.hpp>
@@ -97,16 +98,20 @@ constexpr void place_all(plan& made) {
 
 /// The plan of a training step of a slice: forward, loss, backward. `p` is a fused program. Throws `error` for a batch
 /// that `checked_batch` refuses, and so does every plan.
-constexpr plan plan_training(const program& p, std::size_t batch, const slice& covered) {
+constexpr plan plan_training(const program& p, const plan_request& request) {
+  const slice covered = request.covered.is_whole() ? whole(p) : request.covered;
   plan made;
-  made.batch = checked_batch(p, batch);
+  made.batch = checked_batch(p, request.batch);
   made.covered = covered;
   if (!covered.is_whole()) made.ports = ports_of(p, covered.stage, true);
-  made.segments = segments_of(p, covered);
-  made.segment_plans = plan_segments(p, covered, made.segments, batch);
-  made.steps = write_training_tape(p, covered, made.ports, made.segments, made.segment_plans, batch);
+  made.segments = segments_of(p, request);
+  made.segment_plans = plan_segments(p, covered, made.segments, made.batch);
+  made.steps = write_training_tape(p, covered, made.ports, made.segments, made.segment_plans, made.batch);
   detail::place_all(made);
   return made;
+}
+constexpr plan plan_training(const program& p, std::size_t batch, const slice& covered) {
+  return plan_training(p, {.batch = batch, .covered = covered});
 }
 /// Of the whole program.
 constexpr plan plan_training(const program& p, std::size_t batch) { return plan_training(p, batch, whole(p)); }

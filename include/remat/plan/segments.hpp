@@ -25,174 +25,160 @@
 /// holds where the chain ends on the last stage, or inside another segment, whose recomputation goes straight on to
 /// the backward pass; before another stage, a group waits until the micro-batch comes back, and is dropped as any
 /// other.
+///
+/// `segments_of` asks each policy once, and is called once for each plan, which holds the segments: nobody asks again.
+/// Where a policy answers with segments inside its own (`segment_choice::nested`), they take the place of the
+/// checkpoints inside.
 #pragma once
 
+#include <remat/core/error.hpp>
+#include <remat/core/operation_view.hpp>
 #include <remat/model/program.hpp>
-#include <remat/model/stage_range.hpp>
 #include <remat/plan/checkpoint_parts.hpp>
-#include <remat/plan/slice.hpp>
-#include <remat/plan/stage_settings.hpp>
+#include <remat/plan/checkpoint_search.hpp>
+#include <remat/plan/plan_request.hpp>
+#include <remat/plan/segment_views.hpp>
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
 
 namespace remat {
 
 struct segment {
-  int first = 0, last = 0;  ///< operations [first, last)
-  int parent = none;        ///< the segment around it
-  int node = 0;             ///< whose checkpoint it is
-  checkpoint_setting setting = {};
+  int first = 0, last = 0;        ///< operations [first, last)
+  int parent = none;              ///< the segment around it
+  int node = 0;                   ///< whose checkpoint it is
+  std::string_view policy = {};   ///< its name
+  list<decision> decisions = {};  ///< of its operations; those that it says nothing of are recomputed
+
+  constexpr bool keeps(int operation) const {
+    return operation - first < decisions.count() && decisions[operation - first] == decision::keep;
+  }
 };
 
 namespace detail {
 
-/// Adds a segment inside `parent` and returns it; or `parent`, where it would hold no operation (all are fused into the
-/// one before it) or the same as `parent`, so that there is nothing left to say.
-constexpr int add_segment(list<segment>& found, const segment& s) {
-  const bool repeats = s.parent != none && found[s.parent].first == s.first && found[s.parent].last == s.last;
-  if (s.first == s.last || repeats) return s.parent;
-  found.push_back(s);
-  return found.count() - 1;
+inline std::string range_text(const nested_segment& s) {
+  return "[" + std::to_string(s.first) + ", " + std::to_string(s.last) + ")";
 }
 
-struct segment_search {
-  const program& p;
-  list<segment> found = {};
-  list<ignored_checkpoint> ignored = {};  // by node: outer ones first
-  list<split_checkpoint> split = {};      // by node
+/// Throws `error` unless the answer is about the segment's operations.
+constexpr void require_choice(const found_segment& s, const segment_choice& choice) {
+  const std::size_t operations = static_cast<std::size_t>(s.last - s.first);
+  const auto refuse = [&](const std::string& what) {
+    throw error("the policy '" + std::string(s.policy->name()) + "' " + what + " for a segment of " +
+                std::to_string(operations) + " operations");
+  };
+  if (choice.decisions.size() > operations)
+    refuse("gives " + std::to_string(choice.decisions.size()) + " decisions; it may give one for each");
+  for (const nested_segment& inner : choice.nested) {
+    if (inner.first >= inner.last || inner.last > operations || inner.last - inner.first == operations)
+      refuse("gives the nested segment " + range_text(inner) + "; one holds a part of the operations");
+    if (inner.decisions.size() > inner.last - inner.first)
+      refuse("gives " + std::to_string(inner.decisions.size()) + " decisions for the nested segment " +
+             range_text(inner) + "; it may give one for each operation");
+  }
+}
 
-  /// Of every stage, or of one.
-  constexpr void run(int stage = none) {
-    for (stage_window w; w.last < p.operations.count();) {
-      w = {p.operations[w.last].stage, w.last, w.last};
-      while (w.last < p.operations.count() && p.operations[w.last].stage == w.stage) ++w.last;
-      if (stage == none || stage == w.stage) visit_children(0, p.nodes.count(), w, none);
+class segment_writer {
+ public:
+  constexpr segment_writer(const program& p, const plan_request& request, const list<found_segment>& found)
+      : p_(p), request_(request), found_(found), moved_(found.size(), none) {}
+
+  constexpr list<segment> run() {
+    int decided = none;  // operations before this one are in a segment whose policy says what is inside
+    for (int f = 0; f < found_.count(); ++f) {
+      const found_segment& s = found_[f];
+      if (s.first < decided) continue;
+      moved_[f] = made_.count();
+      segment& mine =
+          made_.push_back({s.first, s.last, s.parent == none ? none : moved_[s.parent], s.node, s.policy->name(), {}});
+      if (const std::optional<decision> always = s.policy->always()) {
+        if (*always == decision::keep)
+          mine.decisions = list<decision>(static_cast<std::size_t>(s.last - s.first), decision::keep);
+      } else if (ask(s, made_.count() - 1)) {
+        decided = s.last;
+      }
     }
+    return static_cast<list<segment>&&>(made_);
   }
 
  private:
-  /// One of the groups of a checkpointed sequential's children is made of these: a child, or its part on the stage.
-  struct unit {
-    int node, first, last;
-  };
-
-  constexpr void visit_children(int begin, int end, const stage_window& w, int parent) {
-    each_in_window(p, w, begin, end, [&](int c) {
-      const node& child = p.nodes[c];
-      const stage_window mine{w.stage, child.first > w.first ? child.first : w.first,
-                              child.last < w.last ? child.last : w.last};
-      visit(c, 0, c + 1, child.end, mine, parent);
-    });
+  /// Asks the policy of segment `mine`; whether it says what segments are inside.
+  constexpr bool ask(const found_segment& s, int mine) {
+    if (!views_) views_.emplace(p_, request_);
+    const segment_views seen = views_->views(s.first, s.last);
+    segment_choice choice =
+        s.policy->choose({seen.operations.data(), seen.operations.size()},
+                         {request_.batch, p_.operations[s.first].stage, request_.covered.in_flight, request_.bytes});
+    require_choice(s, choice);
+    made_[mine].decisions = static_cast<list<decision>&&>(choice.decisions);
+    add_nested(s, mine, choice.nested);
+    return !choice.nested.empty();
   }
 
-  /// What the window, which is within node n, has of it, inside segment `parent`, from the node's checkpoint number
-  /// `depth` on; of a sequential, the children from `begin` to `end`.
-  constexpr void visit(int n, int depth, int begin, int end, const stage_window& w, int parent) {
-    const node& here = p.nodes[n];
-    if (depth == here.checkpoints.size) {
-      visit_children(begin, end, w, parent);
-    } else if (here.is_sequential) {
-      cut(n, depth, begin, end, w, parent);
-    } else {
-      const bool stays = contains(w, here);
-      if (!stays) ignore(n);
-      const int mine = stays ? add({here.first, here.last, parent, n, here.checkpoints[depth]}) : parent;
-      visit(n, depth + 1, begin, end, w, mine);
+  /// Outer ones first, siblings in program order.
+  static constexpr void sort(list<nested_segment>& nested) {
+    for (int i = 1; i < nested.count(); ++i)
+      for (int k = i; k > 0 && (nested[k].first < nested[k - 1].first ||
+                                (nested[k].first == nested[k - 1].first && nested[k].last > nested[k - 1].last));
+           --k) {
+        const nested_segment swapped = nested[k];
+        nested[k] = nested[k - 1];
+        nested[k - 1] = swapped;
+      }
+  }
+
+  constexpr void add_nested(const found_segment& s, int mine, list<nested_segment>& nested) {
+    sort(nested);
+    for (int i = 0, around = mine; i < nested.count(); ++i) {
+      segment inner{s.first + static_cast<int>(nested[i].first),
+                    s.first + static_cast<int>(nested[i].last),
+                    none,
+                    s.node,
+                    s.policy->name(),
+                    static_cast<list<decision>&&>(nested[i].decisions)};
+      while (made_[around].last <= inner.first) around = made_[around].parent;
+      if (inner.last > made_[around].last || (inner.first == made_[around].first && inner.last == made_[around].last))
+        throw error("the policy '" + std::string(s.policy->name()) + "' gives the nested segment " +
+                    range_text(nested[i]) +
+                    ", which overlaps another or is the same; two of them are apart, or one "
+                    "holds the other");
+      inner.parent = around;
+      around = made_.count();
+      made_.push_back(static_cast<segment&&>(inner));
     }
   }
 
-  constexpr int add(segment s) {
-    if (!p.stage_policies.empty() && s.first < s.last) {
-      const int stage = p.operations[s.first].stage;
-      if (is_unchecked_stage(p, stage)) return s.parent;
-      s.setting = setting_on_stage(p, stage, s.setting);
-    }
-    return add_segment(found, s);
-  }
-
-  /// The children of a checkpointed sequential, in groups.
-  constexpr void cut(int n, int depth, int begin, int end, const stage_window& w, int parent) {
-    const list<unit> units = units_of(begin, end, w);
-    if (units.empty()) return visit(n, depth + 1, begin, end, w, parent);
-    visit_ignored(n, depth, begin, end, {w.stage, w.first, units[0].first}, parent);
-    const checkpoint_setting& given = p.nodes[n].checkpoints[depth];
-    const checkpoint_setting setting = p.stage_policies.empty() ? given : setting_on_stage(p, w.stage, given);
-    const std::size_t most = setting.cuts_chains ? setting.links(units.size()) : setting.children;
-    const bool ends_chain = setting.cuts_chains && (parent != none || w.stage == p.operations.back().stage);
-    for (int first = 0; first < units.count();) {
-      int last = first + 1;  // a group of none, which its own rule refuses, would have no end here
-      while (last < units.count() && static_cast<std::size_t>(last - first) < most) ++last;
-      const stage_window group{w.stage, units[first].first, units[last - 1].last};
-      const bool is_dropped = !ends_chain || last < units.count();
-      const int mine = is_dropped ? add({group.first, group.last, parent, n, setting}) : parent;
-      visit(n, depth + 1, units[first].node, p.nodes[units[last - 1].node].end, group, mine);
-      first = last;
-    }
-    visit_ignored(n, depth, begin, end, {w.stage, units.back().last, w.last}, parent);
-  }
-
-  /// What cannot be divided, at the start or end of a stage, is in no group; checkpoints inside it still count.
-  constexpr void visit_ignored(int n, int depth, int begin, int end, const stage_window& w, int parent) {
-    if (w.first < w.last) visit(n, depth + 1, begin, end, w, parent);
-  }
-
-  constexpr list<unit> units_of(int begin, int end, const stage_window& w) {
-    list<unit> units;
-    each_in_window(p, w, begin, end, [&](int c) {
-      const stage_window part = part_in_window(p, w, c, [this](int inside) { ignore(inside); });
-      const bool is_whole = contains(w, p.nodes[c]);
-      if (!is_whole && part.first == part.last) return;
-      if (!is_whole) split_at(c, part);
-      units.push_back({c, part.first, part.last});
-    });
-    return units;
-  }
-
-  constexpr void ignore(int n) {
-    int at = ignored.count();
-    while (at > 0 && ignored[at - 1].node > n) --at;
-    if (at > 0 && ignored[at - 1].node == n) return;
-    ignored.push_back({n, stages_of(p, n)});
-    for (int i = ignored.count() - 1; i > at; --i) ignored[i] = ignored[i - 1];
-    ignored[at] = {n, stages_of(p, n)};
-  }
-
-  /// Stages come in order, and the part of the outermost checkpoint first, which is all of it.
-  constexpr void split_at(int n, const checkpoint_part& part) {
-    int at = split.count();
-    while (at > 0 && split[at - 1].node > n) --at;
-    if (at == 0 || split[at - 1].node < n) {
-      split.push_back({});
-      for (int i = split.count() - 1; i > at; --i) split[i] = static_cast<split_checkpoint&&>(split[i - 1]);
-      split[at] = {n, {}};
-      ++at;
-    }
-    list<checkpoint_part>& parts = split[at - 1].parts;
-    if (parts.empty() || parts.back().stage < part.stage) parts.push_back(part);
-  }
+  const program& p_;
+  const plan_request& request_;
+  const list<found_segment>& found_;
+  std::optional<view_maker> views_ = {};  // made where a policy looks
+  list<int> moved_;                       // of each found segment, its number among those made
+  list<segment> made_ = {};
 };
 
 }  // namespace detail
 
-/// The segments of a program; a segment is before those inside it, and siblings stand in program order.
-constexpr list<segment> segments_of(const program& p) {
+/// The segments of what the request covers, with what their policies keep; a segment is before those inside it, and
+/// siblings are in program order. Throws `error` for an answer of a policy that is not about its segment.
+constexpr list<segment> segments_of(const program& p, const plan_request& request) {
   detail::segment_search search{p};
-  search.run();
-  return static_cast<list<segment>&&>(search.found);
-}
-/// Those of a slice.
-constexpr list<segment> segments_of(const program& p, const slice& covered) {
-  detail::segment_search search{p};
-  search.run(covered.stage);
-  return static_cast<list<segment>&&>(search.found);
+  search.run(request.covered.stage);
+  return detail::segment_writer(p, request, search.found).run();
 }
 
-/// The modules whose checkpoint is ignored under the stages of the program, outer ones first.
+/// The modules whose checkpoint is ignored under the stages of the program, outer ones first. No policy is asked.
 constexpr list<ignored_checkpoint> ignored_checkpoints(const program& p) {
   detail::segment_search search{p};
   search.run();
   return static_cast<list<ignored_checkpoint>&&>(search.ignored);
 }
 
-/// The children of checkpointed sequentials that are checkpointed in parts under the stages of the program.
+/// The children of checkpointed sequentials that are checkpointed in parts under the stages of the program. No policy
+/// is asked.
 constexpr list<split_checkpoint> split_checkpoints(const program& p) {
   detail::segment_search search{p};
   search.run();

@@ -39,6 +39,7 @@ inline program with_options(program lowered, const model_options& options) {
   if (lowered.operations.empty()) throw error("a model needs at least one module that computes something");
   require_unique_paths(lowered);
   if (options.checkpoints) annotate(lowered, *options.checkpoints);
+  require_boundaries(lowered);
   freeze(lowered, options.frozen);
   keep_states(lowered, options.running_statistics);
   lowered.input_gradients = options.input_gradients;

@@ -11,7 +11,7 @@
 #pragma once
 
 #include <remat/core/parallel.hpp>
-#include <remat/plan/operation_costs.hpp>
+#include <remat/plan/predicted_cost.hpp>
 #include <remat/run/network.hpp>
 
 #include <algorithm>

@@ -225,7 +225,7 @@ TEST_CASE("a checkpoint is cut where balance asks for it", "[dist][partition]") 
       const int most = (13 + count - 1) / count;
       CHECK(*std::max_element(sizes.begin(), sizes.end()) == most);
       CHECK(ignored.empty() == (count <= 4 || count == 6 || count == 7));
-      CHECK(remat::segments_of(p).count() == 6 - ignored.count());
+      CHECK(remat::segments_of(p, {}).count() == 6 - ignored.count());
     }
 }
 
@@ -249,7 +249,7 @@ TEST_CASE("what an automatic partition skips is a warning with a name", "[dist][
   CHECK(heard[0].text ==
         "Skipping activation checkpointing for module 'block': it is on stages 1 and 2 of the automatic partition, and "
         "it is no sequential, which would be checkpointed in parts; what it holds is kept");
-  const auto segments = remat::segments_of(p);
+  const auto segments = remat::segments_of(p, {});
   REQUIRE(segments.count() == 1);
   CHECK((segments[0].first == 2 && segments[0].last == 4));  // block.y stays checkpointed
 }
@@ -293,7 +293,7 @@ TEST_CASE("the log says which checkpoints are in parts", "[dist][partition]") {
         "checkpointing 'features' in parts: features.a to features.b on stage 0, features.c on stage 1\n");
   p.nodes[1].checkpoints[0] = each;  // each child on its own, wherever the stages are
   CHECK(remat::checkpoint_log(p).empty());
-  p.nodes[1].checkpoints.size = 0;
+  p.nodes[1].checkpoints.clear();
   p.nodes[0].checkpoints.push_back(whole);
   CHECK(remat::checkpoint_log(p).starts_with(
       "checkpointing the model in parts: features.a to features.b on stage 0, features.c to classifier.fc1 on stage "

@@ -40,7 +40,7 @@ TEST_CASE("stages, strategies and chain policies count a repeat's children") {
   CHECK(p.operations[8].stage == 1);
   const auto segments = [](auto net_) {
     std::vector<std::pair<int, int>> found;
-    for (const remat::segment& s : remat::segments_of(remat::lower<decltype(net_), input>()))
+    for (const remat::segment& s : remat::segments_of(remat::lower<decltype(net_), input>(), {}))
       found.emplace_back(s.first, s.last);
     return found;
   };

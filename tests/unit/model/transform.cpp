@@ -76,8 +76,8 @@ TEST_CASE("a transformed model has the paths and the results of the first") {
     CHECK(remat::path_of(a, n) == remat::path_of(b, n));
     CHECK(a.nodes[n].kind == b.nodes[n].kind);
   }
-  CHECK(remat::segments_of(a).empty());
-  CHECK(remat::segments_of(b).size() == 2);
+  CHECK(remat::segments_of(a, {}).empty());
+  CHECK(remat::segments_of(b, {}).size() == 2);
 }
 
 }  // namespace transform_tests

@@ -7,6 +7,10 @@
 
 #include <catch2/catch.hpp>
 
+#include <string>
+#include <utility>
+#include <vector>
+
 namespace annotate_tests {
 
 namespace nn = remat::nn;
@@ -26,22 +30,23 @@ remat::program annotated(const std::vector<checkpoint_at>& checkpoints) {
   return p;
 }
 
+remat::list<remat::segment> segments(const remat::program& p) { return remat::segments_of(p, {}); }
+
 TEST_CASE("values stand in place of tags") {
-  CHECK(remat::segments_of(annotated({})).empty());
-  const auto segments = remat::segments_of(annotated({checkpoint_at("a", remat::strategy::group<2>{})}));
-  REQUIRE(segments.size() == 2);
-  CHECK((segments[0].first == 0 && segments[0].last == 2 && segments[1].last == 3));
+  CHECK(segments(annotated({})).empty());
+  const auto found = segments(annotated({checkpoint_at("a", remat::strategy::group<2>{})}));
+  REQUIRE(found.size() == 2);
+  CHECK((found[0].first == 0 && found[0].last == 2 && found[1].last == 3));
 }
 
 TEST_CASE("a policy without a strategy is that of a checkpoint around the module") {
-  const auto found = remat::segments_of(annotated({checkpoint_at("a", remat::every<2>{})}));
-  const auto same =
-      remat::segments_of(annotated({checkpoint_at("a", remat::strategy::contiguous{}, remat::every<2>{})}));
+  const auto found = segments(annotated({checkpoint_at("a", remat::every<2>{})}));
+  const auto same = segments(annotated({checkpoint_at("a", remat::strategy::contiguous{}, remat::every<2>{})}));
   REQUIRE(found.size() == 2);
   REQUIRE(same.size() == 2);
   for (int k = 0; k < 2; ++k) {
     CHECK((found[k].first == same[k].first && found[k].last == same[k].last));
-    CHECK(found[k].setting.policy == "every");
+    CHECK(found[k].policy == "every");
   }
 }
 
@@ -72,12 +77,41 @@ TEST_CASE("a strategy needs children") {
 }
 
 TEST_CASE("of several checkpoints for one path, the first is the outermost") {
-  const auto segments =
-      remat::segments_of(annotated({checkpoint_at("a"), checkpoint_at("a", remat::strategy::group<2>{})}));
-  REQUIRE(segments.size() == 3);
-  CHECK((segments[0].last == 3 && segments[1].parent == 0 && segments[1].last == 2 && segments[2].first == 2));
-  const std::vector<checkpoint_at> five(5, checkpoint_at("a"));
-  CHECK_THROWS_WITH(annotated(five), Contains("more than four"));
+  const auto found = segments(annotated({checkpoint_at("a"), checkpoint_at("a", remat::strategy::group<2>{})}));
+  REQUIRE(found.size() == 3);
+  CHECK((found[0].last == 3 && found[1].parent == 0 && found[1].last == 2 && found[2].first == 2));
+  const std::vector<checkpoint_at> five(5, checkpoint_at("a"));  // as many as one likes
+  CHECK(segments(annotated(five)).size() == 1);
+}
+
+TEST_CASE("a segment begins with each of the places that a strategy names") {
+  using remat::strategy::at;
+  const auto found = segments(annotated({checkpoint_at("a", at({"a.1", "a.2"}))}));
+  REQUIRE(found.size() == 3);
+  for (int k = 0; k < 3; ++k) CHECK((found[k].first == k && found[k].last == k + 1));
+  CHECK(segments(annotated({checkpoint_at("a", remat::strategy::boundaries<"a.2">{})})).size() == 2);
+}
+
+TEST_CASE("places that no segment can begin with are refused") {
+  const auto refused = [](const char* around, std::vector<std::string> places) {
+    remat::program p = annotated({checkpoint_at(around, remat::strategy::at(std::move(places)))});
+    remat::require_boundaries(p);
+  };
+  CHECK_THROWS_WITH(refused("a", {"a.7"}), Contains("no module has the path 'a.7'; 'a' has 'a.0', 'a.1', 'a.2'"));
+  CHECK_THROWS_WITH(refused("a", {"b"}), Contains("'b', which is not inside 'a'"));
+  CHECK_THROWS_WITH(refused("a", {"a.0"}), Contains("'a.0' is the start of 'a'"));
+  CHECK_THROWS_WITH(refused("a", {"a.2", "a.1"}), Contains("'a.1' is not after 'a.2'"));
+  CHECK_THROWS_WITH(refused("b", {"a.1"}), Contains("'b' is no sequential"));
+  CHECK_NOTHROW(refused("a", {"a.1", "a.2"}));
+}
+
+TEST_CASE("a group or a link of none is refused at run time, too") {
+  struct none_at_a_time : remat::recompute_all {
+    std::size_t number = 0;
+    constexpr std::size_t links(std::size_t) const { return number; }
+  };
+  CHECK_THROWS_WITH(checkpoint_at("a", remat::strategy::groups{0}), Contains("a group holds at least one child"));
+  CHECK_THROWS_WITH(checkpoint_at("a", none_at_a_time{}), Contains("a segment holds at least one child"));
 }
 
 TEST_CASE("a checkpoint given at run time is within one stage, too") {

@@ -19,7 +19,7 @@ constexpr remat::checkpoint_setting setting = remat::setting_of<Policy, Strategy
 
 std::vector<range> ranges_of(const remat::program& p) {
   std::vector<range> found;
-  for (const auto& s : remat::segments_of(p)) found.emplace_back(s.first, s.last);
+  for (const auto& s : remat::segments_of(p, {})) found.emplace_back(s.first, s.last);
   return found;
 }
 
@@ -109,10 +109,10 @@ TEST_CASE("stages change nothing but what is on two of them") {
         random_tree({setting<each>, setting<contiguous>, setting<group<2>>, setting<group<3>>}).program();
     const int operations = p.operations.count();
     std::vector<bool> was(static_cast<std::size_t>(operations)), is = was, may_be_lost = was;
-    for (const remat::segment& s : remat::segments_of(p))
+    for (const remat::segment& s : remat::segments_of(p, {}))
       for (int i = s.first; i < s.last; ++i) was[static_cast<std::size_t>(i)] = true;
     for (int i = 1; i < operations; ++i) p.operations[i].stage = p.operations[i - 1].stage + (draw(0, 4) == 0 ? 1 : 0);
-    const auto segments = remat::segments_of(p);
+    const auto segments = remat::segments_of(p, {});
     int first = 0;
     for (const remat::segment& s : segments) {
       RC_ASSERT(p.operations[s.first].stage == p.operations[s.last - 1].stage);
@@ -138,7 +138,7 @@ TEST_CASE("stages change nothing but what is on two of them") {
     // Each stage alone has its segments of the whole.
     int at = 0;
     for (int stage = 0; stage <= p.operations.back().stage; ++stage)
-      for (const remat::segment& s : remat::segments_of(p, remat::slice_of_stage(p, stage))) {
+      for (const remat::segment& s : remat::segments_of(p, {.covered = remat::slice_of_stage(p, stage)})) {
         RC_ASSERT(s.first == segments[at].first);
         RC_ASSERT(s.last == segments[at++].last);
       }
@@ -193,7 +193,7 @@ static_assert([] {
     p.operations.back().stage = i;
   }
   for (const remat::node& n : {root, child, leaf[0], leaf[1]}) p.nodes.push_back(n);
-  return remat::segments_of(p).size() == 2 && remat::split_checkpoints(p)[0].parts.size() == 2;
+  return remat::segments_of(p, {}).size() == 2 && remat::split_checkpoints(p)[0].parts.size() == 2;
 }());
 
 }  // namespace checkpoint_parts_tests

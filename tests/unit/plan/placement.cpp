@@ -67,7 +67,7 @@ class writer {
     net.end = static_cast<int>(blocks_.size()) + 1;
     for (std::size_t children : around) {
       remat::checkpoint_setting setting = remat::setting_of<remat::recompute_all>;
-      setting.children = children;
+      setting.strategy = remat::strategy::groups{children};
       if (children > 0) net.checkpoints.push_back(setting);
     }
     p_.nodes.push_back(net);
@@ -159,9 +159,8 @@ program two_headed_net(int layers, std::initializer_list<std::size_t> around) {
 void check(const std::string& name, const program& p) {
   const remat::plan made = remat::plan_training(p, 1);
   const double ratio = static_cast<double>(made.activation_bytes) / static_cast<double>(made.live_bytes);
-  INFO(name << ": " << p.operations.size() << " operations, "
-            << remat::detail::storages_of(made.steps, 0).size() << " storages, "
-            << made.activation_bytes << " of " << made.live_bytes << " bytes");
+  INFO(name << ": " << p.operations.size() << " operations, " << remat::detail::storages_of(made.steps, 0).size()
+            << " storages, " << made.activation_bytes << " of " << made.live_bytes << " bytes");
   CHECK(ratio <= 1.02);
 }
 

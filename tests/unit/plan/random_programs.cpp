@@ -132,8 +132,8 @@ void check_programs(int programs, int largest) {
         RC_ASSERT(remat::kept_bytes(checked) <= remat::kept_bytes(saved));
         RC_ASSERT(remat::count(saved, action_kind::recompute) == 0u);
         RC_ASSERT(run(plain, saved) == run(random.value, checked));
-        placements.push_back({checked.activation_bytes, checked.live_bytes,
-                              remat::detail::storages_of(checked.steps, 0)});
+        placements.push_back(
+            {checked.activation_bytes, checked.live_bytes, remat::detail::storages_of(checked.steps, 0)});
         recomputed += remat::count(checked, action_kind::recompute);
       },
       rc::detail::TestMetadata(), params);

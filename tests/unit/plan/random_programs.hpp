@@ -201,7 +201,8 @@ inline void add_checkpoints(program& p) {
     if (n.name == "loss" || !chance(35)) continue;
     for (int around = chance(20) ? 2 : 1; around > 0; --around) {
       remat::checkpoint_setting setting = policies[pick(0, 4)];
-      if (n.is_sequential && chance(60)) setting.children = static_cast<std::size_t>(pick(1, 4));
+      if (n.is_sequential && chance(60))
+        setting.strategy = remat::strategy::groups{static_cast<std::size_t>(pick(1, 4))};
       n.checkpoints.push_back(setting);
     }
   }

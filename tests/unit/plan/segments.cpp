@@ -19,7 +19,7 @@ using range = std::pair<int, int>;
 
 std::vector<range> ranges_of(const remat::program& p) {
   std::vector<range> found;
-  for (const auto& s : remat::segments_of(p)) found.emplace_back(s.first, s.last);
+  for (const auto& s : remat::segments_of(p, {})) found.emplace_back(s.first, s.last);
   return found;
 }
 
@@ -74,7 +74,7 @@ TEST_CASE("checkpoints nest") {
   const remat::program p = remat::lower<
       remat::checkpoint<remat::sequential<layer, inner, remat::checkpoint<remat::sequential<layer, inner>>>>,
       remat::tensor<float, 4>>();
-  const auto found = remat::segments_of(p);
+  const auto found = remat::segments_of(p, {});
   REQUIRE(found.size() == 4);
   CHECK((found[0].first == 0 && found[0].last == 6 && found[0].parent == remat::none));
   CHECK((found[1].first == 1 && found[1].last == 3 && found[1].parent == 0));
@@ -210,7 +210,7 @@ TEST_CASE("a stage may have a policy of its own, and keeps its groups unless the
   const remat::program cut_once = cut(six(setting<group<2>>), {3});
   const auto with = [&](int stage, const remat::checkpoint_setting& own) {
     remat::program p = cut_once;
-    p.stage_policies.push_back({stage, own});
+    p.stage_policies.push_back({stage, own.policy});
     return p;
   };
   CHECK(ranges_of(cut_once) == std::vector<range>{{0, 2}, {2, 3}, {3, 5}, {5, 6}});
@@ -220,14 +220,14 @@ TEST_CASE("a stage may have a policy of its own, and keeps its groups unless the
   CHECK(ranges_of(with(0, remat::setting_of<every<3>>)) == std::vector<range>{{0, 3}, {3, 5}, {5, 6}});
   const remat::program named = with(1, remat::setting_of<remat::save_named<"a">>);
   CHECK(ranges_of(named) == ranges_of(cut_once));
-  for (const remat::segment& s : segments_of(named))
-    CHECK(s.setting.policy == (s.first < 3 ? "recompute_all" : "save_named"));
+  for (const remat::segment& s : segments_of(named, {}))
+    CHECK(s.policy == (s.first < 3 ? "recompute_all" : "save_named"));
   // Nested, and of a module that is no sequential.
   tree t;
   t.open("").open("block", false, {remat::setting_of<remat::recompute_all>}).layer("a").layer("b").close().layer("c");
   const remat::program block = t.close().program();
   remat::program off = cut(block, {2});
-  off.stage_policies.push_back({0, remat::setting_of<save_all>});
+  off.stage_policies.push_back({0, save_all{}});
   CHECK(ranges_of(cut(block, {2})) == std::vector<range>{{0, 2}});
   CHECK(ranges_of(off).empty());
 }
@@ -258,7 +258,7 @@ static_assert([] {
   remat::program p =
       remat::lower<checked<remat::strategy::group<3>, layer, layer, remat::on_stage<1, layer>, layer, layer>,
                    remat::tensor<float, 4>>();
-  return remat::segments_of(p).size() == 2 && remat::ignored_checkpoints(p).empty();
+  return remat::segments_of(p, {}).size() == 2 && remat::ignored_checkpoints(p).empty();
 }());
 
 }  // namespace segments_tests

@@ -89,30 +89,6 @@ void check_same(const trace& found, const trace& expected) {
   CHECK((found.states == expected.states));          // bytes
 }
 
-/// The innermost named module that ends with operation i.
-std::string_view name_of(const program& p, int i) {
-  for (int n = p.operations[i].node; n != remat::none && p.nodes[n].last == i + 1; n = p.nodes[n].parent)
-    if (!p.nodes[n].name.empty()) return p.nodes[n].name;
-  return {};
-}
-
-/// What a policy says of the operations of a segment.
-std::vector<remat::decision> decisions(const program& p, const remat::segment& s, std::size_t batch) {
-  std::vector<remat::operation_view> views;
-  for (int i = s.first; i < s.last; ++i) {
-    const remat::operation& o = p.operations[i];
-    std::size_t bytes = 0;
-    for (int t : o.outputs) bytes += p.tensors[t].bytes(batch);
-    views.push_back({o.kind, name_of(p, i), bytes, o.flops * static_cast<double>(batch)});
-  }
-  std::vector<remat::decision> decided(views.size(), remat::decision::recompute);
-  if (s.setting.plans_segments)
-    std::ranges::copy(s.setting.plan(views, {batch, 0, 1}), decided.begin());
-  else
-    std::ranges::transform(views, decided.begin(), s.setting.decide);
-  return decided;
-}
-
 /// Whether a plan must compute something again: in a segment that it checks, backward reads a tensor that is made
 /// there, that nothing behind the segment reads, and that the policy does not keep.
 bool must_recompute(const program& p, const plan& made) {
@@ -124,13 +100,11 @@ bool must_recompute(const program& p, const plan& made) {
   for (int k = 0; k < made.segments.count(); ++k) {
     if (made.segment_plans[k].unchecked) continue;
     const remat::segment& s = made.segments[k];
-    const std::vector<remat::decision> decided = decisions(p, s, made.batch);
     bool drops = false;
     for (int i = s.first; i < s.last; ++i)
       remat::detail::each_read(p.operations[i], needs[i], [&](int t) {
         const int producer = p.producers[t];
-        drops = drops || (producer >= s.first && last_read[static_cast<std::size_t>(t)] < s.last &&
-                          decided[static_cast<std::size_t>(producer - s.first)] == remat::decision::recompute);
+        drops = drops || (producer >= s.first && last_read[static_cast<std::size_t>(t)] < s.last && !s.keeps(producer));
       });
     if (drops) return true;
   }

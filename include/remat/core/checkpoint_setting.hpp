@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+/// A checkpoint as a value: what the tags lower to.
+#pragma once
+
+#include <remat/core/policy.hpp>
+#include <remat/core/strategy.hpp>
+
+namespace remat {
+
+struct checkpoint_setting {
+  policy_setting policy = {};
+  strategy::setting strategy = {};
+
+  /// The children of a sequential form segments of their own.
+  constexpr bool cuts() const { return policy.cuts_chains() || !strategy.is_contiguous(); }
+};
+
+/// Of tags.
+template <Policy P, Strategy S = strategy::contiguous>
+inline constexpr checkpoint_setting setting_of{policy_setting::of_type<P>(), strategy::setting::of_type<S>()};
+
+}  // namespace remat

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+/// The search for a program's segments: where its checkpoints and strategies begin and end, on every stage. No policy
+/// is asked what it keeps.
+#pragma once
+
+#include <remat/model/program.hpp>
+#include <remat/model/stage_range.hpp>
+#include <remat/plan/checkpoint_parts.hpp>
+#include <remat/plan/segment_boundaries.hpp>
+
+namespace remat::detail {
+
+/// A segment whose policy has not been asked yet.
+struct found_segment {
+  int first = 0, last = 0;  // operations [first, last)
+  int parent = none;
+  int node = 0;
+  const policy_setting* policy = nullptr;  // in the program
+};
+
+/// Adds a segment inside `parent` and returns it; or `parent`, where it would hold no operation (all are fused into the
+/// one before it) or the same as `parent`, so that there is nothing left to say.
+constexpr int add_segment(list<found_segment>& found, const found_segment& s) {
+  const bool repeats = s.parent != none && found[s.parent].first == s.first && found[s.parent].last == s.last;
+  if (s.first == s.last || repeats) return s.parent;
+  found.push_back(s);
+  return found.count() - 1;
+}
+
+struct segment_search {
+  const program& p;
+  list<found_segment> found = {};
+  list<ignored_checkpoint> ignored = {};  // by node: outer ones first
+  list<split_checkpoint> split = {};      // by node
+
+  /// Of every stage, or of one.
+  constexpr void run(int stage = none) {
+    for (stage_window w; w.last < p.operations.count();) {
+      w = {p.operations[w.last].stage, w.last, w.last};
+      while (w.last < p.operations.count() && p.operations[w.last].stage == w.stage) ++w.last;
+      if (stage == none || stage == w.stage) visit_children(0, p.nodes.count(), w, none);
+    }
+  }
+
+ private:
+  /// The groups of a checkpointed sequential's children are made of these: a child, or what one has on the stage or
+  /// between two boundaries.
+  struct unit {
+    int child, first, last;
+  };
+
+  constexpr void visit_children(int begin, int end, const stage_window& w, int parent) {
+    each_in_window(p, w, begin, end, [&](int c) {
+      const node& child = p.nodes[c];
+      const stage_window mine{w.stage, child.first > w.first ? child.first : w.first,
+                              child.last < w.last ? child.last : w.last};
+      visit(c, 0, c + 1, child.end, mine, parent);
+    });
+  }
+
+  /// What the window, which is within node n, has of it, inside segment `parent`, from the node's checkpoint number
+  /// `depth` on; of a sequential, the children from `begin` to `end`.
+  constexpr void visit(int n, int depth, int begin, int end, const stage_window& w, int parent) {
+    const node& here = p.nodes[n];
+    if (depth == here.checkpoints.count()) {
+      visit_children(begin, end, w, parent);
+    } else if (here.is_sequential) {
+      cut(n, depth, begin, end, w, parent);
+    } else {
+      const bool stays = contains(w, here);
+      if (!stays) ignore(n);
+      const int mine = stays ? add({here.first, here.last, parent, n, &here.checkpoints[depth].policy}) : parent;
+      visit(n, depth + 1, begin, end, w, mine);
+    }
+  }
+
+  /// The policy that a stage has of its own, or null.
+  constexpr const policy_setting* policy_of_stage(int stage) const {
+    for (const stage_policy& own : p.stage_policies)
+      if (own.stage == stage) return &own.policy;
+    return nullptr;
+  }
+
+  constexpr int add(found_segment s) {
+    if (!p.stage_policies.empty() && s.first < s.last)
+      if (const policy_setting* own = policy_of_stage(p.operations[s.first].stage); own != nullptr) {
+        if (own->always() == decision::keep) return s.parent;
+        s.policy = own;
+      }
+    return add_segment(found, s);
+  }
+
+  /// What says how long the segments of a chain are, or null: the stage's own policy, or else that of the checkpoint.
+  constexpr const policy_setting* chain_policy(int stage, const checkpoint_setting& given) const {
+    const policy_setting* own = policy_of_stage(stage);
+    if (own != nullptr && own->cuts_chains()) return own;
+    return given.policy.cuts_chains() ? &given.policy : nullptr;
+  }
+
+  /// The children of a checkpointed sequential, in groups.
+  constexpr void cut(int n, int depth, int begin, int end, const stage_window& w, int parent) {
+    const checkpoint_setting& given = p.nodes[n].checkpoints[depth];
+    const policy_setting* chain = chain_policy(w.stage, given);
+    const list<int> boundaries = chain == nullptr ? boundaries_of(p, given.strategy) : list<int>();
+    list<unit> units;
+    add_units(units, begin, end, w, boundaries, none);
+    if (units.empty()) return visit(n, depth + 1, begin, end, w, parent);
+    visit_ignored(n, depth, begin, end, {w.stage, w.first, units[0].first}, parent);
+    const std::size_t most = chain != nullptr ? chain->links(units.size()) : given.strategy.children();
+    const bool ends_chain = chain != nullptr && (parent != none || w.stage == p.operations.back().stage);
+    for (int first = 0; first < units.count();) {
+      int last = first + 1;  // a group of none, which its own rule refuses, would have no end here
+      while (last < units.count() && static_cast<std::size_t>(last - first) < most &&
+             !is_among(boundaries, units[last].first))
+        ++last;
+      const stage_window group{w.stage, units[first].first, units[last - 1].last};
+      const bool is_dropped = !ends_chain || last < units.count();
+      const int mine = is_dropped ? add({group.first, group.last, parent, n, &given.policy}) : parent;
+      visit(n, depth + 1, units[first].child, p.nodes[units[last - 1].child].end, group, mine);
+      first = last;
+    }
+    visit_ignored(n, depth, begin, end, {w.stage, units.back().last, w.last}, parent);
+  }
+
+  /// What cannot be divided, at the start or end of a stage, is in no group; checkpoints inside it still count.
+  constexpr void visit_ignored(int n, int depth, int begin, int end, const stage_window& w, int parent) {
+    if (w.first < w.last) visit(n, depth + 1, begin, end, w, parent);
+  }
+
+  /// What the groups of siblings are made of. A sequential that a boundary is inside of counts as its children.
+  constexpr void add_units(list<unit>& units, int begin, int end, const stage_window& w, const list<int>& boundaries,
+                           int child) {
+    each_in_window(p, w, begin, end, [&](int c) {
+      const node& here = p.nodes[c];
+      const int top = child == none ? c : child;
+      if (is_cut(here, boundaries)) return add_units(units, c + 1, here.end, w, boundaries, top);
+      const stage_window part = part_in_window(p, w, c, [this](int inside) { ignore(inside); });
+      const bool is_whole = contains(w, here);
+      if (!is_whole && part.first == part.last) return;
+      if (!is_whole && !stages_of(p, c).is_one()) split_at(c, part);
+      units.push_back({top, part.first, part.last});
+    });
+  }
+
+  constexpr void ignore(int n) {
+    int at = ignored.count();
+    while (at > 0 && ignored[at - 1].node > n) --at;
+    if (at > 0 && ignored[at - 1].node == n) return;
+    ignored.push_back({n, stages_of(p, n)});
+    for (int i = ignored.count() - 1; i > at; --i) ignored[i] = ignored[i - 1];
+    ignored[at] = {n, stages_of(p, n)};
+  }
+
+  /// Stages come in order, and the part of the outermost checkpoint first, which is all of it.
+  constexpr void split_at(int n, const checkpoint_part& part) {
+    int at = split.count();
+    while (at > 0 && split[at - 1].node > n) --at;
+    if (at == 0 || split[at - 1].node < n) {
+      split.push_back({});
+      for (int i = split.count() - 1; i > at; --i) split[i] = static_cast<split_checkpoint&&>(split[i - 1]);
+      split[at] = {n, {}};
+      ++at;
+    }
+    list<checkpoint_part>& parts = split[at - 1].parts;
+    if (parts.empty() || parts.back().stage < part.stage) parts.push_back(part);
+  }
+};
+
+}  // namespace remat::detail

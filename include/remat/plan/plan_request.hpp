@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+/// What a plan is asked for.
+#pragma once
+
+#include <remat/plan/operation_costs.hpp>
+#include <remat/plan/slice.hpp>
+
+#include <cstddef>
+#include <optional>
+
+namespace remat {
+
+struct plan_request {
+  std::size_t batch = 1;                   ///< of a micro-batch
+  slice covered = {};                      ///< a stage and its micro-batches in flight; or the whole program
+  const operation_costs* costs = nullptr;  ///< measured, of the same program; null: FLOPs are counted
+  std::optional<std::size_t> bytes = {};   ///< that the activations may take, where policies are to know
+};
+
+}  // namespace remat

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+/// What a plan costs, from what its operations cost: a step is the sum of its tape's actions, so that how much longer a
+/// policy takes than `save_all` is known without running it.
+#pragma once
+
+#include <remat/plan/operation_costs.hpp>
+#include <remat/plan/plan.hpp>
+
+#include <cstddef>
+
+namespace remat {
+
+/// What each operation costs in a training step of the program in one process: forward, backward, and the
+/// recomputations of its checkpoints.
+inline list<double> step_costs(const program& p, const operation_costs& costs) {
+  list<double> sums;
+  for (const operation_cost& each : costs.operations)
+    sums.push_back(each.pack + each.forward + each.update_state + each.backward());
+  const list<segment> segments = segments_of(p, {.batch = costs.batch});
+  for (const segment_plan& s : plan_segments(p, whole(p), segments, costs.batch))
+    for (const int again : s.recomputed) sums[again] += costs.operations[static_cast<std::size_t>(again)].forward;
+  return sums;
+}
+
+/// The bytes that an action moves which belongs to no operation.
+constexpr std::size_t bytes_moved(const plan& made, const action& a) {
+  for (const auto* some : {&a.outputs, &a.input_gradients, &a.inputs})
+    for (const int b : *some)
+      if (b != none) return made.steps.buffers[b].bytes;
+  return 0;
+}
+
+/// What an action of a plan costs; a recomputation is a forward pass again.
+inline double action_cost(const plan& made, const action& a, const operation_costs& costs) {
+  if (a.operation == none)
+    return costs.per_byte[static_cast<std::size_t>(a.kind)] * static_cast<double>(bytes_moved(made, a));
+  const action_kind kind = a.kind == action_kind::recompute ? action_kind::forward : a.kind;
+  double sum = 0;
+  for (const cost_field& field : cost_fields)
+    if (field.kind == kind) sum += costs.operations[static_cast<std::size_t>(a.operation)].*field.member;
+  return sum;
+}
+
+/// What a plan of the program costs in all: the sum of its actions.
+inline double predicted_cost(const plan& made, const operation_costs& costs) {
+  double sum = 0;
+  for (const action& a : made.steps.actions) sum += action_cost(made, a, costs);
+  return sum;
+}
+
+}  // namespace remat
