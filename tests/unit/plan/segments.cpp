@@ -205,6 +205,26 @@ TEST_CASE("a chain policy cuts anew on each stage, and leaves out the last group
   CHECK(ranges_of(cut(followed, {4})) == std::vector<range>{{0, 2}, {2, 4}});
 }
 
+TEST_CASE("places that a strategy names begin segments on every stage, in addition to the stages") {
+  const auto at = [](std::vector<std::string> paths) {
+    return remat::checkpoint_setting{remat::recompute_all{}, remat::strategy::at(std::move(paths))};
+  };
+  const remat::program p = six(at({"c", "e"}));
+  CHECK(ranges_of(p) == std::vector<range>{{0, 2}, {2, 4}, {4, 6}});
+  CHECK(ranges_of(cut(p, {2})) == ranges_of(p));
+  CHECK(ranges_of(cut(p, {3})) == std::vector<range>{{0, 2}, {2, 3}, {3, 4}, {4, 6}});
+  CHECK(ranges_of(cut(p, {1, 5})) == std::vector<range>{{0, 1}, {1, 2}, {2, 4}, {4, 5}, {5, 6}});
+  // Inside a child that is a sequential and that a stage divides, too; it has a checkpoint of its own.
+  tree t;
+  t.open("", true, {at({"b.y", "c"})}).layer("a");
+  t.open("b", true, {setting<remat::strategy::contiguous>}).layers({"x", "y", "z"}).close();
+  const remat::program inside = t.layer("c").layer("d").close().program();
+  CHECK(ranges_of(inside) == std::vector<range>{{0, 2}, {1, 2}, {2, 4}, {4, 6}});
+  CHECK(ranges_of(cut(inside, {3})) == std::vector<range>{{0, 2}, {1, 2}, {2, 3}, {3, 4}, {4, 6}});
+  CHECK(remat::split_checkpoints(inside).empty());
+  CHECK(ignored(cut(inside, {3})).empty());
+}
+
 TEST_CASE("a stage may have a policy of its own, and keeps its groups unless the policy brings some") {
   using remat::every, remat::save_all, remat::strategy::group;
   const remat::program cut_once = cut(six(setting<group<2>>), {3});
