@@ -99,7 +99,8 @@ constexpr void place_all(plan& made) {
 /// The plan of a training step of a slice: forward, loss, backward. `p` is a fused program. Throws `error` for a batch
 /// that `checked_batch` refuses, and so does every plan.
 constexpr plan plan_training(const program& p, const plan_request& request) {
-  const slice covered = request.covered.is_whole() ? whole(p) : request.covered;
+  slice covered = request.covered;
+  if (covered.is_whole()) covered.last = p.operations.count();
   plan made;
   made.batch = checked_batch(p, request.batch);
   made.covered = covered;

@@ -65,8 +65,8 @@ TEST_CASE("a target that int32 cannot hold is refused by its value and place") {
   CHECK_THAT(refusal<std::uint64_t>(0, std::numeric_limits<std::uint64_t>::max()),
              Contains("target 18446744073709551615 at place 1"));
   CHECK_THAT(refusal<std::uint32_t>(2147483648u, 1), Contains("target 2147483648 at place 0"));
-  CHECK_THAT(refusal<std::int64_t>(7, 1), Contains("target 7 at place 0 of the batch is no class"));
-  CHECK_THAT(refusal<std::int64_t>(1, -1), Contains("target -1 at place 1 of the batch is no class"));
+  CHECK_THAT(refusal<std::int64_t>(7, 1), Contains("target 7 at place 0 of the micro-batch is no class"));
+  CHECK_THAT(refusal<std::int64_t>(1, -1), Contains("target -1 at place 1 of the micro-batch is no class"));
 
   classifier halves{{.seed = 1, .microbatches = 2}};
   CHECK_THROWS_WITH(halves.train_step(inputs, std::vector{std::int64_t{0}, beyond}), Contains("4294967298 at place 1"));
