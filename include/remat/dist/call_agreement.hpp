@@ -55,7 +55,7 @@ class call_agreement {
 
   void meet(call_kind kind) const {
     std::ranges::fill(mine_, std::nullopt);
-    meet(kind, "");
+    meet(kind, "", false);
   }
 
   /// The samples of a batch that all ranks accept, of this rank's group. Those without data take the others' word.
@@ -79,7 +79,7 @@ class call_agreement {
       } catch (const error& e) {
         complaint = e.what();
       }
-    meet(kind, complaint);
+    meet(kind, complaint, groups_.groups > 1 || parameters.has_value());
     return static_cast<std::size_t>(everyones_[size_of(groups_.mine)]);
   }
   /// Throws on all ranks where the groups' batches in the last call were of different sizes.
@@ -98,19 +98,25 @@ class call_agreement {
   }
 
  private:
-  // What is compared: the call, what was done alone, for each group the size of its batch and the hash of it, and for
-  // each place in a pipeline the hash of its parameters.
-  static constexpr std::size_t the_call = 0, the_rest = 1, first_group = 2;
-  static std::size_t size_of(int group) { return first_group + 2 * static_cast<std::size_t>(group); }
-  static std::size_t hash_of(int group) { return size_of(group) + 1; }
-  std::size_t parameters_of(int place) const { return size_of(groups_.groups) + static_cast<std::size_t>(place); }
+  // What is compared first, in one round of messages of the same length for all models: the call, what was done alone,
+  // the size of the batch and its hash. Then, where a model needs it: the last two of each group, and for each place in a
+  // pipeline the hash of its parameters.
+  static constexpr std::size_t the_call = 0, the_rest = 1, the_size = 2, first_round = 4;
+  std::size_t size_of(int group) const {
+    return groups_.groups == 1 ? the_size : first_round + 2 * static_cast<std::size_t>(group);
+  }
+  std::size_t hash_of(int group) const { return size_of(group) + 1; }
+  std::size_t parameters_of(int place) const {
+    return hash_of(groups_.groups - 1) + 1 + static_cast<std::size_t>(place);
+  }
 
-  void meet(call_kind kind, std::string_view complaint) const {
+  void meet(call_kind kind, std::string_view complaint, bool needs_second_round) const {
     const auto k = static_cast<std::size_t>(kind);
     session_->enter(kind, model_, ++made_[k]);
     mine_[the_call] = model_ * static_cast<std::uint64_t>(call_kind::count) + k;
     mine_[the_rest] = done_alone_.value();
-    const std::optional<std::size_t> different = all_.first_difference(complaint, mine_, everyones_);
+    std::optional<std::size_t> different = compared(complaint, 0, first_round);
+    if (!different && needs_second_round) different = compared("", first_round, mine_.size() - first_round);
     session_->met();
     if (!different) return;
     if (*different == the_call) refuse_calls();
@@ -128,7 +134,7 @@ class call_agreement {
           " before " + text_of(session_->here()) +
           "; replicas start from the same ones: set them on every rank, or load them, which all ranks "
           "do together");
-    if ((*different - first_group) % 2 == 0)
+    if ((*different - the_size) % 2 == 0)
       throw collective_error("rank " + std::to_string(found.others.front()) + " was handed " +
                              samples(found, found.others.front()) + " in " + text_of(session_->here()) + ", and " +
                              first + " " + samples(found, found.first) +
@@ -141,6 +147,13 @@ class call_agreement {
         (groups_.groups == 1 && groups_.replicas > 1
              ? "; for replicas that bring batches of their own: .inputs = inputs_from::each_replica"
              : ""));
+  }
+
+  /// Which is the first of these that differs.
+  std::optional<std::size_t> compared(std::string_view complaint, std::size_t first, std::size_t count) const {
+    const std::optional<std::size_t> found = all_.first_difference(complaint, std::span(mine_).subspan(first, count),
+                                                                   std::span(everyones_).subspan(first, count));
+    return found ? std::optional(first + *found) : std::nullopt;
   }
 
   [[noreturn]] void refuse_calls() const {
