@@ -12,20 +12,26 @@ namespace remat {
 
 enum class element : std::uint8_t { float32, int32, uint8 };
 
-/// Bytes of one element.
-constexpr std::size_t size_of(element type) { return type == element::uint8 ? 1 : 4; }
+namespace detail {
 
-constexpr std::string_view name_of(element type) {
-  switch (type) {
-    case element::float32:
-      return "float32";
-    case element::int32:
-      return "int32";
-    case element::uint8:
-      return "uint8";
-  }
-  return "?";
-}
+/// What is known of an element type.
+struct element_facts {
+  std::string_view name;
+  std::size_t bytes;
+};
+/// One row for each, in the order of the enumeration.
+inline constexpr element_facts element_table[] = {
+    {"float32", sizeof(float)},
+    {"int32", sizeof(std::int32_t)},
+    {"uint8", sizeof(std::uint8_t)},
+};
+constexpr const element_facts& facts_of(element type) { return element_table[static_cast<std::size_t>(type)]; }
+
+}  // namespace detail
+
+/// Bytes of one element.
+constexpr std::size_t size_of(element type) { return detail::facts_of(type).bytes; }
+constexpr std::string_view name_of(element type) { return detail::facts_of(type).name; }
 
 /// The element type of a C++ type; defined for `float`, `std::int32_t` and `std::uint8_t` only.
 template <class T>
@@ -39,5 +45,22 @@ template <>
 inline constexpr element element_of<std::int32_t> = element::int32;
 template <>
 inline constexpr element element_of<std::uint8_t> = element::uint8;
+
+/// Whether tensors hold elements of a C++ type.
+template <class T>
+inline constexpr bool is_element = false;
+template <>
+inline constexpr bool is_element<float> = true;
+template <>
+inline constexpr bool is_element<std::int32_t> = true;
+template <>
+inline constexpr bool is_element<std::uint8_t> = true;
+
+/// f(T{}) of the C++ type of an element type of integers.
+template <class F>
+constexpr decltype(auto) with_integer(element type, const F& f) {
+  if (type == element::uint8) return f(std::uint8_t{});
+  return f(std::int32_t{});
+}
 
 }  // namespace remat

@@ -45,6 +45,7 @@ struct preparation {
   const void* module_attributes = nullptr;
   std::span<const tensor_shape> inputs, outputs;
   std::size_t batch = 0;
+  element compute = element::float32;  ///< what the kernel computes with
   bool training = true;
   activation activation_after = activation::none;  ///< fused into the operation: forward applies it to its output
   bool backward_input = false, backward_parameters = false;  ///< the plan runs this half
@@ -115,9 +116,24 @@ class pass {
   std::optional<double> counted_in_batch() const { return counted_in_batch_; }
 
  protected:
+  /// The tensor's elements as what they are, or the bytes of any. (A comparison for a whole tensor; nothing is
+  /// reinterpreted.)
   template <class T>
-  std::span<T> view(std::byte* const* tensors, const tensor_shape* const* shapes, int i) const {
-    return {reinterpret_cast<T*>(tensors[i]), shapes[i]->elements(call_->batch)};
+  std::span<T> view(std::byte* const* tensors, const tensor_shape* const* shapes, int i, const char* what) const {
+    const tensor_shape& shape = *shapes[i];
+    using value = std::remove_const_t<T>;
+    if constexpr (std::is_same_v<value, std::byte>) {
+      return {tensors[i], shape.bytes(call_->batch)};
+    } else {
+      if (shape.type != element_of<value>) refuse_view(what, i, shape.type, element_of<value>);
+      return {reinterpret_cast<T*>(tensors[i]), shape.elements(call_->batch)};
+    }
+  }
+  [[noreturn]] void refuse_view(const char* what, int i, element held, element asked) const {
+    throw error(std::string(call_->kind) + ": " + what + " " + std::to_string(i) + " holds " +
+                std::string(name_of(held)) + ", and its kernel asks for " + std::string(name_of(asked)) +
+                "; ask for the elements that `output` or `saved_output` of the module declares, as in "
+                "pass.input<std::int32_t>(0)");
   }
   const call* call_;
 
@@ -139,7 +155,7 @@ class target_pass : public pass {
 
   template <class T = float>
   std::span<const T> target(int i = 0) const {
-    return view<const T>(call_->inputs, call_->input_shapes, i);
+    return view<const T>(call_->inputs, call_->input_shapes, i, "input");
   }
 };
 
@@ -151,19 +167,19 @@ class forward_pass : public pass {
 
   template <class T = float>
   std::span<const T> input(int i = 0) const {
-    return view<const T>(call_->inputs, call_->input_shapes, i);
+    return view<const T>(call_->inputs, call_->input_shapes, i, "input");
   }
   /// Empty where nobody reads it, of a module that says it `skips_outputs`.
   template <class T = float>
   std::span<T> output(int i = 0) const {
     if (call_->outputs[i] == nullptr) return {};
-    return view<T>(call_->outputs, call_->output_shapes, i);
+    return view<T>(call_->outputs, call_->output_shapes, i, "output");
   }
   /// An extra tensor that backward will read; empty in inference.
   template <class T = float>
   std::span<T> saved(int i = 0) const {
     if (call_->saved[i] == nullptr) return {};
-    return view<T>(call_->saved, call_->saved_shapes, i);
+    return view<T>(call_->saved, call_->saved_shapes, i, "saved");
   }
   bool training() const { return training_; }
   /// The operation's own random numbers in this step and micro-batch.
@@ -182,15 +198,15 @@ class update_pass : public pass {
 
   template <class T = float>
   std::span<const T> input(int i = 0) const {
-    return view<const T>(call_->inputs, call_->input_shapes, i);
+    return view<const T>(call_->inputs, call_->input_shapes, i, "input");
   }
   template <class T = float>
   std::span<const T> output(int i = 0) const {
-    return view<const T>(call_->outputs, call_->output_shapes, i);
+    return view<const T>(call_->outputs, call_->output_shapes, i, "output");
   }
   template <class T = float>
   std::span<const T> saved(int i = 0) const {
-    return view<const T>(call_->saved, call_->saved_shapes, i);
+    return view<const T>(call_->saved, call_->saved_shapes, i, "saved");
   }
   std::span<float> state(int i) const { return call_->states[i]; }
 };
@@ -230,26 +246,27 @@ class backward_pass : public pass {
 
   template <class T = float>
   std::span<const T> input(int i = 0) const {
-    return declared<T>(call_->inputs, call_->input_shapes, i, "input ");
+    return declared<T>(call_->inputs, call_->input_shapes, i, "input");
   }
   template <class T = float>
   std::span<const T> output(int i = 0) const {
-    return declared<T>(call_->outputs, call_->output_shapes, i, "output ");
+    return declared<T>(call_->outputs, call_->output_shapes, i, "output");
   }
   template <class T = float>
   std::span<const T> saved(int i = 0) const {
-    return declared<T>(call_->saved, call_->saved_shapes, i, "saved ");
+    return declared<T>(call_->saved, call_->saved_shapes, i, "saved");
   }
   /// Whether output i led to the loss; where it did not, it has no gradient.
   bool has_output_gradient(int i = 0) const { return call_->output_gradients[i] != nullptr; }
   std::span<const float> output_gradient(int i = 0) const {
-    return view<const float>(call_->output_gradients, call_->output_shapes, i);
+    return view<const float>(call_->output_gradients, call_->output_shapes, i, "the gradient of output");
   }
   /// Whether somebody wants the gradient of input i.
   bool wants_input_gradient(int i = 0) const { return call_->input_gradients[i] != nullptr; }
   destination input_gradient(int i = 0) const {
-    return {reinterpret_cast<float*>(call_->input_gradients[i]), input_shape(i).elements(batch()),
-            call_->accumulates[i]};
+    const std::span<float> values =
+        view<float>(call_->input_gradients, call_->input_shapes, i, "the gradient of input");
+    return {values.data(), values.size(), call_->accumulates[i]};
   }
   destination parameter_gradient(int i) const {
     const std::span<float> values = call_->parameter_gradients[i];
@@ -262,9 +279,9 @@ class backward_pass : public pass {
   std::span<const T> declared(std::byte* const* tensors, const tensor_shape* const* shapes, int i,
                               const char* what) const {
     if (tensors[i] == nullptr)
-      throw error(std::string(call_->kind) + ": backward reads " + what + std::to_string(i) +
+      throw error(std::string(call_->kind) + ": backward reads " + what + " " + std::to_string(i) +
                   " without saying so; add it to the module's backward_input_reads or backward_parameters_reads");
-    return view<const T>(tensors, shapes, i);
+    return view<const T>(tensors, shapes, i, what);
   }
 
   random_stream random_;

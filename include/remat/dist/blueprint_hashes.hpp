@@ -27,6 +27,7 @@ inline std::uint64_t hash_of_program(const program& p) {
     f.add(o.type);
     for (int t : o.inputs) f.add(static_cast<std::uint64_t>(t));
     for (int t : o.outputs) f.add(static_cast<std::uint64_t>(t));
+    f.add(static_cast<std::uint64_t>(o.compute));
   }
   for (const tensor_shape& shape : p.tensors) {
     f.add(static_cast<std::uint64_t>(shape.type));

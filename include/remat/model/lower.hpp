@@ -55,13 +55,10 @@ constexpr double (*counted_of())(const target_pass&) {
 /// Inputs whose elements have kernels; `broken`, behind an error, where one has none.
 template <class T>
 constexpr bool has_known_elements = true;
-template <class T>
-constexpr bool is_known_element =
-    std::is_same_v<T, float> || std::is_same_v<T, std::int32_t> || std::is_same_v<T, std::uint8_t>;
 template <class T, std::size_t... Extents>
-constexpr bool has_known_elements<tensor<T, Extents...>> = is_known_element<T>;
+constexpr bool has_known_elements<tensor<T, Extents...>> = is_element<T>;
 template <class T, std::size_t C, std::size_t H, std::size_t W>
-constexpr bool has_known_elements<image<T, C, H, W>> = is_known_element<T>;
+constexpr bool has_known_elements<image<T, C, H, W>> = is_element<T>;
 
 template <class Inputs>
 struct known_tensors {

@@ -55,7 +55,8 @@ struct operation {
   int first_parameter = 0, parameters = 0;
   int first_state = 0, states = 0;
   reads backward_input_reads = {}, backward_parameters_reads = {};
-  double flops = 0;  ///< of the forward pass, for one sample
+  double flops = 0;                    ///< of the forward pass, for one sample
+  element compute = element::float32;  ///< what its kernels compute with (plan/compute_type.hpp)
   /// What its kernels do beside (no null check of theirs is constant to UBSan).
   bool packs = false, updates_state = false, has_joint_backward = false;
   bool frozen = false;        ///< its parameters have no gradients

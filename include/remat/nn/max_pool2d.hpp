@@ -67,7 +67,7 @@ struct max_pool2d_kernels {
     const onednn::primitive::argument src{onednn::source, pass.input().data()},
         dst{onednn::result, pass.output().data()};
     if (pass.training())
-      state.forward.execute(pass.scratch(), {src, dst, {onednn::workspace, pass.saved<std::uint8_t>().data()}});
+      state.forward.execute(pass.scratch(), {src, dst, {onednn::workspace, pass.saved<std::byte>().data()}});
     else
       state.forward.execute(pass.scratch(), {src, dst});
     mend(pass);
@@ -77,7 +77,7 @@ struct max_pool2d_kernels {
     write_or_add(pass.input_gradient(), pass.scratch(), [&](float* dx, std::byte* scratch) {
       pass.prepared_as<prepared_max_pool2d>().backward.execute(
           scratch, {{onednn::result_gradient, pass.output_gradient().data()},
-                    {onednn::workspace, pass.saved<std::uint8_t>().data()},
+                    {onednn::workspace, pass.saved<std::byte>().data()},
                     {onednn::source_gradient, dx}});
     });
   }

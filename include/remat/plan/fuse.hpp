@@ -18,6 +18,7 @@
 #pragma once
 
 #include <remat/model/program.hpp>
+#include <remat/plan/compute_type.hpp>
 #include <remat/plan/keep_states.hpp>
 
 namespace remat {
@@ -62,6 +63,7 @@ constexpr void remove_operations(program& p, const list<int>& gone) {
 /// The program with its fusions. Tensors that no operation writes any more stay in the list and are never planned.
 constexpr program fuse(program p) {
   detail::resolve_kept_states(p);
+  choose_compute_type(p);
   list<int> reader = detail::only_readers(p);
   list<int> gone(p.operations.size());
   for (int i = 0; i < p.operations.count(); ++i) {
@@ -70,6 +72,7 @@ constexpr program fuse(program p) {
     const int next = reader[o.outputs[0]];
     if (next == none || p.operations[next].acts_as == activation::none || !o.fuses.contains(p.operations[next].acts_as))
       continue;
+    if (p.operations[next].compute != o.compute) continue;
     o.outputs = p.operations[next].outputs;
     o.activation_after = p.operations[next].acts_as;
     if (!o.differentiates_activation) o.gradient_through = o.activation_after;

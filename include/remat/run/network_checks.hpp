@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <limits>
 #include <span>
 #include <string>
 #include <vector>
@@ -101,8 +102,10 @@ inline std::size_t batch_of(const program& p, std::span<const source> sources, i
   for (std::size_t i = 0; i < sources.size(); ++i)
     if (const std::string misfit = sources[i].misfit(sources[i], p.tensors[i]); !misfit.empty()) {
       const bool is_target = static_cast<int>(i) >= p.inputs - p.targets;
-      const std::string range =
-          p.tensors[i].type == element::uint8 ? "integers from 0 to 255" : "integers from -2147483648 to 2147483647";
+      const std::string range = with_integer(p.tensors[i].type, []<class T>(T) {
+        return "integers from " + std::to_string(std::numeric_limits<T>::min()) + " to " +
+               std::to_string(std::numeric_limits<T>::max());
+      });
       if (is_target)
         throw error("target " + misfit + " of the batch is no class; target " + std::to_string(i) + " holds " + range);
       throw error("input " + std::to_string(i) + " holds " + range + ", and was given " + misfit + " of the batch");

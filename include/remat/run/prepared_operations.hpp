@@ -44,6 +44,7 @@ class prepared_operations {
       preparation& n = needs[static_cast<std::size_t>(a.operation)];
       n.module_attributes = o.attributes;
       n.batch = made.batch;
+      n.compute = o.compute;
       n.training = made.is_training;
       n.activation_after = o.activation_after;
       n.accumulates_parameters = accumulates;
@@ -89,7 +90,7 @@ class prepared_operations {
            has_same_shapes(p, a.outputs, b.outputs);
   }
   static bool needs_same(const preparation& a, const preparation& b) {
-    return a.activation_after == b.activation_after && a.backward_input == b.backward_input &&
+    return a.compute == b.compute && a.activation_after == b.activation_after && a.backward_input == b.backward_input &&
            a.backward_parameters == b.backward_parameters && a.accumulates_input == b.accumulates_input &&
            a.accumulates_parameters == b.accumulates_parameters;
   }

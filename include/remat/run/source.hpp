@@ -90,10 +90,7 @@ void convert_integers(const source& from, const tensor_shape& shape, To* to) {
 
 template <std::integral T>
 void load_integers(const source& from, const tensor_shape& shape, std::byte* to) {
-  if (shape.type == element::uint8)
-    convert_integers<T>(from, shape, reinterpret_cast<std::uint8_t*>(to));
-  else
-    convert_integers<T>(from, shape, reinterpret_cast<std::int32_t*>(to));
+  with_integer(shape.type, [&]<class To>(To) { convert_integers<T>(from, shape, reinterpret_cast<To*>(to)); });
 }
 
 /// Wraps around where a number does not fit, so that another class would be learned: looked for before anything runs.
@@ -111,7 +108,7 @@ std::string misfit_among(const source& from) {
 }
 template <std::integral T>
 std::string misfit_of_integers(const source& from, const tensor_shape& shape) {
-  return shape.type == element::uint8 ? misfit_among<T, std::uint8_t>(from) : misfit_among<T, std::int32_t>(from);
+  return with_integer(shape.type, [&]<class To>(To) { return misfit_among<T, To>(from); });
 }
 inline std::string no_misfit(const source&, const tensor_shape&) { return {}; }
 
