@@ -4,15 +4,14 @@
 #include <remat/plan/plan.hpp>
 
 struct save_below {
-  std::size_t bytes;
+  std::size_t bytes;  // 0, if a type alone were enough
 
-  constexpr explicit save_below(std::size_t limit) : bytes(limit) {}
   constexpr remat::decision decide(const remat::operation_view& o) const {
     return o.output_bytes < bytes ? remat::decision::keep : remat::decision::recompute;
   }
 };
 #ifdef REMAT_FIXED
-using policy = remat::with<save_below(1000)>;
+using policy = remat::with<save_below{1000}>;
 #else
 using policy = save_below;
 #endif

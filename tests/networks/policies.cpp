@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "policies.hpp"
 
+#include "save_what_fits.hpp"
+
 #include <remat/core/policies.hpp>
 
 #include <algorithm>
@@ -35,19 +37,6 @@ struct keep_thirds {
     remat::list<decision> decided;
     for (std::size_t i = 0; i + 2 < segment.size(); ++i)
       decided.push_back(i % 3 == 2 ? decision::keep : decision::recompute);
-    return decided;
-  }
-};
-
-/// A user's own with members: keeps what fits into a number of bytes, from the segment's end.
-struct keep_bytes {
-  std::size_t bytes;
-
-  remat::list<decision> plan(std::span<const operation_view> segment, const remat::segment_context&) const {
-    remat::list<decision> decided(segment.size(), decision::recompute);
-    std::size_t left = bytes;
-    for (std::size_t i = segment.size(); i-- > 0 && segment[i].output_bytes <= left; left -= segment[i].output_bytes)
-      decided[i] = decision::keep;
     return decided;
   }
 };
@@ -151,7 +140,7 @@ std::span<const policy> policies() {
       policy{"blocks in groups in all", &nested_blocks},
       policy{"policies within one another", &nested_policies},
       policy{"a user's own with members",
-             [](const network&, const program&) { return checkpoints{checkpoint_at("", keep_bytes{2'000})}; }},
+             [](const network&, const program&) { return checkpoints{checkpoint_at("", save_what_fits{2'000})}; }},
       policy{"a user's own tree of segments",
              [](const network&, const program&) { return checkpoints{checkpoint_at("", halves{2})}; }},
       policy{"strategy::at", &at_thirds},

@@ -77,6 +77,12 @@ struct with : std::remove_cv_t<decltype(Object)> {
   constexpr with() : std::remove_cv_t<decltype(Object)>(Object) {}
 };
 
+/// Whether a type alone says what a policy or strategy is: it has no members, or they are in the type.
+template <class T>
+inline constexpr bool is_complete_tag = std::is_empty_v<T>&& std::is_default_constructible_v<T>;
+template <auto Object>
+inline constexpr bool is_complete_tag<with<Object>> = true;
+
 /// A storage: a kept activation stays in the arena, as computed.
 struct keep {};
 
@@ -136,24 +142,21 @@ struct held_policy final : policy_base {
   P object;
 };
 
-template <class P>
-inline constexpr held_policy<P> lasting_policy{P{}};
-
 }  // namespace detail
 
 /// Any policy, as a value.
 class policy_setting {
  public:
   /// `recompute_all`.
-  constexpr policy_setting() : held_(detail::lasting_policy<recompute_all>) {}
+  constexpr policy_setting() : held_(detail::lasting<detail::held_policy, recompute_all>) {}
   /// Keeps the object.
   template <Policy P>
   constexpr policy_setting(P policy)  // NOLINT(google-explicit-constructor): it is one
-      : held_(hold(std::move(policy))) {}
+      : held_(held::template of<detail::held_policy>(std::move(policy))) {}
   /// What a tag says.
   template <Policy P>
   static constexpr policy_setting of_type() {
-    return policy_setting(held(detail::lasting_policy<P>));
+    return policy_setting(held::template of_type<detail::held_policy, P>());
   }
 
   constexpr std::string_view name() const { return held_->name(); }
@@ -170,13 +173,6 @@ class policy_setting {
   using held = shared_constant<detail::policy_base>;
 
   constexpr explicit policy_setting(held lasting) : held_(std::move(lasting)) {}
-  template <class P>
-  static constexpr held hold(P policy) {
-    if constexpr (std::is_empty_v<P> && std::is_default_constructible_v<P>)
-      return held(detail::lasting_policy<P>);
-    else
-      return held::own(detail::held_policy<P>(std::move(policy)));
-  }
 
   held held_;
 };

@@ -11,6 +11,14 @@
 
 namespace remat {
 
+namespace detail {
+
+/// Of a type that needs no value, as long as the program runs.
+template <template <class> class Held, class T>
+inline constexpr Held<T> lasting{T{}};
+
+}  // namespace detail
+
 template <class Base>
 class shared_constant {
  public:
@@ -24,6 +32,19 @@ class shared_constant {
     made.owners_ = new int(1);
     made.object_ = new T(std::move(object));
     return made;
+  }
+  /// `Held<T>` of what a type alone says.
+  template <template <class> class Held, class T>
+  static constexpr shared_constant of_type() {
+    return shared_constant(detail::lasting<Held, T>);
+  }
+  /// `Held<T>` of an object; without heap where it has no members.
+  template <template <class> class Held, class T>
+  static constexpr shared_constant of(T object) {
+    if constexpr (std::is_empty_v<T> && std::is_default_constructible_v<T>)
+      return of_type<Held, T>();
+    else
+      return own(Held<T>(std::move(object)));
   }
   constexpr shared_constant(const shared_constant& other) : object_(other.object_), owners_(other.owners_) {
     if (owners_ != nullptr) add(1);

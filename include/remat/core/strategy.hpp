@@ -108,9 +108,6 @@ struct held_strategy final : strategy_base {
   S object;
 };
 
-template <class S>
-inline constexpr held_strategy<S> lasting_strategy{S{}};
-
 }  // namespace detail
 
 namespace strategy {
@@ -119,15 +116,15 @@ namespace strategy {
 class setting {
  public:
   /// `contiguous`.
-  constexpr setting() : held_(detail::lasting_strategy<contiguous>) {}
+  constexpr setting() : held_(detail::lasting<detail::held_strategy, contiguous>) {}
   /// Keeps the object.
   template <Strategy S>
   constexpr setting(S strategy)  // NOLINT(google-explicit-constructor): it is one
-      : held_(hold(std::move(strategy))) {}
+      : held_(held::template of<detail::held_strategy>(std::move(strategy))) {}
   /// What a tag says.
   template <Strategy S>
   static constexpr setting of_type() {
-    return setting(held(detail::lasting_strategy<S>));
+    return setting(held::template of_type<detail::held_strategy, S>());
   }
 
   /// How many are in a segment, at most.
@@ -141,13 +138,6 @@ class setting {
   using held = shared_constant<detail::strategy_base>;
 
   constexpr explicit setting(held lasting) : held_(std::move(lasting)) {}
-  template <class S>
-  static constexpr held hold(S strategy) {
-    if constexpr (std::is_empty_v<S> && std::is_default_constructible_v<S>)
-      return held(detail::lasting_strategy<S>);
-    else
-      return held::own(detail::held_strategy<S>(std::move(strategy)));
-  }
 
   held held_;
 };

@@ -20,7 +20,7 @@ struct stage_cost {
 struct rank_times {
   double forward = 0, recompute = 0, backward = 0, update = 0;
   double copy = 0;                 ///< of messages, where the processors do it
-  double all_reduce = 0;           ///< as far as the rank does nothing beside it
+  double all_reduce = 0;           ///< as far as the rank does nothing else meanwhile
   double hidden = 0;               ///< the part of `recompute` that ran before the gradient was there
   double end = 0;                  ///< when the rank is done
   double backward_parameters = 0;  ///< in tasks of their own

@@ -104,7 +104,7 @@ struct is_strategy {
 template <class Tag>
 struct tag_has_its_members {
   static constexpr bool holds = true;
-  static_assert(std::is_default_constructible_v<Tag>,
+  static_assert(is_complete_tag<Tag>,
                 "remat: a policy or strategy in a type must be complete without arguments; write remat::with<object>, "
                 "or give the object to remat::checkpoint_at when the model is built");
 };

@@ -86,7 +86,7 @@ class gantt_chart {
   static constexpr int left = 70, top = 40, gap = 6;
 
   static bool is_task(const timeline_event& e) { return rules_of(e.what).is_task; }
-  static bool is_beside(const timeline_event& e) { return rules_of(e.what).is_beside; }
+  static bool overlaps(const timeline_event& e) { return rules_of(e.what).overlaps; }
   double lane(int rank) const { return top + rank * (options_.lane_height + gap); }
   double x_of(double time) const { return left + (time - begin_) / (end_ - begin_) * options_.width; }
 
@@ -134,7 +134,7 @@ class gantt_chart {
       if (i == 0 || e.rank != events_[i - 1].rank) drawn[0] = drawn[1] = 0;
       if (e.rank < 0 || !(e.end > e.begin)) continue;
       const double from = x_of(e.begin), to = x_of(e.end);
-      double& until = drawn[is_beside(e) ? 1 : 0];
+      double& until = drawn[overlaps(e) ? 1 : 0];
       if (to - until < 1) continue;
       until = to;
       draw(e, from, to - from);
@@ -142,9 +142,9 @@ class gantt_chart {
   }
   void draw(const timeline_event& e, double x, double width) {
     const double line = 4, box = options_.lane_height - line - 1;
-    const double y = lane(e.rank) + (is_beside(e) ? box + 1 : 0);
+    const double y = lane(e.rank) + (overlaps(e) ? box + 1 : 0);
     add("<rect class=\"a%d\" x=\"%.2f\" y=\"%.1f\" width=\"%.2f\" height=\"%.1f\"", static_cast<int>(e.what), x, y,
-        width, is_beside(e) ? line : box);
+        width, overlaps(e) ? line : box);
     if (width < 3) {
       text_ += "/>\n";
       return;

@@ -27,8 +27,8 @@ enum class activity : std::uint8_t {
 struct activity_rules {
   std::string_view name;
   const char* colour;
-  bool is_task;    ///< a stage does it on a micro-batch
-  bool is_beside;  ///< it may run next to the processors: then events of a rank overlap
+  bool is_task;   ///< a stage does it on a micro-batch
+  bool overlaps;  ///< it does not use the rank's processors, and may run while another does
 };
 inline constexpr activity_rules activity_table[] = {{"forward", "#3b76c4", true, false},
                                                     {"recompute", "#e08a1e", true, false},

@@ -35,7 +35,7 @@ file_bytes counted(std::size_t count) {
   return contents;
 }
 
-/// While it lives, the process may open so many files.
+/// The process may have this number of files open, as long as the object exists.
 class file_limit {
  public:
   explicit file_limit(rlim_t files) {

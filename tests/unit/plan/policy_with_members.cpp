@@ -12,25 +12,14 @@
 #include <utility>
 #include <vector>
 
+#include "networks/save_what_fits.hpp"
+
 namespace policy_with_members_tests {
 
 namespace nn = remat::nn;
 using Catch::Matchers::Contains;
+using networks::save_what_fits;
 using remat::checkpoint_at, remat::decision, remat::operation_view, remat::segment_context;
-
-/// Keeps what fits, from the end.
-struct save_what_fits {
-  std::size_t bytes;
-
-  static constexpr std::string_view policy_name = "save_what_fits";
-  constexpr remat::list<decision> plan(std::span<const operation_view> segment, const segment_context&) const {
-    remat::list<decision> decisions(segment.size(), decision::recompute);
-    std::size_t left = bytes;
-    for (std::size_t i = segment.size(); i-- > 0 && segment[i].output_bytes <= left; left -= segment[i].output_bytes)
-      decisions[i] = decision::keep;
-    return decisions;
-  }
-};
 
 /// Answers with these segments.
 struct nested {
