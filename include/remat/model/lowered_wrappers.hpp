@@ -12,7 +12,6 @@
 #include <remat/model/shared.hpp>
 
 #include <string_view>
-#include <type_traits>
 
 namespace remat::detail {
 
@@ -78,10 +77,6 @@ struct bare<checkpoint<M, P, S>> : bare<M> {};
 template <class M, class S, class P, class Storage_>
 struct bare<checkpoint_sequential<M, S, P, Storage_>> : bare<M> {};
 
-/// A policy or strategy that is complete without arguments.
-template <class T>
-inline constexpr bool is_tag = std::is_default_constructible_v<T>;
-
 template <class T>
 inline constexpr bool is_repeat = false;
 template <std::size_t N, class M>
@@ -95,10 +90,10 @@ struct lowered<checkpoint<M, P, S>, tensors<In...>, Context, Scope>
   static_assert(rules::is_policy<P>::holds);
   static_assert(rules::where<Policy<P>, rules::tag_has_its_members<P>>);
   static_assert(rules::is_storage<S>::holds);
-  static_assert(rules::where<(ChainPolicy<P> && is_tag<P>), rules::segment_has_links<P>>);
+  static_assert(rules::where<(ChainPolicy<P> && is_complete_tag<P>), rules::segment_has_links<P>>);
   static_assert(rules::where<ChainPolicy<P>, rules::chain_policy_has_children<P, M, has_children<M>>>);
   static constexpr edge emit(emission& e, const edge& in, label l) {
-    if constexpr (Policy<P> && is_tag<P>) e.checkpoints.push_back(setting_of<P>);
+    if constexpr (Policy<P> && is_complete_tag<P>) e.checkpoints.push_back(setting_of<P>);
     const edge out = lowered<M, tensors<In...>, Context, typename Scope::template within<true>>::emit(e, in, l);
     e.checkpoints.clear();  // where M is no module of the program
     return out;
@@ -111,13 +106,14 @@ struct lowered<checkpoint_sequential<M, S, P, Storage_>, tensors<In...>, Context
   static_assert(rules::strategy_has_children<M, has_children<M>>::holds);
   static_assert(rules::is_strategy<S>::holds);
   static_assert(rules::where<Strategy<S>, rules::tag_has_its_members<S>>);
-  static_assert(rules::where<(Strategy<S> && is_tag<S>), rules::group_has_members<S>>);
+  static_assert(rules::where<(Strategy<S> && is_complete_tag<S>), rules::group_has_members<S>>);
   static_assert(rules::is_policy<P>::holds);
   static_assert(rules::where<Policy<P>, rules::tag_has_its_members<P>>);
-  static_assert(rules::where<(ChainPolicy<P> && is_tag<P>), rules::segment_has_links<P>>);
+  static_assert(rules::where<(ChainPolicy<P> && is_complete_tag<P>), rules::segment_has_links<P>>);
   static_assert(rules::is_storage<Storage_>::holds);
   static constexpr edge emit(emission& e, const edge& in, label l) {
-    if constexpr (Policy<P> && is_tag<P> && Strategy<S> && is_tag<S>) e.checkpoints.push_back(setting_of<P, S>);
+    if constexpr (Policy<P> && is_complete_tag<P> && Strategy<S> && is_complete_tag<S>)
+      e.checkpoints.push_back(setting_of<P, S>);
     const edge out = lowered<M, tensors<In...>, Context, typename Scope::template within<true>>::emit(e, in, l);
     e.checkpoints.clear();  // where M is no module of the program
     return out;
