@@ -29,13 +29,15 @@ constexpr list<backward_need> backward_needs(const program& p) {
   list<int> reached(p.tensors.size());  // tensors that the loss, or an output's gradient, reaches
   for (int t = 0; t < p.inputs - p.targets; ++t)
     if (has_gradient(p, t)) wanted[t] = 1;
-  for (int i = 0; i < p.operations.count(); ++i) {
-    const operation& o = p.operations[i];
-    needs[i].parameters = o.trains();
-    for (int t : o.inputs)
-      if (wanted[t]) needs[i].input = true;
-    if (needs[i].any())
-      for (int t : o.outputs) wanted[t] = 1;
+  const operation* const operations = p.operations.data();
+  backward_need* const need = needs.data();
+  int *const is_wanted = wanted.data(), *const is_reached = reached.data();
+  for (int i = 0, count = p.operations.count(); i < count; ++i) {
+    const operation& o = operations[i];
+    need[i].parameters = o.trains();
+    for (int k = 0; k < o.inputs.size; ++k) need[i].input |= is_wanted[o.inputs.values[k]] != 0;
+    if (need[i].input || need[i].parameters)
+      for (int k = 0; k < o.outputs.size; ++k) is_wanted[o.outputs.values[k]] = 1;
   }
   if (p.loss != none) {
     reached[p.loss] = 1;
@@ -43,12 +45,12 @@ constexpr list<backward_need> backward_needs(const program& p) {
     for (int t : p.outputs) reached[t] = 1;
   }
   for (int i = p.operations.count(); i-- > 0;) {
-    const operation& o = p.operations[i];
+    const operation& o = operations[i];
     bool used = false;
-    for (int t : o.outputs) used = used || reached[t];
-    if (!used) needs[i] = {};
-    if (needs[i].input)
-      for (int t : o.inputs) reached[t] = wanted[t];
+    for (int k = 0; k < o.outputs.size; ++k) used |= is_reached[o.outputs.values[k]] != 0;
+    if (!used) need[i] = {};
+    if (need[i].input)
+      for (int k = 0; k < o.inputs.size; ++k) is_reached[o.inputs.values[k]] = is_wanted[o.inputs.values[k]];
   }
   return needs;
 }

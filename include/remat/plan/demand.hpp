@@ -40,19 +40,22 @@ class tensor_set {
 
 class demand_analysis {
  public:
-  constexpr demand_analysis(const program& p, const slice& covered, const list<segment>& segments, std::size_t batch)
+  constexpr demand_analysis(const program& p, const slice& covered, const list<segment>& segments,
+                            const list<backward_need>& needs, std::size_t batch)
       : p_(p),
         covered_(covered),
         segments_(segments),
         batch_(batch),
-        needs_(backward_needs(p)),
+        needs_(needs),
         last_read_(p.tensors.size(), none),
         seen_(p.tensors.size()),
         wanted_(p.tensors.size()),
         demanders_(p.tensors.size()),
         computes_again_(segments.size()) {
-    for (int i = 0; i < p.operations.count(); ++i)
-      for (int t : p.operations[i].inputs) last_read_[t] = i;
+    const operation* const operations = p.operations.data();
+    int* const last_read = last_read_.data();
+    for (int i = 0, count = p.operations.count(); i < count; ++i)
+      for (int k = 0; k < operations[i].inputs.size; ++k) last_read[operations[i].inputs.values[k]] = i;
     for (int t : p.outputs) last_read_[t] = p.operations.count();
     if (p.loss != none) last_read_[p.loss] = p.operations.count();
     for (const segment& s : segments) {
@@ -221,7 +224,7 @@ class demand_analysis {
   const list<segment>& segments_;
   list<int> parents_;  // those inside a dissolved one move to the level around it
   std::size_t batch_;
-  list<backward_need> needs_;
+  const list<backward_need>& needs_;
   list<int> last_read_;
   tensor_set seen_, wanted_;
   list<int> demanders_;
@@ -233,8 +236,9 @@ class demand_analysis {
 
 /// The demand of every segment of a slice at a batch.
 constexpr list<segment_plan> plan_segments(const program& p, const slice& covered, const list<segment>& segments,
-                                           std::size_t batch) {
-  return detail::demand_analysis(p, covered, segments, batch).run();
+                                           const list<backward_need>& needs, std::size_t batch) {
+  if (segments.empty()) return {};
+  return detail::demand_analysis(p, covered, segments, needs, batch).run();
 }
 
 }  // namespace remat

@@ -27,29 +27,36 @@ namespace detail {
 /// For each tensor, its only reader, or `none` if there is no reader or more than one.
 constexpr list<int> only_readers(const program& p) {
   constexpr int several = -2;
-  list<int> reader(p.tensors.size(), none);
-  for (int i = 0; i < p.operations.count(); ++i)
-    for (int t : p.operations[i].inputs) reader[t] = reader[t] == none ? i : several;
+  list<int> found(p.tensors.size(), none);
+  const operation* const operations = p.operations.data();
+  int* const reader = found.data();
+  for (int i = 0, count = p.operations.count(); i < count; ++i)
+    for (int k = 0; k < operations[i].inputs.size; ++k) {
+      int& here = reader[operations[i].inputs.values[k]];
+      here = here == none ? i : several;
+    }
   for (int t : p.outputs) reader[t] = several;
   if (p.loss != none) reader[p.loss] = several;
-  for (int& r : reader)
+  for (int& r : found)
     if (r == several) r = none;
-  return reader;
+  return found;
 }
 
 /// Removes the operations marked in `gone`, and moves every node's range to the new numbers.
 constexpr void remove_operations(program& p, const list<int>& gone) {
+  const int count = p.operations.count();
   list<int> moved(p.operations.size() + 1);
   int kept = 0;
-  for (int i = 0; i < p.operations.count(); ++i) {
-    moved[i] = kept;
-    if (!gone[i]) ++kept;
+  for (int i = 0; i < count; ++i) {
+    moved.data()[i] = kept;
+    if (!gone.data()[i]) ++kept;
   }
-  moved[p.operations.count()] = kept;
+  if (kept == count) return;
+  moved[count] = kept;
   list<operation> operations;
   operations.reserve(static_cast<std::size_t>(kept));
-  for (int i = 0; i < p.operations.count(); ++i)
-    if (!gone[i]) operations.push_back(p.operations[i]);
+  for (int i = 0; i < count; ++i)
+    if (!gone.data()[i]) operations.push_back(p.operations.data()[i]);
   p.operations = static_cast<list<operation>&&>(operations);
   for (node& n : p.nodes) {
     n.first = moved[n.first];
@@ -66,8 +73,8 @@ constexpr program fuse(program p) {
   choose_compute_type(p);
   list<int> reader = detail::only_readers(p);
   list<int> gone(p.operations.size());
-  for (int i = 0; i < p.operations.count(); ++i) {
-    operation& o = p.operations[i];
+  for (int i = 0, count = p.operations.count(); i < count; ++i) {
+    operation& o = p.operations.data()[i];
     if (o.fuses.bits == 0 || o.outputs.size != 1) continue;
     const int next = reader[o.outputs[0]];
     if (next == none || p.operations[next].acts_as == activation::none || !o.fuses.contains(p.operations[next].acts_as))

@@ -25,10 +25,11 @@ class gradient_writer {
         needs_(needs),
         values_(values),
         out_(out),
+        has_ports_(out.has_ports()),
         postpones_(covered.halves_backward),
         gradients_(p.tensors.size(), none),
         gradient_(gradients_.data()) {
-    if (!out.ports().empty()) find_first_readers(covered);
+    if (has_ports_) find_first_readers(covered);
   }
 
   /// The user's gradient of an output. A tensor may be several outputs: their gradients are added up.
@@ -52,10 +53,11 @@ class gradient_writer {
 
   /// Both halves of the backward pass of operation i, as far as they are needed, or the first. What they read is there.
   constexpr void backward(int i) {
-    const operation& o = p_.operations[i];
-    const backward_need need = needs_[i];
+    const operation& o = p_.operations.data()[i];
+    const backward_need need = needs_.data()[i];
     if (!need.any()) return;
-    for (int t : o.outputs) await(t);
+    if (has_ports_)
+      for (int t : o.outputs) await(t);
     if (o.gradient_through != activation::none) differentiate(i);
     if (o.passes_gradient) {
       pass_on(o);
@@ -65,9 +67,9 @@ class gradient_writer {
       if (need.parameters) backward_parameters(i);
       if (need.input) backward_input(i, action_kind::backward_input, o.backward_input_reads);
     }
-    for (int t : o.outputs)
-      if (gradient_[t] != none) --holders_[gradient_[t]];
-    if (need.input && !first_readers_.empty())
+    for (int k = 0; k < o.outputs.size; ++k)
+      if (gradient_[o.outputs.values[k]] != none) --holders_.data()[gradient_[o.outputs.values[k]]];
+    if (need.input && has_ports_)
       for (int t : o.inputs)
         if (first_readers_[t] == i) send(t);
   }
@@ -131,7 +133,7 @@ class gradient_writer {
   }
   /// Before somebody adds to the gradient of t.
   constexpr void own(int t) {
-    if (holders_[gradient_[t]] > 1) copy(t, made_port(t));
+    if (holders_[gradient_[t]] > 1) copy(t, has_ports_ ? made_port(t) : none);
   }
 
   /// In place, or out of a buffer that another gradient still needs.
@@ -179,22 +181,21 @@ class gradient_writer {
 
   constexpr void backward_input(int i, action_kind kind, reads r) {
     const operation& o = p_.operations[i];
-    for (int t : o.inputs) {
-      if (!is_wanted(t)) continue;
-      await(t);
+    bool wanted[operation::max_tensors] = {};
+    for (int k = 0; k < o.inputs.size; ++k) {
+      const int t = o.inputs.values[k];
+      if (!(wanted[k] = is_wanted(t))) continue;
+      if (has_ports_) await(t);
       if (gradient_[t] != none) own(t);
     }
     action a = reading(o, r, {kind, i});
+    a.input_gradients.size = o.inputs.size;
     for (int k = 0; k < o.inputs.size; ++k) {
-      const int t = o.inputs[k];
-      if (!is_wanted(t)) {
-        a.input_gradients.push_back(none);
-      } else if (gradient_[t] == none) {
-        a.input_gradients.push_back(define(t, made_port(t)));
-      } else {
-        a.accumulates[k] = true;
-        a.input_gradients.push_back(out_.use(gradient_[t]));
-      }
+      const int t = o.inputs.values[k];
+      a.accumulates[k] = wanted[k] && gradient_[t] != none;  // of an input that comes twice, the second time
+      a.input_gradients.values[k] = !wanted[k]         ? none
+                                    : a.accumulates[k] ? out_.use(gradient_[t])
+                                                       : define(t, has_ports_ ? made_port(t) : none);
     }
     out_.add(a);
   }
@@ -204,7 +205,11 @@ class gradient_writer {
     use_some(a.inputs, o.inputs, r.input_bits);
     use_some(a.outputs, o.outputs, r.output_bits);
     use_some(a.saved, o.saved, r.saved_bits);
-    for (int t : o.outputs) a.output_gradients.push_back(gradient_[t] == none ? none : out_.use(gradient_[t]));
+    a.output_gradients.size = o.outputs.size;
+    for (int k = 0; k < o.outputs.size; ++k) {
+      const int gradient = gradient_[o.outputs.values[k]];
+      a.output_gradients.values[k] = gradient == none ? none : out_.use(gradient);
+    }
     return a;
   }
   /// The tensors that the kernel says it reads; it may not touch the others.
@@ -219,6 +224,7 @@ class gradient_writer {
   const list<backward_need>& needs_;
   const value_writer& values_;
   tape_builder& out_;
+  bool has_ports_;
   list<int> first_readers_;  // of each tensor; empty where the slice has no ports
   list<int> holders_;  // per buffer of a gradient: the tensors whose gradient it is, and whose backward is to come
   bool postpones_;

@@ -106,8 +106,9 @@ constexpr plan plan_training(const program& p, const plan_request& request) {
   made.covered = covered;
   if (!covered.is_whole()) made.ports = ports_of(p, covered.stage, true);
   made.segments = segments_of(p, request);
-  made.segment_plans = plan_segments(p, covered, made.segments, made.batch);
-  made.steps = write_training_tape(p, covered, made.ports, made.segments, made.segment_plans, made.batch);
+  const list<backward_need> needs = detail::backward_needs(p);
+  made.segment_plans = plan_segments(p, covered, made.segments, needs, made.batch);
+  made.steps = write_training_tape(p, covered, made.ports, made.segments, made.segment_plans, needs, made.batch);
   detail::place_all(made);
   return made;
 }

@@ -17,7 +17,7 @@ inline list<double> step_costs(const program& p, const operation_costs& costs) {
   for (const operation_cost& each : costs.operations)
     sums.push_back(each.pack + each.forward + each.update_state + each.backward());
   const list<segment> segments = segments_of(p, {.batch = costs.batch});
-  for (const segment_plan& s : plan_segments(p, whole(p), segments, costs.batch))
+  for (const segment_plan& s : plan_segments(p, whole(p), segments, detail::backward_needs(p), costs.batch))
     for (const int again : s.recomputed) sums[again] += costs.operations[static_cast<std::size_t>(again)].forward;
   return sums;
 }

@@ -17,8 +17,8 @@ namespace remat::detail {
 class tape_builder {
  public:
   constexpr tape_builder(const program& p, const list<port>& ports, std::size_t batch)
-      : p_(p), ports_(ports), batch_(batch) {
-    if (ports.empty()) return;
+      : tensors_(p.tensors.data()), ports_(ports), has_ports_(!ports.empty()), batch_(batch) {
+    if (!has_ports_) return;
     port_of_value_ = port_of_gradient_ = list<int>(p.tensors.size(), none);
     for (int k = 0; k < ports.count(); ++k)
       (ports[k].is_gradient ? port_of_gradient_ : port_of_value_)[ports[k].tensor] = k;
@@ -28,11 +28,11 @@ class tape_builder {
     tape_.actions.reserve(size);
     tape_.buffers.reserve(size);
   }
-  constexpr void add(const action& a) { tape_.actions.push_back(a); }
+  constexpr void add(const action& a) { ++now_, tape_.actions.push_back(a); }
   /// What follows is a section of this name.
   constexpr void begin_section(std::string_view name) {
     end_section();
-    tape_.sections.push_back({name, now(), now()});
+    tape_.sections.push_back({name, now_, now_});
   }
   constexpr tape finish() {
     end_section();
@@ -41,24 +41,23 @@ class tape_builder {
 
   /// A buffer that the action being written makes.
   constexpr int define(int t, bool is_gradient, int port = none) {
-    const int time = now(), b = tape_.buffers.count();
-    tape_.buffers.push_back({t, is_gradient, p_.tensors[t].bytes(batch_), time, time, b, 0, 0, port});
+    const int b = tape_.buffers.count();
+    tape_.buffers.push_back({t, is_gradient, tensors_[t].bytes(batch_), now_, now_, b, 0, 0, port});
+    buffers_ = tape_.buffers.data();
     return b;
   }
   /// The action being written reads a buffer, or changes it.
-  constexpr int use(int b) {
-    tape_.buffers[b].last = now();
-    return b;
-  }
+  constexpr int use(int b) { return buffers_[b].last = now_, b; }
 
   /// The port through which a tensor comes or goes, or `none`.
-  constexpr int value_port(int t) const { return port_of_value_.empty() ? none : port_of_value_[t]; }
+  constexpr int value_port(int t) const { return has_ports_ ? port_of_value_[t] : none; }
   /// The port through which its gradient does.
-  constexpr int gradient_port(int t) const { return port_of_gradient_.empty() ? none : port_of_gradient_[t]; }
+  constexpr int gradient_port(int t) const { return has_ports_ ? port_of_gradient_[t] : none; }
   constexpr bool receives(int port) const { return port != none && ports_[port].receives(); }
   constexpr bool sends(int port) const { return port != none && ports_[port].sends(); }
   constexpr int port_of(int b) const { return tape_.buffers[b].port; }
   constexpr const list<port>& ports() const { return ports_; }
+  constexpr bool has_ports() const { return has_ports_; }
 
   /// To other stages, through the port of the buffer.
   constexpr void send(int b) {
@@ -74,16 +73,18 @@ class tape_builder {
   }
 
  private:
-  constexpr int now() const { return tape_.actions.count(); }
   constexpr void end_section() {
-    if (!tape_.sections.empty()) tape_.sections.back().last = now();
+    if (!tape_.sections.empty()) tape_.sections.back().last = now_;
   }
 
-  const program& p_;
+  const tensor_shape* tensors_;
   const list<port>& ports_;
+  bool has_ports_;
   std::size_t batch_;
   list<int> port_of_value_, port_of_gradient_;  // of each tensor; empty where the slice has no ports
   tape tape_;
+  int now_ = 0;                // the action that is being written
+  buffer* buffers_ = nullptr;  // of the tape
 };
 
 }  // namespace remat::detail

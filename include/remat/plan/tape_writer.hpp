@@ -21,15 +21,16 @@ namespace detail {
 class training_tape_writer {
  public:
   constexpr training_tape_writer(const program& p, const slice& covered, const list<port>& ports,
-                                 const list<segment>& segments, const list<segment_plan>& plans, std::size_t batch)
+                                 const list<segment>& segments, const list<segment_plan>& plans,
+                                 const list<backward_need>& needs, std::size_t batch)
       : p_(p),
         covered_(covered),
         segments_(segments),
         plans_(plans),
-        needs_(backward_needs(p)),
+        needs_(needs),
         out_(p, ports, batch),
         values_(p, covered, out_),
-        gradients_(p, covered, needs_, values_, out_),
+        gradients_(p, covered, needs, values_, out_),
         is_dropped_(p.operations.size()) {
     out_.reserve(static_cast<std::size_t>(covered.last - covered.first) * 4 + 8);
   }
@@ -135,7 +136,7 @@ class training_tape_writer {
   slice covered_;
   const list<segment>& segments_;
   const list<segment_plan>& plans_;
-  list<backward_need> needs_;
+  const list<backward_need>& needs_;
   tape_builder out_;
   value_writer values_;
   gradient_writer gradients_;
@@ -147,8 +148,9 @@ class training_tape_writer {
 
 /// The tape of a training step under the checkpoints of the program.
 constexpr tape write_training_tape(const program& p, const slice& covered, const list<port>& ports,
-                                   const list<segment>& segments, const list<segment_plan>& plans, std::size_t batch) {
-  tape t = detail::training_tape_writer(p, covered, ports, segments, plans, batch).write();
+                                   const list<segment>& segments, const list<segment_plan>& plans,
+                                   const list<backward_need>& needs, std::size_t batch) {
+  tape t = detail::training_tape_writer(p, covered, ports, segments, plans, needs, batch).write();
   skip_unread_outputs(p, t);
   share_storage(p, t);
   return t;

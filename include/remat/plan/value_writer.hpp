@@ -13,7 +13,12 @@ namespace remat::detail {
 class value_writer {
  public:
   constexpr value_writer(const program& p, const slice& covered, tape_builder& out)
-      : p_(p), covered_(covered), out_(out), values_(p.tensors.size(), none), value_(values_.data()) {}
+      : p_(p),
+        covered_(covered),
+        out_(out),
+        has_ports_(out.has_ports()),
+        values_(p.tensors.size(), none),
+        value_(values_.data()) {}
 
   /// The newest buffer of tensor t, or `none`.
   constexpr int newest(int t) const { return value_[t]; }
@@ -27,7 +32,7 @@ class value_writer {
   constexpr void forward(bool training) {
     const int end = end_of_pass(p_, training) < covered_.last ? end_of_pass(p_, training) : covered_.last;
     for (int i = covered_.first; i < end; ++i)
-      if (p_.operations[i].packs) out_.add({action_kind::pack, i});
+      if (p_.operations.data()[i].packs) out_.add({action_kind::pack, i});
     for (const port& each : out_.ports()) {  // inputs that enter here
       if (!each.sends() || each.is_gradient || p_.producers[each.tensor] != none) continue;
       obtain(each.tensor);
@@ -60,21 +65,23 @@ class value_writer {
   }
 
   constexpr void compute(int i, action_kind kind, bool training) {
-    const operation& o = p_.operations[i];
-    for (int t : o.inputs)
-      if (value_[t] == none) obtain(t);
-    action a{kind, i};
-    for (int t : o.inputs) a.inputs.push_back(out_.use(value_[t]));
-    const bool is_first = kind == action_kind::forward;
-    for (int t : o.outputs)
-      a.outputs.push_back(value_[t] = out_.define(t, false, is_first ? out_.value_port(t) : none));
+    const operation& o = p_.operations.data()[i];
+    for (int k = 0; k < o.inputs.size; ++k)
+      if (value_[o.inputs.values[k]] == none) obtain(o.inputs.values[k]);
+    const bool is_first = kind == action_kind::forward, is_sent = is_first && has_ports_;
+    action a{kind, i, {{}, o.inputs.size}, {{}, o.outputs.size}};
+    for (int k = 0; k < o.inputs.size; ++k) a.inputs.values[k] = out_.use(value_[o.inputs.values[k]]);
+    for (int k = 0; k < o.outputs.size; ++k)
+      a.outputs.values[k] = make(o.outputs.values[k], is_sent ? out_.value_port(o.outputs.values[k]) : none);
     if (training)
-      for (int t : o.saved) a.saved.push_back(value_[t] = out_.define(t, false));
+      for (int k = 0; k < o.saved.size; ++k) a.saved.push_back(make(o.saved.values[k], none));
     out_.add(a);
-    if (!is_first) return;
-    for (int t : o.outputs) send(t);
-    if (training && o.updates_state) update_state(i, a);
+    if (is_sent)
+      for (int t : o.outputs) send(t);
+    if (is_first && training && o.updates_state) update_state(i, a);
   }
+
+  constexpr int make(int t, int port) { return value_[t] = out_.define(t, false, port); }
 
   constexpr void update_state(int i, const action& forward) {
     action a{action_kind::update_state, i};
@@ -87,6 +94,7 @@ class value_writer {
   const program& p_;
   slice covered_;
   tape_builder& out_;
+  bool has_ports_;
   list<int> values_;
   int* value_;  // the newest buffer of each tensor
 };
