@@ -122,6 +122,7 @@ TEST_CASE("a policy sees its stage and the micro-batches that the stage keeps") 
     INFO(schedule.name());
     remat::distributed_options how = options(n, 4 * static_cast<std::size_t>(session().size()), schedule);
     how.checkpoints = {{remat::checkpoint_at(n.chain, strategy::each{}, by_context{})}};
+    how.activation_bytes = 789;
     remat::distributed_network model(session(), n.lower(), how);
     by_context::seen.clear();
     const remat::pipeline& line = pipeline_of(model, n.microbatch);
@@ -130,6 +131,7 @@ TEST_CASE("a policy sees its stage and the micro-batches that the stage keeps") 
       CHECK(model.schedule().rank_of(c.stage) == model.pp_rank());
       CHECK(c.in_flight == kept[c.stage]);
       CHECK(c.batch == n.microbatch);
+      CHECK(c.bytes == 789u);
     }
     for (std::size_t local = 0; local < line.stages(); ++local) {
       const bool has_segments = !line.planned(local, 0).segments.empty();

@@ -51,7 +51,7 @@ inline list<int> balance_by_costs(const program& p, const request& r, const oper
   // Whatever the type says of stages, the costs are those of the program as one.
   program whole = p;
   for (operation& o : whole.operations) o.stage = 0;
-  return balance(p, r, step_costs(whole, costs));
+  return balance(p, r, step_costs(whole, costs, r.terms));
 }
 
 /// The cuts, at most `most` of them and evenly spread: of the neighbours among which one is chosen, that which crosses
@@ -113,7 +113,8 @@ struct balanced_memory_constant : constant {
 };
 
 inline constexpr balanced_constant balanced{{"balanced", true, [](const program& p, const request& r) {
-                                               return detail::balance_by_costs(p, r, counted_costs(p, r.batch));
+                                               return detail::balance_by_costs(
+                                                   p, r, r.terms.costs ? *r.terms.costs : counted_costs(p, r.batch));
                                              }}};
 
 inline constexpr balanced_memory_constant balanced_memory{

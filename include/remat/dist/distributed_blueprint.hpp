@@ -29,6 +29,7 @@ namespace remat {
 
 struct distributed_blueprint {
   program checked, unchecked;  ///< fused, in stages; with checkpoints and without
+  plan_terms terms = {};
   rank_grid grid;
   schedule_table schedule;
   list<ignored_checkpoint> ignored = {};
@@ -77,7 +78,7 @@ namespace detail {
 
 /// Activations, weights and gradients of the operations [first, last) as a stage of this schedule.
 inline double bytes_as_stage(program p, int first, int last, int stage, std::size_t batch,
-                             const passes_in_flight& in_flight) {
+                             const passes_in_flight& in_flight, const plan_terms& terms) {
   for (int i = 0; i < p.operations.count(); ++i)
     p.operations[i].stage = i < first ? stage - 1 : i < last ? stage : stage + 1;
   for (node& n : p.nodes) n.stage = stages_of(p, static_cast<int>(&n - p.nodes.data())).first;
@@ -87,7 +88,7 @@ inline double bytes_as_stage(program p, int first, int last, int stage, std::siz
   slice covered = slice_of_stage(p, stage, most_between(forward_section, backward_section));
   covered.splits = most_between(forward_section, parameters_section) > 1;
   covered.halves_backward = in_flight(stage, pass_kind::backward_input, pass_kind::backward_parameters) > 0;
-  const plan made = plan_training(p, batch, covered);
+  const plan made = plan_training(p, terms.request(batch, covered));
   double bytes = 0;
   for (const plan_region& each : made.regions)
     if (each.port == none)
@@ -119,8 +120,9 @@ inline void require_whole_states(const program& p, const distributed_blueprint& 
 
 inline std::string log_of(const distributed_blueprint& made, const partition::setting& how, std::size_t batch) {
   const program& p = made.checked;
-  const operation_costs costs = how.costs ? *how.costs : counted_costs(p, batch);
-  return partition_log(p) + checkpoint_log(p) + stage_log(summarize_stages(p, made.schedule, batch, costs), batch);
+  const operation_costs costs = how.costs ? *how.costs : made.terms.costs ? *made.terms.costs : counted_costs(p, batch);
+  return partition_log(p) + checkpoint_log(p) +
+         stage_log(summarize_stages(p, made.schedule, batch, costs, made.terms), batch);
 }
 
 inline distributed_blueprint draw_blueprint(const mpi::session& session, program lowered,
@@ -154,6 +156,7 @@ inline distributed_blueprint draw_blueprint(const mpi::session& session, program
   lowered.inputs_enter_first = options.inputs == inputs_from::first_stage;
   distributed_blueprint made{fuse(std::move(lowered)),
                              {},
+                             {},
                              rank_grid(options.rank_map, session.size(), partitions),
                              options.schedule.table(partitions, static_cast<int>(options.microbatches)),
                              {},
@@ -161,14 +164,21 @@ inline distributed_blueprint draw_blueprint(const mpi::session& session, program
   made.replicas_have_their_own = options.inputs == inputs_from::each_replica;
   program& p = made.checked;
   require_backward(p);
+  made.terms = make_terms(p, options.costs, options.activation_bytes);
   const bool trains = p.loss != none;
   if (!trains) made.schedule = forward_only_like(made.schedule, made.schedule.microbatches);
   check_tasks(made.schedule, trains);
   const passes_in_flight in_flight(made.schedule);
-  made.ignored = assign_stages(
-      p, how, {made.schedule.stages, partitions, options.partition_batch, [&](int first, int last, int stage) {
-                 return bytes_as_stage(p, first, last, stage, options.partition_batch, in_flight);
-               }});
+  made.ignored =
+      assign_stages(p, how,
+                    {.stages = made.schedule.stages,
+                     .ranks = partitions,
+                     .batch = options.partition_batch,
+                     .bytes =
+                         [&](int first, int last, int stage) {
+                           return bytes_as_stage(p, first, last, stage, options.partition_batch, in_flight, made.terms);
+                         },
+                     .terms = made.terms});
   set_stage_policies(p, options.stage_policies);
   check_schedule(made.schedule,
                  {.is_training = trains, .messages = between_stages(messages_of(p, made.schedule.stages, trains))});

@@ -174,7 +174,7 @@ class distributed_network : public trainable {
     how.replicas = dp_size();
     how.overlapped_all_reduce = training_.overlaps();
     how.early_recompute = recomputes_early_;
-    return remat::simulate(blueprint_.checked, blueprint_.schedule, costs, std::move(how));
+    return remat::simulate(blueprint_.checked, blueprint_.schedule, costs, std::move(how), blueprint_.terms);
   }
   /// Where memory goes on this rank.
   memory_report memory() const {
@@ -236,6 +236,7 @@ class distributed_network : public trainable {
         shards_(options.shards_optimizer, *parameters_, ranks_.replicas),
         pipelines_({.checked = &blueprint_.checked,
                     .unchecked = &blueprint_.unchecked,
+                    .terms = blueprint_.terms,
                     .parameters = parameters_.get(),
                     .table = blueprint_.schedule,
                     .rank = pp_rank(),

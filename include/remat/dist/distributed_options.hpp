@@ -10,6 +10,7 @@
 #include <remat/dist/rank_map.hpp>
 #include <remat/dist/stage_policies.hpp>
 #include <remat/plan/annotate.hpp>
+#include <remat/plan/operation_costs.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -30,9 +31,11 @@ struct distributed_options {
   std::uint64_t seed = 0;
   int threads = 0;                                             ///< 0: the node's cores, shared evenly by its ranks
   std::optional<std::vector<checkpoint_at>> checkpoints = {};  ///< where given, they stand in place of the tags
-  std::vector<checkpoint_on_stage> stage_policies = {};        ///< in place of what the checkpoints of a stage say
-  std::vector<std::string> frozen = {};                        ///< paths of modules that are not trained
-  std::vector<std::string> running_statistics = {};  ///< paths of modules whose batch norms use and keep theirs
+  std::optional<operation_costs> costs = {};         ///< what policies see in place of FLOPs: `profile(mpi, one, 16)`
+  std::optional<std::size_t> activation_bytes = {};  ///< that the activations of a stage may take, as policies are told
+  std::vector<checkpoint_on_stage> stage_policies = {};  ///< in place of what the checkpoints of a stage say
+  std::vector<std::string> frozen = {};                  ///< paths of modules that are not trained
+  std::vector<std::string> running_statistics = {};      ///< paths of modules whose batch norms use and keep theirs
   int partitions = 0;            ///< ranks in a pipeline; 0: all of the job's ranks. The rest are replicas
   std::size_t microbatches = 1;  ///< parts of a replica's share of the batch
   std::size_t max_plans = 8;     ///< sizes of micro-batches whose pipelines are kept, to train and as many to predict

@@ -31,6 +31,7 @@ enum class checkpointing : std::uint8_t {
 struct pipeline_setup {
   const program* checked = nullptr;    ///< the fused program, with its stages
   const program* unchecked = nullptr;  ///< the same without checkpoints
+  plan_terms terms = {};
   parameter_store* parameters = nullptr;
   schedule_table table = {};
   int rank = 0;  ///< among the pipeline's
@@ -117,7 +118,7 @@ class local_stages {
       here.of_microbatch.push_back(at->second);
       if (!is_new) continue;
       const program& p = is_unchecked ? *setup.unchecked : *setup.checked;
-      plan steps = setup.is_training ? plan_training(p, setup.samples(m), covered(p, s, m))
+      plan steps = setup.is_training ? plan_training(p, setup.terms.request(setup.samples(m), covered(p, s, m)))
                                      : plan_inference(p, setup.samples(m), slice_of_stage(p, s));
       here.executors.push_back(std::make_unique<executor>(p, std::move(steps), *setup.parameters, accumulates));
     }

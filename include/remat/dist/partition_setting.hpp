@@ -14,6 +14,7 @@
 #include <remat/core/warning.hpp>
 #include <remat/model/program.hpp>
 #include <remat/plan/operation_costs.hpp>
+#include <remat/plan/plan_terms.hpp>
 #include <remat/plan/segments.hpp>
 
 #include <cstddef>
@@ -32,6 +33,7 @@ struct request {
   std::size_t batch = 1;  ///< of a micro-batch
   /// The bytes that the operations [first, last) need as a stage; asked for by `balanced_memory` alone.
   std::function<double(int first, int last, int stage)> bytes = {};
+  plan_terms terms = {};  ///< on which policies choose what is computed again
 };
 
 struct setting {

@@ -105,16 +105,16 @@ inline void add_parameters(const program& p, const schedule_table& table, std::v
 }  // namespace detail
 
 /// Simulates a training step. `how` says what connects the ranks and what is overlapped; its stages and messages are
-/// made here. Throws `error` for costs of another program, and where the stages are not those of the schedule.
+/// made here, from plans on these terms. Throws `error` for costs of another program, and where the stages are not those of the schedule.
 inline simulated_program simulate(const program& p, const schedule_table& table, const operation_costs& costs,
-                                  simulation how = {}) {
+                                  simulation how = {}, const plan_terms& terms = {}) {
   require_costs_of(p, costs);
   const int stages = p.operations.empty() ? 0 : p.operations.back().stage + 1;
   if (stages != table.stages)
     throw error("simulate: the program has " + std::to_string(stages) + " stages, and the schedule has " +
                 std::to_string(table.stages) + "; give the program's operations their stages (assign_stages)");
   check_tasks(table, true);
-  const std::vector<plan> plans = stage_plans(p, table, costs.batch);
+  const std::vector<plan> plans = stage_plans(p, table, costs.batch, terms);
   list<pipeline_message> messages;  // those of messages_of, by plans that are there
   for (const plan& each : plans) add_messages(messages, each.covered.stage, each.ports);
   simulated_program made{

@@ -31,11 +31,11 @@ struct stage_summary {
 
 /// Of a fused program with its stages, at this many samples of a micro-batch.
 inline std::vector<stage_summary> summarize_stages(const program& p, const schedule_table& table, std::size_t batch,
-                                                   const operation_costs& costs) {
+                                                   const operation_costs& costs, const plan_terms& terms = {}) {
   require_costs_of(p, costs);
   const bool trains = p.loss != none;
   const auto plans_at = [&](std::size_t samples) {
-    if (trains) return stage_plans(p, table, samples);
+    if (trains) return stage_plans(p, table, samples, terms);
     std::vector<plan> plans;
     for (int s = 0; s < table.stages; ++s) plans.push_back(plan_inference(p, samples, slice_of_stage(p, s)));
     return plans;

@@ -5,6 +5,7 @@
 #include <remat/dist/in_flight.hpp>
 #include <remat/dist/task_positions.hpp>
 #include <remat/plan/plan.hpp>
+#include <remat/plan/plan_terms.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -38,14 +39,15 @@ class training_slices {
 
 /// The training plans of all stages, of the fused program with its stages, for a micro-batch
 /// whose backward is halved where the schedule has such.
-inline std::vector<plan> stage_plans(const program& p, const schedule_table& table, std::size_t microbatch) {
+inline std::vector<plan> stage_plans(const program& p, const schedule_table& table, std::size_t microbatch,
+                                     const plan_terms& terms = {}) {
   const task_positions positions(table);
   const training_slices covered(table, positions);
   std::vector<plan> plans;
   for (int s = 0; s < table.stages; ++s) {
     int m = 0;
     while (m + 1 < table.microbatches && !positions.halves_backward(s, m)) ++m;
-    plans.push_back(plan_training(p, microbatch, covered(p, s, m)));
+    plans.push_back(plan_training(p, terms.request(microbatch, covered(p, s, m))));
   }
   return plans;
 }

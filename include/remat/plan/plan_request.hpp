@@ -13,7 +13,7 @@ namespace remat {
 struct plan_request {
   std::size_t batch = 1;                   ///< of a micro-batch
   slice covered = {};                      ///< a stage and its micro-batches in flight; or the whole program
-  const operation_costs* costs = nullptr;  ///< measured, of the same program; null: FLOPs are counted
+  const operation_costs* costs = nullptr;  ///< measured, of the same program at any batch; null: FLOPs are counted
   std::optional<std::size_t> bytes = {};   ///< that the activations may take, where policies are to know
 };
 

@@ -5,18 +5,19 @@
 
 #include <remat/plan/operation_costs.hpp>
 #include <remat/plan/plan.hpp>
+#include <remat/plan/plan_terms.hpp>
 
 #include <cstddef>
 
 namespace remat {
 
 /// What each operation costs in a training step of the program in one process: forward, backward, and the
-/// recomputations of its checkpoints.
-inline list<double> step_costs(const program& p, const operation_costs& costs) {
+/// recomputations of its checkpoints, as policies choose them on these terms.
+inline list<double> step_costs(const program& p, const operation_costs& costs, const plan_terms& terms = {}) {
   list<double> sums;
   for (const operation_cost& each : costs.operations)
     sums.push_back(each.pack + each.forward + each.update_state + each.backward());
-  const list<segment> segments = segments_of(p, {.batch = costs.batch});
+  const list<segment> segments = segments_of(p, terms.request(costs.batch));
   for (const segment_plan& s : plan_segments(p, whole(p), segments, detail::backward_needs(p), costs.batch))
     for (const int again : s.recomputed) sums[again] += costs.operations[static_cast<std::size_t>(again)].forward;
   return sums;

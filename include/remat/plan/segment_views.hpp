@@ -68,14 +68,18 @@ class view_maker {
   }
 
   constexpr void add_costs(int i, operation_view& view) const {
+    const bool is_measured = request_.costs != nullptr;
     const action_costs cost =
-        request_.costs == nullptr
-            ? counted_cost(p_.operations[i], needs_[i], request_.batch)
-            : static_cast<const action_costs&>(request_.costs->operations[static_cast<std::size_t>(i)]);
+        is_measured ? static_cast<const action_costs&>(request_.costs->operations[static_cast<std::size_t>(i)])
+                    : counted_cost(p_.operations[i], needs_[i], request_.batch);
     view.forward_cost = cost.forward;
     view.backward_input_cost = cost.backward_input + cost.both / 2;
     view.backward_parameters_cost = cost.backward_parameters + cost.both / 2;
     (needs_[i].input ? view.backward_input_cost : view.backward_parameters_cost) += cost.differentiate;
+    if (!is_measured) return;
+    const double samples = static_cast<double>(request_.batch) / static_cast<double>(request_.costs->batch);
+    for (double* each : {&view.forward_cost, &view.backward_input_cost, &view.backward_parameters_cost})
+      *each *= samples;
   }
 
   /// The name of an operation: its module's, or of the innermost named module that ends with it.

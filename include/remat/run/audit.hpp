@@ -137,7 +137,7 @@ audit_report audit(network& model, const Tensors&... tensors) {
   const std::array<source, sizeof...(Tensors)> sources{source_of(tensors)...};
   const thread_scope scope = model.scope_of_call();
   const std::size_t batch = model.batch_of(sources, model.lowered().inputs);
-  executor e(model.lowered(), plan_training(model.lowered(), batch), model.store());
+  executor e(model.lowered(), plan_training(model.lowered(), model.terms().request(batch)), model.store());
   const executor::step step{model.seed(), model.steps()};
   const auto run = [&](const executor::step& how) {
     const float value = model.run_training(e, how, sources);

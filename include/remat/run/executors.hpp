@@ -8,6 +8,7 @@
 /// `waiting` needs.
 #pragma once
 
+#include <remat/plan/plan_terms.hpp>
 #include <remat/plan/report.hpp>
 #include <remat/run/arena.hpp>
 #include <remat/run/executor.hpp>
@@ -26,8 +27,10 @@ namespace remat {
 class executors {
  public:
   /// Both must stay where they are.
-  executors(const program& p, parameter_store& parameters, std::size_t max_plans)
-      : program_(&p), parameters_(&parameters), max_plans_(max_plans) {}
+  executors(const program& p, parameter_store& parameters, std::size_t max_plans, plan_terms terms)
+      : program_(&p), parameters_(&parameters), max_plans_(max_plans), terms_(std::move(terms)) {}
+
+  const plan_terms& terms() const { return terms_; }
 
   /// The executor of a batch size, ready to run; one that accumulates serves the micro-batches after the first.
   executor& training(std::size_t batch, bool accumulates = false) { return ready(training_, batch, accumulates); }
@@ -64,7 +67,7 @@ class executors {
   using known = std::vector<std::unique_ptr<executor>>;  // the last one is the one that was asked for last
 
   plan plan_of(const known& all, std::size_t batch) const {
-    return &all == &training_ ? plan_training(*program_, batch) : plan_inference(*program_, batch);
+    return &all == &training_ ? plan_training(*program_, terms_.request(batch)) : plan_inference(*program_, batch);
   }
 
   executor& ready(known& all, std::size_t batch, bool accumulates) {
@@ -134,6 +137,7 @@ class executors {
   const program* program_;
   parameter_store* parameters_;
   std::size_t max_plans_;
+  plan_terms terms_;
   arena arena_;
   known training_, inference_;
   executor* waiting_ = nullptr;

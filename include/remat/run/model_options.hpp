@@ -6,6 +6,7 @@
 #include <remat/core/error.hpp>
 #include <remat/plan/annotate.hpp>
 #include <remat/plan/fuse.hpp>
+#include <remat/plan/operation_costs.hpp>
 #include <remat/run/network_checks.hpp>
 
 #include <cstddef>
@@ -23,6 +24,8 @@ struct model_options {
   /// when the model is built, or fewer where a call has fewer.
   int threads = 0;
   std::optional<std::vector<checkpoint_at>> checkpoints = {};  ///< where given, they stand in place of the tags
+  std::optional<operation_costs> costs = {};         ///< what policies see in place of FLOPs: `profile(model, 64)`
+  std::optional<std::size_t> activation_bytes = {};  ///< that a step's activations may take, as policies are told
   std::vector<std::string> frozen = {};  ///< paths of modules that are not trained, next to those in the type
   std::vector<std::string> running_statistics = {};  ///< paths of modules whose batch norms use and keep theirs
   std::size_t microbatches = 1;                      ///< parts that a batch is trained in, one after another

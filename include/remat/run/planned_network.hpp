@@ -83,6 +83,11 @@ class planned_network : public trainable {
     held();
     return *program_;
   }
+  /// What policies are told beside the batch.
+  const plan_terms& terms() const {
+    held();
+    return executors_.terms();
+  }
   const tensor_shape& output_shape() const { return lowered().tensors[lowered().outputs[0]]; }
 
   /// The executor of a batch size, ready to run; one that accumulates serves the micro-batches after the first.
@@ -106,14 +111,16 @@ class planned_network : public trainable {
         microbatches_(options.microbatches),
         max_plans_(options.max_plans),
         program_(std::make_unique<program>(detail::with_options(std::move(lowered), options))),
-        executors_(*program_, make_parameters(std::move(values)), kept_sizes()) {}
+        executors_(*program_, make_parameters(std::move(values)), kept_sizes(),
+                   make_terms(*program_, options.costs, options.activation_bytes)) {}
   planned_network(const planned_network& other, cloned)
       : trainable(other.seed_, other.threads(), nullptr),
         needs_all_threads_(other.needs_all_threads_),
         microbatches_(other.microbatches_),
         max_plans_(other.max_plans_),
         program_(std::make_unique<program>(*other.program_)),
-        executors_(*program_, make_parameters(std::make_shared<shared_values>(*other.held().shared())), kept_sizes()) {
+        executors_(*program_, make_parameters(std::make_shared<shared_values>(*other.held().shared())), kept_sizes(),
+                   other.executors_.terms()) {
     steps_ = other.steps_;
   }
   planned_network(planned_network&&) noexcept = default;

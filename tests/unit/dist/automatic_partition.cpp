@@ -113,6 +113,21 @@ TEST_CASE("balance comes first, and checkpoints within 5 % of it", "[dist][parti
   });
 }
 
+TEST_CASE("balance is of the costs and the recomputation that a model is told", "[dist][partition]") {
+  tree t;
+  t.layers({"a", "b", "c", "d", "e", "f", "g", "h"});
+  remat::program p = t.program();
+  remat::operation_costs measured = remat::no_costs(p, 1);
+  for (remat::operation_cost& each : measured.operations) each.forward = 1;
+  measured.operations[0].forward = 7;
+  for (const remat::plan_terms& terms : {remat::plan_terms{}, remat::make_terms(p, measured, {})}) {
+    remat::assign_stages(p, partition::balanced, {.stages = 2, .terms = terms});
+    CHECK(std::ranges::count(p.operations, 0, &remat::operation::stage) == (terms.costs ? 1 : 4));
+  }
+  measured.batch = 0;
+  CHECK_THROWS_WITH(remat::make_terms(p, measured, {}), Catch::Matchers::Contains("a batch of 0 samples"));
+}
+
 TEST_CASE("a checkpoint around all blocks does not unbalance a model", "[dist][partition]") {
   for (const remat::checkpoint_setting& around :
        {setting<each>, setting<contiguous>, setting<group<4>>, setting<contiguous, remat::every<3>>})

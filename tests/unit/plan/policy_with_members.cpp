@@ -192,6 +192,23 @@ TEST_CASE("a policy sees bytes, costs and edges") {
   CHECK(std::ranges::count(edges[4], outside) == 1);
   CHECK(edges[5] == none);
   CHECK((!seen[0].is_read_outside && seen[2].is_read_outside));
+  // A model hands on what it was told: costs, at its batch, and bytes.
+  remat::operation_costs measured = remat::no_costs(p, 2);
+  measured.operations[1].forward = 3;
+  seen.clear();
+  contexts.clear();
+  const remat::model<small, remat::tensor<float, 16>, nn::nll_loss> told{
+      {.threads = 1,
+       .checkpoints = {{checkpoint_at("block", witness{&seen, &edges, &contexts})}},
+       .costs = measured,
+       .activation_bytes = 456}};
+  told.plan(6);
+  REQUIRE(seen.size() == 3);
+  CHECK((seen[0].forward_cost == 9 && seen[1].forward_cost == 0 && contexts[0].bytes == 456u));
+  measured.operations.pop_back();
+  const auto refused = [&] { remat::model<small, remat::tensor<float, 16>, nn::nll_loss>{{.costs = measured}}; };
+  CHECK_THROWS_WITH(refused(), Contains("profile this model"));
+  seen.clear();
   // Measured costs, where they are known.
   remat::operation_costs costs = remat::no_costs(p, batch);
   costs.operations[1].forward = 3;
