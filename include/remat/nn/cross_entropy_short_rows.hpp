@@ -13,20 +13,22 @@ namespace remat::nn::detail {
 REMAT_BEGIN_VECTOR_CODE
 
 /// The loss of rows [begin, end) of (rows, classes), 0 for those that do not count; `largest` and `shares` may be null.
-REMAT_VECTORISED inline void cross_entropy_short_rows(const float* x, const std::int32_t* targets, std::int32_t ignored,
-                                                      double* losses, float* largest, float* shares,
-                                                      std::size_t classes, std::size_t begin, std::size_t end) {
+template <bool InRegisters>
+[[gnu::always_inline]] inline void cross_entropy_short_rows_in(const float* x, const std::int32_t* targets,
+                                                               std::int32_t ignored, double* losses, float* largest,
+                                                               float* shares, std::size_t classes, std::size_t begin,
+                                                               std::size_t end) {
   short_rows copy, work, spread;
   float *const e = work.elements, *const each = spread.elements;
   float maxima[rows_at_once], sums[rows_at_once], logs[rows_at_once];
   const std::size_t all = rows_at_once * classes;
   for (std::size_t first = begin; first < end; first += rows_at_once) {
     const float* const in = whole_rows(x + first * classes, (end - first) * classes, classes, copy);
-    fold_rows<larger_of_two>(in, classes, maxima);
+    fold_rows<larger_of_two, InRegisters>(in, classes, maxima);
     spread_rows(maxima, classes, each);
     REMAT_INDEPENDENT
     for (std::size_t k = 0; k < all; ++k) e[k] = exponential(in[k] - each[k]);
-    fold_rows<sum_of_two>(e, classes, sums);
+    fold_rows<sum_of_two, InRegisters>(e, classes, sums);
     for (std::size_t l = 0; l < rows_at_once; ++l) logs[l] = logarithm(sums[l]);
     const std::size_t count = end - first < rows_at_once ? end - first : rows_at_once;
     for (std::size_t l = 0; l < count; ++l) {
@@ -41,6 +43,10 @@ REMAT_VECTORISED inline void cross_entropy_short_rows(const float* x, const std:
     }
   }
 }
+REMAT_VECTORISED_IN_REGISTERS(cross_entropy_short_rows,
+                              (const float* x, const std::int32_t* targets, std::int32_t ignored, double* losses,
+                               float* largest, float* shares, std::size_t classes, std::size_t begin, std::size_t end),
+                              x, targets, ignored, losses, largest, shares, classes, begin, end)
 
 /// The gradient of these rows; dx may be x.
 REMAT_VECTORISED inline void cross_entropy_short_rows_backward(const float* x, const std::int32_t* targets,

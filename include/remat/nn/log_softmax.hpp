@@ -23,22 +23,23 @@ namespace detail {
 REMAT_BEGIN_VECTOR_CODE
 
 /// Rows [begin, end) of (rows, classes) of few classes; y may be x.
-REMAT_VECTORISED inline void log_softmax_short_rows(const float* x, float* y, std::size_t classes, std::size_t begin,
-                                                    std::size_t end) {
+template <bool InRegisters>
+[[gnu::always_inline]] inline void log_softmax_short_rows_in(const float* x, float* y, std::size_t classes,
+                                                             std::size_t begin, std::size_t end) {
   short_rows copy, work, terms;
   float *const shifted = work.elements, *const each = terms.elements, of_rows[rows_at_once];
   const std::size_t all = rows_at_once * classes;
   for (std::size_t first = begin * classes; first < end * classes; first += all) {
     const std::size_t left = end * classes - first, count = left < all ? left : all;
     const float* const in = whole_rows(x + first, left, classes, copy);
-    fold_rows<larger_of_two>(in, classes, of_rows);
+    fold_rows<larger_of_two, InRegisters>(in, classes, of_rows);
     spread_rows(of_rows, classes, each);
     REMAT_INDEPENDENT
     for (std::size_t k = 0; k < all; ++k) {
       shifted[k] = in[k] - each[k];
       each[k] = exponential(shifted[k]);
     }
-    fold_rows<sum_of_two>(each, classes, of_rows);
+    fold_rows<sum_of_two, InRegisters>(each, classes, of_rows);
     for (float& sum : of_rows) sum = logarithm(sum);
     spread_rows(of_rows, classes, each);
     float* const out = y + first;
@@ -46,10 +47,15 @@ REMAT_VECTORISED inline void log_softmax_short_rows(const float* x, float* y, st
     for (std::size_t k = 0; k < count; ++k) out[k] = shifted[k] - each[k];
   }
 }
+REMAT_VECTORISED_IN_REGISTERS(log_softmax_short_rows,
+                              (const float* x, float* y, std::size_t classes, std::size_t begin, std::size_t end), x, y,
+                              classes, begin, end)
 
 /// Likewise; dx may be dy.
-REMAT_VECTORISED inline void log_softmax_short_rows_backward(const float* y, const float* dy, float* dx, bool adds,
-                                                             std::size_t classes, std::size_t begin, std::size_t end) {
+template <bool InRegisters>
+[[gnu::always_inline]] inline void log_softmax_short_rows_backward_in(const float* y, const float* dy, float* dx,
+                                                                      bool adds, std::size_t classes, std::size_t begin,
+                                                                      std::size_t end) {
   short_rows copy, sums;
   float *const each = sums.elements, of_rows[rows_at_once];
   const std::size_t all = rows_at_once * classes;
@@ -57,7 +63,7 @@ REMAT_VECTORISED inline void log_softmax_short_rows_backward(const float* y, con
     const std::size_t left = end * classes - first, count = left < all ? left : all;
     const float *const out = y + first, *const gradient = whole_rows(dy + first, left, classes, copy);
     float* const to = dx + first;
-    fold_rows<sum_of_two>(gradient, classes, of_rows);
+    fold_rows<sum_of_two, InRegisters>(gradient, classes, of_rows);
     spread_rows(of_rows, classes, each);
     if (adds) {
       REMAT_INDEPENDENT
@@ -68,6 +74,10 @@ REMAT_VECTORISED inline void log_softmax_short_rows_backward(const float* y, con
     }
   }
 }
+REMAT_VECTORISED_IN_REGISTERS(log_softmax_short_rows_backward,
+                              (const float* y, const float* dy, float* dx, bool adds, std::size_t classes,
+                               std::size_t begin, std::size_t end),
+                              y, dy, dx, adds, classes, begin, end)
 
 /// Rows [begin, end) of (rows, classes); y may be x.
 REMAT_VECTORISED inline void log_softmax_rows(const float* x, float* y, std::size_t classes, std::size_t begin,

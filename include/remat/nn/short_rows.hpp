@@ -58,23 +58,33 @@ template <class Join, std::size_t D, std::size_t... L>
   Join::join(lower, upper);
   a = lower;
 }
-template <class Join, std::size_t D>
-[[gnu::always_inline]] inline void fold_neighbours(vector_of_lanes* v) {
+/// Calls f for 0, Step, ... below `rows_at_once`: in registers, one call after another and no loop.
+template <bool InRegisters, std::size_t Step, class F>
+[[gnu::always_inline]] inline void each_row(const F& f) {
+  if constexpr (InRegisters) {
 #pragma GCC unroll 16
-  for (std::size_t i = 0; i < rows_at_once; i += 2 * D)
-    fold_two<Join, D>(v[i], v[i + D], std::make_index_sequence<lanes>());
+    for (std::size_t l = 0; l < rows_at_once; l += Step) f(l);
+  } else {
+#pragma GCC unroll 1
+    for (std::size_t l = 0; l < rows_at_once; l += Step) f(l);
+  }
+}
+template <class Join, bool InRegisters, std::size_t D>
+[[gnu::always_inline]] inline void fold_neighbours(vector_of_lanes* v) {
+  each_row<InRegisters, 2 * D>([v](std::size_t l) __attribute__((always_inline)) {
+    fold_two<Join, D>(v[l], v[l + D], std::make_index_sequence<lanes>());
+  });
 }
 
 /// to[l] becomes the sum, or the largest element, of row l.
-template <class Join>
+template <class Join, bool InRegisters>
 [[gnu::always_inline]] inline void fold_rows(const float* rows, std::size_t size, float* to) {
   vector_of_lanes v[rows_at_once];
   const std::size_t rest = size % lanes, whole = size - rest;
   const lane_numbers lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
   const lane_numbers is_there = lane < static_cast<int>(rest);
   const vector_of_lanes nothing = vector_of_lanes{} + Join::nothing;
-#pragma GCC unroll 16
-  for (std::size_t l = 0; l < rows_at_once; ++l) {
+  each_row<InRegisters, 1>([&](std::size_t l) __attribute__((always_inline)) {
     const float* const row = rows + l * size;
     vector_of_lanes some;
     load(some, row + whole);
@@ -84,11 +94,11 @@ template <class Join>
       Join::join(all, some);
     }
     v[l] = all;
-  }
-  fold_neighbours<Join, 1>(v);
-  fold_neighbours<Join, 2>(v);
-  fold_neighbours<Join, 4>(v);
-  fold_neighbours<Join, 8>(v);
+  });
+  fold_neighbours<Join, InRegisters, 1>(v);
+  fold_neighbours<Join, InRegisters, 2>(v);
+  fold_neighbours<Join, InRegisters, 4>(v);
+  fold_neighbours<Join, InRegisters, 8>(v);
   store(v[0], to);
 }
 

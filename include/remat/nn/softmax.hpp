@@ -18,19 +18,20 @@ namespace detail {
 REMAT_BEGIN_VECTOR_CODE
 
 /// Rows [begin, end) of (rows, size) of few elements; y may be x.
-REMAT_VECTORISED inline void softmax_short_rows(const float* x, float* y, std::size_t size, std::size_t begin,
-                                                std::size_t end) {
+template <bool InRegisters>
+[[gnu::always_inline]] inline void softmax_short_rows_in(const float* x, float* y, std::size_t size, std::size_t begin,
+                                                         std::size_t end) {
   short_rows copy, work, spread;
   float *const e = work.elements, *const each = spread.elements, of_rows[rows_at_once];
   const std::size_t all = rows_at_once * size;
   for (std::size_t first = begin * size; first < end * size; first += all) {
     const std::size_t left = end * size - first, count = left < all ? left : all;
     const float* const in = whole_rows(x + first, left, size, copy);
-    fold_rows<larger_of_two>(in, size, of_rows);
+    fold_rows<larger_of_two, InRegisters>(in, size, of_rows);
     spread_rows(of_rows, size, each);
     REMAT_INDEPENDENT
     for (std::size_t k = 0; k < all; ++k) e[k] = exponential(in[k] - each[k]);
-    fold_rows<sum_of_two>(e, size, of_rows);
+    fold_rows<sum_of_two, InRegisters>(e, size, of_rows);
     for (float& sum : of_rows) sum = 1 / sum;
     spread_rows(of_rows, size, each);
     float* const out = y + first;
@@ -38,10 +39,15 @@ REMAT_VECTORISED inline void softmax_short_rows(const float* x, float* y, std::s
     for (std::size_t k = 0; k < count; ++k) out[k] = e[k] * each[k];
   }
 }
+REMAT_VECTORISED_IN_REGISTERS(softmax_short_rows,
+                              (const float* x, float* y, std::size_t size, std::size_t begin, std::size_t end), x, y,
+                              size, begin, end)
 
 /// Likewise; dx may be dy.
-REMAT_VECTORISED inline void softmax_short_rows_backward(const float* y, const float* dy, float* dx, bool adds,
-                                                         std::size_t size, std::size_t begin, std::size_t end) {
+template <bool InRegisters>
+[[gnu::always_inline]] inline void softmax_short_rows_backward_in(const float* y, const float* dy, float* dx, bool adds,
+                                                                  std::size_t size, std::size_t begin,
+                                                                  std::size_t end) {
   short_rows work = {}, spread;
   float *const product = work.elements, *const each = spread.elements, of_rows[rows_at_once];
   const std::size_t all = rows_at_once * size;
@@ -51,7 +57,7 @@ REMAT_VECTORISED inline void softmax_short_rows_backward(const float* y, const f
     float* const to = dx + first;
     REMAT_INDEPENDENT
     for (std::size_t k = 0; k < count; ++k) product[k] = out[k] * gradient[k];
-    fold_rows<sum_of_two>(product, size, of_rows);
+    fold_rows<sum_of_two, InRegisters>(product, size, of_rows);
     spread_rows(of_rows, size, each);
     if (adds) {
       REMAT_INDEPENDENT
@@ -62,6 +68,10 @@ REMAT_VECTORISED inline void softmax_short_rows_backward(const float* y, const f
     }
   }
 }
+REMAT_VECTORISED_IN_REGISTERS(softmax_short_rows_backward,
+                              (const float* y, const float* dy, float* dx, bool adds, std::size_t size,
+                               std::size_t begin, std::size_t end),
+                              y, dy, dx, adds, size, begin, end)
 
 /// Rows [begin, end) of (rows, size); y may be x.
 REMAT_VECTORISED inline void softmax_rows(const float* x, float* y, std::size_t size, std::size_t begin,

@@ -17,8 +17,18 @@
 
 #if defined(__x86_64__) && defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)
 #define REMAT_VECTORISED __attribute__((target_clones("avx512f", "arch=haswell", "default")))
+/// Defines `name`, a function of these parameters, from a template of functions that are always inlined: name_in<true>
+/// for machines with 32 registers of sixteen floats, name_in<false> for all others. Compilers take seconds, and tens of
+/// kilobytes, to make narrow vectors of code that holds sixteen wide ones.
+#define REMAT_VECTORISED_IN_REGISTERS(name, parameters, ...)                                                  \
+  __attribute__((target("avx512f"))) inline void name##_version parameters { name##_in<true>(__VA_ARGS__); }  \
+  __attribute__((target("avx2"))) inline void name##_version parameters { name##_in<false>(__VA_ARGS__); }    \
+  __attribute__((target("default"))) inline void name##_version parameters { name##_in<false>(__VA_ARGS__); } \
+  inline void name parameters { name##_version(__VA_ARGS__); }
 #else
 #define REMAT_VECTORISED
+#define REMAT_VECTORISED_IN_REGISTERS(name, parameters, ...) \
+  inline void name parameters { name##_in<false>(__VA_ARGS__); }
 #endif
 
 #if defined(__clang__)
