@@ -145,7 +145,7 @@ int main(int argc, char** argv) {
       }
     }
     if (!losses_file.flush()) throw remat::error("cannot write " + losses);
-    std::cout << "\n" << m.memory();
+    std::cout << "\n" << m.memory(optimizer);
     std::printf("result: policy=%s steps=%d loss=%.4f test_accuracy=%.3f\n", wanted.c_str(), step,
                 static_cast<double>(loss), m.evaluate(test.batches(250), remat::accuracy{}));
   } catch (const remat::error& e) {

@@ -103,7 +103,7 @@ void train(const remat::mpi::session& mpi, const settings& s) {
       std::ranges::count_if(m.trace().reductions, [&](const auto& r) { return r.begin < events.back().end; }));
   const std::vector<std::uint64_t> sums = of_all_ranks(m, m.trace().reductions.size()),
                                    overlapped = of_all_ranks(m, early);
-  const std::vector<std::uint64_t> optimizer_bytes = of_all_ranks(m, m.memory().optimizer);
+  const std::vector<std::uint64_t> optimizer_bytes = of_all_ranks(m, optimizer.bytes());
   if (!tells) return;
   std::printf("\nrank  pp_rank  dp_rank  sums of gradients  of them during backward  optimizer\n");
   for (int r = 0; r < m.size(); ++r) {

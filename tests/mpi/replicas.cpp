@@ -158,7 +158,7 @@ TEST_CASE("an optimizer's numbers are shared out over replicas", "[even_ranks]")
     const auto data = networks::random_batch(n, model.lowered(), n.microbatch * 2, 1);
     model.train_on(sources_of(data));
     optimizer.step(model);
-    bytes[shards] = model.memory().optimizer;
+    bytes[shards] = model.memory(optimizer).optimizer;
   }
   INFO(bytes[0] << " bytes, and " << bytes[1] << " in shards");
   CHECK(bytes[1] <= bytes[0] / 2 + 4096);

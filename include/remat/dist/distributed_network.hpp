@@ -69,7 +69,7 @@ class distributed_network : public trainable {
   const rank_grid& grid() const { return blueprint_.grid; }
   const schedule_table& schedule() const { return blueprint_.schedule; }
   /// The fused program; each operation has its stage.
-  const program& lowered() const { return blueprint_.checked; }
+  const program& lowered() const override { return blueprint_.checked; }
   std::size_t microbatches() const { return static_cast<std::size_t>(blueprint_.schedule.microbatches); }
   /// Checkpoints that the partition cuts through and that cannot be divided.
   const list<ignored_checkpoint>& ignored() const { return blueprint_.ignored; }
@@ -151,7 +151,6 @@ class distributed_network : public trainable {
     for (const std::uint64_t each : everyones_) sum += std::bit_cast<double>(each);
     return sum;
   }
-  std::vector<parameter_view> all_parameters() const override { return named_parameters(blueprint_.checked); }
   std::pair<std::size_t, std::size_t> updated_here(std::size_t i) const override { return shards_.here(i); }
   void before_update(std::span<const double> settings) override { calls_.remember(settings); }
   /// Where the optimizer's numbers are shared out over replicas, each has updated its shard: now all have all.
@@ -176,12 +175,13 @@ class distributed_network : public trainable {
     how.early_recompute = recomputes_early_;
     return remat::simulate(blueprint_.checked, blueprint_.schedule, costs, std::move(how), blueprint_.terms);
   }
-  /// Where memory goes on this rank.
-  memory_report memory() const {
+  /// Where memory goes on this rank, that of the optimizers that are named included: `model.memory(optimizer)`.
+  template <class... Optimizers>
+  memory_report memory(const Optimizers&... optimizers) const {
     return {.weights = parameters_->value_block().size(),
             .gradients = parameters_->gradient_block().size() + training_.staging_bytes(),
             .states = parameters_->state_block().size(),
-            .optimizer = parameters_->optimizer_bytes(),
+            .optimizer = (std::size_t{0} + ... + optimizers.bytes()),
             .activations = reserved().activations,
             .packed = reserved().packed,
             .scratch = reserved().scratch,

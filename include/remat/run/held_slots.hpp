@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Which parameter and state slots of a program a process holds, and memory for some of them.
+/// Which parameter and state slots of a program a process holds, which of them are trained, and memory for some.
 #pragma once
 
 #include <remat/core/alignment.hpp>
@@ -30,6 +30,17 @@ held_slots slots_of_operations(const program& p, const IsHeld& is_held) {
 /// Those of all operations.
 inline held_slots all_slots(const program& p) {
   return slots_of_operations(p, [](const operation&) { return true; });
+}
+
+/// Of each parameter slot, whether it is trained: a parameter is frozen in all of its places where it is in one.
+inline std::vector<bool> trained_slots(const program& p) {
+  std::vector<bool> trained(p.parameters.size(), true);
+  for (const operation& o : p.operations)
+    for (int k = 0; k < o.parameters; ++k)
+      if (o.frozen) trained[static_cast<std::size_t>(p.parameters[o.first_parameter + k].owner)] = false;
+  for (int i = 0; i < p.parameters.count(); ++i)
+    trained[static_cast<std::size_t>(i)] = trained[static_cast<std::size_t>(p.parameters[i].owner)];
+  return trained;
 }
 
 namespace detail {

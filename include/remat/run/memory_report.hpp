@@ -22,7 +22,7 @@ struct memory_report {
   std::size_t weights = 0;      ///< values of parameters, aligned
   std::size_t gradients = 0;    ///< of those that are trained, one for each place of a shared one
   std::size_t states = 0;       ///< what modules remember
-  std::size_t optimizer = 0;    ///< moments of the optimizers that have stepped
+  std::size_t optimizer = 0;    ///< what the optimizers that were named keep
   std::size_t activations = 0;  ///< the arena's first region, for the largest batch met
   std::size_t packed = 0;       ///< the arena's packed weights
   std::size_t scratch = 0;      ///< the arena's kernel scratch

@@ -110,8 +110,12 @@ class network : public predicting_network {
     return results_.input_gradient(i);
   }
 
-  /// Where memory goes, of this model and of the process: `std::cout << model.memory()`.
-  memory_report memory() const { return memory_with(results_.bytes() + parts_.bytes()); }
+  /// Where memory goes, of this model, of the optimizers that are named, and of the process:
+  /// `std::cout << model.memory(optimizer)`.
+  template <class... Optimizers>
+  memory_report memory(const Optimizers&... optimizers) const {
+    return memory_with(results_.bytes() + parts_.bytes(), (std::size_t{0} + ... + optimizers.bytes()));
+  }
 
   /// One step of an executor, as given, of a model with a loss: for those who measure or audit it.
   float run_training(executor& e, const executor::step& s, std::span<const source> sources) {

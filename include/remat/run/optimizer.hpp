@@ -36,6 +36,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <span>
 #include <string>
@@ -71,7 +72,7 @@ inline std::vector<std::size_t> assign_groups(std::span<const parameter_view> pa
       for (const parameter_view& p : parameters) known += (known.empty() ? "" : ", ") + p.name;
       throw error(group + "matches no parameter; this model has " + known);
     }
-    if (taken == 0) throw error(group + "matches only parameters that later groups take; put it behind them");
+    if (taken == 0) throw error(group + "matches only parameters that later groups take; put it after them");
   }
   return group_of;
 }
@@ -97,11 +98,14 @@ class optimizer {
     changes_ = std::move(other.changes_);
     patterns_ = std::move(other.patterns_);
     group_of_ = std::move(other.group_of_);
+    elsewhere_ = std::move(other.elsewhere_);
+    numbers_ = std::move(other.numbers_);
+    assigned_to_ = other.assigned_to_;
     assigned_ = other.assigned_;
     rated_ = std::move(other.rated_);
     factors_ = std::move(other.factors_);
     rows_ = std::move(other.rows_);
-    numbers_ = std::move(other.numbers_);
+    compared_ = std::move(other.compared_);
     state_ = std::move(other.state_);
     steps_ = other.steps_;
     return *this;
@@ -119,71 +123,23 @@ class optimizer {
   /// Updates every parameter from its gradient, at its learning rate times `learning_rate_factor` (learning_rate.hpp
   /// has schedules). State is allocated at the first step. Throws `error` before anything changes.
   void step(trainable& model, double learning_rate_factor = 1) {
-    presence_.require(object);
-    if (!detail::is_at_least_0(learning_rate_factor))
-      throw error(std::string(Rule::name) + ": the factor on the learning rate is " +
-                  std::to_string(learning_rate_factor) + "; a finite number of at least 0 is accepted");
-    rated_.clear();
-    factors_.clear();
-    rows_.clear();
-    for (std::size_t g = 0; g <= changes_.size(); ++g) {
-      options o = g == 0 ? options_ : Rule::changed(options_, changes_[g - 1]);
-      check(o, g);
-      o.learning_rate = static_cast<float>(static_cast<double>(o.learning_rate) * learning_rate_factor);
-      check(o, g);
-      rated_.push_back(o);
-      factors_.push_back(Rule::factors_of(o, steps_ + 1));
-      rows_.push_back(Rule::needs_rows(o));
-    }
-    const std::span<const parameter_view> parameters = model.parameters();
-    const std::span<const std::size_t> numbers = model.store().value_numbers();
-    state_.require(model);
-    model.require_gradients();
-    if (group_of_.size() != parameters.size() || assigned_ != patterns_.size()) {
-      const std::vector<parameter_view> all = model.all_parameters();
-      const std::vector<std::size_t> groups = detail::assign_groups(all, patterns_, std::string(Rule::name));
-      group_of_.resize(parameters.size());
-      for (std::size_t i = 0; i < parameters.size(); ++i)
-        group_of_[numbers[i]] = groups[static_cast<std::size_t>(
-            std::ranges::find(all, parameters[i].name, &parameter_view::name) - all.begin())];
-      assigned_ = patterns_.size();
-    }
-    state_.attach(model);
-    for (std::size_t i = 0; i < parameters.size(); ++i)
-      if (const auto [first, last] = model.updated_here(i); first < last)
-        model.store().add_optimizer_bytes(state_.provide(numbers[i], last - first, rows_[group_of_[numbers[i]]]));
-
-    numbers_.clear();
-    for (const typename Rule::factors& f : factors_)
-      for (const double number : Rule::numbers_of(f)) numbers_.push_back(number);
-    model.before_update(numbers_);
-
+    prepare(model, learning_rate_factor);
+    take_state(model);
     const thread_scope scope(model.threads());
-    for (std::size_t i = 0; i < parameters.size(); ++i) {
-      const auto [first, last] = model.updated_here(i);
-      if (first == last) continue;
-      const parameter_view& p = parameters[i];
-      const std::size_t n = numbers[i], group = group_of_[n];
-      const std::size_t taken = state_.steps(n);  // fewer than the optimizer's where it was frozen in some
-      const typename Rule::factors f = taken == steps_ ? factors_[group] : Rule::factors_of(rated_[group], taken + 1);
-      std::array<float*, Rule::state_rows> state{};
-      for (std::size_t r = 0; r < rows_[group]; ++r) state[r] = state_.row(n, r);
-      const bool is_first = state_.is_new(n);
-      float* const values = p.values.data() + first;
-      const float* const gradient = p.gradient.data() + first;
-      parallel_for(last - first, 16384, [&](std::size_t begin, std::size_t end) {
-        Rule::update(f, values, gradient, state, is_first, begin, end);
-      });
-      state_.settle(n);
-    }
-    ++steps_;
-    model.after_update();
+    for (std::size_t i = 0; i < model.parameters().size(); ++i)
+      if (model.is_trained(i)) update(model, i, model.parameters()[i].gradient.data());
+    finish(model);
   }
 
   /// Steps taken, which is the number of the next one: `optimizer.step(model, schedule(optimizer.steps()))`.
   std::size_t steps() const {
     presence_.require(object);
-    return steps_;
+    return static_cast<std::size_t>(steps_);
+  }
+  /// Of the numbers that it keeps in this process.
+  std::size_t bytes() const {
+    presence_.require(object);
+    return state_.bytes();
   }
 
   /// May be changed at any time; the next step checks them.
@@ -209,20 +165,103 @@ class optimizer {
     throw error(std::string(Rule::name) + who + ": " + complaint);
   }
 
+  /// Everything of a step before it updates the first parameter, but for memory.
+  void prepare(trainable& model, double learning_rate_factor) {
+    presence_.require(object);
+    if (!detail::is_at_least_0(learning_rate_factor))
+      throw error(std::string(Rule::name) + ": the factor on the learning rate is " +
+                  std::to_string(learning_rate_factor) + "; a finite number of at least 0 is accepted");
+    rated_.clear();
+    factors_.clear();
+    rows_.clear();
+    for (std::size_t g = 0; g <= changes_.size(); ++g) {
+      options o = g == 0 ? options_ : Rule::changed(options_, changes_[g - 1]);
+      check(o, g);
+      o.learning_rate = static_cast<float>(static_cast<double>(o.learning_rate) * learning_rate_factor);
+      check(o, g);
+      rated_.push_back(o);
+      factors_.push_back(Rule::factors_of(o, steps_ + 1));
+      rows_.push_back(Rule::needs_rows(o));
+    }
+    state_.attach(model);
+    model.require_gradients();
+    assign(model);
+    compared_.clear();
+    for (const typename Rule::factors& f : factors_)
+      for (const double number : Rule::numbers_of(f)) compared_.push_back(number);
+    model.before_update(compared_);
+  }
+
+  /// Which group each parameter belongs to, and which are trained on other ranks only.
+  void assign(const trainable& model) {
+    if (assigned_to_ == model.identity() && assigned_ == patterns_.size()) return;
+    const std::vector<parameter_view> all = model.all_parameters();
+    const std::vector<std::size_t> groups = detail::assign_groups(all, patterns_, std::string(Rule::name));
+    group_of_.resize(all.size());
+    for (std::size_t i = 0; i < all.size(); ++i) group_of_[state_.find(all[i].name, i)] = groups[i];
+    elsewhere_.clear();
+    for (const std::string& name : model.trained_elsewhere()) elsewhere_.push_back(state_.find(name, 0));
+    assigned_to_ = model.identity();
+    assigned_ = patterns_.size();
+  }
+
+  /// Sees that every parameter that is trained has its rows of numbers.
+  void take_state(const trainable& model) {
+    const std::span<const parameter_view> parameters = model.parameters();
+    numbers_.resize(parameters.size());
+    for (std::size_t i = 0; i < parameters.size(); ++i) {
+      const std::size_t n = numbers_[i] = state_.find(parameters[i].name, i == 0 ? 0 : numbers_[i - 1] + 1);
+      const auto [first, last] = model.updated_here(i);
+      if (model.is_trained(i)) state_.provide(n, last - first, rows_[group_of_[n]]);
+    }
+    for (const std::size_t n : elsewhere_) state_.provide(n, 0, rows_[group_of_[n]]);
+  }
+
+  /// Updates the elements of parameter `i` of the model that are updated here, if any, from its gradient. It allocates
+  /// nothing, and runs on the threads of the scope around it.
+  void update(trainable& model, std::size_t i, const float* of_whole) {
+    const std::size_t n = numbers_[i], group = group_of_[n];
+    if (const auto [first, last] = model.updated_here(i); first < last) {
+      const std::uint64_t taken = state_.steps(n);  // fewer than the optimizer's where it was frozen in some
+      const typename Rule::factors f = taken == steps_ ? factors_[group] : Rule::factors_of(rated_[group], taken + 1);
+      std::array<float*, Rule::state_rows> state{};
+      for (std::size_t r = 0; r < rows_[group]; ++r) state[r] = state_.row(n, r);
+      const bool is_first = state_.is_new(n);
+      float* const values = model.parameters()[i].values.data() + first;
+      const float* const gradient = of_whole + first;
+      parallel_for(last - first, 16384, [&](std::size_t begin, std::size_t end) {
+        Rule::update(f, values, gradient, state, is_first, begin, end);
+      });
+    }
+    state_.settle(n);
+  }
+
+  /// Every parameter that is trained here has been updated.
+  void finish(trainable& model) {
+    for (const std::size_t n : elsewhere_) state_.settle(n);
+    ++steps_;
+    model.after_update();
+  }
+
   static constexpr const char* object = "this optimizer";
 
   presence presence_;
   options options_;
   std::vector<group_options> changes_;
   std::vector<parameter_pattern> patterns_;
-  std::vector<std::size_t> group_of_;            // of each parameter, as shared values are numbered
-  std::size_t assigned_ = 0;                     // patterns that group_of_ knows
-  std::vector<options> rated_;                   // of each group, at this step's learning rate
-  std::vector<typename Rule::factors> factors_;  // the same, for parameters that every step has updated
-  std::vector<std::size_t> rows_;                // the same
-  std::vector<double> numbers_;                  // of all factors
+  // By the numbers of the state:
+  std::vector<std::size_t> group_of_;   // of each parameter
+  std::vector<std::size_t> elsewhere_;  // parameters that are trained on other ranks only
+  std::vector<std::size_t> numbers_;    // of each parameter of the model that is stepped
+  std::uint64_t assigned_to_ = 0;       // the parameters that these are about
+  std::size_t assigned_ = 0;            // patterns that group_of_ knows
+  // Of each group:
+  std::vector<options> rated_;                   // at this step's learning rate
+  std::vector<typename Rule::factors> factors_;  // for parameters that every step has updated
+  std::vector<std::size_t> rows_;
+  std::vector<double> compared_;  // of all factors: ranks must have them alike
   optimizer_state state_;
-  std::size_t steps_ = 0;
+  std::uint64_t steps_ = 0;
 };
 
 }  // namespace remat

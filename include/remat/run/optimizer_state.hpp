@@ -1,48 +1,55 @@
 // SPDX-License-Identifier: MIT
-/// What an optimizer remembers: numbers of its own for each parameter of one model, zero at the start, and how often it
-/// has updated it.
+/// What an optimizer remembers: rows of numbers of its own for each parameter of one model, zero at the start, and how
+/// often it has updated it.
 ///
-/// Several models on the same parameters have one such memory: what one of them freezes, another may train. Parameters
-/// are numbered as the models' shared values are (`parameter_store::value_numbers`). While a parameter is frozen, its
-/// numbers and its count of updates stay what they are; for one that no step has updated, nothing is kept.
+/// It is kept by name, for every parameter of the model: a rank counts the updates of parameters that others hold, and
+/// has no numbers for them. Several models on the same parameters have one such memory: what one of them freezes,
+/// another may train. While a parameter is frozen, its numbers and its count of updates stay what they are; for one that
+/// no step has updated, nothing is kept.
 #pragma once
 
 #include <remat/core/error.hpp>
 #include <remat/run/trainable.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
 namespace remat {
 
 class optimizer_state {
  public:
-  /// Throws `error` where this state belongs to a model on other parameters.
-  void require(const trainable& model) const {
-    if (model_ != 0 && model_ != model.identity())
+  /// Throws `error` where this state is that of a model on other parameters. One that remembers nothing yet is then
+  /// that of this model.
+  void attach(const trainable& model) {
+    if (model_ == model.identity()) return;
+    if (remembers())
       throw error(
           "an optimizer serves the model of its first step, and those that share its parameters; make one for each "
           "other model");
-  }
-  /// Binds the state to a model, which `require` accepts.
-  void attach(const trainable& model) {
-    if (model_ != 0) return;
-    parameters_.resize(model.parameters().size());
+    parameters_.clear();
+    for (const parameter_view& p : model.all_parameters()) parameters_.push_back({.name = p.name});
     model_ = model.identity();
   }
+  /// Of the parameters that it is attached to; no other ones have or had this number.
+  std::uint64_t identity() const { return model_; }
+  std::size_t size() const { return parameters_.size(); }
 
-  /// Sees that the parameter of this number has at least `rows` rows of numbers, one for each of `elements`,
-  /// and says how many bytes it allocated for that.
-  std::size_t provide(std::size_t parameter, std::size_t elements, std::size_t rows) {
+  /// The number here of the parameter of this name, which is often `likely`.
+  std::size_t find(std::string_view name, std::size_t likely) const {
+    if (likely < size() && parameters_[likely].name == name) return likely;
+    return static_cast<std::size_t>(std::ranges::find(parameters_, name, &memory::name) - parameters_.begin());
+  }
+
+  /// Sees that a parameter has at least `rows` rows of numbers, one for each of the `elements` that are updated here.
+  void provide(std::size_t parameter, std::size_t elements, std::size_t rows) {
     memory& m = parameters_[parameter];
-    std::size_t bytes = 0;
-    while (m.rows.size() < rows) {
-      m.is_new = m.is_new || m.rows.empty();
-      m.rows.emplace_back(elements);
-      bytes += elements * sizeof(float);
-    }
-    return bytes;
+    m.is_new = m.is_new || (m.rows.empty() && rows > 0);
+    while (m.rows.size() < rows) m.rows.emplace_back(elements);
   }
 
   /// Null where there are fewer rows.
@@ -53,19 +60,32 @@ class optimizer_state {
   /// Whether a parameter has rows that no step has updated.
   bool is_new(std::size_t parameter) const { return parameters_[parameter].is_new; }
   /// How often it was updated.
-  std::size_t steps(std::size_t parameter) const { return parameters_[parameter].steps; }
+  std::uint64_t steps(std::size_t parameter) const { return parameters_[parameter].steps; }
   /// A step has updated it, and every row.
   void settle(std::size_t parameter) {
     parameters_[parameter].is_new = false;
     ++parameters_[parameter].steps;
   }
 
+  /// Of all rows.
+  std::size_t bytes() const {
+    std::size_t sum = 0;
+    for (const memory& m : parameters_)
+      for (const std::vector<float>& row : m.rows) sum += row.size() * sizeof(float);
+    return sum;
+  }
+
  private:
   struct memory {
+    std::string name = {};
     std::vector<std::vector<float>> rows = {};
     bool is_new = false;
-    std::size_t steps = 0;
+    std::uint64_t steps = 0;
   };
+
+  bool remembers() const {
+    return std::ranges::any_of(parameters_, [](const memory& m) { return m.steps != 0; });
+  }
 
   std::uint64_t model_ = 0;
   std::vector<memory> parameters_;

@@ -25,15 +25,10 @@ struct state_view {
   std::span<float> values;
 };
 
-/// The parameters of a program, a shared one once, by name and shape alone.
-inline std::vector<parameter_view> named_parameters(const program& p) {
-  std::vector<parameter_view> all;
-  for (int i = 0; i < p.parameters.count(); ++i) {
-    const parameter& declared = p.parameters[i].declared;
-    if (p.parameters[i].owner == i)
-      all.push_back({parameter_path(p, p.parameters[i]), {declared.extents, declared.extents + declared.rank}, {}, {}});
-  }
-  return all;
+/// A parameter of a program by name and shape alone.
+inline parameter_view named_parameter(const program& p, const parameter_slot& slot) {
+  const parameter& declared = slot.declared;
+  return {parameter_path(p, slot), {declared.extents, declared.extents + declared.rank}, {}, {}};
 }
 
 }  // namespace remat

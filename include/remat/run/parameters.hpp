@@ -59,8 +59,6 @@ class parameter_store {
   /// The slot of the program that owns each of `views()`, and each of `state_views()`.
   std::span<const std::size_t> slots() const { return slots_; }
   std::span<const std::size_t> state_slots() const { return state_slots_; }
-  /// The number of each of `views()` among the shared values, the same for all models that share them.
-  std::span<const std::size_t> value_numbers() const { return value_numbers_; }
   /// Where an operation's parameters, their gradients, or its states begin.
   std::span<float>* values(int first) { return value_spans_.data() + first; }
   std::span<float>* gradients(int first) { return gradient_spans_.data() + first; }
@@ -75,10 +73,6 @@ class parameter_store {
       elementwise(gradient_spans_[each.slot].size(), [=](std::size_t i) { sum[i] += more[i]; });
     }
   }
-
-  /// What optimizers hold for these values, whichever model they were given.
-  std::size_t optimizer_bytes() const { return values_->optimizer_bytes; }
-  void add_optimizer_bytes(std::size_t bytes) { values_->optimizer_bytes += bytes; }
 
   std::span<std::byte> gradient_block() { return gradients_.bytes(); }
   std::span<std::byte> value_block() { return values_->parameter_block(); }
@@ -142,12 +136,10 @@ class parameter_store {
         if (trained[i] && is_whole(p.parameters, owner, held.parameters)) places_.push_back({first[i], i});
         continue;
       }
-      const std::size_t number = parameters.find(parameter_path(p, owner), shape_of_slot(owner));
-      const state_view& found = values_->parameters()[number];
+      const state_view& found = values_->parameters()[parameters.find(parameter_path(p, owner), shape_of_slot(owner))];
       value_spans_[i] = found.values;
       views_.push_back({found.name, found.shape, found.values, gradient_spans_[i]});
       slots_.push_back(static_cast<std::size_t>(owner.owner));
-      value_numbers_.push_back(number);
     }
     parameters.require_all();
 
@@ -167,16 +159,6 @@ class parameter_store {
     states.require_all();
   }
 
-  /// A parameter is frozen in all of its places where it is in one.
-  static std::vector<bool> trained_slots(const program& p) {
-    std::vector<bool> trained(p.parameters.size(), true);
-    for (const operation& o : p.operations)
-      for (int k = 0; k < o.parameters; ++k)
-        if (o.frozen) trained[static_cast<std::size_t>(p.parameters[o.first_parameter + k].owner)] = false;
-    for (int i = 0; i < p.parameters.count(); ++i)
-      trained[static_cast<std::size_t>(i)] = trained[static_cast<std::size_t>(p.parameters[i].owner)];
-    return trained;
-  }
   /// Whether all places of a parameter are held.
   static bool is_whole(const list<parameter_slot>& slots, const parameter_slot& owner, const std::vector<bool>& held) {
     for (std::size_t i = 0; i < slots.size(); ++i)
@@ -195,7 +177,7 @@ class parameter_store {
   std::vector<place> places_;
   std::vector<parameter_view> views_;
   std::vector<state_view> state_views_;
-  std::vector<std::size_t> slots_, state_slots_, value_numbers_;
+  std::vector<std::size_t> slots_, state_slots_;
 };
 
 }  // namespace remat

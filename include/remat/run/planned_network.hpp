@@ -79,7 +79,7 @@ class planned_network : public trainable {
     held();
     return microbatches_;
   }
-  const program& lowered() const {
+  const program& lowered() const override {
     held();
     return *program_;
   }
@@ -126,13 +126,13 @@ class planned_network : public trainable {
   planned_network(planned_network&&) noexcept = default;
   planned_network& operator=(planned_network&&) noexcept = default;  // not onto itself
 
-  /// Where memory goes, of which results take this much.
-  memory_report memory_with(std::size_t result_bytes) const {
+  /// Where memory goes, of which results and optimizers take this much.
+  memory_report memory_with(std::size_t result_bytes, std::size_t optimizer_bytes) const {
     const remat::regions& regions = reserved();
     return {.weights = held().value_block().size(),
             .gradients = held().gradient_block().size(),
             .states = held().state_bytes(),
-            .optimizer = held().optimizer_bytes(),
+            .optimizer = optimizer_bytes,
             .activations = regions.activations,
             .packed = regions.packed,
             .scratch = regions.scratch,

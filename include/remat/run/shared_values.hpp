@@ -42,8 +42,6 @@ class shared_values {
   std::span<std::byte> parameter_block() const { return parameter_block_.bytes(); }
   std::span<std::byte> state_block() const { return state_block_.bytes(); }
 
-  std::size_t optimizer_bytes = 0;  ///< what optimizers hold for these parameters, for reports
-
  private:
   // Names of the random streams of initial values.
   static constexpr std::uint32_t initial_values = 0x696e6974, initial_states = 0x73746174;

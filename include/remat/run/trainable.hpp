@@ -6,12 +6,15 @@
 #pragma once
 
 #include <remat/core/presence.hpp>
+#include <remat/model/program.hpp>
+#include <remat/run/held_slots.hpp>
 #include <remat/run/parameters.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -22,6 +25,8 @@ class trainable {
  public:
   virtual ~trainable() = default;
 
+  /// The fused program, of which a rank may run a part.
+  virtual const program& lowered() const = 0;
   std::span<const parameter_view> parameters() const { return held().views(); }
   /// By path, "conv1.weight"; throws `error` for a name that the model does not have.
   const parameter_view& parameter(std::string_view name) const { return held().at(name); }
@@ -52,10 +57,32 @@ class trainable {
     return sum;
   }
   /// Every parameter of the model, whoever holds it, by name and shape; values and gradients are those held here.
-  virtual std::vector<parameter_view> all_parameters() const { return {parameters().begin(), parameters().end()}; }
+  std::vector<parameter_view> all_parameters() const {
+    const program& p = lowered();
+    std::vector<const parameter_view*> here(p.parameters.size());
+    for (std::size_t k = 0; k < parameters().size(); ++k) here[held().slots()[k]] = &parameters()[k];
+    std::vector<parameter_view> all;
+    for (std::size_t i = 0; i < here.size(); ++i)
+      if (static_cast<std::size_t>(p.parameters[i].owner) == i)
+        all.push_back(here[i] != nullptr ? *here[i] : named_parameter(p, p.parameters[i]));
+    return all;
+  }
+  /// The names of those that are trained on other ranks only.
+  std::vector<std::string> trained_elsewhere() const {
+    const program& p = lowered();
+    std::vector<bool> is_wanted = trained_slots(p);
+    for (const std::size_t slot : held().slots()) is_wanted[slot] = false;
+    std::vector<std::string> names;
+    for (std::size_t i = 0; i < is_wanted.size(); ++i)
+      if (static_cast<std::size_t>(p.parameters[i].owner) == i && is_wanted[i])
+        names.push_back(parameter_path(p, p.parameters[i]));
+    return names;
+  }
+  /// Whether parameter `i` has a gradient: it is not frozen.
+  bool is_trained(std::size_t i) const { return !parameters()[i].gradient.empty(); }
   /// The elements [first, second) of parameter `i` that an optimizer updates here, and keeps its numbers for.
   virtual std::pair<std::size_t, std::size_t> updated_here(std::size_t i) const {
-    return {0, parameters()[i].gradient.size()};
+    return {0, is_trained(i) ? parameters()[i].values.size() : 0};
   }
   /// Parameters or gradients are about to change, by these numbers and the gradients alone.
   virtual void before_update(std::span<const double>) {}

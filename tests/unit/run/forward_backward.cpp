@@ -153,7 +153,7 @@ TEST_CASE("all memory of a model has its line") {
   remat::adam optimizer;
   m.train_step(data.inputs, data.targets);
   optimizer.step(m);
-  const remat::memory_report r = m.memory();
+  const remat::memory_report r = m.memory(optimizer);
   CHECK(r.weights == r.gradients);
   CHECK(r.weights >= r.optimizer / 2);  // two moments, not aligned
   CHECK(r.optimizer == 2 * sizeof(float) * (54 + 3 + 108 + 4 + 600 + 5));

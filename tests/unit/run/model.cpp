@@ -156,7 +156,7 @@ TEST_CASE("optimizers and image sets that were moved from say so") {
   remat::adam moved = std::move(optimizer);
   for (const std::function<void()>& call : std::vector<std::function<void()>>{
            [&] { optimizer.step(model); }, [&] { optimizer.steps(); }, [&] { optimizer.settings(); },
-           [&] { optimizer.settings(0); }, [&] { optimizer.group("0", {}); }})
+           [&] { optimizer.settings(0); }, [&] { optimizer.group("0", {}); }, [&] { optimizer.bytes(); }})
     CHECK_THROWS_WITH(call(), Contains("this optimizer was moved from"));
   move_onto_itself(moved);
   step(model, moved);
@@ -197,7 +197,6 @@ TEST_CASE("a clone is equal, and apart from then on") {
   CHECK(copy.steps() == 3);
   CHECK(copy.threads() == model.threads());
   CHECK(copy.microbatches() == 2);
-  CHECK(copy.memory().optimizer == 0);
   CHECK_THROWS_WITH(remat::sgd{}.step(copy), Contains("no gradients yet"));
   CHECK_THROWS_WITH(optimizer.step(copy), Contains("make one for each other model"));
   CHECK(model.train_step(x, y) == copy.train_step(x, y));  // dropout's numbers are those of the same step
