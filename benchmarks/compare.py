@@ -4,6 +4,7 @@ import argparse
 import json
 import math
 import os
+import statistics
 import sys
 import time
 from pathlib import Path
@@ -24,8 +25,8 @@ class StepSide(Side):
         self.time(3)
         self.steps = max(1, math.ceil(sample_ms / self.time(1)))
 
-    def time(self, steps=None):
-        milliseconds, loss = self.ask(f"time {steps or self.steps}")
+    def time(self, steps=None, command="time"):
+        milliseconds, loss = self.ask(f"{command} {steps or self.steps}")
         if not (math.isfinite(milliseconds) and milliseconds > 0 and math.isfinite(loss)):
             sys.exit(f"{self.label}: not finite: {milliseconds} ms a step, loss {loss}")
         return milliseconds
@@ -36,6 +37,16 @@ def peer_side(name, threads, layout, memory):
     return StepSide(f"{name}, threads {threads}, PyTorch {layout}", command, peer_environment(threads, memory))
 
 
+def time_within_by_apart(remat):
+    """A step that updates parameters by a step and the optimizer's after it, in turn."""
+    ratios = []
+    for pair in range(pairs):
+        order = ("time", "apart") if pair % 2 == 0 else ("apart", "time")
+        times = {command: remat.time(command=command) for command in order}
+        ratios.append(times["time"] / times["apart"])
+    return statistics.median(ratios)
+
+
 def compare(step_time, name, threads):
     remat = StepSide(f"{name}, threads {threads}, remat", [step_time, name, str(threads)], environment(threads))
     peers = {layout: peer_side(name, threads, layout, keep_memory) for layout in peer.layouts(name)}
@@ -44,9 +55,10 @@ def compare(step_time, name, threads):
     for side in sides:
         side.warm_up()
     times = take_turns(sides)
-    planned, reserved = remat.ask("peak")
-    share = None
+    planned, reserved, gradients = remat.ask("peak")
+    share = within_by_apart = None
     if name in of_matrix_products:
+        within_by_apart = time_within_by_apart(remat)
         whole, products = remat.ask(f"products {pairs}")
         share = products / whole
     for side in sides:
@@ -63,7 +75,9 @@ def compare(step_time, name, threads):
         "remat_peak_bytes": int(planned),
         "peer_peak_bytes": int(peer_peak) if math.isfinite(peer_peak) else None,
         "remat_reserved_bytes": int(reserved),
+        "remat_gradient_bytes": int(gradients),
         "share_of_products": share,
+        "within_by_apart": within_by_apart,
     }
 
 
@@ -128,6 +142,8 @@ def main():
             print(row(results[-1]), flush=True)
             if (share := results[-1]["share_of_products"]) is not None:
                 print(f"  forward and backward reach {share:.3f} of the rate of their matrix products", flush=True)
+            if (ratio := results[-1]["within_by_apart"]) is not None:
+                print(f"  a step that updates takes {ratio:.3f} of a step and the optimizer's after it", flush=True)
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=2, allow_nan=False) + "\n")
 

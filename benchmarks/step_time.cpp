@@ -4,11 +4,14 @@
 ///     step_time NETWORK THREADS
 ///
 ///     time K       one step untimed, then K steps: the mean milliseconds of a step, and the loss of the last
-///     peak         the planned bytes of activations, and all that the arena reserves
+///     apart K      the same, with the optimizer's step after each step and not within it
+///     peak         the planned bytes of activations, all that the arena reserves but for gradients of parameters, and
+///                  what it reserves for these
 ///     products K   of equal linear layers, K times in turn: the median milliseconds of forward and backward, and of
 ///                  their matrix products alone
 ///
-/// A step is forward, loss, backward and plain SGD on one batch of random numbers. A network is added to networks.hpp,
+/// A step is forward, loss, backward and plain SGD on one batch of random numbers, which updates each parameter when its
+/// gradient is final. A network is added to networks.hpp,
 /// and as a line of peer_step_time.py.
 #include "matrix_products.hpp"
 #include "networks.hpp"
@@ -63,22 +66,27 @@ class training {
     return values_.empty() ? model_.train_step(inputs_, classes_) : model_.train_step(inputs_, values_);
   }
   float step() {
+    return values_.empty() ? model_.train_step(inputs_, classes_, optimizer_)
+                           : model_.train_step(inputs_, values_, optimizer_);
+  }
+  float step_apart() {
     const float loss = forward_and_backward();
     optimizer_.step(model_);
     return loss;
   }
 
-  void time(int steps) {
-    float loss = step();
+  void time(int steps, float (training::*step)()) {
+    float loss = (this->*step)();
     const auto begin = std::chrono::steady_clock::now();
-    for (int i = 0; i < steps; ++i) loss = step();
+    for (int i = 0; i < steps; ++i) loss = (this->*step)();
     const milliseconds spent = std::chrono::steady_clock::now() - begin;
     std::printf("%.6f %.6f\n", spent.count() / steps, static_cast<double>(loss));
   }
 
   void peak() {
     const std::size_t planned = model_.plan(batch_).activation_bytes;
-    std::printf("%zu %zu\n", planned, model_.reserved().total());
+    const remat::regions& reserved = model_.reserved();
+    std::printf("%zu %zu %zu\n", planned, reserved.total() - reserved.gradients, reserved.gradients);
   }
 
   void products(int rounds) {
@@ -113,13 +121,16 @@ void serve(const network& chosen, int threads) {
   std::string command;
   while (std::cin >> command) {
     if (int count = 0; command == "time" && std::cin >> count && count > 0)
-      subject.time(count);
+      subject.time(count, &training::step);
+    else if (command == "apart" && std::cin >> count && count > 0)
+      subject.time(count, &training::step_apart);
     else if (command == "products" && std::cin >> count && count > 0)
       subject.products(count);
     else if (command == "peak")
       subject.peak();
     else
-      throw remat::error("step_time answers 'time K', 'products K', K at least 1, and 'peak'; not '" + command + "'");
+      throw remat::error("step_time answers 'time K', 'apart K', 'products K', K at least 1, and 'peak'; not '" +
+                         command + "'");
     std::fflush(stdout);
   }
 }

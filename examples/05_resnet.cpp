@@ -138,9 +138,9 @@ int main(int argc, char** argv) {
       auto batches = data.batches(std::min(batch, data.size()),
                                   {.shuffle_seed = seed, .epoch = epoch, .last = remat::last_batch::drop});
       for (const auto& [some, labels] : batches) {
-        loss = m.train_step(some, labels);
+        // Each parameter is updated as soon as its gradient is final: there is no block of all gradients.
+        loss = m.train_step(some, labels, optimizer, factor(optimizer.steps()));
         if (losses_file.is_open()) losses_file << loss << '\n';
-        optimizer.step(m, factor(optimizer.steps()));
         if (++step == steps) break;
       }
     }

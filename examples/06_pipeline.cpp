@@ -153,8 +153,7 @@ void train(const remat::mpi::session& mpi, const settings& s, const char* metric
         batch, {.shuffle_seed = s.seed, .epoch = static_cast<std::uint64_t>(epoch), .last = remat::last_batch::drop});
     remat::progress bar("epoch " + std::to_string(epoch + 1), batches.count());
     for (const auto& [inputs, targets] : training(batches, epoch)) {
-      loss = m.train_step(inputs, targets);
-      optimizer.step(m);
+      loss = m.train_step(inputs, targets, optimizer);
       if (tells) bar.step(loss, batch);
     }
     auto test_batches = test.batches(250);
@@ -200,7 +199,8 @@ int main(int argc, char** argv) {
   app.add_option("--network", s.network, "cnn, the classifier of example 01; unet, which takes noise out of images")
       ->check(CLI::IsMember({"cnn", "unet"}))
       ->capture_default_str();
-  app.add_option("--schedule", s.schedule, "gpipe, 1f1b, zero_bubble, interleaved:V (V stages on each rank), or a CSV file")
+  app.add_option("--schedule", s.schedule,
+                 "gpipe, 1f1b, zero_bubble, interleaved:V (V stages on each rank), or a CSV file")
       ->capture_default_str();
   app.add_option("--partition", s.partition, "balanced, memory, uniform, or a JSON file")->capture_default_str();
   app.add_option("--microbatches", s.microbatches, "Parts of a batch")->check(more_than_0)->capture_default_str();

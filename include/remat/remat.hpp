@@ -57,6 +57,7 @@
 #include <remat/run/audit.hpp>
 #include <remat/run/check_gradients.hpp>
 #include <remat/run/clip_gradients.hpp>
+#include <remat/run/clipped.hpp>
 #include <remat/run/learning_rate.hpp>
 #include <remat/run/mean_loss.hpp>
 #include <remat/run/mean_squared_error.hpp>

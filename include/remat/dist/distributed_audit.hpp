@@ -57,10 +57,10 @@ rank_audit audit(distributed_network& model, const Tensors&... tensors) {
   const detail::step_result expected = run();
   detail::arena_usage usage(r.planned_bytes);
   for (const std::byte fill : {std::byte{0xa5}, std::byte{0x5a}}) {
-    const detail::guarded_arena arena(line, r.planned_bytes, fill);
+    const detail::guarded_arena arena(line, fill);
     r.gives_the_same_bits = run() == expected && r.gives_the_same_bits;
     r.guards_intact = r.guards_intact && arena.is_intact(fill);
-    usage.add_changed(arena, fill);
+    usage.add_changed(arena.activations(), fill);
     model.bind(line);
   }
   line.each_buffer([&](std::size_t at, std::size_t bytes) { usage.add_planned(at, bytes); });

@@ -32,8 +32,10 @@
 #include <remat/run/mean_loss.hpp>
 #include <remat/run/memory_report.hpp>
 #include <remat/run/network_checks.hpp>
+#include <remat/run/parameter_updater.hpp>
 #include <remat/run/source.hpp>
 #include <remat/run/trainable.hpp>
+#include <remat/run/updates_of_step.hpp>
 
 #include <algorithm>
 #include <array>
@@ -84,20 +86,40 @@ class distributed_network : public trainable {
   /// `parameters()`, which are those of this rank's stages. Where it is refused, optimizers and clipping refuse to step
   /// on all ranks until a step succeeds.
   template <class... Tensors>
+    requires(!detail::EndsWithUpdater<Tensors...>)
   float train_step(const Tensors&... tensors) {
     parameters_->drop_gradients();  // whatever is thrown from here on
     return train_on(std::array<source, sizeof...(Tensors)>{source_of(tensors)...});
   }
 
+  /// The same with an optimizer's step, as in one process (network.hpp): `train_step(images, labels, optimizer)`, and
+  /// the factor on its learning rate. A parameter is updated in the last micro-batch's backward pass of its stage, or in
+  /// that of the parameters where the schedule has such; with replicas, when the sum of its gradient has ended as well;
+  /// one that is in several places, when these are summed. The block of gradients stays, and there are none to read.
+  template <class... Arguments>
+    requires detail::EndsWithUpdater<Arguments...>
+  float train_step(Arguments&&... arguments) {
+    return detail::with_updater(
+        [&](parameter_updater& updater, double factor, const auto&... tensors) {
+          parameters_->drop_gradients();  // whatever is thrown from here on
+          return train_on(std::array<source, sizeof...(tensors)>{source_of(tensors)...}, updater, factor);
+        },
+        arguments...);
+  }
+
   float train_on(std::span<const source> sources) {
     parameters_->drop_gradients();
-    const batch_split split =
-        remat::agree_on_split(calls_, blueprint_, call_kind::training, sources, compared_parameters());
-    const thread_scope scope(threads_);
-    const float loss = guarded([&] { return run_training(sources, split); });
-    ++steps_;
-    states_differ_ = true;
-    return loss;
+    return train(sources, nullptr);
+  }
+  float train_on(std::span<const source> sources, parameter_updater& updater, double learning_rate_factor = 1) {
+    parameters_->drop_gradients();
+    if (updater.needs_all_gradients()) {
+      const float loss = train(sources, nullptr, gradient_need::all_at_once);
+      updater.step(*this, learning_rate_factor);
+      return loss;
+    }
+    updater.begin(*this, learning_rate_factor);  // ranks compare its settings before they train
+    return train(sources, &updater);
   }
 
   /// Outputs for one batch, on every rank, as one process gives them. The replicas share the batch where it splits, and
@@ -179,14 +201,15 @@ class distributed_network : public trainable {
   template <class... Optimizers>
   memory_report memory(const Optimizers&... optimizers) const {
     return {.weights = parameters_->value_block().size(),
-            .gradients = parameters_->gradient_block().size() + training_.staging_bytes(),
+            .gradients = parameters_->gradient_memory().held_bytes() + training_.staging_bytes(),
             .states = parameters_->state_block().size(),
             .optimizer = (std::size_t{0} + ... + optimizers.bytes()),
             .activations = reserved().activations,
             .packed = reserved().packed,
             .scratch = reserved().scratch,
             .results = prediction_.bytes() + training_.counting_bytes(),
-            .resident = resident_bytes()};
+            .resident = resident_bytes(),
+            .gradients_needed_for = parameters_->gradient_memory().needed_for()};
   }
   const regions& reserved() const { return pipelines_.reserved(); }
   /// When this rank did what in the last training step.
@@ -199,12 +222,12 @@ class distributed_network : public trainable {
     return remat::agree_on_split(calls_, blueprint_, kind, sources);
   }
   /// The pipeline of a batch, and one step of it as given: for those who measure or audit it.
-  pipeline& training(const batch_split& split) { return training_.line_for(pipelines_, split); }
+  pipeline& training(const batch_split& split, bool updates = false) {
+    return training_.line_for(pipelines_, split, updates);
+  }
   float run_training(std::span<const source> sources, const batch_split& split) {
     float loss = 0;
-    pipeline& line = training(split);
-    pipelines_.keep(line);  // `last_pipeline()`
-    parameters_->making_gradients([&] { loss = training_.run(line, given(sources), split, seed_, steps_); });
+    parameters_->making_gradients([&] { loss = run(sources, split, nullptr); });
     return loss;
   }
   const mpi::communicator& world() const { return ranks_.world; }
@@ -252,6 +275,34 @@ class distributed_network : public trainable {
   static int threads_of(const mpi::session& session, int wanted) {
     if (wanted != 0) return checked_threads(wanted);
     return std::max(1, std::min(thread_count(), session.this_host().cores / session.this_host().ranks));
+  }
+
+  /// With updates where there is an updater that has begun.
+  float train(std::span<const source> sources, parameter_updater* updater,
+              gradient_need need = gradient_need::steps_apart) {
+    const batch_split split =
+        remat::agree_on_split(calls_, blueprint_, call_kind::training, sources, compared_parameters());
+    const thread_scope scope(threads_);
+    float loss = 0;
+    kept_gradients& kept = parameters_->gradient_memory();
+    kept.provide(updater == nullptr ? need : microbatches() > 1 ? gradient_need::microbatches : gradient_need::stages);
+    if (updater == nullptr) {
+      loss = guarded([&] { return run_training(sources, split); });
+    } else {
+      parameters_->using_up_gradients([&] {
+        updates_of_step updates(*this, *updater);
+        loss = guarded([&] { return run(sources, split, &updates); });
+        updater->finish(*this);
+      });
+    }
+    ++steps_;
+    states_differ_ = true;
+    return loss;
+  }
+  float run(std::span<const source> sources, const batch_split& split, gradient_receiver* updates) {
+    pipeline& line = training(split, updates != nullptr);
+    pipelines_.keep(line);  // `last_pipeline()`
+    return training_.run(line, given(sources), split, seed_, steps_, updates);
   }
 
   template <class Step>

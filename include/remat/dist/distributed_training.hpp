@@ -42,14 +42,16 @@ class distributed_training {
         counter_(b, store, ranks, all) {}
 
   /// The pipeline of this rank for a batch.
-  pipeline& line_for(pipelines& lines, const batch_split& split) const {
+  pipeline& line_for(pipelines& lines, const batch_split& split, bool updates) const {
     const std::size_t before = std::min(first_part(), split.larger());
-    return lines.training(split.smaller(), static_cast<int>(std::min(split.larger() - before, count())));
+    return lines.training(split.smaller(), static_cast<int>(std::min(split.larger() - before, count())), updates);
   }
 
-  /// Collective. Trains on a batch in the micro-batches of all replicas, and returns the loss.
+  /// Collective. Trains on a batch in the micro-batches of all replicas, and returns the loss. A line that updates
+  /// parameters gives their gradients to `updates`, each when it is that of all replicas; those of parameters with
+  /// several places are in the block in the end.
   float run(pipeline& line, std::span<const source> sources, const batch_split& split, std::uint64_t seed,
-            std::uint32_t step) {
+            std::uint32_t step, gradient_receiver* updates = nullptr) {
     const program& p = blueprint_->checked;
     const std::size_t first = first_part();
     const int loss_stage = p.operations[p.producers[p.loss]].stage;
@@ -63,9 +65,10 @@ class distributed_training {
     losses_.assign(split.parts, 0);
     std::span<std::byte> place;
     trace_.start();
-    reduction_.begin(overlaps_, &trace_);
+    const bool has_replicas = blueprint_->grid.dp_size() > 1;
+    reduction_.begin(overlaps_, &trace_, updates);
     line.run({seed, step, static_cast<std::uint32_t>(first), shares_, counter_.shares().counted_in_batch(), &trace_,
-              blueprint_->grid.dp_size() > 1 ? &reduction_ : nullptr},
+              has_replicas ? &reduction_ : nullptr, has_replicas ? &reduction_ : updates},
              parts_, [&](std::size_t local, int m) {
                if (line.stage(local) != loss_stage) return std::span<const std::span<std::byte>>();
                place = std::as_writable_bytes(std::span(&losses_[first + static_cast<std::size_t>(m)], 1));
@@ -74,7 +77,7 @@ class distributed_training {
     last_ = &line;
     shared_.sum();
     store_->sum_shared();
-    if (blueprint_->grid.dp_size() > 1) reduction_.finish();
+    if (has_replicas) reduction_.finish();
     return loss_of_all();
   }
 

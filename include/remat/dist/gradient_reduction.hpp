@@ -8,6 +8,9 @@
 /// are added up.
 ///
 /// Buckets are the same either way, and so are the bits. `allreduce::after` begins them when the backward pass is over.
+///
+/// In a step that updates parameters, one is updated when the sum of its bucket has ended and its stage needs its values
+/// no more, whichever is later.
 #pragma once
 
 #include <remat/dist/gradient_listener.hpp>
@@ -15,8 +18,10 @@
 #include <remat/dist/pipeline_trace.hpp>
 #include <remat/dist/waiting.hpp>
 #include <remat/plan/backward_needs.hpp>
+#include <remat/run/gradient_receiver.hpp>
 #include <remat/run/parameters.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -26,7 +31,7 @@ namespace remat {
 
 enum class allreduce : std::uint8_t { overlapped, after };
 
-class gradient_reduction : public gradient_listener {
+class gradient_reduction : public gradient_listener, public gradient_receiver {
  public:
   /// Of the parameters that `store` holds; `is_held` says which operations run here.
   template <class IsHeld>
@@ -34,6 +39,7 @@ class gradient_reduction : public gradient_listener {
                      mpi::waiting how, std::size_t bucket_bytes)
       : replicas_(&replicas), how_(how), bucket_of_slot_(p.parameters.size(), none) {
     if (replicas.size() == 1) return;
+    store.gradient_memory().provide(gradient_need::replicas);
     const list<backward_need> needs = detail::backward_needs(p);
     std::vector<bool> places(p.parameters.size());  // whether the owner has several
     for (const parameter_slot& slot : p.parameters) {
@@ -49,38 +55,41 @@ class gradient_reduction : public gradient_listener {
         const std::span<float> gradient = *store.gradients(slot);
         if (gradient.empty()) continue;
         if (places[static_cast<std::size_t>(p.parameters[slot].owner)]) {
-          if (is_first_held(p, store, slot)) late_.push_back({gradient, 0});
+          if (is_first_held(p, store, slot)) late_.push_back({gradient});
           open_bytes = bucket_bytes;
           continue;
         }
         if (!needs[i].parameters) continue;  // its gradient stays zero
         if (open_bytes >= bucket_bytes || !extends(buckets_.back(), gradient)) {
-          buckets_.push_back({gradient, 0});
+          buckets_.push_back({gradient});
           open_bytes = 0;
         }
         bucket& b = buckets_.back();
+        b.slots.push_back(slot);
         b.gradients = {gradient.data(),
                        static_cast<std::size_t>(b.gradients.data() + b.gradients.size() - gradient.data())};
-        ++b.parameters;
         open_bytes += gradient.size_bytes();
         bucket_of_slot_[static_cast<std::size_t>(slot)] = static_cast<int>(buckets_.size()) - 1;
       }
     }
     for (bucket& b : late_) buckets_.push_back(b);
     requests_.reserve(buckets_.size() + more_pieces());
-    ends_.reserve(buckets_.size());
+    started_.reserve(buckets_.size());
+    gradients_.resize(p.parameters.size());
   }
 
-  /// Before the backward pass of a step.
-  void begin(bool overlaps, pipeline_trace* trace) {
+  /// Before the backward pass of a step. Sums go to `updates`, where there is one.
+  void begin(bool overlaps, pipeline_trace* trace, gradient_receiver* updates = nullptr) {
     overlaps_ = overlaps;
     trace_ = trace;
+    updates_ = updates;
     for (bucket& b : buckets_) {
-      b.pending = b.parameters;
-      b.is_started = false;
+      b.pending = b.slots.size();
+      b.is_started = b.has_ended = false;
     }
+    std::ranges::fill(gradients_, std::span<const float>());
     requests_.clear();
-    ends_.clear();
+    started_.clear();
     oldest_ = ended_ = 0;
   }
   void final_gradients(const operation& o) override {
@@ -93,8 +102,24 @@ class gradient_reduction : public gradient_listener {
   }
   void progress() override {
     while (oldest_ < requests_.size() && requests_[oldest_].is_done()) ++oldest_;
-    for (; ended_ < ends_.size() && ends_[ended_] <= oldest_; ++ended_)
+    for (; ended_ < started_.size() && started_[ended_].end <= oldest_; ++ended_) {
       if (trace_ != nullptr) trace_->reductions[ended_].end = trace_->now();
+      bucket& b = buckets_[started_[ended_].bucket];
+      b.has_ended = true;
+      if (updates_ == nullptr) continue;
+      for (const int slot : b.slots)
+        if (const std::span<const float> gradient = gradients_[static_cast<std::size_t>(slot)]; !gradient.empty())
+          updates_->final_gradient(slot, gradient);
+    }
+  }
+  /// The stage needs the parameter no more.
+  void final_gradient(int owner, std::span<const float> gradient) override {
+    const int number = bucket_of_slot_[static_cast<std::size_t>(owner)];
+    if (number == none) return;  // updated after the step
+    if (buckets_[static_cast<std::size_t>(number)].has_ended)
+      updates_->final_gradient(owner, gradient);
+    else
+      gradients_[static_cast<std::size_t>(owner)] = gradient;
   }
   /// Behind the backward pass: begins what has not begun, and waits for all.
   void finish() {
@@ -108,10 +133,13 @@ class gradient_reduction : public gradient_listener {
 
  private:
   struct bucket {
-    std::span<float> gradients;
-    int parameters = 0;
-    int pending = 0;
-    bool is_started = false;
+    std::span<float> gradients = {};
+    std::vector<int> slots = {};  // of the parameters, where each has one
+    std::size_t pending = 0;
+    bool is_started = false, has_ended = false;
+  };
+  struct started {
+    std::size_t bucket, end;  // one past its last request
   };
 
   /// Whether a gradient lies just before a bucket's.
@@ -132,7 +160,7 @@ class gradient_reduction : public gradient_listener {
     b.is_started = true;
     if (trace_ != nullptr) trace_->reductions.push_back({trace_->now(), 0, b.gradients.size_bytes()});
     mpi::in_pieces(b.gradients, [&](std::span<float> piece) { requests_.push_back(replicas_->sum(piece)); });
-    ends_.push_back(requests_.size());
+    started_.push_back({static_cast<std::size_t>(&b - buckets_.data()), requests_.size()});
   }
 
   const mpi::communicator* replicas_;
@@ -140,8 +168,10 @@ class gradient_reduction : public gradient_listener {
   std::vector<int> bucket_of_slot_;
   std::vector<bucket> buckets_, late_;
   std::vector<mpi::request> requests_;
-  std::vector<std::size_t> ends_;  // of each bucket that has begun, one past its last request
+  std::vector<started> started_;  // in the order in which they have begun
   std::size_t oldest_ = 0, ended_ = 0;
+  gradient_receiver* updates_ = nullptr;
+  std::vector<std::span<const float>> gradients_;  // of each slot that waits for its sum alone
   bool overlaps_ = true;
   pipeline_trace* trace_ = nullptr;
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// The stages of one rank, and for each the executors of its micro-batches: the first one writes gradients, later ones
-/// add to them, and the last may go without checkpoints. Where a batch does not split evenly, the first ones are larger.
+/// add to them, and the last may go without checkpoints and may update the parameters. Where a batch does not split evenly, the first ones are larger.
 #pragma once
 
 #include <remat/dist/mpi.hpp>
@@ -42,6 +42,7 @@ struct pipeline_setup {
   bool is_training = true;
   checkpointing checkpoints = checkpointing::always;
   bool recomputes_early = true;  ///< before the gradient is there
+  bool updates = false;          ///< parameters, in the last micro-batch
 
   bool is_larger(int m) const { return m < larger; }
   std::size_t samples(int m) const { return microbatch + (is_larger(m) ? 1 : 0); }
@@ -109,17 +110,20 @@ class local_stages {
     const bool last_differs = setup.is_training && setup.checkpoints == checkpointing::except_last &&
                               positions.position_of(pass_kind::backward_input, s, count - 1) ==
                                   positions.position_of(pass_kind::forward, s, count - 1) + 1;
-    std::map<std::array<bool, 4>, int> made;
+    std::map<std::array<bool, 5>, int> made;
     for (int m = 0; m < count; ++m) {
       const bool accumulates = setup.is_training && m > 0, is_unchecked = last_differs && m + 1 == count;
       const bool halves = setup.is_training && positions.halves_backward(s, m);
-      const auto [at, is_new] =
-          made.insert({{setup.is_larger(m), is_unchecked, accumulates, halves}, static_cast<int>(made.size())});
+      const bool updates = setup.updates && m + 1 == count;
+      const auto [at, is_new] = made.insert(
+          {{setup.is_larger(m), is_unchecked, accumulates, halves, updates}, static_cast<int>(made.size())});
       here.of_microbatch.push_back(at->second);
       if (!is_new) continue;
       const program& p = is_unchecked ? *setup.unchecked : *setup.checked;
-      plan steps = setup.is_training ? plan_training(p, setup.terms.request(setup.samples(m), covered(p, s, m)))
-                                     : plan_inference(p, setup.samples(m), slice_of_stage(p, s));
+      plan steps = setup.is_training
+                       ? plan_training(p, setup.terms.request(setup.samples(m), covered(p, s, m),
+                                                              updates ? updating::from_block : updating::after_step))
+                       : plan_inference(p, setup.samples(m), slice_of_stage(p, s));
       here.executors.push_back(std::make_unique<executor>(p, std::move(steps), *setup.parameters, accumulates));
     }
   }

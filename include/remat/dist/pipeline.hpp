@@ -50,6 +50,7 @@ class pipeline : private exchange {
   std::size_t microbatch() const { return setup_.microbatch; }
   int larger() const { return setup_.larger; }
   bool is_training() const { return setup_.is_training; }
+  bool updates() const { return setup_.updates; }
   const schedule_table& table() const { return setup_.table; }
   const list<pipeline_message>& messages() const { return transport_.messages(); }
   /// The stages of this rank, in order.
@@ -74,6 +75,7 @@ class pipeline : private exchange {
     std::optional<double> counted_in_batch = {};  ///< what the loss divides by (loss_shares.hpp)
     pipeline_trace* trace = nullptr;
     gradient_listener* listener = nullptr;
+    gradient_receiver* updates = nullptr;  ///< of a pipeline that updates parameters
   };
 
   /// Runs the row. `inputs(m)` gives the sources of micro-batch m, and `results(stage, m)` the places of what that
@@ -104,7 +106,8 @@ class pipeline : private exchange {
                      .share = how.shares.empty() ? 1 : how.shares[static_cast<std::size_t>(t.microbatch)],
                      .counted_in_batch = how.counted_in_batch,
                      .ports = this,
-                     .packs = t.microbatch == 0 || t.microbatch == setup_.larger},
+                     .packs = t.microbatch == 0 || t.microbatch == setup_.larger,
+                     .updates = how.updates},
                     inputs(t.microbatch), results(local_, t.microbatch), rules.section);
       count_executed();
       if (how_.trace != nullptr) how_.trace->end();

@@ -25,14 +25,15 @@ class pipelines {
   pipelines(pipeline_setup model, int threads, std::size_t max_plans)
       : model_(std::move(model)), threads_(threads), max_plans_(max_plans) {}
 
-  /// Of a training step in the model's micro-batches, of `microbatch` samples; the first `larger` ones have one more.
-  pipeline& training(std::size_t microbatch, int larger = 0) {
-    if (larger == model_.table.microbatches) return training(microbatch + 1);
-    return find_or_make(microbatch, larger, model_.table.microbatches, true);
+  /// Of a training step in the model's micro-batches, of `microbatch` samples; the first `larger` ones have one more. One
+  /// that `updates` does that with parameters whose gradients are final.
+  pipeline& training(std::size_t microbatch, int larger = 0, bool updates = false) {
+    if (larger == model_.table.microbatches) return training(microbatch + 1, 0, updates);
+    return find_or_make(microbatch, larger, model_.table.microbatches, true, updates);
   }
   /// Of a prediction in `count` micro-batches.
   pipeline& inference(std::size_t microbatch, std::size_t count) {
-    return find_or_make(microbatch, 0, static_cast<int>(count), false);
+    return find_or_make(microbatch, 0, static_cast<int>(count), false, false);
   }
   /// A pipeline in the model's micro-batches that has no memory, to be looked at.
   pipeline planned(std::size_t microbatch) const {
@@ -50,23 +51,24 @@ class pipelines {
   }
 
  private:
-  pipeline_setup setup(std::size_t microbatch, int larger, int count, bool is_training) const {
+  pipeline_setup setup(std::size_t microbatch, int larger, int count, bool is_training, bool updates = false) const {
     pipeline_setup made = model_;
+    made.updates = updates;
     if (!is_training) made.table = forward_only_like(model_.table, count);
     made.microbatch = microbatch;
     made.larger = larger;
     made.is_training = is_training;
     return made;
   }
-  pipeline& find_or_make(std::size_t microbatch, int larger, int count, bool is_training) {
+  pipeline& find_or_make(std::size_t microbatch, int larger, int count, bool is_training, bool updates) {
     for (auto at = made_.begin(); at != made_.end(); ++at)
       if ((*at)->microbatch() == microbatch && (*at)->larger() == larger && (*at)->is_training() == is_training &&
-          (*at)->table().microbatches == count) {
+          (*at)->updates() == updates && (*at)->table().microbatches == count) {
         std::rotate(at, at + 1, made_.end());  // the last one is the one used last
         return *made_.back();
       }
     const thread_scope scope(threads_);
-    made_.push_back(std::make_unique<pipeline>(setup(microbatch, larger, count, is_training)));
+    made_.push_back(std::make_unique<pipeline>(setup(microbatch, larger, count, is_training, updates)));
     if (arena_.reserve(made_.back()->needed()))
       for (const auto& each : made_) bind(*each);
     else

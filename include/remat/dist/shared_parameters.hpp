@@ -34,8 +34,9 @@ class shared_parameters {
       if (!is_split || !is_mine) continue;
       for (const place& at : g.places)
         if (at.rank == mine_ && g.first == none) g.first = at.slot;
-      if (store.gradients(g.first)->empty()) continue;  // frozen
-      if (g.places[0].rank == mine_) longest = std::max(longest, store.gradients(g.first)->size());
+      const std::size_t size = store.gradient_memory().size(static_cast<std::size_t>(g.first));
+      if (size == 0) continue;  // frozen
+      if (g.places[0].rank == mine_) longest = std::max(longest, size);
       groups_.push_back(std::move(g));
     }
     staging_.resize(longest);

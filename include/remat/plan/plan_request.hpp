@@ -3,6 +3,7 @@
 #pragma once
 
 #include <remat/plan/operation_costs.hpp>
+#include <remat/plan/parameter_updates.hpp>
 #include <remat/plan/slice.hpp>
 
 #include <cstddef>
@@ -11,10 +12,11 @@
 namespace remat {
 
 struct plan_request {
-  std::size_t batch = 1;                   ///< of a micro-batch
-  slice covered = {};                      ///< a stage and its micro-batches in flight; or the whole program
-  const operation_costs* costs = nullptr;  ///< measured, of the same program at any batch; null: FLOPs are counted
-  std::optional<std::size_t> bytes = {};   ///< that the activations may take, where policies are to know
+  std::size_t batch = 1;                    ///< of a micro-batch
+  slice covered = {};                       ///< a stage and its micro-batches in flight; or the whole program
+  const operation_costs* costs = nullptr;   ///< measured, of the same program at any batch; null: FLOPs are counted
+  std::optional<std::size_t> bytes = {};    ///< that the activations may take, where policies are to know
+  updating updates = updating::after_step;  ///< when parameters are, and where their gradients are until then
 };
 
 }  // namespace remat

@@ -24,6 +24,8 @@ struct plan_report {
   std::size_t batch = 0;
   bool is_training = true;
   std::size_t activation_bytes = 0, live_bytes = 0, kept_bytes = 0;
+  std::size_t gradient_bytes = 0;            ///< of the parameters, in a block; 0 where no model is known
+  std::size_t transient_gradient_bytes = 0;  ///< the same, each until its update in `train_step(x, y, optimizer)`
   std::size_t packed_bytes = 0, scratch_bytes = 0;       ///< 0 where no kernels were prepared
   std::size_t forward = 0, recompute = 0, backward = 0;  ///< kernel calls
   double recompute_share = 0;                            ///< recomputed FLOPs / forward FLOPs
@@ -171,6 +173,9 @@ inline std::ostream& operator<<(std::ostream& out, const plan_report& r) {
   out << (r.is_training ? "Training" : "Inference") << " plan for batch " << r.batch << "\n";
   out << "  activations     " << megabytes(r.activation_bytes) << "  (" << r.activation_bytes
       << " bytes; alive at once: " << r.live_bytes << ")\n";
+  if (r.gradient_bytes > 0)
+    out << "  gradients       " << megabytes(r.gradient_bytes) << " in a block, or "
+        << megabytes(r.transient_gradient_bytes) << " in one micro-batch that updates the parameters\n";
   if (r.packed_bytes + r.scratch_bytes > 0)
     out << "  packed weights  " << megabytes(r.packed_bytes) << "\n  kernel scratch  " << megabytes(r.scratch_bytes)
         << "\n";

@@ -19,6 +19,9 @@
 /// |                       | is dropped before the gradient of the input is made                           |
 /// | `backward_input`      | the gradients of its inputs                                                   |
 /// | `backward`            | both halves at once, of an operation that can                                 |
+/// | `clear_gradient`      | zeros, for a place of a parameter that no gradient reaches                    |
+/// | `sum_places`          | the gradients of all places of a shared parameter, in the order of the program|
+/// | `update`              | a parameter, in a step that updates (see parameter_updates.hpp)               |
 /// | `fetch`               | reads a result: the loss, an output, or the gradient of an input              |
 ///
 /// A buffer is one instance of a tensor or of a gradient: a recomputation makes a new one. It lives from the action
@@ -60,6 +63,9 @@ enum class action_kind : std::uint8_t {
   backward_parameters,
   backward_input,
   backward,
+  clear_gradient,
+  sum_places,
+  update,
   fetch
 };
 inline constexpr std::size_t action_kinds = static_cast<std::size_t>(action_kind::fetch) + 1;
@@ -70,6 +76,7 @@ struct action {
   few<int, operation::max_tensors> inputs = {}, outputs = {}, saved = {};        ///< buffers; `none` where not touched
   few<int, operation::max_tensors> input_gradients = {}, output_gradients = {};  ///< buffers
   bool accumulates[operation::max_tensors] = {};                                 ///< per input gradient
+  int parameter = none;  ///< the slot whose gradient is cleared or summed, or whose parameter is updated
 };
 
 struct buffer {
@@ -81,6 +88,7 @@ struct buffer {
   int region = 0;                 ///< of the plan (see plan.hpp)
   std::size_t offset = 0;         ///< in its region
   int port = none;                ///< of the slice, where it is received or sent
+  int parameter = none;           ///< the slot whose gradient it is; then it is of no tensor
 };
 
 /// Actions that run in one go.
@@ -95,6 +103,8 @@ struct tape {
   list<action> actions = {};
   list<buffer> buffers = {};
   list<section> sections = {};
+  /// The buffer of each parameter slot's gradient, or `none`. Empty where gradients of parameters are no buffers.
+  list<int> parameter_gradients = {};
 
   /// The number of the section that an action belongs to.
   constexpr int section_of(int action) const {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// The arena: one block of memory with three regions, large enough for the largest plan of a model.
+/// The arena: one block of memory with four regions, large enough for the largest plan of a model.
 #pragma once
 
 #include <remat/run/executor.hpp>
@@ -18,7 +18,8 @@ class arena {
   /// Makes room for a plan. Whether the regions moved, so that executors must be bound again. Throws std::bad_alloc,
   /// and is then empty.
   bool reserve(const regions& needed) {
-    const regions larger{std::max(needed.activations, reserved_.activations), std::max(needed.packed, reserved_.packed),
+    const regions larger{std::max(needed.activations, reserved_.activations),
+                         std::max(needed.gradients, reserved_.gradients), std::max(needed.packed, reserved_.packed),
                          std::max(needed.scratch, reserved_.scratch)};
     if (block_.size() > 0 && larger.total() == reserved_.total()) return false;
     // Nothing lives between steps: the old block is given back before the new one is taken. Where there is no memory
@@ -31,8 +32,9 @@ class arena {
   }
 
   void bind(executor& e) const {
-    std::byte* const packed = block_.data() + reserved_.activations;
-    e.bind(block_.data(), packed, packed + reserved_.packed);
+    std::byte* const gradients = block_.data() + reserved_.activations;
+    std::byte* const packed = gradients + reserved_.gradients;
+    e.bind(block_.data(), packed, packed + reserved_.packed, gradients);
   }
 
  private:

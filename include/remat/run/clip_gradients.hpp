@@ -9,6 +9,8 @@
 /// 8 lanes within a block of elements, blocks within a parameter, parameters in the order of the program. The norm is
 /// finite where every gradient is. It allocates nothing from the second call on.
 ///
+/// clipped.hpp has the same as an optimizer, for `model.train_step(images, labels, optimizer)`.
+///
 /// On the ranks of a distributed model it is collective: the norm is that of all stages' gradients.
 #pragma once
 
@@ -62,6 +64,11 @@ inline double square_sum(std::span<const float> x, std::size_t blocks_at_once = 
   return sum;
 }
 
+inline void require_norm(double max_norm) {
+  if (!(max_norm > 0))
+    throw error("clip_gradients: the largest norm is " + std::to_string(max_norm) + "; a number above 0 is accepted");
+}
+
 }  // namespace detail
 
 /// Multiplies every gradient with `max_norm / (norm + 1e-6)` where that is below 1, and returns the norm that they had.
@@ -69,8 +76,7 @@ inline double square_sum(std::span<const float> x, std::size_t blocks_at_once = 
 /// `max_norm` only asks for the norm. Frozen parameters have no gradient, and count for nothing. Throws `error`
 /// where there are no gradients, as an optimizer does.
 inline double clip_gradients(trainable& model, double max_norm) {
-  if (!(max_norm > 0))
-    throw error("clip_gradients: the largest norm is " + std::to_string(max_norm) + "; a number above 0 is accepted");
+  detail::require_norm(max_norm);
   model.require_gradients();
   const thread_scope scope(model.threads());
   model.before_update(std::span(&max_norm, 1));

@@ -6,12 +6,14 @@
 #include <remat/core/parallel.hpp>
 #include <remat/plan/plan.hpp>
 #include <remat/run/exchange.hpp>
+#include <remat/run/gradient_receiver.hpp>
 #include <remat/run/kernel_calls.hpp>
 #include <remat/run/observer.hpp>
 #include <remat/run/parameters.hpp>
 #include <remat/run/regions.hpp>
 #include <remat/run/source.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -37,6 +39,7 @@ class executor {
     observer* watching = nullptr;
     exchange* ports = nullptr;  ///< of a stage
     bool packs = true;          ///< false: what an earlier micro-batch of this size has packed in the step is used
+    gradient_receiver* updates = nullptr;  ///< of a plan with updates
   };
   /// Makes the primitives, for the threads that there are now: the step runs on as many. `p` and `parameters` must
   /// outlive the executor. One that `accumulates` adds to the parameters' gradients.
@@ -44,7 +47,9 @@ class executor {
       : program_(&p),
         plan_(std::move(made)),
         calls_(p, plan_, parameters, accumulates),
-        needed_{plan_.activation_bytes, calls_.prepared().packed_bytes(), calls_.prepared().scratch_bytes()},
+        needed_{plan_.activation_bytes, plan_.gradient_bytes, calls_.prepared().packed_bytes(),
+                calls_.prepared().scratch_bytes()},
+        parameters_(&parameters),
         loss_(p.loss == none ? none : p.producers[p.loss]),
         accumulates_(accumulates),
         threads_(primitive_threads()) {}
@@ -55,9 +60,10 @@ class executor {
   int threads() const { return threads_; }
   const regions& needed() const { return needed_; }
 
-  /// Moves to another arena: where its regions begin.
-  void bind(std::byte* activations, std::byte* packed, std::byte* scratch) {
-    bind(std::array{activations}, packed, scratch);
+  /// Moves to another arena: where its regions begin. That of gradients is needed by a plan that has one.
+  void bind(std::byte* activations, std::byte* packed, std::byte* scratch, std::byte* gradients = nullptr) {
+    const std::array all{activations, gradients};
+    bind(std::span(all).first(plan_.regions.size()), packed, scratch);
   }
   /// The regions of a stage, as its plan lists them.
   void bind(std::span<std::byte* const> regions, std::byte* packed, std::byte* scratch) {
@@ -89,6 +95,7 @@ class executor {
     if (primitive_threads() != threads_)
       throw error("a step that was made for " + std::to_string(threads_) + " threads cannot run on " +
                   std::to_string(primitive_threads()) + "; make it and run it in one thread_scope");
+    if (plan_.is_training && plan_.updates != updating::from_arena) parameters_->gradient_memory().provide();
     std::size_t fetched = 0, gradients = static_cast<std::size_t>(program_->inputs);
     if (first == 0) executed_ = {};
     for (std::size_t i = first; i < last; ++i) {
@@ -140,6 +147,15 @@ class executor {
           elementwise(size_of_gradient(a), [from = floats(a.output_gradients[0]),
                                             to = floats(a.input_gradients[0])](std::size_t k) { to[k] += from[k]; });
           break;
+        case action_kind::clear_gradient:
+          std::ranges::fill(calls_.parameter_gradient(a.parameter), 0.0f);
+          break;
+        case action_kind::sum_places:
+          sum_places(a.parameter);
+          break;
+        case action_kind::update:
+          s.updates->final_gradient(a.parameter, calls_.parameter_gradient(a.parameter));
+          break;
         default:
           run_kernel(a, calls_.of_action(i), s);
       }
@@ -175,6 +191,16 @@ class executor {
     }
   }
 
+  /// Adds the gradients of a parameter's later places to that of the first, in the order of the program.
+  void sum_places(int owner) const {
+    float* const sum = calls_.parameter_gradient(owner).data();
+    for (int slot = owner + 1; slot < program_->parameters.count(); ++slot) {
+      if (program_->parameters[slot].owner != owner) continue;
+      const std::span<const float> more = calls_.parameter_gradient(slot);
+      elementwise(more.size(), [sum, from = more.data()](std::size_t i) { sum[i] += from[i]; });
+    }
+  }
+
   float* floats(int buffer) const { return reinterpret_cast<float*>(address(buffer)); }
   std::size_t size_of_gradient(const action& a) const {
     return plan_.steps.buffers[a.output_gradients[0]].bytes / sizeof(float);
@@ -186,6 +212,7 @@ class executor {
   plan plan_;
   kernel_calls calls_;
   regions needed_;
+  parameter_store* parameters_;
   int loss_;  // the operation that gives it, or none
   bool accumulates_;
   int threads_;

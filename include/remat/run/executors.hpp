@@ -32,9 +32,12 @@ class executors {
 
   const plan_terms& terms() const { return terms_; }
 
-  /// The executor of a batch size, ready to run; one that accumulates serves the micro-batches after the first.
-  executor& training(std::size_t batch, bool accumulates = false) { return ready(training_, batch, accumulates); }
-  executor& inference(std::size_t batch) { return ready(inference_, batch, false); }
+  /// The executor of a batch size, ready to run; one that accumulates serves the micro-batches after the first. It
+  /// updates parameters as it is told.
+  executor& training(std::size_t batch, bool accumulates = false, updating updates = updating::after_step) {
+    return ready(training_, batch, accumulates, updates);
+  }
+  executor& inference(std::size_t batch) { return ready(inference_, batch, false, updating::after_step); }
 
   /// The executor that ran the forward pass alone, while the arena has what its backward pass needs; or null.
   executor* waiting() const { return waiting_; }
@@ -66,18 +69,19 @@ class executors {
  private:
   using known = std::vector<std::unique_ptr<executor>>;  // the last one is the one that was asked for last
 
-  plan plan_of(const known& all, std::size_t batch) const {
-    return &all == &training_ ? plan_training(*program_, terms_.request(batch)) : plan_inference(*program_, batch);
+  plan plan_of(const known& all, std::size_t batch, updating updates = updating::after_step) const {
+    return &all == &training_ ? plan_training(*program_, terms_.request(batch, {}, updates))
+                              : plan_inference(*program_, batch);
   }
 
-  executor& ready(known& all, std::size_t batch, bool accumulates) {
+  executor& ready(known& all, std::size_t batch, bool accumulates, updating updates) {
     for (auto at = all.begin(); at != all.end(); ++at)
       if ((*at)->planned().batch == batch && (*at)->accumulates() == accumulates &&
-          (*at)->threads() == primitive_threads()) {
+          (*at)->planned().updates == updates && (*at)->threads() == primitive_threads()) {
         std::rotate(at, at + 1, all.end());
         return *all.back();
       }
-    auto fresh = std::make_unique<executor>(*program_, plan_of(all, batch), *parameters_, accumulates);
+    auto fresh = std::make_unique<executor>(*program_, plan_of(all, batch, updates), *parameters_, accumulates);
     bool moved = false;
     try {
       moved = arena_.reserve(fresh->needed());
@@ -99,7 +103,7 @@ class executors {
   }
 
   /// Forgets the batch sizes that were not asked for for the longest time, until there are no more than are kept. A size
-  /// has up to two executors: of the first micro-batch, and of those after it.
+  /// has several executors: of the first micro-batch, of those after it, and of steps that update parameters.
   void forget_oldest(known& all) const {
     for (auto at = all.begin(); sizes(all) > max_plans_ && at + 1 != all.end();) {
       const executor& oldest = **at;
@@ -125,7 +129,12 @@ class executors {
   }
 
   plan_report report_of(const known& all, std::size_t batch) const {
-    plan_report r = report(*program_, plan_of(all, batch));
+    const plan made = plan_of(all, batch);
+    plan_report r = report(*program_, made);
+    if (r.is_training) {
+      r.gradient_bytes = parameters_->gradient_memory().size_bytes();
+      r.transient_gradient_bytes = transient_gradient_bytes(*program_, made);
+    }
     for (const auto& each : all)
       if (each->planned().batch == batch) {
         r.packed_bytes = each->needed().packed;

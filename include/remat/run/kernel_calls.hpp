@@ -20,7 +20,11 @@ class kernel_calls {
  public:
   /// `p` and `parameters` must outlive it.
   kernel_calls(const program& p, const plan& made, parameter_store& parameters, bool accumulates)
-      : prepared_(p, made, accumulates), calls_(made.steps.actions.size()), regions_(made.regions.size()) {
+      : prepared_(p, made, accumulates),
+        calls_(made.steps.actions.size()),
+        regions_(made.regions.size()),
+        parameters_(&parameters),
+        gradients_(made.steps.parameter_gradients.size()) {
     for (std::size_t i = 0; i < calls_.size(); ++i)
       if (const action& a = made.steps.actions[i]; a.operation != none)
         calls_[i] = described(p, made, a, parameters, accumulates);
@@ -33,6 +37,12 @@ class kernel_calls {
   /// Moves to another arena: `regions` are where those of the plan begin.
   void bind(const tape& steps, std::span<std::byte* const> regions, std::byte* packed, std::byte* scratch) {
     std::ranges::copy(regions, regions_.begin());
+    for (int slot = 0; slot < steps.parameter_gradients.count(); ++slot) {
+      const int b = steps.parameter_gradients[slot];
+      if (b == none) continue;
+      gradients_[static_cast<std::size_t>(slot)] = {reinterpret_cast<float*>(address(steps.buffers[b])),
+                                                    steps.buffers[b].bytes / sizeof(float)};
+    }
     for (std::size_t i = 0; i < calls_.size(); ++i) {
       const action& a = steps.actions[i];
       if (a.operation == none) continue;
@@ -47,13 +57,17 @@ class kernel_calls {
     }
   }
 
+  /// The gradient of a parameter slot: in the bound arena, or in the block that outlives the step.
+  std::span<float> parameter_gradient(int slot) const {
+    return gradients_.empty() ? *parameters_->gradients(slot) : gradients_[static_cast<std::size_t>(slot)];
+  }
+
   /// Where a buffer is in the bound arena.
   std::byte* address(const buffer& b) const { return regions_[static_cast<std::size_t>(b.region)] + b.offset; }
 
  private:
   /// Everything of a call but its addresses.
-  call described(const program& p, const plan& made, const action& a, parameter_store& parameters,
-                 bool accumulates) const {
+  call described(const program& p, const plan& made, const action& a, parameter_store& parameters, bool accumulates) {
     const operation& o = p.operations[a.operation];
     call c;
     c.kind = o.kind;
@@ -70,8 +84,12 @@ class kernel_calls {
     for (int k = 0; k < call::max_tensors; ++k) c.accumulates[k] = a.accumulates[k];
     c.states = parameters.states(o.first_state);
     c.parameters = parameters.values(o.first_parameter);
-    c.parameter_gradients = parameters.gradients(o.first_parameter);
+    c.parameter_gradients = gradients(o.first_parameter);
     return c;
+  }
+  /// Where those of an operation begin.
+  std::span<float>* gradients(int first) {
+    return gradients_.empty() ? parameters_->gradients(first) : gradients_.data() + first;
   }
   void point(const tape& steps, std::byte** addresses, const few<int, operation::max_tensors>& buffers) const {
     for (int k = 0; k < buffers.size; ++k)
@@ -81,6 +99,8 @@ class kernel_calls {
   prepared_operations prepared_;
   std::vector<call> calls_;          // one for each action
   std::vector<std::byte*> regions_;  // where each region of the plan begins
+  parameter_store* parameters_;
+  std::vector<std::span<float>> gradients_;  // of each parameter slot, where they are buffers of the tape
 };
 
 }  // namespace remat

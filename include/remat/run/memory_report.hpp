@@ -19,18 +19,20 @@ namespace remat {
 
 /// Bytes.
 struct memory_report {
-  std::size_t weights = 0;      ///< values of parameters, aligned
-  std::size_t gradients = 0;    ///< of those that are trained, one for each place of a shared one
-  std::size_t states = 0;       ///< what modules remember
-  std::size_t optimizer = 0;    ///< what the optimizers that were named keep
-  std::size_t activations = 0;  ///< the arena's first region, for the largest batch met
-  std::size_t packed = 0;       ///< the arena's packed weights
-  std::size_t scratch = 0;      ///< the arena's kernel scratch
-  std::size_t results = 0;      ///< outputs and gradients of inputs, as the user sees them
-  std::size_t resident = 0;     ///< of the process; 0 where the system does not tell
+  std::size_t weights = 0;    ///< values of parameters, aligned
+  std::size_t gradients = 0;  ///< of those that are trained, one for each place of a shared one; 0 where none are kept
+  std::size_t states = 0;     ///< what modules remember
+  std::size_t optimizer = 0;  ///< what the optimizers that were named keep
+  std::size_t activations = 0;            ///< the arena's first region, for the largest batch met
+  std::size_t transient_gradients = 0;    ///< the arena's gradients of parameters, each until its update
+  std::size_t packed = 0;                 ///< the arena's packed weights
+  std::size_t scratch = 0;                ///< the arena's kernel scratch
+  std::size_t results = 0;                ///< outputs and gradients of inputs, as the user sees them
+  std::size_t resident = 0;               ///< of the process; 0 where the system does not tell
+  std::string gradients_needed_for = {};  ///< what keeps `gradients`; empty where nothing does
 
   std::size_t explained() const {
-    return weights + gradients + states + optimizer + activations + packed + scratch + results;
+    return weights + gradients + states + optimizer + activations + transient_gradients + packed + scratch + results;
   }
   std::size_t rest() const { return resident > explained() ? resident - explained() : 0; }
 };
@@ -44,17 +46,18 @@ inline std::size_t resident_bytes() {
 }
 
 inline std::ostream& operator<<(std::ostream& out, const memory_report& r) {
-  const auto line = [&](std::string_view name, std::size_t bytes) {
+  const auto line = [&](std::string_view name, std::size_t bytes, const std::string& why = "") {
     const std::string text = detail::megabytes(bytes);
-    out << "  " << detail::column(std::string(name), 18) << std::string(text.size() < 12 ? 12 - text.size() : 0, ' ')
-        << text << "\n";
+    out << "  " << detail::column(std::string(name), 22) << std::string(text.size() < 12 ? 12 - text.size() : 0, ' ')
+        << text << (why.empty() ? "" : "  for " + why) << "\n";
   };
   out << "Memory of the model and its process\n";
   line("weights", r.weights);
-  line("gradients", r.gradients);
+  line("gradients", r.gradients, r.gradients_needed_for);
   line("states", r.states);
   line("optimizer", r.optimizer);
   line("activations", r.activations);
+  line("transient gradients", r.transient_gradients);
   line("packed weights", r.packed);
   line("kernel scratch", r.scratch);
   line("results", r.results);

@@ -43,9 +43,10 @@ class microbatches {
   float loss() const { return shares_.loss(losses_); }
 
   /// Runs micro-batch k. `results` are the losses, one for each, and then the gradients of the batch's inputs, of which
-  /// it writes its part. Weights are packed anew for the smaller ones.
+  /// it writes its part. Weights are packed anew for the smaller ones. An executor that updates parameters gives `updates`
+  /// their gradients.
   void run(std::size_t k, executor& e, std::uint64_t seed, std::uint32_t step,
-           std::span<const std::span<std::byte>> results) const {
+           std::span<const std::span<std::byte>> results, gradient_receiver* updates = nullptr) const {
     std::array<std::span<std::byte>, call::max_tensors + 1> places;
     std::size_t used = 0;
     places[used++] = results[k];
@@ -58,7 +59,8 @@ class microbatches {
            .microbatch = static_cast<std::uint32_t>(k),
            .share = shares_.share(k),
            .counted_in_batch = shares_.counted_in_batch(),
-           .packs = k == 0 || k == split_.larger()},
+           .packs = k == 0 || k == split_.larger(),
+           .updates = updates},
           parts_(static_cast<int>(k)), {places.data(), used});
   }
 

@@ -46,6 +46,11 @@ class model : public network {
     return remat::peak_activation_bytes<Net, Input, Loss>(batch);
   }
 
+  /// What a training step that updates the parameters, in one micro-batch, reserves and uses for their gradients.
+  static constexpr std::size_t peak_gradient_bytes(std::size_t batch) {
+    return remat::peak_gradient_bytes<Net, Input, Loss>(batch);
+  }
+
  private:
   model(network&& made, network::cloned) : network(std::move(made)) {}
 };

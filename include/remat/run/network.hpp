@@ -19,8 +19,10 @@
 #include <remat/run/microbatches.hpp>
 #include <remat/run/model_options.hpp>
 #include <remat/run/network_checks.hpp>
+#include <remat/run/parameter_updater.hpp>
 #include <remat/run/predicting_network.hpp>
 #include <remat/run/source.hpp>
+#include <remat/run/updates_of_step.hpp>
 
 #include <array>
 #include <cstddef>
@@ -65,9 +67,31 @@ class network : public predicting_network {
   /// Throws `error` where shapes or targets do not fit; then parameters and states are as they were, and an optimizer
   /// refuses to step until a step succeeds: old gradients are never taken for those of a refused batch.
   template <class... Tensors>
+    requires(!detail::EndsWithUpdater<Tensors...>)
   float train_step(const Tensors&... tensors) {
     held().drop_gradients();  // whatever is thrown from here on
-    return train(std::array<source, sizeof...(Tensors)>{source_of(tensors)...});
+    return train_on(std::array<source, sizeof...(Tensors)>{source_of(tensors)...});
+  }
+
+  /// The same with an optimizer's step: `train_step(images, labels, optimizer)`, or with the factor on its learning rate
+  /// as well, `train_step(images, labels, optimizer, schedule(optimizer.steps()))`. Each parameter is updated as soon as
+  /// its gradient is final and the step needs its values no more, to the bits of `train_step(images, labels);
+  /// optimizer.step(model, factor);`. Gradients are used up: in one micro-batch they have memory from when they are
+  /// computed to the update (the line of transient gradients in `memory()`), and no block of all is kept. After such a
+  /// step there are none to read. An optimizer that looks at all of them first, `clipped`, keeps the block.
+  ///
+  /// What is thrown before the backward pass, such as for a target that is no class, leaves parameters, states and
+  /// optimizer as they were. A kernel of the user's that throws within the backward pass does not undo the updates of
+  /// what is behind it in the model.
+  template <class... Arguments>
+    requires detail::EndsWithUpdater<Arguments...>
+  float train_step(Arguments&&... arguments) {
+    return detail::with_updater(
+        [&](parameter_updater& updater, double factor, const auto&... tensors) {
+          held().drop_gradients();  // whatever is thrown from here on
+          return train_on(std::array<source, sizeof...(tensors)>{source_of(tensors)...}, updater, factor);
+        },
+        arguments...);
   }
 
   /// The forward pass of a training step of a model without a loss; it keeps what `backward` needs. Returns the first
@@ -88,7 +112,14 @@ class network : public predicting_network {
   /// The same for tensors whose number is known at run time only.
   float train_on(std::span<const source> sources) {
     held().drop_gradients();
-    return train(sources);
+    return train(sources, nullptr, 1);
+  }
+  float train_on(std::span<const source> sources, parameter_updater& updater, double learning_rate_factor = 1) {
+    held().drop_gradients();
+    if (!updater.needs_all_gradients()) return train(sources, &updater, learning_rate_factor);
+    const float loss = train(sources, nullptr, 1, gradient_need::all_at_once);
+    updater.step(*this, learning_rate_factor);
+    return loss;
   }
 
   std::span<const float> forward_on(std::span<const source> sources) {
@@ -123,8 +154,13 @@ class network : public predicting_network {
     float loss = 0;
     results_.begin_step(*program_, e.planned().batch, {&loss, 1});
     executors_.set_waiting(nullptr);
-    held().making_gradients([&] { held().keeping_states([&] { e.run(s, sources, results_.places()); }); });
-    held().sum_shared();
+    const auto run = [&] { held().keeping_states([&] { e.run(s, sources, results_.places()); }); };
+    if (e.planned().updates == updating::after_step) {
+      held().making_gradients(run);
+      held().sum_shared();
+    } else {
+      held().using_up_gradients(run);
+    }
     return loss;
   }
 
@@ -133,24 +169,44 @@ class network : public predicting_network {
       : predicting_network(std::move(lowered), options, std::move(values)), parts_(*program_) {}
   network(const network& other, cloned) : predicting_network(other, cloned{}), parts_(*program_) {}
 
-  float train(std::span<const source> sources) {
+  /// Updates the parameters within the step, where there is an updater.
+  float train(std::span<const source> sources, parameter_updater* updater, double learning_rate_factor,
+              gradient_need need = gradient_need::steps_apart) {
     if (program_->loss == none)
       throw error("train_step needs a loss; give the model one: remat::model<net, input, loss>");
     const thread_scope scope = scope_of_call();
     const batch_split split{batch_of(sources, program_->inputs), microbatches_};
-    const auto executor_of = [&](std::size_t k) -> executor& { return training(split.samples(k), k > 0); };
     parts_.begin(split, sources, held());
-    for (std::size_t k = 0; k < parts_.count(); ++k)
-      executor_of(k);  // all of them first: making one may move the arena
+    const std::size_t count = parts_.count();
+    if (updater == nullptr) held().gradient_memory().provide(need);
+    if (updater != nullptr && count > 1) held().gradient_memory().provide(gradient_need::microbatches);
+    const auto executor_of = [&](std::size_t k) -> executor& {
+      const updating how = updater == nullptr || k + 1 < count ? updating::after_step
+                           : count == 1                        ? updating::from_arena
+                                                               : updating::from_block;
+      return training(split.samples(k), k > 0, how);
+    };
+    for (std::size_t k = 0; k < count; ++k) executor_of(k);  // all of them first: making one may move the arena
     executors_.set_waiting(nullptr);
     results_.begin_step(*program_, split.batch, parts_.losses());
-    held().making_gradients([&] {
+    const auto run = [&](gradient_receiver* updates) {
       held().keeping_states([&] {
-        for (std::size_t k = 0; k < parts_.count(); ++k)
-          parts_.run(k, executor_of(k), seed_, steps_, results_.places());
+        for (std::size_t k = 0; k < count; ++k)
+          parts_.run(k, executor_of(k), seed_, steps_, results_.places(), updates);
       });
-    });
-    finish_step(split.largest(), parts_.count());
+    };
+    if (updater == nullptr) {
+      held().making_gradients([&] { run(nullptr); });
+      held().sum_shared();
+    } else {
+      held().using_up_gradients([&] {
+        updater->begin(*this, learning_rate_factor);
+        updates_of_step updates(*this, *updater);
+        run(&updates);
+        updater->finish(*this);
+      });
+    }
+    finish_step(split.largest(), count);
     return parts_.loss();
   }
 
@@ -165,15 +221,16 @@ class network : public predicting_network {
     gradient_sources_.assign(static_cast<std::size_t>(program_->inputs), source{});
     gradient_sources_.insert(gradient_sources_.end(), gradients.begin(), gradients.end());
     results_.begin_step(*program_, e.planned().batch, {});
+    held().gradient_memory().provide(gradient_need::steps_apart);
     executors_.set_waiting(nullptr);
     held().making_gradients([&] { e.run({seed_, steps_}, gradient_sources_, results_.places(), backward_section); });
+    held().sum_shared();
     finish_step(e.planned().batch, 0);
   }
 
   /// A step has run on this (micro-)batch and has given this many losses.
   void finish_step(std::size_t batch, std::size_t losses) {
     results_.finish_step(losses);
-    held().sum_shared();
     ++steps_;
     last_batch_ = batch;
   }

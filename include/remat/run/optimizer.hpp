@@ -4,7 +4,8 @@
 ///     remat::adamw optimizer{{.learning_rate = 3e-4f, .weight_decay = 0.05f}};
 ///     optimizer.group(remat::is_bias_or_norm, {.weight_decay = 0});
 ///     optimizer.group("head", {.learning_rate = 1e-3f});
-///     optimizer.step(model);
+///     optimizer.step(model);                         // after a train_step; or both at once:
+///     model.train_step(images, labels, optimizer);
 ///
 /// A parameter belongs to the last group whose pattern matches it, and to the optimizer itself where none does. What a
 /// group does not say it takes from the optimizer's own options. Frozen parameters, which have no gradient, are
@@ -31,6 +32,7 @@
 #include <remat/core/presence.hpp>
 #include <remat/run/optimizer_state.hpp>
 #include <remat/run/parameter_pattern.hpp>
+#include <remat/run/parameter_updater.hpp>
 #include <remat/run/trainable.hpp>
 
 #include <algorithm>
@@ -80,7 +82,7 @@ inline std::vector<std::size_t> assign_groups(std::span<const parameter_view> pa
 }  // namespace detail
 
 template <class Rule>
-class optimizer {
+class optimizer : public parameter_updater {
  public:
   using options = typename Rule::options;
   using group_options = typename Rule::group_options;
@@ -106,6 +108,8 @@ class optimizer {
     factors_ = std::move(other.factors_);
     rows_ = std::move(other.rows_);
     compared_ = std::move(other.compared_);
+    is_updated_ = std::move(other.is_updated_);
+    has_state_ = other.has_state_;
     state_ = std::move(other.state_);
     steps_ = other.steps_;
     return *this;
@@ -122,13 +126,42 @@ class optimizer {
 
   /// Updates every parameter from its gradient, at its learning rate times `learning_rate_factor` (learning_rate.hpp
   /// has schedules). State is allocated at the first step. Throws `error` before anything changes.
-  void step(trainable& model, double learning_rate_factor = 1) {
-    prepare(model, learning_rate_factor);
-    take_state(model);
+  void step(trainable& model, double learning_rate_factor = 1) override {
+    prepare(model, learning_rate_factor, true);
     const thread_scope scope(model.threads());
-    for (std::size_t i = 0; i < model.parameters().size(); ++i)
-      if (model.is_trained(i)) update(model, i, model.parameters()[i].gradient.data());
     finish(model);
+  }
+
+  void begin(trainable& model, double learning_rate_factor) override { prepare(model, learning_rate_factor, false); }
+
+  /// The elements of parameter `i` that are updated here, if any. It allocates nothing but the state in the first step,
+  /// and runs on the threads of the scope around it.
+  void update(trainable& model, std::size_t i, const float* of_whole) override {
+    take_state(model);
+    is_updated_[i] = true;
+    const std::size_t n = numbers_[i], group = group_of_[n];
+    if (const auto [first, last] = model.updated_here(i); first < last) {
+      const std::uint64_t taken = state_.steps(n);  // fewer than the optimizer's where it was frozen in some
+      const typename Rule::factors f = taken == steps_ ? factors_[group] : Rule::factors_of(rated_[group], taken + 1);
+      std::array<float*, Rule::state_rows> state{};
+      for (std::size_t r = 0; r < rows_[group]; ++r) state[r] = state_.row(n, r);
+      const bool is_first = state_.is_new(n);
+      float* const values = model.parameters()[i].values.data() + first;
+      const float* const gradient = of_whole + first;
+      parallel_for(last - first, 16384, [&](std::size_t begin, std::size_t end) {
+        Rule::update(f, values, gradient, state, is_first, begin, end);
+      });
+    }
+    state_.settle(n);
+  }
+
+  void finish(trainable& model) override {
+    take_state(model);  // where nothing is trained here
+    for (std::size_t i = 0; i < is_updated_.size(); ++i)
+      if (!is_updated_[i] && model.is_trained(i)) update(model, i, model.parameters()[i].gradient.data());
+    for (const std::size_t n : elsewhere_) state_.settle(n);
+    ++steps_;
+    model.after_update();
   }
 
   /// Steps taken, which is the number of the next one: `optimizer.step(model, schedule(optimizer.steps()))`.
@@ -165,8 +198,9 @@ class optimizer {
     throw error(std::string(Rule::name) + who + ": " + complaint);
   }
 
-  /// Everything of a step before it updates the first parameter, but for memory.
-  void prepare(trainable& model, double learning_rate_factor) {
+  /// Everything of a step before it updates the first parameter, but for memory. `needs_gradients`: it reads those of the
+  /// step before it.
+  void prepare(trainable& model, double learning_rate_factor, bool needs_gradients) {
     presence_.require(object);
     if (!detail::is_at_least_0(learning_rate_factor))
       throw error(std::string(Rule::name) + ": the factor on the learning rate is " +
@@ -184,12 +218,14 @@ class optimizer {
       rows_.push_back(Rule::needs_rows(o));
     }
     state_.attach(model);
-    model.require_gradients();
+    if (needs_gradients) model.require_gradients();
     assign(model);
     compared_.clear();
     for (const typename Rule::factors& f : factors_)
       for (const double number : Rule::numbers_of(f)) compared_.push_back(number);
     model.before_update(compared_);
+    is_updated_.assign(model.parameters().size(), false);
+    has_state_ = false;
   }
 
   /// Which group each parameter belongs to, and which are trained on other ranks only.
@@ -205,8 +241,11 @@ class optimizer {
     assigned_ = patterns_.size();
   }
 
-  /// Sees that every parameter that is trained has its rows of numbers.
+  /// Sees that every parameter that is trained has its rows of numbers. Not before the first is updated: a step that is
+  /// refused leaves the optimizer as it was.
   void take_state(const trainable& model) {
+    if (has_state_) return;
+    has_state_ = true;
     const std::span<const parameter_view> parameters = model.parameters();
     numbers_.resize(parameters.size());
     for (std::size_t i = 0; i < parameters.size(); ++i) {
@@ -215,32 +254,6 @@ class optimizer {
       if (model.is_trained(i)) state_.provide(n, last - first, rows_[group_of_[n]]);
     }
     for (const std::size_t n : elsewhere_) state_.provide(n, 0, rows_[group_of_[n]]);
-  }
-
-  /// Updates the elements of parameter `i` of the model that are updated here, if any, from its gradient. It allocates
-  /// nothing, and runs on the threads of the scope around it.
-  void update(trainable& model, std::size_t i, const float* of_whole) {
-    const std::size_t n = numbers_[i], group = group_of_[n];
-    if (const auto [first, last] = model.updated_here(i); first < last) {
-      const std::uint64_t taken = state_.steps(n);  // fewer than the optimizer's where it was frozen in some
-      const typename Rule::factors f = taken == steps_ ? factors_[group] : Rule::factors_of(rated_[group], taken + 1);
-      std::array<float*, Rule::state_rows> state{};
-      for (std::size_t r = 0; r < rows_[group]; ++r) state[r] = state_.row(n, r);
-      const bool is_first = state_.is_new(n);
-      float* const values = model.parameters()[i].values.data() + first;
-      const float* const gradient = of_whole + first;
-      parallel_for(last - first, 16384, [&](std::size_t begin, std::size_t end) {
-        Rule::update(f, values, gradient, state, is_first, begin, end);
-      });
-    }
-    state_.settle(n);
-  }
-
-  /// Every parameter that is trained here has been updated.
-  void finish(trainable& model) {
-    for (const std::size_t n : elsewhere_) state_.settle(n);
-    ++steps_;
-    model.after_update();
   }
 
   static constexpr const char* object = "this optimizer";
@@ -260,6 +273,9 @@ class optimizer {
   std::vector<typename Rule::factors> factors_;  // for parameters that every step has updated
   std::vector<std::size_t> rows_;
   std::vector<double> compared_;  // of all factors: ranks must have them alike
+  // In this step:
+  std::vector<bool> is_updated_;  // of each parameter of the model
+  bool has_state_ = false;
   optimizer_state state_;
   std::uint64_t steps_ = 0;
 };

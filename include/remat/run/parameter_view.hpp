@@ -3,6 +3,7 @@
 #pragma once
 
 #include <remat/model/program.hpp>
+#include <remat/run/kept_gradients.hpp>
 
 #include <cstddef>
 #include <span>
@@ -15,7 +16,8 @@ namespace remat {
 struct parameter_view {
   std::string name;  ///< its path: "conv1.weight"
   std::vector<std::size_t> shape;
-  std::span<float> values, gradient;
+  std::span<float> values;
+  parameter_gradient gradient;
 };
 
 /// What a module remembers and nobody trains: a running mean.

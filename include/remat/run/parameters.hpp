@@ -11,7 +11,7 @@
 #include <remat/core/parallel.hpp>
 #include <remat/model/program.hpp>
 #include <remat/run/held_slots.hpp>
-#include <remat/run/memory_block.hpp>
+#include <remat/run/kept_gradients.hpp>
 #include <remat/run/parameter_view.hpp>
 #include <remat/run/shared_values.hpp>
 
@@ -61,19 +61,26 @@ class parameter_store {
   std::span<const std::size_t> state_slots() const { return state_slots_; }
   /// Where an operation's parameters, their gradients, or its states begin.
   std::span<float>* values(int first) { return value_spans_.data() + first; }
-  std::span<float>* gradients(int first) { return gradient_spans_.data() + first; }
+  std::span<float>* gradients(int first) { return gradients_.spans(first); }
   std::span<float>* states(int first) { return state_spans_.data() + first; }
 
   /// Adds the gradients of the later places of shared parameters to that of the first, in the order of the program.
   /// Those that another process shares, too, are left to who talks to it.
   void sum_shared() {
     for (const place& each : places_) {
-      float* const sum = gradient_spans_[each.owner].data();
-      const float* const more = gradient_spans_[each.slot].data();
-      elementwise(gradient_spans_[each.slot].size(), [=](std::size_t i) { sum[i] += more[i]; });
+      float* const sum = gradients_.at(each.owner).data();
+      const std::span<const float> more = gradients_.at(each.slot);
+      elementwise(more.size(), [=, from = more.data()](std::size_t i) { sum[i] += from[i]; });
     }
   }
 
+  /// Those that outlive a step.
+  kept_gradients& gradient_memory() { return gradients_; }
+  const kept_gradients& gradient_memory() const { return gradients_; }
+  /// Which of `views()` the parameter is that a slot of the program has, and that owns it.
+  std::size_t view_of(int slot) const { return view_of_slot_[static_cast<std::size_t>(slot)]; }
+
+  /// Takes memory where there is none yet.
   std::span<std::byte> gradient_block() { return gradients_.bytes(); }
   std::span<std::byte> value_block() { return values_->parameter_block(); }
   std::span<std::byte> state_block() { return values_->state_block(); }
@@ -81,23 +88,24 @@ class parameter_store {
   std::size_t state_bytes() const { return values_->state_block().size() + states_before_.size(); }
 
   /// Gradients are now those of no batch: a step has begun, or was refused.
-  void drop_gradients() { gradients_are_ = gradients_of::a_refused_step; }
-  /// Gradients are those of a batch.
-  void accept_gradients() { gradients_are_ = gradients_of::a_step; }
+  void drop_gradients() { gradients_.drop(); }
   /// Runs what makes gradients; where it throws, they are those of no batch.
   template <class Step>
   void making_gradients(const Step& step) {
-    drop_gradients();
+    gradients_.drop();
     step();
-    accept_gradients();
+    gradients_.accept();
   }
+  /// The same, of a step that updates the parameters and leaves none.
+  template <class Step>
+  void using_up_gradients(const Step& step) {
+    gradients_.drop();
+    step();
+    gradients_.use_up();
+  }
+  void accept_gradients() { gradients_.accept(); }
   /// Throws `error` where they are those of no batch.
-  void require_gradients() const {
-    if (gradients_are_ == gradients_of::no_step)
-      throw error("this model has no gradients yet; make them with train_step (or backward) first");
-    if (gradients_are_ == gradients_of::a_refused_step)
-      throw error("the last step was refused and has left no gradients; make them with train_step (or backward) first");
-  }
+  void require_gradients() const { gradients_.require(); }
 
   /// Runs a step, and gives states back the values that they had where it throws.
   template <class Step>
@@ -114,18 +122,20 @@ class parameter_store {
   void restore_states() { std::ranges::copy(states_before_, state_block().begin()); }
 
  private:
-  enum class gradients_of : std::uint8_t { no_step, a_refused_step, a_step };
-
   /// A later place of a shared parameter.
   struct place {
     std::size_t owner, slot;
   };
 
   parameter_store(const program& p, std::shared_ptr<shared_values> values, const held_slots& held)
-      : values_(std::move(values)), value_spans_(p.parameters.size()), state_spans_(p.states.size()) {
-    const std::vector<bool> trained = trained_slots(p);
-    gradients_ =
-        detail::carve(gradient_spans_, p.parameters, [&](std::size_t i) { return held.parameters[i] && trained[i]; });
+      : parameter_store(p, std::move(values), held, trained_slots(p)) {}
+  parameter_store(const program& p, std::shared_ptr<shared_values> values, const held_slots& held,
+                  const std::vector<bool>& trained)
+      : values_(std::move(values)),
+        gradients_(p.parameters, [&](std::size_t i) { return held.parameters[i] && trained[i]; }),
+        value_spans_(p.parameters.size()),
+        state_spans_(p.states.size()),
+        view_of_slot_(p.parameters.size()) {
     const std::vector<std::size_t> first = detail::first_places(p.parameters, held.parameters);
     detail::value_matching parameters("parameter", values_->parameters());
     for (std::size_t i = 0; i < p.parameters.size(); ++i) {
@@ -138,7 +148,8 @@ class parameter_store {
       }
       const state_view& found = values_->parameters()[parameters.find(parameter_path(p, owner), shape_of_slot(owner))];
       value_spans_[i] = found.values;
-      views_.push_back({found.name, found.shape, found.values, gradient_spans_[i]});
+      view_of_slot_[static_cast<std::size_t>(owner.owner)] = views_.size();
+      views_.push_back({found.name, found.shape, found.values, parameter_gradient(gradients_, i)});
       slots_.push_back(static_cast<std::size_t>(owner.owner));
     }
     parameters.require_all();
@@ -170,10 +181,10 @@ class parameter_store {
   }
 
   std::shared_ptr<shared_values> values_;
-  memory_block gradients_;
-  gradients_of gradients_are_ = gradients_of::no_step;
+  kept_gradients gradients_;
   std::vector<std::byte> states_before_;
-  std::vector<std::span<float>> value_spans_, gradient_spans_, state_spans_;  // of each slot of the program
+  std::vector<std::span<float>> value_spans_, state_spans_;  // of each slot of the program
+  std::vector<std::size_t> view_of_slot_;                    // of each owner
   std::vector<place> places_;
   std::vector<parameter_view> views_;
   std::vector<state_view> state_views_;

@@ -91,9 +91,10 @@ class planned_network : public trainable {
   const tensor_shape& output_shape() const { return lowered().tensors[lowered().outputs[0]]; }
 
   /// The executor of a batch size, ready to run; one that accumulates serves the micro-batches after the first.
-  executor& training(std::size_t batch, bool accumulates = false) {
+  /// It updates parameters as it is told.
+  executor& training(std::size_t batch, bool accumulates = false, updating updates = updating::after_step) {
     const thread_scope scope = scope_of_call();
-    return executors_.training(batch, accumulates);
+    return executors_.training(batch, accumulates, updates);
   }
   executor& inference(std::size_t batch) {
     const thread_scope scope = scope_of_call();
@@ -130,14 +131,16 @@ class planned_network : public trainable {
   memory_report memory_with(std::size_t result_bytes, std::size_t optimizer_bytes) const {
     const remat::regions& regions = reserved();
     return {.weights = held().value_block().size(),
-            .gradients = held().gradient_block().size(),
+            .gradients = held().gradient_memory().held_bytes(),
             .states = held().state_bytes(),
             .optimizer = optimizer_bytes,
             .activations = regions.activations,
+            .transient_gradients = regions.gradients,
             .packed = regions.packed,
             .scratch = regions.scratch,
             .results = result_bytes,
-            .resident = resident_bytes()};
+            .resident = resident_bytes(),
+            .gradients_needed_for = held().gradient_memory().needed_for()};
   }
 
   bool needs_all_threads_;

@@ -9,9 +9,11 @@
 namespace remat {
 
 struct regions {
-  std::size_t activations = 0, packed = 0, scratch = 0;
+  std::size_t activations = 0;
+  std::size_t gradients = 0;  ///< of parameters, in steps that update these themselves
+  std::size_t packed = 0, scratch = 0;
 
-  std::size_t total() const { return activations + packed + scratch; }
+  std::size_t total() const { return activations + gradients + packed + scratch; }
 };
 
 }  // namespace remat

@@ -14,6 +14,8 @@
 #include <algorithm>
 #include <cstring>
 #include <functional>
+#include <map>
+#include <span>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -45,6 +47,8 @@ void check_soundness(const plan& made) {
       for (int b : a.saved) read(b);
     }
     for (int b : a.output_gradients) read(b);
+    if (!made.steps.parameter_gradients.empty() && (a.kind == action_kind::sum_places || a.kind == action_kind::update))
+      read(made.steps.parameter_gradients[a.parameter]);
   }
   for (int now = 0; now < made.steps.actions.count(); ++now) {
     const action& a = made.steps.actions[now];
@@ -57,10 +61,43 @@ void check_soundness(const plan& made) {
   for (int i = 0; i < buffers.count(); ++i)
     for (int k = 0; k < i; ++k) {
       const buffer &a = buffers[i], &b = buffers[k];
-      if (a.storage != i || b.storage != k || a.last < b.first || b.last < a.first) continue;
+      if (a.storage != i || b.storage != k || a.last < b.first || b.last < a.first || a.region != b.region) continue;
       RC_ASSERT(a.offset + a.bytes <= b.offset || b.offset + b.bytes <= a.offset);
     }
   RC_ASSERT(made.activation_bytes >= made.live_bytes);
+}
+
+/// The gradients that a step gives, by the slot that owns the parameter.
+struct received : remat::gradient_receiver {
+  std::map<int, std::vector<float>> found;
+
+  void final_gradient(int owner, std::span<const float> gradient) override {
+    RC_ASSERT(found.emplace(owner, std::vector<float>(gradient.begin(), gradient.end())).second);
+  }
+};
+
+/// Every parameter is updated once, after everything that uses it.
+void check_updates(const program& p, const plan& made) {
+  std::vector<bool> is_updated(p.parameters.size());
+  for (const action& a : made.steps.actions) {
+    if (a.kind == action_kind::update) is_updated[static_cast<std::size_t>(a.parameter)] = true;
+    if (a.operation == none) continue;
+    const operation& o = p.operations[a.operation];
+    for (int k = 0; k < o.parameters; ++k)
+      RC_ASSERT(!is_updated[static_cast<std::size_t>(p.parameters[o.first_parameter + k].owner)]);
+  }
+  for (int slot = 0; slot < p.parameters.count(); ++slot)
+    RC_ASSERT(is_updated[static_cast<std::size_t>(slot)] == (p.parameters[slot].owner == slot));
+}
+
+/// Lets some parameters be those of operations before.
+void share_parameters(program& p) {
+  for (int slot = 1; slot < p.parameters.count(); ++slot) {
+    const int owner = p.parameters[pick(0, slot)].owner;
+    if (!chance(30)) continue;
+    p.parameters[slot].owner = owner;
+    p.parameters[slot].declared = p.parameters[owner].declared;
+  }
 }
 
 std::vector<std::byte> run(const program& p, const plan& made) {
@@ -77,16 +114,21 @@ std::vector<std::byte> run(const program& p, const plan& made) {
   }
   float loss = 0;
   const std::span<std::byte> result = std::as_writable_bytes(std::span(&loss, 1));
-  e.run({7, 3}, sources, std::span(&result, 1));
+  received finals;
+  e.run({.seed = 7, .number = 3, .updates = &finals}, sources, std::span(&result, 1));
+  if (made.updates == remat::updating::after_step) store.sum_shared();
   for (auto kind :
        {action_kind::forward, action_kind::recompute, action_kind::backward_input, action_kind::backward_parameters})
     RC_ASSERT(e.executed(kind) == remat::count(made, kind));
   std::vector<std::byte> bytes(sizeof loss);
   std::memcpy(bytes.data(), &loss, sizeof loss);
-  for (const auto& view : store.views()) {
-    const auto gradient = std::as_bytes(view.gradient);
+  for (std::size_t i = 0; i < store.views().size(); ++i) {
+    const auto updated = finals.found.find(static_cast<int>(store.slots()[i]));
+    const auto gradient = std::as_bytes(updated != finals.found.end() ? std::span<const float>(updated->second)
+                                                                      : store.views()[i].gradient.values());
     bytes.insert(bytes.end(), gradient.begin(), gradient.end());
   }
+  if (made.updates == remat::updating::from_arena) RC_ASSERT(store.gradient_memory().held_bytes() == 0u);
   return bytes;
 }
 
@@ -123,6 +165,7 @@ void check_programs(int programs, int largest) {
   const auto result = rc::detail::checkTestable(
       [&] {
         random_program random = make_program(pick(2, largest));
+        share_parameters(random.value);
         program plain = random.value;
         add_checkpoints(random.value);
         const std::size_t batch = static_cast<std::size_t>(pick(1, 4));
@@ -131,7 +174,15 @@ void check_programs(int programs, int largest) {
         check_soundness(checked);
         RC_ASSERT(remat::kept_bytes(checked) <= remat::kept_bytes(saved));
         RC_ASSERT(remat::count(saved, action_kind::recompute) == 0u);
-        RC_ASSERT(run(plain, saved) == run(random.value, checked));
+        const std::vector<std::byte> expected = run(plain, saved);
+        RC_ASSERT(run(random.value, checked) == expected);
+        for (const auto how : {remat::updating::from_block, remat::updating::from_arena}) {
+          const plan updating = remat::plan_training(random.value, {.batch = batch, .updates = how});
+          check_soundness(updating);
+          check_updates(random.value, updating);
+          RC_ASSERT(updating.activation_bytes == checked.activation_bytes);
+          RC_ASSERT(run(random.value, updating) == expected);
+        }
         placements.push_back(
             {checked.activation_bytes, checked.live_bytes, remat::detail::storages_of(checked.steps, 0)});
         recomputed += remat::count(checked, action_kind::recompute);

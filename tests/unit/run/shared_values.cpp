@@ -57,7 +57,7 @@ std::vector<std::byte> weights_of(network& model) {
 std::vector<std::byte> gradients_of(const network& model) {
   std::vector<std::byte> all;
   for (const remat::parameter_view& p : model.parameters()) {
-    const auto bytes = std::as_bytes(p.gradient);
+    const auto bytes = std::as_bytes(p.gradient.values());
     all.insert(all.end(), bytes.begin(), bytes.end());
   }
   return all;
