@@ -36,6 +36,8 @@ class clipped : public parameter_updater {
   /// Whether it was not finite, so that the parameters were left as they are.
   bool has_skipped() const { return !std::isfinite(norm_); }
 
+  /// Of the optimizer's numbers.
+  std::size_t bytes() const override { return optimizer_->bytes(); }
   bool needs_all_gradients() const override { return true; }
   void begin(trainable&, double) override {}
   void update(trainable&, std::size_t, const float*) override {}

@@ -170,7 +170,7 @@ class optimizer : public parameter_updater {
     return static_cast<std::size_t>(steps_);
   }
   /// Of the numbers that it keeps in this process.
-  std::size_t bytes() const {
+  std::size_t bytes() const override {
     presence_.require(object);
     return state_.bytes();
   }

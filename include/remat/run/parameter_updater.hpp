@@ -25,6 +25,8 @@ class parameter_updater {
   /// Updates every parameter of a model from its gradient, at the learning rate times a factor.
   virtual void step(trainable& model, double learning_rate_factor = 1) = 0;
 
+  /// Of the numbers that it keeps in this process, for reports of memory.
+  virtual std::size_t bytes() const { return 0; }
   /// Whether it looks at the gradients of all parameters before it updates the first: then these are kept in a block.
   virtual bool needs_all_gradients() const { return false; }
   /// Before a step of the model; throws `error` before anything changes.

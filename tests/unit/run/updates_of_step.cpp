@@ -190,11 +190,16 @@ TEST_CASE("after a step that was given the optimizer there are no gradients to r
   CHECK(optimizer.steps() == 1);
   CHECK(m.memory().gradients == 0);
 
+  m.accept_gradients();  // and written by hand
+  for (const remat::parameter_view& p : m.parameters()) std::ranges::fill(p.gradient, 0.5f);
+  optimizer.step(m);
+  CHECK(optimizer.steps() == 2);
+
   m.train_step(inputs, classes);
   CHECK(m.parameters()[0].gradient[0] == m.parameters()[0].gradient.values()[0]);
   optimizer.step(m);
   CHECK(m.memory().gradients == m.plan(2).gradient_bytes);
-  CHECK(m.memory().gradients_needed_for == "steps without an optimizer");
+  CHECK(m.memory().gradients_needed_for == "steps without an optimizer; who reads or writes them");
   model written;
   written.parameters()[0].gradient[0] = 1;
   CHECK(written.memory().gradients_needed_for == "who reads or writes them");
@@ -276,6 +281,7 @@ TEST_CASE("clipped clips, steps, and skips a step whose norm is not finite") {
   CHECK(clipped.has_skipped());
   CHECK(copy_of(other.store().value_block()) == before);
   CHECK(within.steps() == 3);
+  CHECK(other.memory(clipped).optimizer == within.bytes());
   CHECK_THROWS_WITH(remat::clipped(within, 0), Contains("a number above 0 is accepted"));
 }
 
