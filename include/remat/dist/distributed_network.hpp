@@ -19,6 +19,7 @@
 #include <remat/dist/distributed_evaluation.hpp>
 #include <remat/dist/distributed_options.hpp>
 #include <remat/dist/distributed_prediction.hpp>
+#include <remat/dist/distributed_tensors.hpp>
 #include <remat/dist/distributed_training.hpp>
 #include <remat/dist/model_ranks.hpp>
 #include <remat/dist/optimizer_shards.hpp>
@@ -182,6 +183,10 @@ class distributed_network : public trainable {
     shards_.gather(all());
   }
 
+  // --- what files of weights and snapshots ask: `weights`, `tensors` ------------------------------------------------
+
+  const tensor_ranks& ranks_of_tensors() const override { return tensors_; }
+
   // --- reports ------------------------------------------------------------------------------------------------------
 
   /// What each stage of this rank does, keeps, takes and gives in a training step of a micro-batch of this size.
@@ -235,9 +240,6 @@ class distributed_network : public trainable {
   const call_agreement& calls() const { return calls_; }
   /// Gives a pipeline its place in this model's arena (back).
   void bind(pipeline& line) { pipelines_.bind(line); }
-  /// The rank of a pipeline that holds each parameter slot of the program, and each state slot.
-  std::vector<int> ranks_of_parameters() const { return blueprint_.ranks_of_parameters(); }
-  std::vector<int> ranks_of_states() const { return blueprint_.ranks_of_states(); }
   /// Gives every replica the states of replica 0, as it is when replicas predict: their own, of training on their share
   /// of the batches, are lost.
   void share_states() {
@@ -256,7 +258,8 @@ class distributed_network : public trainable {
         ranks_(session, blueprint_, threads_),
         calls_(session, blueprint_.model, ranks_.waiting, threads_, blueprint_.groups(options.compares_batches)),
         recomputes_early_(options.recomputes_early),
-        shards_(options.shards_optimizer, *parameters_, ranks_.replicas),
+        shards_(options.shards_optimizer, blueprint_, *parameters_, ranks_.replicas),
+        tensors_(blueprint_, ranks_.world, calls_, shards_),
         pipelines_({.checked = &blueprint_.checked,
                     .unchecked = &blueprint_.unchecked,
                     .terms = blueprint_.terms,
@@ -331,6 +334,7 @@ class distributed_network : public trainable {
   call_agreement calls_;
   bool recomputes_early_;
   optimizer_shards shards_;
+  distributed_tensors tensors_;
   pipelines pipelines_;
   distributed_training training_;
   distributed_prediction prediction_;

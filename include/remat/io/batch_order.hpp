@@ -22,6 +22,7 @@ struct batch_options {
   std::optional<std::uint64_t> shuffle_seed{};  ///< none: in stored order
   std::uint64_t epoch = 0;                      ///< each epoch of a seed has its own order
   last_batch last = last_batch::keep;
+  std::size_t first = 0;  ///< the batch to begin with: `position()` of a run that was stopped
 };
 
 namespace detail {
@@ -36,6 +37,9 @@ class batch_order {
     if (count() == 0)
       throw error("batch size " + std::to_string(batch_size) + " with last_batch::drop leaves no batch of " + size +
                   " samples; at most " + size + ", or last_batch::keep, is accepted");
+    if (options.first > count())
+      throw error("batch " + std::to_string(options.first) + " to begin with is none of this epoch, which has " +
+                  std::to_string(count()) + ", counted from 0; 0 to " + std::to_string(count()) + " is accepted");
   }
 
   /// The number of batches.
@@ -47,13 +51,16 @@ class batch_order {
   std::size_t largest() const { return std::min(batch_size_, samples_); }
   bool is_shuffled() const { return options_.shuffle_seed.has_value(); }
 
-  /// Goes to the first batch.
+  /// Goes to the batch to begin with, which may be the end.
   void start() {
     if (is_shuffled() && order_.empty()) order_ = shuffled_order(samples_, *options_.shuffle_seed, options_.epoch);
-    position_ = 0;
+    position_ = options_.first;
+    has_begun_ = true;
   }
   void advance() { ++position_; }
   bool is_done() const { return position_ == count(); }
+  /// The batch that comes next, after the current one if there is one, counted from 0.
+  std::size_t next() const { return has_begun_ && !is_done() ? position_ + 1 : position_; }
 
   /// Of the current batch: its place in the order, its samples, and which is sample i of it.
   std::size_t first() const { return position_ * batch_size_; }
@@ -63,8 +70,9 @@ class batch_order {
  private:
   std::size_t samples_, batch_size_;
   batch_options options_;
-  std::vector<std::size_t> order_;  // empty: as stored
-  std::size_t position_ = 0;        // in batches
+  std::vector<std::size_t> order_;         // empty: as stored
+  std::size_t position_ = options_.first;  // in batches
+  bool has_begun_ = false;
 };
 
 /// Walks through the batches, of `value_type`, of a range that has `current`, `advance` and `is_done`. An

@@ -49,14 +49,17 @@ class batch_range {
                   " floats for samples of " + std::to_string(sample_size()) + " bytes are none of that");
   }
 
-  /// The number of batches.
+  /// The number of batches of the epoch.
   std::size_t count() const { return order_.count(); }
+  /// The number of the batch that comes next, after the current one within a loop, counted from 0: a run that is stopped
+  /// here goes on with `{.first = position}`. `tensor_list::add_counter` has it remembered.
+  std::size_t position() const { return order_.next(); }
 
   iterator begin() {
     images_.resize(order_.largest() * sample_size());
     labels_.resize(order_.largest());
     order_.start();
-    fill();
+    if (!is_done()) fill();
     return iterator{*this};
   }
   std::default_sentinel_t end() const { return {}; }

@@ -38,14 +38,17 @@ class array_batches {
   array_batches(const value_type& all, std::size_t samples, std::size_t batch_size, const batch_options& options)
       : arrays_(all), samples_(samples), order_(samples, batch_size, options) {}
 
-  /// The number of batches.
+  /// The number of batches of the epoch.
   std::size_t count() const { return order_.count(); }
+  /// The number of the batch that comes next, after the current one within a loop, counted from 0: a run that is stopped
+  /// here goes on with `{.first = position}`. `tensor_list::add_counter` has it remembered.
+  std::size_t position() const { return order_.next(); }
 
   iterator begin() {
     order_.start();
     if (order_.is_shuffled())
       for_each_array([&](auto array, auto& buffer) { buffer.resize(order_.largest() * (array.size() / samples_)); });
-    fill();
+    if (!is_done()) fill();
     return iterator{*this};
   }
   std::default_sentinel_t end() const { return {}; }

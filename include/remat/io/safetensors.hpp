@@ -9,6 +9,7 @@
 /// by one, in pieces, so that no second copy of them is in memory.
 #pragma once
 
+#include <remat/core/element.hpp>
 #include <remat/core/error.hpp>
 #include <remat/core/input_file.hpp>
 #include <remat/core/text_file.hpp>
@@ -81,9 +82,15 @@ class safetensors_file {
     const auto found = std::ranges::find(tensors_, name, &safetensor::name);
     return found == tensors_.end() ? nullptr : &*found;
   }
-  /// Whether `read` takes a type: F32, and F16, BF16 and F64, which it converts.
-  static bool is_readable(std::string_view type) {
+  /// Whether `read` takes a type for elements of another: their own, and for float32 F16, BF16 and F64, which it
+  /// converts.
+  static bool is_readable(std::string_view type, element as = element::float32) {
+    if (as != element::float32) return type == safetensor_type(as);
     return type == "F32" || type == "F16" || type == "BF16" || type == "F64";
+  }
+  /// The types that `read` takes, as messages list them.
+  static std::string readable_types(element as) {
+    return as == element::float32 ? "F32, F16, BF16 and F64" : std::string(safetensor_type(as));
   }
 
   /// Whether two tensors have the same type, shape and bytes.
@@ -99,13 +106,15 @@ class safetensors_file {
     return true;
   }
 
-  /// Reads a tensor of this file into as many floats. What F64 has beyond float is rounded away.
+  /// Reads a tensor of this file into memory of as many elements of a type.
+  void read(const safetensor& t, element as, std::span<std::byte> to) {
+    if (as == element::float32) return read(t, {reinterpret_cast<float*>(to.data()), to.size() / sizeof(float)});
+    require_fits(t, as, to.size() / size_of(as));
+    file_.read(to.data(), to.size(), data_ + t.begin);
+  }
+  /// Reads one into as many floats. What F64 has beyond float is rounded away.
   void read(const safetensor& t, std::span<float> to) {
-    if (!is_readable(t.type))
-      refuse("tensor '" + t.name + "' is of type " + t.type + "; F32, F16, BF16 and F64 can be read as float");
-    if (t.elements() != to.size())
-      refuse("tensor '" + t.name + "' has " + std::to_string(t.elements()) + " elements, and is read into " +
-             std::to_string(to.size()));
+    require_fits(t, element::float32, to.size());
     const std::size_t from = data_ + t.begin;
     if (t.type == "F32") return file_.read(to.data(), to.size_bytes(), from);
     if (t.type == "F16") return convert<std::uint16_t>(to, from, detail::float_of_half);
@@ -117,6 +126,15 @@ class safetensors_file {
   static constexpr std::uint64_t largest_header = 100'000'000;  // as the format's own implementation
 
   [[noreturn]] void refuse(const std::string& what) const { throw data_error(name(), what); }
+
+  void require_fits(const safetensor& t, element as, std::size_t elements) const {
+    if (!is_readable(t.type, as))
+      refuse("tensor '" + t.name + "' is of type " + t.type + "; " + readable_types(as) + " can be read as " +
+             (as == element::float32 ? "float" : std::string(name_of(as))));
+    if (t.elements() != elements)
+      refuse("tensor '" + t.name + "' has " + std::to_string(t.elements()) + " elements, and is read into " +
+             std::to_string(elements));
+  }
 
   template <class T, class F>
   void convert(std::span<float> to, std::size_t from, const F& to_float) {
@@ -165,10 +183,11 @@ class safetensors_writer {
   }
 
   /// The next tensor, or the next part of one.
-  void write(std::span<const float> values) {
-    file_.write(reinterpret_cast<const char*>(values.data()), static_cast<std::streamsize>(values.size_bytes()));
+  void write(std::span<const std::byte> bytes) {
+    file_.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
     require_written();
   }
+  void write(std::span<const float> values) { write(std::as_bytes(values)); }
   /// Gives the file its name.
   void finish() {
     file_.close();

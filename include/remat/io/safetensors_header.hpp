@@ -6,6 +6,7 @@
 /// A header is accepted whole or not at all.
 #pragma once
 
+#include <remat/core/element.hpp>
 #include <remat/core/error.hpp>
 #include <remat/core/json.hpp>
 
@@ -44,10 +45,18 @@ inline std::string shape_text(std::span<const std::size_t> shape) {
   return "[" + text + "]";
 }
 
-/// Adds a tensor of float32 to those of a file that is to be written, behind the last.
-inline void add_safetensor(std::vector<safetensor>& tensors, std::string name, std::vector<std::size_t> shape) {
-  safetensor t{std::move(name), "F32", std::move(shape), tensors.empty() ? 0 : tensors.back().end, 0};
-  t.end = t.begin + t.elements() * sizeof(float);
+/// What the format calls an element type.
+constexpr std::string_view safetensor_type(element type) {
+  constexpr std::string_view names[] = {"F32", "I32", "U8", "U32", "U64"};
+  return names[static_cast<std::size_t>(type)];
+}
+
+/// Adds a tensor to those of a file that is to be written, after the last.
+inline void add_safetensor(std::vector<safetensor>& tensors, std::string name, std::vector<std::size_t> shape,
+                           element type = element::float32) {
+  safetensor t{std::move(name), std::string(safetensor_type(type)), std::move(shape),
+               tensors.empty() ? 0 : tensors.back().end, 0};
+  t.end = t.begin + t.elements() * size_of(type);
   tensors.push_back(std::move(t));
 }
 

@@ -21,7 +21,7 @@ namespace remat {
 template <bool IsDecoupled>
 struct adam_rule {
   static constexpr std::string_view name = IsDecoupled ? "adamw" : "adam";
-  static constexpr std::size_t state_rows = 2;
+  static constexpr std::array<std::string_view, 2> row_names{"exp_avg", "exp_avg_sq"};
 
   struct options {
     float learning_rate = 1e-3f;

@@ -16,6 +16,7 @@
 
 #include <cmath>
 #include <cstddef>
+#include <string>
 
 namespace remat {
 
@@ -38,6 +39,9 @@ class clipped : public parameter_updater {
 
   /// Of the optimizer's numbers.
   std::size_t bytes() const override { return optimizer_->bytes(); }
+  void add_tensors(tensor_list& all, const trainable& model, const std::string& prefix) override {
+    optimizer_->add_tensors(all, model, prefix);
+  }
   bool needs_all_gradients() const override { return true; }
   void begin(trainable&, double) override {}
   void update(trainable&, std::size_t, const float*) override {}

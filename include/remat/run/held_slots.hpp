@@ -57,19 +57,31 @@ inline std::vector<std::size_t> first_places(const list<parameter_slot>& slots, 
   return first;
 }
 
+/// Where slots begin in a block of memory, in bytes.
+struct slot_layout {
+  std::vector<std::size_t> offsets = {};
+  std::size_t bytes = 0;
+};
+/// One after another; those that are not wanted take nothing.
+template <class Wanted>
+slot_layout layout_of(const list<parameter_slot>& slots, const Wanted& wanted) {
+  slot_layout made;
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    made.offsets.push_back(made.bytes);
+    if (wanted(i)) made.bytes += aligned(slots[i].declared.elements() * sizeof(float));
+  }
+  return made;
+}
+
 /// A block with room for the wanted slots; the spans of the others are empty.
 template <class Wanted>
 memory_block carve(std::vector<std::span<float>>& spans, const list<parameter_slot>& slots, const Wanted& wanted) {
-  std::size_t bytes = 0;
-  for (std::size_t i = 0; i < slots.size(); ++i)
-    if (wanted(i)) bytes += aligned(slots[i].declared.elements() * sizeof(float));
-  memory_block block(bytes);
-  std::byte* next = block.data();
+  const slot_layout places = layout_of(slots, wanted);
+  memory_block block(places.bytes);
   for (std::size_t i = 0; i < slots.size(); ++i) {
     spans.emplace_back();
-    if (!wanted(i)) continue;
-    spans.back() = {reinterpret_cast<float*>(next), slots[i].declared.elements()};
-    next += aligned(spans.back().size_bytes());
+    if (wanted(i))
+      spans.back() = {reinterpret_cast<float*>(block.data() + places.offsets[i]), slots[i].declared.elements()};
   }
   return block;
 }

@@ -21,7 +21,8 @@
 ///     options, group_options                       numbers, and the same as optional ones; both have a learning_rate
 ///     changed(options, group_options) -> options   what a group makes of the optimizer's options
 ///     complaint(options) -> const char*            what is wrong with them and what is accepted; null if nothing
-///     state_rows, needs_rows(options)              numbers kept for an element: at most, and under these options
+///     row_names, needs_rows(options)               rows of numbers kept for a parameter, one for each element: what they
+///                                                  are called, in an array, and how many are needed under these options
 ///     factors_of(options, step)                    what the arithmetic needs at the step of a parameter, from 1
 ///     numbers_of(factors)                          the same as an array of double, which ranks compare
 ///     update(factors, w, gradient, state, is_first, begin, end)
@@ -31,11 +32,11 @@
 #include <remat/core/parallel.hpp>
 #include <remat/core/presence.hpp>
 #include <remat/run/optimizer_state.hpp>
+#include <remat/run/parameter_groups.hpp>
 #include <remat/run/parameter_pattern.hpp>
 #include <remat/run/parameter_updater.hpp>
 #include <remat/run/trainable.hpp>
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -51,33 +52,6 @@ namespace detail {
 
 /// A finite one, too.
 constexpr bool is_at_least_0(double x) { return x >= 0 && x <= std::numeric_limits<double>::max(); }
-
-/// Which group each parameter belongs to: 0, or 1 + the place of the last pattern that matches. Throws `error` for a
-/// pattern that gets no parameter.
-inline std::vector<std::size_t> assign_groups(std::span<const parameter_view> parameters,
-                                              std::span<const parameter_pattern> patterns, const std::string& who) {
-  std::vector<std::size_t> group_of(parameters.size());
-  for (std::size_t g = 0; g < patterns.size(); ++g) {
-    std::size_t matched = 0, taken = 0;
-    for (const parameter_view& p : parameters) {
-      if (!patterns[g].matches(p)) continue;
-      ++matched;
-      std::size_t last = g;
-      for (std::size_t later = g + 1; later < patterns.size(); ++later)
-        if (patterns[later].matches(p)) last = later;
-      taken += last == g ? 1u : 0u;
-      group_of[static_cast<std::size_t>(&p - parameters.data())] = last + 1;
-    }
-    const std::string group = who + ": the pattern of group " + std::to_string(g) + ", " + patterns[g].text() + ", ";
-    if (matched == 0) {
-      std::string known;
-      for (const parameter_view& p : parameters) known += (known.empty() ? "" : ", ") + p.name;
-      throw error(group + "matches no parameter; this model has " + known);
-    }
-    if (taken == 0) throw error(group + "matches only parameters that later groups take; put it after them");
-  }
-  return group_of;
-}
 
 }  // namespace detail
 
@@ -143,7 +117,7 @@ class optimizer : public parameter_updater {
     if (const auto [first, last] = model.updated_here(i); first < last) {
       const std::uint64_t taken = state_.steps(n);  // fewer than the optimizer's where it was frozen in some
       const typename Rule::factors f = taken == steps_ ? factors_[group] : Rule::factors_of(rated_[group], taken + 1);
-      std::array<float*, Rule::state_rows> state{};
+      std::array<float*, Rule::row_names.size()> state{};
       for (std::size_t r = 0; r < rows_[group]; ++r) state[r] = state_.row(n, r);
       const bool is_first = state_.is_new(n);
       float* const values = model.parameters()[i].values.data() + first;
@@ -168,6 +142,14 @@ class optimizer : public parameter_updater {
   std::size_t steps() const {
     presence_.require(object);
     return static_cast<std::size_t>(steps_);
+  }
+  /// Adds what it remembers of a model to the list of the model's tensors, which `trainable::tensors` makes: its steps
+  /// and, for each parameter, how often it was updated and its rows, under names that begin with `prefix`.
+  void add_tensors(tensor_list& all, const trainable& model, const std::string& prefix) override {
+    presence_.require(object);
+    state_.attach(model);
+    all.add_counter(prefix + "/steps", steps_);
+    state_.add_tensors(all, prefix, Rule::row_names);
   }
   /// Of the numbers that it keeps in this process.
   std::size_t bytes() const override {

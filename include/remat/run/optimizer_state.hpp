@@ -17,6 +17,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace remat {
@@ -67,6 +68,34 @@ class optimizer_state {
     ++parameters_[parameter].steps;
   }
 
+  /// Adds a count of updates for each parameter of a list that has the model's, and its rows, of these names, whether
+  /// there are numbers in them or not: "optimizer/conv1.weight/exp_avg".
+  void add_tensors(tensor_list& all, const std::string& prefix, std::span<const std::string_view> row_names) {
+    const std::size_t weights = all.size();
+    for (std::size_t i = 0; i < weights; ++i) {
+      const named_tensor p = all[i];  // adding to the list moves it
+      if (p.role != tensor_role::parameter) continue;
+      const std::string name = prefix + "/" + p.name + "/";
+      const std::size_t n = find(p.name, i);
+      memory& m = parameters_[n];
+      named_tensor row{.name = {}, .role = tensor_role::optimizer, .shape = p.shape};
+      row.holders = all.ranks().holders_of(tensor_role::optimizer, p.slot, p.elements());
+      held_elements mine;
+      for (const held_elements& each : row.holders)
+        if (each.rank == all.ranks().rank()) mine = each;
+      row.first = mine.first;
+      all.add_counter(name + "steps", m.steps);
+      for (std::size_t r = 0; r < row_names.size(); ++r) {
+        row.name = name + std::string(row_names[r]);
+        row.names = {row.name};
+        row.is_there = r < m.rows.size() && !m.is_new;
+        row.here = row.is_there ? std::as_writable_bytes(std::span(m.rows[r])) : std::span<std::byte>();
+        row.keep = [this, n, r, elements = mine.size()](bool wanted) { return keep(n, r, elements, wanted); };
+        all.add(row);
+      }
+    }
+  }
+
   /// Of all rows.
   std::size_t bytes() const {
     std::size_t sum = 0;
@@ -83,6 +112,18 @@ class optimizer_state {
     std::uint64_t steps = 0;
   };
 
+  /// Makes row `r` of a parameter, and those before it, as if a step had updated them; or forgets it, and those after it.
+  std::span<std::byte> keep(std::size_t parameter, std::size_t r, std::size_t elements, bool wanted) {
+    memory& m = parameters_[parameter];
+    if (!wanted) {
+      if (m.rows.size() > r) m.rows.resize(r);
+      return {};
+    }
+    if (std::exchange(m.is_new, false)) m.rows.clear();
+    provide(parameter, elements, r + 1);
+    m.is_new = false;
+    return std::as_writable_bytes(std::span(m.rows[r]));
+  }
   bool remembers() const {
     return std::ranges::any_of(parameters_, [](const memory& m) { return m.steps != 0; });
   }

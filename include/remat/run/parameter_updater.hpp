@@ -10,12 +10,14 @@
 
 #include <concepts>
 #include <cstddef>
+#include <string>
 #include <tuple>
 #include <type_traits>
 #include <utility>
 
 namespace remat {
 
+class tensor_list;
 class trainable;
 
 class parameter_updater {
@@ -25,6 +27,8 @@ class parameter_updater {
   /// Updates every parameter of a model from its gradient, at the learning rate times a factor.
   virtual void step(trainable& model, double learning_rate_factor = 1) = 0;
 
+  /// Adds what it remembers of a model to the list of the model's tensors, under names that begin with `prefix`.
+  virtual void add_tensors(tensor_list&, const trainable&, const std::string& /*prefix*/) {}
   /// Of the numbers that it keeps in this process, for reports of memory.
   virtual std::size_t bytes() const { return 0; }
   /// Whether it looks at the gradients of all parameters before it updates the first: then these are kept in a block.

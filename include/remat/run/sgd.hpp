@@ -21,7 +21,7 @@ namespace remat {
 
 struct sgd_rule {
   static constexpr std::string_view name = "sgd";
-  static constexpr std::size_t state_rows = 1;
+  static constexpr std::array<std::string_view, 1> row_names{"momentum_buffer"};
 
   struct options {
     float learning_rate = 1e-3f;

@@ -9,6 +9,9 @@
 #include <remat/model/program.hpp>
 #include <remat/run/held_slots.hpp>
 #include <remat/run/parameters.hpp>
+#include <remat/run/tensor_list.hpp>
+#include <remat/run/tensor_ranks.hpp>
+#include <remat/run/weight_tensors.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -46,6 +49,22 @@ class trainable {
     presence_.require(object);
     return steps_;
   }
+  /// Parameters, then states, by name, whoever holds them: what files of weights are written from and read into.
+  tensor_list weights() const { return weight_tensors(lowered(), held(), ranks_of_tensors()); }
+  /// Everything that training goes on from: weights, the seed, the number of steps, and what the optimizers remember.
+  /// Throws `error` where an optimizer serves other parameters.
+  template <class... Optimizers>
+  tensor_list tensors(Optimizers&... optimizers) {
+    tensor_list all = weights();
+    all.add_counter("model/seed", seed_);
+    all.add_counter("model/steps", steps_);
+    std::size_t number = 0;
+    (optimizers.add_tensors(all, *this, ++number == 1 ? "optimizer" : "optimizer" + std::to_string(number)), ...);
+    return all;
+  }
+  /// Who holds which elements of these, and how they travel.
+  virtual const tensor_ranks& ranks_of_tensors() const { return tensor_ranks::alone(); }
+
   /// A number that no other set of parameters of this process has or had; models that share parameters have one.
   std::uint64_t identity() const { return held().identity(); }
   parameter_store& store() { return held(); }

@@ -15,7 +15,8 @@ using Catch::Matchers::Contains;
 using remat::element, remat::tensor;
 
 static_assert(remat::size_of(element::float32) == 4 && remat::size_of(element::int32) == 4 &&
-              remat::size_of(element::uint8) == 1);
+              remat::size_of(element::uint8) == 1 && remat::size_of(element::uint32) == 4 &&
+              remat::size_of(element::uint64) == 8);
 static_assert(remat::name_of(element::uint8) == "uint8" && remat::name_of(element::float32) == "float32");
 static_assert(remat::is_element<std::uint8_t> && !remat::is_element<double>);
 

@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -120,6 +121,27 @@ TEST_CASE("a range can begin again, and its batches share two buffers", "[io][ba
     again.insert(again.end(), labels.begin(), labels.end());
   }
   CHECK(once == again);
+}
+
+TEST_CASE("a run that was stopped within an epoch goes on with the batch that comes next", "[io][batches]") {
+  const numbered_samples samples{10};
+  const auto whole = visited(samples.batches(4, {.shuffle_seed = 3}));
+  remat::batch_range range = samples.batches(4, {.shuffle_seed = 3});
+  CHECK(range.position() == 0);
+  std::size_t given = 0;
+  for ([[maybe_unused]] auto each : range) {
+    const std::size_t position = range.position();
+    CHECK(position == ++given);
+    remat::batch_range rest = samples.batches(4, {.shuffle_seed = 3, .first = position});
+    CHECK(rest.position() == position);
+    CHECK(rest.count() == 3);
+    const auto order = visited(rest);
+    const auto expected = std::vector<std::int32_t>(
+        whole.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(10, 4 * given)), whole.end());
+    CHECK(order == expected);
+  }
+  CHECK(range.position() == 3);
+  CHECK_THROWS_WITH(samples.batches(4, {.first = 4}), Contains("batch 4 to begin with") && Contains("0 to 3"));
 }
 
 TEST_CASE("a batch size that gives no batch is refused", "[io][batches]") {

@@ -58,6 +58,28 @@ TEST_CASE("every sample comes once with its label", "[io][in_memory]") {
   CHECK(data.batches(4, {.last = remat::last_batch::drop}).count() == 2);
 }
 
+TEST_CASE("an epoch may begin with any of its batches, and with none", "[io][in_memory]") {
+  const std::vector<float> inputs = inputs_of(10);
+  std::vector<int> labels(10);
+  std::iota(labels.begin(), labels.end(), 0);
+  const auto data = remat::in_memory(inputs, labels);
+  for (const bool is_shuffled : {false, true}) {
+    remat::batch_options options;
+    if (is_shuffled) options.shuffle_seed = 2;
+    std::vector<std::vector<int>> all;
+    for (auto [x, t] : data.batches(4, options)) all.emplace_back(t.begin(), t.end());
+    for (options.first = 0; options.first <= 3; ++options.first) {
+      auto range = data.batches(4, options);
+      CHECK(range.position() == options.first);
+      for (auto [x, t] : range) {
+        const std::size_t current = range.position() - 1;
+        CHECK(std::ranges::equal(t, all[current]));
+      }
+      CHECK(range.position() == 3);
+    }
+  }
+}
+
 TEST_CASE("the order is that of an image set of the same seed", "[io][in_memory]") {
   std::vector<std::uint8_t> pixels(12);
   std::vector<std::int32_t> labels(12);

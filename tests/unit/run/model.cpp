@@ -97,6 +97,8 @@ TEST_CASE("a model that was moved from refuses whatever it is asked, and the oth
       [&] { whole.steps(); },
       [&] { whole.identity(); },
       [&] { whole.store(); },
+      [&] { whole.weights(); },
+      [&] { whole.tensors(optimizer); },
       [&] { whole.all_parameters(); },
       [&] { whole.updated_here(0); },
       [&] { whole.require_gradients(); },
@@ -156,7 +158,8 @@ TEST_CASE("optimizers and image sets that were moved from say so") {
   remat::adam moved = std::move(optimizer);
   for (const std::function<void()>& call : std::vector<std::function<void()>>{
            [&] { optimizer.step(model); }, [&] { optimizer.steps(); }, [&] { optimizer.settings(); },
-           [&] { optimizer.settings(0); }, [&] { optimizer.group("0", {}); }, [&] { optimizer.bytes(); }})
+           [&] { optimizer.settings(0); }, [&] { optimizer.group("0", {}); }, [&] { optimizer.bytes(); },
+           [&] { model.tensors(optimizer); }})
     CHECK_THROWS_WITH(call(), Contains("this optimizer was moved from"));
   move_onto_itself(moved);
   step(model, moved);

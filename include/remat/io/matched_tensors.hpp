@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Which tensor of a file each weight of a model is read from.
+/// Which tensor of a file each named tensor of a model is read from.
 ///
 /// A parameter that modules share has a name for each of its places, and the file may have it under any of them: PyTorch
 /// keeps one or all. PyTorch counts batches in `num_batches_tracked`, which nothing of remat's reads: it is skipped.
@@ -9,7 +9,7 @@
 #include <remat/core/shown_text.hpp>
 #include <remat/io/load_options.hpp>
 #include <remat/io/safetensors.hpp>
-#include <remat/model/program.hpp>
+#include <remat/run/named_tensor.hpp>
 #include <remat/run/parameter_pattern.hpp>
 
 #include <algorithm>
@@ -23,21 +23,6 @@
 #include <vector>
 
 namespace remat::detail {
-
-/// A weight of a model as a file has it, and the names of all of its places; the tensor's is the first.
-struct named_weight {
-  safetensor tensor;
-  std::vector<std::string> names;
-};
-
-/// The names of the places of each parameter and state of a program, by the first of them.
-inline std::map<std::string, std::vector<std::string>> names_of_places(const program& p) {
-  std::map<std::string, std::vector<std::string>> names;
-  for (const list<parameter_slot>* slots : {&p.parameters, &p.states})
-    for (int i = 0; i < slots->count(); ++i)
-      names[parameter_path(p, (*slots)[(*slots)[i].owner])].push_back(parameter_path(p, (*slots)[i]));
-  return names;
-}
 
 /// Some things of one kind that a message lists.
 class listing {
@@ -57,20 +42,20 @@ class listing {
   std::string text_;
 };
 
-class weight_matcher {
+class tensor_matcher {
  public:
-  /// For each weight, in order, its tensor; null for one that is allowed to stay as it is.
+  /// For each, in order, that of the file; null for one that is allowed to stay as it is, or not to be there.
   std::vector<const safetensor*> tensors;
   load_report report;
 
   /// Throws a `data_error` that lists all that does not fit.
-  weight_matcher(const safetensors_file& file, std::span<const named_weight> weights, const load_options& options)
+  tensor_matcher(const safetensors_file& file, std::span<const named_tensor> weights, const load_options& options)
       : file_(file), options_(options), is_expected_(file.tensors().size()) {
     if (file.tensors().empty() && !weights.empty())
       throw data_error(file.name(), "holds no tensors, and the model, which is unchanged, has weights");
     give_names();
     require_known(weights);
-    for (const named_weight& w : weights) tensors.push_back(match(w));
+    for (const named_tensor& w : weights) tensors.push_back(match(w));
     for (std::size_t i = 0; i < is_expected_.size(); ++i)
       if (!is_expected_[i] && !names_[i].ends_with("num_batches_tracked")) add_unexpected(i);
     const std::string wrong = missing_.text("missing") + misshapen_.text("of another shape") +
@@ -81,7 +66,7 @@ class weight_matcher {
     if (report.loaded.empty() && !weights.empty())
       throw data_error(file.name(), "has nothing of the model, which is unchanged: its first tensor is '" +
                                         shown_text(names_.front()) + "', the model's first weight '" +
-                                        weights.front().tensor.name +
+                                        weights.front().name +
                                         "'; names that begin otherwise are accepted with {.rename = {{\"old.\", "
                                         "\"new.\"}}}");
   }
@@ -107,22 +92,22 @@ class weight_matcher {
       return pattern.empty() || is_text_of_pattern(name, pattern) || is_text_of_pattern(name, pattern + ".*");
     });
   }
-  static bool matches(const std::vector<std::string>& patterns, const named_weight& w) {
+  static bool matches(const std::vector<std::string>& patterns, const named_tensor& w) {
     return std::ranges::any_of(w.names, [&](const std::string& name) { return matches(patterns, name); });
   }
 
   /// A pattern that is nothing's is a mistake.
-  void require_known(std::span<const named_weight> weights) const {
+  void require_known(std::span<const named_tensor> weights) const {
     for (const std::string& pattern : options_.allow_missing)
-      if (std::ranges::none_of(weights, [&](const named_weight& w) { return matches({pattern}, w); })) {
+      if (std::ranges::none_of(weights, [&](const named_tensor& w) { return matches({pattern}, w); })) {
         listing known;
-        for (const named_weight& w : weights) known.add(w.tensor.name);
+        for (const named_tensor& w : weights) known.add(w.name);
         throw error("load_weights: allow_missing has '" + pattern + "', which is no weight of the model" +
                     known.text("it has"));
       }
   }
 
-  const safetensor* match(const named_weight& w) {
+  const safetensor* match(const named_tensor& w) {
     const safetensor* found = nullptr;
     for (const std::string& name : w.names) {
       const auto at = index_of_.find(name);
@@ -134,25 +119,27 @@ class weight_matcher {
       else if (!file_.has_equal(*found, t))
         unequal_.add(found->name + " and " + t.name);
     }
+    if (found == nullptr && w.keep) return nullptr;  // it need not be there
     const bool may_stay = matches(options_.allow_missing, w);
     if (found == nullptr) {
       if (may_stay || !options_.strict)
-        report.missing.push_back(w.tensor.name);
+        report.missing.push_back(w.name);
       else
-        missing_.add(w.tensor.name + " " + shape_text(w.tensor.shape));
+        missing_.add(w.name + " " + shape_text(w.shape));
       return nullptr;
     }
-    if (found->shape != w.tensor.shape) {
+    if (found->shape != w.shape) {
       if (may_stay)
-        report.mismatched.push_back(w.tensor.name);
+        report.mismatched.push_back(w.name);
       else
-        misshapen_.add(w.tensor.name + " is " + shape_text(found->shape) + " in the file and " +
-                       shape_text(w.tensor.shape) + " in the model");
+        misshapen_.add(w.name + " is " + shape_text(found->shape) + " in the file and " + shape_text(w.shape) +
+                       " in the model");
       return nullptr;
     }
-    if (!safetensors_file::is_readable(found->type))
-      unreadable_.add(w.tensor.name + " is " + found->type + "; F32, F16, BF16 and F64 are accepted");
-    report.loaded.push_back(w.tensor.name);
+    if (!safetensors_file::is_readable(found->type, w.type))
+      unreadable_.add(w.name + " is " + found->type + "; " + safetensors_file::readable_types(w.type) +
+                      (w.type == element::float32 ? " are accepted" : " is accepted"));
+    report.loaded.push_back(w.name);
     return found;
   }
 
@@ -172,10 +159,10 @@ class weight_matcher {
   listing missing_, misshapen_, unreadable_, unequal_, unexpected_;
 };
 
-/// Reads a tensor. Throws `error` where that fails, which says how far the model is loaded.
-inline void read_weight(safetensors_file& file, const safetensor& t, std::span<float> to) {
+/// Reads a tensor of a model. Throws `error` where that fails, which says how far the model is loaded.
+inline void read_tensor(safetensors_file& file, const safetensor& t, element type, std::span<std::byte> to) {
   try {
-    file.read(t, to);
+    file.read(t, type, to);
   } catch (const data_error& failed) {
     throw error(std::string(failed.what()) + "; the model is loaded up to '" + t.name + "'");
   }

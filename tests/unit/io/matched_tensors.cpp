@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-namespace matched_weights_tests {
+namespace matched_tensors_tests {
 
 namespace nn = remat::nn;
 using Catch::Matchers::Contains;
@@ -192,4 +192,4 @@ TEST_CASE("a shared parameter is written once, or under each of its names", "[io
   CHECK(std::ranges::equal(other.parameter("one.weight").values, m.parameter("one.weight").values));
 }
 
-}  // namespace matched_weights_tests
+}  // namespace matched_tensors_tests
