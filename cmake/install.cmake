@@ -12,5 +12,6 @@ install(EXPORT rematTargets NAMESPACE remat:: DESTINATION ${remat_package_direct
 write_basic_package_version_file(
   ${PROJECT_BINARY_DIR}/rematConfigVersion.cmake COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
 install(FILES ${PROJECT_SOURCE_DIR}/cmake/rematConfig.cmake ${PROJECT_SOURCE_DIR}/cmake/rematDependencies.cmake
+              ${PROJECT_SOURCE_DIR}/cmake/compiled.cmake ${PROJECT_SOURCE_DIR}/cmake/compiled.cpp
               ${PROJECT_BINARY_DIR}/rematConfigVersion.cmake
         DESTINATION ${remat_package_directory})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# find_package(remat) gives remat::remat and, where remat was installed with it and MPI is there, remat::distributed:
+# find_package(remat) gives remat::remat, remat::compiled and, where remat was installed with it and MPI is there, remat::distributed:
 # find_package(remat COMPONENTS distributed) asks for it. What is missing is named in the message that find_package prints.
 include(${CMAKE_CURRENT_LIST_DIR}/rematDependencies.cmake)
 if(remat_missing)
@@ -19,6 +19,7 @@ if(NOT remat_has_mpi)
   endif()
 endif()
 include(${CMAKE_CURRENT_LIST_DIR}/rematTargets.cmake)
+include(${CMAKE_CURRENT_LIST_DIR}/compiled.cmake)
 if("distributed" IN_LIST remat_FIND_COMPONENTS AND NOT TARGET remat::distributed)
   set(remat_FOUND FALSE)
   set(${CMAKE_FIND_PACKAGE_NAME}_NOT_FOUND_MESSAGE "this remat was installed without MPI; install it again where MPI is")

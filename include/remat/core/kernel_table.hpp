@@ -2,6 +2,7 @@
 /// The kernels of a module as values, which an operation of a program holds: no code after it knows the module's type.
 #pragma once
 
+#include <remat/core/compilation.hpp>
 #include <remat/core/kernel.hpp>
 
 #include <memory>
@@ -20,9 +21,10 @@ struct kernel_table {
   bool divides_by_counted_in_batch = false;  ///< of a loss (module.hpp)
 };
 
-/// A frozen module's table names no gradient of its parameters, so that no code for it is made.
-template <class Kernels, bool Frozen = false>
-inline constexpr kernel_table kernel_table_of = [] {
+namespace detail {
+
+template <class Kernels, bool Frozen>
+constexpr kernel_table make_kernel_table() {
   kernel_table table{&Kernels::forward};
   if constexpr (requires { &Kernels::backward_input; }) table.backward_input = &Kernels::backward_input;
   if constexpr (!Frozen) {
@@ -36,6 +38,30 @@ inline constexpr kernel_table kernel_table_of = [] {
   if constexpr (requires { Kernels::divides_by_counted_in_batch; })
     table.divides_by_counted_in_batch = Kernels::divides_by_counted_in_batch;
   return table;
-}();
+}
+
+/// Where a module's table is. It is no constant, whose value every file that names it would need, and with it the code of
+/// the kernels.
+inline namespace REMAT_COMPILATION {
+template <class Kernels, bool Frozen>
+struct kernel_tables {
+  static kernel_table value;
+};
+template <class Kernels, bool Frozen>
+constinit kernel_table kernel_tables<Kernels, Frozen>::value = make_kernel_table<Kernels, Frozen>();
+}  // namespace REMAT_COMPILATION
+
+}  // namespace detail
+
+/// A frozen module's table names no gradient of its parameters, so that no code for it is made.
+template <class Kernels, bool Frozen = false>
+inline constexpr const kernel_table& kernel_table_of = detail::kernel_tables<Kernels, Frozen>::value;
 
 }  // namespace remat
+
+/// At the end of a layer's header: its kernels are compiled once (compilation.hpp).
+#define REMAT_COMPILED_KERNELS(kernels)                                      \
+  namespace remat {                                                          \
+  REMAT_COMPILED_TEMPLATE(struct, detail::kernel_tables<nn::kernels, false>) \
+  REMAT_COMPILED_TEMPLATE(struct, detail::kernel_tables<nn::kernels, true>)  \
+  }

@@ -67,7 +67,7 @@
 /// A module may instead name a `body`, a model of its own that stands for it.
 #pragma once
 
-#include <remat/core/kernel.hpp>
+#include <remat/core/kernel_table.hpp>
 #include <remat/core/parameter.hpp>
 #include <remat/core/tensor.hpp>
 

@@ -11,6 +11,7 @@
 /// behind it. The header is not trusted: memory grows with what has been read, at most to 1 MiB or three times that.
 #pragma once
 
+#include <remat/core/compilation.hpp>
 #include <remat/core/error.hpp>
 #include <remat/core/input_file.hpp>
 
@@ -35,6 +36,15 @@ struct idx_array {
   std::vector<std::uint32_t> extents;
   std::vector<std::uint8_t> bytes;
 };
+
+inline namespace REMAT_COMPILATION {
+
+/// Reads the IDX file at `path`; throws `data_error` if it is not exactly one intact array of unsigned bytes.
+REMAT_DEFINED idx_array read_idx(const std::filesystem::path& path);
+
+}  // namespace REMAT_COMPILATION
+
+#if REMAT_HAS_DEFINITIONS
 
 namespace detail {
 
@@ -127,8 +137,7 @@ inline std::vector<std::uint32_t> read_idx_extents(idx_input& input) {
 
 }  // namespace detail
 
-/// Reads the IDX file at `path`; throws `data_error` if it is not exactly one intact array of unsigned bytes.
-inline idx_array read_idx(const std::filesystem::path& path) {
+REMAT_DEFINED idx_array REMAT_COMPILATION::read_idx(const std::filesystem::path& path) {
   detail::idx_input input{path};
   idx_array array{detail::read_idx_extents(input), {}};
 
@@ -167,5 +176,7 @@ inline idx_array read_idx(const std::filesystem::path& path) {
   if (surplus > 0) refuse_length(expected + surplus);
   return array;
 }
+
+#endif
 
 }  // namespace remat

@@ -133,6 +133,7 @@ constexpr operation operation_of() {
   o.frozen = Frozen;
   if constexpr (requires { typename M::kernels_on_kept_states; }) {
     o.kernels_on_kept_states = &kernel_table_of<typename M::kernels_on_kept_states, Frozen>;
+    o.joint_backward_on_kept_states = requires { &M::kernels_on_kept_states::backward; };
     o.frozen_kernels_on_kept_states = &kernel_table_of<typename M::frozen_kernels_on_kept_states, true>;
   }
   if constexpr (requires { M::attributes; }) o.attributes = &M::attributes;

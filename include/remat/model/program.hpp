@@ -11,7 +11,6 @@
 #pragma once
 
 #include <remat/core/checkpoint_setting.hpp>
-#include <remat/core/kernel_table.hpp>
 #include <remat/core/list.hpp>
 #include <remat/core/module.hpp>
 #include <remat/core/tensor.hpp>
@@ -59,6 +58,7 @@ struct operation {
   element compute = element::float32;  ///< what its kernels compute with (plan/compute_type.hpp)
   /// What its kernels do beside (no null check of theirs is constant to UBSan).
   bool packs = false, updates_state = false, has_joint_backward = false;
+  bool joint_backward_on_kept_states = false;
   bool frozen = false;        ///< its parameters have no gradients
   bool keeps_states = false;  ///< of those that have kernels for it
   bool in_place = false, overwrites_input = false;

@@ -36,3 +36,5 @@ struct add : module {
 };
 
 }  // namespace remat::nn
+
+REMAT_COMPILED_KERNELS(add)

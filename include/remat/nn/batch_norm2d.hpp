@@ -143,3 +143,5 @@ struct batch_norm2d : module {
 };
 
 }  // namespace remat::nn
+
+REMAT_COMPILED_KERNELS(detail::batch_norm_kernels)

@@ -63,3 +63,6 @@ struct frozen_batch_norm_kernels_on_kept_states {
 };
 
 }  // namespace remat::nn::detail
+
+REMAT_COMPILED_KERNELS(detail::batch_norm_kernels_on_kept_states)
+REMAT_COMPILED_KERNELS(detail::frozen_batch_norm_kernels_on_kept_states)

@@ -69,3 +69,5 @@ struct bce_with_logits : detail::loss_of_elements {
 };
 
 }  // namespace remat::nn
+
+REMAT_COMPILED_KERNELS(detail::bce_with_logits_kernels)

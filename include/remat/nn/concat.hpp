@@ -75,3 +75,5 @@ struct concat : module {
 };
 
 }  // namespace remat::nn
+
+REMAT_COMPILED_KERNELS(detail::concat_kernels)

@@ -201,3 +201,5 @@ struct conv2d : module {
 };
 
 }  // namespace remat::nn
+
+REMAT_COMPILED_KERNELS(detail::conv2d_kernels)

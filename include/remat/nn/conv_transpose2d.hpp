@@ -175,3 +175,5 @@ struct conv_transpose2d : module {
 };
 
 }  // namespace remat::nn
+
+REMAT_COMPILED_KERNELS(detail::conv_transpose2d_kernels)

@@ -94,3 +94,5 @@ struct cross_entropy_with : detail::loss_of_classes<Options...> {
 struct cross_entropy : cross_entropy_with<> {};
 
 }  // namespace remat::nn
+
+REMAT_COMPILED_KERNELS(detail::cross_entropy_kernels)

@@ -96,3 +96,5 @@ struct dropout : detail::same_shape {
 };
 
 }  // namespace remat::nn
+
+REMAT_COMPILED_KERNELS(detail::dropout_kernels)

@@ -82,3 +82,5 @@ struct embedding : module {
 };
 
 }  // namespace remat::nn
+
+REMAT_COMPILED_KERNELS(detail::embedding_kernels)

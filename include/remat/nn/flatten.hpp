@@ -65,3 +65,5 @@ struct flatten : module {
 };
 
 }  // namespace remat::nn
+
+REMAT_COMPILED_KERNELS(detail::flatten_kernels)

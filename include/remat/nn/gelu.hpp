@@ -93,3 +93,6 @@ struct gelu : detail::gelu_module<detail::gelu_kernels> {};
 struct gelu_tanh : detail::gelu_module<detail::function_kernels<onednn::function::gelu_by_tanh>> {};
 
 }  // namespace remat::nn
+
+REMAT_COMPILED_KERNELS(detail::gelu_kernels)
+REMAT_COMPILED_KERNELS(detail::function_kernels<onednn::function::gelu_by_tanh>)

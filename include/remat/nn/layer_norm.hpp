@@ -195,3 +195,5 @@ struct layer_norm : module {
 };
 
 }  // namespace remat::nn
+
+REMAT_COMPILED_KERNELS(detail::layer_norm_kernels)

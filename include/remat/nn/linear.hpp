@@ -115,3 +115,5 @@ struct linear : module {
 };
 
 }  // namespace remat::nn
+
+REMAT_COMPILED_KERNELS(detail::linear_kernels)

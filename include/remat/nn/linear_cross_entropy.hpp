@@ -210,3 +210,5 @@ struct linear_cross_entropy : module {
 };
 
 }  // namespace remat::nn
+
+REMAT_COMPILED_KERNELS(detail::linear_cross_entropy_kernels)

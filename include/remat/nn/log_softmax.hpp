@@ -142,3 +142,5 @@ struct log_softmax : detail::normalisation_of_rows {
 };
 
 }  // namespace remat::nn
+
+REMAT_COMPILED_KERNELS(detail::log_softmax_kernels)

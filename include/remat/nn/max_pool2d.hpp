@@ -129,3 +129,5 @@ struct max_pool2d : module {
 };
 
 }  // namespace remat::nn
+
+REMAT_COMPILED_KERNELS(detail::max_pool2d_kernels)

@@ -49,3 +49,5 @@ struct mse_loss : detail::loss_of_elements {
 };
 
 }  // namespace remat::nn
+
+REMAT_COMPILED_KERNELS(detail::mse_loss_kernels)

@@ -86,3 +86,5 @@ struct multiply : module {
 };
 
 }  // namespace remat::nn
+
+REMAT_COMPILED_KERNELS(multiply)

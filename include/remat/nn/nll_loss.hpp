@@ -81,3 +81,5 @@ struct nll_loss_with : detail::loss_of_classes<Options...> {
 struct nll_loss : nll_loss_with<> {};
 
 }  // namespace remat::nn
+
+REMAT_COMPILED_KERNELS(detail::nll_loss_kernels)

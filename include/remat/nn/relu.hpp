@@ -30,3 +30,5 @@ struct relu : detail::same_shape {
 };
 
 }  // namespace remat::nn
+
+REMAT_COMPILED_KERNELS(relu)

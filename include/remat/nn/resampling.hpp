@@ -201,3 +201,5 @@ struct resampling_kernels {
 };
 
 }  // namespace remat::nn::detail
+
+REMAT_COMPILED_KERNELS(detail::resampling_kernels)

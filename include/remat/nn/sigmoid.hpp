@@ -36,3 +36,5 @@ struct sigmoid : detail::same_shape {
 };
 
 }  // namespace remat::nn
+
+REMAT_COMPILED_KERNELS(detail::sigmoid_kernels)

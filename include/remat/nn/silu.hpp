@@ -73,3 +73,5 @@ struct silu : detail::same_shape {
 };
 
 }  // namespace remat::nn
+
+REMAT_COMPILED_KERNELS(detail::silu_kernels)

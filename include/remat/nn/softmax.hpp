@@ -135,3 +135,5 @@ struct softmax : detail::normalisation_of_rows {
 };
 
 }  // namespace remat::nn
+
+REMAT_COMPILED_KERNELS(detail::softmax_kernels)

@@ -36,3 +36,5 @@ struct tanh : detail::same_shape {
 };
 
 }  // namespace remat::nn
+
+REMAT_COMPILED_KERNELS(detail::tanh_kernels)

@@ -70,5 +70,6 @@ struct adam_rule {
 };
 
 using adam = optimizer<adam_rule<false>>;
+REMAT_COMPILED_TEMPLATE(class, optimizer<adam_rule<false>>)
 
 }  // namespace remat

@@ -16,5 +16,6 @@ namespace remat {
 
 /// Decays by 0.01 unless told otherwise.
 using adamw = optimizer<adam_rule<true>>;
+REMAT_COMPILED_TEMPLATE(class, optimizer<adam_rule<true>>)
 
 }  // namespace remat

@@ -9,6 +9,7 @@
 /// The same program runs behind every member; see network.hpp for what they do and throw. Example 01 shows it whole.
 #pragma once
 
+#include <remat/core/compilation.hpp>
 #include <remat/run/network.hpp>
 
 #include <concepts>
@@ -16,6 +17,8 @@
 #include <utility>
 
 namespace remat {
+
+inline namespace REMAT_COMPILATION {
 
 template <class Net, class Input, class Loss = no_loss>
 class model : public network {
@@ -54,6 +57,8 @@ class model : public network {
  private:
   model(network&& made, network::cloned) : network(std::move(made)) {}
 };
+
+}  // namespace REMAT_COMPILATION
 
 /// A model of values: `make_model(net, tensor<float, 784>{}, nn::nll_loss{}, {.seed = 1})`.
 template <Module Net, class Input, class Loss = no_loss>

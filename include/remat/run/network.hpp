@@ -12,6 +12,7 @@
 /// child: OpenMP's threads do not follow.
 #pragma once
 
+#include <remat/core/compilation.hpp>
 #include <remat/core/error.hpp>
 #include <remat/core/parallel.hpp>
 #include <remat/run/executor.hpp>
@@ -34,6 +35,8 @@
 
 namespace remat {
 
+inline namespace REMAT_COMPILATION {
+
 class network : public predicting_network {
  public:
   network(program lowered, const model_options& options) : network(std::move(lowered), options, nullptr) {}
@@ -47,19 +50,14 @@ class network : public predicting_network {
 
   network(const network&) = delete;  // clone() makes a deep copy
   network& operator=(const network&) = delete;
-  network(network&&) noexcept = default;
+  network(network&&) noexcept;
+  ~network() override;
   /// Onto itself, it stays what it is.
-  network& operator=(network&& other) noexcept {
-    if (this == &other) return *this;
-    predicting_network::operator=(std::move(other));
-    parts_ = std::move(other.parts_);
-    gradient_sources_ = std::move(other.gradient_sources_);
-    return *this;
-  }
+  network& operator=(network&& other) noexcept;
 
   /// A deep copy: of the program, its options, the seed, the number of steps, and of parameters and states, which are
   /// its own from then on. It has no gradients yet, no plans, and an optimizer of its own to get.
-  network clone() const { return network(*this, cloned{}); }
+  network clone() const;
 
   /// Forward, loss and backward on one batch: inputs first, then targets, each a range of numbers (see source.hpp).
   /// Returns the loss, the mean over what counts in the whole batch, whatever its micro-batches (see loss_shares.hpp); a
@@ -122,12 +120,7 @@ class network : public predicting_network {
     return loss;
   }
 
-  std::span<const float> forward_on(std::span<const source> sources) {
-    if (lowered().loss != none) throw error("forward is for models without a loss; train_step does all at once");
-    const std::span<const float> first = run_forward(sources, program_->inputs, true);
-    executors_.set_waiting(&training(batch_of(sources, program_->inputs)));
-    return first;
-  }
+  std::span<const float> forward_on(std::span<const source> sources);
 
   void backward_on(std::span<const source> gradients) {
     held().drop_gradients();
@@ -149,94 +142,132 @@ class network : public predicting_network {
   }
 
   /// One step of an executor, as given, of a model with a loss: for those who measure or audit it.
-  float run_training(executor& e, const executor::step& s, std::span<const source> sources) {
-    const thread_scope scope = scope_of_call();
-    float loss = 0;
-    results_.begin_step(*program_, e.planned().batch, {&loss, 1});
-    executors_.set_waiting(nullptr);
-    const auto run = [&] { held().keeping_states([&] { e.run(s, sources, results_.places()); }); };
-    if (e.planned().updates == updating::after_step) {
-      held().making_gradients(run);
-      held().sum_shared();
-    } else {
-      held().using_up_gradients(run);
-    }
-    return loss;
-  }
+  float run_training(executor& e, const executor::step& s, std::span<const source> sources);
 
  private:
-  network(program lowered, const model_options& options, std::shared_ptr<shared_values> values)
-      : predicting_network(std::move(lowered), options, std::move(values)), parts_(*program_) {}
-  network(const network& other, cloned) : predicting_network(other, cloned{}), parts_(*program_) {}
+  network(program lowered, const model_options& options, std::shared_ptr<shared_values> values);
+  network(const network& other, cloned);
 
   /// Updates the parameters within the step, where there is an updater.
   float train(std::span<const source> sources, parameter_updater* updater, double learning_rate_factor,
-              gradient_need need = gradient_need::steps_apart) {
-    if (program_->loss == none)
-      throw error("train_step needs a loss; give the model one: remat::model<net, input, loss>");
-    const thread_scope scope = scope_of_call();
-    const batch_split split{batch_of(sources, program_->inputs), microbatches_};
-    parts_.begin(split, sources, held());
-    const std::size_t count = parts_.count();
-    if (updater == nullptr) held().gradient_memory().provide(need);
-    if (updater != nullptr && count > 1) held().gradient_memory().provide(gradient_need::microbatches);
-    const auto executor_of = [&](std::size_t k) -> executor& {
-      const updating how = updater == nullptr || k + 1 < count ? updating::after_step
-                           : count == 1                        ? updating::from_arena
-                                                               : updating::from_block;
-      return training(split.samples(k), k > 0, how);
-    };
-    for (std::size_t k = 0; k < count; ++k) executor_of(k);  // all of them first: making one may move the arena
-    executors_.set_waiting(nullptr);
-    results_.begin_step(*program_, split.batch, parts_.losses());
-    const auto run = [&](gradient_receiver* updates) {
-      held().keeping_states([&] {
-        for (std::size_t k = 0; k < count; ++k)
-          parts_.run(k, executor_of(k), seed_, steps_, results_.places(), updates);
-      });
-    };
-    if (updater == nullptr) {
-      held().making_gradients([&] { run(nullptr); });
-      held().sum_shared();
-    } else {
-      held().using_up_gradients([&] {
-        updater->begin(*this, learning_rate_factor);
-        updates_of_step updates(*this, *updater);
-        run(&updates);
-        updater->finish(*this);
-      });
-    }
-    finish_step(split.largest(), count);
-    return parts_.loss();
-  }
+              gradient_need need = gradient_need::steps_apart);
 
-  void differentiate(std::span<const source> gradients) {
-    if (executors_.waiting() == nullptr) throw error("backward needs what forward kept; call forward just before it");
-    const thread_scope scope = scope_of_call();
-    executor& e = *executors_.waiting();
-    if (e.threads() != scope.threads())
-      throw error("backward has " + std::to_string(scope.threads()) + " threads here, and forward before it had " +
-                  std::to_string(e.threads()) + "; call both outside of parallel regions, or both in one");
-    require_output_gradients(*program_, gradients, e.planned().batch);
-    gradient_sources_.assign(static_cast<std::size_t>(program_->inputs), source{});
-    gradient_sources_.insert(gradient_sources_.end(), gradients.begin(), gradients.end());
-    results_.begin_step(*program_, e.planned().batch, {});
-    held().gradient_memory().provide(gradient_need::steps_apart);
-    executors_.set_waiting(nullptr);
-    held().making_gradients([&] { e.run({seed_, steps_}, gradient_sources_, results_.places(), backward_section); });
-    held().sum_shared();
-    finish_step(e.planned().batch, 0);
-  }
+  void differentiate(std::span<const source> gradients);
 
   /// A step has run on this (micro-)batch and has given this many losses.
-  void finish_step(std::size_t batch, std::size_t losses) {
-    results_.finish_step(losses);
-    ++steps_;
-    last_batch_ = batch;
-  }
+  void finish_step(std::size_t batch, std::size_t losses);
 
   remat::microbatches parts_;
   std::vector<source> gradient_sources_;
 };
+
+}  // namespace REMAT_COMPILATION
+
+#if REMAT_HAS_DEFINITIONS
+
+REMAT_DEFINED network::network(network&&) noexcept = default;
+REMAT_DEFINED network::~network() = default;
+
+REMAT_DEFINED network& network::operator=(network&& other) noexcept {
+  if (this == &other) return *this;
+  predicting_network::operator=(std::move(other));
+  parts_ = std::move(other.parts_);
+  gradient_sources_ = std::move(other.gradient_sources_);
+  return *this;
+}
+
+REMAT_DEFINED network network::clone() const { return network(*this, cloned{}); }
+
+REMAT_DEFINED std::span<const float> network::forward_on(std::span<const source> sources) {
+  if (lowered().loss != none) throw error("forward is for models without a loss; train_step does all at once");
+  const std::span<const float> first = run_forward(sources, program_->inputs, true);
+  executors_.set_waiting(&training(batch_of(sources, program_->inputs)));
+  return first;
+}
+
+REMAT_DEFINED float network::run_training(executor& e, const executor::step& s, std::span<const source> sources) {
+  const thread_scope scope = scope_of_call();
+  float loss = 0;
+  results_.begin_step(*program_, e.planned().batch, {&loss, 1});
+  executors_.set_waiting(nullptr);
+  const auto run = [&] { held().keeping_states([&] { e.run(s, sources, results_.places()); }); };
+  if (e.planned().updates == updating::after_step) {
+    held().making_gradients(run);
+    held().sum_shared();
+  } else {
+    held().using_up_gradients(run);
+  }
+  return loss;
+}
+
+REMAT_DEFINED network::network(program lowered, const model_options& options, std::shared_ptr<shared_values> values)
+    : predicting_network(std::move(lowered), options, std::move(values)), parts_(*program_) {}
+
+REMAT_DEFINED network::network(const network& other, cloned) : predicting_network(other, cloned{}), parts_(*program_) {}
+
+REMAT_DEFINED float network::train(std::span<const source> sources, parameter_updater* updater,
+                                   double learning_rate_factor, gradient_need need) {
+  if (program_->loss == none)
+    throw error("train_step needs a loss; give the model one: remat::model<net, input, loss>");
+  const thread_scope scope = scope_of_call();
+  const batch_split split{batch_of(sources, program_->inputs), microbatches_};
+  parts_.begin(split, sources, held());
+  const std::size_t count = parts_.count();
+  if (updater == nullptr) held().gradient_memory().provide(need);
+  if (updater != nullptr && count > 1) held().gradient_memory().provide(gradient_need::microbatches);
+  const auto executor_of = [&](std::size_t k) -> executor& {
+    const updating how = updater == nullptr || k + 1 < count ? updating::after_step
+                         : count == 1                        ? updating::from_arena
+                                                             : updating::from_block;
+    return training(split.samples(k), k > 0, how);
+  };
+  for (std::size_t k = 0; k < count; ++k) executor_of(k);  // all of them first: making one may move the arena
+  executors_.set_waiting(nullptr);
+  results_.begin_step(*program_, split.batch, parts_.losses());
+  const auto run = [&](gradient_receiver* updates) {
+    held().keeping_states([&] {
+      for (std::size_t k = 0; k < count; ++k) parts_.run(k, executor_of(k), seed_, steps_, results_.places(), updates);
+    });
+  };
+  if (updater == nullptr) {
+    held().making_gradients([&] { run(nullptr); });
+    held().sum_shared();
+  } else {
+    held().using_up_gradients([&] {
+      updater->begin(*this, learning_rate_factor);
+      updates_of_step updates(*this, *updater);
+      run(&updates);
+      updater->finish(*this);
+    });
+  }
+  finish_step(split.largest(), count);
+  return parts_.loss();
+}
+
+REMAT_DEFINED void network::differentiate(std::span<const source> gradients) {
+  if (executors_.waiting() == nullptr) throw error("backward needs what forward kept; call forward just before it");
+  const thread_scope scope = scope_of_call();
+  executor& e = *executors_.waiting();
+  if (e.threads() != scope.threads())
+    throw error("backward has " + std::to_string(scope.threads()) + " threads here, and forward before it had " +
+                std::to_string(e.threads()) + "; call both outside of parallel regions, or both in one");
+  require_output_gradients(*program_, gradients, e.planned().batch);
+  gradient_sources_.assign(static_cast<std::size_t>(program_->inputs), source{});
+  gradient_sources_.insert(gradient_sources_.end(), gradients.begin(), gradients.end());
+  results_.begin_step(*program_, e.planned().batch, {});
+  held().gradient_memory().provide(gradient_need::steps_apart);
+  executors_.set_waiting(nullptr);
+  held().making_gradients([&] { e.run({seed_, steps_}, gradient_sources_, results_.places(), backward_section); });
+  held().sum_shared();
+  finish_step(e.planned().batch, 0);
+}
+
+REMAT_DEFINED void network::finish_step(std::size_t batch, std::size_t losses) {
+  results_.finish_step(losses);
+  ++steps_;
+  last_batch_ = batch;
+}
+
+#endif
 
 }  // namespace remat

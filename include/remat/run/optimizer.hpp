@@ -28,6 +28,7 @@
 ///     update(factors, w, gradient, state, is_first, begin, end)
 #pragma once
 
+#include <remat/core/compilation.hpp>
 #include <remat/core/error.hpp>
 #include <remat/core/parallel.hpp>
 #include <remat/core/presence.hpp>
@@ -54,6 +55,8 @@ namespace detail {
 constexpr bool is_at_least_0(double x) { return x >= 0 && x <= std::numeric_limits<double>::max(); }
 
 }  // namespace detail
+
+inline namespace REMAT_COMPILATION {
 
 template <class Rule>
 class optimizer : public parameter_updater {
@@ -261,5 +264,7 @@ class optimizer : public parameter_updater {
   optimizer_state state_;
   std::uint64_t steps_ = 0;
 };
+
+}  // namespace REMAT_COMPILATION
 
 }  // namespace remat

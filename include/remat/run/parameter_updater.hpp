@@ -6,7 +6,7 @@
 /// One that `needs_all_gradients` is called after the step, as a whole.
 #pragma once
 
-#include <remat/core/language.hpp>
+#include <remat/core/compilation.hpp>
 
 #include <concepts>
 #include <cstddef>
@@ -18,7 +18,9 @@
 namespace remat {
 
 class tensor_list;
+inline namespace REMAT_COMPILATION {
 class trainable;
+}
 
 class parameter_updater {
  public:

@@ -8,6 +8,7 @@
 /// (oneDNN keeps up to 1,024 primitives of its own in addition: nn/onednn_primitive.hpp.)
 #pragma once
 
+#include <remat/core/compilation.hpp>
 #include <remat/core/error.hpp>
 #include <remat/core/parallel.hpp>
 #include <remat/plan/report.hpp>
@@ -25,6 +26,8 @@
 
 namespace remat {
 
+inline namespace REMAT_COMPILATION {
+
 class planned_network : public trainable {
  public:
   planned_network(const planned_network&) = delete;
@@ -32,20 +35,10 @@ class planned_network : public trainable {
 
   /// What a training step at this (micro-)batch does, keeps and needs: `std::cout << model.plan(64)`. Asking reserves
   /// nothing; the packed weights and kernel scratch are known, and in the report, once a step with this batch has run.
-  plan_report plan(std::size_t batch) const {
-    held();
-    return executors_.training_report(batch);
-  }
+  plan_report plan(std::size_t batch) const;
   /// The plan of the last training step.
-  plan_report plan() const {
-    held();
-    if (last_batch_ == 0) throw error("no step has run yet, so no batch size is known; ask for one: plan(64)");
-    return plan(last_batch_);
-  }
-  plan_report inference_plan(std::size_t batch) const {
-    held();
-    return executors_.inference_report(batch);
-  }
+  plan_report plan() const;
+  plan_report inference_plan(std::size_t batch) const;
   const remat::regions& reserved() const {
     held();
     return executors_.reserved();
@@ -57,18 +50,10 @@ class planned_network : public trainable {
   }
   /// Gives back the plans and the arena, for example between training and a long evaluation; the next call makes what it
   /// needs again. What `forward` kept for `backward` is lost.
-  void release_plans() {
-    held();
-    executors_.release();
-  }
+  void release_plans();
 
   /// Changes the number of threads; plans and primitives are made again when they are next needed.
-  void set_threads(int threads) {
-    held();
-    threads_ = checked_threads(threads);
-    needs_all_threads_ = threads > 0;
-    executors_.clear();
-  }
+  void set_threads(int threads);
   /// The threads of a call. Throws `error` where fewer are there than the model was told to have; one that was told none
   /// takes those that there are.
   thread_scope scope_of_call() const {
@@ -92,14 +77,8 @@ class planned_network : public trainable {
 
   /// The executor of a batch size, ready to run; one that accumulates serves the micro-batches after the first.
   /// It updates parameters as it is told.
-  executor& training(std::size_t batch, bool accumulates = false, updating updates = updating::after_step) {
-    const thread_scope scope = scope_of_call();
-    return executors_.training(batch, accumulates, updates);
-  }
-  executor& inference(std::size_t batch) {
-    const thread_scope scope = scope_of_call();
-    return executors_.inference(batch);
-  }
+  executor& training(std::size_t batch, bool accumulates = false, updating updates = updating::after_step);
+  executor& inference(std::size_t batch);
 
  protected:
   /// Names the constructors of deep copies.
@@ -159,5 +138,49 @@ class planned_network : public trainable {
     return *parameters_;
   }
 };
+
+}  // namespace REMAT_COMPILATION
+
+#if REMAT_HAS_DEFINITIONS
+
+REMAT_DEFINED plan_report planned_network::plan(std::size_t batch) const {
+  held();
+  return executors_.training_report(batch);
+}
+
+REMAT_DEFINED plan_report planned_network::plan() const {
+  held();
+  if (last_batch_ == 0) throw error("no step has run yet, so no batch size is known; ask for one: plan(64)");
+  return plan(last_batch_);
+}
+
+REMAT_DEFINED plan_report planned_network::inference_plan(std::size_t batch) const {
+  held();
+  return executors_.inference_report(batch);
+}
+
+REMAT_DEFINED void planned_network::release_plans() {
+  held();
+  executors_.release();
+}
+
+REMAT_DEFINED void planned_network::set_threads(int threads) {
+  held();
+  threads_ = checked_threads(threads);
+  needs_all_threads_ = threads > 0;
+  executors_.clear();
+}
+
+REMAT_DEFINED executor& planned_network::training(std::size_t batch, bool accumulates, updating updates) {
+  const thread_scope scope = scope_of_call();
+  return executors_.training(batch, accumulates, updates);
+}
+
+REMAT_DEFINED executor& planned_network::inference(std::size_t batch) {
+  const thread_scope scope = scope_of_call();
+  return executors_.inference(batch);
+}
+
+#endif
 
 }  // namespace remat

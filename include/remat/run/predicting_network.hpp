@@ -2,6 +2,7 @@
 /// A network that predicts: the forward pass, outputs, and what a metric makes of them. network.hpp trains it.
 #pragma once
 
+#include <remat/core/compilation.hpp>
 #include <remat/core/parallel.hpp>
 #include <remat/run/evaluated_batch.hpp>
 #include <remat/run/executor.hpp>
@@ -19,6 +20,8 @@
 #include <utility>
 
 namespace remat {
+
+inline namespace REMAT_COMPILATION {
 
 class predicting_network : public planned_network {
  public:
@@ -65,19 +68,28 @@ class predicting_network : public planned_network {
   predicting_network& operator=(predicting_network&&) noexcept = default;  // not onto itself
 
   /// The forward pass, in inference or in training.
-  std::span<const float> run_forward(std::span<const source> sources, int inputs, bool is_training) const {
-    const thread_scope scope = scope_of_call();
-    require_float_outputs(*program_);
-    executors_.set_waiting(nullptr);
-    const std::size_t batch = batch_of(sources, inputs);
-    executor& e = is_training ? executors_.training(batch) : executors_.inference(batch);
-    results_.begin_outputs(*program_, batch);
-    held().keeping_states([&] { e.run({seed_, steps_}, sources, results_.places(), forward_section); });
-    results_.finish_outputs();
-    return output(0);
-  }
+  std::span<const float> run_forward(std::span<const source> sources, int inputs, bool is_training) const;
 
   mutable network_results results_;
 };
+
+}  // namespace REMAT_COMPILATION
+
+#if REMAT_HAS_DEFINITIONS
+
+REMAT_DEFINED std::span<const float> predicting_network::run_forward(std::span<const source> sources, int inputs,
+                                                                     bool is_training) const {
+  const thread_scope scope = scope_of_call();
+  require_float_outputs(*program_);
+  executors_.set_waiting(nullptr);
+  const std::size_t batch = batch_of(sources, inputs);
+  executor& e = is_training ? executors_.training(batch) : executors_.inference(batch);
+  results_.begin_outputs(*program_, batch);
+  held().keeping_states([&] { e.run({seed_, steps_}, sources, results_.places(), forward_section); });
+  results_.finish_outputs();
+  return output(0);
+}
+
+#endif
 
 }  // namespace remat

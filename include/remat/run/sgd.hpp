@@ -63,5 +63,6 @@ struct sgd_rule {
 };
 
 using sgd = optimizer<sgd_rule>;
+REMAT_COMPILED_TEMPLATE(class, optimizer<sgd_rule>)
 
 }  // namespace remat

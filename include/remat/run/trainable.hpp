@@ -5,6 +5,7 @@
 /// ranks must be told: there, `sum_over_parameters` and `after_update` are collective, and so is whatever calls them.
 #pragma once
 
+#include <remat/core/compilation.hpp>
 #include <remat/core/presence.hpp>
 #include <remat/model/program.hpp>
 #include <remat/run/held_slots.hpp>
@@ -24,9 +25,11 @@
 
 namespace remat {
 
+inline namespace REMAT_COMPILATION {
+
 class trainable {
  public:
-  virtual ~trainable() = default;
+  virtual ~trainable();
 
   /// The fused program, of which a rank may run a part.
   virtual const program& lowered() const = 0;
@@ -70,22 +73,9 @@ class trainable {
   parameter_store& store() { return held(); }
 
   /// The sum over all parameters of the model, in the order of the program, of a number for each of `parameters()`.
-  virtual double sum_over_parameters(std::span<const double> numbers) {
-    double sum = 0;
-    for (const double each : numbers) sum += each;
-    return sum;
-  }
+  virtual double sum_over_parameters(std::span<const double> numbers);
   /// Every parameter of the model, whoever holds it, by name and shape; values and gradients are those held here.
-  std::vector<parameter_view> all_parameters() const {
-    const program& p = lowered();
-    std::vector<const parameter_view*> here(p.parameters.size());
-    for (std::size_t k = 0; k < parameters().size(); ++k) here[held().slots()[k]] = &parameters()[k];
-    std::vector<parameter_view> all;
-    for (std::size_t i = 0; i < here.size(); ++i)
-      if (static_cast<std::size_t>(p.parameters[i].owner) == i)
-        all.push_back(here[i] != nullptr ? *here[i] : named_parameter(p, p.parameters[i]));
-    return all;
-  }
+  std::vector<parameter_view> all_parameters() const;
   /// The names of those that are trained on other ranks only.
   std::vector<std::string> trained_elsewhere() const {
     const program& p = lowered();
@@ -144,5 +134,30 @@ class trainable {
   presence presence_;
   std::vector<double> numbers_;
 };
+
+}  // namespace REMAT_COMPILATION
+
+#if REMAT_HAS_DEFINITIONS
+
+REMAT_DEFINED trainable::~trainable() = default;
+
+REMAT_DEFINED double trainable::sum_over_parameters(std::span<const double> numbers) {
+  double sum = 0;
+  for (const double each : numbers) sum += each;
+  return sum;
+}
+
+REMAT_DEFINED std::vector<parameter_view> trainable::all_parameters() const {
+  const program& p = lowered();
+  std::vector<const parameter_view*> here(p.parameters.size());
+  for (std::size_t k = 0; k < parameters().size(); ++k) here[held().slots()[k]] = &parameters()[k];
+  std::vector<parameter_view> all;
+  for (std::size_t i = 0; i < here.size(); ++i)
+    if (static_cast<std::size_t>(p.parameters[i].owner) == i)
+      all.push_back(here[i] != nullptr ? *here[i] : named_parameter(p, p.parameters[i]));
+  return all;
+}
+
+#endif
 
 }  // namespace remat
