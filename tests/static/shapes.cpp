@@ -27,8 +27,9 @@ static_assert(same<output_of<nn::log_softmax, image<float, 64, 20, 20>>, image<f
 static_assert(same<output_of<nn::nll_loss, tensor<float, 10>, tensor<std::int32_t>>, remat::scalar<float>>);
 
 // Flattening moves nothing where the order is the same.
-static_assert(nn::flatten::in_place_for<image<float, 1, 28, 28>> && nn::flatten::in_place_for<image<float, 64, 1, 1>>);
-static_assert(!nn::flatten::in_place_for<image<float, 2, 2, 2>>);
+static_assert(nn::flatten::is(image<float, 1, 28, 28>{}).in_place &&
+              nn::flatten::is(image<float, 64, 1, 1>{}).in_place);
+static_assert(!nn::flatten::is(image<float, 2, 2, 2>{}).in_place);
 
 // The layout is declared: a tensor of three extents is no image, and layers of elements keep either.
 static_assert(!Accepts<nn::conv2d<4, 8, 3>, tensor<float, 4, 6, 8>> &&
@@ -38,7 +39,7 @@ static_assert(same<output_of<nn::relu, tensor<float, 4, 6, 8>>, tensor<float, 4,
 static_assert(same<output_of<nn::relu, image<float, 4, 6, 8>>, image<float, 4, 6, 8>>);
 static_assert(same<output_of<nn::gelu, image<float, 4, 6, 8>>, image<float, 4, 6, 8>>);
 static_assert(same<output_of<nn::dropout<>, tensor<float, 2, 4, 6, 8>>, tensor<float, 2, 4, 6, 8>>);
-static_assert(nn::flatten::in_place_for<tensor<float, 2, 2, 2>>);
+static_assert(nn::flatten::is(tensor<float, 2, 2, 2>{}).in_place);
 static_assert(remat::shape_of<image<float, 3, 5, 7>>::value.is_image() &&
               !remat::shape_of<tensor<float, 3, 5, 7>>::value.is_image() &&
               !remat::shape_of<remat::per_batch<float, 3, 5, 7>>::value.is_image());

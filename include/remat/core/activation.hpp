@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <string_view>
 
 namespace remat {
@@ -29,9 +30,9 @@ struct activations {
   std::uint8_t bits = 0;
 
   constexpr activations() = default;
-  template <class... A>
-  constexpr explicit activations(A... members)
-      : bits(static_cast<std::uint8_t>(((1u << static_cast<unsigned>(members)) | ... | 0u))) {}
+  constexpr activations(std::initializer_list<activation> members) {
+    for (activation a : members) bits = static_cast<std::uint8_t>(bits | 1u << static_cast<unsigned>(a));
+  }
   constexpr bool contains(activation a) const { return (bits >> static_cast<unsigned>(a) & 1) != 0; }
 };
 

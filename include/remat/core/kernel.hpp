@@ -43,7 +43,7 @@ struct prepared {
 /// What `prepare` is told of an operation.
 struct preparation {
   const void* module_attributes = nullptr;
-  std::span<const tensor_shape> inputs, outputs;
+  tensor_shapes inputs, outputs, saved;
   std::size_t batch = 0;
   element compute = element::float32;  ///< what the kernel computes with
   bool training = true;
@@ -98,6 +98,8 @@ class pass {
   activation activation_after() const { return call_->activation_after; }
   const tensor_shape& input_shape(int i = 0) const { return *call_->input_shapes[i]; }
   const tensor_shape& output_shape(int i = 0) const { return *call_->output_shapes[i]; }
+  /// Of a tensor that forward saves, as the module's `saved_shape` declares it.
+  const tensor_shape& saved_shape(int i = 0) const { return *call_->saved_shapes[i]; }
   template <class Attributes>
   const Attributes& attributes() const {
     return *static_cast<const Attributes*>(call_->module_attributes);
@@ -111,8 +113,8 @@ class pass {
   std::byte* packed() const { return call_->packed; }
   std::span<const float> parameter(int i) const { return call_->parameters[i]; }
   std::span<const float> state(int i) const { return call_->states[i]; }
-  /// For a loss that `divides_by_counted_in_batch`: what it counts of the targets of the whole batch, of which this
-  /// pass has one micro-batch. Nothing where this pass has the whole batch.
+  /// For a loss that `divides_by_counted_in_batch`, a fact: what it counts of the targets of the whole batch, of which
+  /// this pass has one micro-batch. Nothing where this pass has the whole batch.
   std::optional<double> counted_in_batch() const { return counted_in_batch_; }
 
  protected:
@@ -132,7 +134,7 @@ class pass {
   [[noreturn]] void refuse_view(const char* what, int i, element held, element asked) const {
     throw error(std::string(call_->kind) + ": " + what + " " + std::to_string(i) + " holds " +
                 std::string(name_of(held)) + ", and its kernel asks for " + std::string(name_of(asked)) +
-                "; ask for the elements that `output` or `saved_output` of the module declares, as in "
+                "; ask for the elements that `output` or `saved_shape` of the module declares, as in "
                 "pass.input<std::int32_t>(0)");
   }
   const call* call_;

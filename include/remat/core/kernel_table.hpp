@@ -18,7 +18,6 @@ struct kernel_table {
   void (*pack)(const pack_pass&) = nullptr;
   void (*update_state)(const update_pass&) = nullptr;
   std::unique_ptr<prepared> (*prepare)(const preparation&) = nullptr;
-  bool divides_by_counted_in_batch = false;  ///< of a loss (module.hpp)
 };
 
 namespace detail {
@@ -35,8 +34,6 @@ constexpr kernel_table make_kernel_table() {
   if constexpr (requires { &Kernels::pack; }) table.pack = &Kernels::pack;
   if constexpr (requires { &Kernels::update_state; }) table.update_state = &Kernels::update_state;
   if constexpr (requires { &Kernels::prepare; }) table.prepare = &Kernels::prepare;
-  if constexpr (requires { Kernels::divides_by_counted_in_batch; })
-    table.divides_by_counted_in_batch = Kernels::divides_by_counted_in_batch;
   return table;
 }
 

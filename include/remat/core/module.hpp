@@ -21,25 +21,17 @@
 /// | `backward_input_reads`, `backward_parameters_reads` | what each half reads beside the outputs' gradients       |
 /// | `parameters`                                  | `std::array` of `remat::parameter`                             |
 /// | `states`                                      | likewise, for what is not trained: statistics, counters        |
-/// | `saved_output(inputs...)`                     | extra tensors that forward leaves for backward, like `output`  |
+/// | `saved_shape(inputs...)`                      | extra tensors that forward leaves for backward, like `output`: |
+/// |                                               | `pass.saved(i)` of a `pass.saved_shape(i)` in either direction |
 /// | `kernels`                                     | the type with the kernel functions, where it is not the module |
 /// | `kernels_on_kept_states`,                     | kernels that use the states in training, too, and leave them:  |
 /// | `frozen_kernels_on_kept_states`               | under `running_statistics`. They save nothing; backward reads  |
 /// |                                               | the inputs or, in the second, of frozen parameters, nothing    |
 /// | `attributes`                                  | a constexpr value that the kernels read                        |
-/// | `flops(input, output)`                        | of one sample's forward pass; default: one per output element  |
-/// | `in_place`                                    | true: forward may write over its input, and backward_input over |
-/// |                                               | the output's gradient (`in_place_for<X>`: for some inputs only) |
-/// | `overwrites_input`                            | true: backward_input may write over the first input, too        |
-/// | `acts_as`                                     | an `activation`, which the module before it may apply instead  |
-/// | `fuses`                                       | the `activations` that forward can apply to its output          |
-/// | `differentiates_activation`                   | true: backward goes through a fused activation by itself; it is |
-/// |                                               | given the gradient behind it                                    |
-/// | `commutes_with_relu`                          | true: a relu before it may be differentiated behind it          |
-/// | `skips_outputs`                               | true: where only its saved tensors are computed again, forward  |
-/// |                                               | is given an empty output                                        |
-/// | `passes_gradient`                             | true: the gradient of every input is that of the output, so     |
-/// |                                               | that no kernel runs and no copy is made                         |
+/// | `flops(inputs, outputs)`                      | of one sample's forward pass, from their `tensor_shapes`;      |
+/// |                                               | default: one per element of the first output                   |
+/// | `is`, or `is(inputs...)`                      | the facts about it, a `remat::traits` (core/traits.hpp):       |
+/// |                                               | `static constexpr remat::traits is{.in_place = true};`         |
 ///
 /// A loss also has
 ///
@@ -49,8 +41,6 @@
 /// |                                               | inputs are the outputs, then the targets                        |
 /// | `counted(const target_pass&)`                 | a double: how much of a (micro-)batch counts in its mean;       |
 /// |                                               | default: the number of samples                                  |
-/// | `divides_by_counted_in_batch`                 | true, a member of the kernels of a loss with `counted`: they    |
-/// |                                               | divide by what counts in the whole batch, where the pass has it |
 ///
 /// and gives the mean over what counts in its micro-batch, NaN where nothing does. A batch in several micro-batches, on
 /// several replicas, has the mean over all of it: the mean of each counts as much as `counted` says, which must be what
@@ -58,32 +48,39 @@
 /// gradient is 0 then, and is not to be divided by what counts.
 ///
 /// A micro-batch that counts 0 has no mean, and is left out. Where its targets may add to the loss all the same (label
-/// smoothing of targets with weights of 0), or are to make it NaN, the loss has `divides_by_counted_in_batch`: it gives
-/// its sum over `pass.counted_in_batch()`, which is what `counted` adds up to in the whole batch, and its gradients are
-/// divided by that, too. A pass without it has the whole batch, and the loss divides by what it counts itself. The loss
-/// of the batch is then the sum of what its micro-batches give, and the output's gradient is 1 in all of them. Targets
-/// that are ignored have gradients of 0 whatever the divisor is.
+/// smoothing of targets with weights of 0), or are to make it NaN, it is one that `.divides_by_counted_in_batch = true`: it
+/// gives its sum over `pass.counted_in_batch()`, which is what `counted` adds up to in the whole batch, and its gradients
+/// are divided by that, too. A pass without it has the whole batch, and the loss divides by what it counts itself. The
+/// loss of the batch is then the sum of what its micro-batches give, and the output's gradient is 1 in all of them.
+/// Targets that are ignored have gradients of 0 whatever the divisor is.
 ///
 /// A module may instead name a `body`, a model of its own that stands for it.
 #pragma once
 
+#include <remat/core/declared_names.hpp>
 #include <remat/core/kernel_table.hpp>
 #include <remat/core/parameter.hpp>
 #include <remat/core/tensor.hpp>
+#include <remat/core/traits.hpp>
 
 #include <cstdint>
 #include <type_traits>
 
 namespace remat {
 
-/// The base of every module: empty, there so that `|` is found and a type can say that it means to be a module.
-struct module {};
+/// The base of every module: empty, there so that `|` is found and a type can say that it means to be a module. What does
+/// not say what it `is` has no facts.
+struct module {
+  static constexpr traits is{};
+};
 
 /// Which tensors of an operation a backward half reads, one bit for each.
 struct reads {
   std::uint8_t input_bits = 0, output_bits = 0, saved_bits = 0;
 
-  static const reads nothing, inputs, outputs, saved;
+  struct all_saved;
+  static const reads nothing, inputs, outputs;
+  static const all_saved saved;  ///< all of them; `saved(i)` is one
 
   static constexpr reads input(int i) { return {static_cast<std::uint8_t>(1u << i), 0, 0}; }
   static constexpr reads output(int i) { return {0, static_cast<std::uint8_t>(1u << i), 0}; }
@@ -100,25 +97,15 @@ struct reads {
 inline constexpr reads reads::nothing{};
 inline constexpr reads reads::inputs{0xff, 0, 0};
 inline constexpr reads reads::outputs{0, 0xff, 0};
-inline constexpr reads reads::saved{0, 0, 0xff};
+struct reads::all_saved : reads {
+  constexpr reads operator()(int i) const { return {0, 0, static_cast<std::uint8_t>(1u << i)}; }
+};
+inline constexpr reads::all_saved reads::saved{{0, 0, 0xff}};
 
 /// A type that means to be a module: it derives from `remat::module`. (std::derived_from instantiates six classes more
 /// for each type that it is asked about.)
 template <class M>
 concept Module = requires(M* m, const module*& base) { base = m; };
-
-namespace detail {
-
-struct another_output {
-  int output;
-};
-template <class M>
-struct with_another_output : M, another_output {};
-/// The name `output` is ambiguous beside another one, so M declares it, as a template or not.
-template <class M>
-concept DeclaresOutput = !requires { &with_another_output<M>::output; };
-
-}  // namespace detail
 
 /// A module that computes something itself (it is no container).
 template <class M>

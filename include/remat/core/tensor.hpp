@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <limits>
+#include <span>
 
 namespace remat {
 
@@ -74,6 +75,9 @@ struct tensor_shape {
 
   friend constexpr bool operator==(const tensor_shape&, const tensor_shape&) = default;
 };
+
+/// Those of an operation's inputs, or of its outputs.
+using tensor_shapes = std::span<const tensor_shape>;
 
 /// The most elements that a tensor has, of a batch as of a sample: kernels count them in 32 bits.
 inline constexpr std::size_t most_elements = std::numeric_limits<std::int32_t>::max();

@@ -7,6 +7,8 @@
 #include <remat/model/program.hpp>
 #include <remat/model/rules.hpp>
 
+#include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -103,9 +105,27 @@ constexpr int add_slots(list<parameter_slot>& all, const Slots& declared, int n)
 }
 
 template <class M>
-constexpr double flops_per_sample(const tensor_shape& input, const tensor_shape& output) {
-  if constexpr (requires { M::flops(input, output); }) return M::flops(input, output);
-  return static_cast<double>(output.elements());
+constexpr double flops_per_sample(tensor_shapes inputs, tensor_shapes outputs) {
+  constexpr bool takes_all = requires { M::flops(inputs, outputs); };
+  static_assert(rules::where<(DeclaresFlops<M> && !takes_all), rules::flops_takes_all_shapes<M>>);
+  if constexpr (takes_all) return M::flops(inputs, outputs);
+  return static_cast<double>(outputs[0].elements());
+}
+
+/// Throws `error` where backward reads a tensor that is not there. (`reads::inputs` and the like name those that are.)
+constexpr void require_there(const operation& o) {
+  const reads &a = o.backward_input_reads, &b = o.backward_parameters_reads;
+  const int in = a.input_bits | b.input_bits, out = a.output_bits | b.output_bits, saved = a.saved_bits | b.saved_bits;
+  const bool inputs = in == 0xff || in >> o.inputs.size == 0, outputs = out == 0xff || out >> o.outputs.size == 0;
+  if (inputs && outputs && (saved == 0xff ? o.saved.size > 0 : saved >> o.saved.size == 0)) return;
+  throw error("backward reads a tensor that is not there: the module '" + std::string(o.kind) + "' has " +
+              std::to_string(!inputs    ? o.inputs.size
+                             : !outputs ? o.outputs.size
+                                        : o.saved.size) +
+              (!inputs    ? " inputs"
+               : !outputs ? " outputs"
+                          : " saved tensors") +
+              ", counted from 0, and says that it reads another; `saved_shape(inputs...)` declares what forward saves");
 }
 
 /// A null pointer to the type that has the kernels of M.
@@ -119,10 +139,16 @@ constexpr auto kernels_type() {
 template <class M>
 using kernels_of = std::remove_pointer_t<decltype(kernels_type<M>())>;
 
+/// Facts of a module among its kernels, where these are apart from it.
+template <class Kernels>
+concept HasFactsOfAModule =
+    !Module<Kernels> && (HasTraits<Kernels> || requires { Kernels::divides_by_counted_in_batch; });
+
 /// Everything about a layer that does not depend on its neighbours.
 template <class M, bool Frozen>
 constexpr operation operation_of() {
   using kernels = kernels_of<M>;
+  static_assert(rules::where<HasFactsOfAModule<kernels>, rules::kernels_have_no_facts<kernels>>);
   operation o;
   o.kind = M::kind;
   o.kernels = &kernel_table_of<kernels, Frozen>;
@@ -139,14 +165,7 @@ constexpr operation operation_of() {
   if constexpr (requires { M::attributes; }) o.attributes = &M::attributes;
   if constexpr (requires { M::backward_input_reads; }) o.backward_input_reads = M::backward_input_reads;
   if constexpr (requires { M::backward_parameters_reads; }) o.backward_parameters_reads = M::backward_parameters_reads;
-  if constexpr (requires { M::in_place; }) o.in_place = M::in_place;
-  if constexpr (requires { M::overwrites_input; }) o.overwrites_input = M::overwrites_input;
-  if constexpr (requires { M::fuses; }) o.fuses = M::fuses;
-  if constexpr (requires { M::acts_as; }) o.acts_as = M::acts_as;
-  if constexpr (requires { M::differentiates_activation; }) o.differentiates_activation = M::differentiates_activation;
-  if constexpr (requires { M::commutes_with_relu; }) o.commutes_with_relu = M::commutes_with_relu;
-  if constexpr (requires { M::passes_gradient; }) o.passes_gradient = M::passes_gradient;
-  if constexpr (requires { M::skips_outputs; }) o.skips_outputs = M::skips_outputs;
+  if constexpr (HasTraits<M>) o.is = M::is;
   return o;
 }
 

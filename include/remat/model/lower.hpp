@@ -35,16 +35,10 @@ struct loss_rule {
 template <class Loss, class... Outputs>
 struct loss_rule<Loss, tensors<Outputs...>> : rules::loss_meets_output<typename bare<Loss>::type, Outputs...> {};
 
-struct another_counted {
-  int counted;
-};
-template <class Loss>
-struct with_another_counted : Loss, another_counted {};
-
-/// The `counted` of a loss, or null where it declares none: then the name is not ambiguous next to another one.
+/// The `counted` of a loss, or null where it declares none.
 template <class Loss>
 constexpr double (*counted_of())(const target_pass&) {
-  if constexpr (!requires { &with_another_counted<Loss>::counted; }) {
+  if constexpr (DeclaresCounted<Loss>) {
     constexpr bool counts = requires(double (*f)(const target_pass&)) { f = &Loss::counted; };
     static_assert(rules::loss_counts_its_targets<Loss, counts>::holds);
     if constexpr (counts) return &Loss::counted;

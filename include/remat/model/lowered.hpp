@@ -80,6 +80,10 @@ struct lowered<M, tensors<In...>, Context, Scope> {
   static_assert(rules::stage_numbers_rise<before, placed<first_stage, M>>::holds);
   static_assert(rules::neighbours_meet<M, In...>::holds);
   static_assert(rules::where<requires { M::parameters; }, rules::parameters_have_gradients<M>>);
+  static_assert(rules::where<DeclaresFacts<M>, rules::facts_are_one_value<M>>);
+  static_assert(rules::where<MisspellsIs<M>, rules::facts_are_named_is<M>>);
+  static_assert(rules::where<(!HasTraits<M> && !HasTraitsOf<M, In...>), rules::is_gives_traits<M>>);
+  static_assert(rules::where<DeclaresSavedOutput<M>, rules::saved_is_a_shape<M>>);
   using after =
       typename Context::template at<std::conditional_t<first_stage == before::stage, before, placed<first_stage, M>>>;
 
@@ -103,12 +107,15 @@ struct lowered<M, tensors<In...>, Context, Scope> {
     o.stage = first_stage;
     o.occurrence = p.operations.count();
     o.inputs = in;
-    if constexpr (requires { M::template in_place_for<In...>; }) o.in_place = M::template in_place_for<In...>;
+    if constexpr (HasTraitsOf<M, In...>) o.is = M::is(In{}...);
     if constexpr (accepted) {
+      const tensor_shape given[] = {shape_of<In>::value...};
       add_outputs(p, o.outputs, output{});
-      if constexpr (requires { M::saved_output(In{}...); })
-        add_outputs(p, o.saved, typename as_tensors<decltype(M::saved_output(In{}...))>::type{});
-      o.flops = flops_per_sample<M>(p.tensors[o.inputs[0]], p.tensors[o.outputs[0]]);
+      o.flops = flops_per_sample<M>({given, sizeof...(In)},
+                                    {&p.tensors[o.outputs[0]], static_cast<std::size_t>(o.outputs.size)});
+      if constexpr (requires { M::saved_shape(In{}...); })
+        add_outputs(p, o.saved, typename as_tensors<decltype(M::saved_shape(In{}...))>::type{});
+      require_there(o);
     }
     o.first_parameter = p.parameters.count();
     if constexpr (requires { M::parameters; }) o.parameters = add_slots(p.parameters, M::parameters, n);
@@ -225,6 +232,7 @@ struct lowered<M, tensors<In...>, Context, Scope> {
   using where_it_lies = stages<first_stage, after::before::stage>;
   static_assert(
       rules::where<(Scope::checked && first_stage != none), rules::checkpoint_in_one_stage<M, where_it_lies>>);
+  static_assert(rules::where<rules::HasOwnFacts<M>, rules::block_has_no_facts<M>>);
   static constexpr edge emit(emission& e, const edge& in, const label& l) {
     std::string_view kind = "block";
     if constexpr (requires { M::kind; }) kind = M::kind;

@@ -14,6 +14,7 @@
 #include <remat/core/list.hpp>
 #include <remat/core/module.hpp>
 #include <remat/core/tensor.hpp>
+#include <remat/core/traits.hpp>
 
 #include <cstddef>
 #include <string>
@@ -61,10 +62,7 @@ struct operation {
   bool joint_backward_on_kept_states = false;
   bool frozen = false;        ///< its parameters have no gradients
   bool keeps_states = false;  ///< of those that have kernels for it
-  bool in_place = false, overwrites_input = false;
-  bool commutes_with_relu = false, differentiates_activation = false, passes_gradient = false, skips_outputs = false;
-  activations fuses = {};
-  activation acts_as = activation::none;
+  traits is = {};
   activation activation_after = activation::none;  ///< forward applies it to its output
   activation gradient_through = activation::none;  ///< before backward, its output's gradient goes back through it
 

@@ -38,8 +38,8 @@ struct adaptive_avg_pool2d : module {
   static constexpr std::string_view kind = "adaptive_avg_pool2d";
   template <std::size_t C, std::size_t Height, std::size_t Width>
   static image<float, C, H, W> output(image<float, C, Height, Width>);
-  static constexpr double flops(const tensor_shape& input, const tensor_shape&) {
-    return static_cast<double>(input.elements());
+  static constexpr double flops(tensor_shapes inputs, tensor_shapes) {
+    return static_cast<double>(inputs[0].elements());
   }
 
   static constexpr detail::resampling_attributes attributes{&detail::axis_of_bins};

@@ -15,9 +15,7 @@ struct add : module {
   template <class X, std::same_as<X>... Rest>
     requires(sizeof...(Rest) > 0)
   static X output(X, Rest...);
-  static constexpr bool in_place = true;
-  static constexpr bool passes_gradient = true;
-  static constexpr activations fuses{activation::relu};
+  static constexpr traits is{.in_place = true, .fuses = {activation::relu}, .passes_gradient = true};
 
   static void forward(const forward_pass& pass) {
     float* const y = pass.output().data();

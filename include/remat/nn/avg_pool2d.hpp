@@ -36,8 +36,8 @@ struct avg_pool2d : module {
     requires(H + 2 * Padding >= K && W + 2 * Padding >= K)
   static image<float, C, (H + 2 * Padding - K) / Stride + 1, (W + 2 * Padding - K) / Stride + 1> output(
       image<float, C, H, W>);
-  static constexpr double flops(const tensor_shape&, const tensor_shape& output) {
-    return static_cast<double>(output.elements()) * K * K;
+  static constexpr double flops(tensor_shapes, tensor_shapes outputs) {
+    return static_cast<double>(outputs[0].elements()) * K * K;
   }
 
   static constexpr detail::resampling_attributes attributes{&detail::axis_of_windows, K, Stride, Padding};

@@ -117,16 +117,16 @@ struct batch_norm2d : module {
   static image<float, C, H, W> output(image<float, C, H, W>);
   /// Mean and variance of the batch.
   template <std::size_t H, std::size_t W>
-  static tensors<per_batch<float, C>, per_batch<float, C>> saved_output(image<float, C, H, W>);
+  static tensors<per_batch<float, C>, per_batch<float, C>> saved_shape(image<float, C, H, W>);
   static constexpr reads backward_input_reads = reads::inputs | reads::saved;
-  static constexpr bool overwrites_input = true;
   static constexpr reads backward_parameters_reads = backward_input_reads;
-  static constexpr bool in_place = true;
-  static constexpr activations fuses{activation::relu};
-  static constexpr bool differentiates_activation = true;
-  static constexpr bool skips_outputs = true;
-  static constexpr double flops(const tensor_shape&, const tensor_shape& output) {
-    return 8.0 * static_cast<double>(output.elements());
+  static constexpr traits is{.in_place = true,
+                             .overwrites_input = true,
+                             .fuses = {activation::relu},
+                             .differentiates_activation = true,
+                             .skips_outputs = true};
+  static constexpr double flops(tensor_shapes, tensor_shapes outputs) {
+    return 8.0 * static_cast<double>(outputs[0].elements());
   }
 
   static constexpr std::array parameters{parameter("weight", {C}, initial::constant(1)),

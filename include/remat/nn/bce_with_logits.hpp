@@ -61,8 +61,8 @@ struct bce_with_logits_kernels {
 /// PyTorch's `BCEWithLogitsLoss()`.
 struct bce_with_logits : detail::loss_of_elements {
   static constexpr std::string_view kind = "bce_with_logits";
-  static constexpr double flops(const tensor_shape& input, const tensor_shape&) {
-    return 12.0 * static_cast<double>(input.elements());
+  static constexpr double flops(tensor_shapes inputs, tensor_shapes) {
+    return 12.0 * static_cast<double>(inputs[0].elements());
   }
 
   using kernels = detail::bce_with_logits_kernels;

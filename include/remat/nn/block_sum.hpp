@@ -45,7 +45,7 @@ struct loss_of_elements : module {
   template <std::size_t C, std::size_t H, std::size_t W>
   static scalar<float> output(image<float, C, H, W>, image<float, C, H, W>);
   static constexpr reads backward_input_reads = reads::inputs;
-  static constexpr bool overwrites_input = true;
+  static constexpr traits is{.overwrites_input = true};
 };
 
 /// Its forward pass: the mean over their elements, where f(x, target, begin, end)

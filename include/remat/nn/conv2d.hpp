@@ -182,9 +182,9 @@ struct conv2d : module {
                detail::convolved(W, K, Stride, Padding, Dilation)>
       output(image<float, In, H, W>);
   static constexpr reads backward_parameters_reads = reads::inputs;
-  static constexpr activations fuses{activation::relu, activation::tanh, activation::sigmoid};
-  static constexpr double flops(const tensor_shape&, const tensor_shape& output) {
-    return 2.0 * static_cast<double>(output.elements()) * fan_in;
+  static constexpr traits is{.fuses = {activation::relu, activation::tanh, activation::sigmoid}};
+  static constexpr double flops(tensor_shapes, tensor_shapes outputs) {
+    return 2.0 * static_cast<double>(outputs[0].elements()) * fan_in;
   }
 
   static constexpr auto parameters = [] {

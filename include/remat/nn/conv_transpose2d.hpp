@@ -156,9 +156,9 @@ struct conv_transpose2d : module {
                (W - 1) * Stride + K + OutputPadding - 2 * Padding>
       output(image<float, In, H, W>);
   static constexpr reads backward_parameters_reads = reads::inputs;
-  static constexpr activations fuses{activation::relu};
-  static constexpr double flops(const tensor_shape& input, const tensor_shape&) {
-    return 2.0 * static_cast<double>(input.elements()) * Out * K * K;
+  static constexpr traits is{.fuses = {activation::relu}};
+  static constexpr double flops(tensor_shapes inputs, tensor_shapes) {
+    return 2.0 * static_cast<double>(inputs[0].elements()) * Out * K * K;
   }
 
   static constexpr auto parameters = [] {

@@ -33,8 +33,6 @@ struct prepared_cross_entropy : prepared {
 };
 
 struct cross_entropy_kernels {
-  static constexpr bool divides_by_counted_in_batch = true;
-
   static std::unique_ptr<prepared> prepare(const preparation& p) { return std::make_unique<prepared_cross_entropy>(p); }
 
   static void forward(const forward_pass& pass) {
@@ -76,15 +74,16 @@ struct cross_entropy_with : detail::loss_of_classes<Options...> {
   static constexpr std::string_view kind = "cross_entropy";
   /// The largest logit of each row, and 1 / the sum of the exponentials.
   template <std::size_t C>
-  static tensors<tensor<float>, tensor<float>> saved_output(tensor<float, C>, tensor<std::int32_t>);
+  static tensors<tensor<float>, tensor<float>> saved_shape(tensor<float, C>, tensor<std::int32_t>);
   template <std::size_t T, std::size_t C>
-  static tensors<tensor<float, T>, tensor<float, T>> saved_output(tensor<float, T, C>, tensor<std::int32_t, T>);
+  static tensors<tensor<float, T>, tensor<float, T>> saved_shape(tensor<float, T, C>, tensor<std::int32_t, T>);
   template <std::size_t C, std::size_t H, std::size_t W>
-  static tensors<tensor<float, H, W>, tensor<float, H, W>> saved_output(image<float, C, H, W>,
-                                                                        tensor<std::int32_t, H, W>);
+  static tensors<tensor<float, H, W>, tensor<float, H, W>> saved_shape(image<float, C, H, W>,
+                                                                       tensor<std::int32_t, H, W>);
   static constexpr reads backward_input_reads = reads::inputs | reads::saved;
-  static constexpr double flops(const tensor_shape& input, const tensor_shape&) {
-    return 8.0 * static_cast<double>(input.elements());
+  static constexpr traits is{.divides_by_counted_in_batch = true};
+  static constexpr double flops(tensor_shapes inputs, tensor_shapes) {
+    return 8.0 * static_cast<double>(inputs[0].elements());
   }
 
   using kernels = detail::cross_entropy_kernels;

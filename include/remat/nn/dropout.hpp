@@ -89,7 +89,7 @@ struct dropout : detail::same_shape {
   static_assert(detail::dropout_probability<Probability>::holds);
 
   static constexpr std::string_view kind = "dropout";
-  static constexpr bool in_place = true;
+  static constexpr traits is{.in_place = true};
 
   static constexpr detail::dropout_attributes attributes = detail::dropout_of(Probability::num, Probability::den);
   using kernels = detail::dropout_kernels;

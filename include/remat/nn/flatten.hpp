@@ -59,7 +59,9 @@ struct flatten : module {
   static tensor<float, C * H * W> output(image<float, C, H, W>);
 
   template <class X>
-  static constexpr bool in_place_for = shape_of<X>::value.is_in_order();
+  static constexpr traits is(X) {
+    return {.in_place = shape_of<X>::value.is_in_order()};
+  }
 
   using kernels = detail::flatten_kernels;
 };

@@ -77,9 +77,9 @@ template <class Kernels>
 struct gelu_module : detail::same_shape {
   static constexpr std::string_view kind = "gelu";
   static constexpr reads backward_input_reads = reads::inputs;
-  static constexpr bool in_place = true;
-  static constexpr double flops(const tensor_shape& input, const tensor_shape&) {
-    return 10.0 * static_cast<double>(input.elements());
+  static constexpr traits is{.in_place = true};
+  static constexpr double flops(tensor_shapes inputs, tensor_shapes) {
+    return 10.0 * static_cast<double>(inputs[0].elements());
   }
 
   using kernels = Kernels;

@@ -174,18 +174,18 @@ struct layer_norm : module {
   template <std::size_t R, std::size_t S, std::size_t T>
   static tensor<float, R, S, T, D> output(tensor<float, R, S, T, D>);
   /// The mean of each row, and 1 / its deviation.
-  static tensors<tensor<float>, tensor<float>> saved_output(tensor<float, D>);
+  static tensors<tensor<float>, tensor<float>> saved_shape(tensor<float, D>);
   template <std::size_t T>
-  static tensors<tensor<float, T>, tensor<float, T>> saved_output(tensor<float, T, D>);
+  static tensors<tensor<float, T>, tensor<float, T>> saved_shape(tensor<float, T, D>);
   template <std::size_t S, std::size_t T>
-  static tensors<tensor<float, S, T>, tensor<float, S, T>> saved_output(tensor<float, S, T, D>);
+  static tensors<tensor<float, S, T>, tensor<float, S, T>> saved_shape(tensor<float, S, T, D>);
   template <std::size_t R, std::size_t S, std::size_t T>
-  static tensors<tensor<float, R, S, T>, tensor<float, R, S, T>> saved_output(tensor<float, R, S, T, D>);
+  static tensors<tensor<float, R, S, T>, tensor<float, R, S, T>> saved_shape(tensor<float, R, S, T, D>);
   static constexpr reads backward_input_reads = reads::inputs | reads::saved;
   static constexpr reads backward_parameters_reads = reads::inputs | reads::saved;
-  static constexpr bool in_place = true;
-  static constexpr double flops(const tensor_shape& input, const tensor_shape&) {
-    return 8.0 * static_cast<double>(input.elements());
+  static constexpr traits is{.in_place = true};
+  static constexpr double flops(tensor_shapes inputs, tensor_shapes) {
+    return 8.0 * static_cast<double>(inputs[0].elements());
   }
 
   static constexpr std::array parameters{parameter("weight", {D}, initial::constant(1)),

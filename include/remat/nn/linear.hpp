@@ -103,9 +103,9 @@ struct linear : module {
   template <std::size_t R, std::size_t S, std::size_t T>
   static tensor<float, R, S, T, Out> output(tensor<float, R, S, T, In>);
   static constexpr reads backward_parameters_reads = reads::inputs;
-  static constexpr activations fuses{activation::relu, activation::tanh, activation::sigmoid};
-  static constexpr double flops(const tensor_shape& input, const tensor_shape&) {
-    return 2.0 * static_cast<double>(input.elements()) * Out;
+  static constexpr traits is{.fuses = {activation::relu, activation::tanh, activation::sigmoid}};
+  static constexpr double flops(tensor_shapes inputs, tensor_shapes) {
+    return 2.0 * static_cast<double>(inputs[0].elements()) * Out;
   }
 
   static constexpr auto parameters = detail::linear_parameters<Bias>(In, Out);

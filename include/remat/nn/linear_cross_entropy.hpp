@@ -77,8 +77,6 @@ struct prepared_linear_cross_entropy : prepared {
 };
 
 struct linear_cross_entropy_kernels {
-  static constexpr bool divides_by_counted_in_batch = true;
-
   static std::unique_ptr<prepared> prepare(const preparation& p) {
     return std::make_unique<prepared_linear_cross_entropy>(p);
   }
@@ -193,13 +191,14 @@ struct linear_cross_entropy : module {
                                    detail::weights_of(pass, attributes.options));
   }
   /// The largest logit of each row, and 1 / the sum of the exponentials.
-  static tensors<tensor<float>, tensor<float>> saved_output(tensor<float, In>, tensor<std::int32_t>);
+  static tensors<tensor<float>, tensor<float>> saved_shape(tensor<float, In>, tensor<std::int32_t>);
   template <std::size_t T>
-  static tensors<tensor<float, T>, tensor<float, T>> saved_output(tensor<float, T, In>, tensor<std::int32_t, T>);
+  static tensors<tensor<float, T>, tensor<float, T>> saved_shape(tensor<float, T, In>, tensor<std::int32_t, T>);
   static constexpr reads backward_input_reads = reads::inputs | reads::saved;
   static constexpr reads backward_parameters_reads = reads::inputs | reads::saved;
-  static constexpr double flops(const tensor_shape& input, const tensor_shape&) {
-    return 2.0 * static_cast<double>(input.elements()) * Classes;
+  static constexpr traits is{.divides_by_counted_in_batch = true};
+  static constexpr double flops(tensor_shapes inputs, tensor_shapes) {
+    return 2.0 * static_cast<double>(inputs[0].elements()) * Classes;
   }
 
   static constexpr auto parameters = detail::linear_parameters<Bias>(In, Classes);

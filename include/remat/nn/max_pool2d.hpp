@@ -117,11 +117,11 @@ struct max_pool2d : module {
   template <std::size_t C, std::size_t H, std::size_t W>
   static image<std::conditional_t<detail::places_are_bytes(K), std::uint8_t, std::int32_t>, C,
                (H + 2 * Padding - K) / Stride + 1, (W + 2 * Padding - K) / Stride + 1>
-      saved_output(image<float, C, H, W>);
+      saved_shape(image<float, C, H, W>);
   static constexpr reads backward_input_reads = reads::saved;
-  static constexpr bool commutes_with_relu = true;
-  static constexpr double flops(const tensor_shape&, const tensor_shape& output) {
-    return static_cast<double>(output.elements()) * K * K;
+  static constexpr traits is{.commutes_with_relu = true};
+  static constexpr double flops(tensor_shapes, tensor_shapes outputs) {
+    return static_cast<double>(outputs[0].elements()) * K * K;
   }
 
   static constexpr detail::max_pool2d_attributes attributes{K, Stride, Padding};

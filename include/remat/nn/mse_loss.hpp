@@ -41,8 +41,8 @@ struct mse_loss_kernels {
 /// PyTorch's `MSELoss()`.
 struct mse_loss : detail::loss_of_elements {
   static constexpr std::string_view kind = "mse_loss";
-  static constexpr double flops(const tensor_shape& input, const tensor_shape&) {
-    return 3.0 * static_cast<double>(input.elements());
+  static constexpr double flops(tensor_shapes inputs, tensor_shapes) {
+    return 3.0 * static_cast<double>(inputs[0].elements());
   }
 
   using kernels = detail::mse_loss_kernels;

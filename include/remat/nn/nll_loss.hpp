@@ -21,8 +21,6 @@ namespace remat::nn {
 namespace detail {
 
 struct nll_loss_kernels {
-  static constexpr bool divides_by_counted_in_batch = true;
-
   static void forward(const forward_pass& pass) {
     const loss_options& o = pass.attributes<loss_options>();
     const std::span<const float> log_probabilities = pass.input(0);             // (N, C), (N, T, C) or (N, H, W, C)
@@ -73,6 +71,7 @@ struct nll_loss_with : detail::loss_of_classes<Options...> {
 
   static constexpr std::string_view kind = "nll_loss";
   static constexpr reads backward_input_reads = reads::input(1);
+  static constexpr traits is{.divides_by_counted_in_batch = true};
 
   using kernels = detail::nll_loss_kernels;
 };

@@ -15,8 +15,7 @@ namespace remat::nn {
 struct relu : detail::same_shape {
   static constexpr std::string_view kind = "relu";
   static constexpr reads backward_input_reads = reads::outputs;
-  static constexpr bool in_place = true;
-  static constexpr activation acts_as = activation::relu;
+  static constexpr traits is{.in_place = true, .acts_as = activation::relu};
 
   static void forward(const forward_pass& pass) {
     const float* const x = pass.input().data();

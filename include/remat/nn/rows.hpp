@@ -22,9 +22,9 @@ struct normalisation_of_rows : module {
   template <std::size_t C, std::size_t H, std::size_t W>
   static image<float, C, H, W> output(image<float, C, H, W>);
   static constexpr reads backward_input_reads = reads::outputs;
-  static constexpr bool in_place = true;
-  static constexpr double flops(const tensor_shape& input, const tensor_shape&) {
-    return 8.0 * static_cast<double>(input.elements());
+  static constexpr traits is{.in_place = true};
+  static constexpr double flops(tensor_shapes inputs, tensor_shapes) {
+    return 8.0 * static_cast<double>(inputs[0].elements());
   }
 };
 

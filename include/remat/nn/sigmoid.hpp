@@ -26,10 +26,9 @@ struct sigmoid_kernels : function_forward<onednn::function::sigmoid> {
 struct sigmoid : detail::same_shape {
   static constexpr std::string_view kind = "sigmoid";
   static constexpr reads backward_input_reads = reads::outputs;
-  static constexpr bool in_place = true;
-  static constexpr activation acts_as = activation::sigmoid;
-  static constexpr double flops(const tensor_shape& input, const tensor_shape&) {
-    return 8.0 * static_cast<double>(input.elements());
+  static constexpr traits is{.in_place = true, .acts_as = activation::sigmoid};
+  static constexpr double flops(tensor_shapes inputs, tensor_shapes) {
+    return 8.0 * static_cast<double>(inputs[0].elements());
   }
 
   using kernels = detail::sigmoid_kernels;

@@ -64,9 +64,9 @@ struct silu_kernels {
 struct silu : detail::same_shape {
   static constexpr std::string_view kind = "silu";
   static constexpr reads backward_input_reads = reads::inputs;
-  static constexpr bool in_place = true;
-  static constexpr double flops(const tensor_shape& input, const tensor_shape&) {
-    return 8.0 * static_cast<double>(input.elements());
+  static constexpr traits is{.in_place = true};
+  static constexpr double flops(tensor_shapes inputs, tensor_shapes) {
+    return 8.0 * static_cast<double>(inputs[0].elements());
   }
 
   using kernels = detail::silu_kernels;

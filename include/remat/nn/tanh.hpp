@@ -26,10 +26,9 @@ struct tanh_kernels : function_forward<onednn::function::tanh> {
 struct tanh : detail::same_shape {
   static constexpr std::string_view kind = "tanh";
   static constexpr reads backward_input_reads = reads::outputs;
-  static constexpr bool in_place = true;
-  static constexpr activation acts_as = activation::tanh;
-  static constexpr double flops(const tensor_shape& input, const tensor_shape&) {
-    return 8.0 * static_cast<double>(input.elements());
+  static constexpr traits is{.in_place = true, .acts_as = activation::tanh};
+  static constexpr double flops(tensor_shapes inputs, tensor_shapes) {
+    return 8.0 * static_cast<double>(inputs[0].elements());
   }
 
   using kernels = detail::tanh_kernels;

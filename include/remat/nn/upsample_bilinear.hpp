@@ -39,8 +39,8 @@ struct upsample_bilinear : module {
   static constexpr std::string_view kind = "upsample_bilinear";
   template <std::size_t C, std::size_t H, std::size_t W>
   static image<float, C, H * Scale, W * Scale> output(image<float, C, H, W>);
-  static constexpr double flops(const tensor_shape&, const tensor_shape& output) {
-    return 8.0 * static_cast<double>(output.elements());
+  static constexpr double flops(tensor_shapes, tensor_shapes outputs) {
+    return 8.0 * static_cast<double>(outputs[0].elements());
   }
 
   static constexpr detail::resampling_attributes attributes{&detail::axis_of_interpolation, Scale};

@@ -75,19 +75,20 @@ constexpr program fuse(program p) {
   list<int> gone(p.operations.size());
   for (int i = 0, count = p.operations.count(); i < count; ++i) {
     operation& o = p.operations.data()[i];
-    if (o.fuses.bits == 0 || o.outputs.size != 1) continue;
+    if (o.is.fuses.bits == 0 || o.outputs.size != 1) continue;
     const int next = reader[o.outputs[0]];
-    if (next == none || p.operations[next].acts_as == activation::none || !o.fuses.contains(p.operations[next].acts_as))
+    if (next == none || p.operations[next].is.acts_as == activation::none ||
+        !o.is.fuses.contains(p.operations[next].is.acts_as))
       continue;
     if (p.operations[next].compute != o.compute) continue;
     o.outputs = p.operations[next].outputs;
-    o.activation_after = p.operations[next].acts_as;
-    if (!o.differentiates_activation) o.gradient_through = o.activation_after;
+    o.activation_after = p.operations[next].is.acts_as;
+    if (!o.is.differentiates_activation) o.gradient_through = o.activation_after;
     p.producers[o.outputs[0]] = i;
     gone[next] = 1;
 
     const int pool = reader[o.outputs[0]];
-    if (pool == none || !p.operations[pool].commutes_with_relu || o.gradient_through != activation::relu) continue;
+    if (pool == none || !p.operations[pool].is.commutes_with_relu || o.gradient_through != activation::relu) continue;
     o.gradient_through = activation::none;
     p.operations[pool].gradient_through = activation::relu;
   }

@@ -59,7 +59,7 @@ class gradient_writer {
     if (has_ports_)
       for (int t : o.outputs) await(t);
     if (o.gradient_through != activation::none) differentiate(i);
-    if (o.passes_gradient) {
+    if (o.is.passes_gradient) {
       pass_on(o);
     } else if (need.input && need.parameters && o.has_joint_backward) {
       backward_input(i, action_kind::backward, o.backward_input_reads | o.backward_parameters_reads);

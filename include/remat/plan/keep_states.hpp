@@ -31,11 +31,11 @@ constexpr void resolve_kept_states(program& p) {
     if (!o.keeps_states) continue;
     o.kernels = o.frozen ? o.frozen_kernels_on_kept_states : o.kernels_on_kept_states;
     o.saved = {};
-    o.updates_state = o.skips_outputs = false;
+    o.updates_state = o.is.skips_outputs = false;
     o.has_joint_backward = !o.frozen && o.joint_backward_on_kept_states;
     o.backward_input_reads = o.backward_parameters_reads = o.frozen ? reads::nothing : reads::inputs;
     if (!o.frozen) continue;
-    o.differentiates_activation = o.overwrites_input = false;
+    o.is.differentiates_activation = o.is.overwrites_input = false;
   }
 }
 

@@ -9,7 +9,7 @@ namespace remat {
 /// Where an operation is computed again for its saved tensors alone, and can skip the rest, its outputs need no memory.
 constexpr void skip_unread_outputs(const program& p, tape& t) {
   for (action& a : t.actions) {
-    if (a.kind != action_kind::recompute || !p.operations[a.operation].skips_outputs) continue;
+    if (a.kind != action_kind::recompute || !p.operations[a.operation].is.skips_outputs) continue;
     for (int& b : a.outputs.values) {
       if (&b - a.outputs.values >= a.outputs.size || t.buffers[b].last != t.buffers[b].first) continue;
       t.buffers[b].bytes = 0;
@@ -32,14 +32,14 @@ constexpr void share_storage(const program& p, tape& t) {
     const action& a = actions[now];
     if (a.operation == none) continue;
     const operation& o = operations[a.operation];
-    if (!o.in_place && !o.overwrites_input) continue;
+    if (!o.is.in_place && !o.is.overwrites_input) continue;
     const bool forward = a.kind == action_kind::forward || a.kind == action_kind::recompute;
     const bool backward = a.kind == action_kind::backward_input || a.kind == action_kind::backward;
     if (!forward && (!backward || a.accumulates[0])) continue;
     const int to = forward ? a.outputs[0] : a.input_gradients[0];
     int from[2] = {none, none};
-    if (o.in_place) from[0] = forward ? a.inputs[0] : a.output_gradients[0];
-    if (o.overwrites_input && backward) from[1] = a.inputs[0];
+    if (o.is.in_place) from[0] = forward ? a.inputs[0] : a.output_gradients[0];
+    if (o.is.overwrites_input && backward) from[1] = a.inputs[0];
     for (int each : from) {
       if (each == none || to == none) continue;
       buffer& held = buffers[root(each)];

@@ -89,13 +89,15 @@ class loss_of_outputs {
     if (call_.batch == samples) return;
     const program& p = *program_;
     const operation& o = loss();
-    std::vector<tensor_shape> in{p.tensors[o.inputs[0]], p.tensors[o.inputs[1]]}, out{p.tensors[p.loss]};
+    std::vector<tensor_shape> in{p.tensors[o.inputs[0]], p.tensors[o.inputs[1]]}, out{p.tensors[p.loss]}, saved;
+    for (int t : o.saved) saved.push_back(p.tensors[t]);
     state_.reset();
     if (o.kernels->prepare != nullptr) {
       preparation wanted;
       wanted.module_attributes = o.attributes;
       wanted.inputs = in;
       wanted.outputs = out;
+      wanted.saved = saved;
       wanted.batch = samples;
       wanted.training = false;
       state_ = o.kernels->prepare(wanted);

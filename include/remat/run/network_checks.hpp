@@ -40,7 +40,7 @@ inline void require_backward(const program& p) {
   for (int i = 0; i < p.operations.count(); ++i) {
     const operation& o = p.operations[i];
     const char* missing = needs[i].parameters && o.kernels->backward_parameters == nullptr ? "backward_parameters"
-                          : needs[i].input && o.kernels->backward_input == nullptr && !o.passes_gradient
+                          : needs[i].input && o.kernels->backward_input == nullptr && !o.is.passes_gradient
                               ? "backward_input"
                               : nullptr;
     if (missing != nullptr)

@@ -62,12 +62,14 @@ class prepared_operations {
     for (std::size_t k = 0; k < i && !states_[i]; ++k)
       if (states_[k] && is_same(p, p.operations[k], o) && needs_same(needs[k], needs[i])) states_[i] = states_[k];
     if (!states_[i]) {
-      const std::vector<tensor_shape> in = shapes_of(p, o.inputs), out = shapes_of(p, o.outputs);
+      const std::vector<tensor_shape> in = shapes_of(p, o.inputs), out = shapes_of(p, o.outputs),
+                                      saved = shapes_of(p, o.saved);
       preparation& n = needs[i];
       n.inputs = in;
       n.outputs = out;
+      n.saved = saved;
       states_[i] = o.kernels->prepare(n);
-      n.inputs = n.outputs = {};
+      n.inputs = n.outputs = n.saved = {};
     }
     packed_at_[i] = packed_bytes_;
     packed_bytes_ += aligned(states_[i]->packed_bytes);
@@ -87,7 +89,7 @@ class prepared_operations {
   }
   static bool is_same(const program& p, const operation& a, const operation& b) {
     return a.kernels == b.kernels && a.attributes == b.attributes && has_same_shapes(p, a.inputs, b.inputs) &&
-           has_same_shapes(p, a.outputs, b.outputs);
+           has_same_shapes(p, a.outputs, b.outputs) && has_same_shapes(p, a.saved, b.saved);
   }
   static bool needs_same(const preparation& a, const preparation& b) {
     return a.compute == b.compute && a.activation_after == b.activation_after && a.backward_input == b.backward_input &&

@@ -25,8 +25,7 @@ class target_counter {
   bool reads_targets() const { return program_->counted != nullptr; }
   /// Whether the loss divides by what counts in the whole batch.
   bool divides() const {
-    return reads_targets() &&
-           program_->operations[program_->producers[program_->loss]].kernels->divides_by_counted_in_batch;
+    return reads_targets() && program_->operations[program_->producers[program_->loss]].is.divides_by_counted_in_batch;
   }
 
   /// `sources` are all inputs of the program, of `samples` samples; `states` those of the operation that gives the loss.

@@ -83,7 +83,7 @@ inline layer_case conv2d(random_source& random) {
   made.inputs = {images(c.in, c.h, c.w)};
   made.output = images(c.out, c.height, c.width);
   made.batch = c.batch;
-  made.fuses = remat::nn::conv2d<1, 1, 1>::fuses;
+  made.fuses = remat::nn::conv2d<1, 1, 1>::is.fuses;
   detail::computes(made, c, has_bias);
   return made;
 }
@@ -130,7 +130,7 @@ inline layer_case conv_transpose2d(random_source& random) {
   made.parameters = {c.out * c.in * c.kernel * c.kernel};
   if (has_bias) made.parameters.push_back(c.in);
   made.batch = c.batch;
-  made.fuses = remat::nn::conv_transpose2d<1, 1, 1>::fuses;
+  made.fuses = remat::nn::conv_transpose2d<1, 1, 1>::is.fuses;
   made.forward = [c, has_bias](const values& v) {
     expectation y = c.backward_input(v.inputs[0], v.parameters[0]);
     if (has_bias) add_columns(y, v.parameters[1]);

@@ -44,7 +44,7 @@ layer_case function_of_elements(const char* name, random_source& random, F f, Sl
   made.input_scale = static_cast<float>(random.one_of({1, 1, 10, 100}));
   made.sizes = listed({{"elements", made.output.elements()}, {"scale", static_cast<std::size_t>(made.input_scale)}});
   made.kernels = &remat::kernel_table_of<remat::detail::kernels_of<M>>;
-  made.works_in_place = M::in_place;
+  made.works_in_place = M::is.in_place;
   made.forward = [f](const values& v) {
     expectation y(v.inputs[0].size());
     for (std::size_t i = 0; i < y.size(); ++i) y[i] = f(static_cast<double>(v.inputs[0][i]));

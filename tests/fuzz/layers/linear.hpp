@@ -36,7 +36,7 @@ inline layer_case linear(random_source& random) {
   made.inputs = {is_sequence ? floats(length, in) : floats(in)};
   made.output = is_sequence ? floats(length, out) : floats(out);
   made.batch = batch;
-  made.fuses = remat::nn::linear<1, 1>::fuses;
+  made.fuses = remat::nn::linear<1, 1>::is.fuses;
   detail::computes(made, c, has_bias);
   return made;
 }

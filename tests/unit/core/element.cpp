@@ -40,7 +40,7 @@ struct saves_bytes : remat::module {
   template <std::size_t D>
   static tensor<float, D> output(tensor<float, D>);
   template <std::size_t D>
-  static tensor<std::uint8_t, D> saved_output(tensor<float, D>);
+  static tensor<std::uint8_t, D> saved_shape(tensor<float, D>);
   static constexpr auto backward_input_reads = remat::reads::saved;
   static void forward(const remat::forward_pass& pass) {
     const auto is_positive = pass.saved<std::uint8_t>();

@@ -105,10 +105,10 @@ class kernel_run {
     return made;
   }
   static auto shapes_of_saved() {
-    if constexpr (requires { M::saved_output(Inputs{}...); })
+    if constexpr (requires { M::saved_shape(Inputs{}...); })
       return [](auto tag) {
         return []<class... T>(remat::tensors<T...>) { return std::vector{remat::shape_of<T>::value...}; }(tag);
-      }(typename remat::detail::as_tensors<decltype(M::saved_output(Inputs{}...))>::type{});
+      }(typename remat::detail::as_tensors<decltype(M::saved_shape(Inputs{}...))>::type{});
     else
       return std::vector<remat::tensor_shape>{};
   }

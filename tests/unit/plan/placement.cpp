@@ -36,7 +36,7 @@ class writer {
   }
   int relu(int x) {
     operation o = reading("relu", {x});
-    o.in_place = true;
+    o.is.in_place = true;
     o.backward_input_reads = reads::outputs;
     return add(o, size(x));
   }

@@ -153,8 +153,9 @@ inline random_program make_program(int operations) {
       unread.push_back(o.outputs[k]);
     }
     if (chance(25)) o.saved.push_back(p.add_tensor(random_shape(), i));
-    o.in_place = o.inputs.size == 1 && outputs == 1 && p.tensors[o.inputs[0]] == p.tensors[o.outputs[0]] && chance(50);
-    o.overwrites_input = chance(30);
+    o.is.in_place =
+        o.inputs.size == 1 && outputs == 1 && p.tensors[o.inputs[0]] == p.tensors[o.outputs[0]] && chance(50);
+    o.is.overwrites_input = chance(30);
     const auto random_reads = [&] {
       const auto bits = [](int percent) { return static_cast<std::uint8_t>(chance(percent) ? 0xff : 0); };
       return remat::reads{bits(40), bits(30), bits(70)};
@@ -213,7 +214,7 @@ inline void read_too(random_program& random, int i, int t) {
   operation& o = random.value.operations[i];
   if (o.inputs.size == 6 || std::ranges::find(o.inputs, t) != o.inputs.end()) return;
   o.inputs.push_back(t);
-  o.in_place = false;  // which is for one input
+  o.is.in_place = false;  // which is for one input
   ++random.attributes[static_cast<std::size_t>(i)]->inputs;
 }
 

@@ -221,9 +221,8 @@ TEST_CASE("a loss of a user's own says what counts of its targets") {
 /// The same, and an error for each sample that counts whatever the weights are: it divides by what it is told.
 struct weighted_error_and_more : weighted_error {
   static constexpr std::string_view kind = "weighted_error_and_more";
+  static constexpr remat::traits is{.divides_by_counted_in_batch = true};
   struct kernels {
-    static constexpr bool divides_by_counted_in_batch = true;
-
     static void forward(const remat::forward_pass& pass) {
       double errors = 0;
       for (std::size_t i = 0; i < pass.batch(); ++i)

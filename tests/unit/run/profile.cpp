@@ -68,7 +68,7 @@ TEST_CASE("a profile names every operation, and changes nothing", "[run][profile
       const remat::operation_cost& cost = costs.operations[static_cast<std::size_t>(i)];
       CAPTURE(i, cost.kind);
       CHECK(cost.forward > 0);
-      if (!p.operations[i].passes_gradient) CHECK((cost.backward() > 0) == needs[i].any());
+      if (!p.operations[i].is.passes_gradient) CHECK((cost.backward() > 0) == needs[i].any());
       CHECK((cost.update_state > 0) == p.operations[i].updates_state);
     }
     // The whole is the sum of its parts.

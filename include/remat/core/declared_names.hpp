@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+/// Whether a module declares a member of some name, be it a value, a function or a template: what nothing would read, and
+/// would be left out without a word, is an error instead.
+#pragma once
+
+#include <remat/core/traits.hpp>
+
+namespace remat::detail {
+
+/// M next to members of all names that are asked about: a name that M declares is ambiguous here. (One class for each
+/// module, however many names.)
+struct other_members : traits {
+  int in_place_for, output, saved_output, flops, counted;
+};
+template <class M>
+struct with_other_members : M, other_members {};
+
+template <class M>
+concept DeclaresOutput = !requires { &with_other_members<M>::output; };
+template <class M>
+concept DeclaresSavedOutput = !requires { &with_other_members<M>::saved_output; };
+template <class M>
+concept DeclaresFlops = !requires { &with_other_members<M>::flops; };
+template <class M>
+concept DeclaresCounted = !requires { &with_other_members<M>::counted; };
+
+/// M has a fact as a member of its own.
+template <class M>
+concept DeclaresFacts = !requires {
+  &with_other_members<M>::in_place;
+  &with_other_members<M>::in_place_for;
+  &with_other_members<M>::overwrites_input;
+  &with_other_members<M>::acts_as;
+  &with_other_members<M>::fuses;
+  &with_other_members<M>::differentiates_activation;
+  &with_other_members<M>::commutes_with_relu;
+  &with_other_members<M>::skips_outputs;
+  &with_other_members<M>::passes_gradient;
+  &with_other_members<M>::divides_by_counted_in_batch;
+};
+
+/// T has facts under the name that is read.
+template <class T>
+concept HasTraits = requires(const traits*& value) { value = &T::is; };
+template <class M, class... Inputs>
+concept HasTraitsOf = requires(traits& value) { value = M::is(Inputs{}...); };
+
+/// M has its facts under another name. C++20 cannot list members, so these are the likely ones.
+template <class M>
+concept MisspellsIs =
+    requires(const traits*& value) { value = &M::iz; } || requires(const traits*& value) { value = &M::si; } ||
+    requires(const traits*& value) { value = &M::it; } || requires(const traits*& value) { value = &M::its; } ||
+    requires(const traits*& value) { value = &M::Is; } || requires(const traits*& value) { value = &M::is_; } ||
+    requires(const traits*& value) { value = &M::are; } || requires(const traits*& value) { value = &M::has; } ||
+    requires(const traits*& value) { value = &M::fact; } || requires(const traits*& value) { value = &M::facts; } ||
+    requires(const traits*& value) { value = &M::trait; } || requires(const traits*& value) { value = &M::traits; } ||
+    requires(const traits*& value) { value = &M::is_a; } || requires(const traits*& value) { value = &M::properties; };
+
+}  // namespace remat::detail

@@ -1,0 +1,18 @@
+// error: in_plase
+#include <remat/plan/plan.hpp>
+
+struct own : remat::module {
+  static constexpr std::string_view kind = "own";
+  template <class X>
+  static X output(X);
+#ifdef REMAT_FIXED
+  static constexpr remat::traits is{.in_place = true};
+#else
+  static constexpr remat::traits is{.in_plase = true};
+#endif
+  static void forward(const remat::forward_pass&) {}
+};
+
+#ifdef REMAT_FIXED
+static_assert(remat::peak_activation_bytes<own, remat::tensor<float, 784>>(1) > 0);
+#endif
