@@ -6,6 +6,8 @@
 /// All files of the program are compiled with -DREMAT_SEPARATE_COMPILATION. The CMake target remat::compiled does both.
 #pragma once
 
+#include <remat/core/language.hpp>
+
 #ifndef REMAT_SEPARATE_COMPILATION
 #include "remat: <remat/compiled.hpp> holds the definitions of programs that are compiled with -DREMAT_SEPARATE_COMPILATION"
 #endif

@@ -10,7 +10,7 @@
 /// What plans is constexpr, and inline in both ways. The two differ by a namespace, so that a program of which one part
 /// hands models to another does not link unless both are compiled the same way. These macros are remat's own:
 ///
-///     namespace remat::inline REMAT_COMPILATION { ... }      holds classes that have such code
+///     inline namespace REMAT_COMPILATION { ... }             in namespace remat, holds classes that have such code
 ///     REMAT_DEFINED float f();                               declares a function, and
 ///     #if REMAT_HAS_DEFINITIONS                              defines it, after its class
 ///     REMAT_DEFINED float f() { ... }

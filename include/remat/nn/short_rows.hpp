@@ -76,24 +76,28 @@ template <class Join, bool InRegisters, std::size_t D>
   });
 }
 
+/// Lane k of `all` becomes the elements k, k + 16, ... of a row, joined; `is_there` says which the row's rest has.
+template <class Join>
+[[gnu::always_inline]] inline void join_row(const float* row, std::size_t size, const lane_numbers& is_there,
+                                            vector_of_lanes& all) {
+  const std::size_t whole = size - size % lanes;
+  vector_of_lanes some;
+  load(some, row + whole);
+  all = is_there ? some : vector_of_lanes{} + Join::nothing;
+  for (std::size_t c = 0; c < whole; c += lanes) {
+    load(some, row + c);
+    Join::join(all, some);
+  }
+}
+
 /// to[l] becomes the sum, or the largest element, of row l.
 template <class Join, bool InRegisters>
 [[gnu::always_inline]] inline void fold_rows(const float* rows, std::size_t size, float* to) {
   vector_of_lanes v[rows_at_once];
-  const std::size_t rest = size % lanes, whole = size - rest;
   const lane_numbers lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-  const lane_numbers is_there = lane < static_cast<int>(rest);
-  const vector_of_lanes nothing = vector_of_lanes{} + Join::nothing;
+  const lane_numbers is_there = lane < static_cast<int>(size % lanes);
   each_row<InRegisters, 1>([&](std::size_t l) __attribute__((always_inline)) {
-    const float* const row = rows + l * size;
-    vector_of_lanes some;
-    load(some, row + whole);
-    vector_of_lanes all = is_there ? some : nothing;
-    for (std::size_t c = 0; c < whole; c += lanes) {
-      load(some, row + c);
-      Join::join(all, some);
-    }
-    v[l] = all;
+    join_row<Join>(rows + l * size, size, is_there, v[l]);
   });
   fold_neighbours<Join, InRegisters, 1>(v);
   fold_neighbours<Join, InRegisters, 2>(v);

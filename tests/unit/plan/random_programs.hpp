@@ -115,7 +115,7 @@ inline void add_nodes(program& p, int parent, int position, int first, int last)
 }
 
 inline random_program make_program(int operations) {
-  static constexpr auto kernels = remat::kernel_table_of<hashing>;
+  static constexpr const remat::kernel_table& kernels = remat::kernel_table_of<hashing>;
   random_program made;
   program& p = made.value;
   p.inputs = pick(1, 3);
