@@ -69,7 +69,7 @@ using call = std::function<void(operands&)>;
 call of(matrix_product made, operands& with) {
   remat::prepared state;
   made.reserve(state, 0);
-  if (state.scratch_bytes > with.scratch.size()) with.scratch.resize(state.scratch_bytes);
+  if (state.scratch_of() > with.scratch.size()) with.scratch.resize(state.scratch_of());
   return [p = std::make_shared<matrix_product>(std::move(made))](operands& o) {
     p->execute(o.scratch.data(), o.c.data(), o.a.data(), o.b.data());
   };

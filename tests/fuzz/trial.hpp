@@ -58,8 +58,8 @@ class trial {
     poison_ = where == placement::before_a_guard ? 0xff : 0xa5;
     memory.start(where);
     place(memory);
-    clear_scratch();
-    if (layer_.kernels->pack != nullptr && ++calls) layer_.kernels->pack(remat::pack_pass(call_));
+    for (std::size_t k = 0; state_ != nullptr && k < state_->packed.size(); ++k)
+      run_pass(remat::passes::pack, [&] { layer_.kernels->pack(remat::pack_pass(call_, k)); });
     forward();
     if (how_.backward_input || how_.backward_parameters) backward();
     check_unchanged();
@@ -149,17 +149,25 @@ class trial {
       }
     }
     if (state_ == nullptr) return;
-    call_.packed = poisoned(memory, "packed weights", state_->packed_bytes, remat::alignment);
-    call_.scratch = poisoned(memory, "scratch", state_->scratch_bytes, remat::alignment);
+    for (std::size_t k = 0; k < state_->packed.size(); ++k)
+      call_.packed[k] = poisoned(memory, "packed weights", state_->packed[k].bytes, remat::alignment);
+    call_.scratch = poisoned(memory, "scratch", state_->scratch_of(), remat::alignment);
   }
-  void clear_scratch() const {
-    if (state_ != nullptr) std::memset(call_.scratch, poison_, state_->scratch_bytes);
+  /// With scratch that nobody has written, of which the pass may write what it needs.
+  template <class F>
+  void run_pass(remat::passes which, const F& run) {
+    ++calls;
+    if (state_ != nullptr) std::memset(call_.scratch, poison_, state_->scratch_of());
+    run();
+    if (state_ == nullptr) return;
+    const auto is_written = [this](std::byte b) { return b != std::byte(poison_); };
+    if (std::any_of(call_.scratch + state_->scratch_of(which), call_.scratch + state_->scratch_of(), is_written))
+      throw difference("scratch of another pass was written");
   }
 
   void forward() {
-    clear_scratch();
-    ++calls;
-    layer_.kernels->forward(remat::forward_pass(call_, how_.training, remat::random_stream(1, 0)));
+    run_pass(remat::passes::forward,
+             [&] { layer_.kernels->forward(remat::forward_pass(call_, how_.training, remat::random_stream(1, 0))); });
     const std::span<const float> y = floats_of(call_.outputs[0], layer_.output.elements(layer_.batch));
     if (expected_output_.empty()) {
       expected_output_ = layer_.forward(values_);
@@ -179,14 +187,12 @@ class trial {
 
   void backward() {
     const remat::backward_pass pass(call_, remat::random_stream(1, 0));
-    clear_scratch();
     if (how_.backward_input && how_.backward_parameters && how_.together && layer_.kernels->backward != nullptr) {
-      ++calls;
-      layer_.kernels->backward(pass);
+      run_pass(remat::passes::backward, [&] { layer_.kernels->backward(pass); });
     } else {
-      if (how_.backward_parameters && ++calls) layer_.kernels->backward_parameters(pass);
-      clear_scratch();
-      if (how_.backward_input && ++calls) layer_.kernels->backward_input(pass);
+      if (how_.backward_parameters)
+        run_pass(remat::passes::backward_parameters, [&] { layer_.kernels->backward_parameters(pass); });
+      if (how_.backward_input) run_pass(remat::passes::backward_input, [&] { layer_.kernels->backward_input(pass); });
     }
     if (how_.backward_input) {
       if (expected_dx_.empty()) {

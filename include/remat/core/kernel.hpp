@@ -9,7 +9,7 @@
 ///     static void backward(const backward_pass&);               // optional: both at once, where both are wanted; the
 ///                                                               // same bits as one after the other
 ///     static std::unique_ptr<prepared> prepare(const preparation&);  // optional: primitives, scratch, packed weights
-///     static void pack(const pack_pass&);                       // optional: once per step, before the first forward
+///     static void pack(const pack_pass&);                       // for each packed copy that it prepares (prepared.hpp)
 ///     static void update_state(const update_pass&);             // optional: after the first forward, never a
 ///     recomputation
 ///
@@ -19,11 +19,11 @@
 #include <remat/core/activation.hpp>
 #include <remat/core/error.hpp>
 #include <remat/core/parallel.hpp>
+#include <remat/core/prepared.hpp>
 #include <remat/core/random.hpp>
 #include <remat/core/tensor.hpp>
 
 #include <cstddef>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -31,32 +31,6 @@
 #include <type_traits>
 
 namespace remat {
-
-/// What a kernel made once when the plan was built: its primitives, and the memory that it needs beside its tensors.
-struct prepared {
-  virtual ~prepared() = default;
-
-  std::size_t scratch_bytes = 0;  ///< shared with every other kernel, undefined between calls
-  std::size_t packed_bytes = 0;   ///< its own; written by `pack`, read until the step ends
-};
-
-/// What `prepare` is told of an operation.
-struct preparation {
-  const void* module_attributes = nullptr;
-  tensor_shapes inputs, outputs, saved;
-  std::size_t batch = 0;
-  element compute = element::float32;  ///< what the kernel computes with
-  bool training = true;
-  activation activation_after = activation::none;  ///< fused into the operation: forward applies it to its output
-  bool backward_input = false, backward_parameters = false;  ///< the plan runs this half
-  bool accumulates_input = false;                            ///< some input gradient is added to what is there
-  bool accumulates_parameters = false;                       ///< so are the parameters' gradients
-
-  template <class Attributes>
-  const Attributes& attributes() const {
-    return *static_cast<const Attributes*>(module_attributes);
-  }
-};
 
 /// The memory of one call, filled in once when the plan is bound to its arena.
 struct call {
@@ -66,7 +40,7 @@ struct call {
   const void* module_attributes = nullptr;
   const prepared* state = nullptr;
   std::byte* scratch = nullptr;
-  std::byte* packed = nullptr;
+  std::byte* packed[prepared::max_copies] = {};  ///< where this call reads one, or writes it
   std::size_t batch = 0;
   int input_count = 0, output_count = 0;
   activation activation_after = activation::none;
@@ -110,7 +84,11 @@ class pass {
     return static_cast<const Prepared&>(*call_->state);
   }
   std::byte* scratch() const { return call_->scratch; }
-  std::byte* packed() const { return call_->packed; }
+  /// Packed weights, of which `prepare` has said that this pass reads them.
+  std::byte* packed(std::size_t copy = 0) const {
+    if (copy >= prepared::max_copies || call_->packed[copy] == nullptr) refuse_packed(copy);
+    return call_->packed[copy];
+  }
   std::span<const float> parameter(int i) const { return call_->parameters[i]; }
   std::span<const float> state(int i) const { return call_->states[i]; }
   /// For a loss that `divides_by_counted_in_batch`, a fact: what it counts of the targets of the whole batch, of which
@@ -140,13 +118,24 @@ class pass {
   const call* call_;
 
  private:
+  [[noreturn]] void refuse_packed(std::size_t copy) const {
+    throw error(std::string(call_->kind) + ": packed weights " + std::to_string(copy) +
+                " are not there for this pass; name it among the readers of the packed_copy that `prepare` makes");
+  }
   std::optional<double> counted_in_batch_;
 };
 
-/// Packing of parameters into the layout that a kernel wants.
+/// Packing of parameters into the layout that other passes read. All of the copy is to be written.
 class pack_pass : public pass {
  public:
-  using pass::pass;
+  pack_pass(const call& c, std::size_t copy) : pass(c), copy_(copy) {}
+
+  /// Which of the packed weights that `prepare` has asked for.
+  std::size_t copy() const { return copy_; }
+  std::byte* packed() const { return pass::packed(copy_); }
+
+ private:
+  std::size_t copy_;
 };
 
 /// The targets of a (micro-)batch before it runs: what the `counted` of a loss is given. Inputs and their shapes are

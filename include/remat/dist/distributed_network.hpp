@@ -270,7 +270,8 @@ class distributed_network : public trainable {
                     .waiting = ranks_.waiting,
                     .is_training = blueprint_.checked.loss != none,
                     .checkpoints = options.checkpointing,
-                    .recomputes_early = options.recomputes_early},
+                    .recomputes_early = options.recomputes_early,
+                    .packing = options.packing},
                    threads_, options.max_plans),
         training_(blueprint_, options, *parameters_, ranks_, calls_.all()),
         prediction_(blueprint_, ranks_, calls_.all(), pipelines_) {}

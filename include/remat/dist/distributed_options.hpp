@@ -11,6 +11,7 @@
 #include <remat/dist/stage_policies.hpp>
 #include <remat/plan/annotate.hpp>
 #include <remat/plan/operation_costs.hpp>
+#include <remat/run/packing.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -39,6 +40,7 @@ struct distributed_options {
   int partitions = 0;            ///< ranks in a pipeline; 0: all of the job's ranks. The rest are replicas
   std::size_t microbatches = 1;  ///< parts of a replica's share of the batch
   std::size_t max_plans = 8;     ///< sizes of micro-batches whose pipelines are kept, to train and as many to predict
+  remat::packing packing = remat::packing::automatic;  ///< of weights: before each use of them, or once for several
   pipeline_schedule schedule = {};
   std::optional<partition::setting> partition = {};  ///< none: as the type says, or `balanced` where it says nothing
   std::size_t partition_batch = 1;                   ///< samples of a micro-batch that automatic partitions count with

@@ -43,6 +43,7 @@ struct pipeline_setup {
   checkpointing checkpoints = checkpointing::always;
   bool recomputes_early = true;  ///< before the gradient is there
   bool updates = false;          ///< parameters, in the last micro-batch
+  remat::packing packing = remat::packing::automatic;
 
   bool is_larger(int m) const { return m < larger; }
   std::size_t samples(int m) const { return microbatch + (is_larger(m) ? 1 : 0); }
@@ -79,16 +80,11 @@ class local_stages {
     }
     return all;
   }
-  /// What a stage needs in addition to activations, of its larger micro-batches or of the others.
-  regions needed(std::size_t local, bool is_larger) const {
-    regions most;
-    for (int m = 0; m < setup_->table.microbatches; ++m) {
-      if (setup_->is_larger(m) != is_larger) continue;
-      const regions& needs = executor_of(local, m).needed();
-      most.packed = std::max(most.packed, needs.packed);
-      most.scratch = std::max(most.scratch, needs.scratch);
-    }
-    return most;
+  /// The executors of a stage, of its larger micro-batches or of the others, each once or more often.
+  template <class F>
+  void each_executor(std::size_t local, bool is_larger, const F& f) const {
+    for (int m = 0; m < setup_->table.microbatches; ++m)
+      if (setup_->is_larger(m) == is_larger) f(executor_of(local, m));
   }
 
  private:
@@ -111,6 +107,7 @@ class local_stages {
                               positions.position_of(pass_kind::backward_input, s, count - 1) ==
                                   positions.position_of(pass_kind::forward, s, count - 1) + 1;
     std::map<std::array<bool, 5>, int> made;
+    const executor* of_size[2] = {};  // the first one, with whose packed weights the others of the size go on
     for (int m = 0; m < count; ++m) {
       const bool accumulates = setup.is_training && m > 0, is_unchecked = last_differs && m + 1 == count;
       const bool halves = setup.is_training && positions.halves_backward(s, m);
@@ -124,7 +121,10 @@ class local_stages {
                        ? plan_training(p, setup.terms.request(setup.samples(m), covered(p, s, m),
                                                               updates ? updating::from_block : updating::after_step))
                        : plan_inference(p, setup.samples(m), slice_of_stage(p, s));
-      here.executors.push_back(std::make_unique<executor>(p, std::move(steps), *setup.parameters, accumulates));
+      const kernel_options how{accumulates, static_cast<std::size_t>(count), setup.packing};
+      const executor*& like = of_size[setup.is_larger(m)];
+      here.executors.push_back(std::make_unique<executor>(p, std::move(steps), *setup.parameters, how, like));
+      if (like == nullptr) like = here.executors.back().get();
     }
   }
 

@@ -31,20 +31,29 @@ class pipeline : private exchange {
         transport_(setup_, stages_),
         layout_(setup_.table, setup_.rank, positions_, transport_.messages(), transport_.times(), stages_.plans()) {
     needed_.activations = layout_.bytes();
+    std::size_t passing = 0, packed = 0;  // of kernels, in one task
     for (std::size_t local = 0; local < stages_.size(); ++local) {
       packed_at_.emplace_back();
       for (const bool is_larger : {false, true}) {
-        const regions of_stage = stages_.needed(local, is_larger);
-        packed_at_.back()[is_larger] = needed_.packed;
-        needed_.packed += of_stage.packed;
-        needed_.scratch = std::max(needed_.scratch, of_stage.scratch);
+        packed_at_.back()[is_larger] = packed_bytes_;
+        std::size_t kept = 0;
+        stages_.each_executor(local, is_larger, [&](const executor& e) {
+          kept = e.kernels().step_bytes();
+          passing = std::max(passing, e.kernels().passing_bytes());
+          packed = std::max(packed, e.kernels().packed_bytes() - kept);
+        });
+        packed_bytes_ += kept;
       }
     }
+    needed_.packed = packed_bytes_ + packed;
+    needed_.scratch = passing - packed;
   }
   pipeline(const pipeline&) = delete;  // its parts know where they are
   pipeline& operator=(const pipeline&) = delete;
 
   const regions& needed() const { return needed_; }
+  /// Of packed weights that all micro-batches of a stage read.
+  std::size_t kept_packed_bytes() const { return packed_bytes_; }
   const rank_layout& layout() const { return layout_; }
   /// The samples of a micro-batch, and how many of them, the first ones, have one more.
   std::size_t microbatch() const { return setup_.microbatch; }
@@ -59,10 +68,9 @@ class pipeline : private exchange {
   const plan& planned(std::size_t local, int microbatch) const { return stages_.planned(local, microbatch); }
 
   /// Moves to an arena. No message may be under way.
-  void bind(std::byte* activations, std::byte* packed, std::byte* scratch) {
+  void bind(std::byte* activations, std::byte* kernels) {
     activations_ = activations;
-    packed_ = packed;
-    scratch_ = scratch;
+    kernels_ = kernels;
     transport_.bind(activations, layout_);
   }
 
@@ -150,12 +158,21 @@ class pipeline : private exchange {
     if (how_.trace == nullptr) return;
     const list<action>& actions = running_->planned().steps.actions;
     const auto recomputes = [&](int i) {
-      return i >= section_.first && i < section_.last && actions[i].kind == action_kind::recompute;
+      if (i < section_.first) return false;
+      i = after_packing(i);
+      return i < section_.last && actions[i].kind == action_kind::recompute;
     };
     if (recomputes(number) && !recomputes(number - 1)) how_.trace->begin_recomputing();
     if (recomputes(number - 1) && !recomputes(number)) how_.trace->end_recomputing();
-    if (makes_final_ && number < section_.last && is_backward(actions[number]))
+    const int next = after_packing(number);
+    if (makes_final_ && next < section_.last && is_backward(actions[next]))
       how_.trace->last_backward = how_.trace->now();
+  }
+  /// Weights are packed for the action that follows.
+  int after_packing(int number) const {
+    const list<action>& actions = running_->planned().steps.actions;
+    while (number < section_.last && actions[number].kind == action_kind::pack) ++number;
+    return number;
   }
   void after(int number) override {
     transport_.progress();
@@ -175,7 +192,7 @@ class pipeline : private exchange {
     const std::span<const std::size_t> offsets = layout_.offsets(local_, static_cast<std::size_t>(microbatch_));
     bases_.clear();
     for (const std::size_t offset : offsets) bases_.push_back(activations_ + offset);
-    running_->bind(bases_, packed_ + packed_at_[local_][setup_.is_larger(microbatch_)], scratch_);
+    running_->bind(bases_, kernels_ + packed_at_[local_][setup_.is_larger(microbatch_)], kernels_ + packed_bytes_);
   }
   void count_executed() {
     for (std::size_t k = 0; k < action_kinds; ++k) executed_[k] += running_->executed()[k] - before_[k];
@@ -187,8 +204,10 @@ class pipeline : private exchange {
   pipeline_transport transport_;
   rank_layout layout_;
   regions needed_;
-  std::vector<std::array<std::size_t, 2>> packed_at_;  // of each stage, for its micro-batches and the larger ones
-  std::byte *activations_ = nullptr, *packed_ = nullptr, *scratch_ = nullptr;
+  // Packed weights that are kept, of each stage for its micro-batches and the larger ones; and of all.
+  std::vector<std::array<std::size_t, 2>> packed_at_;
+  std::size_t packed_bytes_ = 0;
+  std::byte *activations_ = nullptr, *kernels_ = nullptr;
   std::vector<std::byte*> bases_;
   action_counts executed_ = {}, before_ = {};
 

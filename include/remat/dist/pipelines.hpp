@@ -45,10 +45,7 @@ class pipelines {
 
   const regions& reserved() const { return arena_.reserved(); }
   /// Gives a pipeline its place in the arena (back).
-  void bind(pipeline& line) {
-    const regions& r = arena_.reserved();
-    line.bind(arena_.data(), arena_.data() + r.activations, arena_.data() + r.activations + r.packed);
-  }
+  void bind(pipeline& line) { line.bind(arena_.data(), arena_.kernels()); }
 
  private:
   pipeline_setup setup(std::size_t microbatch, int larger, int count, bool is_training, bool updates = false) const {

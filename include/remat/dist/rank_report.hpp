@@ -42,6 +42,7 @@ struct rank_report {
   std::size_t microbatch = 0, microbatches = 0;
   std::size_t activation_bytes = 0, live_bytes = 0;  ///< of the rank's layout
   std::size_t packed_bytes = 0, scratch_bytes = 0;
+  std::size_t kept_packed_bytes = 0;  ///< of packed weights that several micro-batches read
   std::vector<stage_report> stages;
 };
 
@@ -55,6 +56,7 @@ inline rank_report report(const program& p, const pipeline& line, int pp_rank) {
                 .live_bytes = line.layout().live_bytes(),
                 .packed_bytes = line.needed().packed,
                 .scratch_bytes = line.needed().scratch,
+                .kept_packed_bytes = line.kept_packed_bytes(),
                 .stages = {}};
   const passes_in_flight in_flight(line.table());
   for (std::size_t local = 0; local < line.stages(); ++local) {
@@ -101,15 +103,14 @@ inline std::ostream& operator<<(std::ostream& out, const rank_report& r) {
       << r.microbatch << "\n";
   out << "  activations     " << megabytes(r.activation_bytes) << "  (" << r.activation_bytes
       << " bytes; alive at once: " << r.live_bytes << ")\n";
-  if (r.packed_bytes + r.scratch_bytes > 0)
-    out << "  packed weights  " << megabytes(r.packed_bytes) << "\n  kernel scratch  " << megabytes(r.scratch_bytes)
-        << "\n";
+  detail::print_kernel_memory(out, r.packed_bytes, r.kept_packed_bytes, r.scratch_bytes);
   for (const stage_report& s : r.stages) {
     out << "Stage " << s.stage << ", micro-batches in flight: " << s.in_flight << "\n";
     out << "  regions         " << s.kept_region << " bytes for each micro-batch in flight, " << s.passing_region
         << " for all\n";
     if (s.postponed > 0)
-      out << "  postponed       " << s.postponed_region << " bytes for each micro-batch that waits for the gradients of "
+      out << "  postponed       " << s.postponed_region
+          << " bytes for each micro-batch that waits for the gradients of "
           << "parameters: " << s.postponed << "\n";
     for (const port_report& each : s.ports) out << "  port            " << each << "\n";
     out << s.plan;

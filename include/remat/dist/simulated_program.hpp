@@ -74,9 +74,8 @@ inline std::pair<stage_cost, double> cost_of_stage(const plan& made, const opera
     const double seconds = action_cost(made, a, costs);
     has_gradient = has_gradient || receives_gradient(made, a);
     if (a.kind == action_kind::recompute) recomputed += seconds;
-    if (a.kind == action_kind::pack)
-      cost.update += seconds;
-    else if (a.kind == action_kind::recompute && !has_gradient)
+    cost.update += packing_cost(a, costs);
+    if (a.kind == action_kind::recompute && !has_gradient)
       cost.recompute += seconds;
     else
       cost.*rules_of(pass_of_section(made.steps.section_of(i))).seconds += seconds;

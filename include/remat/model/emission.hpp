@@ -153,7 +153,6 @@ constexpr operation operation_of() {
   o.kind = M::kind;
   o.kernels = &kernel_table_of<kernels, Frozen>;
   o.type = __PRETTY_FUNCTION__;
-  o.packs = requires { &kernels::pack; };
   o.updates_state = requires { &kernels::update_state; };
   o.has_joint_backward = !Frozen && requires { &kernels::backward; };
   o.frozen = Frozen;

@@ -58,7 +58,7 @@ struct operation {
   double flops = 0;                    ///< of the forward pass, for one sample
   element compute = element::float32;  ///< what its kernels compute with (plan/compute_type.hpp)
   /// What its kernels do beside (no null check of theirs is constant to UBSan).
-  bool packs = false, updates_state = false, has_joint_backward = false;
+  bool updates_state = false, has_joint_backward = false;
   bool joint_backward_on_kept_states = false;
   bool frozen = false;        ///< its parameters have no gradients
   bool keeps_states = false;  ///< of those that have kernels for it

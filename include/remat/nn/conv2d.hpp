@@ -7,8 +7,7 @@
 ///
 /// H' = (H + 2 Padding - Dilation (K - 1) - 1) / Stride + 1, likewise W'. With groups, W is (Out, In / Groups, K, K),
 /// and the channels of a group see no others; `conv2d<C, C, 3, 1, 1, bias::with, 1, C>` is depthwise. Weights are
-/// packed once per step into the layouts that oneDNN chooses for forward and for backward; their gradient comes back in
-/// PyTorch's.
+/// packed into the layouts that oneDNN chooses for forward and for backward; their gradient comes back in PyTorch's.
 #pragma once
 
 #include <remat/core/module.hpp>
@@ -38,10 +37,10 @@ struct prepared_conv2d : prepared {
   onednn::primitive forward, backward_weights, backward_weights_rest, pack_forward, unpack_gradient;
   conv2d_input_gradient backward_input;
   fused_relu relu;
-  std::size_t chunk = 0;               ///< samples that the weight gradient takes at a time
-  std::size_t part_at = 0;             ///< of a chunk's weight gradient, in scratch behind the sum of those before it
-  std::size_t backward_packed_at = 0;  ///< in the packed weights
-  std::size_t bias_at = 0;             ///< of the bias's gradient, behind that of the weights
+  std::size_t chunk = 0;          ///< samples that the weight gradient takes at a time
+  std::size_t bias_at = 0;        ///< of the bias's gradient, in scratch behind that of the weights
+  std::size_t part_at = 0;        ///< of a chunk's weight gradient, behind the sum of those before it
+  std::size_t primitives_at = 0;  ///< of what primitives ask for
 
   explicit prepared_conv2d(const preparation& p) {
     using onednn::extent;
@@ -62,14 +61,14 @@ struct prepared_conv2d : prepared {
             {p.batch, a.in, in.height(), in.width(), a.out, out.height(), out.width(), a.kernel, a.stride, a.padding,
              a.dilation, a.groups}};
     forward = of_samples(p.batch, [&](const auto& c) { return c.forward({.after = relu.in_primitive()}); });
-    const layout packed = forward.layout_of(onednn::weights);
-    pack_forward = onednn::primitive::reorder(plain, packed);
-    packed_bytes = backward_packed_at = aligned(packed.bytes());
-    reserve_scratch(*this, 0, forward);
-    reserve_scratch(*this, 0, pack_forward);
+    const layout weights = forward.layout_of(onednn::weights);
+    pack_forward = onednn::primitive::reorder(plain, weights);
+    packed.push_back({weights.bytes(), passes::forward});
+    reserve_scratch(*this, passes::forward, 0, forward);
+    reserve_scratch(*this, passes::pack, 0, pack_forward);
     if (p.backward_input) {
       backward_input = conv2d_input_gradient(p);
-      packed_bytes += aligned(backward_input.packed_bytes);
+      packed.push_back({backward_input.packed_bytes, passes::backward_input});
       backward_input.reserve(*this);
     }
     if (p.backward_parameters) {
@@ -82,22 +81,27 @@ struct prepared_conv2d : prepared {
       if (p.batch % chunk != 0) backward_weights_rest = gradient_of(p.batch % chunk, gradient);
       unpack_gradient = onednn::primitive::reorder(gradient, plain, {.adds_to_destination = p.accumulates_parameters});
       bias_at = aligned(gradient.bytes());
-      part_at = bias_at + aligned(b.bytes());
+      part_at = bias_at + (a.has_bias ? aligned(b.bytes()) : 0);
+      primitives_at = chunk < p.batch ? 2 * part_at : part_at;
       for (const onednn::primitive* each : {&backward_weights, &backward_weights_rest, &unpack_gradient})
-        if (*each) reserve_scratch(*this, 2 * part_at, *each);
+        if (*each) reserve_scratch(*this, passes::backward_parameters, primitives_at, *each);
     }
   }
 };
 
 struct conv2d_kernels {
+  /// The packed weights of each direction.
+  static constexpr std::size_t forward_weights = 0, backward_weights = 1;
+
   static std::unique_ptr<prepared> prepare(const preparation& p) { return std::make_unique<prepared_conv2d>(p); }
 
   static void pack(const pack_pass& pass) {
     const auto& state = pass.prepared_as<prepared_conv2d>();
-    const float* weight = pass.parameter(0).data();
-    state.pack_forward.execute(pass.scratch(), {{onednn::source, weight}, {onednn::result, pass.packed()}});
-    if (state.backward_input.product)
-      state.backward_input.pack(weight, pass.packed() + state.backward_packed_at, pass.scratch());
+    const float* const weight = pass.parameter(0).data();
+    if (pass.copy() == forward_weights)
+      state.pack_forward.execute(pass.scratch(), {{onednn::source, weight}, {onednn::result, pass.packed()}});
+    else
+      state.backward_input.pack(weight, pass.packed(), pass.scratch());
   }
 
   static void forward(const forward_pass& pass) {
@@ -105,7 +109,7 @@ struct conv2d_kernels {
     const float* const x = pass.input().data();
     const float* const b = pass.attributes<conv2d_attributes>().has_bias ? pass.parameter(1).data() : nullptr;
     float* const y = pass.output().data();
-    const onednn::primitive::argument src{onednn::source, x}, weights{onednn::weights, pass.packed()},
+    const onednn::primitive::argument src{onednn::source, x}, weights{onednn::weights, pass.packed(forward_weights)},
         dst{onednn::result, y};
     if (b != nullptr)
       state.forward.execute(pass.scratch(), {src, weights, {onednn::bias, b}, dst});
@@ -115,8 +119,7 @@ struct conv2d_kernels {
   }
 
   static void backward_input(const backward_pass& pass) {
-    const auto& state = pass.prepared_as<prepared_conv2d>();
-    state.backward_input.run(pass, pass.packed() + state.backward_packed_at);
+    pass.prepared_as<prepared_conv2d>().backward_input.run(pass, pass.packed(backward_weights));
   }
 
   static void backward_parameters(const backward_pass& pass) {
@@ -125,7 +128,7 @@ struct conv2d_kernels {
                       y_size = pass.output_shape().elements();
     const bool has_bias = pass.attributes<conv2d_attributes>().has_bias;
     float* const sum = reinterpret_cast<float*>(pass.scratch());
-    std::byte* const scratch = pass.scratch() + 2 * state.part_at;
+    std::byte* const scratch = pass.scratch() + state.primitives_at;
     for (std::size_t first = 0; first < batch; first += state.chunk) {
       float* const part = first == 0 ? sum : reinterpret_cast<float*>(pass.scratch() + state.part_at);
       const onednn::primitive& gradient =

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <remat/core/module.hpp>
+#include <remat/nn/onednn_turned.hpp>
 #include <remat/nn/scratch.hpp>
 
 #include <cstddef>
@@ -40,48 +41,23 @@ class conv2d_input_gradient {
   conv2d_input_gradient() = default;
   explicit conv2d_input_gradient(const preparation& p) : attributes_(p.attributes<conv2d_attributes>()) {
     const auto& a = attributes_;
-    constexpr std::size_t vector = 16, cached = 1 << 20, fewest = 4;
-    is_forward_ = a.stride == 1 && a.padding <= a.reach() && (p.accumulates_input || a.in % vector == 0);
-    const bool adds = is_forward_ && p.accumulates_input && a.kernel > 1;
-    chunk_ = p.batch;
-    if (p.accumulates_input && !adds) {
-      const std::size_t sample = p.inputs[0].bytes(1);
-      chunk_ = cached / sample > fewest ? cached / sample : fewest;
-      if (chunk_ > p.batch) chunk_ = p.batch;
-      temporary_ = aligned(chunk_ * sample);
-    }
-    product =
-        of_samples(p, chunk_, weights_layout(a, is_forward_ ? a.out : a.in, is_forward_ ? a.in : a.out, true), adds);
-    const onednn::layout packed = product.layout_of(onednn::weights);
-    if (p.batch % chunk_ != 0) rest = of_samples(p, p.batch % chunk_, packed, adds);
-    packing = onednn::primitive::reorder(
-        is_forward_ ? onednn::layout::transposed_weights(a.groups, a.in / a.groups, a.out / a.groups, a.kernel)
-                    : weights_layout(a, a.in, a.out, false),
-        packed);
-    packed_bytes = packed.bytes();
-    turned_ = is_forward_ && a.kernel > 1 ? aligned(a.weights() * sizeof(float)) : 0;
+    constexpr std::size_t vector = 16;
+    make(p, a.stride == 1 && a.padding <= a.reach() && (p.accumulates_input || a.in % vector == 0));
+    if (is_forward_ && !windows_) make(p, false);  // oneDNN has taken a layout that cannot be turned around
   }
 
   onednn::primitive product, rest, packing;
   std::size_t packed_bytes = 0;
 
   void reserve(prepared& state) const {
-    reserve_scratch(state, temporary_, product);
-    if (rest) reserve_scratch(state, temporary_, rest);
-    reserve_scratch(state, turned_, packing);
+    reserve_scratch(state, passes::backward_input, temporary_, product);
+    if (rest) reserve_scratch(state, passes::backward_input, temporary_, rest);
+    reserve_scratch(state, passes::pack, 0, packing);
   }
 
   void pack(const float* weight, std::byte* packed, std::byte* scratch) const {
-    if (turned_ > 0) {
-      float* const turned = reinterpret_cast<float*>(scratch);
-      const std::size_t window = attributes_.kernel * attributes_.kernel;
-      parallel_for(attributes_.weights() / window, 1024, [=](std::size_t begin, std::size_t end) {
-        for (std::size_t i = begin * window; i < end * window; i += window)
-          for (std::size_t k = 0; k < window; ++k) turned[i + k] = weight[i + window - 1 - k];
-      });
-      weight = turned;
-    }
-    packing.execute(scratch + turned_, {{onednn::source, weight}, {onednn::result, packed}});
+    packing.execute(scratch, {{onednn::source, weight}, {onednn::result, packed}});
+    if (is_forward_) windows_.turn(reinterpret_cast<float*>(packed));
   }
 
   void run(const backward_pass& pass, const std::byte* packed) const {
@@ -103,6 +79,31 @@ class conv2d_input_gradient {
   }
 
  private:
+  void make(const preparation& p, bool is_forward) {
+    const auto& a = attributes_;
+    constexpr std::size_t cached = 1 << 20, fewest = 4;
+    is_forward_ = is_forward;
+    const bool adds = is_forward_ && p.accumulates_input && a.kernel > 1;
+    chunk_ = p.batch;
+    temporary_ = 0;
+    if (p.accumulates_input && !adds) {
+      const std::size_t sample = p.inputs[0].bytes(1);
+      chunk_ = cached / sample > fewest ? cached / sample : fewest;
+      if (chunk_ > p.batch) chunk_ = p.batch;
+      temporary_ = aligned(chunk_ * sample);
+    }
+    product =
+        of_samples(p, chunk_, weights_layout(a, is_forward_ ? a.out : a.in, is_forward_ ? a.in : a.out, true), adds);
+    const onednn::layout packed = product.layout_of(onednn::weights);
+    rest = p.batch % chunk_ != 0 ? of_samples(p, p.batch % chunk_, packed, adds) : onednn::primitive();
+    packing = onednn::primitive::reorder(
+        is_forward_ ? onednn::layout::transposed_weights(a.groups, a.in / a.groups, a.out / a.groups, a.kernel)
+                    : weights_layout(a, a.in, a.out, false),
+        packed);
+    packed_bytes = packed.bytes();
+    windows_ = onednn::turned_windows(packed);
+  }
+
   onednn::primitive of_samples(const preparation& p, std::size_t samples, const onednn::layout& weights,
                                bool adds) const {
     using onednn::extent;
@@ -118,9 +119,9 @@ class conv2d_input_gradient {
 
   conv2d_attributes attributes_{};
   bool is_forward_ = false;
-  std::size_t chunk_ = 0;      ///< samples at a time
-  std::size_t temporary_ = 0;  ///< bytes of a chunk in scratch, where it is added from there
-  std::size_t turned_ = 0;     ///< bytes of the weights turned around, while they are packed
+  std::size_t chunk_ = 0;           ///< samples at a time
+  std::size_t temporary_ = 0;       ///< bytes of a chunk in scratch, where it is added from there
+  onednn::turned_windows windows_;  ///< of the packed weights
 };
 
 }  // namespace remat::nn::detail

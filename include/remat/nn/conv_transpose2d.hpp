@@ -7,7 +7,7 @@
 ///     backward, input       dx = dy convolved with W                 reads weights only
 ///
 /// H' = (H - 1) Stride - 2 Padding + K + OutputPadding, likewise W'. Forward is oneDNN's backward of the convolution
-/// from y to x, and backward its forward. Weights are packed once per step, as those of conv2d.
+/// from y to x, and backward its forward. Weights are packed as those of conv2d are.
 #pragma once
 
 #include <remat/core/module.hpp>
@@ -30,9 +30,8 @@ struct conv_transpose2d_attributes {
 
 struct prepared_conv_transpose2d : prepared {
   onednn::primitive forward, backward_input, backward_weights, pack_forward, pack_backward, unpack_gradient;
-  channel_geometry pixels;             ///< of the output
-  std::size_t backward_packed_at = 0;  ///< in the packed weights
-  std::size_t gradient_bytes = 0;      ///< of the weights' gradient in scratch
+  channel_geometry pixels;         ///< of the output
+  std::size_t gradient_bytes = 0;  ///< of the weights' gradient in scratch
 
   explicit prepared_conv_transpose2d(const preparation& p) {
     using onednn::extent;
@@ -48,48 +47,51 @@ struct prepared_conv_transpose2d : prepared {
     const onednn::convolution convolution{y, any, nullptr, x, window};
 
     forward = convolution.backward_input();
-    const layout packed = forward.layout_of(onednn::weights);
-    pack_forward = onednn::primitive::reorder(plain, packed);
-    packed_bytes = backward_packed_at = aligned(packed.bytes());
+    const layout weights = forward.layout_of(onednn::weights);
+    pack_forward = onednn::primitive::reorder(plain, weights);
+    packed.push_back({weights.bytes(), passes::forward});
+    reserve_scratch(*this, passes::forward, 0, forward);
+    reserve_scratch(*this, passes::pack, 0, pack_forward);
     if (p.backward_input) {
       backward_input = convolution.forward({.adds_to_destination = p.accumulates_input});
-      const layout packed_backward = backward_input.layout_of(onednn::weights);
-      pack_backward = onednn::primitive::reorder(plain, packed_backward);
-      packed_bytes += aligned(packed_backward.bytes());
+      const layout weights_backward = backward_input.layout_of(onednn::weights);
+      pack_backward = onednn::primitive::reorder(plain, weights_backward);
+      packed.push_back({weights_backward.bytes(), passes::backward_input});
+      reserve_scratch(*this, passes::backward_input, 0, backward_input);
+      reserve_scratch(*this, passes::pack, 0, pack_backward);
     }
     if (p.backward_parameters) {
       backward_weights = convolution.backward_weights(any);
       const layout gradient = backward_weights.layout_of(onednn::weights_gradient);
       unpack_gradient = onednn::primitive::reorder(gradient, plain, {.adds_to_destination = p.accumulates_parameters});
       gradient_bytes = gradient.bytes();
+      for (const onednn::primitive* each : {&backward_weights, &unpack_gradient})
+        reserve_scratch(*this, passes::backward_parameters, gradient_bytes, *each);
     }
-    for (const onednn::primitive* each :
-         {&forward, &backward_input, &backward_weights, &pack_forward, &pack_backward, &unpack_gradient})
-      if (*each) reserve_scratch(*this, gradient_bytes, *each);
     pixels = {a.out, out.elements(p.batch) / a.out};
-    if (pixels.scratch_bytes() > scratch_bytes) scratch_bytes = pixels.scratch_bytes();
+    need_scratch(passes::forward | passes::backward_parameters, pixels.scratch_bytes());
   }
 };
 
 struct conv_transpose2d_kernels {
+  /// The packed weights of each direction.
+  static constexpr std::size_t forward_weights = 0, backward_weights = 1;
+
   static std::unique_ptr<prepared> prepare(const preparation& p) {
     return std::make_unique<prepared_conv_transpose2d>(p);
   }
 
   static void pack(const pack_pass& pass) {
     const auto& state = pass.prepared_as<prepared_conv_transpose2d>();
-    const float* const weight = pass.parameter(0).data();
-    state.pack_forward.execute(pass.scratch(), {{onednn::source, weight}, {onednn::result, pass.packed()}});
-    if (state.pack_backward)
-      state.pack_backward.execute(
-          pass.scratch(), {{onednn::source, weight}, {onednn::result, pass.packed() + state.backward_packed_at}});
+    const onednn::primitive& reorder = pass.copy() == forward_weights ? state.pack_forward : state.pack_backward;
+    reorder.execute(pass.scratch(), {{onednn::source, pass.parameter(0).data()}, {onednn::result, pass.packed()}});
   }
 
   static void forward(const forward_pass& pass) {
     const auto& state = pass.prepared_as<prepared_conv_transpose2d>();
     float* const y = pass.output().data();
     state.forward.execute(pass.scratch(), {{onednn::result_gradient, pass.input().data()},
-                                           {onednn::weights, pass.packed()},
+                                           {onednn::weights, pass.packed(forward_weights)},
                                            {onednn::source_gradient, y}});
     const bool has_bias = pass.attributes<conv_transpose2d_attributes>().has_bias;
     const bool acts = pass.activation_after() == activation::relu;
@@ -103,7 +105,7 @@ struct conv_transpose2d_kernels {
   static void backward_input(const backward_pass& pass) {
     const auto& state = pass.prepared_as<prepared_conv_transpose2d>();
     state.backward_input.execute(pass.scratch(), {{onednn::source, pass.output_gradient().data()},
-                                                  {onednn::weights, pass.packed() + state.backward_packed_at},
+                                                  {onednn::weights, pass.packed(backward_weights)},
                                                   {onednn::result, pass.input_gradient().data()}});
   }
 

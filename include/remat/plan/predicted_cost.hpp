@@ -31,8 +31,15 @@ constexpr std::size_t bytes_moved(const plan& made, const action& a) {
   return 0;
 }
 
-/// What an action of a plan costs; a recomputation is a forward pass again.
+/// What packing weights costs in a step, where the action is the forward pass of an operation that does: a plan does
+/// not know when they are packed (run/packing.hpp).
+inline double packing_cost(const action& a, const operation_costs& costs) {
+  return a.kind == action_kind::forward ? costs.operations[static_cast<std::size_t>(a.operation)].pack : 0;
+}
+
+/// What an action of a plan costs, without packing; a recomputation is a forward pass again.
 inline double action_cost(const plan& made, const action& a, const operation_costs& costs) {
+  if (a.kind == action_kind::pack) return 0;
   if (a.operation == none)
     return costs.per_byte[static_cast<std::size_t>(a.kind)] * static_cast<double>(bytes_moved(made, a));
   const action_kind kind = a.kind == action_kind::recompute ? action_kind::forward : a.kind;
@@ -42,10 +49,10 @@ inline double action_cost(const plan& made, const action& a, const operation_cos
   return sum;
 }
 
-/// What a plan of the program costs in all: the sum of its actions.
+/// What a plan of the program costs in all: the sum of its actions, and of packing.
 inline double predicted_cost(const plan& made, const operation_costs& costs) {
   double sum = 0;
-  for (const action& a : made.steps.actions) sum += action_cost(made, a, costs);
+  for (const action& a : made.steps.actions) sum += action_cost(made, a, costs) + packing_cost(a, costs);
   return sum;
 }
 

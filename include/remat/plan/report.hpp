@@ -26,7 +26,10 @@ struct plan_report {
   std::size_t activation_bytes = 0, live_bytes = 0, kept_bytes = 0;
   std::size_t gradient_bytes = 0;            ///< of the parameters, in a block; 0 where no model is known
   std::size_t transient_gradient_bytes = 0;  ///< the same, each until its update in `train_step(x, y, optimizer)`
-  std::size_t packed_bytes = 0, scratch_bytes = 0;       ///< 0 where no kernels were prepared
+  /// What kernels need in addition: packed weights that are there at once, and scratch beyond them. 0 where none were
+  /// prepared.
+  std::size_t packed_bytes = 0, scratch_bytes = 0;
+  std::size_t kept_packed_bytes = 0;  ///< of packed weights that are kept for another use in the step
   std::size_t forward = 0, recompute = 0, backward = 0;  ///< kernel calls
   double recompute_share = 0;                            ///< recomputed FLOPs / forward FLOPs
   std::vector<kept_tensor> kept;
@@ -167,6 +170,18 @@ inline plan_report report(const program& p, const plan& made) {
   return r;
 }
 
+namespace detail {
+
+inline void print_kernel_memory(std::ostream& out, std::size_t packed, std::size_t kept, std::size_t scratch) {
+  if (packed + scratch == 0) return;
+  out << "  packed weights  " << megabytes(packed);
+  if (packed > 0)
+    out << (kept > 0 ? "  (of which " + megabytes(kept) + " are kept for another use)" : "  (packed before each use)");
+  out << "\n  kernel scratch  " << megabytes(scratch) << "\n";
+}
+
+}  // namespace detail
+
 /// Prints a report; megabytes are 10^6 bytes.
 inline std::ostream& operator<<(std::ostream& out, const plan_report& r) {
   using detail::column, detail::megabytes;
@@ -176,9 +191,7 @@ inline std::ostream& operator<<(std::ostream& out, const plan_report& r) {
   if (r.gradient_bytes > 0)
     out << "  gradients       " << megabytes(r.gradient_bytes) << " in a block, or "
         << megabytes(r.transient_gradient_bytes) << " in one micro-batch that updates the parameters\n";
-  if (r.packed_bytes + r.scratch_bytes > 0)
-    out << "  packed weights  " << megabytes(r.packed_bytes) << "\n  kernel scratch  " << megabytes(r.scratch_bytes)
-        << "\n";
+  detail::print_kernel_memory(out, r.packed_bytes, r.kept_packed_bytes, r.scratch_bytes);
   out << "  kernel calls    " << r.forward << " forward, " << r.recompute << " recomputed, " << r.backward
       << " backward\n";
   if (!r.is_training) return out;

@@ -4,7 +4,8 @@
 /// | action                | runs                                                                          |
 /// |-----------------------|-------------------------------------------------------------------------------|
 /// | `load`                | the user's tensor into its buffer, before its first reader                    |
-/// | `pack`                | a kernel's parameters into the layout that it wants, once per step            |
+/// | `pack`                | a kernel's parameters into the layout that it wants: written into the tape    |
+/// |                       | when kernels are prepared (run/pack_actions.hpp)                              |
 /// | `receive`             | waits for a tensor, or a gradient, of another stage (see ports.hpp)           |
 /// | `send`                | gives one to other stages                                                     |
 /// | `forward`             | an operation, for the first time                                              |

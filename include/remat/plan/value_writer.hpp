@@ -31,8 +31,6 @@ class value_writer {
 
   constexpr void forward(bool training) {
     const int end = end_of_pass(p_, training) < covered_.last ? end_of_pass(p_, training) : covered_.last;
-    for (int i = covered_.first; i < end; ++i)
-      if (p_.operations.data()[i].packs) out_.add({action_kind::pack, i});
     for (const port& each : out_.ports()) {  // inputs that enter here
       if (!each.sends() || each.is_gradient || p_.producers[each.tensor] != none) continue;
       obtain(each.tensor);

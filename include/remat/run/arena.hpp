@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// The arena: one block of memory with four regions, large enough for the largest plan of a model.
+/// The arena: one block of memory, activations and gradients of parameters first and what kernels need after them, large
+/// enough for the largest plan of a model.
 #pragma once
 
 #include <remat/run/executor.hpp>
@@ -18,10 +19,13 @@ class arena {
   /// Makes room for a plan. Whether the regions moved, so that executors must be bound again. Throws std::bad_alloc,
   /// and is then empty.
   bool reserve(const regions& needed) {
-    const regions larger{std::max(needed.activations, reserved_.activations),
-                         std::max(needed.gradients, reserved_.gradients), std::max(needed.packed, reserved_.packed),
-                         std::max(needed.scratch, reserved_.scratch)};
-    if (block_.size() > 0 && larger.total() == reserved_.total()) return false;
+    regions larger{std::max(needed.activations, reserved_.activations), std::max(needed.gradients, reserved_.gradients),
+                   std::max(needed.packed, reserved_.packed)};
+    larger.scratch = std::max(needed.kernels(), reserved_.kernels()) - larger.packed;
+    if (block_.size() > 0 && larger.total() == reserved_.total()) {
+      reserved_ = larger;
+      return false;
+    }
     // Nothing lives between steps: the old block is given back before the new one is taken. Where there is no memory
     // for that, the arena is empty.
     block_ = {};
@@ -31,11 +35,11 @@ class arena {
     return true;
   }
 
-  void bind(executor& e) const {
-    std::byte* const gradients = block_.data() + reserved_.activations;
-    std::byte* const packed = gradients + reserved_.gradients;
-    e.bind(block_.data(), packed, packed + reserved_.packed, gradients);
-  }
+  /// Where the gradients of parameters begin, and the memory of kernels.
+  std::byte* gradients() const { return data() + reserved_.activations; }
+  std::byte* kernels() const { return gradients() + reserved_.gradients; }
+
+  void bind(executor& e) const { e.bind(data(), kernels(), gradients()); }
 
  private:
   memory_block block_;

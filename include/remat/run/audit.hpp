@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 /// An audit: does a training step use exactly the memory that its plan promises?
 ///
-/// The step runs in an arena of its own, between guards:
+/// The step runs in an arena of its own, whose activations and memory of kernels are each between guards:
 ///
-/// - with the activation region filled with 0xA5, and again with 0x5A: the bytes changed in either run are the bytes
-///   really used. They must be the union of the planned buffers, no more and no less, and the guards intact;
-/// - scribbled: every buffer is filled with NaN before the action that writes it first and after the one that reads it
-///   last. Loss and gradients must be the same bits as without, and what is dead must still be NaN when the next buffer
-///   begins there: nobody wrote where nothing lived.
+/// - filled with 0xA5, and again with 0x5A: the bytes changed in either run are the bytes really used. Those of
+///   activations must be the union of the planned buffers, no more and no less; those of kernels, which may leave bytes
+///   of their scratch as they are, no more. The guards must be intact;
+/// - scribbled: every buffer, of a tensor or a kernel, is filled with NaN before the action that writes it first and
+///   after the one that reads it last. Loss and gradients must be the same bits as without, and what is dead must still
+///   be NaN when the next buffer begins there: nobody wrote where nothing lived.
 ///
 /// Parameters and states stay as they are; gradients are as after a `train_step` on the same batch.
 ///
@@ -30,10 +31,10 @@
 namespace remat {
 
 struct audit_report {
-  std::size_t planned_bytes = 0;   ///< the plan's activation region
-  std::size_t reserved_bytes = 0;  ///< what an arena for it reserves
-  std::size_t used_bytes = 0;      ///< up to the last byte that the step changed, in units of the alignment
-  bool uses_what_is_planned = false;
+  std::size_t planned_bytes = 0;      ///< the plan's activation region
+  std::size_t reserved_bytes = 0;     ///< what an arena for it reserves
+  std::size_t used_bytes = 0;         ///< up to the last byte that the step changed, in units of the alignment
+  bool uses_what_is_planned = false;  ///< of activations all, and nothing else
   bool guards_intact = false;
   bool survives_scribbling = false;
   bool leaves_the_dead_alone = false;
@@ -63,12 +64,12 @@ class scribbler : public observer {
  public:
   explicit scribbler(const executor& e) : executor_(e) {}
   void before(int action) override {
-    each_storage([&](const buffer& b, std::span<std::byte> bytes) {
+    each_storage([&](const auto& b, std::span<std::byte> bytes) {
       if (b.first == action) found_dead_ = found_dead_ && is_all(bytes, scribble);
     });
   }
   void after(int action) override {
-    each_storage([&](const buffer& b, std::span<std::byte> bytes) {
+    each_storage([&](const auto& b, std::span<std::byte> bytes) {
       if (b.last == action) std::ranges::fill(bytes, scribble);
     });
   }
@@ -80,6 +81,7 @@ class scribbler : public observer {
     const list<buffer>& buffers = executor_.planned().steps.buffers;
     for (int b = 0; b < buffers.count(); ++b)
       if (buffers[b].storage == b) f(buffers[b], std::span(executor_.address(b), buffers[b].bytes));
+    for (const kernel_buffer& b : executor_.kernels().buffers()) f(b, std::span(executor_.address(b), b.bytes));
   }
   const executor& executor_;
   bool found_dead_ = true;
@@ -93,49 +95,66 @@ struct step_result {
   bool operator==(const step_result&) const = default;
 };
 
-/// An arena of an executor or a pipeline, filled, each of its two regions between guards.
-class guarded_arena {
+/// A block between two guards, all filled with the same.
+class guarded_block {
  public:
-  template <class Runs>
-  guarded_arena(Runs& runs, std::byte fill)
-      : activations_(runs.needed().activations),
-        gradients_(runs.needed().gradients),
-        block_(activations_ + gradients_ + 3 * guard),
-        rest_(runs.needed().packed + runs.needed().scratch) {
+  guarded_block(std::size_t size, std::byte fill) : size_(size), block_(size + 2 * guard) {
     std::ranges::fill(block_.bytes(), fill);
-    std::byte* const packed = rest_.data();
-    if constexpr (requires { runs.bind(packed, packed, packed, packed); })
-      runs.bind(activations().data(), packed, packed + runs.needed().packed, gradients().data());
-    else
-      runs.bind(activations().data(), packed, packed + runs.needed().packed);
   }
-  std::span<std::byte> activations() const { return block_.bytes().subspan(guard, activations_); }
-  std::span<std::byte> gradients() const { return block_.bytes().subspan(activations_ + 2 * guard, gradients_); }
+  std::byte* data() const { return block_.data() + guard; }
+  std::span<const std::byte> bytes() const { return {data(), size_}; }
   bool is_intact(std::byte fill) const {
-    return is_all(block_.bytes().first(guard), fill) &&
-           is_all(block_.bytes().subspan(guard + activations_, guard), fill) &&
-           is_all(block_.bytes().last(guard), fill);
+    return is_all(block_.bytes().first(guard), fill) && is_all(block_.bytes().last(guard), fill);
   }
 
  private:
   static constexpr std::size_t guard = 4096;
-  std::size_t activations_, gradients_;
-  memory_block block_, rest_;
+  std::size_t size_;
+  memory_block block_;
 };
 
-/// The bytes of a region that steps changed, next to those that are planned.
+/// An arena of an executor or a pipeline, filled, each of its parts between guards.
+class guarded_arena {
+ public:
+  template <class Runs>
+  guarded_arena(Runs& runs, std::byte fill)
+      : activations_(runs.needed().activations, fill),
+        gradients_(runs.needed().gradients, fill),
+        kernels_(runs.needed().kernels(), fill) {
+    if constexpr (requires { runs.bind(nullptr, nullptr, nullptr); })
+      runs.bind(activations_.data(), kernels_.data(), gradients_.data());
+    else
+      runs.bind(activations_.data(), kernels_.data());
+  }
+  std::span<const std::byte> activations() const { return activations_.bytes(); }
+  std::span<const std::byte> gradients() const { return gradients_.bytes(); }
+  std::span<const std::byte> kernels() const { return kernels_.bytes(); }
+  bool is_intact(std::byte fill) const {
+    return activations_.is_intact(fill) && gradients_.is_intact(fill) && kernels_.is_intact(fill);
+  }
+
+ private:
+  guarded_block activations_, gradients_, kernels_;
+};
+
+/// The bytes of a part of an arena that steps changed, next to those that are planned.
 class arena_usage {
  public:
   explicit arena_usage(std::size_t bytes) : changed_(bytes), planned_(bytes) {}
 
-  void add_changed(std::span<const std::byte> region, std::byte fill) {
+  void add_changed(std::span<const std::byte> bytes, std::byte fill) {
     for (std::size_t i = 0; i < changed_.size(); ++i)
-      if (region[i] != fill) changed_[i] = true;
+      if (bytes[i] != fill) changed_[i] = true;
   }
   void add_planned(std::size_t at, std::size_t bytes) {
     for (std::size_t i = 0; i < bytes; ++i) planned_[at + i] = true;
   }
   bool is_as_planned() const { return changed_ == planned_; }
+  bool is_within_plan() const {
+    for (std::size_t i = 0; i < changed_.size(); ++i)
+      if (changed_[i] && !planned_[i]) return false;
+    return true;
+  }
   /// Up to the last byte that was changed, in units of the alignment.
   std::size_t used_bytes() const {
     std::size_t end = changed_.size();
@@ -158,7 +177,7 @@ audit_report audit_runs(executor& e, const executor::step& step, const Run& run)
   r.reserved_bytes = one_plan.reserved().activations;
   r.reserved_gradient_bytes = one_plan.reserved().gradients;
 
-  arena_usage activations(r.planned_bytes), gradients(r.planned_gradient_bytes);
+  arena_usage activations(r.planned_bytes), gradients(r.planned_gradient_bytes), of_kernels(e.needed().kernels());
   step_result clean;
   r.guards_intact = true;
   for (const std::byte fill : {std::byte{0xa5}, std::byte{0x5a}}) {
@@ -167,10 +186,13 @@ audit_report audit_runs(executor& e, const executor::step& step, const Run& run)
     r.guards_intact = r.guards_intact && arena.is_intact(fill);
     activations.add_changed(arena.activations(), fill);
     gradients.add_changed(arena.gradients(), fill);
+    of_kernels.add_changed(arena.kernels(), fill);
   }
   for (const buffer& each : e.planned().steps.buffers)
     (each.parameter == none ? activations : gradients).add_planned(each.offset, each.bytes);
-  r.uses_what_is_planned = activations.is_as_planned() && gradients.is_as_planned();
+  for (const kernel_buffer& each : e.kernels().buffers())
+    of_kernels.add_planned((each.is_for_step ? 0 : e.kernels().step_bytes()) + each.offset, each.bytes);
+  r.uses_what_is_planned = activations.is_as_planned() && gradients.is_as_planned() && of_kernels.is_within_plan();
   r.used_bytes = activations.used_bytes();
   r.used_gradient_bytes = gradients.used_bytes();
 
@@ -179,8 +201,8 @@ audit_report audit_runs(executor& e, const executor::step& step, const Run& run)
   executor::step scribbled = step;
   scribbled.watching = &scribbler;
   r.survives_scribbling = run(scribbled) == clean;
-  r.leaves_the_dead_alone =
-      scribbler.found_dead() && is_all(arena.activations(), scribble) && is_all(arena.gradients(), scribble);
+  r.leaves_the_dead_alone = scribbler.found_dead() && is_all(arena.activations(), scribble) &&
+                            is_all(arena.gradients(), scribble) && is_all(arena.kernels(), scribble);
   r.forward = e.executed(action_kind::forward);
   r.recompute = e.executed(action_kind::recompute);
   r.backward = e.executed(action_kind::backward_input) + e.executed(action_kind::backward_parameters) +
@@ -191,7 +213,8 @@ audit_report audit_runs(executor& e, const executor::step& step, const Run& run)
 inline audit_report audit_step(network& model, std::span<const source> sources) {
   const thread_scope scope = model.scope_of_call();
   const std::size_t batch = model.batch_of(sources, model.lowered().inputs);
-  executor e(model.lowered(), plan_training(model.lowered(), model.terms().request(batch)), model.store());
+  executor e(model.lowered(), plan_training(model.lowered(), model.terms().request(batch)), model.store(),
+             model.kernels());
   return audit_runs(e, {model.seed(), model.steps()}, [&](const executor::step& how) {
     const float value = model.run_training(e, how, sources);
     model.store().restore_states();
@@ -205,7 +228,7 @@ audit_report audit_updates(network& model, std::span<const source> sources, cons
   const thread_scope scope = model.scope_of_call();
   const std::size_t batch = model.batch_of(sources, model.lowered().inputs);
   executor e(model.lowered(), plan_training(model.lowered(), model.terms().request(batch, {}, updating::from_arena)),
-             model.store());
+             model.store(), model.kernels());
   const std::span<std::byte> values = model.store().value_block();
   const std::vector<std::byte> before(values.begin(), values.end());
   return audit_runs(e, {model.seed(), model.steps()}, [&](executor::step how) {

@@ -38,36 +38,45 @@ class executor {
     std::optional<double> counted_in_batch = {};  ///< what the loss divides by, where it is not to count by itself
     observer* watching = nullptr;
     exchange* ports = nullptr;  ///< of a stage
-    bool packs = true;          ///< false: what an earlier micro-batch of this size has packed in the step is used
+    bool packs = true;          ///< false: what an earlier micro-batch of this size has packed to be kept is used
     gradient_receiver* updates = nullptr;  ///< of a plan with updates
   };
   /// Makes the primitives, for the threads that there are now: the step runs on as many. `p` and `parameters` must
-  /// outlive the executor. One that `accumulates` adds to the parameters' gradients.
-  executor(const program& p, plan made, parameter_store& parameters, bool accumulates = false)
+  /// outlive the executor. `like`: one of other micro-batches of the same size and step, which keeps the same packed
+  /// weights, at the same place.
+  executor(const program& p, plan made, parameter_store& parameters, const kernel_options& how = {},
+           const executor* like = nullptr)
       : program_(&p),
         plan_(std::move(made)),
-        calls_(p, plan_, parameters, accumulates),
-        needed_{plan_.activation_bytes, plan_.gradient_bytes, calls_.prepared().packed_bytes(),
-                calls_.prepared().scratch_bytes()},
+        calls_(p, plan_, parameters, how, like != nullptr ? &like->calls_ : nullptr),
         parameters_(&parameters),
         loss_(p.loss == none ? none : p.producers[p.loss]),
-        accumulates_(accumulates),
+        accumulates_(how.accumulates),
         threads_(primitive_threads()) {}
 
+  /// As it was given, with the pack actions of its kernels on its tape.
   const plan& planned() const { return plan_; }
   bool accumulates() const { return accumulates_; }
   /// Those that its primitives are made for.
   int threads() const { return threads_; }
-  const regions& needed() const { return needed_; }
-
-  /// Moves to another arena: where its regions begin. That of gradients is needed by a plan that has one.
-  void bind(std::byte* activations, std::byte* packed, std::byte* scratch, std::byte* gradients = nullptr) {
-    const std::array all{activations, gradients};
-    bind(std::span(all).first(plan_.regions.size()), packed, scratch);
+  /// What kernels need in addition to tensors.
+  const kernel_memory& kernels() const { return calls_.memory(); }
+  regions needed() const {
+    const kernel_memory& m = kernels();
+    return {plan_.activation_bytes, plan_.gradient_bytes, m.packed_bytes(),
+            m.step_bytes() + m.passing_bytes() - m.packed_bytes()};
   }
-  /// The regions of a stage, as its plan lists them.
-  void bind(std::span<std::byte* const> regions, std::byte* packed, std::byte* scratch) {
-    calls_.bind(plan_.steps, regions, packed, scratch);
+
+  /// Moves to another arena: where its activations and the memory of its kernels begin. Gradients of parameters are of a
+  /// plan that has a region for them.
+  void bind(std::byte* activations, std::byte* kernels, std::byte* gradients = nullptr) {
+    const std::array all{activations, gradients};
+    bind(std::span(all).first(plan_.regions.size()), kernels, kernels + this->kernels().step_bytes());
+  }
+  /// The regions of a stage, as its plan lists them, and the two parts of the memory of its kernels: what stays there for
+  /// the other micro-batches of a step, and the rest.
+  void bind(std::span<std::byte* const> regions, std::byte* for_step, std::byte* passing) {
+    calls_.bind(plan_.steps, regions, for_step, passing);
   }
 
   /// Runs the tape on the program's inputs, behind them the gradients of its outputs where it has no loss. Results are
@@ -88,6 +97,7 @@ class executor {
 
   /// Where a buffer is in the bound arena.
   std::byte* address(int buffer) const { return calls_.address(plan_.steps.buffers[buffer]); }
+  std::byte* address(const kernel_buffer& b) const { return calls_.address(b); }
 
  private:
   void run_actions(const step& s, std::span<const source> inputs, std::span<const std::span<std::byte>> results,
@@ -100,6 +110,8 @@ class executor {
     if (first == 0) executed_ = {};
     for (std::size_t i = first; i < last; ++i) {
       const action& a = plan_.steps.actions[i];
+      const kernel_memory::of_action& here = kernels().at(static_cast<int>(i));
+      if (a.kind == action_kind::pack && here.is_for_step && !s.packs) continue;  // it is there
       if (s.watching != nullptr) s.watching->before(static_cast<int>(i));
       switch (a.kind) {
         case action_kind::load: {
@@ -127,7 +139,7 @@ class executor {
           s.ports->send(plan_.steps.buffers[a.inputs[0]].port);
           break;
         case action_kind::pack:
-          if (s.packs) run_kernel(a, calls_.of_action(i), s);
+          program_->operations[a.operation].kernels->pack(pack_pass(calls_.of_action(i), here.copy));
           break;
         case action_kind::seed: {
           float* const gradient = reinterpret_cast<float*>(address(a.outputs[0]));
@@ -170,9 +182,6 @@ class executor {
     const random_stream random(s.seed, static_cast<std::uint32_t>(o.occurrence), s.microbatch, s.number);
     const std::optional<double> counted = a.operation == loss_ ? s.counted_in_batch : std::nullopt;
     switch (a.kind) {
-      case action_kind::pack:
-        o.kernels->pack(pack_pass(c));
-        break;
       case action_kind::update_state:
         o.kernels->update_state(update_pass(c));
         break;
@@ -211,7 +220,6 @@ class executor {
   const program* program_;
   plan plan_;
   kernel_calls calls_;
-  regions needed_;
   parameter_store* parameters_;
   int loss_;  // the operation that gives it, or none
   bool accumulates_;

@@ -26,11 +26,13 @@ namespace remat {
 
 class executors {
  public:
-  /// Both must stay where they are.
-  executors(const program& p, parameter_store& parameters, std::size_t max_plans, plan_terms terms)
-      : program_(&p), parameters_(&parameters), max_plans_(max_plans), terms_(std::move(terms)) {}
+  /// Both must stay where they are. `kernels`: how those of a training step run, in its first micro-batch.
+  executors(const program& p, parameter_store& parameters, std::size_t max_plans, plan_terms terms,
+            const kernel_options& kernels)
+      : program_(&p), parameters_(&parameters), max_plans_(max_plans), terms_(std::move(terms)), kernels_(kernels) {}
 
   const plan_terms& terms() const { return terms_; }
+  const kernel_options& kernels() const { return kernels_; }
 
   /// The executor of a batch size, ready to run; one that accumulates serves the micro-batches after the first. It
   /// updates parameters as it is told.
@@ -81,7 +83,10 @@ class executors {
         std::rotate(at, at + 1, all.end());
         return *all.back();
       }
-    auto fresh = std::make_unique<executor>(*program_, plan_of(all, batch, updates), *parameters_, accumulates);
+    kernel_options how = kernels_;
+    how.accumulates = accumulates;
+    if (&all == &inference_) how.microbatches = 1;
+    auto fresh = std::make_unique<executor>(*program_, plan_of(all, batch, updates), *parameters_, how);
     bool moved = false;
     try {
       moved = arena_.reserve(fresh->needed());
@@ -139,6 +144,7 @@ class executors {
       if (each->planned().batch == batch) {
         r.packed_bytes = each->needed().packed;
         r.scratch_bytes = each->needed().scratch;
+        r.kept_packed_bytes = each->kernels().kept_bytes();
       }
     return r;
   }
@@ -147,6 +153,7 @@ class executors {
   parameter_store* parameters_;
   std::size_t max_plans_;
   plan_terms terms_;
+  kernel_options kernels_;
   arena arena_;
   known training_, inference_;
   executor* waiting_ = nullptr;

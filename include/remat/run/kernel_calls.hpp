@@ -1,41 +1,60 @@
 // SPDX-License-Identifier: MIT
-/// The calls of kernels that a tape makes, described once: their shapes, parameters and what was prepared for them.
-/// Their addresses follow from the arena that they are bound to.
+/// The calls of kernels that a tape makes, described once: their shapes, parameters and what was prepared for them, and
+/// the memory that they need in addition to tensors. Their addresses follow from the arena that they are bound to.
 #pragma once
 
 #include <remat/core/kernel.hpp>
 #include <remat/core/list.hpp>
 #include <remat/plan/plan.hpp>
+#include <remat/run/kernel_memory.hpp>
 #include <remat/run/parameters.hpp>
-#include <remat/run/prepared_operations.hpp>
 
 #include <algorithm>
 #include <cstddef>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace remat {
 
+/// How kernels run.
+struct kernel_options {
+  bool accumulates = false;      ///< to the parameters' gradients
+  std::size_t microbatches = 1;  ///< of a step
+  remat::packing packing = remat::packing::automatic;
+};
+
 class kernel_calls {
  public:
-  /// `p` and `parameters` must outlive it.
-  kernel_calls(const program& p, const plan& made, parameter_store& parameters, bool accumulates)
-      : prepared_(p, made, accumulates),
-        calls_(made.steps.actions.size()),
+  /// Adds pack actions to the plan's tape. `p` and `parameters` must outlive it. `like`: the calls of other micro-batches
+  /// of this size, whose packed weights these read where they are kept.
+  kernel_calls(const program& p, plan& made, parameter_store& parameters, const kernel_options& how,
+               const kernel_calls* like)
+      : prepared_(p, made, how.accumulates),
+        packed_(packed_weights_of(made, prepared_)),
         regions_(made.regions.size()),
         parameters_(&parameters),
         gradients_(made.steps.parameter_gradients.size()) {
+    if (like == nullptr)
+      choose_kept(packed_, how.packing, p, made, how.microbatches);
+    else
+      for (std::size_t i = 0; i < packed_.size(); ++i) packed_[i].is_kept = like->packed_[i].is_kept;
+    const std::vector<pack_action> packs = pack_actions(packed_);
+    made.steps = with_pack_actions(std::move(made.steps), packed_, packs);
+    memory_ = {made.steps, packed_, packs, prepared_, how.microbatches > 1 || !made.covered.is_whole()};
+    calls_.resize(made.steps.actions.size());
     for (std::size_t i = 0; i < calls_.size(); ++i)
       if (const action& a = made.steps.actions[i]; a.operation != none)
-        calls_[i] = described(p, made, a, parameters, accumulates);
+        calls_[i] = described(p, made, a, parameters, how.accumulates);
   }
 
-  const prepared_operations& prepared() const { return prepared_; }
+  const kernel_memory& memory() const { return memory_; }
   /// That of an action which runs a kernel.
   const call& of_action(std::size_t i) const { return calls_[i]; }
 
-  /// Moves to another arena: `regions` are where those of the plan begin.
-  void bind(const tape& steps, std::span<std::byte* const> regions, std::byte* packed, std::byte* scratch) {
+  /// Moves to another arena: `regions` are where those of the plan begin, `for_step` and `passing` the two parts of the
+  /// kernels' memory.
+  void bind(const tape& steps, std::span<std::byte* const> regions, std::byte* for_step, std::byte* passing) {
     std::ranges::copy(regions, regions_.begin());
     for (int slot = 0; slot < steps.parameter_gradients.count(); ++slot) {
       const int b = steps.parameter_gradients[slot];
@@ -43,12 +62,15 @@ class kernel_calls {
       gradients_[static_cast<std::size_t>(slot)] = {reinterpret_cast<float*>(address(steps.buffers[b])),
                                                     steps.buffers[b].bytes / sizeof(float)};
     }
+    for_step_ = for_step;
+    passing_ = passing;
     for (std::size_t i = 0; i < calls_.size(); ++i) {
       const action& a = steps.actions[i];
       if (a.operation == none) continue;
       call& c = calls_[i];
-      c.scratch = scratch;
-      c.packed = packed + prepared_.packed_at(a.operation);
+      const kernel_memory::of_action& memory = memory_.at(static_cast<int>(i));
+      c.scratch = address(memory.scratch);
+      for (std::size_t k = 0; k < prepared::max_copies; ++k) c.packed[k] = address(memory.packed[k]);
       point(steps, c.inputs, a.inputs);
       point(steps, c.outputs, a.outputs);
       point(steps, c.saved, a.saved);
@@ -64,6 +86,7 @@ class kernel_calls {
 
   /// Where a buffer is in the bound arena.
   std::byte* address(const buffer& b) const { return regions_[static_cast<std::size_t>(b.region)] + b.offset; }
+  std::byte* address(const kernel_buffer& b) const { return (b.is_for_step ? for_step_ : passing_) + b.offset; }
 
  private:
   /// Everything of a call but its addresses.
@@ -96,8 +119,15 @@ class kernel_calls {
       addresses[k] = buffers[k] == none ? nullptr : address(steps.buffers[buffers[k]]);
   }
 
+  std::byte* address(int kernel_buffer) const {
+    return kernel_buffer == none ? nullptr : address(memory_.buffers()[static_cast<std::size_t>(kernel_buffer)]);
+  }
+
   prepared_operations prepared_;
-  std::vector<call> calls_;          // one for each action
+  std::vector<packed_weights> packed_;
+  kernel_memory memory_;
+  std::vector<call> calls_;  // one for each action
+  std::byte *for_step_ = nullptr, *passing_ = nullptr;
   std::vector<std::byte*> regions_;  // where each region of the plan begins
   parameter_store* parameters_;
   std::vector<std::span<float>> gradients_;  // of each parameter slot, where they are buffers of the tape

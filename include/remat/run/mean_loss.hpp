@@ -103,8 +103,10 @@ class loss_of_outputs {
       state_ = o.kernels->prepare(wanted);
     }
     const std::size_t x = aligned(in[0].bytes(samples)), t = aligned(in[1].bytes(samples)),
-                      y = aligned(out[0].bytes(1)), scratch = state_ ? aligned(state_->scratch_bytes) : 0,
-                      packed = state_ ? state_->packed_bytes : 0;
+                      y = aligned(out[0].bytes(1)), scratch = state_ ? aligned(state_->scratch_of()) : 0;
+    std::size_t packed = 0;
+    if (state_)
+      for (const packed_copy& each : state_->packed) packed += aligned(each.bytes);
     memory_ = memory_block(x + t + y + scratch + packed);
     call_ = {};
     call_.kind = o.kind;
@@ -120,10 +122,17 @@ class loss_of_outputs {
     call_.inputs[1] = call_.inputs[0] + x;
     call_.outputs[0] = call_.inputs[1] + t;
     call_.scratch = call_.outputs[0] + y;
-    call_.packed = call_.scratch + scratch;
     call_.parameters = parameters_;
     call_.states = states_;
-    if (o.kernels->pack != nullptr) o.kernels->pack(pack_pass(call_));
+    if (state_) pack(o, call_.scratch + scratch);
+  }
+
+  void pack(const operation& o, std::byte* to) {
+    for (std::size_t k = 0; k < state_->packed.size(); ++k) {
+      call_.packed[k] = to;
+      o.kernels->pack(pack_pass(call_, k));
+      to += aligned(state_->packed[k].bytes);
+    }
   }
 
   const program* program_;

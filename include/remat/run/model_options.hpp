@@ -8,6 +8,7 @@
 #include <remat/plan/fuse.hpp>
 #include <remat/plan/operation_costs.hpp>
 #include <remat/run/network_checks.hpp>
+#include <remat/run/packing.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -31,6 +32,7 @@ struct model_options {
   std::size_t microbatches = 1;                      ///< parts that a batch is trained in, one after another
   bool input_gradients = false;                      ///< backward goes on to the inputs of float: `input_gradient()`
   std::size_t max_plans = 8;  ///< sizes of (micro-)batches whose plans are kept, to train and as many to predict
+  remat::packing packing = remat::packing::automatic;  ///< of weights: before each use of them, or once for several
 };
 
 namespace detail {

@@ -64,6 +64,11 @@ class planned_network : public trainable {
     held();
     return microbatches_;
   }
+  /// How the kernels of a training step run, of its first micro-batch.
+  const kernel_options& kernels() const {
+    held();
+    return executors_.kernels();
+  }
   const program& lowered() const override {
     held();
     return *program_;
@@ -92,7 +97,8 @@ class planned_network : public trainable {
         max_plans_(options.max_plans),
         program_(std::make_unique<program>(detail::with_options(std::move(lowered), options))),
         executors_(*program_, make_parameters(std::move(values)), kept_sizes(),
-                   make_terms(*program_, options.costs, options.activation_bytes)) {}
+                   make_terms(*program_, options.costs, options.activation_bytes),
+                   {.microbatches = options.microbatches, .packing = options.packing}) {}
   planned_network(const planned_network& other, cloned)
       : trainable(other.seed_, other.threads(), nullptr),
         needs_all_threads_(other.needs_all_threads_),
@@ -100,7 +106,7 @@ class planned_network : public trainable {
         max_plans_(other.max_plans_),
         program_(std::make_unique<program>(*other.program_)),
         executors_(*program_, make_parameters(std::make_shared<shared_values>(*other.held().shared())), kept_sizes(),
-                   other.executors_.terms()) {
+                   other.executors_.terms(), other.executors_.kernels()) {
     steps_ = other.steps_;
   }
   planned_network(planned_network&&) noexcept = default;

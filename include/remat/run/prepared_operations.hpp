@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: MIT
-/// What the operations of a plan prepare before any step: primitives for the shapes and the passes that the plan has,
-/// and room for packed weights and scratch. Operations with equal shapes and needs share what they prepare.
+/// What the operations of a plan prepare before any step: primitives for the shapes and the passes that the plan has.
+/// They say how much scratch and packed weights take (kernel_memory.hpp). Operations with equal shapes and needs share
+/// what they prepare.
 #pragma once
 
+#include <remat/core/error.hpp>
 #include <remat/core/kernel.hpp>
 #include <remat/plan/plan.hpp>
 
 #include <algorithm>
 #include <cstddef>
 #include <memory>
-#include <span>
+#include <string>
 #include <vector>
 
 namespace remat {
@@ -17,8 +19,7 @@ namespace remat {
 class prepared_operations {
  public:
   /// `accumulates`: gradients of parameters are added to those that are there.
-  prepared_operations(const program& p, const plan& made, bool accumulates)
-      : states_(p.operations.size()), packed_at_(p.operations.size()) {
+  prepared_operations(const program& p, const plan& made, bool accumulates) : states_(p.operations.size()) {
     std::vector<preparation> needs = needs_of(p, made, accumulates);
     for (std::size_t i = 0; i < needs.size(); ++i)
       if (needs[i].batch != 0 && p.operations[i].kernels->prepare != nullptr) prepare(p, i, needs);
@@ -26,13 +27,8 @@ class prepared_operations {
 
   /// What an operation has prepared, or null.
   const prepared* state(int operation) const { return states_[static_cast<std::size_t>(operation)].get(); }
-  /// Where its packed weights begin among those of all.
-  std::size_t packed_at(int operation) const { return packed_at_[static_cast<std::size_t>(operation)]; }
-
-  /// Of all operations together.
-  std::size_t packed_bytes() const { return packed_bytes_; }
-  /// Of the one that needs most: they run one after another.
-  std::size_t scratch_bytes() const { return scratch_bytes_; }
+  /// Of operations.
+  std::size_t count() const { return states_.size(); }
 
  private:
   /// What the tape asks of each operation; those that it does not run have a batch of 0.
@@ -61,19 +57,24 @@ class prepared_operations {
     const operation& o = p.operations[i];
     for (std::size_t k = 0; k < i && !states_[i]; ++k)
       if (states_[k] && is_same(p, p.operations[k], o) && needs_same(needs[k], needs[i])) states_[i] = states_[k];
-    if (!states_[i]) {
-      const std::vector<tensor_shape> in = shapes_of(p, o.inputs), out = shapes_of(p, o.outputs),
-                                      saved = shapes_of(p, o.saved);
-      preparation& n = needs[i];
-      n.inputs = in;
-      n.outputs = out;
-      n.saved = saved;
-      states_[i] = o.kernels->prepare(n);
-      n.inputs = n.outputs = n.saved = {};
-    }
-    packed_at_[i] = packed_bytes_;
-    packed_bytes_ += aligned(states_[i]->packed_bytes);
-    scratch_bytes_ = std::max(scratch_bytes_, aligned(states_[i]->scratch_bytes));
+    if (states_[i]) return;
+    const std::vector<tensor_shape> in = shapes_of(p, o.inputs), out = shapes_of(p, o.outputs),
+                                    saved = shapes_of(p, o.saved);
+    preparation& n = needs[i];
+    n.inputs = in;
+    n.outputs = out;
+    n.saved = saved;
+    states_[i] = o.kernels->prepare(n);
+    n.inputs = n.outputs = n.saved = {};
+    require_packs(o, *states_[i]);
+  }
+  static void require_packs(const operation& o, const prepared& state) {
+    if (state.packed.size() > prepared::max_copies)
+      throw error(std::string(o.kind) + ": `prepare` asks for packed weights " + std::to_string(state.packed.size()) +
+                  " times, and a kernel has at most " + std::to_string(prepared::max_copies));
+    if (!state.packed.empty() && o.kernels->pack == nullptr)
+      throw error(std::string(o.kind) + ": `prepare` asks for packed weights, and no kernel writes them; give it " +
+                  "static void pack(const remat::pack_pass&)");
   }
 
   template <class Tensors>
@@ -98,8 +99,6 @@ class prepared_operations {
   }
 
   std::vector<std::shared_ptr<prepared>> states_;  // one for each operation
-  std::vector<std::size_t> packed_at_;
-  std::size_t packed_bytes_ = 0, scratch_bytes_ = 0;
 };
 
 }  // namespace remat

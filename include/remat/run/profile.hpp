@@ -42,8 +42,10 @@ class stopwatch : public observer {
   void after(int action) override {
     seconds_[static_cast<std::size_t>(action)].push_back(std::chrono::duration<double>(clock::now() - begin_).count());
   }
+  /// 0 of an action that did not run.
   double median(int action) {
     std::vector<double>& all = seconds_[static_cast<std::size_t>(action)];
+    if (all.empty()) return 0;
     const auto middle = all.begin() + static_cast<std::ptrdiff_t>(all.size() / 2);
     std::nth_element(all.begin(), middle, all.end());
     return *middle;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-/// The regions of an arena, or the bytes that each of them needs.
+/// The regions of an arena, or the bytes that each of them needs. Packed weights and scratch share their memory over the
+/// actions of a step (kernel_memory.hpp): `packed` is what is there of packed weights at once, and `scratch` what
+/// kernels need in addition to that.
 #pragma once
 
 #include <remat/core/language.hpp>
@@ -13,7 +15,8 @@ struct regions {
   std::size_t gradients = 0;  ///< of parameters, in steps that update these themselves
   std::size_t packed = 0, scratch = 0;
 
-  std::size_t total() const { return activations + gradients + packed + scratch; }
+  std::size_t kernels() const { return packed + scratch; }
+  std::size_t total() const { return activations + gradients + kernels(); }
 };
 
 }  // namespace remat

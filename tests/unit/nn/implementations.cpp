@@ -6,6 +6,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
 
@@ -163,6 +164,22 @@ TEST_CASE("no primitive of a network that is compared with PyTorch is a referenc
   }
   remat::nn::on_primitive = nullptr;
   CHECK(made > 50);
+}
+
+TEST_CASE("the kernels of a deep network take the memory of the one that needs most") {
+  for (const benchmarks::network& each : benchmarks::networks) {
+    if (each.name != "resnet18") continue;
+    remat::network model(each.lower(), {.threads = 1});
+    const remat::executor& e = model.training(each.batch);
+    const remat::regions needed = e.needed();
+    INFO(needed.activations << " bytes of activations, " << needed.packed << " packed, " << needed.scratch
+                            << " scratch");
+    std::size_t largest = 0;
+    for (const remat::kernel_buffer& b : e.kernels().buffers()) largest = std::max(largest, b.bytes);
+    CHECK(largest > 9'000'000);  // the weights of 512 to 512 channels
+    CHECK(needed.kernels() < largest + largest / 100);
+    CHECK(needed.total() <= 255'000'000);
+  }
 }
 
 }  // namespace implementations_tests

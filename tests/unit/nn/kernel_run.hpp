@@ -68,7 +68,7 @@ class kernel_run {
     p.backward_input = p.backward_parameters = true;
     p.accumulates_input = p.accumulates_parameters = accumulates;
     if constexpr (requires { &kernels::prepare; }) state_ = kernels::prepare(p);
-    scratch_.assign(state_ ? state_->scratch_bytes / sizeof(double) + 8 : 0, std::nan(""));
+    scratch_.assign(state_ ? state_->scratch_of() / sizeof(double) + 8 : 0, std::nan(""));
     const remat::call c = made(accumulates, nullptr);
     kernels::forward(remat::forward_pass(c, true, random_));
   }

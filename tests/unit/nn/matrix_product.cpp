@@ -106,11 +106,11 @@ std::vector<float> execute(const matrix_product& of, std::vector<float> c, const
   remat::prepared state;
   of.reserve(state, 0);
   constexpr std::size_t guard = 64;
-  std::vector<unsigned char> memory(state.scratch_bytes + 2 * guard, 0xa5);
+  std::vector<unsigned char> memory(state.scratch_of() + 2 * guard, 0xa5);
   const auto at = reinterpret_cast<std::uintptr_t>(memory.data());
   unsigned char* const scratch = memory.data() + (guard - at % guard) % guard;
   of.execute(reinterpret_cast<std::byte*>(scratch), c.data(), a.data(), b.data(), bias);
-  for (const unsigned char* after = scratch + state.scratch_bytes; after != memory.data() + memory.size(); ++after)
+  for (const unsigned char* after = scratch + state.scratch_of(); after != memory.data() + memory.size(); ++after)
     REQUIRE(*after == 0xa5);
   return c;
 }

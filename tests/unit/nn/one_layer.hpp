@@ -65,8 +65,8 @@ class one_layer {
     call_.input_shapes[0] = &in_;
     call_.output_shapes[0] = &out_;
     if (state_) {
-      scratch_.resize(state_->scratch_bytes + remat::alignment);
-      packed_.resize(state_->packed_bytes + remat::alignment);
+      scratch_.resize(state_->scratch_of() + remat::alignment);
+      for (const remat::packed_copy& each : state_->packed) packed_.emplace_back(each.bytes + remat::alignment);
     }
     for (int k = 0; training && k < o.saved.size; ++k) {
       const remat::tensor_shape& shape = program_.tensors[o.saved[k]];
@@ -83,7 +83,7 @@ class one_layer {
   void forward(int threads = 1) {
     const remat::thread_scope scope(threads);
     point();
-    if (kernels_->pack != nullptr) kernels_->pack(remat::pack_pass(call_));
+    for (std::size_t k = 0; k < packed_.size(); ++k) kernels_->pack(remat::pack_pass(call_, k));
     kernels_->forward(remat::forward_pass(call_, training_, remat::random_stream(1, 0)));
   }
   void update_state() {
@@ -113,7 +113,7 @@ class one_layer {
     call_.input_gradients[0] = bytes(dx);
     call_.output_gradients[0] = bytes(dy);
     call_.scratch = aligned(scratch_);
-    call_.packed = aligned(packed_);
+    for (std::size_t k = 0; k < packed_.size(); ++k) call_.packed[k] = aligned(packed_[k]);
     for (std::size_t k = 0; k < saved_.size(); ++k) call_.saved[k] = saved_[k].data();
     spans_[0].assign(parameters.begin(), parameters.end());
     spans_[1].assign(gradients.begin(), gradients.end());
@@ -130,7 +130,7 @@ class one_layer {
   const remat::kernel_table* kernels_ = nullptr;
   std::unique_ptr<remat::prepared> state_;
   remat::call call_;
-  std::vector<std::byte> scratch_, packed_;
-  std::vector<std::vector<std::byte>> saved_;
+  std::vector<std::byte> scratch_;
+  std::vector<std::vector<std::byte>> packed_, saved_;
   std::vector<std::span<float>> spans_[3];
 };

@@ -31,7 +31,7 @@ class stage : public remat::exchange {
     remat::slice covered = remat::slice_of_stage(p, number, microbatches, microbatches > 1);
     covered.halves_backward = halves;
     const plan made = remat::plan_training(p, batch, covered);
-    for (bool accumulates : {false, true}) executors_.emplace_back(p, made, store, accumulates);
+    for (bool accumulates : {false, true}) executors_.emplace_back(p, made, store, remat::kernel_options{.accumulates = accumulates});
     passing_ = remat::memory_block(made.passing_bytes);
     for (int m = 0; m < microbatches; ++m) {
       std::vector<remat::memory_block>& mine = memory_.emplace_back();
@@ -109,8 +109,8 @@ outcome run(const program& p, int stages, std::size_t batch, int microbatches, u
     const plan whole = remat::plan_training(p, batch);
     remat::memory_block memory(whole.activation_bytes);
     for (int m = 0; m < microbatches; ++m) {
-      remat::executor e(p, whole, store, m > 0);
-      e.bind(memory.data(), nullptr, nullptr);
+      remat::executor e(p, whole, store, {.accumulates = m > 0});
+      e.bind(memory.data(), nullptr);
       each(m, [&](auto& sources, auto results) {
         e.run({7, 3, static_cast<std::uint32_t>(m), share}, sources, results);
       });
