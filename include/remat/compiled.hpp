@@ -17,4 +17,3 @@
 #define REMAT_DEFINES
 
 #include <remat/remat.hpp>
-#include <remat/weights.hpp>

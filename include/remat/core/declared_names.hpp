@@ -45,15 +45,4 @@ concept HasTraits = requires(const traits*& value) { value = &T::is; };
 template <class M, class... Inputs>
 concept HasTraitsOf = requires(traits& value) { value = M::is(Inputs{}...); };
 
-/// M has its facts under another name. C++20 cannot list members, so these are the likely ones.
-template <class M>
-concept MisspellsIs =
-    requires(const traits*& value) { value = &M::iz; } || requires(const traits*& value) { value = &M::si; } ||
-    requires(const traits*& value) { value = &M::it; } || requires(const traits*& value) { value = &M::its; } ||
-    requires(const traits*& value) { value = &M::Is; } || requires(const traits*& value) { value = &M::is_; } ||
-    requires(const traits*& value) { value = &M::are; } || requires(const traits*& value) { value = &M::has; } ||
-    requires(const traits*& value) { value = &M::fact; } || requires(const traits*& value) { value = &M::facts; } ||
-    requires(const traits*& value) { value = &M::trait; } || requires(const traits*& value) { value = &M::traits; } ||
-    requires(const traits*& value) { value = &M::is_a; } || requires(const traits*& value) { value = &M::properties; };
-
 }  // namespace remat::detail

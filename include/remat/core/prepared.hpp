@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// What a kernel prepares before any step: its primitives, and the memory that it needs in addition to its tensors. How
-/// much that is depends on the CPU and on the number of threads; when it lives is planned with the step.
+/// much that is depends on the CPU and on the number of threads; its lifetime is planned with the step.
 ///
 ///     scratch         of one call: undefined before it, and somebody else's after it
 ///     packed weights  a copy of parameters in the layout that some passes read. `pack` writes it, before each pass that
@@ -34,7 +34,7 @@ struct passes {
   std::uint8_t bits = 0;
 
   static const passes pack, forward, update_state, backward_parameters, backward_input, backward;
-  /// Those that may read packed weights; `backward` runs in place of both halves, and reads what they read.
+  /// Those that may read packed weights; `backward` runs instead of both halves, and reads what they read.
   static const passes all;
 
   constexpr bool overlap(passes other) const { return (bits & other.bits) != 0; }

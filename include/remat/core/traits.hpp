@@ -27,9 +27,9 @@ struct traits {
   activation acts_as = activation::none;
   /// The activations that forward can apply to its output.
   activations fuses = {};
-  /// Backward goes through a fused activation by itself; it is given the gradient behind it.
+  /// Backward goes through a fused activation by itself; it is given the gradient of the activation's output.
   bool differentiates_activation = false;
-  /// A relu before it may be differentiated behind it.
+  /// A relu before it may be differentiated after it.
   bool commutes_with_relu = false;
   /// Where only its saved tensors are computed again, forward is given an empty output.
   bool skips_outputs = false;

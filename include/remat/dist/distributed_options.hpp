@@ -32,7 +32,7 @@ struct distributed_options {
   std::uint64_t seed = 0;
   int threads = 0;                                             ///< 0: the node's cores, shared evenly by its ranks
   std::optional<std::vector<checkpoint_at>> checkpoints = {};  ///< where given, they stand in place of the tags
-  std::optional<operation_costs> costs = {};         ///< what policies see in place of FLOPs: `profile(mpi, one, 16)`
+  std::optional<operation_costs> costs = {};         ///< what policies see instead of FLOPs: `profile(mpi, one, 16)`
   std::optional<std::size_t> activation_bytes = {};  ///< that the activations of a stage may take, as policies are told
   std::vector<checkpoint_on_stage> stage_policies = {};  ///< in place of what the checkpoints of a stage say
   std::vector<std::string> frozen = {};                  ///< paths of modules that are not trained

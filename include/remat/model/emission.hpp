@@ -4,6 +4,7 @@
 
 #include <remat/core/error.hpp>
 #include <remat/core/module.hpp>
+#include <remat/model/layer_rules.hpp>
 #include <remat/model/program.hpp>
 #include <remat/model/rules.hpp>
 

@@ -7,6 +7,7 @@
 
 #include <remat/model/checkpoint.hpp>
 #include <remat/model/emission.hpp>
+#include <remat/model/layer_rules.hpp>
 #include <remat/model/named.hpp>
 #include <remat/model/on_stage.hpp>
 #include <remat/model/repeat.hpp>
@@ -81,7 +82,6 @@ struct lowered<M, tensors<In...>, Context, Scope> {
   static_assert(rules::neighbours_meet<M, In...>::holds);
   static_assert(rules::where<requires { M::parameters; }, rules::parameters_have_gradients<M>>);
   static_assert(rules::where<DeclaresFacts<M>, rules::facts_are_one_value<M>>);
-  static_assert(rules::where<MisspellsIs<M>, rules::facts_are_named_is<M>>);
   static_assert(rules::where<(!HasTraits<M> && !HasTraitsOf<M, In...>), rules::is_gives_traits<M>>);
   static_assert(rules::where<DeclaresSavedOutput<M>, rules::saved_is_a_shape<M>>);
   using after =

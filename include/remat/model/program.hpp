@@ -11,6 +11,7 @@
 #pragma once
 
 #include <remat/core/checkpoint_setting.hpp>
+#include <remat/core/kernel_table.hpp>
 #include <remat/core/list.hpp>
 #include <remat/core/module.hpp>
 #include <remat/core/tensor.hpp>

@@ -38,8 +38,8 @@ struct prepared_conv2d : prepared {
   conv2d_input_gradient backward_input;
   fused_relu relu;
   std::size_t chunk = 0;          ///< samples that the weight gradient takes at a time
-  std::size_t bias_at = 0;        ///< of the bias's gradient, in scratch behind that of the weights
-  std::size_t part_at = 0;        ///< of a chunk's weight gradient, behind the sum of those before it
+  std::size_t bias_at = 0;        ///< of the bias's gradient, in scratch after that of the weights
+  std::size_t part_at = 0;        ///< of a chunk's weight gradient, after the sum of those before it
   std::size_t primitives_at = 0;  ///< of what primitives ask for
 
   explicit prepared_conv2d(const preparation& p) {

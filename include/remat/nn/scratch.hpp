@@ -13,7 +13,7 @@ namespace remat::nn {
 /// Is told of every primitive that a kernel is going to run: of its implementation, for example.
 inline void (*on_primitive)(const onednn::primitive&) = nullptr;
 
-/// Reserves room behind `own` bytes of temporaries for a primitive that these passes run.
+/// Reserves room after `own` bytes of temporaries for a primitive that these passes run.
 inline void reserve_scratch(prepared& state, passes some, std::size_t own, const onednn::primitive& p) {
   if (on_primitive != nullptr) on_primitive(p);
   state.need_scratch(some, aligned(own) + p.scratch_bytes());

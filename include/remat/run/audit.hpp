@@ -246,7 +246,7 @@ audit_report audit_updates(network& model, std::span<const source> sources, cons
 
 }  // namespace detail
 
-/// Audits the training step on one batch, as one micro-batch: `audit(model, images, labels)`, or with an optimizer behind
+/// Audits the training step on one batch, as one micro-batch: `audit(model, images, labels)`, or with an optimizer after
 /// them the step that updates the parameters. Throws `error` for a model without a loss, for a batch that `train_step`
 /// refuses, and for an optimizer that needs all gradients at once.
 template <class... Arguments>

@@ -25,7 +25,7 @@ struct model_options {
   /// when the model is built, or fewer where a call has fewer.
   int threads = 0;
   std::optional<std::vector<checkpoint_at>> checkpoints = {};  ///< where given, they stand in place of the tags
-  std::optional<operation_costs> costs = {};         ///< what policies see in place of FLOPs: `profile(model, 64)`
+  std::optional<operation_costs> costs = {};         ///< what policies see instead of FLOPs: `profile(model, 64)`
   std::optional<std::size_t> activation_bytes = {};  ///< that a step's activations may take, as policies are told
   std::vector<std::string> frozen = {};  ///< paths of modules that are not trained, next to those in the type
   std::vector<std::string> running_statistics = {};  ///< paths of modules whose batch norms use and keep theirs

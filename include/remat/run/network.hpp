@@ -80,7 +80,7 @@ class network : public predicting_network {
   ///
   /// What is thrown before the backward pass, such as for a target that is no class, leaves parameters, states and
   /// optimizer as they were. A kernel of the user's that throws within the backward pass does not undo the updates of
-  /// what is behind it in the model.
+  /// what comes after it in the model.
   template <class... Arguments>
     requires detail::EndsWithUpdater<Arguments...>
   float train_step(Arguments&&... arguments) {

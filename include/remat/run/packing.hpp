@@ -5,7 +5,7 @@
 /// Packing before each use takes memory for what one kernel reads, and no more time where that is the only use in a
 /// step: weights change with every step. Where a step uses them several times (in several micro-batches, or in a
 /// recomputation) packing again takes as long as about 40 rows of the product: a pixel of a sample is a row, so that it
-/// is little beside a convolution of a whole batch, and much beside one of a few small images. `automatic` therefore
+/// is little next to a convolution of a whole batch, and much next to one of a few small images. `automatic` therefore
 /// packs again as long as that adds no more than a hundredth to the multiplications of a step. Beyond it, copies are
 /// kept: those first that would be packed most often, and of these the largest.
 #pragma once

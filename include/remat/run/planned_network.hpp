@@ -73,7 +73,7 @@ class planned_network : public trainable {
     held();
     return *program_;
   }
-  /// What policies are told beside the batch.
+  /// What policies are told in addition to the batch.
   const plan_terms& terms() const {
     held();
     return executors_.terms();
