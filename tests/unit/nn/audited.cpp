@@ -34,7 +34,7 @@ void check(const X& inputs, const T& targets) {
   }
 }
 
-TEST_CASE("activations, branches and rows use exactly what is planned", "[serial]") {
+TEST_CASE("activations, branches and rows use exactly what is planned", "[serial][bytes]") {
   using net = sequential<nn::linear<13, 21>, nn::tanh, nn::layer_norm<21>,
                          remat::residual<sequential<nn::linear<21, 21>, nn::sigmoid>, remat::identity, nn::multiply>,
                          nn::gelu, remat::parallel<nn::concat, nn::softmax, nn::silu, nn::tanh, nn::linear<21, 2>>,
@@ -42,12 +42,12 @@ TEST_CASE("activations, branches and rows use exactly what is planned", "[serial
   check<net, tensor<float, 5, 13>, nn::cross_entropy>(drawn(7 * 5 * 13), classes(7 * 5, 6));
   check<net, tensor<float, 13>, nn::bce_with_logits>(drawn(9 * 13), floats(9 * 6, 0.25f));
 }
-TEST_CASE("images with a target of float use exactly what is planned", "[serial]") {
+TEST_CASE("images with a target of float use exactly what is planned", "[serial][bytes]") {
   using net = sequential<nn::conv2d<3, 7, 3, 1, 1>, nn::sigmoid, remat::parallel<nn::concat, nn::softmax, nn::silu>,
                          nn::conv2d<14, 3, 1>, nn::tanh>;
   check<net, image<float, 3, 9, 7>, nn::mse_loss>(drawn(4 * 189), drawn(4 * 189));
 }
-TEST_CASE("indices and a loss in chunks use exactly what is planned", "[serial]") {
+TEST_CASE("indices and a loss in chunks use exactly what is planned", "[serial][bytes]") {
   using net = sequential<nn::embedding<41, 12>, nn::layer_norm<12>, nn::gelu, nn::linear<12, 12>>;
   check<net, tensor<std::int32_t, 6>, nn::linear_cross_entropy<12, 30011>>(integers(12 * 6, 40),
                                                                            classes(12 * 6, 30011));
