@@ -4,7 +4,12 @@
 option(REMAT_WARNINGS "Warnings, as errors, in remat's own tests, examples and benchmarks" OFF)
 set(REMAT_SANITIZERS "" CACHE STRING "Sanitizers for remat's own programs, for example address,undefined")
 
+option(REMAT_COMPILED_ONCE "remat's own programs link remat::compiled, where they would be header-only" OFF)
+
 add_library(remat_developer INTERFACE)
+if(REMAT_COMPILED_ONCE)
+  target_link_libraries(remat_developer INTERFACE remat::compiled)
+endif()
 if(REMAT_WARNINGS)
   target_compile_options(remat_developer INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
