@@ -6,8 +6,8 @@
 ///
 /// The network is an MLP of 16 x (linear 1024-1024, relu) at a batch of 512. The second table is a profile of each
 /// part's kernels, summed up over the parts: forward, the gradient of the inputs, that of the parameters.
+#include <remat/check/profile.hpp>
 #include <remat/remat.hpp>
-#include <remat/run/profile.hpp>
 
 #include <algorithm>
 #include <chrono>

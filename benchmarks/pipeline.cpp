@@ -43,7 +43,7 @@ double median(std::vector<double> values) {
 void meet(const remat::mpi::session& mpi) {
   std::vector<std::uint64_t> all{0};
   remat::mpi::request r = mpi.world().largest(all);
-  remat::mpi::wait_until(remat::mpi::waiting::sleeping, [&] { return r.is_done(); });
+  remat::mpi::wait_until(remat::mpi::wait_mode::sleeping, [&] { return r.is_done(); });
 }
 
 std::vector<float> numbers(std::size_t count) {

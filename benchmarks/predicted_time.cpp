@@ -5,7 +5,7 @@
 ///     predicted_time NETWORK THREADS ROUNDS
 #include "networks.hpp"
 
-#include <remat/run/profile.hpp>
+#include <remat/check/profile.hpp>
 
 #include <algorithm>
 #include <charconv>

@@ -3,11 +3,11 @@
 /// 2,048 checkpointed blocks of 2 x (linear 16, tanh), with each rank's memory laid out.
 ///
 ///     simulation_time [STAGES]
-#include <remat/dist/partition.hpp>
-#include <remat/dist/schedule.hpp>
-#include <remat/dist/simulated_program.hpp>
+#include <remat/partition/partition.hpp>
+#include <remat/partition/simulated_program.hpp>
 #include <remat/plan/annotate.hpp>
 #include <remat/remat.hpp>
+#include <remat/schedule/schedule.hpp>
 
 #include <chrono>
 #include <cstdio>

@@ -10,8 +10,8 @@
 ///
 /// A schedule of one's own is a file such as remat::write_schedule makes, a partition of one's own such as
 /// {"conv1": 0, "conv2": 1, "fc1": 2}.
-#include <remat/dist/partition_file.hpp>
 #include <remat/distributed.hpp>
+#include <remat/partition/partition_file.hpp>
 
 #include <CLI/CLI.hpp>
 

@@ -2,6 +2,8 @@
 /// Everything for one process.
 #pragma once
 
+#include <remat/check/audit.hpp>
+#include <remat/check/check_gradients.hpp>
 #include <remat/core/policies.hpp>
 #include <remat/io/batches.hpp>
 #include <remat/io/idx.hpp>
@@ -51,17 +53,15 @@
 #include <remat/nn/upsample_nearest.hpp>
 #include <remat/plan/plan.hpp>
 #include <remat/report/progress.hpp>
-#include <remat/run/accuracy.hpp>
-#include <remat/run/adam.hpp>
-#include <remat/run/adamw.hpp>
-#include <remat/run/audit.hpp>
-#include <remat/run/check_gradients.hpp>
-#include <remat/run/clip_gradients.hpp>
-#include <remat/run/clipped.hpp>
-#include <remat/run/learning_rate.hpp>
-#include <remat/run/mean_loss.hpp>
-#include <remat/run/mean_squared_error.hpp>
-#include <remat/run/metrics.hpp>
 #include <remat/run/model.hpp>
-#include <remat/run/sgd.hpp>
-#include <remat/run/top_k.hpp>
+#include <remat/train/accuracy.hpp>
+#include <remat/train/adam.hpp>
+#include <remat/train/adamw.hpp>
+#include <remat/train/clip_gradients.hpp>
+#include <remat/train/clipped.hpp>
+#include <remat/train/learning_rate.hpp>
+#include <remat/train/mean_loss.hpp>
+#include <remat/train/mean_squared_error.hpp>
+#include <remat/train/metrics.hpp>
+#include <remat/train/sgd.hpp>
+#include <remat/train/top_k.hpp>

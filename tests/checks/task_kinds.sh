@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# task_kinds.sh <root>: what a kind of task is and does is asked of its row in dist/task_kinds.hpp, and what a section of
+# task_kinds.sh <root>: what a kind of task is and does is asked of its row in schedule/task_kinds.hpp, and what a section of
 # a tape is of the tape's list; nothing else compares kinds, or knows where backward begins.
 set -euo pipefail
 
@@ -15,7 +15,7 @@ refuse() {  # refuse <root> <pattern> <files that may> <what is wrong>
   fi
 }
 refuse "$1" '[!=]=[[:space:]]*(remat::)?task_kind::|task_kind::[a-z_]+[[:space:]]*[!=]=|case (remat::)?task_kind::' \
-  'dist/task_kinds\.hpp' 'kinds of tasks are compared; ask rules_of(kind)'
+  'schedule/task_kinds\.hpp' 'kinds of tasks are compared; ask rules_of(kind)'
 refuse "$1" 'backward_begins|begins_backward' 'plan/tape\.hpp' \
   'a border of the backward pass; ask the sections of the tape'
 exit $status

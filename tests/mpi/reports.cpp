@@ -131,7 +131,7 @@ TEST_CASE("a profile is the same on all ranks, which measure apart, and cuts the
   const networks::network& n = networks::named("resnet");
   remat::network one = networks::make(n, {.threads = 1});
   const remat::operation_costs costs = remat::profile(session(), one, n.microbatch, {.runs = 3});
-  const remat::agreement all(session().world(), remat::mpi::waiting::sleeping);
+  const remat::agreement all(session().world(), remat::mpi::wait_mode::sleeping);
   for (const remat::operation_cost& each : costs.operations) {
     INFO(each.path << " " << each.kind);
     CHECK(each.forward > 0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Measured steps as timelines: every task of the schedule is there, in an order that can be, and so are waits,
 // recomputations and sums over replicas.
-#include <remat/dist/gathered_timeline.hpp>
+#include <remat/distributed/gathered_timeline.hpp>
 #include <remat/report/gantt.hpp>
 
 #include "training.hpp"

@@ -70,6 +70,6 @@ inline remat::pipeline& pipeline_of(remat::distributed_network& model, std::size
 inline std::size_t largest_of_ranks(std::size_t number) {
   std::vector<std::uint64_t> all{number};
   remat::mpi::request r = session().world().largest(all);
-  remat::mpi::wait_until(remat::mpi::waiting::sleeping, [&] { return r.is_done(); });
+  remat::mpi::wait_until(remat::mpi::wait_mode::sleeping, [&] { return r.is_done(); });
   return all[0];
 }

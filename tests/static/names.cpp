@@ -66,5 +66,5 @@ using results_of = tensors<accuracy, top_k<5>, metrics<accuracy>, mean_squared_e
                            split, last_batch, error, data_error>;
 #if __has_include(<mpi.h>)
 using on_ranks = tensors<distributed_options, distributed_network, distributed_model<chain, tensor<float, 4>>,
-                         simulation, schedule_table, task, rank_grid, transfer, network_link, collective_error>;
+                         pipeline_costs, schedule_table, task, rank_grid, transfer, network_link, collective_error>;
 #endif

@@ -8,9 +8,9 @@
 #include <remat/core/error.hpp>
 #include <remat/core/shown_text.hpp>
 #include <remat/io/load_options.hpp>
-#include <remat/io/safetensors.hpp>
+#include <remat/io/safetensors_file.hpp>
 #include <remat/run/named_tensor.hpp>
-#include <remat/run/parameter_pattern.hpp>
+#include <remat/train/parameter_pattern.hpp>
 
 #include <algorithm>
 #include <cstddef>

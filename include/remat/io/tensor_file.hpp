@@ -12,7 +12,8 @@
 
 #include <remat/io/load_options.hpp>
 #include <remat/io/matched_tensors.hpp>
-#include <remat/io/safetensors.hpp>
+#include <remat/io/safetensors_file.hpp>
+#include <remat/io/safetensors_writer.hpp>
 #include <remat/run/tensor_list.hpp>
 
 #include <cstddef>

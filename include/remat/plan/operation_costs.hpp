@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// What each operation of a program costs: counted from its FLOPs, or measured (run/profile.hpp).
+/// What each operation of a program costs: counted from its FLOPs, or measured (check/profile.hpp).
 /// (plan/predicted_cost.hpp finds from them what a plan costs.)
 #pragma once
 

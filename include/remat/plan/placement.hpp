@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 /// Placement: where in the arena each storage lives, so that no two that live at once overlap.
 ///
-/// Chains are placed in one go (two_ends.hpp). Where that leaves gaps, a stack of what waits for backward and the rest
-/// in several orders are tried (stack_and_rest.hpp), until none is left or the budget is spent; the smallest placement
+/// Chains are placed in one go (chain_placement.hpp). Where that leaves gaps, a stack of what waits for backward and the rest
+/// in several orders are tried (stack_placement.hpp), until none is left or the budget is spent; the smallest placement
 /// is taken. The budget depends on the tape alone, so that `static_assert` and run time find the same placement.
 ///
 /// What no placement can beat is the maximum of the live sum; `live_maximum` gives it.
 #pragma once
 
-#include <remat/plan/stack_and_rest.hpp>
-#include <remat/plan/two_ends.hpp>
+#include <remat/plan/chain_placement.hpp>
+#include <remat/plan/stack_placement.hpp>
 
 #include <cstddef>
 #include <iterator>
@@ -50,9 +50,9 @@ constexpr std::size_t improve(list<storage>& best, std::size_t height, std::size
   for (const auto [how, by] : attempts) {
     const long share = left / attempts_left;
     --attempts_left;
-    if (height <= goal || left < stack_and_rest::looks_at(best)) break;
+    if (height <= goal || left < stack_placement::looks_at(best)) break;
     if (how == stacking::leaning && has_placed) continue;  // it is for tapes that are too long for the first
-    stack_and_rest candidate(best, live.count(), how);
+    stack_placement candidate(best, live.count(), how);
     const long enough = left + left / 8;  // to end what has begun
     if (candidate.looks() + candidate.looks_needed() < enough) {
       candidate.meet(live);
@@ -77,7 +77,7 @@ constexpr std::size_t place(list<storage>& storages, const list<std::size_t>& li
   const std::size_t bound = maximum_of(live);
   // A long tape that is within a hundredth is left as it is.
   const std::size_t goal = bound + (storages.count() > 350 ? bound / 100 : 0);
-  const std::size_t height = place_at_two_ends(storages);
+  const std::size_t height = place_chain(storages);
   return height > goal ? improve(storages, height, goal, live) : height;
 }
 

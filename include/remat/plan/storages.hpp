@@ -32,7 +32,7 @@ constexpr list<storage> storages_of(const tape& t, int region) {
   const int backward = t.end_of(forward_section);
   for (int b = 0, end = t.buffers.count(); b < end; ++b) {
     const buffer& here = buffers[b];
-    // share_storage has merged the life of those that work in place into the root's.
+    // work_in_place has merged the life of those that work in place into the root's.
     if (here.storage != b || here.region != region) continue;
     const bool is_value = !here.is_gradient;
     found.push_back({b, aligned(here.bytes), here.first, here.last, here.is_gradient, is_value && here.last >= backward,

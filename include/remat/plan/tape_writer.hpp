@@ -6,10 +6,11 @@
 /// time, and a recomputation is that of the first half alone.
 #pragma once
 
-#include <remat/plan/demand.hpp>
 #include <remat/plan/gradient_writer.hpp>
-#include <remat/plan/share_storage.hpp>
+#include <remat/plan/in_place_storage.hpp>
+#include <remat/plan/segment_plans.hpp>
 #include <remat/plan/tape_builder.hpp>
+#include <remat/plan/unread_outputs.hpp>
 #include <remat/plan/value_writer.hpp>
 
 #include <cstddef>
@@ -67,7 +68,7 @@ class training_tape_writer {
     int child = last_child(s);
     while (i > first) {
       if (child != none && segments_[child].last == i) {
-        for (int t : plans_[child].demand) ensure(t);
+        for (int t : plans_[child].kept) ensure(t);
         begin_recomputation(child);
         backward(child);
         i = segments_[child].first;
@@ -152,7 +153,7 @@ constexpr tape write_training_tape(const program& p, const slice& covered, const
                                    const list<backward_need>& needs, std::size_t batch) {
   tape t = detail::training_tape_writer(p, covered, ports, segments, plans, needs, batch).write();
   skip_unread_outputs(p, t);
-  share_storage(p, t);
+  work_in_place(p, t);
   return t;
 }
 
@@ -165,7 +166,7 @@ constexpr tape write_inference_tape(const program& p, const slice& covered, cons
   values.forward(false);
   values.fetch_outputs();
   tape t = out.finish();
-  share_storage(p, t);
+  work_in_place(p, t);
   return t;
 }
 

@@ -10,7 +10,7 @@
 
 #include <remat/core/error.hpp>
 #include <remat/core/text_file.hpp>
-#include <remat/run/timeline.hpp>
+#include <remat/schedule/timeline.hpp>
 
 #include <algorithm>
 #include <cmath>

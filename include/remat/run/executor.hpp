@@ -9,7 +9,7 @@
 #include <remat/run/gradient_receiver.hpp>
 #include <remat/run/kernel_calls.hpp>
 #include <remat/run/observer.hpp>
-#include <remat/run/parameters.hpp>
+#include <remat/run/parameter_store.hpp>
 #include <remat/run/regions.hpp>
 #include <remat/run/source.hpp>
 

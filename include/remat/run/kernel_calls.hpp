@@ -7,7 +7,7 @@
 #include <remat/core/list.hpp>
 #include <remat/plan/plan.hpp>
 #include <remat/run/kernel_memory.hpp>
-#include <remat/run/parameters.hpp>
+#include <remat/run/parameter_store.hpp>
 
 #include <algorithm>
 #include <cstddef>

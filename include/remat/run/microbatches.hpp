@@ -7,7 +7,7 @@
 #include <remat/run/batch_parts.hpp>
 #include <remat/run/executor.hpp>
 #include <remat/run/loss_shares.hpp>
-#include <remat/run/parameters.hpp>
+#include <remat/run/parameter_store.hpp>
 #include <remat/run/source.hpp>
 #include <remat/run/target_counter.hpp>
 

@@ -181,7 +181,7 @@ REMAT_DEFINED network network::clone() const { return network(*this, cloned{}); 
 REMAT_DEFINED std::span<const float> network::forward_on(std::span<const source> sources) {
   if (lowered().loss != none) throw error("forward is for models without a loss; train_step does all at once");
   const std::span<const float> first = run_forward(sources, program_->inputs, true);
-  executors_.set_waiting(&training(batch_of(sources, program_->inputs)));
+  executors_.hold_for_backward(&training(batch_of(sources, program_->inputs)));
   return first;
 }
 
@@ -189,7 +189,7 @@ REMAT_DEFINED float network::run_training(executor& e, const executor::step& s, 
   const thread_scope scope = scope_of_call();
   float loss = 0;
   results_.begin_step(*program_, e.planned().batch, {&loss, 1});
-  executors_.set_waiting(nullptr);
+  executors_.hold_for_backward(nullptr);
   const auto run = [&] { held().keeping_states([&] { e.run(s, sources, results_.places()); }); };
   if (e.planned().updates == updating::after_step) {
     held().making_gradients(run);
@@ -222,7 +222,7 @@ REMAT_DEFINED float network::train(std::span<const source> sources, parameter_up
     return training(split.samples(k), k > 0, how);
   };
   for (std::size_t k = 0; k < count; ++k) executor_of(k);  // all of them first: making one may move the arena
-  executors_.set_waiting(nullptr);
+  executors_.hold_for_backward(nullptr);
   results_.begin_step(*program_, split.batch, parts_.losses());
   const auto run = [&](gradient_receiver* updates) {
     held().keeping_states([&] {
@@ -245,9 +245,9 @@ REMAT_DEFINED float network::train(std::span<const source> sources, parameter_up
 }
 
 REMAT_DEFINED void network::differentiate(std::span<const source> gradients) {
-  if (executors_.waiting() == nullptr) throw error("backward needs what forward kept; call forward just before it");
+  if (executors_.held_for_backward() == nullptr) throw error("backward needs what forward kept; call forward just before it");
   const thread_scope scope = scope_of_call();
-  executor& e = *executors_.waiting();
+  executor& e = *executors_.held_for_backward();
   if (e.threads() != scope.threads())
     throw error("backward has " + std::to_string(scope.threads()) + " threads here, and forward before it had " +
                 std::to_string(e.threads()) + "; call both outside of parallel regions, or both in one");
@@ -256,7 +256,7 @@ REMAT_DEFINED void network::differentiate(std::span<const source> gradients) {
   gradient_sources_.insert(gradient_sources_.end(), gradients.begin(), gradients.end());
   results_.begin_step(*program_, e.planned().batch, {});
   held().gradient_memory().provide(gradient_need::steps_apart);
-  executors_.set_waiting(nullptr);
+  executors_.hold_for_backward(nullptr);
   held().making_gradients([&] { e.run({seed_, steps_}, gradient_sources_, results_.places(), backward_section); });
   held().sum_shared();
   finish_step(e.planned().batch, 0);

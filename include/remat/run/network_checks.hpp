@@ -4,8 +4,8 @@
 
 #include <remat/core/error.hpp>
 #include <remat/core/parallel.hpp>
-#include <remat/plan/demand.hpp>
 #include <remat/plan/report.hpp>
+#include <remat/plan/segment_plans.hpp>
 #include <remat/run/source.hpp>
 
 #include <algorithm>

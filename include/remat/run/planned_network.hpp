@@ -3,7 +3,7 @@
 /// network.hpp has what runs on it.
 ///
 /// It keeps the plans of the batch sizes that it has met of late, `max_plans` of them in training and as many in
-/// inference, and the arena of the largest that it has met (executors.hpp). Meeting a new batch size allocates; every
+/// inference, and the arena of the largest that it has met (executor_cache.hpp). Meeting a new batch size allocates; every
 /// later step with it allocates nothing while its plan is kept. `release_plans` gives plans and arena back.
 /// (oneDNN keeps up to 1,024 primitives of its own in addition: nn/onednn_primitive.hpp.)
 #pragma once
@@ -12,11 +12,11 @@
 #include <remat/core/error.hpp>
 #include <remat/core/parallel.hpp>
 #include <remat/plan/report.hpp>
-#include <remat/run/executors.hpp>
+#include <remat/run/executor_cache.hpp>
 #include <remat/run/memory_report.hpp>
 #include <remat/run/model_options.hpp>
 #include <remat/run/network_checks.hpp>
-#include <remat/run/parameters.hpp>
+#include <remat/run/parameter_store.hpp>
 #include <remat/run/regions.hpp>
 #include <remat/run/trainable.hpp>
 
@@ -131,7 +131,7 @@ class planned_network : public trainable {
   bool needs_all_threads_;
   std::size_t microbatches_, max_plans_;
   std::unique_ptr<program> program_;  // executors point into it, wherever the network moves
-  mutable executors executors_;
+  mutable executor_cache executors_;
   std::size_t last_batch_ = 0;
 
  private:

@@ -4,9 +4,9 @@
 
 #include <remat/core/compilation.hpp>
 #include <remat/core/parallel.hpp>
+#include <remat/run/begin_metric.hpp>
 #include <remat/run/evaluated_batch.hpp>
 #include <remat/run/executor.hpp>
-#include <remat/run/mean_loss.hpp>
 #include <remat/run/model_options.hpp>
 #include <remat/run/network_checks.hpp>
 #include <remat/run/network_results.hpp>
@@ -81,7 +81,7 @@ REMAT_DEFINED std::span<const float> predicting_network::run_forward(std::span<c
                                                                      bool is_training) const {
   const thread_scope scope = scope_of_call();
   require_float_outputs(*program_);
-  executors_.set_waiting(nullptr);
+  executors_.hold_for_backward(nullptr);
   const std::size_t batch = batch_of(sources, inputs);
   executor& e = is_training ? executors_.training(batch) : executors_.inference(batch);
   results_.begin_outputs(*program_, batch);

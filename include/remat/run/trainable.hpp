@@ -9,7 +9,7 @@
 #include <remat/core/presence.hpp>
 #include <remat/model/program.hpp>
 #include <remat/run/held_slots.hpp>
-#include <remat/run/parameters.hpp>
+#include <remat/run/parameter_store.hpp>
 #include <remat/run/tensor_list.hpp>
 #include <remat/run/tensor_ranks.hpp>
 #include <remat/run/weight_tensors.hpp>

@@ -5,7 +5,7 @@
 
 #include <remat/model/program.hpp>
 #include <remat/run/held_slots.hpp>
-#include <remat/run/parameters.hpp>
+#include <remat/run/parameter_store.hpp>
 #include <remat/run/tensor_list.hpp>
 
 #include <algorithm>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // A job in which something goes wrong: fault <case>.
-#include <remat/dist/distributed_audit.hpp>
-#include <remat/dist/partition_file.hpp>
 #include <remat/distributed.hpp>
+#include <remat/distributed/distributed_audit.hpp>
+#include <remat/partition/partition_file.hpp>
 
 #include <unistd.h>
 

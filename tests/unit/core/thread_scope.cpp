@@ -3,7 +3,7 @@
 // threads that there are, and a model that was told its number of threads says so where they are not there.
 #include "tests/environments/checked_models.hpp"
 
-#include <remat/run/profile.hpp>
+#include <remat/check/profile.hpp>
 
 #include <omp.h>
 #include <catch2/catch.hpp>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Safetensors files as others write them, and files that lie.
-#include <remat/io/safetensors.hpp>
+#include <remat/io/safetensors_file.hpp>
+#include <remat/io/safetensors_writer.hpp>
 
 #include "temporary_folder.hpp"
 

@@ -4,7 +4,7 @@
 
 #include "tree.hpp"
 
-#include "dist/property.hpp"
+#include "schedule/property.hpp"
 
 #include <cstddef>
 #include <utility>

@@ -2,8 +2,8 @@
 // Timelines as images: well-formed, complete, and of a bounded size.
 #include <remat/report/gantt.hpp>
 
-#include <remat/dist/schedule.hpp>
-#include <remat/dist/simulate.hpp>
+#include <remat/schedule/schedule.hpp>
+#include <remat/schedule/simulator.hpp>
 
 #include <catch2/catch.hpp>
 
@@ -43,7 +43,7 @@ bool is_well_formed(const std::string& text) {
 }
 
 remat::timeline events_of(const remat::schedule_table& table) {
-  remat::simulation s;
+  remat::pipeline_costs s;
   s.stages = remat::list<remat::stage_cost>(
       static_cast<std::size_t>(table.stages),
       {.forward = 0.01, .recompute = 0.01, .backward = 0.01, .update = 0.01, .backward_parameters = 0.01});

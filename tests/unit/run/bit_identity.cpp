@@ -9,7 +9,7 @@
 #include <networks/networks.hpp>
 #include <networks/policies.hpp>
 
-#include <remat/run/sgd.hpp>
+#include <remat/train/sgd.hpp>
 
 #include <catch2/catch.hpp>
 

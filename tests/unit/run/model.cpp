@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // A model as an object: moved, moved from, moved onto itself, swapped, cloned, const.
+#include <remat/check/profile.hpp>
 #include <remat/io/weights.hpp>
 #include <remat/remat.hpp>
-#include <remat/run/profile.hpp>
 
 #include <catch2/catch.hpp>
 

@@ -16,9 +16,9 @@ struct sample_batch {
 };
 
 /// Inputs in [-1, 1) and classes, from a seed.
-inline sample_batch random_batch(std::size_t batch, std::size_t inputs, std::size_t targets, int classes,
+inline sample_batch random_batch(std::size_t samples, std::size_t inputs, std::size_t targets, int classes,
                                  std::uint64_t seed) {
-  sample_batch made{std::vector<float>(batch * inputs), std::vector<std::int32_t>(batch * targets)};
+  sample_batch made{std::vector<float>(samples * inputs), std::vector<std::int32_t>(samples * targets)};
   const remat::random_stream stream(seed, 77);
   for (std::size_t i = 0; i < made.inputs.size(); ++i)
     made.inputs[i] = 2 * remat::random_stream::uniform(stream.block(i)[0]) - 1;

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: MIT
+/// MPI as remat uses it: groups of ranks, and messages that are prepared once and started in every step. The only
+/// header that includes mpi.h, without the C++ bindings of old, which would have to be linked. How a rank waits for what
+/// is under way, message_wait.hpp says.
+///
+/// An error of MPI's own ends the job, with MPI's message.
+#pragma once
+
+#include <remat/core/error.hpp>
+
+#ifndef OMPI_SKIP_MPICXX
+#define OMPI_SKIP_MPICXX 1
+#endif
+#ifndef MPICH_SKIP_MPICXX
+#define MPICH_SKIP_MPICXX 1
+#endif
+#include <mpi.h>
+
+#include <sched.h>
+
+#include <algorithm>
+#include <chrono>
+#include <climits>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <optional>
+#include <span>
+#include <string>
+#include <thread>
+#include <utility>
+
+namespace remat::mpi {
+
+/// Something that was started and will be done: a message, or a collective. Where nothing is under way, it is done.
+class request {
+ public:
+  request() = default;
+  request(request&& other) noexcept : handle_(std::exchange(other.handle_, MPI_REQUEST_NULL)) {}
+  request& operator=(request&& other) noexcept {
+    std::swap(handle_, other.handle_);
+    return *this;
+  }
+  ~request() {
+    int is_over = 0;
+    MPI_Finalized(&is_over);
+    if (handle_ != MPI_REQUEST_NULL && is_over == 0) MPI_Request_free(&handle_);
+  }
+
+  /// Starts a prepared message again.
+  void start() { MPI_Start(&handle_); }
+  bool is_done() {
+    int done = 0;
+    MPI_Test(&handle_, &done, MPI_STATUS_IGNORE);
+    return done != 0;
+  }
+
+ private:
+  friend class communicator;
+  MPI_Request handle_ = MPI_REQUEST_NULL;
+};
+
+/// The ranks of a job that share a machine, and the cores that they may keep busy together.
+struct host {
+  int ranks = 1, cores = 1;
+};
+
+/// A group of ranks that talk to each other. Collectives, which say so, are called by all of them in one order.
+class communicator {
+ public:
+  communicator() = default;
+  explicit communicator(MPI_Comm handle) : handle_(handle) {}
+  communicator(communicator&& other) noexcept
+      : handle_(std::exchange(other.handle_, MPI_COMM_NULL)), is_owned_(std::exchange(other.is_owned_, false)) {}
+  communicator& operator=(communicator&& other) noexcept {
+    std::swap(handle_, other.handle_);
+    std::swap(is_owned_, other.is_owned_);
+    return *this;
+  }
+  ~communicator() {
+    int is_over = 0;
+    MPI_Finalized(&is_over);
+    if (is_owned_ && is_over == 0) MPI_Comm_free(&handle_);
+  }
+
+  int rank() const {
+    int r = 0;
+    MPI_Comm_rank(handle_, &r);
+    return r;
+  }
+  int size() const {
+    int s = 0;
+    MPI_Comm_size(handle_, &s);
+    return s;
+  }
+
+  /// Collective: the ranks of one colour, in the order of their keys.
+  communicator split(int color, int key) const {
+    communicator part;
+    MPI_Comm_split(handle_, color, key, &part.handle_);
+    part.is_owned_ = true;
+    return part;
+  }
+  /// Collective: the same ranks; what is sent here meets nothing that is sent elsewhere.
+  communicator duplicate() const {
+    communicator copy;
+    MPI_Comm_dup(handle_, &copy.handle_);
+    copy.is_owned_ = true;
+    return copy;
+  }
+  /// Collective: those of these ranks that share this machine.
+  communicator on_this_host() const {
+    communicator here;
+    MPI_Comm_split_type(handle_, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &here.handle_);
+    here.is_owned_ = true;
+    return here;
+  }
+  /// Collective: how many of these ranks share this machine, and the cores that they may keep busy together: those of
+  /// all their affinities, and no more than `quota`, the most that any of them may use in the mean of time; 0: no limit.
+  host this_host(double quota = 0) const {
+    const communicator here = on_this_host();
+    host found;
+    found.ranks = here.size();
+    cpu_set_t cores;
+    CPU_ZERO(&cores);
+    const bool is_known = sched_getaffinity(0, sizeof cores, &cores) == 0;
+    MPI_Allreduce(MPI_IN_PLACE, &cores, sizeof cores, MPI_BYTE, MPI_BOR, here.handle_);
+    found.cores = is_known ? std::max(1, CPU_COUNT(&cores)) : static_cast<int>(std::thread::hardware_concurrency());
+    MPI_Allreduce(MPI_IN_PLACE, &quota, 1, MPI_DOUBLE, MPI_MAX, here.handle_);
+    if (quota > 0) found.cores = std::clamp(static_cast<int>(quota), 1, found.cores);
+    return found;
+  }
+
+  /// Messages of at most 2^31 - 1 bytes from and into memory that stays where it is; of one tag, they are received in
+  /// the order in which they are sent.
+  static constexpr std::size_t largest_message = INT_MAX;
+  request prepare_send(std::span<const std::byte> from, int to, int tag) const {
+    request r;
+    MPI_Send_init(from.data(), count_of(from.size()), MPI_BYTE, to, tag, handle_, &r.handle_);
+    return r;
+  }
+  request prepare_receive(std::span<std::byte> to, int from, int tag) const {
+    request r;
+    MPI_Recv_init(to.data(), count_of(to.size()), MPI_BYTE, from, tag, handle_, &r.handle_);
+    return r;
+  }
+  request send(std::span<const std::byte> from, int to, int tag) const {
+    request r;
+    MPI_Isend(from.data(), count_of(from.size()), MPI_BYTE, to, tag, handle_, &r.handle_);
+    return r;
+  }
+  request receive(std::span<std::byte> to, int from, int tag) const {
+    request r;
+    MPI_Irecv(to.data(), count_of(to.size()), MPI_BYTE, from, tag, handle_, &r.handle_);
+    return r;
+  }
+
+  /// Collective: begins to add up the ranks' numbers, which become the sums.
+  request sum(std::span<float> values) const {
+    request r;
+    MPI_Iallreduce(MPI_IN_PLACE, values.data(), static_cast<int>(values.size()), MPI_FLOAT, MPI_SUM, handle_,
+                   &r.handle_);
+    return r;
+  }
+  request sum(std::span<std::uint64_t> values) const {
+    request r;
+    MPI_Iallreduce(MPI_IN_PLACE, values.data(), static_cast<int>(values.size()), MPI_UINT64_T, MPI_SUM, handle_,
+                   &r.handle_);
+    return r;
+  }
+  /// Collective: the largest of the ranks' numbers, element by element. They are below 2^63, since MPICH 4.0 compares
+  /// unsigned numbers as if they had a sign.
+  request largest(std::span<std::uint64_t> values) const {
+    request r;
+    MPI_Iallreduce(MPI_IN_PLACE, values.data(), static_cast<int>(values.size()), MPI_UINT64_T, MPI_MAX, handle_,
+                   &r.handle_);
+    return r;
+  }
+  /// Collective: `mine` of every rank, in the order of ranks.
+  request gather(std::span<const std::byte> mine, std::span<std::byte> all) const {
+    request r;
+    const int bytes = static_cast<int>(mine.size());
+    MPI_Iallgather(mine.data(), bytes, MPI_BYTE, all.data(), bytes, MPI_BYTE, handle_, &r.handle_);
+    return r;
+  }
+  /// Collective: what rank `root` has, to all.
+  request broadcast(std::span<std::byte> values, int root) const {
+    request r;
+    MPI_Ibcast(values.data(), static_cast<int>(values.size()), MPI_BYTE, root, handle_, &r.handle_);
+    return r;
+  }
+
+  /// The rank from which a message of this tag has come, if one has.
+  std::optional<int> sender_of_message(int tag) const {
+    int there = 0;
+    MPI_Status status;
+    MPI_Iprobe(MPI_ANY_SOURCE, tag, handle_, &there, &status);
+    return there != 0 ? std::optional(status.MPI_SOURCE) : std::nullopt;
+  }
+  /// Ends every rank of the job, when what was printed has had time to come out.
+  [[noreturn]] void abort() const {
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    MPI_Abort(handle_, 1);
+    std::abort();
+  }
+
+  /// The largest tag of a message.
+  int largest_tag() const {
+    void* value = nullptr;
+    int is_set = 0;
+    MPI_Comm_get_attr(handle_, MPI_TAG_UB, &value, &is_set);
+    return is_set != 0 ? *static_cast<const int*>(value) : 32767;
+  }
+
+ private:
+  /// Throws `error` for a message that is too large for MPI to count.
+  static int count_of(std::size_t bytes) {
+    if (bytes > largest_message)
+      throw error("a tensor of " + std::to_string(bytes) + " bytes goes from one rank to another, and MPI takes " +
+                  std::to_string(largest_message) + " at once; take smaller micro-batches");
+    return static_cast<int>(bytes);
+  }
+
+  MPI_Comm handle_ = MPI_COMM_NULL;
+  bool is_owned_ = false;
+};
+
+/// Calls f(piece) for each piece of at most `largest_message` bytes.
+template <class T, class F>
+void in_pieces(std::span<T> values, const F& f) {
+  constexpr std::size_t most = communicator::largest_message / sizeof(T);
+  for (std::size_t first = 0; first < values.size(); first += most)
+    f(values.subspan(first, std::min(most, values.size() - first)));
+}
+
+/// Starts and ends MPI itself; where the program has started it, it is left to the program to end.
+class library {
+ public:
+  /// Throws `error` when MPI has ended.
+  library(int& argc, char**& argv) {
+    int is_over = 0;
+    MPI_Finalized(&is_over);
+    if (is_over != 0) throw error("MPI has ended with the first remat::mpi::session of the program; make one, in main");
+    int is_started = 0;
+    MPI_Initialized(&is_started);
+    is_mine_ = is_started == 0;
+    int given = 0;
+    if (is_mine_) MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &given);
+  }
+  library(const library&) = delete;
+  library& operator=(const library&) = delete;
+  /// Collective.
+  void finish() {
+    if (std::exchange(is_mine_, false)) MPI_Finalize();
+  }
+
+  static communicator world() { return communicator(MPI_COMM_WORLD); }
+  /// Which MPI this is, and its version, on one line.
+  static std::string name() {
+    char text[MPI_MAX_LIBRARY_VERSION_STRING];
+    int length = 0;
+    MPI_Get_library_version(text, &length);
+    std::string line(text, static_cast<std::size_t>(length));
+    line = line.substr(0, line.find_first_of(",\n"));
+    std::ranges::replace(line, '\t', ' ');
+    return line;
+  }
+  /// Whether this is the thread that may talk to other ranks.
+  static bool is_main_thread() {
+    int is_main = 0;
+    MPI_Is_thread_main(&is_main);
+    return is_main != 0;
+  }
+  static bool is_running() {
+    int started = 0, over = 0;
+    MPI_Initialized(&started);
+    MPI_Finalized(&over);
+    return started != 0 && over == 0;
+  }
+
+ private:
+  bool is_mine_ = false;
+};
+
+}  // namespace remat::mpi

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+/// The pipelines of a rank, one for each size and number of micro-batches that was met of late, in one arena as large as
+/// the largest that was met needs: they run one after another. Those that were not used for the longest time are
+/// forgotten, in the same order on all ranks, since these make the same calls.
+#pragma once
+
+#include <remat/core/parallel.hpp>
+#include <remat/distributed/pipeline.hpp>
+#include <remat/run/arena.hpp>
+#include <remat/schedule/schedule.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <utility>
+#include <vector>
+
+namespace remat {
+
+class pipeline_cache {
+ public:
+  /// The setup of any pipeline of the model is `model` but for its micro-batches and whether it trains: `model` says
+  /// whether any does. Kernels are made for `threads` threads. `max_plans` pipelines are kept to train, and as many to
+  /// predict.
+  pipeline_cache(pipeline_setup model, int threads, std::size_t max_plans)
+      : model_(std::move(model)), threads_(threads), max_plans_(max_plans) {}
+
+  /// Of a training step in the model's micro-batches, of `microbatch` samples; the first `larger` ones have one more. One
+  /// that `updates` does that with parameters whose gradients are final.
+  pipeline& training(std::size_t microbatch, int larger = 0, bool updates = false) {
+    if (larger == model_.table.microbatches) return training(microbatch + 1, 0, updates);
+    return find_or_make(microbatch, larger, model_.table.microbatches, true, updates);
+  }
+  /// Of a prediction in `count` micro-batches.
+  pipeline& inference(std::size_t microbatch, std::size_t count) {
+    return find_or_make(microbatch, 0, static_cast<int>(count), false, false);
+  }
+  /// A pipeline in the model's micro-batches that has no memory, to be looked at.
+  pipeline planned(std::size_t microbatch) const {
+    return pipeline(setup(microbatch, 0, model_.table.microbatches, model_.is_training));
+  }
+
+  /// This one is not forgotten, until another takes its place.
+  void keep(const pipeline& line) { kept_ = &line; }
+
+  const regions& reserved() const { return arena_.reserved(); }
+  /// Gives a pipeline its place in the arena (back).
+  void bind(pipeline& line) { line.bind(arena_.data(), arena_.kernels()); }
+
+ private:
+  pipeline_setup setup(std::size_t microbatch, int larger, int count, bool is_training, bool updates = false) const {
+    pipeline_setup made = model_;
+    made.updates = updates;
+    if (!is_training) made.table = forward_only_like(model_.table, count);
+    made.microbatch = microbatch;
+    made.larger = larger;
+    made.is_training = is_training;
+    return made;
+  }
+  pipeline& find_or_make(std::size_t microbatch, int larger, int count, bool is_training, bool updates) {
+    for (auto at = made_.begin(); at != made_.end(); ++at)
+      if ((*at)->microbatch() == microbatch && (*at)->larger() == larger && (*at)->is_training() == is_training &&
+          (*at)->updates() == updates && (*at)->table().microbatches == count) {
+        std::rotate(at, at + 1, made_.end());  // the last one is the one used last
+        return *made_.back();
+      }
+    const thread_scope scope(threads_);
+    made_.push_back(std::make_unique<pipeline>(setup(microbatch, larger, count, is_training, updates)));
+    if (arena_.reserve(made_.back()->needed()))
+      for (const auto& each : made_) bind(*each);
+    else
+      bind(*made_.back());
+    forget_oldest(is_training);
+    return *made_.back();
+  }
+  void forget_oldest(bool is_training) {
+    const auto is_alike = [&](const auto& each) { return each->is_training() == is_training; };
+    while (std::cmp_greater(std::ranges::count_if(made_, is_alike), max_plans_)) {
+      const auto oldest = std::ranges::find_if(
+          made_, [&](const auto& each) { return is_alike(each) && each.get() != kept_ && each != made_.back(); });
+      if (oldest == made_.end()) return;
+      made_.erase(oldest);
+    }
+  }
+
+  pipeline_setup model_;
+  int threads_;
+  std::size_t max_plans_;
+  const pipeline* kept_ = nullptr;
+  arena arena_;
+  std::vector<std::unique_ptr<pipeline>> made_;
+};
+
+}  // namespace remat

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+/// What the loss counts of each micro-batch of all replicas, on every rank, before a training step runs.
+///
+/// A loss of samples knows it from their number. Of targets, the ranks that are given batches count all of them, and
+/// tell those that are not; where replicas bring their own, each counts those of its own. What counting
+/// reads of the loss's states (weights of classes) comes from the rank of replica 0 that runs the loss.
+#pragma once
+
+#include <remat/distributed/agreement.hpp>
+#include <remat/distributed/distributed_blueprint.hpp>
+#include <remat/distributed/model_ranks.hpp>
+#include <remat/run/batch_parts.hpp>
+#include <remat/run/batch_split.hpp>
+#include <remat/run/loss_shares.hpp>
+#include <remat/run/parameter_store.hpp>
+#include <remat/run/target_counter.hpp>
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace remat {
+
+class share_counter {
+ public:
+  share_counter(const distributed_blueprint& b, parameter_store& store, const model_ranks& ranks, const agreement& all)
+      : blueprint_(&b), store_(&store), ranks_(&ranks), all_(&all), counter_(b.checked) {}
+
+  /// Collective. The shares of the parts of a batch.
+  void count(std::span<const source> sources, const batch_split& split) {
+    const program& p = blueprint_->checked;
+    shares_.begin(split.parts, counter_.divides());
+    if (split.parts == 1) return;
+    const std::span<double> counts = shares_.counts();
+    if (!counter_.reads_targets()) {
+      for (std::size_t k = 0; k < split.parts; ++k) counts[k] = static_cast<double>(split.samples(k));
+      return;
+    }
+    share_states();
+    if (blueprint_->replicas_have_their_own) {  // each counts its own
+      const auto mine = static_cast<std::size_t>(blueprint_->schedule.microbatches);
+      const std::size_t samples = split.smaller(), first = static_cast<std::size_t>(blueprint_->dp_rank()) * mine;
+      std::ranges::fill(counts, 0);
+      parts_.split(p, sources, {samples * mine, mine}, 0, mine);
+      for (std::size_t k = 0; k < mine; ++k)
+        counts[first + k] = counter_.count(parts_(static_cast<int>(k)), samples, state_spans_.data());
+      tell(counts);
+      return;
+    }
+    if (blueprint_->has_data()) {
+      parts_.split(p, sources, split, 0, split.parts);
+      for (std::size_t k = 0; k < split.parts; ++k)
+        counts[k] = counter_.count(parts_(static_cast<int>(k)), split.samples(k), state_spans_.data());
+    }
+    if (p.inputs_enter_first) tell(counts);
+  }
+
+  const loss_shares& shares() const { return shares_; }
+  std::size_t bytes() const { return counter_.bytes(); }
+
+ private:
+  /// Each count is known to some ranks, all of them alike: all others have 0 bits.
+  void tell(std::span<double> counts) {
+    everyones_.resize(counts.size());
+    std::ranges::transform(counts, everyones_.begin(), [](double each) { return std::bit_cast<std::uint64_t>(each); });
+    all_->wait(ranks_->world.largest(everyones_));
+    std::ranges::transform(everyones_, counts.begin(), [](std::uint64_t each) { return std::bit_cast<double>(each); });
+  }
+
+  /// Gives every rank the states of the operation that gives the loss.
+  void share_states() {
+    const program& p = blueprint_->checked;
+    const operation& loss = p.operations[p.producers[p.loss]];
+    const int from = blueprint_->grid.rank(blueprint_->rank_of(loss.stage), 0);
+    states_.resize(static_cast<std::size_t>(loss.states));
+    state_spans_.resize(states_.size());
+    for (std::size_t k = 0; k < states_.size(); ++k) {
+      const int slot = loss.first_state + static_cast<int>(k);
+      states_[k].resize(p.states[slot].declared.elements());
+      state_spans_[k] = states_[k];
+      if (from == blueprint_->rank) std::ranges::copy(*store_->states(slot), states_[k].begin());
+      all_->wait(ranks_->world.broadcast(std::as_writable_bytes(state_spans_[k]), from));
+    }
+  }
+
+  const distributed_blueprint* blueprint_;
+  parameter_store* store_;
+  const model_ranks* ranks_;
+  const agreement* all_;
+  target_counter counter_;
+  loss_shares shares_;
+  batch_parts parts_;
+  std::vector<std::vector<float>> states_;  // of the loss
+  std::vector<std::span<float>> state_spans_;
+  std::vector<std::uint64_t> everyones_;
+};
+
+}  // namespace remat

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: MIT
+/// The memory of a rank: where the regions of its stages lie for each micro-batch.
+///
+/// Time is the rank's row of the schedule. A region is alive
+///
+///     what is kept                from the task of the section that makes it to the task of the last that reads it
+///     a port that receives        from the task before which the receive is posted
+///     a port that sends           to the task before which the send is complete; one that later sections read, to there
+///     what passes                 in one task: one region for all, the largest
+///
+/// and they are placed as the buffers of a plan are. So one_f_one_b holds min(p - s, m) kept regions on stage s, and as
+/// many slots for messages as the schedule's clock needs for receives that are posted early. zero_bubble holds no more
+/// of what waits for the gradients of inputs, and up to s + 1 regions of what waits for those of parameters.
+#pragma once
+
+#include <remat/core/alignment.hpp>
+#include <remat/partition/pipeline_messages.hpp>
+#include <remat/plan/placement.hpp>
+#include <remat/plan/plan.hpp>
+#include <remat/schedule/message_times.hpp>
+#include <remat/schedule/task_positions.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace remat {
+
+/// A stage on this rank, with its plan for each micro-batch.
+struct laid_out_stage {
+  int stage = 0;
+  std::vector<const plan*> plans = {};
+};
+
+class rank_layout {
+ public:
+  rank_layout(const schedule_table& table, int rank, const task_positions& positions,
+              const list<pipeline_message>& messages, const message_timetable& times,
+              std::span<const laid_out_stage> stages)
+      : row_(table.rows[rank].count()) {
+    list<detail::storage> storages;
+    std::vector<std::size_t*> places;
+    for (const laid_out_stage& here : stages) {
+      offsets_.emplace_back();
+      for (int m = 0; m < table.microbatches; ++m) {
+        const plan& made = *here.plans[static_cast<std::size_t>(m)];
+        passing_ = std::max(passing_, made.passing_bytes);
+        offsets_.back().emplace_back(made.regions.size());
+      }
+    }
+    for (std::size_t s = 0; s < stages.size(); ++s) {
+      const int stage = stages[s].stage;
+      const std::vector<port_messages> of_ports = messages_of_ports(messages, stages[s].plans[0]->ports, stage);
+      std::vector<std::vector<int>> begun(of_ports.size(), std::vector<int>(static_cast<std::size_t>(row_) + 2));
+      for (int m = 0; m < table.microbatches; ++m) {
+        const plan& made = *stages[s].plans[static_cast<std::size_t>(m)];
+        std::vector<std::size_t>& mine = offsets_[s][static_cast<std::size_t>(m)];
+        for (int r = 0; r < made.regions.count(); ++r) {
+          const plan_region& here = made.regions[r];
+          if (here.is_passing) continue;
+          int from = positions.position_of(pass_of_section(here.first_section), stage, m);
+          int to = positions.position_of(pass_of_section(here.last_section), stage, m);
+          const int k = here.port;
+          if (k != none) {
+            const int received = of_ports[static_cast<std::size_t>(k)].received;
+            if (received != none && times.is_sent(received)) from = times.at(received, m).post;
+            if (received != none && !times.is_sent(received))
+              from = positions.position_of(pass_of_section(here.first_section), made.ports[k].from, m);
+            for (const int i : of_ports[static_cast<std::size_t>(k)].sent)
+              if (times.is_sent(i)) to = std::max(to, times.at(i, m).wait);
+          }
+          add(storages, places, mine[static_cast<std::size_t>(r)], here.bytes, from, to);
+          if (k == none) continue;
+          ++begun[static_cast<std::size_t>(k)][static_cast<std::size_t>(from)];
+          --begun[static_cast<std::size_t>(k)][static_cast<std::size_t>(to) + 1];
+        }
+      }
+      slots_.emplace_back();
+      for (const std::vector<int>& each : begun) slots_.back().push_back(largest_sum(each));
+    }
+    place(storages, places);
+    for (std::size_t s = 0; s < stages.size(); ++s)
+      for (std::size_t m = 0; m < offsets_[s].size(); ++m)
+        for (int r = 0; r < stages[s].plans[m]->regions.count(); ++r)
+          if (stages[s].plans[m]->regions[r].is_passing) offsets_[s][m][static_cast<std::size_t>(r)] = placed_;
+  }
+
+  /// Of the rank's activations.
+  std::size_t bytes() const { return placed_ + passing_; }
+  /// The largest sum of what is alive at once: no layout of these regions needs less.
+  std::size_t live_bytes() const { return live_ + passing_; }
+  /// How many micro-batches of the rank's stage number `stage` have a port's tensor at once.
+  int slots(std::size_t stage, int port) const { return slots_[stage][static_cast<std::size_t>(port)]; }
+  /// Where a region of the rank's stage number `stage` begins for a micro-batch.
+  std::span<const std::size_t> offsets(std::size_t stage, std::size_t microbatch) const {
+    return offsets_[stage][microbatch];
+  }
+
+ private:
+  struct port_messages {
+    int received = none;
+    std::vector<int> sent = {};
+  };
+  static std::vector<port_messages> messages_of_ports(const list<pipeline_message>& messages, const list<port>& ports,
+                                                      int stage) {
+    std::vector<port_messages> found;
+    for (const port& here : ports) {
+      port_messages& mine = found.emplace_back();
+      if (here.receives()) mine.received = find_message(messages, here, here.from, stage);
+      for (const int reader : here.to) mine.sent.push_back(find_message(messages, here, stage, reader));
+    }
+    return found;
+  }
+  static int largest_sum(const std::vector<int>& changes) {
+    int most = 0, now = 0;
+    for (const int change : changes) most = std::max(most, now += change);
+    return most;
+  }
+  static void add(list<detail::storage>& storages, std::vector<std::size_t*>& places, std::size_t& place,
+                  std::size_t bytes, int first, int last) {
+    if (bytes == 0) return;
+    detail::storage s;
+    s.buffer = static_cast<int>(places.size());
+    s.size = aligned(bytes);
+    s.first = first;
+    s.last = last;
+    storages.push_back(s);
+    places.push_back(&place);
+  }
+  void place(list<detail::storage>& storages, std::span<std::size_t* const> places) {
+    std::ranges::sort(storages, {}, [](const detail::storage& s) { return std::pair(s.first, s.buffer); });
+    list<std::size_t> live(static_cast<std::size_t>(row_) + 3);
+    for (const detail::storage& s : storages) {  // unsigned sums wrap and come back
+      live[s.first] += s.size;
+      live[s.last + 1] -= s.size;
+    }
+    for (int now = 1; now < live.count(); ++now) live[now] += live[now - 1];
+    live_ = detail::maximum_of(live);
+    placed_ = detail::place(storages, live);
+    for (const detail::storage& s : storages) *places[static_cast<std::size_t>(s.buffer)] = s.offset;
+  }
+
+  int row_;
+  std::size_t passing_ = 0, placed_ = 0, live_ = 0;
+  std::vector<std::vector<int>> slots_;                         // of each stage and port
+  std::vector<std::vector<std::vector<std::size_t>>> offsets_;  // of each stage, micro-batch and region
+};
+
+}  // namespace remat

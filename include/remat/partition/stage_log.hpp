@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+/// What each stage of a partition costs and holds, in words: a line for each, after those of partition_log.hpp.
+///
+///     stage 0: cost 51.2 %, weights 1.58 MB, kept 3.10 MB per micro-batch of 64 samples, 2 in flight
+///     stage 1: cost 48.8 %, weights 1.59 MB, kept 3.02 MB per micro-batch of 64 samples, 1 in flight
+///
+/// Costs are what the partition counts with: FLOPs, or those measured that `partition::balanced(costs)` was given; with
+/// recomputation, as the stages' plans have it. Kept is what waits between forward and backward. A model without a loss
+/// keeps nothing, and its cost is that of the forward pass.
+#pragma once
+
+#include <remat/partition/stage_plans.hpp>
+#include <remat/plan/predicted_cost.hpp>
+#include <remat/plan/report.hpp>
+#include <remat/schedule/schedule_table.hpp>
+
+#include <cstddef>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace remat {
+
+struct stage_summary {
+  int stage = 0;
+  double cost_share = 0;    ///< of all stages' cost, 0 to 1
+  std::size_t weights = 0;  ///< bytes, a shared parameter once
+  std::size_t kept = 0;     ///< bytes, of a micro-batch
+  int in_flight = 0;        ///< micro-batches that keep them at once
+};
+
+/// Of a fused program with its stages, at this many samples of a micro-batch.
+inline std::vector<stage_summary> summarize_stages(const program& p, const schedule_table& table, std::size_t batch,
+                                                   const operation_costs& costs, const plan_terms& terms = {}) {
+  require_costs_of(p, costs);
+  const bool trains = p.loss != none;
+  const auto plans_at = [&](std::size_t samples) {
+    if (trains) return stage_plans(p, table, samples, terms);
+    std::vector<plan> plans;
+    for (int s = 0; s < table.stages; ++s) plans.push_back(plan_inference(p, samples, slice_of_stage(p, s)));
+    return plans;
+  };
+  const std::vector<plan> plans = plans_at(batch);
+  const std::vector<plan> priced = costs.batch == batch ? plans : plans_at(costs.batch);
+  const list<int> kept = in_flight(table);
+  std::vector<stage_summary> made;
+  double sum = 0;
+  for (int s = 0; s < table.stages; ++s) {
+    const std::size_t i = static_cast<std::size_t>(s);
+    made.push_back({s, predicted_cost(priced[i], costs), 0, trains ? kept_bytes(plans[i]) : 0, kept[s]});
+    sum += made.back().cost_share;
+  }
+  for (stage_summary& each : made)
+    if (sum > 0) each.cost_share /= sum;
+  std::vector<std::set<int>> owners(made.size());
+  for (const operation& o : p.operations)
+    for (int k = 0; k < o.parameters; ++k) {
+      const parameter_slot& slot = p.parameters[o.first_parameter + k];
+      const std::size_t s = static_cast<std::size_t>(o.stage);
+      if (owners[s].insert(slot.owner).second) made[s].weights += slot.declared.elements() * sizeof(float);
+    }
+  return made;
+}
+
+inline std::string stage_log(const std::vector<stage_summary>& stages, std::size_t batch) {
+  std::string text;
+  for (const stage_summary& each : stages) {
+    const auto tenths = static_cast<int>(1000 * each.cost_share + 0.5);
+    text += "stage " + std::to_string(each.stage) + ": cost " + std::to_string(tenths / 10) + "." +
+            std::to_string(tenths % 10) + " %, weights " + detail::megabytes(each.weights);
+    if (each.in_flight > 0)
+      text += ", kept " + detail::megabytes(each.kept) + " per micro-batch of " + std::to_string(batch) +
+              (batch == 1 ? " sample, " : " samples, ") + std::to_string(each.in_flight) + " in flight";
+    text += "\n";
+  }
+  return text;
+}
+
+}  // namespace remat

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+/// Storage of what works in place: an output without a buffer of its own.
+#pragma once
+
+#include <remat/plan/tape.hpp>
+
+namespace remat {
+
+/// Where a kernel may write over what it reads and nobody needs that any more, its output moves into the buffer of its
+/// input; backward, into that of its output's gradient, or of its input.
+constexpr void work_in_place(const program& p, tape& t) {
+  buffer* const buffers = t.buffers.data();
+  const action* const actions = t.actions.data();
+  const operation* const operations = p.operations.data();
+  auto root = [=](int b) {
+    while (buffers[b].storage != b) b = buffers[b].storage;
+    return b;
+  };
+  for (int now = 0, end = t.actions.count(); now < end; ++now) {
+    const action& a = actions[now];
+    if (a.operation == none) continue;
+    const operation& o = operations[a.operation];
+    if (!o.is.in_place && !o.is.overwrites_input) continue;
+    const bool forward = a.kind == action_kind::forward || a.kind == action_kind::recompute;
+    const bool backward = a.kind == action_kind::backward_input || a.kind == action_kind::backward;
+    if (!forward && (!backward || a.accumulates[0])) continue;
+    const int to = forward ? a.outputs[0] : a.input_gradients[0];
+    int from[2] = {none, none};
+    if (o.is.in_place) from[0] = forward ? a.inputs[0] : a.output_gradients[0];
+    if (o.is.overwrites_input && backward) from[1] = a.inputs[0];
+    for (int each : from) {
+      if (each == none || to == none) continue;
+      buffer& held = buffers[root(each)];
+      buffer& moved = buffers[to];
+      if (held.last != now || held.bytes != moved.bytes || held.port != none || moved.port != none) continue;
+      moved.storage = held.storage;
+      held.last = moved.last;
+      break;
+    }
+  }
+  for (int b = 0, end = t.buffers.count(); b < end; ++b)
+    if (buffers[b].storage != b) buffers[b].storage = root(b);
+}
+
+}  // namespace remat

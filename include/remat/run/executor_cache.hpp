@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+/// The executors of a program: one for each batch size that it has met of late, in training and in inference, and the
+/// arena that they share, which stays that of the largest.
+///
+/// Meeting a new batch size allocates; whoever asks for it again gets the same executor. An executor is made for a number
+/// of threads, that of the caller's `thread_scope`; on another number the same batch size is a new one. Where more than
+/// `max_plans` sizes were met, those that were not used for the longest time are forgotten, except the one that
+/// `held_for_backward` needs.
+#pragma once
+
+#include <remat/plan/plan_terms.hpp>
+#include <remat/plan/report.hpp>
+#include <remat/run/arena.hpp>
+#include <remat/run/executor.hpp>
+#include <remat/run/network_checks.hpp>
+#include <remat/run/parameter_store.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <new>
+#include <utility>
+#include <vector>
+
+namespace remat {
+
+class executor_cache {
+ public:
+  /// Both must stay where they are. `kernels`: how those of a training step run, in its first micro-batch.
+  executor_cache(const program& p, parameter_store& parameters, std::size_t max_plans, plan_terms terms,
+            const kernel_options& kernels)
+      : program_(&p), parameters_(&parameters), max_plans_(max_plans), terms_(std::move(terms)), kernels_(kernels) {}
+
+  const plan_terms& terms() const { return terms_; }
+  const kernel_options& kernels() const { return kernels_; }
+
+  /// The executor of a batch size, ready to run; one that accumulates serves the micro-batches after the first. It
+  /// updates parameters as it is told.
+  executor& training(std::size_t batch, bool accumulates = false, updating updates = updating::after_step) {
+    return ready(training_, batch, accumulates, updates);
+  }
+  executor& inference(std::size_t batch) { return ready(inference_, batch, false, updating::after_step); }
+
+  /// The executor that ran the forward pass alone, while the arena has what its backward pass needs; or null.
+  executor* held_for_backward() const { return held_; }
+  void hold_for_backward(executor* e) { held_ = e; }
+
+  /// They are made again when they are next needed. The arena stays.
+  void clear() {
+    held_ = nullptr;
+    training_.clear();
+    inference_.clear();
+  }
+
+  /// The same, and the arena is given back.
+  void release() {
+    clear();
+    arena_ = {};
+  }
+
+  /// Batch sizes whose plans are kept, in training or in inference.
+  std::size_t kept_for_training() const { return sizes(training_); }
+  std::size_t kept_for_inference() const { return sizes(inference_); }
+
+  /// The plan for a batch, which need not have run; the bytes of packed weights and scratch are known if it has.
+  plan_report training_report(std::size_t batch) const { return report_of(training_, batch); }
+  plan_report inference_report(std::size_t batch) const { return report_of(inference_, batch); }
+
+  const regions& reserved() const { return arena_.reserved(); }
+
+ private:
+  using known = std::vector<std::unique_ptr<executor>>;  // the last one is the one that was asked for last
+
+  plan plan_of(const known& all, std::size_t batch, updating updates = updating::after_step) const {
+    return &all == &training_ ? plan_training(*program_, terms_.request(batch, {}, updates))
+                              : plan_inference(*program_, batch);
+  }
+
+  executor& ready(known& all, std::size_t batch, bool accumulates, updating updates) {
+    for (auto at = all.begin(); at != all.end(); ++at)
+      if ((*at)->planned().batch == batch && (*at)->accumulates() == accumulates &&
+          (*at)->planned().updates == updates && (*at)->threads() == primitive_threads()) {
+        std::rotate(at, at + 1, all.end());
+        return *all.back();
+      }
+    kernel_options how = kernels_;
+    how.accumulates = accumulates;
+    if (&all == &inference_) how.microbatches = 1;
+    auto fresh = std::make_unique<executor>(*program_, plan_of(all, batch, updates), *parameters_, how);
+    bool moved = false;
+    try {
+      moved = arena_.reserve(fresh->needed());
+    } catch (const std::bad_alloc&) {
+      // The arena is empty now, and executors point nowhere: the next step, at a batch that fits, makes its own again.
+      clear();
+      throw;
+    }
+    all.push_back(std::move(fresh));
+    forget_oldest(all);
+    if (moved) {
+      held_ = nullptr;
+      for (const known* each : {&training_, &inference_})
+        for (const auto& e : *each) arena_.bind(*e);
+    } else {
+      arena_.bind(*all.back());
+    }
+    return *all.back();
+  }
+
+  /// Forgets the batch sizes that were not asked for for the longest time, until there are no more than are kept. A size
+  /// has several executors: of the first micro-batch, of those after it, and of steps that update parameters.
+  void forget_oldest(known& all) const {
+    for (auto at = all.begin(); sizes(all) > max_plans_ && at + 1 != all.end();) {
+      const executor& oldest = **at;
+      const auto is_alike = [batch = oldest.planned().batch, threads = oldest.threads()](const auto& each) {
+        return each->planned().batch == batch && each->threads() == threads;
+      };
+      if (at->get() == held_ || std::any_of(at + 1, all.end(), is_alike)) {
+        ++at;
+        continue;
+      }
+      std::erase_if(all, [&](const auto& each) { return is_alike(each) && each.get() != held_; });
+      at = all.begin();
+    }
+  }
+  static std::size_t sizes(const known& all) {
+    std::size_t found = 0;
+    for (auto at = all.begin(); at != all.end(); ++at)
+      if (std::none_of(at + 1, all.end(), [&](const auto& later) {
+            return later->planned().batch == (*at)->planned().batch && later->threads() == (*at)->threads();
+          }))
+        ++found;
+    return found;
+  }
+
+  plan_report report_of(const known& all, std::size_t batch) const {
+    const plan made = plan_of(all, batch);
+    plan_report r = report(*program_, made);
+    if (r.is_training) {
+      r.gradient_bytes = parameters_->gradient_memory().size_bytes();
+      r.transient_gradient_bytes = transient_gradient_bytes(*program_, made);
+    }
+    for (const auto& each : all)
+      if (each->planned().batch == batch) {
+        r.packed_bytes = each->needed().packed;
+        r.scratch_bytes = each->needed().scratch;
+        r.kept_packed_bytes = each->kernels().kept_bytes();
+      }
+    return r;
+  }
+
+  const program* program_;
+  parameter_store* parameters_;
+  std::size_t max_plans_;
+  plan_terms terms_;
+  kernel_options kernels_;
+  arena arena_;
+  known training_, inference_;
+  executor* held_ = nullptr;
+};
+
+}  // namespace remat
