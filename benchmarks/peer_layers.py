@@ -42,6 +42,26 @@ class LinearCrossEntropy(nn.Module):
         return functional.cross_entropy(self.linear(x), target)
 
 
+class RotaryEmbedding(nn.Module):
+    """As transformers' Llama has it, whose cosines and sines are computed once for all layers."""
+
+    def __init__(self, width, length, theta):
+        super().__init__()
+        self.width = width
+        angles = torch.outer(torch.arange(length).float(), theta ** (-torch.arange(0, width, 2).float() / width))
+        self.cosines, self.sines = (f(torch.cat((angles, angles), -1)) for f in (torch.cos, torch.sin))
+
+    def forward(self, x):
+        heads = x.unflatten(-1, (-1, self.width)).transpose(1, 2)
+        first, second = heads.chunk(2, -1)
+        return heads * self.cosines + torch.cat((-second, first), -1) * self.sines
+
+
+class PositionalEmbedding(nn.Embedding):
+    def forward(self, x):
+        return x + super().forward(torch.arange(x.shape[1]))
+
+
 def cross_entropy():
     return function(functional.cross_entropy)
 
@@ -69,6 +89,9 @@ layers = {
     "batch_norm 512, 32 x 7x7": (lambda: nn.BatchNorm2d(512), (32, 512, 7, 7)),
     "layer_norm 768, 1024 rows": (lambda: nn.LayerNorm(768), (8, 128, 768)),
     "layer_norm 256, 2048 rows": (lambda: nn.LayerNorm(256), (8, 256, 256)),
+    "rms_norm 2048, 512 rows": (lambda: nn.RMSNorm(2048, eps=1e-5), (4, 128, 2048)),
+    "rotary_embedding 64, 1024 x 2048": (lambda: RotaryEmbedding(64, 128, 500000.0), (8, 128, 2048)),
+    "positional_embedding 1024 x 768, 8 x 1024": (lambda: PositionalEmbedding(1024, 768), (8, 1024, 768)),
     "embedding 50257 x 768, 1024 rows": (lambda: nn.Embedding(50257, 768), classes(50257, 8, 128)),
     "embedding 1000 x 64, 4096 rows": (lambda: nn.Embedding(1000, 64), classes(1000, 4096)),
     "relu 64, 16 x 56x56": (nn.ReLU, (16, 64, 56, 56)),
@@ -76,6 +99,8 @@ layers = {
     "gelu, 64 x 1024": (nn.GELU, (64, 1024)),
     "gelu_tanh, 1024 x 3072": (lambda: nn.GELU(approximate="tanh"), (8, 128, 3072)),
     "silu, 1024 x 3072": (nn.SiLU, (8, 128, 3072)),
+    "swiglu, 1024 x 3072": (lambda: function(lambda gate, up: functional.silu(gate) * up), (8, 128, 3072),
+                            (8, 128, 3072)),
     "tanh, 1024 x 1024": (nn.Tanh, (8, 128, 1024)),
     "sigmoid, 1024 x 1024": (nn.Sigmoid, (8, 128, 1024)),
     "softmax 1000, 256 rows": (lambda: nn.Softmax(-1), (256, 1000)),

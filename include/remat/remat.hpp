@@ -44,10 +44,15 @@
 #include <remat/nn/mse_loss.hpp>
 #include <remat/nn/multiply.hpp>
 #include <remat/nn/nll_loss.hpp>
+#include <remat/nn/norm_options.hpp>
+#include <remat/nn/positional_embedding.hpp>
 #include <remat/nn/relu.hpp>
+#include <remat/nn/rms_norm.hpp>
+#include <remat/nn/rotary_embedding.hpp>
 #include <remat/nn/sigmoid.hpp>
 #include <remat/nn/silu.hpp>
 #include <remat/nn/softmax.hpp>
+#include <remat/nn/swiglu.hpp>
 #include <remat/nn/tanh.hpp>
 #include <remat/nn/upsample_bilinear.hpp>
 #include <remat/nn/upsample_nearest.hpp>

@@ -18,6 +18,7 @@
 #include "layers/linear_cross_entropy.hpp"
 #include "layers/max_pool2d.hpp"
 #include "layers/normalisations.hpp"
+#include "layers/positions.hpp"
 #include "layers/resampling.hpp"
 #include "layers/softmaxes.hpp"
 #include "search.hpp"
@@ -40,7 +41,11 @@ constexpr fuzz::layer_kind kinds[] = {
     {"relu", 1, &fuzz::relu},
     {"gelu", 1, &fuzz::gelu},
     {"softmax", 1, &fuzz::softmax},
+    {"swiglu", 1, &fuzz::swiglu},
     {"layer_norm", 2, &fuzz::layer_norm},
+    {"rms_norm", 2, &fuzz::rms_norm},
+    {"rotary_embedding", 1, &fuzz::rotary_embedding},
+    {"positional_embedding", 1, &fuzz::positional_embedding},
     {"batch_norm2d", 2, &fuzz::batch_norm2d},
     {"cross_entropy", 1, &fuzz::cross_entropy},
     {"embedding", 1, &fuzz::embedding},

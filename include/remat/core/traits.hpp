@@ -33,7 +33,7 @@ struct traits {
   bool commutes_with_relu = false;
   /// Where only its saved tensors are computed again, forward is given an empty output.
   bool skips_outputs = false;
-  /// The gradient of every input is that of the output, so that no kernel runs and no copy is made.
+  /// The gradient of every input is that of the output, so that no kernel runs for it and no copy is made.
   bool passes_gradient = false;
   /// Of a loss with `counted`: it divides by what counts in the whole batch, where the pass has it.
   bool divides_by_counted_in_batch = false;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// Layer normalisation (Ba et al. 2016) of each row: of (D), of each row of (T, D), and so on.
 ///
-///     forward               y  = h w + b,  h = (x - mean) r,  r = 1 / sqrt(variance + 1e-5)
+///     forward               y  = h w + b,  h = (x - mean) r,  r = 1 / sqrt(variance + epsilon)
 ///     backward, input       dx = r (g - mean of g - h (mean of g h)),  g = dy w
 ///     backward, parameters  dw = sum of dy h over the rows,  db = sum of dy
 ///
@@ -11,6 +11,8 @@
 #pragma once
 
 #include <remat/core/module.hpp>
+#include <remat/nn/norm_options.hpp>
+#include <remat/nn/normalised_rows.hpp>
 #include <remat/nn/rows.hpp>
 #include <remat/nn/sum_rows.hpp>
 
@@ -25,6 +27,7 @@ namespace detail {
 
 struct layer_norm_attributes {
   std::size_t width;
+  double epsilon;
 };
 
 /// The tensors of a backward pass; without `dx` or without `dw` and `db`, that half is left out.
@@ -38,8 +41,8 @@ REMAT_BEGIN_VECTOR_CODE
 
 /// Rows [begin, end) of (rows, size); y may be x. `means` and `rs` may be null.
 REMAT_VECTORISED inline void layer_norm_rows(const float* x, const float* w, const float* b, float* y, float* means,
-                                             float* rs, std::size_t size, std::size_t begin, std::size_t end) {
-  constexpr double epsilon = 1e-5;
+                                             float* rs, double epsilon, std::size_t size, std::size_t begin,
+                                             std::size_t end) {
   const double count = static_cast<double>(size);
   for (std::size_t row = begin; row < end; ++row) {
     const float* const in = x + row * size;
@@ -87,15 +90,12 @@ REMAT_VECTORISED inline void layer_norm_rows_backward(const layer_norm_gradients
 REMAT_END_VECTOR_CODE
 
 struct prepared_layer_norm : prepared {
-  std::size_t block_rows, blocks;
+  row_blocks blocks;
 
   explicit prepared_layer_norm(const preparation& p) {
-    const std::size_t width = p.attributes<layer_norm_attributes>().width, rows = p.inputs[0].elements(p.batch) / width;
-    constexpr std::size_t fewest_rows = 16, most_blocks = 64;
-    block_rows = (rows + most_blocks - 1) / most_blocks;
-    if (block_rows < fewest_rows) block_rows = fewest_rows;
-    blocks = (rows + block_rows - 1) / block_rows;
-    if (p.backward_parameters) scratch_bytes = blocks * 2 * width * sizeof(float);
+    const std::size_t width = p.attributes<layer_norm_attributes>().width;
+    blocks = row_blocks(p.inputs[0].elements(p.batch) / width);
+    if (p.backward_parameters) scratch_bytes = blocks.count * 2 * width * sizeof(float);
   }
 };
 
@@ -103,13 +103,14 @@ struct layer_norm_kernels {
   static std::unique_ptr<prepared> prepare(const preparation& p) { return std::make_unique<prepared_layer_norm>(p); }
 
   static void forward(const forward_pass& pass) {
-    const std::size_t width = pass.attributes<layer_norm_attributes>().width;
+    const auto [width, epsilon] = pass.attributes<layer_norm_attributes>();
     const float *const x = pass.input().data(), *const w = pass.parameter(0).data(),
                        *const b = pass.parameter(1).data();
     float *const y = pass.output().data(), *const means = pass.saved(0).data(), *const rs = pass.saved(1).data();
-    parallel_for(pass.input().size() / width, row_grain(width), [=](std::size_t begin, std::size_t end) {
-      layer_norm_rows(x, w, b, y, means, rs, width, begin, end);
-    });
+    parallel_for(pass.input().size() / width, row_grain(width),
+                 [=, size = width, e = epsilon](std::size_t begin, std::size_t end) {
+                   layer_norm_rows(x, w, b, y, means, rs, e, size, begin, end);
+                 });
   }
   static void backward_input(const backward_pass& pass) { run(pass, true, false); }
   static void backward_parameters(const backward_pass& pass) { run(pass, false, true); }
@@ -118,8 +119,7 @@ struct layer_norm_kernels {
  private:
   static void run(const backward_pass& pass, bool input, bool parameters) {
     const std::size_t width = pass.attributes<layer_norm_attributes>().width;
-    const auto& state = pass.prepared_as<prepared_layer_norm>();
-    const std::size_t rows = pass.input().size() / width, block_rows = state.block_rows;
+    const row_blocks& blocks = pass.prepared_as<prepared_layer_norm>().blocks;
     layer_norm_gradients t{pass.input().data(),
                            pass.parameter(0).data(),
                            pass.saved(0).data(),
@@ -132,23 +132,16 @@ struct layer_norm_kernels {
       t.adds = pass.input_gradient().accumulates();
     }
     float* const dw = parameters ? reinterpret_cast<float*>(pass.scratch()) : nullptr;  // (blocks, width)
-    float* const db = parameters ? dw + state.blocks * width : nullptr;                 // likewise
-    parallel_for(state.blocks, 1, [=](std::size_t begin, std::size_t end) {
-      for (std::size_t block = begin; block < end; ++block) {
-        const std::size_t first = block * block_rows;
-        const std::size_t last = rows - first < block_rows ? rows : first + block_rows;
-        if (dw == nullptr) {
-          layer_norm_rows_backward(t, nullptr, nullptr, width, first, last);
-          continue;
-        }
-        float *const dw_part = dw + block * width, *const db_part = db + block * width;
-        for (std::size_t c = 0; c < width; ++c) dw_part[c] = db_part[c] = 0;
-        layer_norm_rows_backward(t, dw_part, db_part, width, first, last);
-      }
+    float* const db = parameters ? dw + blocks.count * width : nullptr;                 // likewise
+    blocks.for_each([=](std::size_t block, std::size_t first, std::size_t last) {
+      if (dw == nullptr) return layer_norm_rows_backward(t, nullptr, nullptr, width, first, last);
+      float *const dw_part = dw + block * width, *const db_part = db + block * width;
+      for (std::size_t c = 0; c < width; ++c) dw_part[c] = db_part[c] = 0;
+      layer_norm_rows_backward(t, dw_part, db_part, width, first, last);
     });
     if (!parameters) return;
-    sum_rows(dw, state.blocks, width, pass.parameter_gradient(0));
-    sum_rows(db, state.blocks, width, pass.parameter_gradient(1));
+    sum_rows(dw, blocks.count, width, pass.parameter_gradient(0));
+    sum_rows(db, blocks.count, width, pass.parameter_gradient(1));
   }
 };
 
@@ -160,27 +153,16 @@ struct layer_norm_size {
 
 }  // namespace detail
 
-/// PyTorch's `LayerNorm(D)`; takes (D), (T, D) and so on.
-template <std::size_t D>
-struct layer_norm : module {
+/// PyTorch's `LayerNorm(D, eps=1e-5)`; takes (D), (T, D) and so on.
+template <std::size_t D, norm_options Options = norm_options{}>
+struct layer_norm : detail::normalises_rows<D> {
   static_assert(detail::layer_norm_size<D>::holds);
+  static_assert(detail::norm_epsilon<Options>::holds);
 
   static constexpr std::string_view kind = "layer_norm";
-  static tensor<float, D> output(tensor<float, D>);
-  template <std::size_t T>
-  static tensor<float, T, D> output(tensor<float, T, D>);
-  template <std::size_t S, std::size_t T>
-  static tensor<float, S, T, D> output(tensor<float, S, T, D>);
-  template <std::size_t R, std::size_t S, std::size_t T>
-  static tensor<float, R, S, T, D> output(tensor<float, R, S, T, D>);
   /// The mean of each row, and 1 / its deviation.
-  static tensors<tensor<float>, tensor<float>> saved_shape(tensor<float, D>);
-  template <std::size_t T>
-  static tensors<tensor<float, T>, tensor<float, T>> saved_shape(tensor<float, T, D>);
-  template <std::size_t S, std::size_t T>
-  static tensors<tensor<float, S, T>, tensor<float, S, T>> saved_shape(tensor<float, S, T, D>);
-  template <std::size_t R, std::size_t S, std::size_t T>
-  static tensors<tensor<float, R, S, T>, tensor<float, R, S, T>> saved_shape(tensor<float, R, S, T, D>);
+  template <class X, class Number = decltype(detail::normalises_rows<D>::of_rows(X{}))>
+  static tensors<Number, Number> saved_shape(X);
   static constexpr reads backward_input_reads = reads::inputs | reads::saved;
   static constexpr reads backward_parameters_reads = reads::inputs | reads::saved;
   static constexpr traits is{.in_place = true};
@@ -190,7 +172,7 @@ struct layer_norm : module {
 
   static constexpr std::array parameters{parameter("weight", {D}, initial::constant(1)),
                                          parameter("bias", {D}, initial::constant(0))};
-  static constexpr detail::layer_norm_attributes attributes{D};
+  static constexpr detail::layer_norm_attributes attributes{D, Options.epsilon};
   using kernels = detail::layer_norm_kernels;
 };
 

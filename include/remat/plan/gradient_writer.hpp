@@ -60,6 +60,7 @@ class gradient_writer {
       for (int t : o.outputs) await(t);
     if (o.gradient_through != activation::none) differentiate(i);
     if (o.is.passes_gradient) {
+      if (need.parameters) backward_parameters(i);
       pass_on(o);
     } else if (need.input && need.parameters && o.has_joint_backward) {
       backward_input(i, action_kind::backward, o.backward_input_reads | o.backward_parameters_reads);

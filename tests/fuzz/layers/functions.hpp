@@ -122,6 +122,25 @@ inline layer_case silu(random_source& random) {
       });
 }
 
+/// Of two tensors; what is compared backward is the gradient of the first.
+inline layer_case swiglu(random_source& random) {
+  layer_case made = silu(random);
+  made.layer = "swiglu";
+  made.inputs.push_back(made.inputs[0]);
+  made.kernels = &remat::kernel_table_of<remat::nn::swiglu>;
+  const auto times_second = [](expectation all, const values& v) {
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      const double u = static_cast<double>(v.inputs[1][i]);
+      all[i].value *= u;
+      all[i].more = all[i].more * std::abs(u) + 2 * unit_roundoff * std::abs(all[i].value) + detail::smallest;
+    }
+    return all;
+  };
+  made.forward = [=, f = made.forward](const values& v) { return times_second(f(v), v); };
+  made.input_gradient = [=, f = made.input_gradient](const values& v) { return times_second(f(v), v); };
+  return made;
+}
+
 /// (N, H, W, C) as (N, C, H, W).
 inline layer_case flatten(random_source& random) {
   const std::size_t channels = random.channels(), height = random.extent(40), width = random.extent(40);

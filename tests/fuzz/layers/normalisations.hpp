@@ -121,6 +121,66 @@ inline layer_case layer_norm(random_source& random) {
   return made;
 }
 
+/// y = x r w, r = 1 / sqrt(mean of x^2 + epsilon).
+inline layer_case rms_norm(random_source& random) {
+  layer_case made;
+  detail::draw_rows(made, random, false);
+  const std::size_t size = detail::row_of(made);
+  made.layer = "rms_norm";
+  using sample = remat::nn::rms_norm<1>;
+  auto attributes = sample::attributes;
+  attributes.width = size;
+  made.attributes = std::make_shared<decltype(attributes)>(attributes);
+  made.kernels = &remat::kernel_table_of<remat::detail::kernels_of<sample>>;
+  made.parameters = {size};
+  made.saved = {floats(made.inputs[0].elements() / size)};
+  const double count = static_cast<double>(size), units = (count + 16) * unit_roundoff;
+  const auto r_of = [=](const values& v, std::size_t at) {
+    double squares = 0;
+    for (std::size_t c = 0; c < size; ++c) squares += std::pow(static_cast<double>(v.inputs[0][at + c]), 2);
+    return 1 / std::sqrt(squares / count + 1e-5);  // to `units`, relatively
+  };
+  const auto w = [](const values& v, std::size_t c) { return static_cast<double>(v.parameters[0][c]); };
+  const auto x = [](const values& v, std::size_t i) { return static_cast<double>(v.inputs[0][i]); };
+  const auto dy = [](const values& v, std::size_t i) { return static_cast<double>(v.output_gradient[i]); };
+  made.forward = [=](const values& v) {
+    return detail::by_rows(v.inputs[0].size(), size, [&](std::size_t at, expected* y) {
+      const double r = r_of(v, at);
+      for (std::size_t c = 0; c < size; ++c) {
+        const double value = x(v, at + c) * r * w(v, c);
+        y[c] = {value, 0, 0, units * std::abs(value)};
+      }
+    });
+  };
+  made.input_gradient = [=](const values& v) {
+    return detail::by_rows(v.inputs[0].size(), size, [&](std::size_t at, expected* dx) {
+      const double r = r_of(v, at);
+      double mean = 0, magnitude = 0;
+      for (std::size_t c = 0; c < size; ++c) {
+        const double term = dy(v, at + c) * w(v, c) * x(v, at + c) * r / count;
+        mean += term;
+        magnitude += std::abs(term);
+      }
+      for (std::size_t c = 0; c < size; ++c) {
+        const double g = dy(v, at + c) * w(v, c), h = x(v, at + c) * r;
+        dx[c] = {r * (g - h * mean), 0, 0, r * units * (std::abs(g) + 4 * std::abs(h) * magnitude)};
+      }
+    });
+  };
+  made.parameter_gradient = [=](const values& v, std::size_t) {
+    expectation dw(size);
+    for (std::size_t at = 0; at < v.inputs[0].size(); at += size) {
+      const double r = r_of(v, at);
+      for (std::size_t c = 0; c < size; ++c) {
+        dw[c].add(dy(v, at + c), x(v, at + c) * r);
+        dw[c].more += units * std::abs(dy(v, at + c) * x(v, at + c) * r);
+      }
+    }
+    return dw;
+  };
+  return made;
+}
+
 /// Of channels over the batch and all pixels.
 inline layer_case batch_norm2d(random_source& random) {
   const std::size_t channels = random.channels();

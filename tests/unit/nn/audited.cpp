@@ -42,6 +42,13 @@ TEST_CASE("activations, branches and rows use exactly what is planned", "[serial
   check<net, tensor<float, 5, 13>, nn::cross_entropy>(drawn(7 * 5 * 13), classes(7 * 5, 6));
   check<net, tensor<float, 13>, nn::bce_with_logits>(drawn(9 * 13), floats(9 * 6, 0.25f));
 }
+TEST_CASE("norms, gates and positions of transformers use exactly what is planned", "[serial][bytes]") {
+  using gated = remat::parallel<nn::swiglu, nn::linear<12, 30, nn::bias::without>, nn::linear<12, 30>>;
+  using net = sequential<nn::embedding<41, 12>, nn::positional_embedding<9, 12>,
+                         remat::residual<sequential<nn::rms_norm<12>, gated, nn::linear<30, 12>>>,
+                         nn::rotary_embedding<4>, nn::rms_norm<12>, nn::linear<12, 5>>;
+  check<net, tensor<std::int32_t, 6>, nn::cross_entropy>(integers(12 * 6, 40), classes(12 * 6, 5));
+}
 TEST_CASE("images with a target of float use exactly what is planned", "[serial][bytes]") {
   using net = sequential<nn::conv2d<3, 7, 3, 1, 1>, nn::sigmoid, remat::parallel<nn::concat, nn::softmax, nn::silu>,
                          nn::conv2d<14, 3, 1>, nn::tanh>;

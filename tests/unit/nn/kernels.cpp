@@ -70,6 +70,17 @@ TEST_CASE("kernels of layer_norm") {
   check<nn::layer_norm<53>, rows>(1);
   check<nn::layer_norm<37>, row>(1700);
 }
+TEST_CASE("kernels of rms_norm") {
+  check<nn::rms_norm<53>, rows>(101);
+  check<nn::rms_norm<53>, rows>(1);
+  check<nn::rms_norm<37>, row>(1700);
+}
+TEST_CASE("kernels of rotary_embedding and swiglu") {
+  check<nn::rotary_embedding<22>, tensor<float, 7, 66>>(31);
+  check<nn::rotary_embedding<2>, tensor<float, 1, 2>>(501);
+  check<nn::swiglu, rows, rows>(101);
+  check<nn::swiglu, pixels, pixels>(31);
+}
 TEST_CASE("kernels of embedding") {
   check<nn::embedding<23, 130>, tensor<integer, 7>>(41, 23);
   check<nn::embedding<23, 3>, tensor<integer>>(1, 23);
