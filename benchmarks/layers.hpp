@@ -6,7 +6,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <ratio>
 #include <string_view>
 
 namespace benchmarks {
@@ -39,7 +38,7 @@ using images = remat::image<float, C, H, W>;
 template <std::size_t... Extents>
 using indices = remat::tensor<std::int32_t, Extents...>;
 template <std::size_t In, std::size_t Out, std::size_t K, std::size_t Stride = 1, std::size_t Padding = K / 2>
-using convolution = nn::conv2d<In, Out, K, Stride, Padding, nn::bias::without>;
+using convolution = nn::conv2d<In, Out, K, nn::window{.stride = Stride, .padding = Padding}, nn::bias::without>;
 
 inline const layer layers[] = {
     {"linear 1024-1024, 256 rows", 256, &lower_alone<nn::linear<1024, 1024>, floats<1024>>},
@@ -53,10 +52,12 @@ inline const layer layers[] = {
     {"conv 256-1024 1x1, 8 x 14x14", 8, &lower_alone<convolution<256, 1024, 1>, images<256, 14, 14>>},
     {"conv 1-32 3x3, 64 x 28x28", 64, &lower_alone<convolution<1, 32, 3, 1, 0>, images<1, 28, 28>>},
     {"depthwise conv 96 3x3, 8 x 56x56", 8,
-     &lower_alone<nn::conv2d<96, 96, 3, 1, 1, nn::bias::without, 1, 96>, images<96, 56, 56>>},
-    {"conv_transpose 64-32 2x2 /2, 8 x 28x28", 8, &lower_alone<nn::conv_transpose2d<64, 32, 2, 2>, images<64, 28, 28>>},
+     &lower_alone<nn::conv2d<96, 96, 3, nn::window{.padding = 1, .groups = 96}, nn::bias::without>,
+                  images<96, 56, 56>>},
+    {"conv_transpose 64-32 2x2 /2, 8 x 28x28", 8,
+     &lower_alone<nn::conv_transpose2d<64, 32, 2, nn::window{.stride = 2}>, images<64, 28, 28>>},
     {"conv_transpose 128-64 4x4 /2, 8 x 14x14", 8,
-     &lower_alone<nn::conv_transpose2d<128, 64, 4, 2, 1>, images<128, 14, 14>>},
+     &lower_alone<nn::conv_transpose2d<128, 64, 4, nn::window{.stride = 2, .padding = 1}>, images<128, 14, 14>>},
     {"batch_norm 64, 16 x 56x56", 16, &lower_alone<nn::batch_norm2d<64>, images<64, 56, 56>>},
     {"batch_norm 512, 32 x 7x7", 32, &lower_alone<nn::batch_norm2d<512>, images<512, 7, 7>>},
     {"layer_norm 768, 1024 rows", 8, &lower_alone<nn::layer_norm<768>, floats<128, 768>>},
@@ -83,8 +84,9 @@ inline const layer layers[] = {
     {"log_softmax 1000, 256 rows", 256, &lower_alone<nn::log_softmax, floats<1000>>},
     {"log_softmax 21, 8 x 64x64", 8, &lower_alone<nn::log_softmax, images<21, 64, 64>>},
     {"dropout 0.5, 1024 x 3072", 8, &lower_alone<nn::dropout<>, floats<128, 3072>>},
-    {"dropout 0.1, 256 x 768", 256, &lower_alone<nn::dropout<std::ratio<1, 10>>, floats<768>>},
-    {"max_pool 3x3 /2, 4 x 64x112x112", 4, &lower_alone<nn::max_pool2d<3, 2, 1>, images<64, 112, 112>>},
+    {"dropout 0.1, 256 x 768", 256, &lower_alone<nn::dropout<0.1>, floats<768>>},
+    {"max_pool 3x3 /2, 4 x 64x112x112", 4,
+     &lower_alone<nn::max_pool2d<3, nn::window{.stride = 2, .padding = 1}>, images<64, 112, 112>>},
     {"max_pool 2x2, 64 x 64x24x24", 64, &lower_alone<nn::max_pool2d<2>, images<64, 24, 24>>},
     {"avg_pool 2x2, 16 x 64x56x56", 16, &lower_alone<nn::avg_pool2d<2>, images<64, 56, 56>>},
     {"adaptive_avg_pool 57x57 to 7x7, 4 x 256", 4, &lower_alone<nn::adaptive_avg_pool2d<7>, images<256, 57, 57>>},

@@ -33,7 +33,8 @@ using chain = remat::sequential<remat::repeat<1000, remat::sequential<nn::linear
                                 nn::linear<128, 10>, nn::log_softmax>;
 
 /// y = x + relu(batch_norm(conv(x))), 16 times.
-using residual_block = remat::residual<remat::sequential<nn::conv2d<64, 64, 3, 1, 1>, nn::batch_norm2d<64>, nn::relu>>;
+using residual_block =
+    remat::residual<remat::sequential<nn::conv2d<64, 64, 3, nn::window{.padding = 1}>, nn::batch_norm2d<64>, nn::relu>>;
 using residual = remat::repeat<16, residual_block>;
 using residual_checkpointed = remat::checkpoint_sequential<residual>;
 using residual_every4 = remat::checkpoint<residual, remat::every<4>>;
@@ -41,12 +42,15 @@ using residual_every4 = remat::checkpoint<residual, remat::every<4>>;
 /// ResNet-18 (He et al. 2016) for small images: torchvision's, with a stem of 3x3 and stride 1 and no pooling behind
 /// it.
 template <std::size_t In, std::size_t Out, std::size_t K, std::size_t Stride>
-using normalised = remat::sequential<nn::conv2d<In, Out, K, Stride, K / 2, nn::bias::without>, nn::batch_norm2d<Out>>;
+using normalised =
+    remat::sequential<nn::conv2d<In, Out, K, nn::window{.stride = Stride, .padding = K / 2}, nn::bias::without>,
+                      nn::batch_norm2d<Out>>;
 
 template <std::size_t In, std::size_t Out, std::size_t Stride, class Shortcut>
 using basic_block = remat::residual<
-    remat::sequential<nn::conv2d<In, Out, 3, Stride, 1, nn::bias::without>, nn::batch_norm2d<Out>, nn::relu,
-                      nn::conv2d<Out, Out, 3, 1, 1, nn::bias::without>, nn::batch_norm2d<Out>>,
+    remat::sequential<nn::conv2d<In, Out, 3, nn::window{.stride = Stride, .padding = 1}, nn::bias::without>,
+                      nn::batch_norm2d<Out>, nn::relu,
+                      nn::conv2d<Out, Out, 3, nn::window{.padding = 1}, nn::bias::without>, nn::batch_norm2d<Out>>,
     Shortcut, remat::sequential<nn::add, nn::relu>>;
 
 template <std::size_t In, std::size_t Out>

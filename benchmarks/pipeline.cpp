@@ -55,7 +55,7 @@ std::vector<float> numbers(std::size_t count) {
 struct configuration {
   const char* name;
   remat::pipeline_schedule schedule;
-  std::vector<remat::checkpoint_at> checkpoints = {};
+  remat::checkpoints checkpoints = remat::checkpoints::none();
   bool recomputes_early = true;
 };
 

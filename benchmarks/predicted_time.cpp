@@ -24,7 +24,7 @@ double median(std::vector<double> of) {
   return of[of.size() / 2];
 }
 
-remat::network make(const benchmarks::network& chosen, int threads, std::vector<remat::checkpoint_at> checkpoints) {
+remat::network make(const benchmarks::network& chosen, int threads, remat::checkpoints checkpoints) {
   remat::network model(chosen.lower(), {.seed = 1, .threads = threads, .checkpoints = std::move(checkpoints)});
   if (chosen.initialise != nullptr) chosen.initialise(model.parameters());
   return model;

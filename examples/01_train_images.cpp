@@ -33,13 +33,12 @@ using model = remat::model<net, input, loss>;
 static_assert(model::peak_activation_bytes(64) < 22'000'000);
 
 // The same compiled network under another policy: checkpoints as values, in place of the tag in the type.
-using checkpoints = std::vector<remat::checkpoint_at>;
 struct policy {
   std::string name;
-  checkpoints values;
+  remat::checkpoints values;
 };
 const std::vector<policy> policies{
-    {"none", {}},
+    {"none", remat::checkpoints::none()},
     {"fc1", {remat::checkpoint_at("fc1")}},
     {"each", {remat::checkpoint_at("", remat::strategy::each{})}},
     {"all", {remat::checkpoint_at("")}},

@@ -66,10 +66,12 @@ struct scale_channels : remat::module {
   using kernels = scale_channels_kernels;
 };
 
-using net = remat::sequential<remat::checkpoint<remat::sequential<
-                                  nn::conv2d<1, 16, 3, 2, 1>, remat::named<"scale1", scale_channels<16>>, nn::relu,
-                                  nn::conv2d<16, 32, 3, 2, 1>, remat::named<"scale2", scale_channels<32>>, nn::relu>>,
-                              nn::flatten, nn::linear<32 * 7 * 7, 10>, nn::log_softmax>;
+using net =
+    remat::sequential<remat::checkpoint<remat::sequential<nn::conv2d<1, 16, 3, nn::window{.stride = 2, .padding = 1}>,
+                                                          remat::named<"scale1", scale_channels<16>>, nn::relu,
+                                                          nn::conv2d<16, 32, 3, nn::window{.stride = 2, .padding = 1}>,
+                                                          remat::named<"scale2", scale_channels<32>>, nn::relu>>,
+                      nn::flatten, nn::linear<32 * 7 * 7, 10>, nn::log_softmax>;
 
 int main(int argc, char** argv) {
   std::string folder = "/usr/share/datasets/fashion-mnist";

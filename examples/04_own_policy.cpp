@@ -42,12 +42,13 @@ struct save_what_fits {
   }
 };
 
-using block = remat::residual<
-    remat::sequential<nn::conv2d<64, 64, 3, 1, 1>, nn::batch_norm2d<64>, nn::relu, nn::dropout<std::ratio<1, 10>>>>;
+using block = remat::residual<remat::sequential<nn::conv2d<64, 64, 3, nn::window{.padding = 1}>, nn::batch_norm2d<64>,
+                                                nn::relu, nn::dropout<0.1>>>;
 using features = remat::repeat<16, block>;
 template <class Features>
-using net = remat::sequential<nn::conv2d<1, 64, 3, 2, 1>, nn::relu, remat::named<"features", Features>,
-                              nn::max_pool2d<2>, nn::flatten, nn::linear<64 * 7 * 7, 10>, nn::log_softmax>;
+using net = remat::sequential<nn::conv2d<1, 64, 3, nn::window{.stride = 2, .padding = 1}>, nn::relu,
+                              remat::named<"features", Features>, nn::max_pool2d<2>, nn::flatten,
+                              nn::linear<64 * 7 * 7, 10>, nn::log_softmax>;
 template <class Features>
 using model_of = remat::model<net<Features>, remat::image<float, 1, 28, 28>, nn::nll_loss>;
 using model = model_of<features>;
@@ -57,7 +58,7 @@ using tagged = remat::checkpoint<features, remat::with<save_what_fits{20'000'000
 
 struct row {
   const char* name;
-  std::vector<remat::checkpoint_at> checkpoints;
+  remat::checkpoints checkpoints;
 };
 
 template <class Policy>
@@ -79,7 +80,7 @@ int main(int argc, char** argv) {
 
   using remat::kind;
   const std::vector<row> rows{
-      {"no checkpoint", {}},
+      {"no checkpoint", remat::checkpoints::none()},
       all_of_it("recompute_all", remat::recompute_all{}),
       {"recompute_all, each child", {remat::checkpoint_at("features", remat::strategy::each{})}},
       {"recompute_all, in fours", {remat::checkpoint_at("features", remat::strategy::group<4>{})}},

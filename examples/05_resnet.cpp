@@ -26,7 +26,7 @@ namespace nn = remat::nn;
 namespace rate = remat::learning_rate;
 
 template <std::size_t In, std::size_t Out, std::size_t K, std::size_t Stride>
-using conv = nn::conv2d<In, Out, K, Stride, K / 2, nn::bias::without>;
+using conv = nn::conv2d<In, Out, K, nn::window{.stride = Stride, .padding = K / 2}, nn::bias::without>;
 
 template <std::size_t In, std::size_t Out, std::size_t Stride>
 using body = remat::sequential<remat::named<"conv1", conv<In, Out, 3, Stride>>,
@@ -71,15 +71,15 @@ using model = remat::model<checked_blocks, input, nn::cross_entropy>;
 
 struct policy {
   std::string name;
-  std::optional<std::vector<remat::checkpoint_at>> values;
+  remat::checkpoints values;
 };
 
 const std::vector<policy> policies{
-    {"none", {{}}},
-    {"blocks", std::nullopt},  // the tags in the type
-    {"all", {{remat::checkpoint_at("")}}},
-    {"square_root", {{remat::checkpoint_at("", remat::square_root{})}}},
-    {"save_convolutions", {{remat::checkpoint_at("", remat::save_only<remat::kind<"conv2d">>{})}}},
+    {"none", remat::checkpoints::none()},
+    {"blocks", {}},  // the tags in the type
+    {"all", {remat::checkpoint_at("")}},
+    {"square_root", {remat::checkpoint_at("", remat::square_root{})}},
+    {"save_convolutions", {remat::checkpoint_at("", remat::save_only<remat::kind<"conv2d">>{})}},
 };
 
 model make(const policy& p) { return model{{.seed = 1, .checkpoints = p.values}}; }

@@ -44,25 +44,25 @@ using cnn = remat::sequential<
 // the one to the other.
 template <std::size_t In, std::size_t Out>
 using twice = remat::sequential<
-    nn::conv2d<In, Out, 3, 1, 1, nn::bias::without>, nn::batch_norm2d<Out>, nn::relu,
-    nn::conv2d<Out, Out, 3, 1, 1, nn::bias::without>, nn::batch_norm2d<Out>, nn::relu>;
+    nn::conv2d<In, Out, 3, nn::window{.padding = 1}, nn::bias::without>, nn::batch_norm2d<Out>, nn::relu,
+    nn::conv2d<Out, Out, 3, nn::window{.padding = 1}, nn::bias::without>, nn::batch_norm2d<Out>, nn::relu>;
 using unet = remat::sequential<
     remat::named<"down1", twice<1, 16>>, remat::tag<"wide">, nn::max_pool2d<2>,       // (16, 14, 14)
     remat::named<"down2", twice<16, 32>>, remat::tag<"narrow">, nn::max_pool2d<2>,    // (32, 7, 7)
     remat::named<"middle", twice<32, 64>>,                                            // (64, 7, 7)
-    remat::named<"up2", nn::conv_transpose2d<64, 32, 2, 2>>, remat::join<"narrow", nn::concat>,
+    remat::named<"up2", nn::conv_transpose2d<64, 32, 2, nn::window{.stride = 2}>>, remat::join<"narrow", nn::concat>,
     remat::named<"mix2", twice<64, 32>>,                                              // (32, 14, 14)
-    remat::named<"up1", nn::conv_transpose2d<32, 16, 2, 2>>, remat::join<"wide", nn::concat>,
+    remat::named<"up1", nn::conv_transpose2d<32, 16, 2, nn::window{.stride = 2}>>, remat::join<"wide", nn::concat>,
     remat::named<"mix1", twice<32, 16>>,                                              // (16, 28, 28)
     remat::named<"head", nn::conv2d<16, 1, 1>>>;
 // clang-format on
 
 struct policy {
   std::string name;
-  std::vector<remat::checkpoint_at> values;
+  remat::checkpoints values;
 };
 const std::vector<policy> policies{
-    {"none", {}},
+    {"none", remat::checkpoints::none()},
     {"each", {remat::checkpoint_at("", remat::strategy::each{})}},
     {"pairs", {remat::checkpoint_at("", remat::strategy::group<2>{})}},
     {"contiguous", {remat::checkpoint_at("")}},

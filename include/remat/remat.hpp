@@ -56,6 +56,7 @@
 #include <remat/nn/tanh.hpp>
 #include <remat/nn/upsample_bilinear.hpp>
 #include <remat/nn/upsample_nearest.hpp>
+#include <remat/nn/window.hpp>
 #include <remat/plan/plan.hpp>
 #include <remat/report/progress.hpp>
 #include <remat/run/model.hpp>

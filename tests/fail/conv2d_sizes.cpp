@@ -3,8 +3,8 @@
 #include <remat/plan/plan.hpp>
 
 #ifdef REMAT_FIXED
-using layer = remat::nn::conv2d<1, 8, 3, 1>;
+using layer = remat::nn::conv2d<1, 8, 3>;
 #else
-using layer = remat::nn::conv2d<1, 8, 3, 0>;
+using layer = remat::nn::conv2d<1, 8, 3, remat::nn::window{.stride = 0}>;
 #endif
 static_assert(sizeof(layer) > 0);

@@ -2,8 +2,8 @@
 #include <remat/nn/conv_transpose2d.hpp>
 
 #ifdef REMAT_FIXED
-using layer = remat::nn::conv_transpose2d<4, 2, 3, 2, 1, 1>;
+using layer = remat::nn::conv_transpose2d<4, 2, 3, remat::nn::window{.stride = 2, .padding = 1, .output_padding = 1}>;
 #else
-using layer = remat::nn::conv_transpose2d<4, 2, 3, 2, 1, 2>;
+using layer = remat::nn::conv_transpose2d<4, 2, 3, remat::nn::window{.stride = 2, .padding = 1, .output_padding = 2}>;
 #endif
 static_assert(sizeof(layer) > 0);

@@ -3,9 +3,9 @@
 #include <remat/plan/plan.hpp>
 
 #ifdef REMAT_FIXED
-using dropout = remat::nn::dropout<std::ratio<1, 2>>;
+using dropout = remat::nn::dropout<0.5>;
 #else
-using dropout = remat::nn::dropout<std::ratio<2, 2>>;
+using dropout = remat::nn::dropout<1.0>;
 #endif
 
 static_assert(remat::peak_activation_bytes<dropout, remat::tensor<float, 784>>(1) > 0);

@@ -2,9 +2,9 @@
 #include <remat/nn/cross_entropy.hpp>
 
 #ifdef REMAT_FIXED
-using share = std::ratio<1, 10>;
+constexpr remat::nn::real share = 0.1;
 #else
-using share = std::ratio<10>;
+constexpr remat::nn::real share = 10;
 #endif
 
 static_assert(remat::nn::cross_entropy_with<remat::nn::label_smoothing<share>>::ignored == -100);

@@ -4,7 +4,7 @@
 #ifdef REMAT_FIXED
 using option = remat::nn::ignore_index<255>;
 #else
-using option = std::ratio<1, 10>;
+using option = std::true_type;
 #endif
 
 static_assert(remat::nn::cross_entropy_with<option>::kind == "cross_entropy");

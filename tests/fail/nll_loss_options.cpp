@@ -4,7 +4,7 @@
 #ifdef REMAT_FIXED
 using option = remat::nn::ignore_index<255>;
 #else
-using option = remat::nn::label_smoothing<std::ratio<1, 10>>;
+using option = remat::nn::label_smoothing<0.1>;
 #endif
 
 static_assert(remat::nn::nll_loss_with<option>::kind == "nll_loss");

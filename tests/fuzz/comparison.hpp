@@ -56,7 +56,8 @@ inline double compare(const char* name, std::span<const float> found, const expe
   std::size_t differing = 0, worst = 0;
   double largest = 0;
   for (std::size_t i = 0; i < found.size(); ++i) {
-    const double error = std::abs(static_cast<double>(found[i]) - wanted[i].value), bound = wanted[i].bound();
+    const double value = static_cast<double>(found[i]), bound = wanted[i].bound();
+    const double error = value == wanted[i].value ? 0 : std::abs(value - wanted[i].value);  // infinities are equal, too
     if (!(error <= bound)) ++differing;  // also where it is not a number
     double ratio = error == 0 ? 0 : error / bound;
     if (std::isnan(ratio)) ratio = std::numeric_limits<double>::infinity();

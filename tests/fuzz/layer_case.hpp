@@ -76,11 +76,13 @@ remat::tensor_shape integers(Extents... extents) {
   return {remat::element::int32, true, sizeof...(extents), {extents...}};
 }
 
-/// "a 1, b 2" of pairs of a name and a number.
-inline std::string listed(std::initializer_list<std::pair<const char*, std::size_t>> numbers) {
+/// "a 1, b 2 x 3" of pairs of a name and a number, or two.
+inline std::string listed(std::initializer_list<std::pair<const char*, remat::nn::extents>> numbers) {
   std::string made;
-  for (const auto& [name, number] : numbers)
-    made += (made.empty() ? "" : ", ") + std::string(name) + " " + std::to_string(number);
+  for (const auto& [name, number] : numbers) {
+    made += (made.empty() ? "" : ", ") + std::string(name) + " " + std::to_string(number.height);
+    if (number.width != number.height) made += " x " + std::to_string(number.width);
+  }
   return made;
 }
 

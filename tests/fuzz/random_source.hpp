@@ -2,6 +2,8 @@
 /// Random choices that a seed and the number of a case decide, whatever the machine and the standard library.
 #pragma once
 
+#include <remat/nn/extents.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -28,6 +30,12 @@ class random_source {
   /// Channels: 1 to 40, and now and then a multiple of a vector above.
   std::size_t channels() { return one_in(10) ? 8 * between(1, 16) : between(1, 40); }
   std::size_t one_of(std::initializer_list<std::size_t> choices) { return choices.begin()[bits() % choices.size()]; }
+  /// Rows and columns: usually the same draw of f for both.
+  template <class F>
+  auto extents_of(const F& f) {
+    const std::size_t rows = f();
+    return remat::nn::extents(rows, one_in(3) ? f() : rows);
+  }
 
   /// Numbers in [-1, 1).
   std::vector<float> numbers(std::size_t size) {

@@ -58,7 +58,7 @@ TEST_CASE("a rank allocates nothing of ours in a step") {
       remat::distributed_network model(session(), n.lower(),
                                        {.seed = 3,
                                         .threads = 1,
-                                        .checkpoints = {{remat::checkpoint_at(n.chain, remat::strategy::each{})}},
+                                        .checkpoints = {remat::checkpoint_at(n.chain, remat::strategy::each{})},
                                         .partitions = session().size() / replicas,
                                         .microbatches = 4,
                                         .shards_optimizer = true,

@@ -49,8 +49,8 @@ TEST_CASE("every schedule, policy and way to sum gradients gives the bits of one
        {"example_01", "unet", "tied", "resnet", "masked", "nested", "two_inputs", "branches", "sequence"}) {
     const networks::network& n = networks::named(name);
     const std::size_t samples = n.microbatch * microbatches;
-    remat::network one =
-        networks::make(n, {.seed = 3, .threads = 1, .checkpoints = {{}}, .microbatches = microbatches});
+    remat::network one = networks::make(
+        n, {.seed = 3, .threads = 1, .checkpoints = remat::checkpoints::none(), .microbatches = microbatches});
     const outcome expected = train(n, one, samples);
     for (const schedule& s : schedules())
       for (const policy& p : policies)
@@ -95,12 +95,12 @@ TEST_CASE("a batch that is one micro-batch gives the bits of one process, of one
       for (const schedule& s : {schedules()[0], schedules()[1], schedules()[2]}) {
         const networks::network& n = networks::named(name);
         INFO(name << ", " << samples << " samples, " << s.name);
-        remat::network one = networks::make(n, {.seed = 3, .threads = 1, .checkpoints = {{}}});
+        remat::network one = networks::make(n, {.seed = 3, .threads = 1, .checkpoints = remat::checkpoints::none()});
         const outcome expected = train(n, one, samples);
         remat::distributed_network model(session(), n.lower(),
                                          {.seed = 3,
                                           .threads = 1,
-                                          .checkpoints = {{checkpoint_at(n.chain, strategy::each{})}},
+                                          .checkpoints = {checkpoint_at(n.chain, strategy::each{})},
                                           .frozen = n.frozen,
                                           .schedule = s.value,
                                           .logs_partition = false});
@@ -118,8 +118,8 @@ TEST_CASE("every test network gives the bits of one process") {
   std::size_t compared = 0, recomputed = 0;
   for (const networks::network& n : networks::all()) {
     const std::size_t samples = n.microbatch * microbatches;
-    remat::network one =
-        networks::make(n, {.seed = 3, .threads = 1, .checkpoints = {{}}, .microbatches = microbatches});
+    remat::network one = networks::make(
+        n, {.seed = 3, .threads = 1, .checkpoints = remat::checkpoints::none(), .microbatches = microbatches});
     const outcome expected = train(n, one, samples);
     for (const schedule& s : schedules()) {
       INFO(n.name << ", " << s.name);
@@ -127,7 +127,7 @@ TEST_CASE("every test network gives the bits of one process") {
       remat::distributed_network model(session(), n.lower(),
                                        {.seed = 3,
                                         .threads = 1,
-                                        .checkpoints = {{checkpoint_at(n.chain, strategy::group<2>{})}},
+                                        .checkpoints = {checkpoint_at(n.chain, strategy::group<2>{})},
                                         .frozen = n.frozen,
                                         .microbatches = microbatches,
                                         .schedule = s.value,

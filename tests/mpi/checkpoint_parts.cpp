@@ -97,7 +97,8 @@ const std::vector<std::vector<checkpoint_at>> straddling{
 template <class Net>
 void compare(const remat::partition::setting& partition) {
   using loss = nn::nll_loss;
-  remat::model<Net, input, loss> one{{.seed = 5, .threads = 1, .checkpoints = {{}}, .microbatches = microbatches}};
+  remat::model<Net, input, loss> one{
+      {.seed = 5, .threads = 1, .checkpoints = remat::checkpoints::none(), .microbatches = microbatches}};
   const trained expected = train(one);
   for (std::size_t k = 0; k < straddling.size(); ++k)
     for (const remat::pipeline_schedule& schedule :

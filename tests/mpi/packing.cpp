@@ -19,7 +19,8 @@ TEST_CASE("a pipeline gives the bits of one process, whenever it packs weights")
     const networks::network& n = networks::named(name);
     const std::size_t parts = 4, samples = parts * n.microbatch + 1;
     const std::vector<remat::checkpoint_at> checkpoints{remat::checkpoint_at(n.chain, remat::strategy::each{})};
-    remat::network one = networks::make(n, {.seed = 3, .threads = 1, .checkpoints = {{}}, .microbatches = parts});
+    remat::network one =
+        networks::make(n, {.seed = 3, .threads = 1, .checkpoints = remat::checkpoints::none(), .microbatches = parts});
     const outcome expected = train(n, one, samples);
     for (const remat::pipeline_schedule& schedule : std::vector<remat::pipeline_schedule>{
              remat::schedule::gpipe, remat::schedule::one_f_one_b, remat::schedule::zero_bubble})

@@ -56,8 +56,8 @@ TEST_CASE("two replicas give the same bits in every configuration", "[even_ranks
             how.shards_optimizer = shards;
             how.rank_map = map;
             how.frozen = n.frozen;
-            how.checkpoints.emplace();
-            if (bucket == 4096) how.checkpoints->emplace_back(n.chain, remat::strategy::each{});
+            how.checkpoints = remat::checkpoints::none();
+            if (bucket == 4096) how.checkpoints.push_back(remat::checkpoint_at(n.chain, remat::strategy::each{}));
             if (shards) how.schedule = remat::schedule::zero_bubble;
             remat::silence_warning(remat::warning_names::skipped_checkpoint);
             remat::distributed_network model(session(), n.lower(), how);

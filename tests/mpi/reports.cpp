@@ -33,7 +33,7 @@ remat::distributed_options options(const networks::network& n, std::size_t micro
                                    remat::pipeline_schedule schedule) {
   return {.seed = 3,
           .threads = 1,
-          .checkpoints = {{remat::checkpoint_at(n.chain, remat::strategy::each{})}},
+          .checkpoints = {remat::checkpoint_at(n.chain, remat::strategy::each{})},
           .frozen = n.frozen,
           .microbatches = microbatches,
           .schedule = std::move(schedule),

@@ -11,7 +11,6 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
-#include <ratio>
 #include <string>
 #include <utility>
 #include <vector>
@@ -87,7 +86,7 @@ TEST_CASE("batches that ignore targets and do not split evenly give the bits of 
           remat::distributed_options how{
               .seed = 3, .threads = 1, .microbatches = microbatches, .schedule = schedule, .logs_partition = false};
           how.inputs = from;
-          if (checkpointed) how.checkpoints = {{checkpoint_at("0", strategy::each{})}};
+          if (checkpointed) how.checkpoints = {checkpoint_at("0", strategy::each{})};
           if (checkpointed) how.checkpointing = remat::checkpointing::except_last;
           remat::distributed_network model(session(), lowered, how);
           const outcome found = steps(model, batches, from == remat::inputs_from::every_rank || model.pp_rank() == 0);
@@ -98,7 +97,7 @@ TEST_CASE("batches that ignore targets and do not split evenly give the bits of 
 }
 
 TEST_CASE("weights of classes, which the rank of the loss has, give the bits of one process") {
-  using weighted = nn::cross_entropy_with<nn::class_weights<3>, nn::label_smoothing<std::ratio<1, 4>>>;
+  using weighted = nn::cross_entropy_with<nn::class_weights<3>, nn::label_smoothing<0.25>>;
   const remat::program lowered = remat::lower<net, input, weighted>();
   const auto set = [](remat::trainable& m) {
     for (const remat::state_view& s : m.states())
@@ -120,7 +119,7 @@ TEST_CASE("weights of classes, which the rank of the loss has, give the bits of 
 }
 
 TEST_CASE("micro-batches whose targets have weights of 0, and batches of no others, are those of one process") {
-  using weighted = nn::cross_entropy_with<nn::class_weights<3>, nn::label_smoothing<std::ratio<1, 4>>>;
+  using weighted = nn::cross_entropy_with<nn::class_weights<3>, nn::label_smoothing<0.25>>;
   const remat::program lowered = remat::lower<net, input, weighted>();
   const auto set = [](remat::trainable& m) {
     for (const remat::state_view& s : m.states())

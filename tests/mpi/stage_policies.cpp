@@ -32,7 +32,7 @@ remat::distributed_options options(const networks::network& n, std::size_t micro
                                    remat::pipeline_schedule schedule = remat::schedule::one_f_one_b) {
   return {.seed = 3,
           .threads = 1,
-          .checkpoints = {{remat::checkpoint_at(n.chain, strategy::each{})}},
+          .checkpoints = {remat::checkpoint_at(n.chain, strategy::each{})},
           .frozen = n.frozen,
           .microbatches = microbatches,
           .schedule = std::move(schedule),
@@ -45,7 +45,8 @@ std::size_t recomputations(const remat::pipeline& line, std::size_t local, int m
 }
 
 outcome of_one_process(const networks::network& n, std::size_t microbatches) {
-  remat::network one = networks::make(n, {.seed = 3, .threads = 1, .checkpoints = {{}}, .microbatches = microbatches});
+  remat::network one = networks::make(
+      n, {.seed = 3, .threads = 1, .checkpoints = remat::checkpoints::none(), .microbatches = microbatches});
   return train(n, one, n.microbatch * microbatches);
 }
 
@@ -121,7 +122,7 @@ TEST_CASE("a policy sees its stage and the micro-batches that the stage keeps") 
         remat::pipeline_schedule(remat::schedule::interleaved<2>)}) {
     INFO(schedule.name());
     remat::distributed_options how = options(n, 4 * static_cast<std::size_t>(session().size()), schedule);
-    how.checkpoints = {{remat::checkpoint_at(n.chain, strategy::each{}, by_context{})}};
+    how.checkpoints = {remat::checkpoint_at(n.chain, strategy::each{}, by_context{})};
     how.activation_bytes = 789;
     remat::distributed_network model(session(), n.lower(), how);
     by_context::seen.clear();

@@ -40,9 +40,9 @@ TEST_CASE("the timeline of a step has every task of the schedule, in an order th
       INFO(partitions << " of " << session().size() << " ranks, checkpoints: " << is_checked << ", halves: " << halves);
       remat::distributed_options how{
           .threads = 1, .partitions = partitions, .microbatches = 4, .logs_partition = false};
-      how.checkpoints.emplace();
+      how.checkpoints = remat::checkpoints::none();
       if (halves) how.schedule = remat::schedule::zero_bubble;
-      if (is_checked) how.checkpoints->emplace_back(n.chain, remat::strategy::each{});
+      if (is_checked) how.checkpoints.push_back(remat::checkpoint_at(n.chain, remat::strategy::each{}));
       remat::distributed_network model(session(), n.lower(), how);
       const remat::timeline events = one_step(model, n);
       CHECK(std::abs(remat::detail::clock_offset(model)) < 1);  // the processes of a node have one clock

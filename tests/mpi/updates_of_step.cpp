@@ -62,8 +62,8 @@ TEST_CASE("stages give the bits of one process, under every schedule, with and w
     for (const std::size_t microbatches : {std::size_t{1}, session().size() == 3 ? std::size_t{6} : std::size_t{4}}) {
       const networks::network& n = networks::named(name);
       const std::size_t samples = n.microbatch * microbatches + (microbatches > 1 ? 1 : 0);  // some are larger
-      remat::network one =
-          networks::make(n, {.seed = 3, .threads = 1, .checkpoints = {{}}, .microbatches = microbatches});
+      remat::network one = networks::make(
+          n, {.seed = 3, .threads = 1, .checkpoints = remat::checkpoints::none(), .microbatches = microbatches});
       remat::adamw apart = adam();
       const outcome expected = train(n, one, samples, apart, false);
       for (const remat::pipeline_schedule& s : schedules)
@@ -73,13 +73,13 @@ TEST_CASE("stages give the bits of one process, under every schedule, with and w
           if (microbatches == 1 && s.stages(1) > 1) continue;
           remat::distributed_options how{.seed = 3,
                                          .threads = 1,
-                                         .checkpoints = {{}},
+                                         .checkpoints = remat::checkpoints::none(),
                                          .frozen = n.frozen,
                                          .microbatches = microbatches,
                                          .schedule = s,
                                          .logs_partition = false};
           if (checkpoints) {
-            how.checkpoints->emplace_back(n.chain, strategy::each{});
+            how.checkpoints.push_back(checkpoint_at(n.chain, strategy::each{}));
             how.checkpointing = remat::checkpointing::except_last;
           }
           remat::distributed_network model(session(), n.lower(), how);
@@ -104,7 +104,7 @@ TEST_CASE("replicas give the bits that they give with the optimizer apart", "[ev
     const auto make = [&](std::size_t bucket, remat::allreduce when, bool shards) {
       remat::distributed_options how{.seed = 3,
                                      .threads = 1,
-                                     .checkpoints = {{checkpoint_at(n.chain, strategy::each{})}},
+                                     .checkpoints = {checkpoint_at(n.chain, strategy::each{})},
                                      .frozen = n.frozen,
                                      .partitions = session().size() / 2,
                                      .microbatches = 2,

@@ -25,15 +25,15 @@ using remat::image, remat::named, remat::sequential;
 
 // clang-format off
 using three = remat::parallel<nn::concat,
-    nn::conv2d<6, 3, 1>, sequential<nn::conv2d<6, 4, 3, 1, 1>, nn::relu>,
-    sequential<nn::conv2d<6, 3, 1>, nn::silu, nn::conv2d<3, 4, 5, 1, 2>>>;
+    nn::conv2d<6, 3, 1>, sequential<nn::conv2d<6, 4, 3, nn::window{.padding = 1}>, nn::relu>,
+    sequential<nn::conv2d<6, 3, 1>, nn::silu, nn::conv2d<3, 4, 5, nn::window{.padding = 2}>>>;
 template <class First>
 using net = sequential<
     named<"stem", nn::conv2d<2, 6, 3>>, nn::relu,                                                  // (6, 9, 7)
     named<"middle", sequential<
         First, nn::relu, nn::conv2d<11, 6, 1>, nn::tanh,
         three, nn::relu, nn::conv2d<11, 6, 1>>>,
-    remat::parallel<nn::add, nn::conv2d<6, 5, 1>, sequential<nn::relu, nn::conv2d<6, 5, 3, 1, 1>>, nn::conv2d<6, 5, 1>>,
+    remat::parallel<nn::add, nn::conv2d<6, 5, 1>, sequential<nn::relu, nn::conv2d<6, 5, 3, nn::window{.padding = 1}>>, nn::conv2d<6, 5, 1>>,
     nn::relu, nn::max_pool2d<2>, nn::flatten,                                                      // (60)
     remat::parallel<nn::multiply, nn::linear<60, 8>, sequential<nn::linear<60, 8>, nn::sigmoid>>,
     nn::linear<8, 5>, nn::log_softmax>;

@@ -20,11 +20,11 @@ using remat::image, remat::named, remat::sequential;
 
 // clang-format off
 using net = sequential<
-    named<"stem", nn::conv2d<3, 7, 3, 1, 1>>, nn::tanh,
+    named<"stem", nn::conv2d<3, 7, 3, nn::window{.padding = 1}>>, nn::tanh,
     named<"wide", remat::parallel<nn::concat,
-        sequential<nn::conv2d<7, 5, 1>, nn::sigmoid>, sequential<nn::conv2d<7, 4, 3, 1, 1>, nn::silu>, nn::softmax>>,
-    named<"middle", sequential<nn::gelu, named<"mix", nn::conv2d<16, 6, 3, 1, 1>>, nn::sigmoid>>, nn::tanh,
-    named<"out", nn::conv2d<6, 3, 3, 1, 1>>>;
+        sequential<nn::conv2d<7, 5, 1>, nn::sigmoid>, sequential<nn::conv2d<7, 4, 3, nn::window{.padding = 1}>, nn::silu>, nn::softmax>>,
+    named<"middle", sequential<nn::gelu, named<"mix", nn::conv2d<16, 6, 3, nn::window{.padding = 1}>>, nn::sigmoid>>, nn::tanh,
+    named<"out", nn::conv2d<6, 3, 3, nn::window{.padding = 1}>>>;
 // clang-format on
 
 }  // namespace channels_parts

@@ -32,12 +32,13 @@ network unet();
 network normed();
 network scaled();
 network grid();
+network uneven();
 
 inline std::vector<network> list() {
   return {example_01(), example_02(),   layers(),        strided(),    rows(),   masked(),   nested(),
           chain(),      several(),      partly_frozen(), two_inputs(), resnet(), stateful(), gated(),
           channels(),   pixel_logits(), tokens(),        word(),       labels(), tied(),     sequence(),
-          branches(),   unet(),         normed(),        scaled(),     grid()};
+          branches(),   unet(),         normed(),        scaled(),     grid(),   uneven()};
 }
 
 }  // namespace networks

@@ -19,12 +19,12 @@ using remat::image, remat::named, remat::sequential;
 
 // clang-format off
 using net = sequential<
-    nn::conv2d<1, 8, 3>, nn::relu, named<"drop1", nn::dropout<std::ratio<1, 4>>>, nn::max_pool2d<2>,  // (8, 7, 6)
+    nn::conv2d<1, 8, 3>, nn::relu, named<"drop1", nn::dropout<0.25>>, nn::max_pool2d<2>,  // (8, 7, 6)
     named<"middle", sequential<
-        nn::conv2d<8, 12, 3>, named<"drop2", nn::dropout<std::ratio<1, 10>>>, nn::relu>>,             // (12, 5, 4)
+        nn::conv2d<8, 12, 3>, named<"drop2", nn::dropout<0.1>>, nn::relu>>,             // (12, 5, 4)
     nn::flatten,
     sequential<nn::linear<240, 50>, nn::relu, named<"drop3", nn::dropout<>>>,
-    named<"drop4", nn::dropout<std::ratio<1, 3>>>, nn::linear<50, 6>, nn::log_softmax>;
+    named<"drop4", nn::dropout<1.0 / 3>>, nn::linear<50, 6>, nn::log_softmax>;
 // clang-format on
 
 }  // namespace masked_parts

@@ -18,11 +18,12 @@ namespace nn = remat::nn;
 using remat::image, remat::named, remat::sequential;
 
 struct mixing : remat::module {
-  using body = sequential<nn::conv2d<8, 8, 3, 1, 1>, nn::dropout<>, nn::conv2d<8, 8, 3, 1, 1>, nn::relu>;
+  using body = sequential<nn::conv2d<8, 8, 3, nn::window{.padding = 1}>, nn::dropout<>,
+                          nn::conv2d<8, 8, 3, nn::window{.padding = 1}>, nn::relu>;
 };
 // clang-format off
 using net = sequential<
-    named<"stem", nn::conv2d<3, 8, 3, 2, 1>>, nn::max_pool2d<3, 2, 1>, nn::relu,
+    named<"stem", nn::conv2d<3, 8, 3, nn::window{.stride = 2, .padding = 1}>>, nn::max_pool2d<3, nn::window{.stride = 2, .padding = 1}>, nn::relu,
     named<"middle", sequential<
         named<"a", mixing>,
         named<"b", sequential<mixing, nn::dropout<>, mixing>>,

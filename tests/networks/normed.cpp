@@ -23,18 +23,18 @@ using remat::image, remat::named, remat::sequential;
 
 // clang-format off
 using net = sequential<
-    named<"stem", nn::conv2d<3, 10, 3, 2, 1, nn::bias::without>>, nn::batch_norm2d<10>, nn::relu,  // (10, 10, 9)
+    named<"stem", nn::conv2d<3, 10, 3, nn::window{.stride = 2, .padding = 1}, nn::bias::without>>, nn::batch_norm2d<10>, nn::relu,  // (10, 10, 9)
     named<"middle", sequential<
-        nn::conv2d<10, 10, 3, 1, 1, nn::bias::with, 1, 10>, nn::relu,
-        nn::conv2d<10, 32, 1, 1, 0, nn::bias::without>, nn::batch_norm2d<32>, nn::relu>>,  // (32, 10, 9)
+        nn::conv2d<10, 10, 3, nn::window{.padding = 1, .groups = 10}>, nn::relu,
+        nn::conv2d<10, 32, 1, nn::window{}, nn::bias::without>, nn::batch_norm2d<32>, nn::relu>>,  // (32, 10, 9)
     named<"block", remat::residual<
-        sequential<nn::conv2d<32, 32, 3, 1, 2, nn::bias::without, 2, 4>, nn::batch_norm2d<32>, nn::relu,
-                   nn::conv2d<32, 32, 3, 1, 1, nn::bias::without>, nn::batch_norm2d<32>>,
+        sequential<nn::conv2d<32, 32, 3, nn::window{.padding = 2, .dilation = 2, .groups = 4}, nn::bias::without>, nn::batch_norm2d<32>, nn::relu,
+                   nn::conv2d<32, 32, 3, nn::window{.padding = 1}, nn::bias::without>, nn::batch_norm2d<32>>,
         remat::identity, sequential<nn::add, nn::relu>>>,
     named<"narrow", remat::residual<
-        sequential<nn::conv2d<32, 32, 1, 1, 0, nn::bias::without>, nn::batch_norm2d<32>>>>,
-    nn::avg_pool2d<3, 2, 1>, nn::conv2d<32, 24, 3, 2, 2, nn::bias::without, 2, 2>, nn::batch_norm2d<24>,  // (24, 3, 3)
-    named<"last", remat::residual<sequential<nn::conv2d<24, 24, 3, 1, 1>>>>,
+        sequential<nn::conv2d<32, 32, 1, nn::window{}, nn::bias::without>, nn::batch_norm2d<32>>>>,
+    nn::avg_pool2d<3, nn::window{.stride = 2, .padding = 1}>, nn::conv2d<32, 24, 3, nn::window{.stride = 2, .padding = 2, .dilation = 2, .groups = 2}, nn::bias::without>, nn::batch_norm2d<24>,  // (24, 3, 3)
+    named<"last", remat::residual<sequential<nn::conv2d<24, 24, 3, nn::window{.padding = 1}>>>>,
     nn::adaptive_avg_pool2d<2, 1>, nn::flatten, nn::linear<48, 6>, nn::log_softmax>;
 // clang-format on
 

@@ -20,8 +20,8 @@ using remat::frozen, remat::image, remat::named, remat::sequential;
 using net = sequential<
     named<"stem", frozen<sequential<nn::conv2d<2, 5, 3>, nn::relu>>>,                  // (5, 7, 5)
     named<"middle", sequential<
-        nn::conv2d<5, 6, 3, 1, 1>, nn::relu,
-        frozen<nn::conv2d<6, 5, 3, 1, 1>>, nn::tanh,
+        nn::conv2d<5, 6, 3, nn::window{.padding = 1}>, nn::relu,
+        frozen<nn::conv2d<6, 5, 3, nn::window{.padding = 1}>>, nn::tanh,
         named<"late", sequential<nn::conv2d<5, 4, 3>, nn::relu>>>>,                    // (4, 5, 3)
     nn::flatten, frozen<nn::linear<60, 20>>, nn::tanh, nn::linear<20, 6>, nn::log_softmax>;
 // clang-format on

@@ -13,7 +13,7 @@ namespace nn = remat::nn;
 using remat::image, remat::named, remat::sequential;
 
 // clang-format off
-using net = sequential<named<"stem", nn::conv2d<3, 9, 3, 2, 1>>, nn::softmax, nn::conv2d<9, 5, 1>>;
+using net = sequential<named<"stem", nn::conv2d<3, 9, 3, nn::window{.stride = 2, .padding = 1}>>, nn::softmax, nn::conv2d<9, 5, 1>>;
 // clang-format on
 
 }  // namespace pixel_logits_parts

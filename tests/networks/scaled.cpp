@@ -20,12 +20,12 @@ using remat::image, remat::named, remat::sequential;
 
 // clang-format off
 using net = sequential<
-    named<"stem", nn::conv_transpose2d<4, 12, 3, 2, 1, 1>>, nn::relu,  // (12, 14, 12)
-    named<"middle", sequential<nn::upsample_bilinear<2>, nn::conv2d<12, 8, 3, 1, 1>, nn::relu>>,  // (8, 28, 24)
-    nn::avg_pool2d<2, 3>,  // (8, 9, 8)
-    nn::conv_transpose2d<8, 9, 2, 2, 0, 0, nn::bias::without>, nn::relu,  // (9, 18, 16)
+    named<"stem", nn::conv_transpose2d<4, 12, 3, nn::window{.stride = 2, .padding = 1, .output_padding = 1}>>, nn::relu,  // (12, 14, 12)
+    named<"middle", sequential<nn::upsample_bilinear<2>, nn::conv2d<12, 8, 3, nn::window{.padding = 1}>, nn::relu>>,  // (8, 28, 24)
+    nn::avg_pool2d<2, nn::window{.stride = 3}>,  // (8, 9, 8)
+    nn::conv_transpose2d<8, 9, 2, nn::window{.stride = 2}, nn::bias::without>, nn::relu,  // (9, 18, 16)
     sequential<nn::upsample_nearest<3>, nn::adaptive_avg_pool2d<7, 5>>,  // (9, 7, 5)
-    nn::conv_transpose2d<9, 5, 3, 1, 1>, nn::log_softmax>;
+    nn::conv_transpose2d<9, 5, 3, nn::window{.padding = 1}>, nn::log_softmax>;
 // clang-format on
 
 }  // namespace scaled_parts

@@ -22,14 +22,14 @@ using remat::named, remat::sequential, remat::tensor;
 
 struct block : remat::module {
   using body = sequential<
-      remat::residual<sequential<nn::layer_norm<12>, nn::linear<12, 12>, nn::gelu, nn::dropout<std::ratio<1, 5>>>>,
+      remat::residual<sequential<nn::layer_norm<12>, nn::linear<12, 12>, nn::gelu, nn::dropout<0.2>>>,
       named<"mlp",
             remat::residual<sequential<nn::layer_norm<12>, nn::linear<12, 48>, nn::gelu_tanh, nn::linear<48, 12>>>>>;
 };
 
 // clang-format off
 using net = sequential<
-    named<"stem", nn::embedding<31, 12>>, nn::dropout<std::ratio<1, 10>>,
+    named<"stem", nn::embedding<31, 12>>, nn::dropout<0.1>,
     named<"h", remat::repeat<5, block>>,
     named<"norm", nn::layer_norm<12>>, nn::linear<12, 31>, nn::log_softmax>;
 // clang-format on

@@ -19,8 +19,9 @@ namespace nn = remat::nn;
 using remat::image, remat::named, remat::sequential;
 
 struct block : remat::module {
-  using body = sequential<nn::conv2d<5, 5, 3, 1, 1>, nn::batch_norm2d<5, std::ratio<1, 1000>, std::ratio<3, 10>>,
-                          nn::tanh, nn::dropout<std::ratio<1, 5>>>;
+  using body = sequential<nn::conv2d<5, 5, 3, nn::window{.padding = 1}>,
+                          nn::batch_norm2d<5, nn::batch_norm_options{.epsilon = 1e-3, .momentum = 0.3}>, nn::tanh,
+                          nn::dropout<0.2>>;
 };
 // clang-format off
 template <class Blocks>

@@ -20,9 +20,9 @@ using remat::image, remat::named, remat::sequential;
 
 // clang-format off
 using net = sequential<
-    named<"stem", nn::conv2d<3, 16, 3, 2, 1, bias::without>>, nn::max_pool2d<3, 2, 1>, nn::relu,  // (16, 9, 8)
-    named<"middle", sequential<nn::conv2d<16, 24, 5, 1, 2>, nn::relu, nn::max_pool2d<3, 2>>>,     // (24, 4, 3)
-    nn::conv2d<24, 20, 3, 2, 1>, nn::flatten, nn::relu,                                           // (80)
+    named<"stem", nn::conv2d<3, 16, 3, nn::window{.stride = 2, .padding = 1}, bias::without>>, nn::max_pool2d<3, nn::window{.stride = 2, .padding = 1}>, nn::relu,  // (16, 9, 8)
+    named<"middle", sequential<nn::conv2d<16, 24, 5, nn::window{.padding = 2}>, nn::relu, nn::max_pool2d<3, nn::window{.stride = 2}>>>,     // (24, 4, 3)
+    nn::conv2d<24, 20, 3, nn::window{.stride = 2, .padding = 1}>, nn::flatten, nn::relu,                                           // (80)
     named<"narrow", nn::linear<80, 40, bias::without>>, nn::relu,
     nn::linear<40, 7>, nn::log_softmax>;
 // clang-format on

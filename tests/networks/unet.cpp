@@ -22,14 +22,14 @@ using remat::image, remat::named, remat::sequential;
 // clang-format off
 template <std::size_t In, std::size_t Out>
 using twice = sequential<
-    nn::conv2d<In, Out, 3, 1, 1, nn::bias::without>, nn::batch_norm2d<Out>, nn::relu,
-    nn::conv2d<Out, Out, 3, 1, 1>, nn::relu>;
+    nn::conv2d<In, Out, 3, nn::window{.padding = 1}, nn::bias::without>, nn::batch_norm2d<Out>, nn::relu,
+    nn::conv2d<Out, Out, 3, nn::window{.padding = 1}>, nn::relu>;
 template <class Bottom>
 using net = sequential<
     named<"down1", twice<3, 5>>, remat::tag<"wide">, nn::max_pool2d<2>,                          // (5, 6, 4)
     named<"down2", twice<5, 7>>, remat::tag<"narrow">, nn::max_pool2d<2>,                        // (7, 3, 2)
     named<"middle", Bottom>,                                                                     // (9, 3, 2)
-    named<"up2", nn::conv_transpose2d<9, 7, 2, 2>>, remat::join<"narrow", nn::concat>,           // (14, 6, 4)
+    named<"up2", nn::conv_transpose2d<9, 7, 2, nn::window{.stride = 2}>>, remat::join<"narrow", nn::concat>,           // (14, 6, 4)
     named<"mix2", twice<14, 7>>,
     nn::upsample_bilinear<2>, named<"up1", nn::conv2d<7, 5, 1>>, remat::join<"wide", nn::concat>,  // (10, 12, 8)
     named<"mix1", twice<10, 5>>,

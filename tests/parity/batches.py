@@ -109,9 +109,15 @@ def near_kinks(net, inputs):
         mark(arguments[0].abs(), scale(arguments[0]))
 
     def at_pool(module, arguments, maxima):
-        values, pad = arguments[0], module.padding
-        padded = nn.functional.pad(values, (pad, pad, pad, pad), value=-math.inf)
-        windows = padded.unfold(2, module.kernel_size, module.stride).unfold(3, module.kernel_size, module.stride)
+        def pair(extents):
+            return extents if isinstance(extents, tuple) else (extents, extents)
+
+        windows, pad = arguments[0], pair(module.padding)
+        windows = nn.functional.pad(windows, (pad[1], pad[1], pad[0], pad[0]), value=-math.inf)
+        for i, (size, stride, dilation) in enumerate(zip(*map(pair, (module.kernel_size, module.stride,
+                                                                     module.dilation)))):
+            windows = windows.unfold(2 + i, dilation * (size - 1) + 1, stride)[..., ::dilation]
+        values = arguments[0]
         mark(maxima[..., None, None] - windows, module.forward(scale(values))[..., None, None])
 
     hooks = [m.register_forward_hook(at_relu) for m in net.modules() if isinstance(m, nn.ReLU)]

@@ -419,6 +419,19 @@ def grid():
         ("out", nn.Linear(9, 3)))
 
 
+def uneven():
+    return sequential(
+        ("stem", nn.Conv2d(4, 12, (1, 3), (2, 1), (0, 2), (1, 2))), nn.ReLU(),
+        ("middle", sequential(
+            nn.Conv2d(12, 16, (5, 2), 1, (2, 1), groups=2, bias=False), nn.BatchNorm2d(16, eps=1e-3, momentum=0.05),
+            nn.ReLU(), nn.MaxPool2d((3, 2), (2, 1), (1, 0), (1, 2)))),
+        nn.Conv2d(16, 16, (3, 1), 1, (1, 0)), nn.ReLU(),
+        nn.AvgPool2d((1, 2), (1, 2)),
+        ("up", nn.ConvTranspose2d(16, 6, (3, 2), (2, 1), output_padding=(1, 0), groups=2, dilation=(1, 2))),
+        nn.MaxPool2d((5, 7)), nn.Flatten(),
+        nn.Linear(12, 9), ("norm", nn.LayerNorm(9, eps=1e-2)), nn.Linear(9, 6), nn.LogSoftmax(dim=1))
+
+
 class Network(typing.NamedTuple):
     make: typing.Callable
     inputs: list  # shapes of floats, or Indices
@@ -452,5 +465,6 @@ NETWORKS = {
     "unet": Network(unet, [(3, 12, 8)]),
     "normed": Network(normed, [(3, 19, 18)]),
     "scaled": Network(scaled, [(4, 7, 6)]),
+    "uneven": Network(uneven, [(4, 13, 11)]),
     "grid": Network(grid, [(4, 6, 8)], nn.MSELoss, classes=0),
 }

@@ -22,7 +22,6 @@
 
 #include <cmath>
 #include <ctime>
-#include <ratio>
 
 #if __has_include(<mpi.h>)
 #include <remat/distributed.hpp>
@@ -48,7 +47,7 @@ using both = parallel<concat, pick<0>, sequential<pick<1>, sigmoid>>;
 using parts = sequential<pick<1, 0>, both>;
 using layers = sequential<conv2d<1, 2, 3>, batch_norm2d<2>, silu, max_pool2d<2>, conv_transpose2d<2, 2, 2>,
                           avg_pool2d<2>, upsample_nearest<2>, upsample_bilinear<2>, adaptive_avg_pool2d<1>, flatten,
-                          dropout<std::ratio<1, 2>>, linear<2, 4>, layer_norm<4>, gelu_tanh, softmax, log_softmax>;
+                          dropout<0.5>, linear<2, 4>, layer_norm<4>, gelu_tanh, softmax, log_softmax>;
 using losses = tensors<cross_entropy, linear_cross_entropy<4, 4>, nll_loss, mse_loss, bce_with_logits>;
 using words = sequential<embedding<4, 4>, linear<4, 4>>;
 static_assert(lower<chain, tensor<float, 4>>().inputs == 1);

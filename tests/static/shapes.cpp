@@ -16,12 +16,29 @@ static_assert(!Accepts<nn::linear<8, 3>, tensor<float, 7>>);
 static_assert(!Accepts<nn::linear<8, 3>, tensor<float, 8>, tensor<float, 8>>);
 
 static_assert(same<output_of<nn::conv2d<1, 32, 3>, image<float, 1, 28, 28>>, image<float, 32, 26, 26>>);
-static_assert(same<output_of<nn::conv2d<3, 8, 3, 2, 1>, image<float, 3, 32, 31>>, image<float, 8, 16, 16>>);
+static_assert(same<output_of<nn::conv2d<3, 8, 3, nn::window{.stride = 2, .padding = 1}>, image<float, 3, 32, 31>>,
+                   image<float, 8, 16, 16>>);
+static_assert(same<output_of<nn::conv2d<3, 8, nn::extents{3, 5},
+                                        nn::window{.stride = {2, 1}, .padding = {0, 2}, .dilation = {1, 3}}>,
+                             image<float, 3, 32, 31>>,
+                   image<float, 8, 15, 23>>);
+static_assert(
+    same<output_of<nn::conv_transpose2d<
+                       4, 6, nn::extents{3, 2},
+                       nn::window{.stride = {2, 1}, .output_padding = {1, 0}, .dilation = {1, 3}, .groups = 2}>,
+                   image<float, 4, 7, 9>>,
+         image<float, 6, 16, 12>>);
+static_assert(same<output_of<nn::max_pool2d<nn::extents{2, 3}, nn::window{.dilation = 2}>, image<float, 4, 9, 9>>,
+                   image<float, 4, 4, 2>>);
+static_assert(same<output_of<nn::avg_pool2d<nn::extents{2, 3}>, image<float, 4, 9, 9>>, image<float, 4, 4, 3>>);
+static_assert(!Accepts<nn::conv2d<1, 8, nn::extents{1, 5}>, image<float, 1, 28, 4>>);
+static_assert(Accepts<nn::conv2d<1, 8, nn::extents{5, 1}>, image<float, 1, 28, 4>>);
 static_assert(!Accepts<nn::conv2d<3, 8, 3>, image<float, 1, 28, 28>>);
 static_assert(!Accepts<nn::conv2d<1, 8, 5>, image<float, 1, 4, 28>>);
 
 static_assert(same<output_of<nn::max_pool2d<2>, image<float, 64, 25, 24>>, image<float, 64, 12, 12>>);
-static_assert(same<output_of<nn::max_pool2d<3, 2, 1>, image<float, 4, 7, 8>>, image<float, 4, 4, 4>>);
+static_assert(same<output_of<nn::max_pool2d<3, nn::window{.stride = 2, .padding = 1}>, image<float, 4, 7, 8>>,
+                   image<float, 4, 4, 4>>);
 static_assert(same<output_of<nn::flatten, image<float, 64, 12, 12>>, tensor<float, 9216>>);
 static_assert(same<output_of<nn::log_softmax, image<float, 64, 20, 20>>, image<float, 64, 20, 20>>);
 static_assert(same<output_of<nn::nll_loss, tensor<float, 10>, tensor<std::int32_t>>, remat::scalar<float>>);

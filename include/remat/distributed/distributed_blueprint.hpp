@@ -149,7 +149,7 @@ inline distributed_blueprint draw_blueprint(const mpi::session& session, program
                                  : is_in_type      ? partition::in_type
                                                    : partition::setting(partition::balanced);
   if (how.name != partition::in_type.name) forget_stages(lowered);
-  if (options.checkpoints) annotate(lowered, *options.checkpoints);
+  annotate(lowered, options.checkpoints);
   require_boundaries(lowered);
   freeze(lowered, options.frozen);
   keep_states(lowered, options.running_statistics);

@@ -13,7 +13,7 @@
 namespace remat::nn {
 namespace detail {
 
-inline axis axis_of_bins(const resampling_attributes&, std::size_t inputs, std::size_t outputs) {
+inline axis axis_of_bins(const axis_numbers&, std::size_t inputs, std::size_t outputs) {
   axis made(inputs);
   for (std::size_t o = 0; o < outputs; ++o) {
     const std::size_t first = o * inputs / outputs, last = ((o + 1) * inputs + outputs - 1) / outputs;

@@ -24,7 +24,6 @@
 #include <array>
 #include <cstddef>
 #include <memory>
-#include <ratio>
 #include <span>
 #include <string_view>
 
@@ -65,7 +64,7 @@ struct batch_norm_kernels {
 
   static void update_state(const update_pass& pass) {
     const double rows = static_cast<double>(pass.prepared_as<prepared_batch_norm>().rows.rows);
-    const double momentum = pass.attributes<batch_norm_attributes>().momentum;
+    const double momentum = pass.attributes<batch_norm_options>().momentum;
     const std::span<float> mean = pass.state(0), variance = pass.state(1);
     for (std::size_t c = 0; c < mean.size(); ++c) {
       follow(mean[c], static_cast<double>(pass.saved(0)[c]), momentum);
@@ -97,20 +96,20 @@ struct batch_norm_kernels {
   }
 };
 
-template <std::size_t C, class Epsilon, class Momentum>
+template <std::size_t C, batch_norm_options Options>
 struct batch_norm_numbers {
   static constexpr bool holds = true;
-  static_assert(C > 0 && Epsilon::num > 0 && Momentum::num >= 0 && Momentum::num <= Momentum::den,
+  static_assert(C > 0 && Options.epsilon > 0 && Options.momentum >= 0 && Options.momentum <= 1,
                 "remat: a batch norm has at least one channel, a positive epsilon and a momentum from 0 to 1; give it "
                 "such numbers");
 };
 
 }  // namespace detail
 
-/// PyTorch's `BatchNorm2d(C, eps, momentum)`, the numbers as ratios; takes images (C, H, W).
-template <std::size_t C, class Epsilon = std::ratio<1, 100000>, class Momentum = std::ratio<1, 10>>
+/// PyTorch's `BatchNorm2d(C, eps, momentum)`; takes images (C, H, W).
+template <std::size_t C, batch_norm_options Options = batch_norm_options{}>
 struct batch_norm2d : module {
-  static_assert(detail::batch_norm_numbers<C, Epsilon, Momentum>::holds);
+  static_assert(detail::batch_norm_numbers<C, Options>::holds);
 
   static constexpr std::string_view kind = "batch_norm2d";
   template <std::size_t H, std::size_t W>
@@ -134,9 +133,7 @@ struct batch_norm2d : module {
   static constexpr std::array states{parameter("running_mean", {C}, initial::constant(0)),
                                      parameter("running_var", {C}, initial::constant(1))};
 
-  static constexpr detail::batch_norm_attributes attributes{
-      static_cast<double>(Epsilon::num) / static_cast<double>(Epsilon::den),
-      static_cast<double>(Momentum::num) / static_cast<double>(Momentum::den)};
+  static constexpr batch_norm_options attributes = Options;
   using kernels = detail::batch_norm_kernels;
   using kernels_on_kept_states = detail::batch_norm_kernels_on_kept_states;
   using frozen_kernels_on_kept_states = detail::frozen_batch_norm_kernels_on_kept_states;

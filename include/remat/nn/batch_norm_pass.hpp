@@ -9,11 +9,17 @@
 #include <cstddef>
 #include <span>
 
-namespace remat::nn::detail {
+namespace remat::nn {
 
-struct batch_norm_attributes {
-  double epsilon, momentum;
+/// Numbers of a batch norm, by PyTorch's names and defaults: `batch_norm2d<64, batch_norm_options{.epsilon = 1e-3}>`.
+struct batch_norm_options {
+  double epsilon = 1e-5;  ///< added to the variance
+  double momentum = 0.1;  ///< the share of a batch in what the running statistics become
+
+  constexpr bool operator==(const batch_norm_options&) const = default;
 };
+
+namespace detail {
 
 struct prepared_batch_norm : prepared {
   channel_geometry rows;
@@ -28,7 +34,7 @@ inline channel_pass batch_norm_rows(const pass& p, const float* x, const float* 
   return {p.prepared_as<prepared_batch_norm>().rows, p.scratch(), x, dy, p.activation_after() == activation::relu};
 }
 inline double inverse_deviation(const pass& p, float variance) {
-  return 1 / std::sqrt(static_cast<double>(variance) + p.attributes<batch_norm_attributes>().epsilon);
+  return 1 / std::sqrt(static_cast<double>(variance) + p.attributes<batch_norm_options>().epsilon);
 }
 /// The same in forward and in backward, so that both agree where a relu after it is positive.
 inline void set_batch_norm_scale(channel_pass& rows, const pass& p, std::span<const float> mean,
@@ -41,4 +47,5 @@ inline void set_batch_norm_scale(channel_pass& rows, const pass& p, std::span<co
   rows.set(coefficient::shift, [&](std::size_t c) { return bias[c]; });
 }
 
-}  // namespace remat::nn::detail
+}  // namespace detail
+}  // namespace remat::nn

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 /// Two-dimensional convolution, channels-last.
 ///
-///     forward               y = x * W + b       x (N, H, W, In), W (Out, In, K, K), y (N, H', W', Out)
+///     forward               y = x * W + b       x (N, H, W, In), W (Out, In, KH, KW), y (N, H', W', Out)
 ///     backward, parameters  dW, db              reads the input
 ///     backward, input       dx                  reads weights only
 ///
-/// H' = (H + 2 Padding - Dilation (K - 1) - 1) / Stride + 1, likewise W'. With groups, W is (Out, In / Groups, K, K),
-/// and the channels of a group see no others; `conv2d<C, C, 3, 1, 1, bias::with, 1, C>` is depthwise. Weights are
-/// packed into the layouts that oneDNN chooses for forward and for backward; their gradient comes back in PyTorch's.
+/// H' = (H + 2 padding - dilation (KH - 1) - 1) / stride + 1, likewise W'. With groups, W is (Out, In / groups, KH, KW),
+/// and the channels of a group see no others; `conv2d<C, C, 3, window{.padding = 1, .groups = C}>` is depthwise. Weights
+/// are packed into the layouts that oneDNN chooses for forward and for backward; their gradient comes back in PyTorch's.
 #pragma once
 
 #include <remat/core/module.hpp>
@@ -43,13 +43,13 @@ struct prepared_conv2d : prepared {
   std::size_t primitives_at = 0;  ///< of what primitives ask for
 
   explicit prepared_conv2d(const preparation& p) {
-    using onednn::extent;
     using onednn::layout;
     const auto& a = p.attributes<conv2d_attributes>();
     const tensor_shape &in = p.inputs[0], &out = p.outputs[0];
     const layout any = weights_layout(a, a.in, a.out, true), plain = weights_layout(a, a.in, a.out, false);
     const layout b = layout::row_major({a.out});
-    const onednn::window window(a.kernel, a.stride, a.padding, {extent(a.padding), extent(a.padding)}, a.dilation);
+    const nn::window& over = a.over;
+    const onednn::window window(a.kernel, over.stride, over.padding, onednn::window::of(over.padding), over.dilation);
     // f(the convolution of some samples)
     const auto of_samples = [&](std::size_t samples, const auto& f) {
       const layout x = layout::channels_last({samples, a.in, in.height(), in.width()});
@@ -58,8 +58,7 @@ struct prepared_conv2d : prepared {
     };
 
     relu = {p.activation_after,
-            {p.batch, a.in, in.height(), in.width(), a.out, out.height(), out.width(), a.kernel, a.stride, a.padding,
-             a.dilation, a.groups}};
+            {p.batch, a.in, in.height(), in.width(), a.out, out.height(), out.width(), a.kernel, over}};
     forward = of_samples(p.batch, [&](const auto& c) { return c.forward({.after = relu.in_primitive()}); });
     const layout weights = forward.layout_of(onednn::weights);
     pack_forward = onednn::primitive::reorder(plain, weights);
@@ -152,37 +151,39 @@ struct conv2d_kernels {
   }
 };
 
-template <std::size_t In, std::size_t Out, std::size_t K, std::size_t Stride, std::size_t Dilation, std::size_t Groups>
+template <std::size_t In, std::size_t Out, extents Kernel, window Over>
 struct conv2d_sizes {
   static constexpr bool holds = true;
-  static_assert(In > 0 && Out > 0 && K > 0 && Stride > 0 && Dilation > 0,
+  static_assert(In > 0 && Out > 0 && Kernel.are_at_least(1) && Over.stride.are_at_least(1) &&
+                    Over.dilation.are_at_least(1),
                 "remat: a convolution has at least one input channel, output channel, kernel element, step and "
                 "dilation; give it more");
-  static_assert(Groups > 0 && In % (Groups + (Groups == 0)) == 0 && Out % (Groups + (Groups == 0)) == 0,
+  static_assert(Over.padding.are_at_least(0), "remat: a convolution's padding is at least 0; give it such a number");
+  static_assert(Over.groups > 0 && In % (Over.groups + (Over.groups == 0)) == 0 &&
+                    Out % (Over.groups + (Over.groups == 0)) == 0,
                 "remat: a convolution's groups divide its input channels and its output channels; give it such a "
                 "number of groups");
+  static_assert(Over.output_padding == 0,
+                "remat: only a transposed convolution has an output padding; leave it out, or use conv_transpose2d");
 };
-
-/// The height or width of the output.
-constexpr std::size_t convolved(std::size_t size, std::size_t k, std::size_t stride, std::size_t padding,
-                                std::size_t dilation) {
-  return (size + 2 * padding - dilation * (k - 1) - 1) / stride + 1;
-}
 
 }  // namespace detail
 
-/// PyTorch's `Conv2d(In, Out, K, Stride, Padding, Dilation, Groups)`; takes images (In, H, W).
-template <std::size_t In, std::size_t Out, std::size_t K, std::size_t Stride = 1, std::size_t Padding = 0,
-          bias Bias = bias::with, std::size_t Dilation = 1, std::size_t Groups = 1>
+/// PyTorch's `Conv2d(In, Out, Kernel, stride, padding, dilation, groups)`; takes images (In, H, W). The kernel is one
+/// number or `extents{3, 5}`; all else is in the `window`.
+template <std::size_t In, std::size_t Out, extents Kernel, window Over = window{}, bias Bias = bias::with>
 struct conv2d : module {
-  static_assert(detail::conv2d_sizes<In, Out, K, Stride, Dilation, Groups>::holds);
-  static constexpr std::size_t fan_in = Groups > 0 ? In / (Groups + (Groups == 0)) * K* K : 0;
+ private:
+  static constexpr window over = detail::with_stride(Over, 1);
+  static_assert(detail::conv2d_sizes<In, Out, Kernel, over>::holds);
+
+ public:
+  static constexpr std::size_t fan_in = over.groups > 0 ? In / (over.groups + (over.groups == 0)) * Kernel.area() : 0;
 
   static constexpr std::string_view kind = "conv2d";
   template <std::size_t H, std::size_t W>
-    requires(H + 2 * Padding > Dilation * (K - 1) && W + 2 * Padding > Dilation * (K - 1))
-  static image<float, Out, detail::convolved(H, K, Stride, Padding, Dilation),
-               detail::convolved(W, K, Stride, Padding, Dilation)>
+    requires(detail::holds_kernel({H, W}, Kernel, over))
+  static image<float, Out, detail::places({H, W}, Kernel, over).height, detail::places({H, W}, Kernel, over).width>
       output(image<float, In, H, W>);
   static constexpr reads backward_parameters_reads = reads::inputs;
   static constexpr traits is{.fuses = {activation::relu, activation::tanh, activation::sigmoid}};
@@ -191,15 +192,15 @@ struct conv2d : module {
   }
 
   static constexpr auto parameters = [] {
-    const parameter weight("weight", {Out, In / Groups, K, K}, initial::uniform_fan_in(fan_in));
+    const parameter weight("weight", {Out, In / over.groups, Kernel.height, Kernel.width},
+                           initial::uniform_fan_in(fan_in));
     if constexpr (Bias == bias::with)
       return std::array{weight, parameter("bias", {Out}, initial::uniform_fan_in(fan_in))};
     else
       return std::array{weight};
   }();
 
-  static constexpr detail::conv2d_attributes attributes{In,      Out,      K,      Stride,
-                                                        Padding, Dilation, Groups, Bias == bias::with};
+  static constexpr detail::conv2d_attributes attributes{In, Out, Kernel, over, Bias == bias::with};
   using kernels = detail::conv2d_kernels;
 };
 

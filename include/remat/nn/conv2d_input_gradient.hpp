@@ -15,25 +15,26 @@
 #include <remat/core/module.hpp>
 #include <remat/nn/onednn_turned.hpp>
 #include <remat/nn/scratch.hpp>
+#include <remat/nn/window.hpp>
 
 #include <cstddef>
 
 namespace remat::nn::detail {
 
 struct conv2d_attributes {
-  std::size_t in, out, kernel, stride, padding, dilation, groups;
+  std::size_t in, out;
+  extents kernel;
+  window over;
   bool has_bias;
-
-  constexpr std::size_t reach() const { return dilation * (kernel - 1); }  ///< of a window, behind its first element
-  constexpr std::size_t weights() const { return out * (in / groups) * kernel * kernel; }
 };
 
 /// Weights as oneDNN takes them, from `in` to `out` channels.
 inline onednn::layout weights_layout(const conv2d_attributes& a, std::size_t in, std::size_t out, bool any) {
   using onednn::layout;
   const auto make = any ? &layout::chosen : &layout::row_major;
-  return a.groups == 1 ? make({out, in, a.kernel, a.kernel})
-                       : make({a.groups, out / a.groups, in / a.groups, a.kernel, a.kernel});
+  const std::size_t groups = a.over.groups;
+  return groups == 1 ? make({out, in, a.kernel.height, a.kernel.width})
+                     : make({groups, out / groups, in / groups, a.kernel.height, a.kernel.width});
 }
 
 class conv2d_input_gradient {
@@ -42,7 +43,10 @@ class conv2d_input_gradient {
   explicit conv2d_input_gradient(const preparation& p) : attributes_(p.attributes<conv2d_attributes>()) {
     const auto& a = attributes_;
     constexpr std::size_t vector = 16;
-    make(p, a.stride == 1 && a.padding <= a.reach() && (p.accumulates_input || a.in % vector == 0));
+    const extents after_first = reach(a.kernel, a.over.dilation);
+    const bool is_turned =
+        a.over.stride == 1 && a.over.padding.height <= after_first.height && a.over.padding.width <= after_first.width;
+    make(p, is_turned && (p.accumulates_input || a.in % vector == 0));
     if (is_forward_ && !windows_) make(p, false);  // oneDNN has taken a layout that cannot be turned around
   }
 
@@ -83,7 +87,7 @@ class conv2d_input_gradient {
     const auto& a = attributes_;
     constexpr std::size_t cached = 1 << 20, fewest = 4;
     is_forward_ = is_forward;
-    const bool adds = is_forward_ && p.accumulates_input && a.kernel > 1;
+    const bool adds = is_forward_ && p.accumulates_input && a.kernel.area() > 1;
     chunk_ = p.batch;
     temporary_ = 0;
     if (p.accumulates_input && !adds) {
@@ -97,8 +101,9 @@ class conv2d_input_gradient {
     const onednn::layout packed = product.layout_of(onednn::weights);
     rest = p.batch % chunk_ != 0 ? of_samples(p, p.batch % chunk_, packed, adds) : onednn::primitive();
     packing = onednn::primitive::reorder(
-        is_forward_ ? onednn::layout::transposed_weights(a.groups, a.in / a.groups, a.out / a.groups, a.kernel)
-                    : weights_layout(a, a.in, a.out, false),
+        is_forward_
+            ? onednn::layout::transposed_weights(a.over.groups, a.in / a.over.groups, a.out / a.over.groups, a.kernel)
+            : weights_layout(a, a.in, a.out, false),
         packed);
     packed_bytes = packed.bytes();
     windows_ = onednn::turned_windows(packed);
@@ -106,13 +111,16 @@ class conv2d_input_gradient {
 
   onednn::primitive of_samples(const preparation& p, std::size_t samples, const onednn::layout& weights,
                                bool adds) const {
-    using onednn::extent;
     const auto& a = attributes_;
     const tensor_shape &in = p.inputs[0], &out = p.outputs[0];
     const onednn::layout x = onednn::layout::channels_last({samples, a.in, in.height(), in.width()});
     const onednn::layout y = onednn::layout::channels_last({samples, a.out, out.height(), out.width()});
-    const std::size_t padding = is_forward_ ? a.reach() - a.padding : a.padding;
-    const onednn::window window(a.kernel, a.stride, padding, {extent(padding), extent(padding)}, a.dilation);
+    extents padding = a.over.padding;
+    if (is_forward_) {
+      const extents after_first = reach(a.kernel, a.over.dilation);
+      padding = {after_first.height - padding.height, after_first.width - padding.width};
+    }
+    const onednn::window window(a.kernel, a.over.stride, padding, onednn::window::of(padding), a.over.dilation);
     if (is_forward_) return onednn::convolution{y, weights, nullptr, x, window}.forward({.adds_to_destination = adds});
     return onednn::convolution{x, weights, nullptr, y, window}.backward_input();
   }

@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: MIT
 /// Two-dimensional transposed convolution, channels-last: what a convolution's backward does, forward.
 ///
-///     forward               y = x transposed-convolved with W, + b   x (N, H, W, In), W (In, Out, K, K)
+///     forward               y = x transposed-convolved with W, + b   x (N, H, W, In), W (In, Out, KH, KW)
 ///                                                                    y (N, H', W', Out)
 ///     backward, parameters  dW, db                                   reads the input
 ///     backward, input       dx = dy convolved with W                 reads weights only
 ///
-/// H' = (H - 1) Stride - 2 Padding + K + OutputPadding, likewise W'. Forward is oneDNN's backward of the convolution
-/// from y to x, and backward its forward. Weights are packed as those of conv2d are.
+/// H' = (H - 1) stride - 2 padding + dilation (KH - 1) + output_padding + 1, likewise W'. With groups, W is
+/// (In, Out / groups, KH, KW). Forward is oneDNN's backward of the convolution from y to x, and backward its forward.
+/// Weights are packed as those of conv2d are.
 #pragma once
 
 #include <remat/core/module.hpp>
 #include <remat/nn/bias.hpp>
 #include <remat/nn/channel_pass.hpp>
+#include <remat/nn/conv2d_input_gradient.hpp>
 #include <remat/nn/scratch.hpp>
 
 #include <array>
@@ -23,27 +25,21 @@
 namespace remat::nn {
 namespace detail {
 
-struct conv_transpose2d_attributes {
-  std::size_t in, out, kernel, stride, padding, output_padding;
-  bool has_bias;
-};
-
 struct prepared_conv_transpose2d : prepared {
   onednn::primitive forward, backward_input, backward_weights, pack_forward, pack_backward, unpack_gradient;
   channel_geometry pixels;         ///< of the output
   std::size_t gradient_bytes = 0;  ///< of the weights' gradient in scratch
 
   explicit prepared_conv_transpose2d(const preparation& p) {
-    using onednn::extent;
     using onednn::layout;
-    const auto& a = p.attributes<conv_transpose2d_attributes>();
+    const auto& a = p.attributes<conv2d_attributes>();
     const tensor_shape &in = p.inputs[0], &out = p.outputs[0];
     const layout x = layout::channels_last({p.batch, a.in, in.height(), in.width()});
     const layout y = layout::channels_last({p.batch, a.out, out.height(), out.width()});
-    const layout any = layout::chosen({a.in, a.out, a.kernel, a.kernel});
-    const layout plain = layout::row_major({a.in, a.out, a.kernel, a.kernel});
-    const extent behind = extent(a.padding) - extent(a.output_padding);
-    const onednn::window window(a.kernel, a.stride, a.padding, {behind, behind});
+    const layout any = weights_layout(a, a.out, a.in, true), plain = weights_layout(a, a.out, a.in, false);
+    onednn::window::pair after = onednn::window::of(a.over.padding);  // without the rows of y that are no window's
+    for (std::size_t i = 0; i < after.size(); ++i) after[i] -= onednn::window::of(a.over.output_padding)[i];
+    const onednn::window window(a.kernel, a.over.stride, a.over.padding, after, a.over.dilation);
     const onednn::convolution convolution{y, any, nullptr, x, window};
 
     forward = convolution.backward_input();
@@ -93,7 +89,7 @@ struct conv_transpose2d_kernels {
     state.forward.execute(pass.scratch(), {{onednn::result_gradient, pass.input().data()},
                                            {onednn::weights, pass.packed(forward_weights)},
                                            {onednn::source_gradient, y}});
-    const bool has_bias = pass.attributes<conv_transpose2d_attributes>().has_bias;
+    const bool has_bias = pass.attributes<conv2d_attributes>().has_bias;
     const bool acts = pass.activation_after() == activation::relu;
     if (!has_bias && !acts) return;
     channel_pass pixels(state.pixels, pass.scratch(), y, nullptr, acts);
@@ -118,7 +114,7 @@ struct conv_transpose2d_kernels {
                                                 {onednn::weights_gradient, pass.scratch()}});
     state.unpack_gradient.execute(
         primitives, {{onednn::source, pass.scratch()}, {onednn::result, pass.parameter_gradient(0).data()}});
-    if (!pass.attributes<conv_transpose2d_attributes>().has_bias) return;
+    if (!pass.attributes<conv2d_attributes>().has_bias) return;
     channel_pass pixels(state.pixels, pass.scratch(), dy, dy, false);
     set_identity(pixels);
     pixels.sum_up(channel_loop::gradient_sums);
@@ -133,46 +129,69 @@ struct conv_transpose2d_kernels {
   }
 };
 
-template <std::size_t In, std::size_t Out, std::size_t K, std::size_t Stride, std::size_t OutputPadding>
+template <std::size_t In, std::size_t Out, extents Kernel, window Over>
 struct conv_transpose2d_sizes {
   static constexpr bool holds = true;
-  static_assert(In > 0 && Out > 0 && K > 0 && Stride > 0,
-                "remat: a transposed convolution has at least one input channel, output channel, kernel element and "
-                "step; give it more");
-  static_assert(Stride == 0 || OutputPadding < Stride,
+  static_assert(In > 0 && Out > 0 && Kernel.are_at_least(1) && Over.stride.are_at_least(1) &&
+                    Over.dilation.are_at_least(1),
+                "remat: a transposed convolution has at least one input channel, output channel, kernel element, step "
+                "and dilation; give it more");
+  static_assert(Over.padding.are_at_least(0) && Over.output_padding.are_at_least(0),
+                "remat: a transposed convolution's paddings are at least 0; give it such numbers");
+  static_assert(Over.groups > 0 && In % (Over.groups + (Over.groups == 0)) == 0 &&
+                    Out % (Over.groups + (Over.groups == 0)) == 0,
+                "remat: a transposed convolution's groups divide its input channels and its output channels; give it "
+                "such a number of groups");
+  static_assert(Over.output_padding.height < Over.stride.height && Over.output_padding.width < Over.stride.width,
                 "remat: a transposed convolution's output padding is smaller than its step; make it smaller");
 };
 
+/// The image that a transposed convolution gives, and before its padding is cut off.
+constexpr extents transposed_with_padding(extents image, extents kernel, const window& w) {
+  const extents after_first = reach(kernel, w.dilation);
+  return {(image.height - 1) * w.stride.height + after_first.height + w.output_padding.height + 1,
+          (image.width - 1) * w.stride.width + after_first.width + w.output_padding.width + 1};
+}
+constexpr extents transposed(extents image, extents kernel, const window& w) {
+  const extents whole = transposed_with_padding(image, kernel, w);
+  return {whole.height - 2 * w.padding.height, whole.width - 2 * w.padding.width};
+}
+
 }  // namespace detail
 
-/// PyTorch's `ConvTranspose2d(In, Out, K, Stride, Padding, OutputPadding)`; takes images (In, H, W).
-template <std::size_t In, std::size_t Out, std::size_t K, std::size_t Stride = 1, std::size_t Padding = 0,
-          std::size_t OutputPadding = 0, bias Bias = bias::with>
+/// PyTorch's `ConvTranspose2d(In, Out, Kernel, stride, padding, output_padding, groups, dilation)`; takes images
+/// (In, H, W). The kernel is one number or `extents{3, 5}`; all else is in the `window`.
+template <std::size_t In, std::size_t Out, extents Kernel, window Over = window{}, bias Bias = bias::with>
 struct conv_transpose2d : module {
-  static_assert(detail::conv_transpose2d_sizes<In, Out, K, Stride, OutputPadding>::holds);
+ private:
+  static constexpr window over = detail::with_stride(Over, 1);
+  static_assert(detail::conv_transpose2d_sizes<In, Out, Kernel, over>::holds);
+  static constexpr std::size_t fan_in = over.groups > 0 ? Out / (over.groups + (over.groups == 0)) * Kernel.area() : 0;
 
+ public:
   static constexpr std::string_view kind = "conv_transpose2d";
   template <std::size_t H, std::size_t W>
-    requires((H - 1) * Stride + K + OutputPadding > 2 * Padding && (W - 1) * Stride + K + OutputPadding > 2 * Padding)
-  static image<float, Out, (H - 1) * Stride + K + OutputPadding - 2 * Padding,
-               (W - 1) * Stride + K + OutputPadding - 2 * Padding>
+    requires(detail::transposed_with_padding({H, W}, Kernel, over).height > 2 * over.padding.height &&
+             detail::transposed_with_padding({H, W}, Kernel, over).width > 2 * over.padding.width)
+  static image<float, Out, detail::transposed({H, W}, Kernel, over).height,
+               detail::transposed({H, W}, Kernel, over).width>
       output(image<float, In, H, W>);
   static constexpr reads backward_parameters_reads = reads::inputs;
   static constexpr traits is{.fuses = {activation::relu}};
   static constexpr double flops(tensor_shapes inputs, tensor_shapes) {
-    return 2.0 * static_cast<double>(inputs[0].elements()) * Out * K * K;
+    return 2.0 * static_cast<double>(inputs[0].elements()) * fan_in;
   }
 
   static constexpr auto parameters = [] {
-    const parameter weight("weight", {In, Out, K, K}, initial::uniform_fan_in(Out * K * K));
+    const parameter weight("weight", {In, Out / over.groups, Kernel.height, Kernel.width},
+                           initial::uniform_fan_in(fan_in));
     if constexpr (Bias == bias::with)
-      return std::array{weight, parameter("bias", {Out}, initial::uniform_fan_in(Out * K * K))};
+      return std::array{weight, parameter("bias", {Out}, initial::uniform_fan_in(fan_in))};
     else
       return std::array{weight};
   }();
 
-  static constexpr detail::conv_transpose2d_attributes attributes{
-      In, Out, K, Stride, Padding, OutputPadding, Bias == bias::with};
+  static constexpr detail::conv2d_attributes attributes{In, Out, Kernel, over, Bias == bias::with};
   using kernels = detail::conv_transpose2d_kernels;
 };
 

@@ -4,12 +4,12 @@
 #pragma once
 
 #include <remat/core/module.hpp>
+#include <remat/nn/real.hpp>
 #include <remat/nn/same_shape.hpp>
 #include <remat/nn/vectorised.hpp>
 
 #include <cstddef>
 #include <cstdint>
-#include <ratio>
 #include <span>
 #include <string_view>
 
@@ -70,28 +70,28 @@ struct dropout_kernels {
   }
 };
 
-template <class Probability>
+template <real Probability>
 struct dropout_probability {
   static constexpr bool holds = true;
-  static_assert(Probability::num >= 0 && Probability::num < Probability::den,
-                "remat: a dropout's probability is at least 0 and below 1; give it as a std::ratio in between");
+  static_assert(Probability.value >= 0 && Probability.value < 1,
+                "remat: a dropout's probability is at least 0 and below 1; give it one in between");
 };
 
-constexpr dropout_attributes dropout_of(double dropped, double of) {
-  return {static_cast<float>(dropped / of), dropped < of ? static_cast<float>(of / (of - dropped)) : 0};
+constexpr dropout_attributes dropout_of(double p) {
+  return {static_cast<float>(p), p < 1 ? static_cast<float>(1 / (1 - p)) : 0};
 }
 
 }  // namespace detail
 
-/// PyTorch's `Dropout(p)`, p as a ratio: `dropout<>` is 0.5, `dropout<std::ratio<1, 4>>` is 0.25.
-template <class Probability = std::ratio<1, 2>>
+/// PyTorch's `Dropout(p)`: `dropout<0.1>`; `dropout<>` is 0.5.
+template <real Probability = 0.5>
 struct dropout : detail::same_shape {
   static_assert(detail::dropout_probability<Probability>::holds);
 
   static constexpr std::string_view kind = "dropout";
   static constexpr traits is{.in_place = true};
 
-  static constexpr detail::dropout_attributes attributes = detail::dropout_of(Probability::num, Probability::den);
+  static constexpr detail::dropout_attributes attributes = detail::dropout_of(Probability.value);
   using kernels = detail::dropout_kernels;
 };
 

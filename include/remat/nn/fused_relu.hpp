@@ -16,6 +16,7 @@
 #include <remat/core/activation.hpp>
 #include <remat/core/parallel.hpp>
 #include <remat/nn/vectorised.hpp>
+#include <remat/nn/window.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -51,23 +52,26 @@ REMAT_END_VECTOR_CODE
 
 class fused_relu {
  public:
-  /// Where y (samples, rows, columns, out) sums x (samples, height, width, in) times W (out, in, kernel, kernel). A
-  /// linear layer has images of one pixel.
+  /// Where y (samples, rows, columns, out) sums x (samples, height, width, in) times W (out, in, kernel). A linear layer
+  /// has images of one pixel.
   struct sums {
     std::size_t samples;
     std::size_t in, height = 1, width = 1;
     std::size_t out, rows = 1, columns = 1;
-    std::size_t kernel = 1, stride = 1, padding = 0, dilation = 1, groups = 1;
+    extents kernel = 1;
+    window over = {.stride = 1};
   };
 
   fused_relu() = default;
   fused_relu(activation after, const sums& s)
       : sums_(s),
+        down_{s.over.stride.height, s.over.padding.height, reach(s.kernel, s.over.dilation).height},
+        across_{s.over.stride.width, s.over.padding.width, reach(s.kernel, s.over.dilation).width},
         acts_(after == activation::relu),
-        inner_rows_(inner(s.height, s.rows)),
-        inner_columns_(inner(s.width, s.columns)) {
+        inner_rows_(down_.inner(s.height, s.rows)),
+        inner_columns_(across_.inner(s.width, s.columns)) {
     const std::size_t inner = s.samples * inner_rows_.size() * inner_columns_.size();
-    is_in_product_ = s.groups == 1 && s.out >= looks / 2 && inner >= std::max(looks, weights_of_a_channel());
+    is_in_product_ = s.over.groups == 1 && s.out >= looks / 2 && inner >= std::max(looks, weights_of_a_channel());
     primitive_applies_ = acts_ && !is_in_product_ ? activation::none : after;
   }
 
@@ -97,30 +101,36 @@ class fused_relu {
 
     std::size_t size() const { return end > begin ? end - begin : 0; }
   };
+  /// How windows move along the rows of x, or along the columns.
+  struct axis {
+    std::size_t stride = 1, padding = 0;
+    std::size_t reach = 0;  ///< of a window, after its first element
+
+    /// The outputs whose windows lie within `size` of x.
+    range inner(std::size_t size, std::size_t outputs) const {
+      if (size + padding <= reach) return {};
+      return {(padding + stride - 1) / stride, std::min(outputs, (size + padding - reach - 1) / stride + 1)};
+    }
+    /// What the window of an output covers of `size` of x.
+    range covered(std::size_t output, std::size_t size) const {
+      const std::size_t first = output * stride, end = first + reach + 1;
+      return {first > padding ? first - padding : 0, end > padding ? std::min(end - padding, size) : 0};
+    }
+    /// How far apart outputs may be whose windows, one next to the other, cover what all windows do.
+    std::size_t step(std::size_t dilation) const {
+      return dilation == 1 ? std::max((reach + 1) / stride, std::size_t{1}) : 1;
+    }
+  };
 
   /// Pixels at which a channel is looked at: where a relu is 0 half of the time, one of 65,536 channels is suspicious.
   static constexpr std::size_t looks = 16;
 
   std::size_t pixels() const { return sums_.samples * sums_.rows * sums_.columns; }
-  std::size_t reach() const { return sums_.dilation * (sums_.kernel - 1); }  // of a window, after its first element
-  std::size_t weights_of_a_channel() const { return sums_.in * sums_.kernel * sums_.kernel; }
-
-  /// The rows of y, or the columns, whose windows lie within `size` of x.
-  range inner(std::size_t size, std::size_t outputs) const {
-    const std::size_t p = sums_.padding, stride = sums_.stride;
-    if (size + p <= reach()) return {};
-    return {(p + stride - 1) / stride, std::min(outputs, (size + p - reach() - 1) / stride + 1)};
-  }
-
-  /// What a window that begins at `first` of the padded image covers of `size` of x.
-  range covered(std::size_t first, std::size_t size) const {
-    const std::size_t p = sums_.padding, end = first + reach() + 1;
-    return {first > p ? first - p : 0, end > p ? std::min(end - p, size) : 0};
-  }
+  std::size_t weights_of_a_channel() const { return sums_.in * sums_.kernel.area(); }
 
   bool window_has_non_finite(const tensors& t, const pixel& at) const {
     const auto& s = sums_;
-    const range rows = covered(at.row * s.stride, s.height), columns = covered(at.column * s.stride, s.width);
+    const range rows = down_.covered(at.row, s.height), columns = across_.covered(at.column, s.width);
     for (std::size_t h = rows.begin; h < rows.end; ++h)
       if (has_non_finite(t.x + ((at.sample * s.height + h) * s.width + columns.begin) * s.in, columns.size() * s.in))
         return true;
@@ -130,13 +140,13 @@ class fused_relu {
   /// Looks at pixels whose windows, one next to the other, cover what all windows do.
   bool x_is_suspicious(const tensors& t) const {
     const auto& s = sums_;
-    const std::size_t step = s.dilation == 1 ? std::max(s.kernel / s.stride, std::size_t{1}) : 1,
-                      lines = (s.rows - 1 + step - 1) / step + 1, few = std::min(s.out, looks);
+    const std::size_t down = down_.step(s.over.dilation.height), across = across_.step(s.over.dilation.width),
+                      lines = (s.rows - 1 + down - 1) / down + 1, few = std::min(s.out, looks);
     std::atomic<bool> found = false;
     const auto look = [&](std::size_t begin, std::size_t end) {
       for (std::size_t l = begin; l < end && !found.load(std::memory_order_relaxed); ++l) {
-        const std::size_t sample = l / lines, row = std::min(l % lines * step, s.rows - 1);
-        for (std::size_t i = 0;; i += step) {
+        const std::size_t sample = l / lines, row = std::min(l % lines * down, s.rows - 1);
+        for (std::size_t i = 0;; i += across) {
           const pixel at{sample, row, std::min(i, s.columns - 1)};
           const float* const y = t.y + index(at) * s.out;
           if (!has_positive(y, few) && window_has_non_finite(t, at)) found.store(true, std::memory_order_relaxed);
@@ -187,14 +197,14 @@ class fused_relu {
     const auto& s = sums_;
     const float* const w = t.w + channel * weights_of_a_channel();
     float sum = t.b == nullptr || std::isfinite(t.b[channel]) ? 0.0f : t.b[channel];
-    for (std::size_t i = 0; i < s.kernel; ++i)
-      for (std::size_t j = 0; j < s.kernel; ++j) {
-        const std::size_t h = to.row * s.stride + i * s.dilation - s.padding,  // too large before the first
-            v = to.column * s.stride + j * s.dilation - s.padding;
+    for (std::size_t i = 0; i < s.kernel.height; ++i)
+      for (std::size_t j = 0; j < s.kernel.width; ++j) {
+        const std::size_t h = to.row * down_.stride + i * s.over.dilation.height - down_.padding,  // too large before
+            v = to.column * across_.stride + j * s.over.dilation.width - across_.padding;          // the first
         if (h >= s.height || v >= s.width) continue;
         const float* const x = t.x + ((to.sample * s.height + h) * s.width + v) * s.in;
         for (std::size_t c = 0; c < s.in && !std::isnan(sum); ++c) {
-          const float weight = w[(c * s.kernel + i) * s.kernel + j];
+          const float weight = w[(c * s.kernel.height + i) * s.kernel.width + j];
           if (!std::isfinite(x[c]) || !std::isfinite(weight)) sum += x[c] * weight;
         }
       }
@@ -208,6 +218,7 @@ class fused_relu {
   }
 
   sums sums_{};
+  axis down_, across_;
   bool acts_ = false, is_in_product_ = false;
   activation primitive_applies_ = activation::none;
   range inner_rows_, inner_columns_;

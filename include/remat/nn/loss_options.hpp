@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// Options of the losses of classes, in any order:
 ///
-///     nn::cross_entropy_with<nn::label_smoothing<std::ratio<1, 10>>, nn::ignore_index<255>, nn::class_weights<19>>
+///     nn::cross_entropy_with<nn::label_smoothing<0.1>, nn::ignore_index<255>, nn::class_weights<19>>
 ///
 /// They are PyTorch's `label_smoothing`, `ignore_index` and `weight`, with the same formula, whose denominator is the
 /// sum of the weights of the targets that count. Where that of a whole batch is 0, although some are not ignored, the
@@ -9,17 +9,17 @@
 #pragma once
 
 #include <remat/core/parameter.hpp>
+#include <remat/nn/real.hpp>
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <ratio>
 #include <string_view>
 
 namespace remat::nn {
 
-/// A share of each target is spread over all classes: PyTorch's `label_smoothing`, as a ratio from 0 to 1.
-template <class Share>
+/// A share of each target is spread over all classes: PyTorch's `label_smoothing`, from 0 to 1.
+template <real Share>
 struct label_smoothing {};
 
 /// The target that does not count: -100 without this option.
@@ -40,11 +40,11 @@ struct loss_options {
   std::size_t weights = 0;  ///< the number of classes that have one
 };
 
-template <class Share>
+template <real Share>
 struct smoothing_share {
   static constexpr bool holds = true;
-  static_assert(Share::num >= 0 && Share::num <= Share::den,
-                "remat: a loss's label smoothing is from 0 to 1; give it as a std::ratio in between");
+  static_assert(Share.value >= 0 && Share.value <= 1,
+                "remat: a loss's label smoothing is from 0 to 1; give it a number in between");
 };
 
 template <class Option>
@@ -53,13 +53,11 @@ struct loss_option {
   static constexpr bool smooths = false;
   static constexpr void set(loss_options&) {}
 };
-template <class Share>
+template <real Share>
 struct loss_option<label_smoothing<Share>> {
   static constexpr bool holds = smoothing_share<Share>::holds;
   static constexpr bool smooths = true;
-  static constexpr void set(loss_options& o) {
-    o.smoothing = static_cast<float>(static_cast<double>(Share::num) / static_cast<double>(Share::den));
-  }
+  static constexpr void set(loss_options& o) { o.smoothing = static_cast<float>(Share.value); }
 };
 template <std::int32_t Target>
 struct loss_option<ignore_index<Target>> {
@@ -77,7 +75,7 @@ struct loss_option<class_weights<Classes>> {
 template <class... Options>
 constexpr loss_options options_of() {
   static_assert((loss_option<Options>::holds && ...),
-                "remat: the options of a loss are label_smoothing<std::ratio<1, 10>>, ignore_index<255> and "
+                "remat: the options of a loss are label_smoothing<0.1>, ignore_index<255> and "
                 "class_weights<10>; give it these");
   loss_options made;
   (loss_option<Options>::set(made), ...);

@@ -8,11 +8,11 @@
 
 #include <remat/core/parallel.hpp>
 #include <remat/nn/vectorised.hpp>
+#include <remat/nn/window.hpp>
 
 #include <atomic>
 #include <cmath>
 #include <cstddef>
-#include <cstdint>
 #include <limits>
 
 namespace remat::nn::detail {
@@ -20,7 +20,8 @@ namespace remat::nn::detail {
 struct max_pool_geometry {
   std::size_t channels, height, width;  ///< of the input
   std::size_t rows, columns;            ///< of the output
-  std::size_t kernel, stride, padding;
+  extents kernel;
+  window over;
 };
 
 REMAT_BEGIN_VECTOR_CODE
@@ -48,27 +49,27 @@ inline bool any_nan(const float* x, std::size_t size) {
 }
 
 /// Mends row `row` of all rows of the outputs: where `all`, every window, else those of which oneDNN gave the lowest
-/// number. The places are in `bytes`, or in `numbers`, or nowhere: both are null.
-inline void mend_maxima(const max_pool_geometry& g, const float* x, float* y, std::uint8_t* bytes,
-                        std::int32_t* numbers, bool all, std::size_t row) {
-  const std::size_t size = g.columns * g.channels, h0 = row % g.rows * g.stride;  // in the padded image
+/// number. `places` may be null.
+template <class Place>
+void mend_maxima(const max_pool_geometry& g, const float* x, float* y, Place* places, bool all, std::size_t row) {
+  const std::size_t size = g.columns * g.channels, h0 = row % g.rows * g.over.stride.height;  // in the padded image
   if (!all && !has_lowest(y + row * size, size)) return;
-  for (std::size_t k = 0; k < size; ++k) {
-    float& largest = y[row * size + k];
+  for (std::size_t at = 0; at < size; ++at) {
+    float& largest = y[row * size + at];
     if (!all && largest > std::numeric_limits<float>::lowest()) continue;
-    const std::size_t c = k % g.channels, w0 = k / g.channels * g.stride;
-    std::size_t place = g.kernel * g.kernel;
-    for (std::size_t i = 0; i < g.kernel; ++i)
-      for (std::size_t j = 0; j < g.kernel; ++j) {
-        const std::size_t h = h0 + i - g.padding, w = w0 + j - g.padding;  // too large before the first
+    const std::size_t c = at % g.channels, w0 = at / g.channels * g.over.stride.width;
+    std::size_t place = g.kernel.area();
+    for (std::size_t down = 0; down < g.kernel.height; ++down)
+      for (std::size_t across = 0; across < g.kernel.width; ++across) {
+        const std::size_t h = h0 + down - g.over.padding.height,
+                          w = w0 + across - g.over.padding.width;  // too large before the first
         if (h >= g.height || w >= g.width) continue;
         const float v = x[((row / g.rows * g.height + h) * g.width + w) * g.channels + c];
-        if (place < g.kernel * g.kernel && !(v > largest) && !std::isnan(v)) continue;
+        if (place < g.kernel.area() && !(v > largest) && !std::isnan(v)) continue;
         largest = v;
-        place = i * g.kernel + j;
+        place = down * g.kernel.width + across;
       }
-    if (bytes != nullptr) bytes[row * size + k] = static_cast<std::uint8_t>(place);
-    if (numbers != nullptr) numbers[row * size + k] = static_cast<std::int32_t>(place);
+    if (places != nullptr) places[row * size + at] = static_cast<Place>(place);
   }
 }
 

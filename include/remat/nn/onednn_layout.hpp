@@ -48,10 +48,10 @@ class layout {
   /// (N, C, H, W) stored as (N, H, W, C).
   static layout channels_last(std::initializer_list<std::size_t> extents) { return tagged(extents, dnnl_acdb); }
 
-  /// A convolution's weights (outputs, inputs, K, K) stored as (inputs, outputs, K, K), in each of `groups`.
-  static layout transposed_weights(std::size_t groups, std::size_t outputs, std::size_t inputs, std::size_t k) {
-    return groups == 1 ? tagged({outputs, inputs, k, k}, dnnl_bacd)
-                       : tagged({groups, outputs, inputs, k, k}, dnnl_acbde);
+  /// A convolution's weights (outputs, inputs, KH, KW) stored as (inputs, outputs, KH, KW), in each of `groups`.
+  static layout transposed_weights(std::size_t groups, std::size_t outputs, std::size_t inputs, const nn::extents& k) {
+    return groups == 1 ? tagged({outputs, inputs, k.height, k.width}, dnnl_bacd)
+                       : tagged({groups, outputs, inputs, k.height, k.width}, dnnl_acbde);
   }
 
   std::size_t bytes() const { return dnnl_memory_desc_get_size(&description_); }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <remat/core/activation.hpp>
+#include <remat/nn/extents.hpp>
 
 #include <array>
 #include <cstddef>
@@ -26,12 +27,15 @@ struct window {
   pair kernel, stride, padding_before, padding_behind;
   pair gaps;  ///< between neighbours in the window: the dilation less 1
 
-  window(std::size_t k, std::size_t step, std::size_t padding, pair behind, std::size_t dilation = 1)
-      : kernel{extent(k), extent(k)},
-        stride{extent(step), extent(step)},
-        padding_before{extent(padding), extent(padding)},
+  window(const nn::extents& k, const nn::extents& step, const nn::extents& padding, pair behind,
+         const nn::extents& dilation = 1)
+      : kernel(of(k)),
+        stride(of(step)),
+        padding_before(of(padding)),
         padding_behind(behind),
-        gaps{extent(dilation) - 1, extent(dilation) - 1} {}
+        gaps{extent(dilation.height) - 1, extent(dilation.width) - 1} {}
+
+  static pair of(const nn::extents& e) { return {extent(e.height), extent(e.width)}; }
 };
 
 /// A function of one number, applied to each element.

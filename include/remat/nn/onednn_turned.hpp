@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// Weights of a convolution, in the layout that a primitive chose, turned around in their own memory: the element at
-/// (h, w) of each window goes to (K - 1 - h, K - 1 - w). A copy elsewhere would take as much memory again.
+/// (h, w) of each window goes to (KH - 1 - h, KW - 1 - w). A copy elsewhere would take as much memory again.
 ///
 /// oneDNN's layouts of weights have blocks of channels; a window's elements are in blocks of their own, which are swapped.
 #pragma once
@@ -16,7 +16,7 @@ namespace remat::onednn {
 class turned_windows {
  public:
   turned_windows() = default;
-  /// Of weights (..., K, K).
+  /// Of weights (..., KH, KW).
   explicit turned_windows(const layout& weights) {
     const dnnl_memory_desc_t& d = *weights.get();
     const dnnl_blocking_desc_t& blocks = d.format_desc.blocking;
@@ -36,9 +36,10 @@ class turned_windows {
     std::copy(loops_ + joined, loops_ + count_, loops_);
     count_ -= joined;
     for (int i = 0; i < count_; ++i) blocks_ *= loops_[i].count;
-    k_ = static_cast<std::size_t>(d.dims[channels]);
-    row_ = static_cast<std::size_t>(blocks.strides[channels]);
-    column_ = static_cast<std::size_t>(blocks.strides[channels + 1]);
+    columns_ = static_cast<std::size_t>(d.dims[channels + 1]);
+    window_ = static_cast<std::size_t>(d.dims[channels]) * columns_;
+    row_stride_ = static_cast<std::size_t>(blocks.strides[channels]);
+    column_stride_ = static_cast<std::size_t>(blocks.strides[channels + 1]);
     is_known_ = true;
   }
 
@@ -46,12 +47,12 @@ class turned_windows {
   explicit operator bool() const { return is_known_; }
 
   void turn(float* weights) const {
-    const std::size_t half = k_ * k_ / 2, grain = 1 + 4096 / run_;
+    const std::size_t half = window_ / 2, grain = 1 + 4096 / run_;
     parallel_for(half * blocks_, grain, [&](std::size_t begin, std::size_t end) {
       for (std::size_t i = begin; i < end; ++i) {
-        const std::size_t at = i / blocks_, there = k_ * k_ - 1 - at, block = offset(i % blocks_);
-        float* const one = weights + block + at / k_ * row_ + at % k_ * column_;
-        float* const other = weights + block + there / k_ * row_ + there % k_ * column_;
+        const std::size_t at = i / blocks_, there = window_ - 1 - at, block = offset(i % blocks_);
+        float* const one = weights + block + place(at);
+        float* const other = weights + block + place(there);
         std::swap_ranges(one, one + run_, other);
       }
     });
@@ -65,6 +66,7 @@ class turned_windows {
   void add(const loop& l) {
     if (l.count > 1) loops_[count_++] = l;
   }
+  std::size_t place(std::size_t at) const { return at / columns_ * row_stride_ + at % columns_ * column_stride_; }
   std::size_t offset(std::size_t block) const {
     std::size_t sum = 0;
     for (int i = 0; i < count_; ++i) {
@@ -75,10 +77,11 @@ class turned_windows {
   }
 
   bool is_known_ = false;
-  std::size_t k_ = 0, row_ = 0, column_ = 0;  // of a window: its size, and the strides of its rows and columns
-  std::size_t run_ = 1;                       // floats that are next to each other
-  std::size_t blocks_ = 1;                    // runs at each place of a window
-  loop loops_[DNNL_MAX_NDIMS] = {};           // over these
+  std::size_t window_ = 0, columns_ = 1;  // elements of a window, and of a row of it
+  std::size_t row_stride_ = 0, column_stride_ = 0;
+  std::size_t run_ = 1;              // floats that are next to each other
+  std::size_t blocks_ = 1;           // runs at each place of a window
+  loop loops_[DNNL_MAX_NDIMS] = {};  // over these
   int count_ = 0;
 };
 

@@ -12,6 +12,7 @@
 #include <remat/core/module.hpp>
 #include <remat/core/parallel.hpp>
 #include <remat/nn/channel_loops.hpp>
+#include <remat/nn/extents.hpp>
 #include <remat/nn/vectorised.hpp>
 
 #include <algorithm>
@@ -150,9 +151,14 @@ class axis {
   std::vector<std::vector<float>> weights_;
 };
 
+/// What a rule makes of them, along one axis.
+struct axis_numbers {
+  std::size_t size, stride, padding;
+};
+
 struct resampling_attributes {
-  axis (*rule)(const resampling_attributes&, std::size_t inputs, std::size_t outputs);
-  std::size_t size = 0, stride = 0, padding = 0;  ///< what the rule makes of them
+  axis (*rule)(const axis_numbers&, std::size_t inputs, std::size_t outputs);
+  extents size = {}, stride = {}, padding = {};
 };
 
 struct resampling {
@@ -175,14 +181,16 @@ struct prepared_resampling : prepared {
   resampling forward, backward;
 
   explicit prepared_resampling(const preparation& p)
-      : forward{along(p, p.inputs[0].height(), p.outputs[0].height()),
-                along(p, p.inputs[0].width(), p.outputs[0].width())},
-        backward{forward.rows.transposed(), forward.columns.transposed()} {}
+      : forward{rows(p), columns(p)}, backward{forward.rows.transposed(), forward.columns.transposed()} {}
 
  private:
-  static axis along(const preparation& p, std::size_t inputs, std::size_t outputs) {
+  static axis rows(const preparation& p) {
     const auto& a = p.attributes<resampling_attributes>();
-    return a.rule(a, inputs, outputs);
+    return a.rule({a.size.height, a.stride.height, a.padding.height}, p.inputs[0].height(), p.outputs[0].height());
+  }
+  static axis columns(const preparation& p) {
+    const auto& a = p.attributes<resampling_attributes>();
+    return a.rule({a.size.width, a.stride.width, a.padding.width}, p.inputs[0].width(), p.outputs[0].width());
   }
 };
 

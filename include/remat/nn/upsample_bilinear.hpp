@@ -14,7 +14,7 @@
 namespace remat::nn {
 namespace detail {
 
-inline axis axis_of_interpolation(const resampling_attributes& a, std::size_t inputs, std::size_t outputs) {
+inline axis axis_of_interpolation(const axis_numbers& a, std::size_t inputs, std::size_t outputs) {
   axis made(inputs);
   for (std::size_t o = 0; o < outputs; ++o) {
     const double at = (static_cast<double>(o) + 0.5) / static_cast<double>(a.size) - 0.5;

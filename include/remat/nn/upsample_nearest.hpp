@@ -11,7 +11,7 @@
 namespace remat::nn {
 namespace detail {
 
-inline axis axis_of_repeats(const resampling_attributes& a, std::size_t inputs, std::size_t outputs) {
+inline axis axis_of_repeats(const axis_numbers& a, std::size_t inputs, std::size_t outputs) {
   axis made(inputs);
   for (std::size_t o = 0; o < outputs; ++o) made.add(o / a.size, o / a.size + 1, 1);
   return made;

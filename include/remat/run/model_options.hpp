@@ -24,7 +24,7 @@ struct model_options {
   /// Where a call has fewer (OMP_THREAD_LIMIT, a parallel region around it), it is refused. 0: as many as OpenMP gives
   /// when the model is built, or fewer where a call has fewer.
   int threads = 0;
-  std::optional<std::vector<checkpoint_at>> checkpoints = {};  ///< where given, they stand in place of the tags
+  remat::checkpoints checkpoints = {};               ///< where given, they are in place of the tags
   std::optional<operation_costs> costs = {};         ///< what policies see instead of FLOPs: `profile(model, 64)`
   std::optional<std::size_t> activation_bytes = {};  ///< that a step's activations may take, as policies are told
   std::vector<std::string> frozen = {};  ///< paths of modules that are not trained, next to those in the type
@@ -43,7 +43,7 @@ inline program with_options(program lowered, const model_options& options) {
   if (options.max_plans == 0) throw error("a model keeps the plan of at least one batch size; max_plans is at least 1");
   if (lowered.operations.empty()) throw error("a model needs at least one module that computes something");
   require_unique_paths(lowered);
-  if (options.checkpoints) annotate(lowered, *options.checkpoints);
+  annotate(lowered, options.checkpoints);
   require_boundaries(lowered);
   freeze(lowered, options.frozen);
   keep_states(lowered, options.running_statistics);

@@ -11,13 +11,16 @@
 
 namespace fuzz {
 
-/// A convolution from (H, W, in) to (height, width, out); weights are (out, in / groups, K, K).
+using remat::nn::extents;
+
+/// A convolution from (H, W, in) to (height, width, out); weights are (out, in / groups, KH, KW).
 struct convolution_sums {
-  std::size_t batch, in, out, kernel, stride, padding, dilation, groups;
-  std::size_t h, w, height, width;
+  std::size_t batch = 1, in = 1, out = 1, groups = 1;
+  extents kernel = 1, stride = 1, padding = 0, dilation = 1;
+  std::size_t h = 1, w = 1, height = 1, width = 1;
 
   double multiplications() const {
-    return static_cast<double>(batch * height * width * kernel * kernel) * static_cast<double>(in / groups * out);
+    return static_cast<double>(batch * height * width * kernel.area()) * static_cast<double>(in / groups * out);
   }
 
   /// y from x and w.
@@ -48,8 +51,8 @@ struct convolution_sums {
   }
   /// dw from x and dy.
   expectation backward_weights(const std::vector<float>& x, const std::vector<float>& dy) const {
-    const std::size_t window = kernel * kernel;
-    const sums total(window * out * in_group());  // (K, K, out, in / groups)
+    const std::size_t window = kernel.area();
+    const sums total(window * out * in_group());  // (KH, KW, out, in / groups)
     const turned wide(x.begin(), x.end());
     over_taps([&](std::size_t from, std::size_t to, std::size_t tap) {
       for (std::size_t o = 0; o < out; ++o)
@@ -97,10 +100,10 @@ struct convolution_sums {
   std::size_t in_group() const { return in / groups; }
   std::size_t out_group() const { return out / groups; }
 
-  /// (K, K, groups, in, out) of a group or, not `by_output`, (K, K, groups, out, in).
+  /// (KH, KW, groups, in, out) of a group or, not `by_output`, (KH, KW, groups, out, in).
   turned turn(const std::vector<float>& weight, bool by_output) const {
     turned made(weight.size());
-    const std::size_t window = kernel * kernel;
+    const std::size_t window = kernel.area();
     for (std::size_t o = 0; o < out; ++o)
       for (std::size_t i = 0; i < in_group(); ++i)
         for (std::size_t tap = 0; tap < window; ++tap) {
@@ -118,11 +121,12 @@ struct convolution_sums {
     for (std::size_t n = 0; n < batch; ++n)
       for (std::size_t r = 0; r < height; ++r)
         for (std::size_t c = 0; c < width; ++c)
-          for (std::size_t i = 0; i < kernel; ++i)
-            for (std::size_t j = 0; j < kernel; ++j) {
-              const std::size_t down = r * stride + i * dilation, across = c * stride + j * dilation;
-              if (down < padding || across < padding || down - padding >= h || across - padding >= w) continue;
-              f((n * h + down - padding) * w + across - padding, (n * height + r) * width + c, i * kernel + j);
+          for (std::size_t i = 0; i < kernel.height; ++i)
+            for (std::size_t j = 0; j < kernel.width; ++j) {
+              const std::size_t row = r * stride.height + i * dilation.height - padding.height;  // too large before
+              const std::size_t column = c * stride.width + j * dilation.width - padding.width;  // the first
+              if (row < h && column < w)
+                f((n * h + row) * w + column, (n * height + r) * width + c, i * kernel.width + j);
             }
   }
 };
@@ -145,7 +149,7 @@ inline double affordable(random_source& random) { return random.one_in(50) ? 3e7
 
 /// The layer computes this convolution, and adds a bias where it has one.
 inline void computes(layer_case& made, const convolution_sums& c, bool has_bias) {
-  made.parameters = {c.out * (c.in / c.groups) * c.kernel * c.kernel};
+  made.parameters = {c.out * (c.in / c.groups) * c.kernel.area()};
   if (has_bias) made.parameters.push_back(c.out);
   made.forward = [c, has_bias](const values& v) {
     expectation y = c.forward(v.inputs[0], v.parameters[0]);

@@ -4,6 +4,7 @@
 
 #include <remat/remat.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -17,10 +18,15 @@ namespace detail {
 
 inline convolution_sums drawn_convolution(random_source& random) {
   convolution_sums c{};
-  c.kernel = random.one_of({1, 1, 1, 2, 3, 3, 3, 4, 5, 7});
-  c.stride = random.one_of({1, 1, 1, 1, 2, 2, 3, 4});
-  c.padding = random.one_in(2) ? 0 : random.between(0, c.kernel);
-  c.dilation = random.one_of({1, 1, 1, 1, 1, 2, 3, 4});
+  c.kernel = random.extents_of([&] { return random.one_of({1, 1, 1, 2, 3, 3, 3, 4, 5, 7}); });
+  c.stride = random.extents_of([&] { return random.one_of({1, 1, 1, 1, 2, 2, 3, 4}); });
+  c.padding = 0;
+  if (random.one_in(2)) {
+    c.padding.height = random.between(0, c.kernel.height);
+    c.padding.width = random.between(0, c.kernel.width);
+    if (!random.one_in(3)) c.padding = std::min(c.padding.height, c.padding.width);
+  }
+  c.dilation = random.extents_of([&] { return random.one_of({1, 1, 1, 1, 1, 2, 3, 4}); });
   c.in = random.channels();
   c.out = random.channels();
   c.groups = 1;
@@ -31,9 +37,10 @@ inline convolution_sums drawn_convolution(random_source& random) {
     c.out = c.groups * (random.one_in(2) ? each : random.between(1, 9));
   }
   if (random.one_in(10)) {  // every second pixel or fewer, which kernels gather first
-    c.kernel = c.dilation = c.groups = 1;
+    c.kernel = c.dilation = 1;
+    c.groups = 1;
     c.padding = 0;
-    c.stride = random.between(2, 4);
+    c.stride = random.extents_of([&] { return random.between(1, 4); });
     c.in = random.channels();
     c.out = random.channels();
   }
@@ -52,6 +59,10 @@ inline convolution_sums drawn_convolution(random_source& random) {
   return c;
 }
 
+inline remat::nn::window window_of(const convolution_sums& c, const extents& output_padding) {
+  return {c.stride, c.padding, output_padding, c.dilation, c.groups};
+}
+
 }  // namespace detail
 
 inline layer_case conv2d(random_source& random) {
@@ -59,9 +70,11 @@ inline layer_case conv2d(random_source& random) {
   convolution_sums c;
   do {
     c = detail::drawn_convolution(random);
-    const std::size_t reach = c.dilation * (c.kernel - 1);
-    c.height = c.h + 2 * c.padding > reach ? (c.h + 2 * c.padding - reach - 1) / c.stride + 1 : 0;
-    c.width = c.w + 2 * c.padding > reach ? (c.w + 2 * c.padding - reach - 1) / c.stride + 1 : 0;
+    const auto along = [](std::size_t size, std::size_t k, std::size_t step, std::size_t border, std::size_t gap) {
+      return size + 2 * border > gap * (k - 1) ? (size + 2 * border - gap * (k - 1) - 1) / step + 1 : 0;
+    };
+    c.height = along(c.h, c.kernel.height, c.stride.height, c.padding.height, c.dilation.height);
+    c.width = along(c.w, c.kernel.width, c.stride.width, c.padding.width, c.dilation.width);
   } while (c.height == 0 || c.width == 0 || c.multiplications() > most);
   const bool has_bias = random.one_in(2);
 
@@ -79,7 +92,7 @@ inline layer_case conv2d(random_source& random) {
                        {"width", c.w}});
   made.kernels = &remat::kernel_table_of<remat::nn::detail::conv2d_kernels>;
   made.attributes = std::make_shared<remat::nn::detail::conv2d_attributes>(
-      remat::nn::detail::conv2d_attributes{c.in, c.out, c.kernel, c.stride, c.padding, c.dilation, c.groups, has_bias});
+      remat::nn::detail::conv2d_attributes{c.in, c.out, c.kernel, detail::window_of(c, 0), has_bias});
   made.inputs = {images(c.in, c.h, c.w)};
   made.output = images(c.out, c.height, c.width);
   made.batch = c.batch;
@@ -91,21 +104,20 @@ inline layer_case conv2d(random_source& random) {
 inline layer_case conv_transpose2d(random_source& random) {
   const double most = detail::affordable(random);
   convolution_sums c;  // of the convolution from y to x
-  std::size_t output_padding = 0;
+  extents output_padding;
   do {
     c = detail::drawn_convolution(random);
-    c.dilation = 1;
-    if (c.groups > 1) c.in = c.out = random.channels();
-    c.groups = 1;
     std::swap(c.h, c.height);
     std::swap(c.w, c.width);
-    output_padding = c.stride > 1 && random.one_in(3) ? random.between(1, c.stride - 1) : 0;
-    const auto size = [&](std::size_t inputs) {
-      const std::size_t whole = (inputs - 1) * c.stride + c.kernel + output_padding;
-      return whole > 2 * c.padding ? whole - 2 * c.padding : 0;
+    const auto added = [&](std::size_t stride) { return random.one_in(3) ? random.between(0, stride - 1) : 0; };
+    output_padding = {added(c.stride.height), added(c.stride.width)};
+    const auto along = [](std::size_t inputs, std::size_t k, std::size_t step, std::size_t border, std::size_t gap,
+                          std::size_t more) {
+      const std::size_t whole = (inputs - 1) * step + gap * (k - 1) + 1 + more;
+      return whole > 2 * border ? whole - 2 * border : 0;
     };
-    c.h = size(c.height);
-    c.w = size(c.width);
+    c.h = along(c.height, c.kernel.height, c.stride.height, c.padding.height, c.dilation.height, output_padding.height);
+    c.w = along(c.width, c.kernel.width, c.stride.width, c.padding.width, c.dilation.width, output_padding.width);
   } while (c.h == 0 || c.w == 0 || c.multiplications() > most ||
            static_cast<double>(c.batch * c.h * c.w * c.in) > most);
   const bool has_bias = random.one_in(2);
@@ -118,16 +130,17 @@ inline layer_case conv_transpose2d(random_source& random) {
                        {"stride", c.stride},
                        {"padding", c.padding},
                        {"output padding", output_padding},
+                       {"dilation", c.dilation},
+                       {"groups", c.groups},
                        {"bias", has_bias},
                        {"height", c.height},
                        {"width", c.width}});
   made.kernels = &remat::kernel_table_of<remat::nn::detail::conv_transpose2d_kernels>;
-  made.attributes =
-      std::make_shared<remat::nn::detail::conv_transpose2d_attributes>(remat::nn::detail::conv_transpose2d_attributes{
-          c.out, c.in, c.kernel, c.stride, c.padding, output_padding, has_bias});
+  made.attributes = std::make_shared<remat::nn::detail::conv2d_attributes>(
+      remat::nn::detail::conv2d_attributes{c.out, c.in, c.kernel, detail::window_of(c, output_padding), has_bias});
   made.inputs = {images(c.out, c.height, c.width)};
   made.output = images(c.in, c.h, c.w);
-  made.parameters = {c.out * c.in * c.kernel * c.kernel};
+  made.parameters = {c.out * (c.in / c.groups) * c.kernel.area()};
   if (has_bias) made.parameters.push_back(c.in);
   made.batch = c.batch;
   made.fuses = remat::nn::conv_transpose2d<1, 1, 1>::is.fuses;

@@ -25,7 +25,7 @@ inline layer_case linear(random_source& random) {
     length = random.one_in(3) ? random.between(2, 9) : 1;
   } while (static_cast<double>(in * out * batch * length) > most);
   const bool has_bias = random.one_in(2), is_sequence = length > 1;
-  const convolution_sums c{batch * length, in, out, 1, 1, 0, 1, 1, 1, 1, 1, 1};
+  const convolution_sums c{.batch = batch * length, .in = in, .out = out};
 
   layer_case made;
   made.layer = "linear";

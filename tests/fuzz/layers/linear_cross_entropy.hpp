@@ -27,7 +27,7 @@ inline layer_case linear_cross_entropy(random_source& random) {
   } while (static_cast<double>(in * classes * batch * length) > most);
   const bool has_bias = random.one_in(2);
   const std::size_t rows = batch * length;
-  const convolution_sums c{rows, in, classes, 1, 1, 0, 1, 1, 1, 1, 1, 1};
+  const convolution_sums c{.batch = rows, .in = in, .out = classes};
   const detail::entropy_of_logits entropy{rows, classes};
 
   layer_case made;

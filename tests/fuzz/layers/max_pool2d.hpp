@@ -5,6 +5,7 @@
 #include <remat/remat.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -19,27 +20,41 @@ namespace detail {
 
 /// A window of a pooling, and sizes that it fits into.
 struct drawn_pooling {
-  std::size_t channels, height, width, kernel, stride, padding, batch;
+  std::size_t channels, height, width, batch;
+  remat::nn::extents kernel, stride, padding, dilation = 1;
 
-  explicit drawn_pooling(random_source& random) {
-    kernel = random.one_of({1, 2, 2, 3, 3, 4, 5, 7, 17});
-    stride = random.one_of({kernel, 1, 2, 3, kernel + 1});
-    padding = random.one_in(2) ? 0 : random.between(0, kernel / 2);
+  drawn_pooling(random_source& random, bool may_have_gaps) {
+    kernel = random.extents_of([&] { return random.one_of({1, 2, 2, 3, 3, 4, 5, 7, 16, 17}); });
+    const auto step = [&](std::size_t k) { return random.one_of({k, 1, 2, 3, k + 1}); };
+    const auto border = [&](std::size_t k) { return random.one_in(2) ? 0 : random.between(0, k / 2); };
+    stride = {step(kernel.height), step(kernel.width)};
+    padding = {border(kernel.height), border(kernel.width)};
+    if (may_have_gaps && random.one_in(3)) {  // which fit into an image of 40 x 40
+      const auto gap = [&](std::size_t k) { return random.between(1, k > 7 ? 2 : 4); };
+      dilation = {gap(kernel.height), gap(kernel.width)};
+    }
     channels = random.channels();
     batch = random.between(1, 5);
     do {
       height = random.extent(40);
       width = random.extent(40);
-    } while (height + 2 * padding < kernel || width + 2 * padding < kernel);
+    } while (rows() == 0 || columns() == 0);
   }
-  std::size_t pooled(std::size_t size) const { return (size + 2 * padding - kernel) / stride + 1; }
+  std::size_t rows() const { return along(height, kernel.height, stride.height, padding.height, dilation.height); }
+  std::size_t columns() const { return along(width, kernel.width, stride.width, padding.width, dilation.width); }
   std::string text() const {
     return listed({{"channels", channels},
                    {"height", height},
                    {"width", width},
                    {"kernel", kernel},
                    {"stride", stride},
-                   {"padding", padding}});
+                   {"padding", padding},
+                   {"dilation", dilation}});
+  }
+
+ private:
+  static std::size_t along(std::size_t size, std::size_t k, std::size_t step, std::size_t border, std::size_t gap) {
+    return size + 2 * border > gap * (k - 1) ? (size + 2 * border - gap * (k - 1) - 1) / step + 1 : 0;
   }
 };
 
@@ -47,8 +62,8 @@ struct drawn_pooling {
 
 /// The first of equal maxima has the gradient.
 inline layer_case max_pool2d(random_source& random) {
-  const detail::drawn_pooling p(random);
-  const std::size_t height = p.pooled(p.height), width = p.pooled(p.width);
+  const detail::drawn_pooling p(random, true);
+  const std::size_t height = p.rows(), width = p.columns();
   layer_case made;
   made.layer = "max_pool2d";
   made.sizes = p.text();
@@ -56,21 +71,21 @@ inline layer_case max_pool2d(random_source& random) {
   made.inputs = {images(p.channels, p.height, p.width)};
   made.output = images(p.channels, height, width);
   made.saved = {made.output};
-  made.saved[0].type = p.kernel * p.kernel <= 256 ? remat::element::uint8 : remat::element::int32;
+  made.saved[0].type = p.kernel.area() < 256 ? remat::element::uint8 : remat::element::int32;
   made.kernels = &remat::kernel_table_of<remat::nn::detail::max_pool2d_kernels>;
-  made.attributes = std::make_shared<remat::nn::detail::max_pool2d_attributes>(
-      remat::nn::detail::max_pool2d_attributes{p.kernel, p.stride, p.padding});
+  made.attributes = std::make_shared<remat::nn::detail::max_pool2d_attributes>(remat::nn::detail::max_pool2d_attributes{
+      p.kernel, {.stride = p.stride, .padding = p.padding, .dilation = p.dilation}});
   const auto over_maxima = [=](const std::vector<float>& x, const auto& f) {
     for (std::size_t i = 0; i < p.batch * height * width * p.channels; ++i) {
       const std::size_t k = i % p.channels, column = i / p.channels % width, row = i / p.channels / width % height;
       const std::size_t n = i / p.channels / width / height;
       std::size_t largest = x.size();
-      for (std::size_t a = 0; a < p.kernel; ++a)
-        for (std::size_t b = 0; b < p.kernel; ++b) {
-          const std::size_t down = row * p.stride + a, across = column * p.stride + b;
-          if (down < p.padding || across < p.padding || down - p.padding >= p.height || across - p.padding >= p.width)
-            continue;
-          const std::size_t at = ((n * p.height + down - p.padding) * p.width + across - p.padding) * p.channels + k;
+      for (std::size_t a = 0; a < p.kernel.height; ++a)
+        for (std::size_t b = 0; b < p.kernel.width; ++b) {
+          const std::size_t h = row * p.stride.height + a * p.dilation.height - p.padding.height;  // too large before
+          const std::size_t w = column * p.stride.width + b * p.dilation.width - p.padding.width;  // the first
+          if (h >= p.height || w >= p.width) continue;
+          const std::size_t at = ((n * p.height + h) * p.width + w) * p.channels + k;
           if (largest == x.size() || x[at] > x[largest]) largest = at;
         }
       f(i, largest);
@@ -78,13 +93,16 @@ inline layer_case max_pool2d(random_source& random) {
   };
   made.forward = [=](const values& v) {
     expectation y(p.batch * height * width * p.channels);
-    over_maxima(v.inputs[0], [&](std::size_t i, std::size_t at) { y[i].value = static_cast<double>(v.inputs[0][at]); });
+    over_maxima(v.inputs[0], [&](std::size_t i, std::size_t at) {
+      y[i].value = at < v.inputs[0].size() ? static_cast<double>(v.inputs[0][at]) : -INFINITY;  // all in the border
+    });
     return y;
   };
   made.input_gradient = [=](const values& v) {
     expectation dx(v.inputs[0].size());
-    over_maxima(v.inputs[0],
-                [&](std::size_t i, std::size_t at) { dx[at].add(static_cast<double>(v.output_gradient[i])); });
+    over_maxima(v.inputs[0], [&](std::size_t i, std::size_t at) {
+      if (at < dx.size()) dx[at].add(static_cast<double>(v.output_gradient[i]));
+    });
     return dx;
   };
   return made;

@@ -10,7 +10,6 @@
 #include <cmath>
 #include <cstddef>
 #include <memory>
-#include <type_traits>
 
 #include "../layer_case.hpp"
 #include "softmaxes.hpp"
@@ -26,7 +25,8 @@ struct normalised {
   double mean = 0, r = 0;
   double mean_error = 0, r_error = 0;  ///< the latter relative
 
-  normalised(const float* from, std::size_t apart, std::size_t count) : x(from), step(apart), size(count) {
+  normalised(const float* from, std::size_t apart, std::size_t count, double epsilon)
+      : x(from), step(apart), size(count) {
     expected sum, squares;
     for (std::size_t i = 0; i < size; ++i) sum.add(at(i));
     mean = sum.value / static_cast<double>(size);
@@ -36,7 +36,6 @@ struct normalised {
       squares.add(at(i) - mean, at(i) - mean);
       distance += std::abs(at(i) - mean);
     }
-    constexpr double epsilon = 1e-5;
     const double count_ = static_cast<double>(size), variance = squares.value / count_;
     const double variance_error =
         squares.bound() / count_ + 2 * distance / count_ * (mean_error + unit_roundoff) + mean_error * mean_error;
@@ -79,14 +78,19 @@ struct normalised {
 
 }  // namespace detail
 
+/// PyTorch's default, or another.
+inline double drawn_epsilon(random_source& random) { return random.one_in(2) ? 1e-5 : random.one_in(2) ? 1e-3 : 0.5; }
+
 inline layer_case layer_norm(random_source& random) {
   layer_case made;
+  const double epsilon = drawn_epsilon(random);
   detail::draw_rows(made, random, false);
   const std::size_t size = detail::row_of(made);
   made.layer = "layer_norm";
   using sample = remat::nn::layer_norm<1>;
   auto attributes = sample::attributes;
   attributes.width = size;
+  attributes.epsilon = epsilon;
   made.attributes = std::make_shared<decltype(attributes)>(attributes);
   made.kernels = &remat::kernel_table_of<remat::detail::kernels_of<sample>>;
   made.parameters = {size, size};
@@ -95,13 +99,13 @@ inline layer_case layer_norm(random_source& random) {
   const auto w = [](const values& v, std::size_t c) { return static_cast<double>(v.parameters[0][c]); };
   made.forward = [=](const values& v) {
     return detail::by_rows(v.inputs[0].size(), size, [&](std::size_t at, expected* y) {
-      const detail::normalised row(&v.inputs[0][at], 1, size);
+      const detail::normalised row(&v.inputs[0][at], 1, size, epsilon);
       for (std::size_t c = 0; c < size; ++c) y[c] = row.scaled(c, w(v, c), static_cast<double>(v.parameters[1][c]));
     });
   };
   made.input_gradient = [=](const values& v) {
     return detail::by_rows(v.inputs[0].size(), size, [&](std::size_t at, expected* dx) {
-      const detail::normalised row(&v.inputs[0][at], 1, size);
+      const detail::normalised row(&v.inputs[0][at], 1, size, epsilon);
       row.differentiate([&](std::size_t c) { return static_cast<double>(v.output_gradient[at + c]) * w(v, c); },
                         [&](std::size_t c, const expected& e) { dx[c] = e; });
     });
@@ -109,7 +113,7 @@ inline layer_case layer_norm(random_source& random) {
   made.parameter_gradient = [=](const values& v, std::size_t which) {
     expectation dw(size);
     for (std::size_t at = 0; at < v.inputs[0].size(); at += size) {
-      const detail::normalised row(&v.inputs[0][at], 1, size);
+      const detail::normalised row(&v.inputs[0][at], 1, size, epsilon);
       for (std::size_t c = 0; c < size; ++c) {
         const double dy = static_cast<double>(v.output_gradient[at + c]);
         dw[c].add(dy, which == 0 ? row.h(c) : 1);
@@ -184,6 +188,7 @@ inline layer_case rms_norm(random_source& random) {
 /// Of channels over the batch and all pixels.
 inline layer_case batch_norm2d(random_source& random) {
   const std::size_t channels = random.channels();
+  const double epsilon = drawn_epsilon(random);
   layer_case made;
   made.layer = "batch_norm2d";
   made.batch = random.between(2, 9);
@@ -191,7 +196,7 @@ inline layer_case batch_norm2d(random_source& random) {
   made.output = made.inputs[0];
   made.sizes = listed({{"channels", channels}, {"height", made.output.height()}, {"width", made.output.width()}});
   using sample = remat::nn::batch_norm2d<1>;
-  made.attributes = std::make_shared<std::remove_cvref_t<decltype(sample::attributes)>>(sample::attributes);
+  made.attributes = std::make_shared<remat::nn::batch_norm_options>(remat::nn::batch_norm_options{.epsilon = epsilon});
   made.kernels = &remat::kernel_table_of<remat::detail::kernels_of<sample>>;
   made.parameters = made.states = {channels, channels};
   const remat::tensor_shape numbers{remat::element::float32, false, 1, {channels}};
@@ -200,14 +205,14 @@ inline layer_case batch_norm2d(random_source& random) {
   // f(channel, its numbers, its weight)
   const auto over_channels = [=](const values& v, const auto& f) {
     for (std::size_t c = 0; c < channels; ++c)
-      f(c, detail::normalised(&v.inputs[0][c], channels, rows), static_cast<double>(v.parameters[0][c]));
+      f(c, detail::normalised(&v.inputs[0][c], channels, rows, epsilon), static_cast<double>(v.parameters[0][c]));
   };
   made.forward = [=](const values& v) {
     expectation y(rows * channels);
     over_channels(v, [&](std::size_t c, const detail::normalised& of, double w) {
       const double b = static_cast<double>(v.parameters[1][c]);
       const double mean = v.training ? 0 : static_cast<double>(v.states[0][c]);
-      const double scale = v.training ? 0 : w / std::sqrt(static_cast<double>(v.states[1][c]) + 1e-5);
+      const double scale = v.training ? 0 : w / std::sqrt(static_cast<double>(v.states[1][c]) + epsilon);
       for (std::size_t i = 0; i < rows; ++i) {
         const double moved = (of.at(i) - mean) * scale;
         y[i * channels + c] =

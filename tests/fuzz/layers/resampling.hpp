@@ -51,7 +51,8 @@ inline void resample(layer_case& made, const reads_of_outputs& rows, const reads
 
 /// M: the layer at any size.
 template <class M>
-void set_resampling(layer_case& made, std::size_t size = 0, std::size_t stride = 0, std::size_t padding = 0) {
+void set_resampling(layer_case& made, remat::nn::extents size = 0, remat::nn::extents stride = 0,
+                    remat::nn::extents padding = 0) {
   auto attributes = M::attributes;
   attributes.size = size;
   attributes.stride = stride;
@@ -63,23 +64,24 @@ void set_resampling(layer_case& made, std::size_t size = 0, std::size_t stride =
 }  // namespace detail
 
 inline layer_case avg_pool2d(random_source& random) {
-  const detail::drawn_pooling p(random);
+  const detail::drawn_pooling p(random, false);
   layer_case made;
   made.layer = "avg_pool2d";
   made.sizes = p.text();
   made.batch = p.batch;
   made.inputs = {images(p.channels, p.height, p.width)};
-  made.output = images(p.channels, p.pooled(p.height), p.pooled(p.width));
+  made.output = images(p.channels, p.rows(), p.columns());
   detail::set_resampling<remat::nn::avg_pool2d<2>>(made, p.kernel, p.stride, p.padding);
-  const auto along = [&](std::size_t size) {
-    detail::reads_of_outputs all(p.pooled(size));
-    for (std::size_t o = 0; o < all.size(); ++o)
-      for (std::size_t i = 0; i < p.kernel; ++i)
-        if (const std::size_t at = o * p.stride + i; at >= p.padding && at - p.padding < size)
-          all[o].emplace_back(at - p.padding, 1 / static_cast<double>(p.kernel));
+  const auto along = [](std::size_t size, std::size_t outputs, std::size_t k, std::size_t step, std::size_t border) {
+    detail::reads_of_outputs all(outputs);
+    for (std::size_t o = 0; o < outputs; ++o)
+      for (std::size_t i = 0; i < k; ++i)
+        if (const std::size_t at = o * step + i; at >= border && at - border < size)
+          all[o].emplace_back(at - border, 1 / static_cast<double>(k));
     return all;
   };
-  detail::resample(made, along(p.height), along(p.width));
+  detail::resample(made, along(p.height, p.rows(), p.kernel.height, p.stride.height, p.padding.height),
+                   along(p.width, p.columns(), p.kernel.width, p.stride.width, p.padding.width));
   return made;
 }
 

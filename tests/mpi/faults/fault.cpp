@@ -27,7 +27,7 @@ using net =
     remat::sequential<remat::named<"first", block>, remat::named<"second", block>, nn::linear<32, 5>, nn::log_softmax>;
 using other_net = remat::sequential<remat::named<"first", block>, nn::linear<32, 5>, nn::log_softmax>;
 /// The same shapes and kinds of modules.
-template <class Rate>
+template <nn::real Rate>
 using dropping_net = remat::sequential<nn::linear<32, 32>, nn::dropout<Rate>, nn::linear<32, 5>, nn::log_softmax>;
 /// One state in two places.
 using norm = remat::shared<"norm", nn::batch_norm2d<4>>;
@@ -65,9 +65,9 @@ void run(const remat::mpi::session& mpi, const std::string& fault) {
   }
   if (fault == "other_rate") {
     if (is_mine)
-      remat::distributed_model<dropping_net<std::ratio<1, 4>>, input, nn::nll_loss>{mpi, options};
+      remat::distributed_model<dropping_net<0.25>, input, nn::nll_loss>{mpi, options};
     else
-      remat::distributed_model<dropping_net<std::ratio<1, 5>>, input, nn::nll_loss>{mpi, options};
+      remat::distributed_model<dropping_net<0.2>, input, nn::nll_loss>{mpi, options};
     return;
   }
   if (fault == "state_on_two_ranks") {
@@ -128,7 +128,8 @@ void run(const remat::mpi::session& mpi, const std::string& fault) {
       model.predict(x);
       continue;
     }
-    if (step == 5 && is_mine && fault.starts_with("throws")) throw remat::error("the disk of rank " + std::to_string(mpi.rank()) + " is full");
+    if (step == 5 && is_mine && fault.starts_with("throws"))
+      throw remat::error("the disk of rank " + std::to_string(mpi.rank()) + " is full");
     if (step == 5 && is_mine && fault == "killed") std::raise(SIGKILL);
     if (step == 5 && fault == "bad_label") y[7] = 99;
     if (step == 5 && fault == "other_evaluation") {

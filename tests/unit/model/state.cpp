@@ -41,7 +41,7 @@ using model = remat::model<net, remat::tensor<float, 4>, remat::nn::nll_loss>;
 TEST_CASE("state is updated by the first forward pass alone") {
   const std::vector<float> x{1, 2, 3, 4, -1, 0, 1, 0.5f};
   const std::vector<std::int32_t> targets{0, 3};
-  model plain{{.seed = 1}}, checked{{.seed = 1, .checkpoints = {{remat::checkpoint_at("")}}}};
+  model plain{{.seed = 1}}, checked{{.seed = 1, .checkpoints = {remat::checkpoint_at("")}}};
   REQUIRE(plain.states().size() == 4);
   CHECK(plain.states()[2].name == "second.mean");
   CHECK(plain.states()[0].values[0] == 0.5f);

@@ -11,7 +11,7 @@ namespace transform_tests {
 namespace hana = boost::hana;
 namespace nn = remat::nn;
 
-using conv = nn::conv2d<4, 4, 3, 1, 1>;
+using conv = nn::conv2d<4, 4, 3, nn::window{.padding = 1}>;
 using checked = remat::checkpoint<conv>;
 struct block : remat::module {
   static constexpr std::string_view kind = "my_block";

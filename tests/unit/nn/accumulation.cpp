@@ -83,16 +83,18 @@ void check(std::size_t batch, std::size_t elements) {
 }
 
 using image = remat::image<float, 2, 8, 8>;
-using stem = nn::conv2d<2, 4, 3, 1, 1>;  // gives (4, 8, 8)
+using stem = nn::conv2d<2, 4, 3, nn::window{.padding = 1}>;  // gives (4, 8, 8)
 
 TEST_CASE("a second contribution to a gradient is added: linear") {
   check<nn::linear<6, 5>, nn::linear<5, 5>, nn::linear<5, 5>, remat::tensor<float, 6>>(3, 6);
 }
 TEST_CASE("a second contribution to a gradient is added: conv2d") {
-  check<stem, nn::conv2d<4, 4, 3, 1, 1>, nn::conv2d<4, 4, 3, 1, 1>, image>(2, 128);
+  check<stem, nn::conv2d<4, 4, 3, nn::window{.padding = 1}>, nn::conv2d<4, 4, 3, nn::window{.padding = 1}>, image>(2,
+                                                                                                                   128);
 }
 TEST_CASE("a second contribution to a gradient is added: max_pool2d") {
-  check<stem, nn::max_pool2d<3, 1, 1>, nn::max_pool2d<3, 1, 1>, image>(2, 128);
+  check<stem, nn::max_pool2d<3, nn::window{.stride = 1, .padding = 1}>,
+        nn::max_pool2d<3, nn::window{.stride = 1, .padding = 1}>, image>(2, 128);
 }
 TEST_CASE("a second contribution to a gradient is added: log_softmax") {
   check<stem, nn::log_softmax, nn::log_softmax, image>(2, 128);

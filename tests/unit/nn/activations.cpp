@@ -12,7 +12,7 @@ namespace nn = remat::nn;
 using remat::sequential;
 using remat::tensor;
 
-using nothing = nn::dropout<std::ratio<0, 1>>;  // is between two modules, so that they are not fused
+using nothing = nn::dropout<0>;  // is between two modules, so that they are not fused
 
 /// Outputs, then gradients, of a step.
 template <class Net>

@@ -50,8 +50,8 @@ TEST_CASE("norms, gates and positions of transformers use exactly what is planne
   check<net, tensor<std::int32_t, 6>, nn::cross_entropy>(integers(12 * 6, 40), classes(12 * 6, 5));
 }
 TEST_CASE("images with a target of float use exactly what is planned", "[serial][bytes]") {
-  using net = sequential<nn::conv2d<3, 7, 3, 1, 1>, nn::sigmoid, remat::parallel<nn::concat, nn::softmax, nn::silu>,
-                         nn::conv2d<14, 3, 1>, nn::tanh>;
+  using net = sequential<nn::conv2d<3, 7, 3, nn::window{.padding = 1}>, nn::sigmoid,
+                         remat::parallel<nn::concat, nn::softmax, nn::silu>, nn::conv2d<14, 3, 1>, nn::tanh>;
   check<net, image<float, 3, 9, 7>, nn::mse_loss>(drawn(4 * 189), drawn(4 * 189));
 }
 TEST_CASE("indices and a loss in chunks use exactly what is planned", "[serial][bytes]") {

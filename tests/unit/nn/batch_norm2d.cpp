@@ -157,7 +157,7 @@ using model = remat::model<net, remat::image<float, 2, 8, 8>, nn::nll_loss>;
 TEST_CASE("batch statistics are followed once a step, whatever is recomputed") {
   const std::vector<float> x = made_up(6 * 128, 1);
   const std::vector<std::int32_t> targets{0, 1, 2, 2, 1, 0};
-  model plain{{.seed = 1}}, checked{{.seed = 1, .checkpoints = {{remat::checkpoint_at("")}}}};
+  model plain{{.seed = 1}}, checked{{.seed = 1, .checkpoints = {remat::checkpoint_at("")}}};
   for (int i = 0; i < 3; ++i) CHECK(plain.train_step(x, targets) == checked.train_step(x, targets));
   CHECK(checked.plan().recompute > 0);
   REQUIRE(plain.states().size() == 4);
@@ -171,7 +171,7 @@ TEST_CASE("batch statistics are followed once a step, whatever is recomputed") {
 TEST_CASE("batch statistics follow micro-batches one after another") {
   const std::vector<float> x = made_up(6 * 128, 1);
   const std::vector<std::int32_t> targets{0, 1, 2, 2, 1, 0};
-  model whole{{.seed = 1}}, parts{{.seed = 1, .checkpoints = {{remat::checkpoint_at("")}}, .microbatches = 3}};
+  model whole{{.seed = 1}}, parts{{.seed = 1, .checkpoints = {remat::checkpoint_at("")}, .microbatches = 3}};
   parts.train_step(x, targets);
   for (std::size_t i = 0; i < 3; ++i)
     whole.train_step(std::span(x).subspan(i * 256, 256), std::span(targets).subspan(i * 2, 2));

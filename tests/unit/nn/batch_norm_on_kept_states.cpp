@@ -108,10 +108,11 @@ TEST_CASE("A tag in the type says the same as the option") {
   check(frozen.input_gradient(), values(a.input_gradient().begin(), a.input_gradient().end()));
 }
 
-using block = remat::residual<remat::sequential<nn::conv2d<4, 4, 3, 1, 1>, nn::batch_norm2d<4>, nn::relu,
-                                                nn::conv2d<4, 4, 3, 1, 1>, nn::batch_norm2d<4>>>;
-using deep = remat::sequential<nn::conv2d<3, 4, 3, 1, 1>, nn::batch_norm2d<4>, nn::relu, block, nn::relu, nn::flatten,
-                               nn::linear<256, 5>>;
+using block =
+    remat::residual<remat::sequential<nn::conv2d<4, 4, 3, nn::window{.padding = 1}>, nn::batch_norm2d<4>, nn::relu,
+                                      nn::conv2d<4, 4, 3, nn::window{.padding = 1}>, nn::batch_norm2d<4>>>;
+using deep = remat::sequential<nn::conv2d<3, 4, 3, nn::window{.padding = 1}>, nn::batch_norm2d<4>, nn::relu, block,
+                               nn::relu, nn::flatten, nn::linear<256, 5>>;
 using deep_model = remat::model<deep, remat::image<float, 3, 8, 8>, nn::cross_entropy>;
 
 TEST_CASE("Bits are the same under all checkpoints, planned memory is used memory, and less of it waits") {
@@ -133,7 +134,7 @@ TEST_CASE("Bits are the same under all checkpoints, planned memory is used memor
   for (const bool is_frozen : {false, true}) {
     remat::model_options options{.running_statistics = {""}};
     if (is_frozen) options.frozen = {"1", "3.1", "3.4"};
-    options.checkpoints.emplace();
+    options.checkpoints = remat::checkpoints::none();
     const values all = gradients_of(options);
     for (const remat::checkpoint_at& each :
          {remat::checkpoint_at(""), remat::checkpoint_at("", remat::strategy::each{}), remat::checkpoint_at("3")}) {

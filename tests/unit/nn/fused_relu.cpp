@@ -11,6 +11,7 @@
 #include <limits>
 #include <random>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace fused_relu_tests {
@@ -30,16 +31,16 @@ floats convolved(const sums& s, const floats& x, const floats& w, const floats& 
     for (std::size_t r = 0; r < s.rows; ++r)
       for (std::size_t q = 0; q < s.columns; ++q)
         for (std::size_t o = 0; o < s.out; ++o) {
-          const std::size_t in = s.in / s.groups, first = o / (s.out / s.groups) * in;
+          const std::size_t in = s.in / s.over.groups, first = o / (s.out / s.over.groups) * in;
           double sum = b[o];
-          for (std::size_t i = 0; i < s.kernel; ++i)
-            for (std::size_t j = 0; j < s.kernel; ++j)
+          for (std::size_t i = 0; i < s.kernel.height; ++i)
+            for (std::size_t j = 0; j < s.kernel.width; ++j)
               for (std::size_t c = 0; c < in; ++c) {
-                const std::size_t h = r * s.stride + i * s.dilation - s.padding,
-                                  v = q * s.stride + j * s.dilation - s.padding;
+                const std::size_t h = r * s.over.stride.height + i * s.over.dilation.height - s.over.padding.height,
+                                  v = q * s.over.stride.width + j * s.over.dilation.width - s.over.padding.width;
                 if (h < s.height && v < s.width)
                   sum += static_cast<double>(x[((n * s.height + h) * s.width + v) * s.in + first + c]) *
-                         static_cast<double>(w[((o * in + c) * s.kernel + i) * s.kernel + j]);
+                         static_cast<double>(w[((o * in + c) * s.kernel.height + i) * s.kernel.width + j]);
               }
           const float value = static_cast<float>(sum);
           if (relu)
@@ -55,16 +56,17 @@ struct counts {
 };
 
 void check(const sums& s, std::mt19937& random, counts& seen) {
+  const auto text = [](const nn::extents& e) { return std::to_string(e.height) + " x " + std::to_string(e.width); };
   INFO(s.samples << " samples, " << s.in << " -> " << s.out << ", " << s.height << " x " << s.width << ", kernel "
-                 << s.kernel << ", stride " << s.stride << ", padding " << s.padding << ", dilation " << s.dilation
-                 << ", groups " << s.groups);
+                 << text(s.kernel) << ", stride " << text(s.over.stride) << ", padding " << text(s.over.padding)
+                 << ", dilation " << text(s.over.dilation) << ", groups " << s.over.groups);
   const auto drawn = [&](std::size_t size) {
     floats values(size);
     for (float& v : values) v = std::normal_distribution<float>()(random);
     return values;
   };
-  const std::size_t kernel = s.kernel * s.kernel;
-  const std::size_t sizes[] = {s.samples * s.height * s.width * s.in, s.out * s.in / s.groups * kernel, s.out};
+  const std::size_t kernel = s.kernel.area();
+  const std::size_t sizes[] = {s.samples * s.height * s.width * s.in, s.out * s.in / s.over.groups * kernel, s.out};
   for (const float special : {0.0f, nan, infinity, -infinity})
     for (const std::size_t where : {0u, 1u, 2u})
       for (const int count : {1, 2, 40}) {
@@ -90,19 +92,23 @@ TEST_CASE("a fused relu passes NaN on") {
   std::mt19937 random(1);
   const auto up_to = [&](std::size_t most) { return 1 + random() % most; };
   counts seen;
-  for (int i = 0; i < 30; ++i) {
+  for (int i = 0; i < 60; ++i) {
     const std::size_t rows = up_to(90);
     check({.samples = rows, .in = up_to(40), .out = up_to(70)}, random, seen);
     sums s{.samples = up_to(4), .in = up_to(5), .height = up_to(11), .width = up_to(11), .out = up_to(20)};
-    s.kernel = up_to(4);
-    s.stride = up_to(5);
-    s.padding = random() % 4;
-    s.dilation = i % 3 == 0 ? up_to(3) : 1;
-    if (i % 7 == 0) s.groups = s.in = s.out;
-    const std::size_t reach = s.dilation * (s.kernel - 1);
-    if (s.height + 2 * s.padding <= reach || s.width + 2 * s.padding <= reach) continue;
-    s.rows = (s.height + 2 * s.padding - reach - 1) / s.stride + 1;
-    s.columns = (s.width + 2 * s.padding - reach - 1) / s.stride + 1;
+    const auto extents_up_to = [&](std::size_t most) {
+      const std::size_t height = up_to(most);
+      return nn::extents(height, i % 2 == 0 ? height : up_to(most));
+    };
+    s.kernel = extents_up_to(4);
+    s.over.stride = extents_up_to(5);
+    s.over.padding = {random() % 4, random() % 4};
+    s.over.dilation = i % 3 == 0 ? extents_up_to(3) : 1;
+    if (i % 7 == 0) s.over.groups = s.in = s.out;
+    if (!nn::detail::holds_kernel({s.height, s.width}, s.kernel, s.over)) continue;
+    const nn::extents places = nn::detail::places({s.height, s.width}, s.kernel, s.over);
+    s.rows = places.height;
+    s.columns = places.width;
     check(s, random, seen);
   }
   WARN(seen.fused << " fused, " << seen.nans << " NaN, " << seen.others << " others");
@@ -111,8 +117,9 @@ TEST_CASE("a fused relu passes NaN on") {
 }
 
 using network =
-    remat::model<remat::sequential<nn::conv2d<8, 16, 3, 1, 1>, nn::relu, nn::conv2d<16, 24, 3, 2, 1>, nn::relu,
-                                   nn::flatten, nn::linear<216, 32>, nn::relu, nn::linear<32, 20>, nn::relu>,
+    remat::model<remat::sequential<nn::conv2d<8, 16, 3, nn::window{.padding = 1}>, nn::relu,
+                                   nn::conv2d<16, 24, 3, nn::window{.stride = 2, .padding = 1}>, nn::relu, nn::flatten,
+                                   nn::linear<216, 32>, nn::relu, nn::linear<32, 20>, nn::relu>,
                  image<float, 8, 6, 6>>;
 
 int nan_samples(network& m, const floats& x) {

@@ -54,8 +54,9 @@ void check(std::size_t batch, bool added_exactly) {
 TEST_CASE("resampled images and their gradients do not depend on threads, and add exactly") {
   for (const std::size_t batch : {1u, 3u}) {
     check<nn::avg_pool2d<2>, 5, 9, 7>(batch, true);
-    check<nn::avg_pool2d<3, 2, 1>, 64, 33, 31>(batch, true);
-    check<nn::avg_pool2d<2, 3>, 3, 10, 12>(batch, true);
+    check<nn::avg_pool2d<3, nn::window{.stride = 2, .padding = 1}>, 64, 33, 31>(batch, true);
+    check<nn::avg_pool2d<2, nn::window{.stride = 3}>, 3, 10, 12>(batch, true);
+    check<nn::avg_pool2d<nn::extents{1, 3}, nn::window{.stride = {1, 2}, .padding = {0, 1}}>, 3, 10, 12>(batch, true);
     check<nn::adaptive_avg_pool2d<1>, 300, 14, 13>(batch, true);
     check<nn::adaptive_avg_pool2d<3, 5>, 7, 11, 4>(batch, true);
     check<nn::upsample_nearest<2>, 33, 17, 16>(batch, true);
@@ -66,16 +67,25 @@ TEST_CASE("resampled images and their gradients do not depend on threads, and ad
 
 TEST_CASE("convolutions and their gradients of inputs do not depend on threads, and add") {
   for (const std::size_t batch : {1u, 7u}) {
-    check<nn::conv2d<16, 5, 3, 1, 1>, 16, 9, 8>(batch, false);
+    check<nn::conv2d<16, 5, 3, nn::window{.padding = 1}>, 16, 9, 8>(batch, false);
     check<nn::conv2d<6, 8, 1>, 6, 33, 40>(batch, false);
-    check<nn::conv2d<6, 8, 3, 2, 1>, 6, 60, 41>(batch, false);
-    check<nn::conv2d<16, 16, 3, 1, 4, bias::without>, 16, 5, 6>(batch, false);  // a border wider than the kernel
-    check<nn::conv2d<9, 6, 3, 1, 2, bias::with, 2, 3>, 9, 11, 10>(batch, false);
-    check<nn::conv2d<8, 16, 3, 2, 2, bias::with, 2, 8>, 8, 11, 10>(batch, false);
-    check<nn::conv2d<32, 32, 5, 1, 2, bias::with, 1, 32>, 32, 11, 10>(batch, false);
-    check<nn::conv_transpose2d<6, 5, 3, 2, 1, 1>, 6, 9, 8>(batch, false);
-    check<nn::conv_transpose2d<4, 3, 2, 2>, 4, 20, 30>(batch, false);
-    check<nn::conv_transpose2d<4, 17, 3, 1, 0, 0, bias::without>, 4, 5, 6>(batch, false);
+    check<nn::conv2d<6, 8, 3, nn::window{.stride = 2, .padding = 1}>, 6, 60, 41>(batch, false);
+    check<nn::conv2d<16, 16, 3, nn::window{.padding = 4}, bias::without>, 16, 5, 6>(
+        batch, false);  // a border wider than the kernel
+    check<nn::conv2d<9, 6, 3, nn::window{.padding = 2, .dilation = 2, .groups = 3}>, 9, 11, 10>(batch, false);
+    check<nn::conv2d<8, 16, 3, nn::window{.stride = 2, .padding = 2, .dilation = 2, .groups = 8}>, 8, 11, 10>(batch,
+                                                                                                              false);
+    check<nn::conv2d<32, 32, 5, nn::window{.padding = 2, .groups = 32}>, 32, 11, 10>(batch, false);
+    check<nn::conv_transpose2d<6, 5, 3, nn::window{.stride = 2, .padding = 1, .output_padding = 1}>, 6, 9, 8>(batch,
+                                                                                                              false);
+    check<nn::conv2d<16, 9, nn::extents{1, 3}, nn::window{.stride = {2, 1}, .padding = {0, 2}, .dilation = {1, 2}}>, 16,
+          9, 8>(batch, false);
+    check<nn::conv2d<16, 6, nn::extents{5, 2}, nn::window{.padding = {2, 1}}>, 16, 9, 8>(batch, false);
+    check<nn::conv_transpose2d<4, 3, 2, nn::window{.stride = 2}>, 4, 20, 30>(batch, false);
+    check<nn::conv_transpose2d<4, 6, nn::extents{3, 2},
+                               nn::window{.stride = {2, 1}, .output_padding = {1, 0}, .dilation = {1, 3}, .groups = 2}>,
+          4, 7, 9>(batch, false);
+    check<nn::conv_transpose2d<4, 17, 3, nn::window{}, bias::without>, 4, 5, 6>(batch, false);
   }
 }
 

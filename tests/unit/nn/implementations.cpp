@@ -130,24 +130,33 @@ TEST_CASE("no convolution is a reference implementation") {
   using nn::bias;
   using remat::image;
   check_convolution<nn::conv2d<32, 64, 3>, image<float, 32, 26, 26>>();
-  check_convolution<nn::conv2d<64, 64, 3, 1, 1>, image<float, 64, 32, 32>>();
-  check_convolution<nn::conv2d<64, 128, 3, 2, 1>, image<float, 64, 32, 32>>();
-  check_convolution<nn::conv2d<3, 64, 7, 2, 3>, image<float, 3, 64, 64>>();
+  check_convolution<nn::conv2d<64, 64, 3, nn::window{.padding = 1}>, image<float, 64, 32, 32>>();
+  check_convolution<nn::conv2d<64, 128, 3, nn::window{.stride = 2, .padding = 1}>, image<float, 64, 32, 32>>();
+  check_convolution<nn::conv2d<3, 64, 7, nn::window{.stride = 2, .padding = 3}>, image<float, 3, 64, 64>>();
   check_convolution<nn::conv2d<256, 64, 1>, image<float, 256, 14, 14>>();
-  check_convolution<nn::conv2d<30, 50, 1, 2>, image<float, 30, 33, 33>>();
-  check_convolution<nn::conv2d<20, 30, 3, 1, 4, bias::with, 4>, image<float, 20, 33, 33>>();
-  check_convolution<nn::conv2d<64, 64, 3, 2, 2, bias::with, 2>, image<float, 64, 33, 33>>();
-  check_convolution<nn::conv2d<64, 64, 3, 1, 1, bias::with, 1, 2>, image<float, 64, 14, 14>>();
-  check_convolution<nn::conv2d<128, 128, 3, 2, 1, bias::with, 1, 32>, image<float, 128, 14, 14>>();
-  check_convolution<nn::conv2d<9, 15, 3, 1, 2, bias::with, 2, 3>, image<float, 9, 13, 13>>();
-  check_convolution<nn::conv2d<32, 32, 3, 1, 1, bias::with, 1, 32>, image<float, 32, 32, 32>>();  // depthwise
-  check_convolution<nn::conv2d<9, 9, 3, 2, 1, bias::with, 1, 9>, image<float, 9, 13, 13>>();
-  check_convolution<nn::conv2d<32, 32, 3, 1, 2, bias::with, 2, 32>, image<float, 32, 32, 32>>();
-  check_convolution<nn::conv2d<16, 32, 3, 1, 1, bias::with, 1, 16>, image<float, 16, 32, 32>>();
-  check_transposed<nn::conv_transpose2d<64, 32, 2, 2>, image<float, 64, 16, 16>>();
-  check_transposed<nn::conv_transpose2d<64, 32, 4, 2, 1>, image<float, 64, 16, 16>>();
-  check_transposed<nn::conv_transpose2d<9, 5, 3, 2, 1, 1>, image<float, 9, 13, 11>>();
-  check_transposed<nn::conv_transpose2d<16, 1, 3, 1, 1>, image<float, 16, 28, 28>>();
+  check_convolution<nn::conv2d<30, 50, 1, nn::window{.stride = 2}>, image<float, 30, 33, 33>>();
+  check_convolution<nn::conv2d<20, 30, 3, nn::window{.padding = 4, .dilation = 4}>, image<float, 20, 33, 33>>();
+  check_convolution<nn::conv2d<64, 64, 3, nn::window{.stride = 2, .padding = 2, .dilation = 2}>,
+                    image<float, 64, 33, 33>>();
+  check_convolution<nn::conv2d<64, 64, 3, nn::window{.padding = 1, .groups = 2}>, image<float, 64, 14, 14>>();
+  check_convolution<nn::conv2d<128, 128, 3, nn::window{.stride = 2, .padding = 1, .groups = 32}>,
+                    image<float, 128, 14, 14>>();
+  check_convolution<nn::conv2d<9, 15, 3, nn::window{.padding = 2, .dilation = 2, .groups = 3}>,
+                    image<float, 9, 13, 13>>();
+  check_convolution<nn::conv2d<32, 32, 3, nn::window{.padding = 1, .groups = 32}>,
+                    image<float, 32, 32, 32>>();  // depthwise
+  check_convolution<nn::conv2d<9, 9, 3, nn::window{.stride = 2, .padding = 1, .groups = 9}>, image<float, 9, 13, 13>>();
+  check_convolution<nn::conv2d<32, 32, 3, nn::window{.padding = 2, .dilation = 2, .groups = 32}>,
+                    image<float, 32, 32, 32>>();
+  check_convolution<nn::conv2d<16, 32, 3, nn::window{.padding = 1, .groups = 16}>, image<float, 16, 32, 32>>();
+  check_convolution<nn::conv2d<64, 64, nn::extents{1, 3}, nn::window{.padding = {0, 1}}>, image<float, 64, 14, 14>>();
+  check_convolution<nn::conv2d<64, 32, nn::extents{5, 2}, nn::window{.stride = {2, 1}}>, image<float, 64, 33, 33>>();
+  check_transposed<nn::conv_transpose2d<64, 32, 3, nn::window{.dilation = 2, .groups = 4}>, image<float, 64, 16, 16>>();
+  check_transposed<nn::conv_transpose2d<64, 32, 2, nn::window{.stride = 2}>, image<float, 64, 16, 16>>();
+  check_transposed<nn::conv_transpose2d<64, 32, 4, nn::window{.stride = 2, .padding = 1}>, image<float, 64, 16, 16>>();
+  check_transposed<nn::conv_transpose2d<9, 5, 3, nn::window{.stride = 2, .padding = 1, .output_padding = 1}>,
+                   image<float, 9, 13, 11>>();
+  check_transposed<nn::conv_transpose2d<16, 1, 3, nn::window{.padding = 1}>, image<float, 16, 28, 28>>();
 }
 
 TEST_CASE("no primitive of a network that is compared with PyTorch is a reference implementation") {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Max pooling of NaN and of windows without a finite number, as PyTorch 2.15 has it, and of any number of channels, windows, steps and paddings
-// against a plain loop.
+// Max pooling of NaN and of windows without a finite number, as PyTorch 2.15 has it, and of any number of channels, windows, steps, paddings and
+// dilations against a plain loop.
 #include <remat/remat.hpp>
 
 #include <catch2/catch.hpp>
@@ -19,11 +19,13 @@ namespace nn = remat::nn;
 constexpr float infinity = std::numeric_limits<float>::infinity(),
                 not_a_number = std::numeric_limits<float>::quiet_NaN();
 
-template <std::size_t C, std::size_t H, std::size_t W, std::size_t K, std::size_t Stride, std::size_t Padding>
+template <std::size_t C, std::size_t H, std::size_t W, nn::extents Kernel, nn::window Over>
 void check(std::size_t batch, bool with_nan) {
-  INFO("(" << C << ", " << H << ", " << W << "), window " << K << ", step " << Stride << ", padding " << Padding);
-  one_layer<nn::max_pool2d<K, Stride, Padding>, remat::image<float, C, H, W>> layer(batch);
-  constexpr std::size_t rows = (H + 2 * Padding - K) / Stride + 1, columns = (W + 2 * Padding - K) / Stride + 1;
+  INFO("(" << C << ", " << H << ", " << W << "), window " << Kernel.height << " x " << Kernel.width);
+  one_layer<nn::max_pool2d<Kernel, Over>, remat::image<float, C, H, W>> layer(batch);
+  constexpr nn::extents stride = Over.stride, padding = Over.padding, gap = Over.dilation,
+                        places = nn::detail::places({H, W}, Kernel, Over);
+  constexpr std::size_t rows = places.height, columns = places.width;
   for (std::size_t i = 0; i < layer.x.size(); ++i) {
     layer.x[i] = std::round(4 * layer.x[i]);  // many are equal
     if (i % 5 < 3 && i % 11 > 4) layer.x[i] = -infinity;
@@ -36,9 +38,10 @@ void check(std::size_t batch, bool with_nan) {
         for (std::size_t c = 0; c < C; ++c) {
           float largest = -infinity;
           std::size_t place = layer.x.size();
-          for (std::size_t i = 0; i < K; ++i)
-            for (std::size_t j = 0; j < K; ++j) {
-              const std::size_t h = r * Stride + i - Padding, w = q * Stride + j - Padding;  // beyond, where negative
+          for (std::size_t i = 0; i < Kernel.height; ++i)
+            for (std::size_t j = 0; j < Kernel.width; ++j) {
+              const std::size_t h = r * stride.height + i * gap.height - padding.height,  // beyond, where negative
+                  w = q * stride.width + j * gap.width - padding.width;
               if (h >= H || w >= W) continue;
               const std::size_t at = ((n * H + h) * W + w) * C + c;
               if (place == layer.x.size() || layer.x[at] > largest || std::isnan(layer.x[at])) {
@@ -48,7 +51,7 @@ void check(std::size_t batch, bool with_nan) {
             }
           const std::size_t to = ((n * rows + r) * columns + q) * C + c;
           y[to] = largest;
-          dx[place] += layer.dy[to];
+          if (place < dx.size()) dx[place] += layer.dy[to];
         }
   layer.forward(2);
   layer.backward(2);
@@ -79,13 +82,29 @@ TEST_CASE("Special values are PyTorch's") {
 
 TEST_CASE("Values and gradients are those of a plain loop") {
   const bool with_nan = GENERATE(false, true);
-  check<1, 4, 4, 2, 2, 0>(2, with_nan);
-  check<3, 7, 6, 3, 2, 1>(2, with_nan);
-  check<16, 5, 5, 2, 1, 1>(3, with_nan);
-  check<17, 6, 9, 3, 3, 0>(2, with_nan);
-  check<40, 8, 8, 3, 2, 1>(2, with_nan);
-  check<64, 6, 6, 2, 2, 0>(2, with_nan);
-  check<2, 20, 20, 17, 3, 8>(2, with_nan);
+  using nn::extents, nn::window;
+  check<1, 4, 4, 2, window{.stride = 2}>(2, with_nan);
+  check<3, 7, 6, 3, window{.stride = 2, .padding = 1}>(2, with_nan);
+  check<16, 5, 5, 2, window{.stride = 1, .padding = 1}>(3, with_nan);
+  check<17, 6, 9, 3, window{.stride = 3}>(2, with_nan);
+  check<40, 8, 8, 3, window{.stride = 2, .padding = 1}>(2, with_nan);
+  check<64, 6, 6, 2, window{.stride = 2}>(2, with_nan);
+  check<2, 20, 20, 17, window{.stride = 3, .padding = 8}>(2, with_nan);
+  // Two extents.
+  check<17, 9, 8, extents{1, 3}, window{.stride = {2, 1}, .padding = {0, 1}}>(2, with_nan);
+  check<16, 9, 8, extents{5, 2}, window{.stride = {1, 2}, .padding = {2, 0}}>(2, with_nan);
+  check<2, 2, 300, extents{1, 255}, window{.stride = 1}>(1, with_nan);
+  check<2, 4, 130, extents{2, 128}, window{.stride = 1}>(1, with_nan);
+  check<2, 1, 260, extents{1, 257}, window{.stride = 1, .padding = {0, 3}}>(1, with_nan);
+}
+
+TEST_CASE("Windows with gaps are those of a plain loop") {
+  const bool with_nan = GENERATE(false, true);
+  using nn::extents, nn::window;
+  check<3, 9, 8, 3, window{.stride = 2, .padding = 1, .dilation = 2}>(2, with_nan);
+  check<70, 9, 8, extents{2, 3}, window{.stride = {1, 2}, .dilation = {1, 3}}>(3, with_nan);
+  check<5, 4, 9, 2, window{.stride = 1, .padding = 1, .dilation = {5, 1}}>(2, with_nan);  // some are all border
+  check<1, 20, 40, extents{8, 33}, window{.stride = 1, .dilation = {2, 1}}>(1, with_nan);
 }
 
 }  // namespace max_pool2d_tests

@@ -21,8 +21,8 @@ std::vector<float> drawn(std::size_t count, std::size_t salt) {
   return made;
 }
 
-using strided =
-    remat::model<remat::sequential<nn::conv2d<in, out, 1, 2>>, remat::image<float, in, size, size>, nn::mse_loss>;
+using strided = remat::model<remat::sequential<nn::conv2d<in, out, 1, nn::window{.stride = 2}>>,
+                             remat::image<float, in, size, size>, nn::mse_loss>;
 
 /// The weights' gradient of the mean of squares, and how large its terms are.
 struct naive_gradient {
@@ -80,10 +80,11 @@ TEST_CASE("the weights' gradient of a strided 1 x 1 convolution of few channels 
 
 TEST_CASE("an implementation is skipped where it is wrong, and nowhere else") {
   using remat::image;
-  const std::string few = weight_gradient_of<nn::conv2d<7, 16, 1, 2>, image<float, 7, 28, 28>>();
+  const std::string few = weight_gradient_of<nn::conv2d<7, 16, 1, nn::window{.stride = 2}>, image<float, 7, 28, 28>>();
   CHECK(few.find("jit_1x1") == few.npos);
   CHECK(few.find("ref") == few.npos);
-  const std::string many = weight_gradient_of<nn::conv2d<64, 128, 1, 2>, image<float, 64, 28, 28>>();
+  const std::string many =
+      weight_gradient_of<nn::conv2d<64, 128, 1, nn::window{.stride = 2}>, image<float, 64, 28, 28>>();
   const std::string dense = weight_gradient_of<nn::conv2d<64, 128, 1>, image<float, 64, 28, 28>>();
   CHECK(many == dense);
 }

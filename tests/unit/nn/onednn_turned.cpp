@@ -15,17 +15,18 @@ namespace onednn = remat::onednn;
 using onednn::layout;
 
 struct weights {
-  std::size_t groups, out, in, k;
+  std::size_t groups, out, in;
+  remat::nn::extents k;
 
-  std::size_t size() const { return groups * out * in * k * k; }
+  std::size_t size() const { return groups * out * in * k.area(); }
   layout described(bool is_chosen) const {
     const auto make = is_chosen ? &layout::chosen : &layout::row_major;
-    return groups == 1 ? make({out, in, k, k}) : make({groups, out, in, k, k});
+    return groups == 1 ? make({out, in, k.height, k.width}) : make({groups, out, in, k.height, k.width});
   }
   /// That which oneDNN takes for them.
   layout chosen() const {
     const layout x = layout::channels_last({2, groups * in, 9, 9}),
-                 y = layout::channels_last({2, groups * out, 10 - k, 10 - k});
+                 y = layout::channels_last({2, groups * out, 10 - k.height, 10 - k.width});
     const onednn::window window(k, 1, 0, {0, 0});
     const layout any = described(true);
     return onednn::convolution{x, any, nullptr, y, window}.forward({}).layout_of(onednn::weights);
@@ -48,10 +49,14 @@ TEST_CASE("windows are turned around in every layout that a convolution takes") 
                                                {1, 16, 48, 5},
                                                {3, 8, 4, 3},
                                                {32, 1, 1, 3},
-                                               {2, 17, 16, 2}}) {
-    INFO(w.groups << " groups of " << w.out << " x " << w.in << " x " << w.k << " x " << w.k);
+                                               {2, 17, 16, 2},
+                                               {1, 64, 64, {3, 5}},
+                                               {1, 7, 20, {1, 3}},
+                                               {32, 1, 1, {4, 1}},
+                                               {2, 16, 32, {5, 2}}}) {
+    INFO(w.groups << " groups of " << w.out << " x " << w.in << " x " << w.k.height << " x " << w.k.width);
     std::vector<float> plain(w.size()), turned(w.size());
-    const std::size_t window = w.k * w.k;
+    const std::size_t window = w.k.area();
     for (std::size_t i = 0; i < plain.size(); ++i) plain[i] = static_cast<float>(i + 1);
     for (std::size_t i = 0; i < plain.size(); ++i) turned[i] = plain[i / window * window + (window - 1 - i % window)];
     const layout ours = w.described(false), theirs = w.chosen();

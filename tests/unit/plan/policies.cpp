@@ -20,10 +20,12 @@ remat::plan_report planned(std::vector<checkpoint_at> checkpoints, std::size_t b
   return m.plan(batch);
 }
 
-using block = remat::sequential<remat::named<"conv", nn::conv2d<4, 4, 3, 1, 1>>, nn::batch_norm2d<4>, nn::relu,
-                                nn::dropout<>, remat::named<"last", nn::conv2d<4, 4, 3, 1, 1>>, nn::relu>;
-using images = remat::sequential<nn::conv2d<1, 4, 3, 1, 1>, nn::relu, remat::named<"chain", remat::repeat<9, block>>,
-                                 nn::flatten, nn::linear<256, 5>, nn::log_softmax>;
+using block = remat::sequential<remat::named<"conv", nn::conv2d<4, 4, 3, nn::window{.padding = 1}>>,
+                                nn::batch_norm2d<4>, nn::relu, nn::dropout<>,
+                                remat::named<"last", nn::conv2d<4, 4, 3, nn::window{.padding = 1}>>, nn::relu>;
+using images =
+    remat::sequential<nn::conv2d<1, 4, 3, nn::window{.padding = 1}>, nn::relu,
+                      remat::named<"chain", remat::repeat<9, block>>, nn::flatten, nn::linear<256, 5>, nn::log_softmax>;
 using image = remat::image<float, 1, 8, 8>;
 
 template <class Policy>
@@ -96,8 +98,9 @@ TEST_CASE("chain policies keep what passes between segments, and recompute all b
 
 TEST_CASE("a segment is computed again piece by piece where its policy keeps something inside") {
   // Kept convolutions cut the segment into pieces: not all of it is there at once.
-  using deep = remat::sequential<nn::conv2d<1, 4, 3, 1, 1>, remat::named<"chain", remat::repeat<12, block>>,
-                                 nn::flatten, nn::linear<256, 5>, nn::log_softmax>;
+  using deep =
+      remat::sequential<nn::conv2d<1, 4, 3, nn::window{.padding = 1}>, remat::named<"chain", remat::repeat<12, block>>,
+                        nn::flatten, nn::linear<256, 5>, nn::log_softmax>;
   const auto all = planned<deep, image>({checkpoint_at("chain")});
   const auto some =
       planned<deep, image>({checkpoint_at("chain", strategy::contiguous{}, remat::save_only<kind<"conv2d">>{})});
@@ -105,16 +108,17 @@ TEST_CASE("a segment is computed again piece by piece where its policy keeps som
 }
 
 TEST_CASE("both halves of backward at once are one call") {
-  using net = remat::sequential<nn::conv2d<1, 4, 3, 1, 1>, nn::batch_norm2d<4>, nn::flatten, nn::linear<256, 5>,
-                                nn::log_softmax>;
+  using net = remat::sequential<nn::conv2d<1, 4, 3, nn::window{.padding = 1}>, nn::batch_norm2d<4>, nn::flatten,
+                                nn::linear<256, 5>, nn::log_softmax>;
   // One of the convolution, the batch norm, flatten, log_softmax and the loss each, two of the linear layer.
   CHECK(planned<net, image>({}).backward == 7);
 }
 
 TEST_CASE("a batch norm whose statistics alone are needed again writes no output") {
-  using residual = remat::residual<remat::sequential<nn::conv2d<4, 4, 3, 1, 1>, nn::batch_norm2d<4>, nn::relu>>;
-  using net = remat::sequential<nn::conv2d<1, 4, 3, 1, 1>, remat::checkpoint<residual>, nn::flatten, nn::linear<256, 5>,
-                                nn::log_softmax>;
+  using residual =
+      remat::residual<remat::sequential<nn::conv2d<4, 4, 3, nn::window{.padding = 1}>, nn::batch_norm2d<4>, nn::relu>>;
+  using net = remat::sequential<nn::conv2d<1, 4, 3, nn::window{.padding = 1}>, remat::checkpoint<residual>, nn::flatten,
+                                nn::linear<256, 5>, nn::log_softmax>;
   const remat::program p = remat::fuse(remat::lower<net, image, nn::nll_loss>());
   const remat::plan made = remat::plan_training(p, 8);
   std::size_t again = 0;

@@ -167,7 +167,7 @@ TEST_CASE("a policy sees bytes, costs and edges") {
   using block = remat::residual<remat::sequential<nn::linear<16, 16>, nn::layer_norm<16>>>;
   using small = remat::sequential<nn::linear<16, 16>, remat::named<"block", block>, nn::linear<16, 4>, nn::log_softmax>;
   const remat::model<small, remat::tensor<float, 16>, nn::nll_loss> m{
-      {.threads = 1, .checkpoints = {{checkpoint_at("block", witness{&seen, &edges, &contexts})}}}};
+      {.threads = 1, .checkpoints = {checkpoint_at("block", witness{&seen, &edges, &contexts})}}};
   const remat::program& p = m.lowered();
   remat::plan_training(p, {.batch = batch, .bytes = 123});
   REQUIRE(contexts.size() == 1);  // once for a plan
@@ -199,7 +199,7 @@ TEST_CASE("a policy sees bytes, costs and edges") {
   contexts.clear();
   const remat::model<small, remat::tensor<float, 16>, nn::nll_loss> told{
       {.threads = 1,
-       .checkpoints = {{checkpoint_at("block", witness{&seen, &edges, &contexts})}},
+       .checkpoints = {checkpoint_at("block", witness{&seen, &edges, &contexts})},
        .costs = measured,
        .activation_bytes = 456}};
   told.plan(6);

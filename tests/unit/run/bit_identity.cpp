@@ -177,12 +177,11 @@ trace train(const network& n, remat::network& model, std::size_t parts) {
   return t;
 }
 
-trace train(const network& n, program p, const std::optional<std::vector<remat::checkpoint_at>>& checkpoints,
-            std::size_t parts, int cores) {
+trace train(const network& n, program p, const remat::checkpoints& checkpoints, std::size_t parts, int cores) {
   remat::network model =
       make(n, counting(std::move(p)), {.seed = 3, .threads = cores, .checkpoints = checkpoints, .microbatches = parts});
   const trace t = train(n, model, parts);
-  if (checkpoints && checkpoints->empty()) check_gradients_are_there(n, model);
+  if (checkpoints.replace_tags() && checkpoints.size() == 0) check_gradients_are_there(n, model);
   return t;
 }
 
@@ -196,7 +195,7 @@ void run(const std::vector<cell>& cells, std::size_t with_threads) {
     const int cores = threads[at_threads];
     INFO(n.name << ", " << policy.name << ", " << parts << " micro-batches, " << cores << " threads");
     trace& plain = expected[{at_network, at_parts}];
-    if (plain.losses.empty()) plain = train(n, n.lower(), {{}}, parts, cores);
+    if (plain.losses.empty()) plain = train(n, n.lower(), remat::checkpoints::none(), parts, cores);
     const trace found = train(n, n.lower(), policy.checkpoints(n, n.lower()), parts, cores);
     check_same(found, plain);
     CHECK(found.kept_bytes <= plain.kept_bytes);
@@ -260,7 +259,7 @@ TEST_CASE("a tag and its value are the same plan and the same bits") {
         CHECK(a.kept_bytes == b.kept_bytes);
         CHECK(a.recomputed == b.recomputed);
         if (a.recompute > 0 && parts == 1) ++recompute;
-        check_same(train(n, type.lower(), std::nullopt, parts, 1), train(n, n.lower(), type.checkpoints, parts, 1));
+        check_same(train(n, type.lower(), {}, parts, 1), train(n, n.lower(), type.checkpoints, parts, 1));
       }
   CHECK(recompute >= 6);
 }

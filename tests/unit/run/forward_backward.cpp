@@ -11,7 +11,8 @@ namespace forward_backward_tests {
 
 namespace nn = remat::nn;
 using remat::image, remat::tensor;
-using body = remat::sequential<nn::conv2d<2, 3, 3, 1, 1>, nn::relu, nn::conv2d<3, 4, 3, 1, 1>>;
+using body = remat::sequential<nn::conv2d<2, 3, 3, nn::window{.padding = 1}>, nn::relu,
+                               nn::conv2d<3, 4, 3, nn::window{.padding = 1}>>;
 using input = image<float, 2, 5, 6>;
 
 /// Gives its input and its double.
@@ -130,7 +131,7 @@ TEST_CASE("two input sizes use one set of parameters") {
   const float before = small.parameters()[1].values[0];
   optimizer.step(large);
   CHECK(small.parameters()[1].values[0] != before);
-  using other = remat::sequential<nn::conv2d<2, 3, 3, 1, 1>>;
+  using other = remat::sequential<nn::conv2d<2, 3, 3, nn::window{.padding = 1}>>;
   CHECK_THROWS_WITH((remat::model<other, input>(small)), Catch::Matchers::Contains("share parameters"));
 }
 

@@ -8,7 +8,6 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
-#include <ratio>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -16,8 +15,8 @@
 namespace micro_batches_tests {
 
 namespace nn = remat::nn;
-using net = remat::sequential<nn::conv2d<2, 6, 3, 1, 1>, nn::relu, nn::max_pool2d<2>, nn::flatten, nn::linear<96, 32>,
-                              nn::tanh, nn::linear<32, 5>, nn::log_softmax>;
+using net = remat::sequential<nn::conv2d<2, 6, 3, nn::window{.padding = 1}>, nn::relu, nn::max_pool2d<2>, nn::flatten,
+                              nn::linear<96, 32>, nn::tanh, nn::linear<32, 5>, nn::log_softmax>;
 using model = remat::model<net, remat::image<float, 2, 8, 8>, nn::nll_loss>;
 
 void require_close(const remat::network& found, const remat::network& wanted) {
@@ -109,9 +108,9 @@ TEST_CASE("a batch of which nothing counts has no loss and gradients of 0, whate
 
 using one_linear = remat::sequential<nn::linear<2, 3>>;
 using weighted = nn::cross_entropy_with<nn::class_weights<3>>;
-using weighted_and_smooth = nn::cross_entropy_with<nn::class_weights<3>, nn::label_smoothing<std::ratio<1, 8>>>;
+using weighted_and_smooth = nn::cross_entropy_with<nn::class_weights<3>, nn::label_smoothing<0.125>>;
 using weighted_linear =
-    nn::linear_cross_entropy<3, 3, remat::nn::bias::with, nn::class_weights<3>, nn::label_smoothing<std::ratio<1, 8>>>;
+    nn::linear_cross_entropy<3, 3, remat::nn::bias::with, nn::class_weights<3>, nn::label_smoothing<0.125>>;
 
 const std::vector<float> four_samples{1, 2, -1, 0.5f, 3, 1, 0.25f, -2};
 

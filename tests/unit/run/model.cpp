@@ -18,8 +18,8 @@ namespace model_tests {
 
 namespace nn = remat::nn;
 using Catch::Matchers::Contains;
-using net = remat::sequential<nn::conv2d<1, 2, 3, 1, 1>, nn::batch_norm2d<2>, nn::relu, nn::dropout<>, nn::flatten,
-                              nn::linear<24, 3>>;
+using net = remat::sequential<nn::conv2d<1, 2, 3, nn::window{.padding = 1}>, nn::batch_norm2d<2>, nn::relu,
+                              nn::dropout<>, nn::flatten, nn::linear<24, 3>>;
 using input = remat::image<float, 1, 3, 4>;
 using trained = remat::model<net, input, nn::cross_entropy>;
 using untrained = remat::model<net, input>;

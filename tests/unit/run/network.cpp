@@ -83,7 +83,7 @@ TEST_CASE("dropout is the identity in predict, and differs from step to step in 
 }
 
 TEST_CASE("images come as (N, C, H, W) or as (N, H, W, C), and go out as (N, C, H, W)") {
-  using net = remat::sequential<nn::conv2d<3, 4, 3, 1, 1>>;
+  using net = remat::sequential<nn::conv2d<3, 4, 3, nn::window{.padding = 1}>>;
   remat::model<net, remat::image<float, 3, 5, 6>> model{{.seed = 1}};
   const auto data = networks::random_batch(2, 90, 1, 2, 1);
   std::vector<float> last(180);

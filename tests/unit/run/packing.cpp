@@ -83,13 +83,13 @@ TEST_CASE("a step has the same bits and uses the planned memory, whenever it pac
 /// The executor of a chain of convolutions of (C, H, W) images.
 template <std::size_t C, std::size_t Size>
 remat::executor chain(std::size_t batch, const remat::kernel_options& how, bool recomputes) {
-  using convolution = nn::conv2d<C, C, 3, 1, 1>;
+  using convolution = nn::conv2d<C, C, 3, nn::window{.padding = 1}>;
   using net = remat::sequential<remat::repeat<4, convolution>, nn::flatten>;
   static remat::program p = remat::fuse(remat::lower<net, remat::image<float, C, Size, Size>, nn::mse_loss>());
   remat::program planned = p;
   if (recomputes) {
     planned = remat::lower<net, remat::image<float, C, Size, Size>, nn::mse_loss>();
-    remat::annotate(planned, {{remat::checkpoint_at("0")}});
+    remat::annotate(planned, {remat::checkpoint_at("0")});
     planned = remat::fuse(std::move(planned));
   }
   static remat::parameter_store store(p, 1);
@@ -217,7 +217,7 @@ TEST_CASE("a layer of one's own is packed for what it says, also in place of sev
   using layer = packs<true>;
   for (const packing how : all_ways) {
     const bool once = how != packing::before_each_use;  // so few FLOPs are less than packing
-    around<layer> model{{.seed = 1, .checkpoints = {{remat::checkpoint_at("")}}, .packing = how}};
+    around<layer> model{{.seed = 1, .checkpoints = {remat::checkpoint_at("")}, .packing = how}};
     layer::packed = 0;
     model.train_step(x, y);
     // Both halves of backward follow one another, and share what was packed for the first.

@@ -17,10 +17,13 @@ namespace nn = remat::nn;
 using Catch::Matchers::Contains;
 using remat::network;
 
-using cell = remat::shared<"cell", remat::sequential<nn::conv2d<2, 2, 3, 1, 1>, nn::batch_norm2d<2>, nn::tanh>>;
+using cell =
+    remat::shared<"cell",
+                  remat::sequential<nn::conv2d<2, 2, 3, nn::window{.padding = 1}>, nn::batch_norm2d<2>, nn::tanh>>;
 template <class... Cells>
-using cells = remat::sequential<remat::named<"stem", nn::conv2d<1, 2, 3, 1, 1>>, Cells..., nn::dropout<>,
-                                nn::adaptive_avg_pool2d<1>, nn::flatten, remat::named<"head", nn::linear<2, 3>>>;
+using cells =
+    remat::sequential<remat::named<"stem", nn::conv2d<1, 2, 3, nn::window{.padding = 1}>>, Cells..., nn::dropout<>,
+                      nn::adaptive_avg_pool2d<1>, nn::flatten, remat::named<"head", nn::linear<2, 3>>>;
 
 /// Programs with 1 to 4 places of the cell, on two sizes of images.
 template <class Input>

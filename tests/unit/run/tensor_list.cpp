@@ -18,9 +18,8 @@ using Catch::Matchers::Contains;
 
 /// With states, a shared parameter and numbers that depend on the step.
 using tied = remat::shared<"cell", nn::linear<6, 6>>;
-using net =
-    remat::sequential<remat::named<"conv", nn::conv2d<1, 2, 3>>, remat::named<"norm", nn::batch_norm2d<2>>, nn::flatten,
-                      nn::linear<24, 6>, tied, nn::dropout<std::ratio<1, 10>>, tied, nn::log_softmax>;
+using net = remat::sequential<remat::named<"conv", nn::conv2d<1, 2, 3>>, remat::named<"norm", nn::batch_norm2d<2>>,
+                              nn::flatten, nn::linear<24, 6>, tied, nn::dropout<0.1>, tied, nn::log_softmax>;
 using trained = remat::model<net, remat::image<float, 1, 5, 6>, nn::nll_loss>;
 
 struct batch {

@@ -83,7 +83,8 @@ TEST_CASE("a step with an optimizer gives the bits of both apart, on every netwo
     for (const std::size_t parts : {1u, 3u}) {
       INFO(n.name << ", " << parts << " micro-batches");
       const std::size_t samples = n.microbatch * parts + (parts > 1 ? 1 : 0);  // some are larger
-      const remat::model_options options{.seed = 3, .threads = 1, .checkpoints = {{}}, .microbatches = parts};
+      const remat::model_options options{
+          .seed = 3, .threads = 1, .checkpoints = remat::checkpoints::none(), .microbatches = parts};
       check_alike(n, options, samples, remat::sgd{{.learning_rate = 0.02f, .momentum = 0.9f, .weight_decay = 0.01f}});
       if (std::ranges::any_of(make(n, options).parameters(), remat::is_bias_or_norm))
         check_alike(n, options, samples, adam_in_groups());
@@ -96,7 +97,7 @@ TEST_CASE("under every policy, too, on 1 and 2 threads", "[serial]") {
       const network& n = networks::named(name);
       const auto checkpoints = policy.checkpoints(n, n.lower());
       INFO(name << ", " << policy.name);
-      remat::network one = make(n, {.seed = 3, .threads = 1, .checkpoints = {{}}});
+      remat::network one = make(n, {.seed = 3, .threads = 1, .checkpoints = remat::checkpoints::none()});
       remat::sgd apart{{.learning_rate = 0.02f, .momentum = 0.9f}};
       const outcome expected = train(n, one, n.microbatch, 2, [&](int, const auto&... tensors) {
         const float loss = one.train_step(tensors...);

@@ -33,13 +33,13 @@ void check(const Targets& targets) {
 
 TEST_CASE("mean_loss is the loss of the whole set, however it is cut into batches") {
   check<nn::cross_entropy>(t);
-  check<nn::cross_entropy_with<nn::class_weights<3>, nn::label_smoothing<std::ratio<1, 8>>>>(t);
+  check<nn::cross_entropy_with<nn::class_weights<3>, nn::label_smoothing<0.125>>>(t);
   check<nn::mse_loss>(floats{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15});
   check<nn::linear_cross_entropy<3, 7>>(t);
 }
 
 TEST_CASE("mean_loss has what smoothing adds to batches whose targets have weights of 0") {
-  using loss = nn::cross_entropy_with<nn::class_weights<3>, nn::label_smoothing<std::ratio<1, 8>>>;
+  using loss = nn::cross_entropy_with<nn::class_weights<3>, nn::label_smoothing<0.125>>;
   remat::model<remat::sequential<nn::linear<2, 3>>, remat::tensor<float, 2>, loss> m{{.seed = 1}};
   m.states()[0].values[0] = 0;
   using batches = std::vector<std::pair<floats, integers>>;
