@@ -3,7 +3,7 @@
 
 #include "save_what_fits.hpp"
 
-#include <remat/core/policies.hpp>
+#include <remat/remat.hpp>
 
 #include <algorithm>
 #include <array>
@@ -11,18 +11,18 @@
 namespace networks {
 namespace {
 
-using remat::checkpoint_at, remat::decision, remat::kind, remat::operation_view, remat::program;
+using remat::checkpoint_at, remat::decision, remat::operation_view, remat::program;
 using checkpoints = std::vector<checkpoint_at>;
 namespace strategy = remat::strategy;
+namespace nn = remat::nn;
 
 /// What costs much to compute again.
-using keep_products = remat::save_only<kind<"linear">, kind<"conv2d">, kind<"conv_transpose2d">, kind<"embedding">>;
+using keep_products =
+    remat::save_only<nn::linear<1, 1>, nn::conv2d<1, 1, 1>, nn::conv_transpose2d<1, 1, 1>, nn::embedding<1, 1>>;
 /// What costs little.
-using drop_cheap = remat::recompute_only<kind<"relu">, kind<"tanh">, kind<"sigmoid">, kind<"gelu">, kind<"silu">,
-                                         kind<"batch_norm2d">, kind<"layer_norm">, kind<"dropout">, kind<"add">,
-                                         kind<"multiply">, kind<"concat">, kind<"softmax">, kind<"log_softmax">>;
-/// The names that the networks have inside.
-using keep_named = remat::save_named<"conv1", "fc1", "stem", "middle", "inner", "drop2">;
+using drop_cheap =
+    remat::recompute_only<nn::relu, nn::tanh, nn::sigmoid, nn::gelu, nn::silu, nn::batch_norm2d<1>, nn::layer_norm<1>,
+                          nn::dropout<>, nn::add, nn::multiply, nn::concat, nn::softmax, nn::log_softmax>;
 
 /// A user's own, operation by operation: keeps what is dear for its size.
 struct keep_dear {
@@ -93,6 +93,17 @@ template <class Policy>
 checkpoints whole(const network&, const program&) {
   return {checkpoint_at("", strategy::contiguous{}, Policy{})};
 }
+/// Keeps the outputs of the modules of these names, of those that the network has inside.
+template <remat::fixed_string... Names>
+checkpoints named_ones(const network&, const program& p) {
+  checkpoints made;
+  const auto add = [&](std::string_view name, auto policy) {
+    for (const remat::node& each : p.nodes)
+      if (each.name == name) return made.push_back(checkpoint_at("", strategy::contiguous{}, policy));
+  };
+  (add(Names.view(), remat::save_named<Names>{}), ...);
+  return made;
+}
 template <class Strategy, class Policy = remat::recompute_all>
 checkpoints chain(const network& n, const program&) {
   return {checkpoint_at(n.chain, Strategy{}, Policy{})};
@@ -131,7 +142,7 @@ std::span<const policy> policies() {
       policy{"square_root", &chain<strategy::contiguous, remat::square_root>},
       policy{"save_only products", &whole<keep_products>},
       policy{"recompute_only what is cheap", &whole<drop_cheap>},
-      policy{"save_named", &whole<keep_named>},
+      policy{"save_named", &named_ones<"fc1", "middle", "stem", "inner", "drop2", "conv1">},
       policy{"a user's own per operation", &whole<keep_dear>},
       policy{"a user's own per segment", &chain<strategy::group<4>, keep_thirds>},
       policy{"save_all", &whole<remat::save_all>, true},

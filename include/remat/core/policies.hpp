@@ -9,7 +9,8 @@
 /// | `every<K>`                    | of a sequential, what passes between segments of K children                   |
 /// | `square_root`                 | the same, K the root of the number of children, rounded up (Chen et al. 2016) |
 ///
-/// A kind is that of a module, whatever its sizes, or `kind<"conv2d">`. A fused activation belongs to the operation
+/// A kind is that of a module, whatever its sizes, or `kind<"conv2d">`. Each `kind` and each name is to be that of a
+/// module inside the checkpoint, and of several modules' types one: a slip is an error. A fused activation belongs to the operation
 /// that applies it. `every` and `square_root` bring segments of their own, in place of a strategy's, and begin anew at
 /// each stage; the last segment, where it is on the last stage, is not recomputed, since that would follow at once on
 /// its forward pass and save nothing (PyTorch's `checkpoint_sequential` does the same).
@@ -18,7 +19,9 @@
 #include <remat/core/fixed_string.hpp>
 #include <remat/core/module.hpp>
 #include <remat/core/policy.hpp>
+#include <remat/core/policy_search.hpp>
 
+#include <array>
 #include <cstddef>
 #include <string_view>
 
@@ -34,17 +37,29 @@ namespace detail {
 
 template <class M>
 inline constexpr std::string_view kind_of = [] {
-  static_assert(requires { M::kind; }, "remat: save_only and recompute_only take modules, or remat::kind<\"...\">");
+  static_assert(
+      requires { M::kind; }, "remat: save_only and recompute_only take modules, or remat::kind<\"...\">");
   return M::kind;
 }();
 template <fixed_string Kind>
 inline constexpr std::string_view kind_of<kind<Kind>> = Kind.view();
+
+template <class M>
+constexpr sought_word word_of() {
+  return {kind_of<M>, true, false};
+}
+template <class Kind>
+  requires requires {
+    []<fixed_string Name>(kind<Name>) {}(Kind{});
+  }
+constexpr sought_word word_of() { return {kind_of<Kind>, true, true}; }
 
 }  // namespace detail
 
 template <class... M>
 struct save_only {
   static constexpr std::string_view policy_name = "save_only";
+  static constexpr std::array<detail::sought_word, sizeof...(M)> seeks{detail::word_of<M>()...};
   static constexpr decision decide(const operation_view& o) {
     return ((o.kind == detail::kind_of<M>) || ...) ? decision::keep : decision::recompute;
   }
@@ -53,6 +68,7 @@ struct save_only {
 template <class... M>
 struct recompute_only {
   static constexpr std::string_view policy_name = "recompute_only";
+  static constexpr std::array<detail::sought_word, sizeof...(M)> seeks{detail::word_of<M>()...};
   static constexpr decision decide(const operation_view& o) {
     return ((o.kind == detail::kind_of<M>) || ...) ? decision::recompute : decision::keep;
   }
@@ -61,6 +77,8 @@ struct recompute_only {
 template <fixed_string... Names>
 struct save_named {
   static constexpr std::string_view policy_name = "save_named";
+  static constexpr std::array<detail::sought_word, sizeof...(Names)> seeks{
+      detail::sought_word{Names.view(), false, true}...};
   static constexpr decision decide(const operation_view& o) {
     return ((o.name == Names.view()) || ...) ? decision::keep : decision::recompute;
   }

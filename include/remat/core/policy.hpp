@@ -21,6 +21,7 @@
 
 #include <remat/core/list.hpp>
 #include <remat/core/operation_view.hpp>
+#include <remat/core/policy_search.hpp>
 #include <remat/core/shared_constant.hpp>
 
 #include <concepts>
@@ -102,6 +103,7 @@ struct policy_base {
                                           const segment_context& context) const = 0;
   constexpr virtual bool cuts_chains() const = 0;
   constexpr virtual std::size_t links(std::size_t children) const = 0;
+  constexpr virtual std::span<const sought_word> seeks() const = 0;
 };
 
 template <class P>
@@ -138,6 +140,12 @@ struct held_policy final : policy_base {
     else
       return children;
   }
+  constexpr std::span<const sought_word> seeks() const override {
+    if constexpr (SeeksWords<P>)
+      return P::seeks;
+    else
+      return {};
+  }
 
   P object;
 };
@@ -168,6 +176,8 @@ class policy_setting {
   /// `links` says how many children are in a segment, and the last segment is not dropped.
   constexpr bool cuts_chains() const { return held_->cuts_chains(); }
   constexpr std::size_t links(std::size_t children) const { return held_->links(children); }
+  /// The kinds and names that it looks for.
+  constexpr std::span<const detail::sought_word> seeks() const { return held_->seeks(); }
 
  private:
   using held = shared_constant<detail::policy_base>;

@@ -26,7 +26,7 @@ struct load_options {
   /// Tensors that the file may have beyond the model, by the names that `rename` gives them: they are skipped.
   std::vector<std::string> allow_unexpected = {};
   /// What names begin with in the file, and what they begin with in the model instead. Each is applied once, in this
-  /// order.
+  /// order, and where none is of any use, they are refused.
   std::vector<std::pair<std::string, std::string>> rename = {};
   bool ignore_unexpected = false;  ///< as `.allow_unexpected = {""}`, which is all
 };

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <remat/core/error.hpp>
+#include <remat/core/near_name.hpp>
 #include <remat/core/shown_text.hpp>
 #include <remat/io/load_options.hpp>
 #include <remat/io/safetensors_file.hpp>
@@ -74,10 +75,14 @@ class tensor_matcher {
  private:
   /// What the tensors of the file are called in the model.
   void give_names() {
+    bool is_renamed = options_.rename.empty();
     for (const safetensor& t : file_.tensors()) {
       std::string name = t.name;
-      for (const auto& [from, to] : options_.rename)
-        if (name.starts_with(from)) name = to + name.substr(from.size());
+      for (const auto& [from, to] : options_.rename) {
+        if (!name.starts_with(from)) continue;
+        name = to + name.substr(from.size());
+        is_renamed = true;
+      }
       const auto [other, is_new] = index_of_.emplace(name, names_.size());
       if (!is_new)
         throw data_error(file_.name(), "has '" + shown_text(file_.tensors()[other->second].name) + "' and '" +
@@ -85,6 +90,23 @@ class tensor_matcher {
                                            "' when they are renamed; a rename for one of them alone is accepted");
       names_.push_back(std::move(name));
     }
+    if (!is_renamed) refuse_renames();
+  }
+
+  /// Renames of which none is anybody's are a mistake. (One of several may be: a list of wrappers serves many files.)
+  [[noreturn]] void refuse_renames() const {
+    const std::string& from = options_.rename.front().first;
+    std::vector<std::string> beginnings;
+    for (const safetensor& t : file_.tensors()) {
+      const std::string_view name(t.name);
+      for (std::size_t dot = name.find('.'); dot != name.npos; dot = name.find('.', dot + 1))
+        if (std::string each(name.substr(0, dot + 1)); std::ranges::find(beginnings, each) == beginnings.end())
+          beginnings.push_back(std::move(each));
+    }
+    const std::string nearest = nearest_name(from, beginnings);
+    throw error("load_weights: rename has '" + from + "', with which no name in " + file_.name() +
+                " begins; its first tensor is '" + shown_text(file_.tensors().front().name) + "'" +
+                (nearest.empty() ? "" : ", and the nearest beginning is '" + shown_text(nearest) + "'"));
   }
 
   static bool matches(const std::vector<std::string>& patterns, std::string_view name) {

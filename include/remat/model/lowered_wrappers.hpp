@@ -10,6 +10,7 @@
 #include <remat/model/on_stage.hpp>
 #include <remat/model/running_statistics.hpp>
 #include <remat/model/shared.hpp>
+#include <remat/model/words_inside.hpp>
 
 #include <string_view>
 
@@ -89,6 +90,7 @@ struct lowered<checkpoint<M, P, S>, tensors<In...>, Context, Scope>
     : lowered<M, tensors<In...>, Context, typename Scope::template within<true>> {
   static_assert(rules::is_policy<P>::holds);
   static_assert(rules::where<Policy<P>, rules::tag_has_its_members<P>>);
+  static_assert(rules::where<(Policy<P> && SeeksWords<P>), rules::policy_finds_its_words<P, words_inside<M>>>);
   static_assert(rules::is_storage<S>::holds);
   static_assert(rules::where<(ChainPolicy<P> && is_complete_tag<P>), rules::segment_has_links<P>>);
   static_assert(rules::where<ChainPolicy<P>, rules::chain_policy_has_children<P, M, has_children<M>>>);
@@ -109,6 +111,7 @@ struct lowered<checkpoint_sequential<M, S, P, Storage_>, tensors<In...>, Context
   static_assert(rules::where<(Strategy<S> && is_complete_tag<S>), rules::group_has_members<S>>);
   static_assert(rules::is_policy<P>::holds);
   static_assert(rules::where<Policy<P>, rules::tag_has_its_members<P>>);
+  static_assert(rules::where<(Policy<P> && SeeksWords<P>), rules::policy_finds_its_words<P, words_inside<M>>>);
   static_assert(rules::where<(ChainPolicy<P> && is_complete_tag<P>), rules::segment_has_links<P>>);
   static_assert(rules::is_storage<Storage_>::holds);
   static constexpr edge emit(emission& e, const edge& in, label l) {

@@ -10,6 +10,7 @@
 #include <remat/model/layout_mismatch.hpp>
 #include <remat/model/sequential.hpp>
 
+#include <span>
 #include <type_traits>
 
 namespace remat {
@@ -83,6 +84,17 @@ struct is_policy {
       Policy<Policy_>,
       "remat: a checkpoint's policy must be one of those in remat/core/policy.hpp, or a type with `decide` or `plan`; "
       "pass one of these");
+};
+
+/// Inside: the words of what is checkpointed.
+template <class P, class Inside>
+struct policy_finds_its_words {
+  static constexpr bool holds = true;
+  static_assert(
+      detail::first_missing(std::span<const detail::sought_word>(P::seeks), &Inside::have) == nullptr,
+      "remat: a policy that looks for kinds or names finds them inside its checkpoint, and this one does not; "
+      "correct the word, or leave it out (the arguments of policy_finds_its_words are the policy and what is "
+      "checkpointed)");
 };
 
 template <class Storage_>

@@ -12,7 +12,8 @@
 
 #include <remat/core/error.hpp>
 #include <remat/model/program.hpp>
-#include <remat/plan/annotate.hpp>
+#include <remat/plan/checkpoints.hpp>
+#include <remat/plan/sought_words.hpp>
 
 #include <string>
 #include <utility>
@@ -29,7 +30,7 @@ struct checkpoint_on_stage {
 };
 
 /// Gives the stages of the program these policies. Throws `error` for a stage that it does not have or that is given
-/// two.
+/// two, and for a policy about kinds or names that the whole model does not have.
 inline void set_stage_policies(program& p, const std::vector<checkpoint_on_stage>& policies) {
   p.stage_policies.clear();
   const int stages = p.operations.empty() ? 0 : p.operations.back().stage + 1;
@@ -40,6 +41,7 @@ inline void set_stage_policies(program& p, const std::vector<checkpoint_on_stage
     for (const stage_policy& known : p.stage_policies)
       if (known.stage == each.stage)
         throw error("stage " + std::to_string(each.stage) + " is given two policies; one is accepted");
+    detail::require_words(p, 0, each.policy, "the model");  // not the stage: one that has none keeps none
     p.stage_policies.push_back({each.stage, each.policy});
   }
 }

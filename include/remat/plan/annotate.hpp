@@ -8,6 +8,7 @@
 #include <remat/plan/checkpoints.hpp>
 #include <remat/plan/module_paths.hpp>
 #include <remat/plan/segment_boundaries.hpp>
+#include <remat/plan/sought_words.hpp>
 
 #include <string>
 #include <vector>
@@ -28,8 +29,8 @@ inline void require_one_stage(const program& p, int n) {
 }  // namespace detail
 
 /// Puts checkpoints in place of the tags of the program, unless they are the tags. Throws `error` for a path that the
-/// model does not have, for a strategy on a module without children, and for a checkpoint that is not within one
-/// stage.
+/// model does not have, for a strategy on a module without children, for a checkpoint that is not within one stage, and
+/// for a policy about kinds or names that are not inside of it.
 inline void annotate(program& p, const checkpoints& all) {
   if (!all.replace_tags()) return;
   for (node& n : p.nodes) n.checkpoints.clear();
@@ -39,6 +40,8 @@ inline void annotate(program& p, const checkpoints& all) {
     if (!here.is_sequential && wanted.setting.cuts())
       throw error("the module '" + wanted.path +
                   "' is no sequential, so it has no children for a strategy to group; checkpoint it as one");
+    detail::require_words(p, n, wanted.setting.policy,
+                          wanted.path.empty() ? "the model" : "the checkpointed module '" + wanted.path + "'");
     here.checkpoints.push_back(wanted.setting);
     if (!here.is_sequential)
       detail::require_one_stage(p, n);

@@ -134,6 +134,15 @@ TEST_CASE("names of wrappers are exchanged", "[io][weights]") {
              Contains("has 'model.b.bias' and 'backbone.b.bias', which are both 'backbone.b.bias'"));
 }
 
+TEST_CASE("renames of which none fits are refused, with the beginning that is nearest", "[io][weights]") {
+  const std::string file = file_of(backbone("module.backbone."));
+  CHECK_THAT(refusal<model>(file, {.allow_missing = {"head"}, .rename = {{"modul.", ""}}}),
+             Contains("rename has 'modul.', with which no name in") &&
+                 Contains("its first tensor is 'module.backbone.a.weight', and the nearest beginning is 'module.'"));
+  CHECK_THAT(refusal<model>(file, {.strict = false, .rename = {{"nothing.of.it.", ""}, {"backbone.", ""}}}),
+             Contains("rename has 'nothing.of.it.'") && !Contains("nearest"));
+}
+
 TEST_CASE("a message shows what a tensor was renamed to, and no byte of a name that commands a terminal",
           "[io][weights]") {
   std::vector<constant> tensors = backbone("model.");

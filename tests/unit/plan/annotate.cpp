@@ -71,6 +71,44 @@ TEST_CASE("the names that are near a path are those of the level where it leaves
   CHECK_THAT(refusal("something"), !Contains("nearest"));
 }
 
+TEST_CASE("the checkpoints of the type stay unless others are given, of which there may be none") {
+  const auto count = [](const remat::checkpoints& given) {
+    remat::program p = remat::lower<net, remat::tensor<float, 4>>();
+    remat::annotate(p, given);
+    return segments(p).size();
+  };
+  CHECK(count({}) == 1);  // that of the type
+  CHECK(count(remat::checkpoints::none()) == 0);
+  CHECK(count({checkpoint_at("a")}) == 1);
+  CHECK(count({checkpoint_at("a"), checkpoint_at("b")}) == 2);
+  CHECK(count(std::vector<checkpoint_at>{}) == 0);
+  remat::checkpoints some;
+  CHECK_FALSE(some.replace_tags());
+  some.push_back(checkpoint_at("a", remat::strategy::each{}));
+  CHECK(some.size() == 1);
+  CHECK(count(some) == 3);
+  // As they were written before this type was one.
+  CHECK(count({{}}) == 0);
+  CHECK(count({{checkpoint_at("a"), checkpoint_at("b")}}) == 2);
+}
+
+TEST_CASE("a policy about kinds or names that its checkpoint does not hold is refused, with the nearest word") {
+  using remat::kind, remat::save_named, remat::save_only;
+  CHECK_THROWS_WITH(annotated({checkpoint_at("a", save_only<kind<"liner">>{})}),
+                    Contains("the policy 'save_only' is about the kind 'liner', and the checkpointed module 'a' has no "
+                             "module of it; there are 'linear'; the nearest is 'linear'"));
+  CHECK_THROWS_WITH(annotated({checkpoint_at("", save_named<"a", "bb">{})}),
+                    Contains("the name 'bb', and the model has no module of it; there are 'a', 'b', 'c'; the nearest"));
+  CHECK_THROWS_WITH(annotated({checkpoint_at("a", save_named<"b">{})}),  // which is elsewhere
+                    Contains("the checkpointed module 'a' has no module of it"));
+  CHECK_THROWS_WITH(annotated({checkpoint_at("a", save_only<nn::relu>{})}), Contains("the kind 'relu'"));
+  CHECK_THROWS_WITH(annotated({checkpoint_at("a", remat::recompute_only<kind<"linear">, kind<"relu">>{})}),
+                    Contains("the kind 'relu'"));
+  // A module's type cannot be misspelled: a list of such serves many models.
+  CHECK_NOTHROW(annotated({checkpoint_at("a", save_only<nn::relu, layer>{})}));
+  CHECK_NOTHROW(annotated({checkpoint_at("b", save_named<"b">{})}));
+}
+
 TEST_CASE("a strategy needs children") {
   CHECK_THROWS_WITH(annotated({checkpoint_at("b", remat::strategy::each{})}), Contains("'b' is no sequential"));
   CHECK_THROWS_WITH(annotated({checkpoint_at("c", remat::strategy::each{})}), Contains("'c' is no sequential"));
