@@ -2,7 +2,9 @@
 /// The example of README.md: a network trained on 60,000 images within a budget that the compiler checks.
 #include <remat/remat.hpp>
 
+#include <cstdint>
 #include <cstdio>
+#include <string>
 
 namespace nn = remat::nn;
 
@@ -17,9 +19,14 @@ int main() {
   const auto test = remat::image_set::load("/usr/share/datasets/fashion-mnist", remat::split::test);
   model m{{.seed = 1}};
   remat::adam optimizer{{.learning_rate = 1e-3f}};
-  for (auto [images, labels] : data.batches(64, {.shuffle_seed = 1})) {
-    m.train_step(images, labels);
-    optimizer.step(m);
+  for (std::uint64_t epoch = 0; epoch < 2; ++epoch) {
+    auto batches = data.batches(64, {.shuffle_seed = 1, .epoch = epoch});
+    remat::progress bar("epoch " + std::to_string(epoch + 1), batches.count());
+    for (auto [images, labels] : batches) {
+      const float loss = m.train_step(images, labels);
+      optimizer.step(m);
+      bar.step(loss, labels.size());
+    }
+    std::printf("test accuracy %.3f\n", m.evaluate(test.batches(256), remat::accuracy{}));
   }
-  std::printf("test accuracy %.3f\n", m.evaluate(test.batches(256), remat::accuracy{}));
 }
