@@ -36,7 +36,7 @@ class kernel_time : public remat::observer {
 
   void before(int) override { begin_ = clock::now(); }
   void after(int action) override {
-    if (steps_->actions[action].operation != remat::none) spent_ += clock::now() - begin_;
+    if (steps_->actions[action].operation != remat::core::none) spent_ += clock::now() - begin_;
   }
   double milliseconds() const { return std::chrono::duration<double, std::milli>(spent_).count(); }
 
@@ -52,10 +52,10 @@ class subject {
  public:
   subject(const benchmarks::layer& chosen, int threads)
       : model_(chosen.lower(), {.seed = 1, .threads = threads, .input_gradients = true}),
-        executor_(&model_.training(chosen.batch)) {
+        executor_(&remat::internals::training(model_, chosen.batch)) {
     const remat::program& p = model_.lowered();
     for (int t = 0; t < p.inputs; ++t) add(p.tensors[t], chosen.batch, most_index(p));
-    if (p.loss == remat::none)
+    if (p.loss == remat::core::none)
       for (const int t : p.outputs) add(p.tensors[t], chosen.batch, 1);
     for (const remat::action& a : executor_->planned().steps.actions)
       if (a.kind == remat::action_kind::fetch) places_.emplace_back();  // no bytes of it
@@ -73,7 +73,7 @@ class subject {
 
   /// Integers are classes of a loss, or rows of a table.
   static int most_index(const remat::program& p) {
-    if (p.loss == remat::none)
+    if (p.loss == remat::core::none)
       return static_cast<int>(p.parameters.size() > 0 ? p.parameters[0].declared.extents[0] : 1);
     const bool is_linear = p.parameters.size() > 0;
     const remat::tensor_shape& scores = p.tensors[0];
@@ -96,7 +96,7 @@ class subject {
       std::memcpy(&table[at], &number, 4);
     }
   }
-  static void load_from_table(const remat::source& from, const remat::tensor_shape&, std::byte* to) {
+  static void load_from_table(const remat::tensor_source& from, const remat::tensor_shape&, std::byte* to) {
     for (std::size_t left = from.size * 4; left > 0;) {
       const std::size_t bytes = std::min(left, table_bytes);
       std::memcpy(to, from.data, bytes);
@@ -109,7 +109,7 @@ class subject {
   remat::executor* executor_;
   std::mt19937 random_{1};
   std::vector<std::vector<std::byte>> tables_;
-  std::vector<remat::source> sources_;
+  std::vector<remat::tensor_source> sources_;
   std::vector<std::span<std::byte>> places_;
 };
 

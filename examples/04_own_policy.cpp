@@ -30,9 +30,9 @@ struct save_what_fits {
   std::size_t bytes;
 
   static constexpr std::string_view policy_name = "save_what_fits";
-  constexpr remat::list<remat::decision> plan(std::span<const remat::operation_view> segment,
-                                              const remat::segment_context&) const {
-    remat::list<remat::decision> decisions(segment.size(), remat::decision::recompute);
+  constexpr remat::core::list<remat::decision> plan(std::span<const remat::operation_view> segment,
+                                                    const remat::segment_context&) const {
+    remat::core::list<remat::decision> decisions(segment.size(), remat::decision::recompute);
     std::size_t left = bytes;
     for (std::size_t i = segment.size(); i-- > 0 && segment[i].output_bytes <= left;) {
       decisions[i] = remat::decision::keep;

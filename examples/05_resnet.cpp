@@ -62,7 +62,7 @@ struct is_block {
   }
 };
 struct check {
-  constexpr auto operator()(auto m) const { return remat::checkpointed(m); }
+  constexpr auto operator()(auto m) const { return remat::as_checkpointed(m); }
 };
 using checked_blocks = decltype(remat::transform_modules(resnet18{}, is_block{}, check{}));
 

@@ -118,14 +118,6 @@ class noisy {
   std::vector<float> values_;
 };
 
-/// The activation bytes of a training step of every rank, on all of them.
-std::vector<std::uint64_t> activations_of_ranks(const remat::distributed_network& m) {
-  std::vector<std::uint64_t> bytes(static_cast<std::size_t>(m.size()), 0);
-  bytes[static_cast<std::size_t>(m.rank())] = m.last_pipeline().needed().activations;
-  m.all().wait(m.world().largest(bytes));
-  return bytes;
-}
-
 /// `training(batches, epoch)` and `testing(batches)` give what the model sees of them.
 template <class Net, class Loss, class Metric, class Training, class Testing>
 void train(const remat::mpi::session& mpi, const settings& s, const char* metric_name, Metric metric,
@@ -162,13 +154,14 @@ void train(const remat::mpi::session& mpi, const settings& s, const char* metric
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 
-  const std::vector<std::uint64_t> activations = activations_of_ranks(m);
+  const std::size_t microbatch = batch / (m.microbatches() * static_cast<std::size_t>(m.replicas()));
+  const auto activations = m.of_all_ranks(m.plan(microbatch).activation_bytes);
   if (!tells) return;
   for (int rank = 0; rank < m.size(); ++rank) {
     std::printf("rank %d: %10.2f MB of activations, stage", rank,
                 static_cast<double>(activations[static_cast<std::size_t>(rank)]) / 1e6);
     for (int stage = 0; stage < m.schedule().stages; ++stage)
-      if (m.schedule().rank_of(stage) == m.grid().pp_rank(rank)) std::printf(" %d", stage);
+      if (m.schedule().rank_of(stage) == m.grid().partition(rank)) std::printf(" %d", stage);
     std::printf("\n");
   }
   std::printf("result: network=%s ranks=%d loss=%.9g %s=%.9g largest_activation_bytes=%llu seconds=%.1f\n",

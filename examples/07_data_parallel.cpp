@@ -48,14 +48,6 @@ remat::rank_map::setting rank_map_of(const std::string& name) {
   return remat::rank_map::from_file(name);
 }
 
-/// Some number of each rank, on all of them.
-std::vector<std::uint64_t> of_all_ranks(const model& m, std::uint64_t mine) {
-  std::vector<std::uint64_t> numbers(static_cast<std::size_t>(m.size()), 0);
-  numbers[static_cast<std::size_t>(m.rank())] = mine;
-  m.all().wait(m.world().largest(numbers));
-  return numbers;
-}
-
 void train(const remat::mpi::session& mpi, const settings& s) {
   const auto data = remat::image_set::load(s.data, remat::split::train).first(s.images);
   const auto test = remat::image_set::load(s.data, remat::split::test).first(s.images);
@@ -101,19 +93,19 @@ void train(const remat::mpi::session& mpi, const settings& s) {
   const auto& events = m.trace().events;
   const auto early = static_cast<std::uint64_t>(
       std::ranges::count_if(m.trace().reductions, [&](const auto& r) { return r.begin < events.back().end; }));
-  const std::vector<std::uint64_t> sums = of_all_ranks(m, m.trace().reductions.size()),
-                                   overlapped = of_all_ranks(m, early);
-  const std::vector<std::uint64_t> optimizer_bytes = of_all_ranks(m, optimizer.bytes());
+  const auto sums = m.of_all_ranks(m.trace().reductions.size());
+  const auto overlapped = m.of_all_ranks(early);
+  const auto optimizer_bytes = m.of_all_ranks(optimizer.bytes());
   if (!tells) return;
-  std::printf("\nrank  pp_rank  dp_rank  sums of gradients  of them during backward  optimizer\n");
+  std::printf("\nrank  partition  replica  sums of gradients  of them during backward  optimizer\n");
   for (int r = 0; r < m.size(); ++r) {
     const auto at = static_cast<std::size_t>(r);
-    std::printf("%4d %8d %8d %18llu %24llu %8.2f MB\n", r, m.grid().pp_rank(r), m.grid().dp_rank(r),
+    std::printf("%4d %8d %8d %18llu %24llu %8.2f MB\n", r, m.grid().partition(r), m.grid().replica(r),
                 static_cast<unsigned long long>(sums[at]), static_cast<unsigned long long>(overlapped[at]),
                 static_cast<double>(optimizer_bytes[at]) / 1e6);
   }
-  std::printf("result: partitions=%d replicas=%d loss=%.9g norm=%.9g test_accuracy=%.4f seconds=%.1f\n", m.pp_size(),
-              m.dp_size(), static_cast<double>(loss), norm, accuracy, seconds);
+  std::printf("result: partitions=%d replicas=%d loss=%.9g norm=%.9g test_accuracy=%.4f seconds=%.1f\n", m.partitions(),
+              m.replicas(), static_cast<double>(loss), norm, accuracy, seconds);
 }
 
 int main(int argc, char** argv) {

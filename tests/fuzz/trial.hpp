@@ -239,7 +239,7 @@ class trial {
   expectation expected_output_, expected_dx_;
   std::vector<expectation> expected_gradients_;
   std::unique_ptr<remat::prepared> state_;
-  remat::call call_;
+  remat::kernel_call call_;
   std::vector<std::span<float>> spans_, gradient_spans_, states_;
   int poison_ = 0xff;
 };

@@ -73,7 +73,7 @@ TEST_CASE("every schedule, policy and way to sum gradients gives the bits of one
           CHECK(is_same(found.losses, expected.losses));
           CHECK(are_same(found.parameters, expected.parameters));
           CHECK(are_same(found.states, expected.states));
-          const remat::pipeline& line = model.last_pipeline();
+          const remat::pipeline& line = remat::internals::last_pipeline(model);
           for (std::size_t kind = 0; kind < remat::action_kinds; ++kind)
             if (static_cast<action_kind>(kind) != action_kind::pack)
               CHECK(line.executed(static_cast<action_kind>(kind)) ==
@@ -139,7 +139,8 @@ TEST_CASE("every test network gives the bits of one process") {
       CHECK(are_same(found.parameters, expected.parameters));
       CHECK(are_same(found.states, expected.states));
       ++compared;
-      recomputed += largest_of_ranks(model.last_pipeline().executed(action_kind::recompute)) > 0 ? 1u : 0u;
+      recomputed +=
+          largest_of_ranks(remat::internals::last_pipeline(model).executed(action_kind::recompute)) > 0 ? 1u : 0u;
     }
   }
   CHECK(compared > 2 * networks::all().size());  // few have too few operations for a schedule

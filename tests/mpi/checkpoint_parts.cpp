@@ -76,9 +76,9 @@ void require_same(const trained& here, const trained& expected) {
 /// Keeps the last activation of every segment that it is asked for.
 struct keeps_last {
   static constexpr std::string_view policy_name = "keeps_last";
-  static constexpr remat::list<remat::decision> plan(std::span<const remat::operation_view> segment,
-                                                     const remat::segment_context&) {
-    remat::list<remat::decision> made(segment.size(), remat::decision::recompute);
+  static constexpr remat::core::list<remat::decision> plan(std::span<const remat::operation_view> segment,
+                                                           const remat::segment_context&) {
+    remat::core::list<remat::decision> made(segment.size(), remat::decision::recompute);
     if (segment.size() > 1) made[segment.size() - 2] = remat::decision::keep;
     return made;
   }
@@ -116,11 +116,11 @@ void compare(const remat::partition::setting& partition) {
                                                         .partition_batch = batch / microbatches,
                                                         .logs_partition = false}};
       require_same(train(model), expected);
-      const remat::pipeline& line = model.last_pipeline();
+      const remat::pipeline& line = remat::internals::last_pipeline(model);
       CHECK(line.executed(remat::action_kind::recompute) == line.planned_count(remat::action_kind::recompute));
       // A rank whose residual blocks are all cut recomputes none of them. The fourth leaves out the last group, and the
       // fifth keeps all that these modules save.
-      if (std::is_same_v<Net, net> && k != 4 && (k != 3 || model.pp_rank() + 1 < model.pp_size()))
+      if (std::is_same_v<Net, net> && k != 4 && (k != 3 || model.partition() + 1 < model.partitions()))
         CHECK(line.executed(remat::action_kind::recompute) > 0);
       const remat::rank_audit found = audit(model, images(), labels());
       CHECK(found.planned_bytes == found.used_bytes);

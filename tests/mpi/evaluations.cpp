@@ -67,7 +67,7 @@ TEST_CASE("metrics of replicas with batches of their own are those of one proces
     std::vector<batch> all;
     for (int r = 0; r < replicas; ++r)
       for (batch& each : batches_of(r, 3)) all.push_back(std::move(each));
-    const std::vector<batch> mine = batches_of(model.dp_rank(), 3);
+    const std::vector<batch> mine = batches_of(model.replica(), 3);
 
     CHECK(model.evaluate(mine, remat::accuracy{}) == one.evaluate(all, remat::accuracy{}));
     CHECK(model.evaluate(mine, remat::top_k<2>{}) == one.evaluate(all, remat::top_k<2>{}));
@@ -100,12 +100,12 @@ TEST_CASE("merged numbers have the same bits on all ranks, and squares are summe
     }
   const double found = model.evaluate(mine, remat::mean_squared_error{});
   CHECK(found == Approx(one.evaluate(all, remat::mean_squared_error{})).epsilon(1e-12));
-  for (const double other : model.all().gather(found)) CHECK(other == found);
+  for (const double other : remat::internals::all(model).gather(found)) CHECK(other == found);
 }
 
 TEST_CASE("replicas with another number of batches are refused in one sentence, on all ranks", "[even_ranks]") {
   distributed model{session(), options(2)};
-  const std::vector<batch> mine = batches_of(model.dp_rank(), model.dp_rank() == 0 ? 3 : 2);
+  const std::vector<batch> mine = batches_of(model.replica(), model.replica() == 0 ? 3 : 2);
   std::string told;
   try {
     model.evaluate(mine, remat::accuracy{});
@@ -116,7 +116,7 @@ TEST_CASE("replicas with another number of batches are refused in one sentence, 
   CHECK(told.find("in predict 3") != std::string::npos);
   CHECK(told.find("in the end of evaluate 1: ") != std::string::npos);
   CHECK(told.ends_with("; evaluate takes as many batches on every rank"));
-  const std::vector<batch> as_many = batches_of(model.dp_rank(), 2);
+  const std::vector<batch> as_many = batches_of(model.replica(), 2);
   CHECK(model.evaluate(as_many, remat::accuracy{}) >= 0);  // and the model goes on
 }
 

@@ -28,7 +28,7 @@ TEST_CASE("a batch that the first stage alone is given trains the same") {
       for (std::uint64_t step = 0; step < 2; ++step) {
         const auto data = networks::random_batch(n, everywhere.lowered(), n.microbatch * 8, step);
         const float expected = everywhere.train_on(sources_of(data));
-        const float found = first.pp_rank() == 0 ? first.train_on(sources_of(data)) : first.train_on({});
+        const float found = first.partition() == 0 ? first.train_on(sources_of(data)) : first.train_on({});
         CHECK(is_same({&found, 1}, {&expected, 1}));
         a.step(everywhere);
         b.step(first);
@@ -39,7 +39,7 @@ TEST_CASE("a batch that the first stage alone is given trains the same") {
       auto inputs = sources_of(kept);
       inputs.resize(static_cast<std::size_t>(everywhere.lowered().inputs - everywhere.lowered().targets));
       const auto expected = everywhere.predict_on(inputs);
-      CHECK(is_same(first.pp_rank() == 0 ? first.predict_on(inputs) : first.predict_on({}), expected));
+      CHECK(is_same(first.partition() == 0 ? first.predict_on(inputs) : first.predict_on({}), expected));
     }
 }
 

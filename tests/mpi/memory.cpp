@@ -47,7 +47,7 @@ TEST_CASE("a rank uses exactly the bytes of its layout") {
         CHECK(found.uses_what_is_planned);
         CHECK(found.guards_intact);
         CHECK(found.gives_the_same_bits);
-        const remat::pipeline& line = model.last_pipeline();
+        const remat::pipeline& line = remat::internals::last_pipeline(model);
         INFO("placed " << line.layout().bytes() << ", alive at once " << line.layout().live_bytes());
         CHECK(static_cast<double>(line.layout().bytes()) <= 1.1 * static_cast<double>(line.layout().live_bytes()));
       }
@@ -60,21 +60,21 @@ TEST_CASE("one_f_one_b holds min(p - s, m) kept regions on stage s, and its slot
     remat::distributed_network model(session(), n.lower(), options(remat::schedule::one_f_one_b, microbatches));
     const remat::pipeline& line = pipeline_of(model, n.microbatch);
     const remat::plan& made = line.planned(0, 0);
-    const std::size_t kept = std::min(static_cast<std::size_t>(model.pp_size() - model.pp_rank()), microbatches);
+    const std::size_t kept = std::min(static_cast<std::size_t>(model.partitions() - model.partition()), microbatches);
     const remat::message_timetable times =
         message_times(line.table(), remat::nominal_clock(line.table()), between_stages(line.messages()));
     std::size_t bytes = kept * remat::aligned(made.activation_bytes) + made.passing_bytes;
-    for (const remat::port& each : made.ports) {
+    for (const remat::stage_port& each : made.ports) {
       std::size_t slots = each.is_gradient ? 1 : kept;
       for (int i = 0; i < line.messages().count(); ++i) {
         const remat::pipeline_message& message = line.messages()[i];
         if (message.tensor != each.tensor || message.is_gradient != each.is_gradient) continue;
-        if (message.to == model.pp_rank()) slots += static_cast<std::size_t>(receive_slots(times, i));
-        if (message.from == model.pp_rank()) slots += static_cast<std::size_t>(send_slots(times, i));
+        if (message.to == model.partition()) slots += static_cast<std::size_t>(receive_slots(times, i));
+        if (message.from == model.partition()) slots += static_cast<std::size_t>(send_slots(times, i));
       }
       bytes += slots * remat::aligned(model.lowered().tensors[each.tensor].bytes(n.microbatch));
     }
-    INFO(microbatches << " micro-batches, stage " << model.pp_rank() << ": " << kept << " regions of "
+    INFO(microbatches << " micro-batches, stage " << model.partition() << ": " << kept << " regions of "
                       << made.activation_bytes << " bytes");
     CHECK(line.layout().live_bytes() >= kept * remat::aligned(made.activation_bytes));
     CHECK(line.layout().live_bytes() <= bytes);
@@ -98,15 +98,15 @@ TEST_CASE(
                                  &without = pipeline_of(plain, n.microbatch).layout();
         const remat::plan& made = pipeline_of(halved, n.microbatch).planned(0, 0);
         INFO(name << ", checkpoints: " << is_checked << ", " << microbatches << " micro-batches, stage "
-                  << halved.pp_rank());
+                  << halved.partition());
         std::size_t messages = 0, postponed = 0;  // gradients come sooner: a message may wait in a slot more
         for (int k = 0; k < made.ports.count(); ++k)
           messages += remat::aligned(made.regions[made.region_of_port(k)].bytes);
         for (const remat::buffer& b : made.steps.buffers)
           if (b.storage == &b - made.steps.buffers.data() && made.steps.section_of(b.last) == remat::parameters_section)
             postponed += remat::aligned(b.bytes);
-        const std::size_t most = std::min(static_cast<std::size_t>(halved.pp_rank()) + 1, microbatches);
-        CHECK((postponed > 0) == (halved.pp_rank() > 0));
+        const std::size_t most = std::min(static_cast<std::size_t>(halved.partition()) + 1, microbatches);
+        CHECK((postponed > 0) == (halved.partition() > 0));
         CHECK(with.live_bytes() <= without.live_bytes() + most * postponed + messages);
         larger += with.live_bytes() > without.live_bytes() ? 1u : 0u;
       }
@@ -119,7 +119,7 @@ TEST_CASE("a rank holds the parameters of its own stages alone") {
   std::size_t bytes = 0;
   std::set<std::string> mine;
   for (const remat::operation& o : model.lowered().operations) {
-    if (o.stage != model.pp_rank()) continue;
+    if (o.stage != model.partition()) continue;
     for (int k = 0; k < o.parameters; ++k) {
       const remat::parameter_slot& slot = model.lowered().parameters[o.first_parameter + k];
       mine.insert(parameter_path(model.lowered(), slot));
@@ -129,8 +129,8 @@ TEST_CASE("a rank holds the parameters of its own stages alone") {
   std::set<std::string> held;
   for (const remat::parameter_view& p : model.parameters()) held.insert(p.name);
   CHECK(held == mine);
-  CHECK(model.store().value_block().size() == bytes);
-  CHECK(model.store().gradient_block().size() == bytes);
+  CHECK(remat::internals::store(model).value_block().size() == bytes);
+  CHECK(remat::internals::store(model).gradient_block().size() == bytes);
 }
 
 }  // namespace memory_tests

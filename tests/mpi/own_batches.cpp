@@ -20,9 +20,10 @@ remat::distributed_options options(int replicas, remat::inputs_from inputs) {
           .logs_partition = false};
 }
 
-std::vector<remat::source> share_of(const std::vector<remat::source>& sources, int replica, int replicas) {
-  std::vector<remat::source> mine;
-  for (const remat::source& s : sources) {
+std::vector<remat::tensor_source> share_of(const std::vector<remat::tensor_source>& sources, int replica,
+                                           int replicas) {
+  std::vector<remat::tensor_source> mine;
+  for (const remat::tensor_source& s : sources) {
     const std::size_t size = s.size / static_cast<std::size_t>(replicas);
     mine.push_back(s.part(static_cast<std::size_t>(replica) * size, size));
   }
@@ -52,7 +53,7 @@ TEST_CASE("replicas that bring their shares of a batch train and predict as thos
         const auto data =
             networks::random_batch(n, shared.lowered(), n.microbatch * 2 * static_cast<std::size_t>(replicas), step);
         const float expected = shared.train_on(sources_of(data));
-        const float found = own.train_on(share_of(sources_of(data), own.dp_rank(), replicas));
+        const float found = own.train_on(share_of(sources_of(data), own.replica(), replicas));
         CHECK(is_same({&found, 1}, {&expected, 1}));
         a.step(shared);
         b.step(own);
@@ -62,17 +63,17 @@ TEST_CASE("replicas that bring their shares of a batch train and predict as thos
       auto inputs = sources_of(kept);
       inputs.resize(static_cast<std::size_t>(shared.lowered().inputs - shared.lowered().targets));
       const auto all = shared.predict_on(inputs);
-      const auto mine = own.predict_on(share_of(inputs, own.dp_rank(), replicas));
+      const auto mine = own.predict_on(share_of(inputs, own.replica(), replicas));
       const std::size_t size = all.size() / static_cast<std::size_t>(replicas);
-      CHECK(is_same(mine, all.subspan(static_cast<std::size_t>(own.dp_rank()) * size, size)));
+      CHECK(is_same(mine, all.subspan(static_cast<std::size_t>(own.replica()) * size, size)));
     }
 }
 
 TEST_CASE("replicas may predict batches of different sizes, and train on those of one size alone", "[even_ranks]") {
   const networks::network& n = networks::named("nested");
   remat::distributed_network model(session(), n.lower(), options(2, remat::inputs_from::each_replica));
-  const std::size_t samples = model.dp_rank() == 0 ? 4 : 6;
-  const auto data = networks::random_batch(n, model.lowered(), samples, static_cast<std::uint64_t>(model.dp_rank()));
+  const std::size_t samples = model.replica() == 0 ? 4 : 6;
+  const auto data = networks::random_batch(n, model.lowered(), samples, static_cast<std::uint64_t>(model.replica()));
   const std::string told = refusal_of([&] { model.train_on(sources_of(data)); });
   CHECK(told.find("replica 1 was handed 6 samples in train_step 1, and replica 0 4") != std::string::npos);
   auto inputs = sources_of(data);

@@ -80,7 +80,7 @@ TEST_CASE("every table of inference is one that can run") {
         const remat::schedule_table training = schedule.table(ranks, 12 * ranks);
         const remat::schedule_table table = remat::forward_only_like(training, microbatches);
         CHECK(table.microbatches == microbatches);
-        remat::list<remat::stage_message> chain;
+        remat::core::list<remat::stage_message> chain;
         for (int s = 0; s + 1 < table.stages; ++s) chain.push_back({s, s + 1, remat::pass_kind::forward});
         CHECK_NOTHROW(remat::check_schedule(table, {.is_training = false, .messages = chain}));
       }

@@ -30,10 +30,10 @@ std::uint64_t hash(std::span<const float> values) {
 digest digest_of(remat::distributed_network& model, const outcome& made) {
   digest d{made.losses, std::vector<std::uint64_t>(2 * model.lowered().parameters.size())};
   for (std::size_t i = 0; i < made.parameters.size(); ++i) {
-    d.of_parameters[2 * model.store().slots()[i]] = hash(made.parameters[i].values);
-    d.of_parameters[2 * model.store().slots()[i] + 1] = hash(made.parameters[i].gradient);
+    d.of_parameters[2 * remat::internals::store(model).slots()[i]] = hash(made.parameters[i].values);
+    d.of_parameters[2 * remat::internals::store(model).slots()[i] + 1] = hash(made.parameters[i].gradient);
   }
-  model.all().wait(model.world().largest(d.of_parameters));
+  remat::internals::all(model).wait(remat::internals::world(model).largest(d.of_parameters));
   return d;
 }
 
@@ -80,8 +80,8 @@ TEST_CASE("two replicas average the gradients of two processes, whatever the pip
     std::vector<remat::network> halves;
     for (std::size_t r = 0; r < 2; ++r) {
       halves.push_back(networks::make(n, {.seed = 3, .threads = 1, .microbatches = microbatches}));
-      std::vector<remat::source> mine;
-      for (const remat::source& s : sources) mine.push_back(s.part(r * (s.size / 2), s.size / 2));
+      std::vector<remat::tensor_source> mine;
+      for (const remat::tensor_source& s : sources) mine.push_back(s.part(r * (s.size / 2), s.size / 2));
       halves.back().train_on(mine);
     }
     for (const remat::parameter_view& p : model.parameters()) {
@@ -110,9 +110,9 @@ TEST_CASE("three and four replicas give the same bits in every configuration, an
         if (!expected) expected = found;
         CHECK(found == *expected);
         // Each replica has the values of replica 0.
-        const auto values = model.store().value_block();
+        const auto values = remat::internals::store(model).value_block();
         std::vector<std::byte> first(values.begin(), values.end());
-        model.all().wait(model.world().broadcast(first, 0));
+        remat::internals::all(model).wait(remat::internals::world(model).broadcast(first, 0));
         CHECK((std::vector<std::byte>(values.begin(), values.end()) == first));
       }
   }
@@ -133,18 +133,18 @@ TEST_CASE("evaluate gives the number of one process, on all ranks") {
   }
   const double expected = one.evaluate(all, remat::accuracy{});
   CHECK(everywhere.evaluate(all, remat::accuracy{}) == expected);
-  CHECK(first.evaluate(first.pp_rank() == 0 ? all : none, remat::accuracy{}) == expected);
+  CHECK(first.evaluate(first.partition() == 0 ? all : none, remat::accuracy{}) == expected);
   const remat::metrics several{remat::accuracy{}, remat::top_k<2>{}};
-  CHECK(first.evaluate(first.pp_rank() == 0 ? all : none, several) == one.evaluate(all, several));
+  CHECK(first.evaluate(first.partition() == 0 ? all : none, several) == one.evaluate(all, several));
 
   // Of no batch nothing is known; a label that is no class is refused on all ranks, and the next call goes on.
   CHECK(std::isnan(everywhere.evaluate(batches(), remat::accuracy{})));
   batches wrong = all;
   wrong[1].second[2] = 99;
-  const auto evaluate_wrong = [&] { first.evaluate(first.pp_rank() == 0 ? wrong : none, several); };
+  const auto evaluate_wrong = [&] { first.evaluate(first.partition() == 0 ? wrong : none, several); };
   CHECK_THROWS_AS(evaluate_wrong(), remat::collective_error);
   CHECK_THROWS_WITH(evaluate_wrong(), Catch::Matchers::Contains("target 99 at place 2 of the batch is no class"));
-  CHECK(first.evaluate(first.pp_rank() == 0 ? all : none, several) == one.evaluate(all, several));
+  CHECK(first.evaluate(first.partition() == 0 ? all : none, several) == one.evaluate(all, several));
 }
 
 TEST_CASE("an optimizer's numbers are shared out over replicas", "[even_ranks]") {

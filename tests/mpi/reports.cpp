@@ -56,10 +56,10 @@ TEST_CASE("a rank's plan names its stages, its ports and its bytes") {
       CHECK(r.scratch_bytes == line.needed().scratch);
       CHECK(r.stages.size() == line.stages());
       const std::string text = text_of(r);
-      CHECK_THAT(text, Contains("Rank " + std::to_string(model.pp_rank()) + " of a pipeline of " +
+      CHECK_THAT(text, Contains("Rank " + std::to_string(model.partition()) + " of a pipeline of " +
                                 std::to_string(session().size())));
       CHECK_THAT(text, Contains(std::to_string(line.layout().bytes()) + " bytes; alive at once"));
-      const remat::list<int> kept = in_flight(model.schedule());
+      const remat::core::list<int> kept = in_flight(model.schedule());
       for (const remat::stage_report& s : r.stages) {
         CHECK_THAT(text, Contains("Stage " + std::to_string(s.stage) +
                                   ", micro-batches in flight: " + std::to_string(kept[s.stage]) + "\n"));
@@ -68,7 +68,7 @@ TEST_CASE("a rank's plan names its stages, its ports and its bytes") {
         for (const remat::port_report& each : s.ports) {
           CHECK(each.slots >= 1);
           CHECK(each.slots <= static_cast<int>(microbatches));
-          CHECK((each.from != remat::none || !each.to.empty()));
+          CHECK((each.from != remat::core::none || !each.to.empty()));
           CHECK_THAT(text, Contains(text_of(each)));
         }
       }
@@ -79,7 +79,7 @@ TEST_CASE("a report is printed line by line") {
   const remat::port_report value{.path = "conv1 conv2d + relu",
                                  .shape = "float32 (8, 4, 4)",
                                  .is_gradient = false,
-                                 .from = remat::none,
+                                 .from = remat::core::none,
                                  .to = {1, 3},
                                  .bytes = 1024,
                                  .slots = 1};
@@ -89,8 +89,8 @@ TEST_CASE("a report is printed line by line") {
       .path = "a linear", .shape = "float32 (4)", .is_gradient = true, .from = 2, .to = {0}, .bytes = 32, .slots = 2};
   CHECK(text_of(gradient) ==
         "gradient of a linear                float32 (4)                 from stage 2, to stage 0  32 bytes, 2 slots");
-  remat::rank_report r{.pp_rank = 1,
-                       .pp_size = 4,
+  remat::rank_report r{.partition = 1,
+                       .partitions = 4,
                        .microbatch = 8,
                        .microbatches = 16,
                        .activation_bytes = 1'234'567,
@@ -118,12 +118,12 @@ TEST_CASE("the simulator counts the bytes that the ranks hold") {
                                        options(n, 2 * static_cast<std::size_t>(session().size()), schedule));
       const remat::simulated_program s =
           model.simulate(remat::counted_seconds(model.lowered(), n.microbatch, 1e10), {.connection = {1e-6, 1e9}});
-      const remat::rank_bytes& mine = s.ranks[static_cast<std::size_t>(model.pp_rank())];
+      const remat::rank_bytes& mine = s.ranks[static_cast<std::size_t>(model.partition())];
       CHECK(mine.activations == pipeline_of(model, n.microbatch).layout().bytes());
-      CHECK(mine.weights == model.store().value_block().size());
-      CHECK(mine.gradients == model.store().gradient_block().size());
+      CHECK(mine.weights == remat::internals::store(model).value_block().size());
+      CHECK(mine.gradients == remat::internals::store(model).gradient_block().size());
       CHECK(s.step.seconds > 0);
-      CHECK(s.step.ranks.count() == model.pp_size());
+      CHECK(s.step.ranks.count() == model.partitions());
     }
 }
 

@@ -48,9 +48,9 @@ outcome steps(Model& model, const std::vector<data>& batches, bool has_data = tr
   remat::sgd optimizer{{.learning_rate = 0.05f, .momentum = 0.9f}};
   outcome made;
   for (const data& each : batches) {
-    const std::vector<remat::source> sources{remat::source_of(each.x), remat::source_of(each.targets)};
-    made.losses.push_back(
-        model.train_on(has_data ? std::span<const remat::source>(sources) : std::span<const remat::source>()));
+    const std::vector<remat::tensor_source> sources{remat::source_of(each.x), remat::source_of(each.targets)};
+    made.losses.push_back(model.train_on(has_data ? std::span<const remat::tensor_source>(sources)
+                                                  : std::span<const remat::tensor_source>()));
     if (!std::isnan(made.losses.back())) optimizer.step(model);
   }
   for (const remat::parameter_view& p : model.parameters())
@@ -89,7 +89,7 @@ TEST_CASE("batches that ignore targets and do not split evenly give the bits of 
           if (checkpointed) how.checkpoints = {checkpoint_at("0", strategy::each{})};
           if (checkpointed) how.checkpointing = remat::checkpointing::except_last;
           remat::distributed_network model(session(), lowered, how);
-          const outcome found = steps(model, batches, from == remat::inputs_from::every_rank || model.pp_rank() == 0);
+          const outcome found = steps(model, batches, from == remat::inputs_from::every_rank || model.partition() == 0);
           CHECK(is_same(found.losses, expected.losses));
           CHECK(are_same(found.parameters, expected.parameters));
         }
@@ -112,7 +112,7 @@ TEST_CASE("weights of classes, which the rank of the loss has, give the bits of 
     how.inputs = from;
     remat::distributed_network model(session(), lowered, how);
     set(model);
-    const outcome found = steps(model, batches, from == remat::inputs_from::every_rank || model.pp_rank() == 0);
+    const outcome found = steps(model, batches, from == remat::inputs_from::every_rank || model.partition() == 0);
     CHECK(is_same(found.losses, expected.losses));
     CHECK(are_same(found.parameters, expected.parameters));
   }
@@ -141,7 +141,7 @@ TEST_CASE("micro-batches whose targets have weights of 0, and batches of no othe
       if (microbatches * static_cast<std::size_t>(session().size() / stages) != 4) continue;  // 3 replicas
       remat::distributed_network model(session(), lowered, how);
       set(model);
-      const bool has_data = from == remat::inputs_from::every_rank || model.pp_rank() == 0;
+      const bool has_data = from == remat::inputs_from::every_rank || model.partition() == 0;
       const outcome expected = steps(one, {some_weigh});
       const outcome found = steps(model, {some_weigh}, has_data);
       CHECK(is_same(found.losses, expected.losses));
@@ -208,7 +208,7 @@ TEST_CASE("a batch of which nothing counts has no loss and gradients of 0 on all
   for (const int stages : {1, session().size()}) {
     remat::distributed_network model(session(), remat::lower<net, input, nn::cross_entropy>(),
                                      {.threads = 1, .partitions = stages, .microbatches = 3, .logs_partition = false});
-    const data batch = batch_of(7 * static_cast<std::size_t>(model.dp_size()), none);
+    const data batch = batch_of(7 * static_cast<std::size_t>(model.replicas()), none);
     CHECK(std::isnan(model.train_step(batch.x, batch.targets)));
     for (const remat::parameter_view& p : model.parameters())
       for (const float g : p.gradient) CHECK(g == 0);

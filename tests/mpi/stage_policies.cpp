@@ -20,11 +20,11 @@ namespace strategy = remat::strategy;
 struct by_context {
   static inline std::vector<remat::segment_context> seen;
 
-  static remat::list<remat::decision> plan(std::span<const remat::operation_view> segment,
-                                           const remat::segment_context& context) {
+  static remat::core::list<remat::decision> plan(std::span<const remat::operation_view> segment,
+                                                 const remat::segment_context& context) {
     seen.push_back(context);
-    return remat::list<remat::decision>(segment.size(),
-                                        context.in_flight == 1 ? remat::decision::keep : remat::decision::recompute);
+    return remat::core::list<remat::decision>(
+        segment.size(), context.in_flight == 1 ? remat::decision::keep : remat::decision::recompute);
   }
 };
 
@@ -58,7 +58,7 @@ void check(remat::distributed_network& model, const networks::network& n, const 
   CHECK(is_same(made.losses, expected.losses));
   CHECK(are_same(made.parameters, expected.parameters));
   CHECK(are_same(made.states, expected.states));
-  const remat::pipeline& line = model.last_pipeline();
+  const remat::pipeline& line = remat::internals::last_pipeline(model);
   CHECK(line.executed(action_kind::recompute) == line.planned_count(action_kind::recompute));
   const auto data = networks::random_batch(n, model.lowered(), samples, 7);
   CHECK(networks::with(data, [&](const auto&... tensors) { return audit(model, tensors...); }).holds());
@@ -77,11 +77,11 @@ TEST_CASE("each stage may have a policy of its own") {
       if (changed >= 0) how.stage_policies = {remat::checkpoint_on_stage(changed, remat::save_all{})};
       remat::distributed_network model(session(), n.lower(), how);
       check(model, n, expected);
-      const std::size_t here = recomputations(model.last_pipeline(), 0, 0);
+      const std::size_t here = recomputations(remat::internals::last_pipeline(model), 0, 0);
       if (changed < 0) without.push_back(here);
-      if (changed == model.pp_rank()) CHECK(here == 0);
-      if (changed >= 0 && changed != model.pp_rank()) CHECK(here == without[0]);
-      if (changed == model.pp_rank()) CHECK(model.last_pipeline().planned(0, 0).segments.empty());
+      if (changed == model.partition()) CHECK(here == 0);
+      if (changed >= 0 && changed != model.partition()) CHECK(here == without[0]);
+      if (changed == model.partition()) CHECK(remat::internals::last_pipeline(model).planned(0, 0).segments.empty());
     }
     remat::distributed_options how = options(n, 4);
     for (int s = 0; s < stages; ++s)
@@ -91,8 +91,8 @@ TEST_CASE("each stage may have a policy of its own") {
         how.stage_policies.emplace_back(s, remat::every<2>{});
     remat::distributed_network model(session(), n.lower(), how);
     check(model, n, expected);
-    for (const remat::segment& s : model.last_pipeline().planned(0, 0).segments)
-      CHECK(s.policy == (model.pp_rank() % 2 == 0 ? "save_only" : "every"));
+    for (const remat::segment& s : remat::internals::last_pipeline(model).planned(0, 0).segments)
+      CHECK(s.policy == (model.partition() % 2 == 0 ? "save_only" : "every"));
   }
 }
 
@@ -127,9 +127,9 @@ TEST_CASE("a policy sees its stage and the micro-batches that the stage keeps") 
     remat::distributed_network model(session(), n.lower(), how);
     by_context::seen.clear();
     const remat::pipeline& line = pipeline_of(model, n.microbatch);
-    const remat::list<int> kept = in_flight(model.schedule());
+    const remat::core::list<int> kept = in_flight(model.schedule());
     for (const remat::segment_context& c : by_context::seen) {
-      CHECK(model.schedule().rank_of(c.stage) == model.pp_rank());
+      CHECK(model.schedule().rank_of(c.stage) == model.partition());
       CHECK(c.in_flight == kept[c.stage]);
       CHECK(c.batch == n.microbatch);
       CHECK(c.bytes == 789u);
@@ -162,7 +162,7 @@ TEST_CASE("except_last leaves out the last micro-batch where its backward pass f
       how.checkpointing = remat::checkpointing::except_last;
       remat::distributed_network model(session(), n.lower(), how);
       check(model, n, expected);
-      const remat::pipeline& line = model.last_pipeline();
+      const remat::pipeline& line = remat::internals::last_pipeline(model);
       const remat::task_positions positions(line.table());
       for (std::size_t local = 0; local < line.stages(); ++local) {
         const int s = line.stage(local), last = microbatches - 1;

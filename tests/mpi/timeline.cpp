@@ -21,7 +21,7 @@ namespace timeline_tests {
 using remat::activity;
 
 remat::timeline one_step(remat::distributed_network& model, const networks::network& n) {
-  const std::size_t samples = n.microbatch * model.microbatches() * static_cast<std::size_t>(model.dp_size());
+  const std::size_t samples = n.microbatch * model.microbatches() * static_cast<std::size_t>(model.replicas());
   for (std::uint64_t step = 0; step < 2; ++step)
     model.train_on(sources_of(networks::random_batch(n, model.lowered(), samples, step)));
   return gather_timeline(model);
@@ -46,7 +46,8 @@ TEST_CASE("the timeline of a step has every task of the schedule, in an order th
       remat::distributed_network model(session(), n.lower(), how);
       const remat::timeline events = one_step(model, n);
       CHECK(std::abs(remat::detail::clock_offset(model)) < 1);  // the processes of a node have one clock
-      const auto recomputed = largest_of_ranks(model.last_pipeline().executed(remat::action_kind::recompute));
+      const auto recomputed =
+          largest_of_ranks(remat::internals::last_pipeline(model).executed(remat::action_kind::recompute));
       if (session().rank() != 0) {
         CHECK(events.empty());
         continue;
@@ -61,18 +62,18 @@ TEST_CASE("the timeline of a step has every task of the schedule, in an order th
         has_reduction = has_reduction || e.what == activity::all_reduce;
         if (e.what == activity::all_reduce) continue;
         of_rank[e.rank].emplace_back(e.begin, e.end);
-        times& t = found[{model.grid().dp_rank(e.rank), e.what, e.stage, e.microbatch}];
+        times& t = found[{model.grid().replica(e.rank), e.what, e.stage, e.microbatch}];
         t.first = std::min(t.first, e.begin);
         t.last = std::max(t.last, e.end);
         t.seconds += e.end - e.begin;
       }
       CHECK(has_recomputation == (recomputed > 0));
-      CHECK(has_reduction == (model.dp_size() > 1));
+      CHECK(has_reduction == (model.replicas() > 1));
       for (auto& [rank, spans] : of_rank) {
         std::ranges::sort(spans);
         for (std::size_t i = 1; i < spans.size(); ++i) CHECK(spans[i].first >= spans[i - 1].second);
       }
-      for (int replica = 0; replica < model.dp_size(); ++replica)
+      for (int replica = 0; replica < model.replicas(); ++replica)
         for (int stage = 0; stage < model.schedule().stages; ++stage)
           for (int m = 0; m < 4; ++m) {
             const times forward = found[{replica, activity::forward, stage, m}];

@@ -34,8 +34,8 @@ inline bool are_same(const std::vector<bits>& here, const std::vector<bits>& exp
   });
 }
 
-inline std::vector<remat::source> sources_of(const networks::batch& data) {
-  std::vector<remat::source> sources;
+inline std::vector<remat::tensor_source> sources_of(const networks::batch& data) {
+  std::vector<remat::tensor_source> sources;
   for (const networks::values& each : data) sources.push_back(networks::source_of(each));
   return sources;
 }
@@ -62,8 +62,8 @@ outcome train(const networks::network& n, Model& model, std::size_t samples) {
 
 /// The pipeline of a step whose micro-batches have this number of samples each.
 inline remat::pipeline& pipeline_of(remat::distributed_network& model, std::size_t microbatch) {
-  const std::size_t parts = model.microbatches() * static_cast<std::size_t>(model.dp_size());
-  return model.training({.batch = microbatch * parts, .parts = parts});
+  const std::size_t parts = model.microbatches() * static_cast<std::size_t>(model.replicas());
+  return remat::internals::training(model, remat::batch_split{.batch = microbatch * parts, .parts = parts});
 }
 
 /// The largest of the ranks' numbers.

@@ -87,7 +87,7 @@ TEST_CASE("stages give the bits of one process, under every schedule, with and w
           remat::adamw within = adam();
           check_same(train(n, model, samples, within, true), expected);
           CHECK(within.steps() == 4);
-          const remat::pipeline& line = model.last_pipeline();
+          const remat::pipeline& line = remat::internals::last_pipeline(model);
           CHECK(line.executed(remat::action_kind::update) == line.planned_count(remat::action_kind::update));
           const bool has_one_place = std::string(name) != "tied";  // others are updated when they are summed
           CHECK((largest_of_ranks(line.executed(remat::action_kind::update)) > 0) == has_one_place);

@@ -25,14 +25,15 @@ remat::distributed_options options(int partitions, std::uint64_t seed) {
   return {.seed = seed, .threads = 1, .partitions = partitions, .microbatches = 2, .logs_partition = false};
 }
 
-const remat::rank_map::setting backwards{"backwards", [](int pp_size, int dp_size) {
-                                           std::vector<int> ranks(static_cast<std::size_t>(pp_size * dp_size));
+const remat::rank_map::setting backwards{"backwards", [](int partitions, int replicas) {
+                                           std::vector<int> ranks(static_cast<std::size_t>(partitions * replicas));
                                            std::iota(ranks.rbegin(), ranks.rend(), 0);
                                            return ranks;
                                          }};
 
 std::vector<std::byte> bits_of(remat::trainable& model) {
-  const auto values = model.store().value_block(), states = model.store().state_block();
+  const auto values = remat::internals::store(model).value_block(),
+             states = remat::internals::store(model).state_block();
   std::vector<std::byte> bits(values.begin(), values.end());
   bits.insert(bits.end(), states.begin(), states.end());
   return bits;
@@ -65,7 +66,7 @@ std::string refusal(remat::distributed_network& model, const Call& call) {
   CHECK((bits_of(model) == before));
   remat::fingerprint f;
   f.add(message);
-  model.all().require_same("", f.value(), "the message");
+  remat::internals::all(model).require_same("", f.value(), "the message");
   return message;
 }
 
@@ -88,7 +89,7 @@ TEST_CASE("the file is that of one process, and goes back to any ranks") {
       if (session().rank() == 0) CHECK(temporary_folder::stored(path) == temporary_folder::stored(one_path));
 
       // Trained, the states of replicas differ: those of replica 0 are saved.
-      train(n, model, n.microbatch * 2 * static_cast<std::size_t>(model.dp_size()));
+      train(n, model, n.microbatch * 2 * static_cast<std::size_t>(model.replicas()));
       const auto trained = bits_of(model);
       remat::save_weights(model, path);
       CHECK((bits_of(model) == trained));
@@ -97,12 +98,12 @@ TEST_CASE("the file is that of one process, and goes back to any ranks") {
         remat::load_weights(one, path);
         remat::save_weights(one, one_path);
         CHECK(temporary_folder::stored(one_path) == file);
-        if (model.dp_rank() == 0) CHECK(has_weights_of(model, one));
+        if (model.replica() == 0) CHECK(has_weights_of(model, one));
       }
 
       remat::distributed_network other(session(), n.lower(), anew);
       remat::load_weights(other, path);
-      const bool is_loaded = model.dp_rank() != 0 || bits_of(other) == trained;
+      const bool is_loaded = model.replica() != 0 || bits_of(other) == trained;
       CHECK(is_true_on_all(is_loaded));
       remat::save_weights(other, path);
       if (session().rank() == 0) CHECK(temporary_folder::stored(path) == file);

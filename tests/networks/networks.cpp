@@ -46,7 +46,7 @@ remat::network make(const network& wanted, remat::program program, const remat::
   return made;
 }
 
-remat::source source_of(const values& tensor) {
+remat::tensor_source source_of(const values& tensor) {
   return std::visit([](const auto& numbers) { return remat::source_of(numbers); }, tensor.numbers);
 }
 

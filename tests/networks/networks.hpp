@@ -57,7 +57,7 @@ remat::network make(const network& wanted, remat::program program, const remat::
 struct values {
   std::variant<std::vector<float>, std::vector<std::int32_t>> numbers;
 };
-remat::source source_of(const values& tensor);
+remat::tensor_source source_of(const values& tensor);
 
 /// The inputs of a program, and behind them its targets.
 using batch = std::vector<values>;

@@ -33,8 +33,9 @@ struct keep_dear {
 
 /// A user's own, for a segment at once: keeps every third operation's output, and says nothing of the last ones.
 struct keep_thirds {
-  static constexpr remat::list<decision> plan(std::span<const operation_view> segment, const remat::segment_context&) {
-    remat::list<decision> decided;
+  static constexpr remat::core::list<decision> plan(std::span<const operation_view> segment,
+                                                    const remat::segment_context&) {
+    remat::core::list<decision> decided;
     for (std::size_t i = 0; i + 2 < segment.size(); ++i)
       decided.push_back(i % 3 == 2 ? decision::keep : decision::recompute);
     return decided;
@@ -54,7 +55,7 @@ struct halves {
     if (last - first < 2 * least) return;
     const std::size_t middle = first + (last - first) / 2;
     choice.nested.push_back({first, middle, {}});
-    choice.nested.push_back({middle, last, remat::list<decision>(1, decision::keep)});
+    choice.nested.push_back({middle, last, remat::core::list<decision>(1, decision::keep)});
     divide(choice, first, middle);
     divide(choice, middle, last);
   }
@@ -98,7 +99,7 @@ template <remat::fixed_string... Names>
 checkpoints named_ones(const network&, const program& p) {
   checkpoints made;
   const auto add = [&](std::string_view name, auto policy) {
-    for (const remat::node& each : p.nodes)
+    for (const remat::module_node& each : p.nodes)
       if (each.name == name) return made.push_back(checkpoint_at("", strategy::contiguous{}, policy));
   };
   (add(Names.view(), remat::save_named<Names>{}), ...);

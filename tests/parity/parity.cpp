@@ -63,7 +63,7 @@ networks::batch read_batch(const remat::program& p, const fs::path& folder) {
 std::vector<float> mask_of(const remat::program& p, const remat::operation& o, std::size_t batch) {
   const remat::tensor_shape& shape = p.tensors[o.outputs[0]];
   std::vector<float> ones(shape.elements(batch), 1.0f), mask(ones.size());
-  remat::call c;
+  remat::kernel_call c;
   c.module_attributes = o.attributes;
   c.batch = batch;
   c.input_shapes[0] = c.output_shapes[0] = &shape;

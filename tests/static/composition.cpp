@@ -16,20 +16,20 @@ inline constexpr bool same = std::is_same_v<A, B>;
 
 static_assert(same<decltype(a{} | b{} | c{}), remat::sequential<a, b, c>>);
 static_assert(same<decltype((a{} | b{}) | (b{} | c{})), remat::sequential<a, b, b, c>>);
-static_assert(same<decltype(a{} | remat::checkpointed(b{} | c{})),
+static_assert(same<decltype(a{} | remat::as_checkpointed(b{} | c{})),
                    remat::sequential<a, remat::checkpoint<remat::sequential<b, c>>>>);
-static_assert(same<decltype(remat::checkpointed_sequential<remat::strategy::group<2>>(a{} | b{})),
+static_assert(same<decltype(remat::as_checkpointed_sequential<remat::strategy::group<2>>(a{} | b{})),
                    remat::checkpoint_sequential<remat::sequential<a, b>, remat::strategy::group<2>>>);
-static_assert(same<decltype(remat::name<"x">(a{})), remat::named<"x", a>>);
-static_assert(same<decltype(remat::staged<1>(a{})), remat::on_stage<1, a>>);
+static_assert(same<decltype(remat::as_named<"x">(a{})), remat::named<"x", a>>);
+static_assert(same<decltype(remat::as_staged<1>(a{})), remat::on_stage<1, a>>);
 
 static_assert(hana::Foldable<remat::sequential<a, b, c>>::value && hana::Functor<remat::sequential<a, b, c>>::value);
 
 // Functor: transform with the identity changes nothing, and two transforms are one of the composition.
 using net = remat::sequential<a, b, c>;
 constexpr auto identity = [](auto m) { return m; };
-constexpr auto check = [](auto m) { return remat::checkpointed(m); };
-constexpr auto stage = [](auto m) { return remat::staged<0>(m); };
+constexpr auto check = [](auto m) { return remat::as_checkpointed(m); };
+constexpr auto stage = [](auto m) { return remat::as_staged<0>(m); };
 static_assert(same<decltype(hana::transform(net{}, identity)), net>);
 static_assert(same<decltype(hana::transform(net{}, check)),
                    remat::sequential<remat::checkpoint<a>, remat::checkpoint<b>, remat::checkpoint<c>>>);

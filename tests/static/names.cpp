@@ -60,10 +60,10 @@ using policies = tensors<recompute_all, save_all, save_only<relu>, recompute_onl
                          square_root, strategy::contiguous, strategy::group<2>>;
 using options = tensors<model_options, checkpoint_at, batch_options, normalisation, image_shape, load_options,
                         check_options, accuracy_options>;
-using optimizers = tensors<sgd, adam, adamw, parameter_pattern, network, source>;
+using optimizers = tensors<sgd, adam, adamw, parameter_pattern, network, tensor_source>;
 using results_of = tensors<accuracy, top_k<5>, metrics<accuracy>, mean_squared_error, image_set, batch_range, batch,
                            split, last_batch, error, data_error>;
 #if __has_include(<mpi.h>)
 using on_ranks = tensors<distributed_options, distributed_network, distributed_model<chain, tensor<float, 4>>,
-                         pipeline_costs, schedule_table, task, rank_grid, transfer, network_link, collective_error>;
+                         pipeline_costs, schedule_table, pipeline_task, rank_grid, transfer, network_link, collective_error>;
 #endif

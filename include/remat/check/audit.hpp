@@ -17,6 +17,7 @@
 /// optimizer stay as they are; gradients are left by no step.
 #pragma once
 
+#include <remat/run/internals.hpp>
 #include <remat/run/network.hpp>
 
 #include <algorithm>
@@ -78,7 +79,7 @@ class scribbler : public observer {
  private:
   template <class F>
   void each_storage(const F& f) {
-    const list<buffer>& buffers = executor_.planned().steps.buffers;
+    const core::list<buffer>& buffers = executor_.planned().steps.buffers;
     for (int b = 0; b < buffers.count(); ++b)
       if (buffers[b].storage == b) f(buffers[b], std::span(executor_.address(b), buffers[b].bytes));
     for (const kernel_buffer& b : executor_.kernels().buffers()) f(b, std::span(executor_.address(b), b.bytes));
@@ -189,7 +190,7 @@ audit_report audit_runs(executor& e, const executor::step& step, const Run& run)
     of_kernels.add_changed(arena.kernels(), fill);
   }
   for (const buffer& each : e.planned().steps.buffers)
-    (each.parameter == none ? activations : gradients).add_planned(each.offset, each.bytes);
+    (each.parameter == core::none ? activations : gradients).add_planned(each.offset, each.bytes);
   for (const kernel_buffer& each : e.kernels().buffers())
     of_kernels.add_planned((each.is_for_step ? 0 : e.kernels().step_bytes()) + each.offset, each.bytes);
   r.uses_what_is_planned = activations.is_as_planned() && gradients.is_as_planned() && of_kernels.is_within_plan();
@@ -210,34 +211,35 @@ audit_report audit_runs(executor& e, const executor::step& step, const Run& run)
   return r;
 }
 
-inline audit_report audit_step(network& model, std::span<const source> sources) {
-  const thread_scope scope = model.scope_of_call();
+inline audit_report audit_step(network& model, std::span<const tensor_source> sources) {
+  const thread_scope scope = internals::scope_of_call(model);
   const std::size_t batch = model.batch_of(sources, model.lowered().inputs);
-  executor e(model.lowered(), plan_training(model.lowered(), model.terms().request(batch)), model.store(),
-             model.kernels());
+  executor e(model.lowered(), plan_training(model.lowered(), internals::terms(model).request(batch)),
+             internals::store(model), internals::kernels(model));
   return audit_runs(e, {model.seed(), model.steps()}, [&](const executor::step& how) {
-    const float value = model.run_training(e, how, sources);
-    model.store().restore_states();
-    const std::span<const std::byte> gradients = model.store().gradient_block();
+    const float value = internals::run_training(model, e, how, sources);
+    internals::store(model).restore_states();
+    const std::span<const std::byte> gradients = internals::store(model).gradient_block();
     return step_result{std::bit_cast<std::uint32_t>(value), {gradients.begin(), gradients.end()}};
   });
 }
 
 template <class Optimizer>
-audit_report audit_updates(network& model, std::span<const source> sources, const Optimizer& optimizer) {
-  const thread_scope scope = model.scope_of_call();
+audit_report audit_updates(network& model, std::span<const tensor_source> sources, const Optimizer& optimizer) {
+  const thread_scope scope = internals::scope_of_call(model);
   const std::size_t batch = model.batch_of(sources, model.lowered().inputs);
-  executor e(model.lowered(), plan_training(model.lowered(), model.terms().request(batch, {}, updating::from_arena)),
-             model.store(), model.kernels());
-  const std::span<std::byte> values = model.store().value_block();
+  executor e(model.lowered(),
+             plan_training(model.lowered(), internals::terms(model).request(batch, {}, updating::from_arena)),
+             internals::store(model), internals::kernels(model));
+  const std::span<std::byte> values = internals::store(model).value_block();
   const std::vector<std::byte> before(values.begin(), values.end());
   return audit_runs(e, {model.seed(), model.steps()}, [&](executor::step how) {
     Optimizer copy = optimizer;
     updates_of_step updates(model, copy);
     how.updates = &updates;
     copy.begin(model, 1);
-    const float value = model.run_training(e, how, sources);
-    model.store().restore_states();
+    const float value = internals::run_training(model, e, how, sources);
+    internals::store(model).restore_states();
     step_result found{std::bit_cast<std::uint32_t>(value), {values.begin(), values.end()}};
     std::ranges::copy(before, values.begin());
     return found;
@@ -251,11 +253,11 @@ audit_report audit_updates(network& model, std::span<const source> sources, cons
 /// refuses, and for an optimizer that needs all gradients at once.
 template <class... Arguments>
 audit_report audit(network& model, const Arguments&... arguments) {
-  if (model.lowered().loss == none) throw error("an audit runs a training step, and this model has no loss");
+  if (model.lowered().loss == core::none) throw error("an audit runs a training step, and this model has no loss");
   const auto all = std::tie(arguments...);
   constexpr std::size_t tensors = detail::tensors_before_updater<Arguments...>();
   return [&]<std::size_t... I>(std::index_sequence<I...>) {
-    const std::array<source, tensors> sources{source_of(std::get<I>(all))...};
+    const std::array<tensor_source, tensors> sources{source_of(std::get<I>(all))...};
     if constexpr (tensors == sizeof...(Arguments)) {
       return detail::audit_step(model, sources);
     } else {

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <remat/model/parallel.hpp>
+#include <remat/run/internals.hpp>
 #include <remat/run/network.hpp>
 
 #include <algorithm>
@@ -96,7 +97,7 @@ class gradient_checker {
       if (!p.gradient.empty()) differences.push_back(differences_of(p.values));
 
     value();
-    std::vector<source> given;
+    std::vector<tensor_source> given;
     for (const auto& w : weights_) given.push_back(source_of(w));
     net_.backward_on(given);
     gradient_report r{options_.tolerance};
@@ -120,27 +121,27 @@ class gradient_checker {
   }
 
  private:
-  std::vector<source> sources() const {
-    std::vector<source> made;
+  std::vector<tensor_source> sources() const {
+    std::vector<tensor_source> made;
     for (std::size_t i = 0; i < floats_.size(); ++i)
       made.push_back(floats_[i].empty() ? source_of(integers_[i]) : source_of(floats_[i]));
     return made;
   }
   /// The step that has just been taken, as that of two micro-batches, which are the same.
-  void add_up(std::span<const source> output_gradients) {
-    std::vector<source> all = sources();
+  void add_up(std::span<const tensor_source> output_gradients) {
+    std::vector<tensor_source> all = sources();
     all.insert(all.end(), output_gradients.begin(), output_gradients.end());
     std::vector<std::vector<float>> results = weights_;
     for (const auto& values : floats_)
       if (!values.empty()) results.push_back(values);
     std::vector<std::span<std::byte>> places;
     for (auto& each : results) places.push_back(std::as_writable_bytes(std::span(each)));
-    const thread_scope scope = net_.scope_of_call();
-    net_.training(options_.batch, true);  // both are ready before one runs
+    const thread_scope scope = internals::scope_of_call(net_);
+    internals::training(net_, options_.batch, true);  // both are ready before one runs
     for (const bool accumulates : {false, true})
-      net_.training(options_.batch, accumulates)
+      internals::training(net_, options_.batch, accumulates)
           .run({.seed = net_.seed(), .number = net_.steps() - 1, .packs = !accumulates}, all, places);
-    net_.store().sum_shared();
+    internals::store(net_).sum_shared();
   }
 
   double value() {
@@ -201,7 +202,7 @@ gradient_report check_gradients(const check_options& options = {}) {
   gradient_report r = detail::gradient_checker(lower<M, tensors<Inputs...>>(), options).run();
   using outputs = typename detail::lowering<M, tensors<Inputs...>, no_loss>::outputs;
   constexpr bool can_be_outputs = ((shape_of<Inputs>::value.type == element::float32) && ...) &&
-                                  sizeof...(Inputs) + detail::count_of(outputs{}) <= call::max_tensors;
+                                  sizeof...(Inputs) + detail::count_of(outputs{}) <= kernel_call::max_tensors;
   if constexpr (can_be_outputs) {
     using read_twice = parallel<identity, identity, M>;
     const gradient_report more = detail::gradient_checker(lower<read_twice, tensors<Inputs...>>(), options).run();

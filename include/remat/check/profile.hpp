@@ -12,6 +12,7 @@
 
 #include <remat/core/parallel.hpp>
 #include <remat/plan/predicted_cost.hpp>
+#include <remat/run/internals.hpp>
 #include <remat/run/network.hpp>
 
 #include <algorithm>
@@ -75,10 +76,10 @@ class random_inputs {
  public:
   random_inputs(const program& p, std::size_t batch) {
     for (int t = 0; t < p.inputs; ++t) add(p.tensors[t], batch);
-    if (p.loss == none)
+    if (p.loss == core::none)
       for (const int t : p.outputs) add(p.tensors[t], batch);
   }
-  std::span<const source> sources() const { return sources_; }
+  std::span<const tensor_source> sources() const { return sources_; }
 
  private:
   void add(const tensor_shape& shape, std::size_t batch) {
@@ -94,7 +95,7 @@ class random_inputs {
   std::minstd_rand random_;
   std::vector<std::vector<float>> floats_;  // whose elements stay in place when the outer one grows
   std::vector<std::vector<std::int32_t>> integers_;
-  std::vector<source> sources_;
+  std::vector<tensor_source> sources_;
 };
 
 /// Adds what a run took, action by action, to the costs of nothing.
@@ -103,7 +104,7 @@ inline void add_times(operation_costs& costs, const plan& made, stopwatch& times
   for (int i = 0; i < made.steps.actions.count(); ++i) {
     const action& a = made.steps.actions[i];
     const double median = times.median(i);
-    if (a.operation == none) {
+    if (a.operation == core::none) {
       seconds[static_cast<std::size_t>(a.kind)] += median;
       bytes[static_cast<std::size_t>(a.kind)] += static_cast<double>(bytes_moved(made, a));
       continue;
@@ -123,13 +124,13 @@ inline void add_times(operation_costs& costs, const plan& made, stopwatch& times
 /// Times each operation of a model at a (micro-)batch, in seconds.
 inline operation_costs profile(network& model, std::size_t batch, const profile_options& options = {}) {
   if (options.runs == 0) throw error("a profile takes the median of at least one run");
-  const thread_scope scope = model.scope_of_call();
+  const thread_scope scope = internals::scope_of_call(model);
   const program& p = model.lowered();
   const detail::random_inputs inputs(p, batch);
-  if (p.loss == none)
+  if (p.loss == core::none)
     model.predict_on(inputs.sources().first(static_cast<std::size_t>(p.inputs - p.targets)));  // ends a `forward`
-  model.training(batch);
-  executor& e = model.training(batch, options.accumulates);
+  internals::training(model, batch);
+  executor& e = internals::training(model, batch, options.accumulates);
   const plan& made = e.planned();
 
   std::vector<std::vector<std::byte>> results;
@@ -137,7 +138,8 @@ inline operation_costs profile(network& model, std::size_t batch, const profile_
     if (a.kind == action_kind::fetch) results.emplace_back(bytes_moved(made, a));
   const std::vector<std::span<std::byte>> places(results.begin(), results.end());
 
-  const detail::restored gradients(model.store().gradient_block()), states(model.store().state_block());
+  const detail::restored gradients(internals::store(model).gradient_block()),
+      states(internals::store(model).state_block());
   detail::stopwatch times(made.steps.actions.size());
   executor::step step{.seed = model.seed(), .packs = !options.accumulates};
   for (std::size_t run = 0; run < options.warm_up + options.runs; ++run) {

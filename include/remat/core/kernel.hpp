@@ -33,7 +33,7 @@
 namespace remat {
 
 /// The memory of one call, filled in once when the plan is bound to its arena.
-struct call {
+struct kernel_call {
   static constexpr int max_tensors = 8;
 
   std::string_view kind = {};
@@ -60,9 +60,9 @@ struct call {
 };
 
 /// What every pass knows.
-class pass {
+class kernel_pass {
  public:
-  explicit pass(const call& c, std::optional<double> counted_in_batch = {})
+  explicit kernel_pass(const kernel_call& c, std::optional<double> counted_in_batch = {})
       : call_(&c), counted_in_batch_(counted_in_batch) {}
 
   std::size_t batch() const { return call_->batch; }
@@ -115,7 +115,7 @@ class pass {
                 "; ask for the elements that `output` or `saved_shape` of the module declares, as in "
                 "pass.input<std::int32_t>(0)");
   }
-  const call* call_;
+  const kernel_call* call_;
 
  private:
   [[noreturn]] void refuse_packed(std::size_t copy) const {
@@ -126,13 +126,13 @@ class pass {
 };
 
 /// Packing of parameters into the layout that other passes read. All of the copy is to be written.
-class pack_pass : public pass {
+class pack_pass : public kernel_pass {
  public:
-  pack_pass(const call& c, std::size_t copy) : pass(c), copy_(copy) {}
+  pack_pass(const kernel_call& c, std::size_t copy) : kernel_pass(c), copy_(copy) {}
 
   /// Which of the packed weights that `prepare` has asked for.
   std::size_t copy() const { return copy_; }
-  std::byte* packed() const { return pass::packed(copy_); }
+  std::byte* packed() const { return kernel_pass::packed(copy_); }
 
  private:
   std::size_t copy_;
@@ -140,9 +140,9 @@ class pack_pass : public pass {
 
 /// The targets of a (micro-)batch before it runs: what the `counted` of a loss is given. Inputs and their shapes are
 /// those of the targets, counted from 0.
-class target_pass : public pass {
+class target_pass : public kernel_pass {
  public:
-  using pass::pass;
+  using kernel_pass::kernel_pass;
 
   template <class T = float>
   std::span<const T> target(int i = 0) const {
@@ -151,10 +151,11 @@ class target_pass : public pass {
 };
 
 /// Forward and recomputation alike: a recomputation must not know that it is one.
-class forward_pass : public pass {
+class forward_pass : public kernel_pass {
  public:
-  forward_pass(const call& c, bool training, const random_stream& random, std::optional<double> counted_in_batch = {})
-      : pass(c, counted_in_batch), training_(training), random_(random) {}
+  forward_pass(const kernel_call& c, bool training, const random_stream& random,
+               std::optional<double> counted_in_batch = {})
+      : kernel_pass(c, counted_in_batch), training_(training), random_(random) {}
 
   template <class T = float>
   std::span<const T> input(int i = 0) const {
@@ -183,9 +184,9 @@ class forward_pass : public pass {
 
 /// The first forward pass of a training step is over: the only place where a module's state may change. A recomputation
 /// sees the state that it changed to, so forward must not depend on it in training.
-class update_pass : public pass {
+class update_pass : public kernel_pass {
  public:
-  using pass::pass;
+  using kernel_pass::kernel_pass;
 
   template <class T = float>
   std::span<const T> input(int i = 0) const {
@@ -230,10 +231,10 @@ class destination {
 };
 
 /// Either half of backward. Only the tensors that the module says this half reads may be read; another is an `error`.
-class backward_pass : public pass {
+class backward_pass : public kernel_pass {
  public:
-  backward_pass(const call& c, const random_stream& random, std::optional<double> counted_in_batch = {})
-      : pass(c, counted_in_batch), random_(random) {}
+  backward_pass(const kernel_call& c, const random_stream& random, std::optional<double> counted_in_batch = {})
+      : kernel_pass(c, counted_in_batch), random_(random) {}
 
   template <class T = float>
   std::span<const T> input(int i = 0) const {

@@ -13,7 +13,7 @@
 #include <stdexcept>
 #include <utility>
 
-namespace remat {
+namespace remat::core {
 
 /// A contiguous sequence of default-constructible, copyable values. Indices are not checked.
 template <class T>
@@ -89,21 +89,4 @@ class list {
   std::size_t size_ = 0, capacity_ = 0;
 };
 
-/// At most N small values in place: the tensors of one operation.
-template <class T, std::size_t N>
-struct few {
-  T values[N] = {};
-  int size = 0;
-
-  constexpr void push_back(const T& value) {
-    if (size == static_cast<int>(N))
-      throw std::length_error("remat: an operation has at most 8 inputs, outputs and saved tensors each");
-    values[size++] = value;
-  }
-  constexpr T& operator[](int i) { return values[i]; }
-  constexpr const T& operator[](int i) const { return values[i]; }
-  constexpr const T* begin() const { return values; }
-  constexpr const T* end() const { return values + size; }
-};
-
-}  // namespace remat
+}  // namespace remat::core

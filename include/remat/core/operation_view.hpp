@@ -57,17 +57,20 @@ struct segment_context {
 /// It is dropped in the forward pass, and computed again, by itself, in the backward pass.
 struct nested_segment {
   std::size_t first = 0, last = 0;
-  list<decision> decisions = {};  ///< of its operations, counted from its first; what it says nothing of is recomputed
+  core::list<decision> decisions =
+      {};  ///< of its operations, counted from its first; what it says nothing of is recomputed
 };
 
 /// What a policy answers for a whole segment.
 struct segment_choice {
-  list<decision> decisions;     ///< what it says nothing of is recomputed
-  list<nested_segment> nested;  ///< in any order; two of them are apart, or one holds the other
+  core::list<decision> decisions;     ///< what it says nothing of is recomputed
+  core::list<nested_segment> nested;  ///< in any order; two of them are apart, or one holds the other
 
-  constexpr segment_choice(list<decision> each = {},  // NOLINT(google-explicit-constructor): the decisions are a choice
-                           list<nested_segment> inside = {})
-      : decisions(static_cast<list<decision>&&>(each)), nested(static_cast<list<nested_segment>&&>(inside)) {}
+  constexpr segment_choice(
+      core::list<decision> each = {},  // NOLINT(google-explicit-constructor): the decisions are a choice
+      core::list<nested_segment> inside = {})
+      : decisions(static_cast<core::list<decision>&&>(each)),
+        nested(static_cast<core::list<nested_segment>&&>(inside)) {}
 };
 
 }  // namespace remat

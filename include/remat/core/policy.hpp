@@ -126,7 +126,7 @@ struct held_policy final : policy_base {
   constexpr segment_choice choose(std::span<const operation_view> segment,
                                   const segment_context& context) const override {
     if constexpr (OperationPolicy<P>) {
-      list<decision> decisions(segment.size());
+      core::list<decision> decisions(segment.size());
       for (std::size_t i = 0; i < segment.size(); ++i) decisions[i] = object.decide(segment[i]);
       return decisions;
     } else {

@@ -84,7 +84,7 @@ struct strategy_base {
   strategy_base& operator=(const strategy_base&) = delete;
   constexpr virtual ~strategy_base() = default;
   constexpr virtual std::size_t children() const = 0;
-  constexpr virtual list<std::string_view> paths() const = 0;
+  constexpr virtual core::list<std::string_view> paths() const = 0;
 };
 
 template <class S>
@@ -98,8 +98,8 @@ struct held_strategy final : strategy_base {
     else
       return strategy::unlimited;
   }
-  constexpr list<std::string_view> paths() const override {
-    list<std::string_view> all;
+  constexpr core::list<std::string_view> paths() const override {
+    core::list<std::string_view> all;
     if constexpr (PlacingStrategy<S>)
       for (const auto& path : object.paths) all.push_back(std::string_view(path));
     return all;
@@ -130,7 +130,7 @@ class setting {
   /// How many are in a segment, at most.
   constexpr std::size_t children() const { return held_->children(); }
   /// The modules with which segments begin.
-  constexpr list<std::string_view> paths() const { return held_->paths(); }
+  constexpr core::list<std::string_view> paths() const { return held_->paths(); }
   /// All that a stage has of the sequential is one segment.
   constexpr bool is_contiguous() const { return children() == unlimited && paths().empty(); }
 

@@ -18,7 +18,7 @@ namespace remat::detail {
 /// (of which clang writes six digits).
 inline std::uint64_t hash_of_program(const program& p) {
   fingerprint f;
-  for (const node& n : p.nodes) {
+  for (const module_node& n : p.nodes) {
     f.add(n.name);
     f.add(n.kind);
     f.add(static_cast<std::uint64_t>(n.end));
@@ -35,7 +35,7 @@ inline std::uint64_t hash_of_program(const program& p) {
     f.add(static_cast<std::uint64_t>(shape.layout));
     for (int i = 0; i < shape.rank; ++i) f.add(shape.extents[i]);
   }
-  for (const list<parameter_slot>* slots : {&p.parameters, &p.states})
+  for (const core::list<parameter_slot>* slots : {&p.parameters, &p.states})
     for (const parameter_slot& slot : *slots) {
       f.add(parameter_path(p, slot));
       f.add(static_cast<std::uint64_t>(slot.owner));
@@ -72,18 +72,18 @@ inline std::uint64_t hash_of_checkpoints(const program& p) {
 }
 inline std::uint64_t hash_of_grid(const rank_grid& grid) {
   fingerprint f;
-  f.add(static_cast<std::uint64_t>(grid.pp_size()));
+  f.add(static_cast<std::uint64_t>(grid.partitions()));
   for (int r = 0; r < grid.size(); ++r) {
-    f.add(static_cast<std::uint64_t>(grid.pp_rank(r)));
-    f.add(static_cast<std::uint64_t>(grid.dp_rank(r)));
+    f.add(static_cast<std::uint64_t>(grid.partition(r)));
+    f.add(static_cast<std::uint64_t>(grid.replica(r)));
   }
   return f.value();
 }
 inline std::uint64_t hash_of_schedule(const schedule_table& table) {
   fingerprint f;
   f.add(static_cast<std::uint64_t>(table.microbatches));
-  for (const list<task>& row : table.rows)
-    for (const task& t : row) {
+  for (const core::list<pipeline_task>& row : table.rows)
+    for (const pipeline_task& t : row) {
       f.add(static_cast<std::uint64_t>(t.kind));
       f.add(static_cast<std::uint64_t>(t.stage));
       f.add(static_cast<std::uint64_t>(t.microbatch));

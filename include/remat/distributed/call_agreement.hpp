@@ -61,7 +61,7 @@ class call_agreement {
   /// The samples of a batch that all ranks accept, of this rank's group. Those without data take the others' word.
   /// `check(samples)` may throw an `error`. `parameters` is a hash of this rank's, where replicas compare them.
   template <class Check>
-  std::size_t meet_with_batch(call_kind kind, const program& p, std::span<const source> sources, int inputs,
+  std::size_t meet_with_batch(call_kind kind, const program& p, std::span<const tensor_source> sources, int inputs,
                               bool has_data, const Check& check, std::optional<std::uint64_t> parameters = {}) const {
     std::ranges::fill(mine_, std::nullopt);
     mine_[parameters_of(groups_.place)] = parameters;

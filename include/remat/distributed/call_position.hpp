@@ -24,6 +24,7 @@ enum class call_kind : std::uint64_t {
   events,
   audit,
   profile,
+  gathering,
   count
 };
 
@@ -54,7 +55,8 @@ inline std::string text_of(const call_position& at, bool names_model = false) {
       "save_weights or load_weights",
       "gather_timeline",
       "audit",
-      "profile"};
+      "profile",
+      "of_all_ranks"};
   std::string text = names[static_cast<std::size_t>(at.kind)];
   if (at.kind != call_kind::construction) text += " " + std::to_string(at.number);
   if (names_model || at.kind == call_kind::construction) text += " of model " + std::to_string(at.model);

@@ -18,9 +18,9 @@
 
 namespace remat {
 
-inline std::uint64_t hash_of(std::span<const source> batch) {
+inline std::uint64_t hash_of(std::span<const tensor_source> batch) {
   std::uint64_t hash = 0;
-  for (const source& each : batch) hash = XXH3_64bits_withSeed(each.data, each.size * each.element_bytes, hash);
+  for (const tensor_source& each : batch) hash = XXH3_64bits_withSeed(each.data, each.size * each.element_bytes, hash);
   return hash;
 }
 

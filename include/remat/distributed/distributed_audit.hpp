@@ -10,6 +10,7 @@
 
 #include <remat/check/audit.hpp>
 #include <remat/distributed/distributed_network.hpp>
+#include <remat/run/internals.hpp>
 
 #include <algorithm>
 #include <array>
@@ -38,16 +39,16 @@ struct rank_audit {
 /// `collective_error` for a model without a loss, and for a batch that `train_step` refuses.
 template <class... Tensors>
 rank_audit audit(distributed_network& model, const Tensors&... tensors) {
-  const std::array<source, sizeof...(Tensors)> sources{source_of(tensors)...};
-  const batch_split split = model.agree_on_split(call_kind::audit, sources);
+  const std::array<tensor_source, sizeof...(Tensors)> sources{source_of(tensors)...};
+  const batch_split split = internals::agree_on_split(model, call_kind::audit, sources);
   const thread_scope scope(model.threads());
-  pipeline& line = model.training(split);
-  const std::span<std::byte> states = model.store().state_block();
+  pipeline& line = internals::training(model, split);
+  const std::span<std::byte> states = internals::store(model).state_block();
   const std::vector<std::byte> states_before(states.begin(), states.end());
   const auto run = [&] {
-    const float loss = model.run_training(sources, split);
+    const float loss = internals::run_training(model, sources, split);
     std::ranges::copy(states_before, states.begin());
-    const std::span<const std::byte> gradients = model.store().gradient_block();
+    const std::span<const std::byte> gradients = internals::store(model).gradient_block();
     return detail::step_result{std::bit_cast<std::uint32_t>(loss), {gradients.begin(), gradients.end()}};
   };
 
@@ -61,7 +62,7 @@ rank_audit audit(distributed_network& model, const Tensors&... tensors) {
     r.gives_the_same_bits = run() == expected && r.gives_the_same_bits;
     r.guards_intact = r.guards_intact && arena.is_intact(fill);
     usage.add_changed(arena.activations(), fill);
-    model.bind(line);
+    internals::bind(model, line);
   }
   line.each_buffer([&](std::size_t at, std::size_t bytes) { usage.add_planned(at, bytes); });
   r.uses_what_is_planned = usage.is_as_planned();

@@ -32,29 +32,29 @@ struct distributed_blueprint {
   plan_terms terms = {};
   rank_grid grid;
   schedule_table schedule;
-  list<ignored_checkpoint> ignored = {};
+  core::list<ignored_checkpoint> ignored = {};
   int rank = 0;          ///< of MPI's world
   int model = 0;         ///< the number of the model in its session
   std::string log = {};  ///< on rank 0: where the modules are, which checkpoints are divided, what stages cost and hold
   bool replicas_have_their_own = false;  ///< batches: see inputs_from::each_replica
 
-  int pp_rank() const { return grid.pp_rank(rank); }
-  int dp_rank() const { return grid.dp_rank(rank); }
+  int partition() const { return grid.partition(rank); }
+  int replica() const { return grid.replica(rank); }
   /// The rank of a pipeline that runs a stage.
   int rank_of(int stage) const { return schedule.rank_of(stage); }
-  bool runs(const operation& o) const { return rank_of(o.stage) == pp_rank(); }
+  bool runs(const operation& o) const { return rank_of(o.stage) == partition(); }
   /// Whether this rank is given batches.
-  bool has_data() const { return !checked.inputs_enter_first || rank_of(0) == pp_rank(); }
+  bool has_data() const { return !checked.inputs_enter_first || rank_of(0) == partition(); }
   /// Who is handed the same batches. Ranks compare them where another one is handed the same.
   call_groups groups(bool compares) const {
-    const int alike = replicas_have_their_own      ? grid.pp_size()
-                      : checked.inputs_enter_first ? grid.dp_size()
+    const int alike = replicas_have_their_own      ? grid.partitions()
+                      : checked.inputs_enter_first ? grid.replicas()
                                                    : grid.size();
-    return {.groups = replicas_have_their_own ? grid.dp_size() : 1,
-            .mine = replicas_have_their_own ? dp_rank() : 0,
-            .replicas = grid.dp_size(),
-            .places = grid.pp_size(),
-            .place = pp_rank(),
+    return {.groups = replicas_have_their_own ? grid.replicas() : 1,
+            .mine = replicas_have_their_own ? replica() : 0,
+            .replicas = grid.replicas(),
+            .places = grid.partitions(),
+            .place = partition(),
             .compares_batches = compares && alike > 1};
   }
   /// The rank of a pipeline that holds each parameter slot of the program, and each state slot.
@@ -67,7 +67,7 @@ struct distributed_blueprint {
 
  private:
   std::vector<int> ranks_of_slots(std::size_t slots, int operation::*first, int operation::*count) const {
-    std::vector<int> ranks(slots, none);
+    std::vector<int> ranks(slots, core::none);
     for (const operation& o : checked.operations)
       for (int k = 0; k < o.*count; ++k) ranks[static_cast<std::size_t>(o.*first + k)] = rank_of(o.stage);
     return ranks;
@@ -81,7 +81,7 @@ inline double bytes_as_stage(program p, int first, int last, int stage, std::siz
                              const passes_in_flight& in_flight, const plan_terms& terms) {
   for (int i = 0; i < p.operations.count(); ++i)
     p.operations[i].stage = i < first ? stage - 1 : i < last ? stage : stage + 1;
-  for (node& n : p.nodes) n.stage = stages_of(p, static_cast<int>(&n - p.nodes.data())).first;
+  for (module_node& n : p.nodes) n.stage = stages_of(p, static_cast<int>(&n - p.nodes.data())).first;
   const auto most_between = [&](int from, int to) {
     return std::max(1, in_flight(stage, pass_of_section(from), pass_of_section(to)));
   };
@@ -91,10 +91,10 @@ inline double bytes_as_stage(program p, int first, int last, int stage, std::siz
   const plan made = plan_training(p, terms.request(batch, covered));
   double bytes = 0;
   for (const plan_region& each : made.regions)
-    if (each.port == none)
+    if (each.port == core::none)
       bytes +=
           static_cast<double>(each.bytes) * (each.is_passing ? 1 : most_between(each.first_section, each.last_section));
-  for (const port& each : made.ports)
+  for (const stage_port& each : made.ports)
     bytes += static_cast<double>(p.tensors[each.tensor].bytes(batch)) * (each.is_gradient ? 1 : covered.in_flight);
   for (int i = first; i < last; ++i)
     for (int k = 0; k < p.operations[i].parameters; ++k)
@@ -106,7 +106,7 @@ inline double bytes_as_stage(program p, int first, int last, int stage, std::siz
 /// Another partition takes the place of the numbers in the type.
 inline void forget_stages(program& p) {
   for (operation& o : p.operations) o.stage = 0;
-  for (node& n : p.nodes) n.stage = 0;
+  for (module_node& n : p.nodes) n.stage = 0;
 }
 
 inline void require_whole_states(const program& p, const distributed_blueprint& made) {
@@ -165,7 +165,7 @@ inline distributed_blueprint draw_blueprint(const mpi::session& session, program
   program& p = made.checked;
   require_backward(p);
   made.terms = make_terms(p, options.costs, options.activation_bytes);
-  const bool trains = p.loss != none;
+  const bool trains = p.loss != core::none;
   if (!trains) made.schedule = forward_only_like(made.schedule, made.schedule.microbatches);
   check_tasks(made.schedule, trains);
   const passes_in_flight in_flight(made.schedule);
@@ -184,7 +184,7 @@ inline distributed_blueprint draw_blueprint(const mpi::session& session, program
                  {.is_training = trains, .messages = between_stages(messages_of(p, made.schedule.stages, trains))});
   require_whole_states(p, made);
   made.unchecked = p;
-  for (node& n : made.unchecked.nodes) n.checkpoints.clear();
+  for (module_node& n : made.unchecked.nodes) n.checkpoints.clear();
   if (session.rank() == 0 && options.logs_partition) made.log = log_of(made, how, options.partition_batch);
   return made;
 }

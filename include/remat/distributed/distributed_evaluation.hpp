@@ -110,7 +110,7 @@ class distributed_evaluation {
   template <class Sent>
   void merge_over_replicas(Sent& mine) const {
     if constexpr (detail::MergeableMetric<Sent>) {
-      std::vector<Sent> each(static_cast<std::size_t>(blueprint_->grid.dp_size()), mine);
+      std::vector<Sent> each(static_cast<std::size_t>(blueprint_->grid.replicas()), mine);
       all().wait(ranks_->replicas.gather(std::as_bytes(std::span(&mine, 1)), std::as_writable_bytes(std::span(each))));
       mine = each.front();
       for (std::size_t r = 1; r < each.size(); ++r) mine.merge(each[r]);

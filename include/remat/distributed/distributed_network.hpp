@@ -30,6 +30,7 @@
 #include <remat/partition/simulated_program.hpp>
 #include <remat/plan/checked_batch.hpp>
 #include <remat/run/evaluated_batch.hpp>
+#include <remat/run/internals.hpp>
 #include <remat/run/memory_report.hpp>
 #include <remat/run/network_checks.hpp>
 #include <remat/run/parameter_updater.hpp>
@@ -64,20 +65,20 @@ class distributed_network : public trainable {
 
   int rank() const { return blueprint_.rank; }
   int size() const { return blueprint_.grid.size(); }
-  int pp_rank() const { return blueprint_.pp_rank(); }  ///< in its pipeline
-  int pp_size() const { return blueprint_.grid.pp_size(); }
-  int dp_rank() const { return blueprint_.dp_rank(); }  ///< its replica
-  int dp_size() const { return blueprint_.grid.dp_size(); }
+  int partition() const { return blueprint_.partition(); }  ///< in its pipeline
+  int partitions() const { return blueprint_.grid.partitions(); }
+  int replica() const { return blueprint_.replica(); }  ///< its replica
+  int replicas() const { return blueprint_.grid.replicas(); }
   const rank_grid& grid() const { return blueprint_.grid; }
   const schedule_table& schedule() const { return blueprint_.schedule; }
   /// The fused program; each operation has its stage.
   const program& lowered() const override { return blueprint_.checked; }
   std::size_t microbatches() const { return static_cast<std::size_t>(blueprint_.schedule.microbatches); }
   /// Checkpoints that the partition cuts through and that cannot be divided.
-  const list<ignored_checkpoint>& ignored() const { return blueprint_.ignored; }
+  const core::list<ignored_checkpoint>& ignored() const { return blueprint_.ignored; }
   /// Children of checkpointed sequentials that the partition cuts through and that are checkpointed in parts, one on
   /// each stage.
-  list<split_checkpoint> split() const { return split_checkpoints(blueprint_.checked); }
+  core::list<split_checkpoint> split() const { return split_checkpoints(blueprint_.checked); }
 
   // --- training -----------------------------------------------------------------------------------------------------
 
@@ -89,7 +90,7 @@ class distributed_network : public trainable {
     requires(!detail::EndsWithUpdater<Tensors...>)
   float train_step(const Tensors&... tensors) {
     parameters_->drop_gradients();  // whatever is thrown from here on
-    return train_on(std::array<source, sizeof...(Tensors)>{source_of(tensors)...});
+    return train_on(std::array<tensor_source, sizeof...(Tensors)>{source_of(tensors)...});
   }
 
   /// The same with an optimizer's step, as in one process (network.hpp): `train_step(images, labels, optimizer)`, and
@@ -102,16 +103,16 @@ class distributed_network : public trainable {
     return detail::with_updater(
         [&](parameter_updater& updater, double factor, const auto&... tensors) {
           parameters_->drop_gradients();  // whatever is thrown from here on
-          return train_on(std::array<source, sizeof...(tensors)>{source_of(tensors)...}, updater, factor);
+          return train_on(std::array<tensor_source, sizeof...(tensors)>{source_of(tensors)...}, updater, factor);
         },
         arguments...);
   }
 
-  float train_on(std::span<const source> sources) {
+  float train_on(std::span<const tensor_source> sources) {
     parameters_->drop_gradients();
     return train(sources, nullptr);
   }
-  float train_on(std::span<const source> sources, parameter_updater& updater, double learning_rate_factor = 1) {
+  float train_on(std::span<const tensor_source> sources, parameter_updater& updater, double learning_rate_factor = 1) {
     parameters_->drop_gradients();
     if (updater.needs_all_gradients()) {
       const float loss = train(sources, nullptr, gradient_need::all_at_once);
@@ -126,10 +127,10 @@ class distributed_network : public trainable {
   /// each stage's part of it is cut into as many micro-batches as divide it, up to `microbatches()`.
   template <class... Tensors>
   std::span<const float> predict(const Tensors&... tensors) {
-    return predict_on(std::array<source, sizeof...(Tensors)>{source_of(tensors)...});
+    return predict_on(std::array<tensor_source, sizeof...(Tensors)>{source_of(tensors)...});
   }
 
-  std::span<const float> predict_on(std::span<const source> sources) {
+  std::span<const float> predict_on(std::span<const tensor_source> sources) {
     const program& p = blueprint_.checked;
     const std::size_t batch =
         calls_.meet_with_batch(call_kind::prediction, p, sources, p.inputs - p.targets, blueprint_.has_data(),
@@ -152,7 +153,7 @@ class distributed_network : public trainable {
   template <class Batches, class Metric>
   auto evaluate(Batches&& batches, Metric metric) {
     const thread_scope scope(threads_);
-    detail::begin_metric(metric, blueprint_.checked, *parameters_, pp_size() == 1);
+    detail::begin_metric(metric, blueprint_.checked, *parameters_, partitions() == 1);
     distributed_evaluation<Metric> evaluation(blueprint_, ranks_, calls_, std::move(metric));
     for (auto&& batch : batches)
       detail::with_batch_parts(
@@ -192,11 +193,11 @@ class distributed_network : public trainable {
   rank_report plan(std::size_t microbatch) const {
     checked_batch(blueprint_.checked, microbatch);
     const thread_scope scope(threads_);  // kernels are made for a number of threads
-    return report(blueprint_.checked, pipelines_.planned(microbatch), pp_rank());
+    return report(blueprint_.checked, pipelines_.planned(microbatch), partition());
   }
   /// What a step takes where the operations cost this much and the ranks are connected like this.
   simulated_program simulate(const operation_costs& costs, pipeline_costs how = {}) const {
-    how.replicas = dp_size();
+    how.replicas = replicas();
     how.overlapped_all_reduce = training_.overlaps();
     how.early_recompute = recomputes_early_;
     return remat::simulate(blueprint_.checked, blueprint_.schedule, costs, std::move(how), blueprint_.terms);
@@ -218,18 +219,31 @@ class distributed_network : public trainable {
   const regions& reserved() const { return pipelines_.reserved(); }
   /// When this rank did what in the last training step.
   const pipeline_trace& trace() const { return training_.trace(); }
+
+  /// What every rank gives, on all of them, in the order of ranks: `model.of_all_ranks(seconds)`. Plain numbers, or a
+  /// struct of them.
+  template <class T>
+    requires std::is_trivially_copyable_v<T>
+  std::vector<T> of_all_ranks(const T& mine) const {
+    calls_.meet(call_kind::gathering);
+    return calls_.all().gather(mine);
+  }
+
+ private:
+  friend struct remat::internals;
+
   /// The pipeline of the last training step.
   const pipeline& last_pipeline() const { return training_.last_pipeline(); }
 
   /// How a training step splits this batch, which all ranks accept.
-  batch_split agree_on_split(call_kind kind, std::span<const source> sources) const {
+  batch_split agree_on_split(call_kind kind, std::span<const tensor_source> sources) const {
     return remat::agree_on_split(calls_, blueprint_, kind, sources);
   }
   /// The pipeline of a batch, and one step of it as given: for those who measure or audit it.
   pipeline& training(const batch_split& split, bool updates = false) {
     return training_.line_for(pipelines_, split, updates);
   }
-  float run_training(std::span<const source> sources, const batch_split& split) {
+  float run_training(std::span<const tensor_source> sources, const batch_split& split) {
     float loss = 0;
     parameters_->making_gradients([&] { loss = run(sources, split, nullptr); });
     return loss;
@@ -242,12 +256,11 @@ class distributed_network : public trainable {
   /// Gives every replica the states of replica 0, as it is when replicas predict: their own, of training on their share
   /// of the batches, are lost.
   void share_states() {
-    if (dp_size() == 1 || !std::exchange(states_differ_, false)) return;
+    if (replicas() == 1 || !std::exchange(states_differ_, false)) return;
     mpi::in_pieces(parameters_->state_block(),
                    [&](std::span<std::byte> piece) { all().wait(ranks_.replicas.broadcast(piece, 0)); });
   }
 
- private:
   distributed_network(const mpi::session& session, distributed_blueprint drawn, const distributed_options& options)
       : trainable(options.seed, threads_of(session, options.threads),
                   std::make_unique<parameter_store>(
@@ -264,10 +277,10 @@ class distributed_network : public trainable {
                     .terms = blueprint_.terms,
                     .parameters = parameters_.get(),
                     .table = blueprint_.schedule,
-                    .rank = pp_rank(),
+                    .rank = partition(),
                     .ranks = &ranks_.tensors,
                     .waiting = ranks_.waiting,
-                    .is_training = blueprint_.checked.loss != none,
+                    .is_training = blueprint_.checked.loss != core::none,
                     .checkpoints = options.checkpointing,
                     .recomputes_early = options.recomputes_early,
                     .packing = options.packing},
@@ -281,7 +294,7 @@ class distributed_network : public trainable {
   }
 
   /// With updates where there is an updater that has begun.
-  float train(std::span<const source> sources, parameter_updater* updater,
+  float train(std::span<const tensor_source> sources, parameter_updater* updater,
               gradient_need need = gradient_need::steps_apart) {
     const batch_split split =
         remat::agree_on_split(calls_, blueprint_, call_kind::training, sources, compared_parameters());
@@ -302,7 +315,7 @@ class distributed_network : public trainable {
     states_differ_ = true;
     return loss;
   }
-  float run(std::span<const source> sources, const batch_split& split, gradient_receiver* updates) {
+  float run(std::span<const tensor_source> sources, const batch_split& split, gradient_receiver* updates) {
     pipeline& line = training(split, updates != nullptr);
     pipelines_.keep(line);  // `last_pipeline()`
     return training_.run(line, given(sources), split, seed_, steps_, updates);
@@ -320,13 +333,13 @@ class distributed_network : public trainable {
   /// Replicas compare what they train before steps 1, 2, 4, 8, ...: soon after it was changed on one of them alone, at
   /// next to no cost. Their states are their own between.
   std::optional<std::uint64_t> compared_parameters() const {
-    if (dp_size() == 1 || !std::has_single_bit(steps_ + 1)) return {};
+    if (replicas() == 1 || !std::has_single_bit(steps_ + 1)) return {};
     return hash_of(parameters(), states_differ_ ? std::span<const state_view>() : states());
   }
 
   /// What ranks that need no batch are given is not looked at.
-  std::span<const source> given(std::span<const source> sources) const {
-    return blueprint_.has_data() ? sources : std::span<const source>();
+  std::span<const tensor_source> given(std::span<const tensor_source> sources) const {
+    return blueprint_.has_data() ? sources : std::span<const tensor_source>();
   }
 
   distributed_blueprint blueprint_;

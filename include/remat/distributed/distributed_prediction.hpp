@@ -25,21 +25,21 @@ class distributed_prediction {
       : blueprint_(&b), ranks_(&ranks), all_(&all), pipelines_(&lines) {}
 
   /// Collective. A replica's share is cut into as many micro-batches as divide it, up to those of a training step.
-  void run(std::span<const source> sources, std::size_t batch, std::uint64_t seed, std::uint32_t step) {
+  void run(std::span<const tensor_source> sources, std::size_t batch, std::uint64_t seed, std::uint32_t step) {
     const program& p = blueprint_->checked;
-    const std::size_t replicas = static_cast<std::size_t>(blueprint_->grid.dp_size());
+    const std::size_t replicas = static_cast<std::size_t>(blueprint_->grid.replicas());
     const bool is_its_own = blueprint_->replicas_have_their_own;
     const bool shares = batch % replicas == 0 && !is_its_own;
     const std::size_t mine = shares ? batch / replicas : batch;
     std::size_t count = std::min(mine, static_cast<std::size_t>(blueprint_->schedule.microbatches));
     while (mine % count != 0) --count;
     const std::size_t samples = mine / count;
-    const std::size_t first = shares ? static_cast<std::size_t>(blueprint_->dp_rank()) * count : 0;
+    const std::size_t first = shares ? static_cast<std::size_t>(blueprint_->replica()) * count : 0;
     pipeline& line = pipelines_->inference(samples, count);
     parts_.split(p, sources, {batch, batch / samples}, first, count);
     results_.begin();
     for (int t : p.outputs) results_.expect(p.tensors[t], batch);
-    std::array<std::span<std::byte>, call::max_tensors> places;
+    std::array<std::span<std::byte>, kernel_call::max_tensors> places;
     line.run({seed, step}, parts_, [&](std::size_t local, int m) {
       std::size_t fetched = 0;
       for (int k = 0; k < p.outputs.size; ++k)
@@ -49,7 +49,7 @@ class distributed_prediction {
     });
     results_.finish();
     for (int k = 0; k < p.outputs.size; ++k)
-      for (int r = 0; r < (shares ? blueprint_->grid.dp_size() : 1); ++r) {
+      for (int r = 0; r < (shares ? blueprint_->grid.replicas() : 1); ++r) {
         const int teller = blueprint_->rank_of(stage_of_output(k));
         const mpi::communicator& readers = is_its_own ? ranks_->pipeline : ranks_->world;
         const int from = is_its_own ? teller : blueprint_->grid.rank(teller, r);
@@ -73,7 +73,7 @@ class distributed_prediction {
   }
   int stage_of_output(int k) const {
     const int producer = blueprint_->checked.producers[blueprint_->checked.outputs[k]];
-    return producer == none ? 0 : blueprint_->checked.operations[producer].stage;
+    return producer == core::none ? 0 : blueprint_->checked.operations[producer].stage;
   }
 
   const distributed_blueprint* blueprint_;

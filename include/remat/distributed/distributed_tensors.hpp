@@ -42,9 +42,10 @@ class distributed_tensors : public tensor_ranks {
   std::vector<held_elements> holders_of(tensor_role role, int slot, std::size_t elements) const override {
     std::vector<held_elements> all;
     for (const place& at : (role == tensor_role::state ? states_ : parameters_)[static_cast<std::size_t>(slot)])
-      for (int replica = 0; replica < blueprint_->grid.dp_size(); ++replica) {
-        held_elements part{blueprint_->grid.rank(at.pp_rank, replica), 0, elements};
-        if (role == tensor_role::optimizer) std::tie(part.first, part.last) = shards_->of(at.pp_rank, at.slot, replica);
+      for (int replica = 0; replica < blueprint_->grid.replicas(); ++replica) {
+        held_elements part{blueprint_->grid.rank(at.partition, replica), 0, elements};
+        if (role == tensor_role::optimizer)
+          std::tie(part.first, part.last) = shards_->of(at.partition, at.slot, replica);
         if (part.size() > 0) all.push_back(part);
       }
     return all;
@@ -78,15 +79,16 @@ class distributed_tensors : public tensor_ranks {
  private:
   /// Where a rank of a pipeline first has what a slot owns.
   struct place {
-    int pp_rank = 0;
+    int partition = 0;
     std::size_t slot = 0;
   };
   /// Of each slot that is an owner, one for each rank that has it.
-  static std::vector<std::vector<place>> places_of(const list<parameter_slot>& slots, const std::vector<int>& ranks) {
+  static std::vector<std::vector<place>> places_of(const core::list<parameter_slot>& slots,
+                                                   const std::vector<int>& ranks) {
     std::vector<std::vector<place>> all(slots.size());
     for (std::size_t i = 0; i < slots.size(); ++i) {
       std::vector<place>& mine = all[static_cast<std::size_t>(slots[i].owner)];
-      if (ranks[i] != none && std::ranges::find(mine, ranks[i], &place::pp_rank) == mine.end())
+      if (ranks[i] != core::none && std::ranges::find(mine, ranks[i], &place::partition) == mine.end())
         mine.push_back({ranks[i], i});
     }
     return all;

@@ -50,7 +50,7 @@ class distributed_training {
   /// Collective. Trains on a batch in the micro-batches of all replicas, and returns the loss. A line that updates
   /// parameters gives their gradients to `updates`, each when it is that of all replicas; those of parameters with
   /// several places are in the block in the end.
-  float run(pipeline& line, std::span<const source> sources, const batch_split& split, std::uint64_t seed,
+  float run(pipeline& line, std::span<const tensor_source> sources, const batch_split& split, std::uint64_t seed,
             std::uint32_t step, gradient_receiver* updates = nullptr) {
     const program& p = blueprint_->checked;
     const std::size_t first = first_part();
@@ -65,7 +65,7 @@ class distributed_training {
     losses_.assign(split.parts, 0);
     std::span<std::byte> place;
     trace_.start();
-    const bool has_replicas = blueprint_->grid.dp_size() > 1;
+    const bool has_replicas = blueprint_->grid.replicas() > 1;
     reduction_.begin(overlaps_, &trace_, updates);
     line.run({seed, step, static_cast<std::uint32_t>(first), shares_, counter_.shares().counted_in_batch(), &trace_,
               has_replicas ? &reduction_ : nullptr, has_replicas ? &reduction_ : updates},
@@ -97,7 +97,7 @@ class distributed_training {
  private:
   /// The micro-batches of a replica, and the first one of this rank's among those of all.
   std::size_t count() const { return static_cast<std::size_t>(blueprint_->schedule.microbatches); }
-  std::size_t first_part() const { return static_cast<std::size_t>(blueprint_->dp_rank()) * count(); }
+  std::size_t first_part() const { return static_cast<std::size_t>(blueprint_->replica()) * count(); }
 
   /// Only the ranks of the loss know their losses: all others have 0 bits.
   float loss_of_all() {

@@ -13,6 +13,7 @@
 
 #include <remat/distributed/distributed_network.hpp>
 #include <remat/distributed/pipeline_trace.hpp>
+#include <remat/run/internals.hpp>
 #include <remat/schedule/timeline.hpp>
 
 #include <algorithm>
@@ -33,7 +34,7 @@ inline timeline events_of(const pipeline_trace& trace, int rank) {
     events.push_back({rank, activity::wait, -1, -1, s.begin, s.end});
   };
   for (const pipeline_trace::event& e : trace.events) {
-    const task& t = e.done;
+    const pipeline_task& t = e.done;
     for (; wait < trace.waits.size() && trace.waits[wait].begin < e.begin; ++wait) between(trace.waits[wait]);
     const activity computes = rules_of(t.kind).shown;
     double done = e.begin;  // what is told of the task
@@ -63,7 +64,7 @@ namespace detail {
 /// Collective: how far this rank's steady clock is behind rank 0's, in seconds. Several nodes may have several clocks.
 inline double clock_offset(const distributed_network& model) {
   constexpr int exchanges = 20;
-  const mpi::communicator& world = model.world();
+  const mpi::communicator& world = internals::world(model);
   std::array<double, 1> clock{};
   const std::span<std::byte> bytes = std::as_writable_bytes(std::span(clock));
   double offset = 0, fastest = std::numeric_limits<double>::infinity();
@@ -71,16 +72,16 @@ inline double clock_offset(const distributed_network& model) {
     for (int k = 0; k < exchanges; ++k) {
       if (model.rank() == rank) {
         const double asked = pipeline_trace::clock_seconds();
-        model.all().wait(world.send(bytes, 0, 0));
-        model.all().wait(world.receive(bytes, 0, 0));
+        internals::all(model).wait(world.send(bytes, 0, 0));
+        internals::all(model).wait(world.receive(bytes, 0, 0));
         const double answered = pipeline_trace::clock_seconds();
         if (answered - asked >= fastest) continue;
         fastest = answered - asked;
         offset = clock[0] - (asked + answered) / 2;
       } else if (model.rank() == 0) {
-        model.all().wait(world.receive(bytes, rank, 0));
+        internals::all(model).wait(world.receive(bytes, rank, 0));
         clock[0] = pipeline_trace::clock_seconds();
-        model.all().wait(world.send(bytes, rank, 0));
+        internals::all(model).wait(world.send(bytes, rank, 0));
       }
     }
   return offset;
@@ -90,9 +91,9 @@ inline double clock_offset(const distributed_network& model) {
 
 /// Collective: the last training step of all ranks, on rank 0; on others, nothing.
 inline timeline gather_timeline(const distributed_network& model) {
-  const mpi::communicator& world = model.world();
-  const agreement& all = model.all();
-  model.calls().meet(call_kind::events);
+  const mpi::communicator& world = internals::world(model);
+  const agreement& all = internals::all(model);
+  internals::calls(model).meet(call_kind::events);
   timeline mine = events_of(model.trace(), model.rank());
   const bool is_one_host = world.this_host().ranks == model.size();
   const double begun = model.trace().begun() + (is_one_host ? 0 : detail::clock_offset(model));

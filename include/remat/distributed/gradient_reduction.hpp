@@ -37,10 +37,10 @@ class gradient_reduction : public gradient_listener, public gradient_receiver {
   template <class IsHeld>
   gradient_reduction(const program& p, const IsHeld& is_held, parameter_store& store, const mpi::communicator& replicas,
                      mpi::wait_mode how, std::size_t bucket_bytes)
-      : replicas_(&replicas), how_(how), bucket_of_slot_(p.parameters.size(), none) {
+      : replicas_(&replicas), how_(how), bucket_of_slot_(p.parameters.size(), core::none) {
     if (replicas.size() == 1) return;
     store.gradient_memory().provide(gradient_need::replicas);
-    const list<backward_need> needs = detail::backward_needs(p);
+    const core::list<backward_need> needs = detail::backward_needs(p);
     std::vector<bool> places(p.parameters.size());  // whether the owner has several
     for (const parameter_slot& slot : p.parameters) {
       const std::size_t owner = static_cast<std::size_t>(slot.owner);
@@ -95,7 +95,7 @@ class gradient_reduction : public gradient_listener, public gradient_receiver {
   void final_gradients(const operation& o) override {
     for (int k = 0; k < o.parameters; ++k) {
       const int number = bucket_of_slot_[static_cast<std::size_t>(o.first_parameter + k)];
-      if (number == none) continue;
+      if (number == core::none) continue;
       bucket& b = buckets_[static_cast<std::size_t>(number)];
       if (--b.pending == 0 && overlaps_) start(b);
     }
@@ -115,7 +115,7 @@ class gradient_reduction : public gradient_listener, public gradient_receiver {
   /// The stage needs the parameter no more.
   void final_gradient(int owner, std::span<const float> gradient) override {
     const int number = bucket_of_slot_[static_cast<std::size_t>(owner)];
-    if (number == none) return;  // updated after the step
+    if (number == core::none) return;  // updated after the step
     if (buckets_[static_cast<std::size_t>(number)].has_ended)
       updates_->final_gradient(owner, gradient);
     else

@@ -21,9 +21,9 @@ struct model_ranks {
   model_ranks(const mpi::session& session, const distributed_blueprint& b, int threads)
       : waiting(session.how_to_wait(threads)),
         world(session.world().duplicate()),
-        pipeline(world.split(b.dp_rank(), b.pp_rank())),
+        pipeline(world.split(b.replica(), b.partition())),
         tensors(pipeline.duplicate()),
-        replicas(world.split(b.pp_rank(), b.dp_rank())) {}
+        replicas(world.split(b.partition(), b.replica())) {}
 };
 
 }  // namespace remat

@@ -30,7 +30,7 @@ class optimizer_shards {
         mine_(replicas.rank()) {
     if (!are_apart()) return;
     const program& p = b.checked;
-    for (int rank = 0; rank < b.grid.pp_size(); ++rank) {
+    for (int rank = 0; rank < b.grid.partitions(); ++rank) {
       const auto held = slots_of_operations(p, [&](const operation& o) { return b.rank_of(o.stage) == rank; });
       const std::vector<std::size_t> first = detail::first_places(p.parameters, held.parameters);
       layouts_.push_back(detail::layout_of(p.parameters, [&](std::size_t i) { return first[i] == i; }));
@@ -47,10 +47,10 @@ class optimizer_shards {
     return part(at, size, store_->value_block().size(), mine_);
   }
   /// The same of any rank of a pipeline and replica, for a parameter whose first place on that rank is this slot.
-  std::pair<std::size_t, std::size_t> of(int pp_rank, std::size_t slot, int replica) const {
+  std::pair<std::size_t, std::size_t> of(int partition, std::size_t slot, int replica) const {
     const std::size_t size = blueprint_->checked.parameters[slot].declared.elements();
     if (!are_apart()) return {0, size};
-    const detail::slot_layout& at = layouts_[static_cast<std::size_t>(pp_rank)];
+    const detail::slot_layout& at = layouts_[static_cast<std::size_t>(partition)];
     return part(at.offsets[slot], size, at.bytes, replica);
   }
 

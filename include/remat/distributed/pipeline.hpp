@@ -61,7 +61,7 @@ class pipeline : private exchange {
   bool is_training() const { return setup_.is_training; }
   bool updates() const { return setup_.updates; }
   const schedule_table& table() const { return setup_.table; }
-  const list<pipeline_message>& messages() const { return transport_.messages(); }
+  const core::list<pipeline_message>& messages() const { return transport_.messages(); }
   /// The stages of this rank, in order.
   std::size_t stages() const { return stages_.size(); }
   int stage(std::size_t local) const { return stages_.number(local); }
@@ -93,10 +93,10 @@ class pipeline : private exchange {
     how_ = how;
     executed_ = {};
     transport_.begin(how.trace, how.listener);
-    const list<task>& row = setup_.table.rows[setup_.rank];
+    const core::list<pipeline_task>& row = setup_.table.rows[setup_.rank];
     for (int position = 0; position < row.count(); ++position) {
       transport_.arrive_at(position);
-      const task& t = row[position];
+      const pipeline_task& t = row[position];
       local_ = stages_.find(t.stage);
       microbatch_ = t.microbatch;
       running_ = &stages_.executor_of(local_, t.microbatch);
@@ -148,7 +148,7 @@ class pipeline : private exchange {
   void receive(int k) override { transport_.receive(local_, microbatch_, k); }
   void send(int k) override { transport_.send(local_, microbatch_, k); }
   void await_gradients() {
-    const list<port>& ports = running_->planned().ports;
+    const core::list<stage_port>& ports = running_->planned().ports;
     for (int k = 0; k < ports.count(); ++k)
       if (ports[k].is_gradient && ports[k].receives()) receive(k);
   }
@@ -156,7 +156,7 @@ class pipeline : private exchange {
   /// backward action does.
   void note_beginning(int number) {
     if (how_.trace == nullptr) return;
-    const list<action>& actions = running_->planned().steps.actions;
+    const core::list<action>& actions = running_->planned().steps.actions;
     const auto recomputes = [&](int i) {
       if (i < section_.first) return false;
       i = after_packing(i);
@@ -170,7 +170,7 @@ class pipeline : private exchange {
   }
   /// Weights are packed for the action that follows.
   int after_packing(int number) const {
-    const list<action>& actions = running_->planned().steps.actions;
+    const core::list<action>& actions = running_->planned().steps.actions;
     while (number < section_.last && actions[number].kind == action_kind::pack) ++number;
     return number;
   }

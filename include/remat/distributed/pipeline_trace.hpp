@@ -16,7 +16,7 @@ class pipeline_trace {
     double begin = 0, end = 0;
   };
   struct event {
-    task done = {};
+    pipeline_task done = {};
     double begin = 0, end = 0;
     double waited = 0;  ///< of it, for messages
   };
@@ -34,7 +34,7 @@ class pipeline_trace {
     waited = waited_ = last_backward = 0;
     start_ = clock::now();
   }
-  void begin(const task& t) {
+  void begin(const pipeline_task& t) {
     waited_ = 0;
     events.push_back({t, now(), 0, 0});
   }

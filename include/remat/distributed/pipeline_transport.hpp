@@ -34,7 +34,7 @@ class pipeline_transport {
                   std::to_string(setup.ranks->largest_tag()) + "; take fewer stages");
   }
 
-  const list<pipeline_message>& messages() const { return messages_; }
+  const core::list<pipeline_message>& messages() const { return messages_; }
   const message_timetable& times() const { return times_; }
 
   /// Moves to an arena that is laid out like this. No message may be under way.
@@ -68,13 +68,13 @@ class pipeline_transport {
 
   /// Waits until the tensor of port k of a stage is there.
   void receive(std::size_t local, int m, int k) {
-    const port& here = ports(local, m)[k];
+    const stage_port& here = ports(local, m)[k];
     const int i = find_message(messages_, here, here.from, stages_->number(local));
     if (times_.is_sent(i)) wait_for(request_of(i, m));
   }
   /// Begins to send the tensor of port k of a stage to all who read it.
   void send(std::size_t local, int m, int k) {
-    const port& here = ports(local, m)[k];
+    const stage_port& here = ports(local, m)[k];
     for (int to : here.to) {
       const int i = find_message(messages_, here, stages_->number(local), to);
       if (times_.is_sent(i))
@@ -90,7 +90,7 @@ class pipeline_transport {
   }
 
  private:
-  const list<port>& ports(std::size_t local, int m) const { return stages_->planned(local, m).ports; }
+  const core::list<stage_port>& ports(std::size_t local, int m) const { return stages_->planned(local, m).ports; }
   std::span<std::byte> memory(std::size_t local, int m, int k) const {
     const std::span<const std::size_t> offsets = layout_->offsets(local, static_cast<std::size_t>(m));
     return {activations_ + offsets[static_cast<std::size_t>(stages_->planned(local, m).region_of_port(k))],
@@ -99,7 +99,7 @@ class pipeline_transport {
   mpi::request& request_of(int message, int m) { return requests_[times_.index(message, m)]; }
 
   void prepare(std::size_t local, int m, int k) {
-    const port& here = ports(local, m)[k];
+    const stage_port& here = ports(local, m)[k];
     const int s = stages_->number(local);
     const mpi::communicator& ranks = *setup_->ranks;
     if (here.receives()) {
@@ -128,7 +128,7 @@ class pipeline_transport {
   /// To another stage of this rank.
   void hand_over(std::size_t local, int m, int k, int to) {
     const std::size_t reader = stages_->find(to);
-    const port& here = ports(local, m)[k];
+    const stage_port& here = ports(local, m)[k];
     int there = 0;
     while (ports(reader, m)[there].tensor != here.tensor || ports(reader, m)[there].is_gradient != here.is_gradient)
       ++there;
@@ -138,7 +138,7 @@ class pipeline_transport {
 
   const pipeline_setup* setup_;
   const local_stages* stages_;
-  list<pipeline_message> messages_;
+  core::list<pipeline_message> messages_;
   message_timetable times_;
   message_slots slots_;
   std::byte* activations_ = nullptr;

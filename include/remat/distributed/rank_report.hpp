@@ -20,7 +20,7 @@ struct port_report {
   std::string path;  ///< of the module that makes it, or whose output's gradient it is; "input 0"
   std::string shape;
   bool is_gradient = false;
-  int from = none;      ///< the stage that it comes from, or `none`
+  int from = core::none;  ///< the stage that it comes from, or `none`
   std::vector<int> to;  ///< the stages that it is sent to
   std::size_t bytes = 0;
   int slots = 0;  ///< how many micro-batches have theirs at once
@@ -38,7 +38,7 @@ struct stage_report {
 };
 
 struct rank_report {
-  int pp_rank = 0, pp_size = 1;
+  int partition = 0, partitions = 1;
   std::size_t microbatch = 0, microbatches = 0;
   std::size_t activation_bytes = 0, live_bytes = 0;  ///< of the rank's layout
   std::size_t packed_bytes = 0, scratch_bytes = 0;
@@ -47,9 +47,9 @@ struct rank_report {
 };
 
 /// Explains what a rank does in a step of this pipeline, whose program is `p`.
-inline rank_report report(const program& p, const pipeline& line, int pp_rank) {
-  rank_report r{.pp_rank = pp_rank,
-                .pp_size = line.table().ranks(),
+inline rank_report report(const program& p, const pipeline& line, int partition) {
+  rank_report r{.partition = partition,
+                .partitions = line.table().ranks(),
                 .microbatch = line.microbatch(),
                 .microbatches = static_cast<std::size_t>(line.table().microbatches),
                 .activation_bytes = line.layout().bytes(),
@@ -68,13 +68,13 @@ inline rank_report report(const program& p, const pipeline& line, int pp_rank) {
                    .ports = {},
                    .plan = report(p, made)};
     for (const plan_region& each : made.regions)
-      if (each.port == none && !each.is_passing)
+      if (each.port == core::none && !each.is_passing)
         (each.last_section == parameters_section ? s.postponed_region : s.kept_region) += each.bytes;
     for (int k = 0; k < made.ports.count(); ++k) {
-      const port& each = made.ports[k];
+      const stage_port& each = made.ports[k];
       const int producer = p.producers[each.tensor];
-      s.ports.push_back({.path = producer == none ? "input " + std::to_string(each.tensor)
-                                                  : detail::name_of_operation(p, p.operations[producer]),
+      s.ports.push_back({.path = producer == core::none ? "input " + std::to_string(each.tensor)
+                                                        : detail::name_of_operation(p, p.operations[producer]),
                          .shape = detail::text_of(p.tensors[each.tensor]),
                          .is_gradient = each.is_gradient,
                          .from = each.from,
@@ -88,7 +88,7 @@ inline rank_report report(const program& p, const pipeline& line, int pp_rank) {
 }
 
 inline std::ostream& operator<<(std::ostream& out, const port_report& r) {
-  std::string way = r.from == none ? "" : "from stage " + std::to_string(r.from);
+  std::string way = r.from == core::none ? "" : "from stage " + std::to_string(r.from);
   for (std::size_t i = 0; i < r.to.size(); ++i)
     way += (i > 0 ? ", " : way.empty() ? "to stage " : ", to stage ") + std::to_string(r.to[i]);
   return out << detail::column((r.is_gradient ? "gradient of " : "") + r.path, 36) << detail::column(r.shape, 28)
@@ -99,8 +99,8 @@ inline std::ostream& operator<<(std::ostream& out, const port_report& r) {
 /// Prints a report; megabytes are 10^6 bytes.
 inline std::ostream& operator<<(std::ostream& out, const rank_report& r) {
   using detail::megabytes;
-  out << "Rank " << r.pp_rank << " of a pipeline of " << r.pp_size << ", " << r.microbatches << " micro-batches of "
-      << r.microbatch << "\n";
+  out << "Rank " << r.partition << " of a pipeline of " << r.partitions << ", " << r.microbatches
+      << " micro-batches of " << r.microbatch << "\n";
   out << "  activations     " << megabytes(r.activation_bytes) << "  (" << r.activation_bytes
       << " bytes; alive at once: " << r.live_bytes << ")\n";
   detail::print_kernel_memory(out, r.packed_bytes, r.kept_packed_bytes, r.scratch_bytes);

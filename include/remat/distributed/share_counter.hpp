@@ -30,7 +30,7 @@ class share_counter {
       : blueprint_(&b), store_(&store), ranks_(&ranks), all_(&all), counter_(b.checked) {}
 
   /// Collective. The shares of the parts of a batch.
-  void count(std::span<const source> sources, const batch_split& split) {
+  void count(std::span<const tensor_source> sources, const batch_split& split) {
     const program& p = blueprint_->checked;
     shares_.begin(split.parts, counter_.divides());
     if (split.parts == 1) return;
@@ -42,7 +42,7 @@ class share_counter {
     share_states();
     if (blueprint_->replicas_have_their_own) {  // each counts its own
       const auto mine = static_cast<std::size_t>(blueprint_->schedule.microbatches);
-      const std::size_t samples = split.smaller(), first = static_cast<std::size_t>(blueprint_->dp_rank()) * mine;
+      const std::size_t samples = split.smaller(), first = static_cast<std::size_t>(blueprint_->replica()) * mine;
       std::ranges::fill(counts, 0);
       parts_.split(p, sources, {samples * mine, mine}, 0, mine);
       for (std::size_t k = 0; k < mine; ++k)

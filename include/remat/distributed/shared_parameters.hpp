@@ -33,7 +33,7 @@ class shared_parameters {
       const bool is_mine = std::ranges::any_of(g.places, [&](const place& at) { return at.rank == mine_; });
       if (!is_split || !is_mine) continue;
       for (const place& at : g.places)
-        if (at.rank == mine_ && g.first == none) g.first = at.slot;
+        if (at.rank == mine_ && g.first == core::none) g.first = at.slot;
       const std::size_t size = store.gradient_memory().size(static_cast<std::size_t>(g.first));
       if (size == 0) continue;  // frozen
       if (g.places[0].rank == mine_) longest = std::max(longest, size);
@@ -56,11 +56,11 @@ class shared_parameters {
 
  private:
   struct place {
-    int slot = none, rank = 0;
+    int slot = core::none, rank = 0;
   };
   struct group {
     std::vector<place> places = {};
-    int first = none;  // slot of the first place on this rank
+    int first = core::none;  // slot of the first place on this rank
   };
 
   std::span<float> gradient(int slot) const { return *store_->gradients(slot); }

@@ -21,8 +21,8 @@ namespace detail {
 /// Throws `error` where `samples`, a batch of all replicas or a replica's own, do not split into this many parts.
 inline void require_split(const distributed_blueprint& b, std::size_t samples, std::size_t parts) {
   const std::string microbatches = std::to_string(b.schedule.microbatches);
-  const int replicas = b.grid.dp_size();
-  if (b.checked.loss == none)
+  const int replicas = b.grid.replicas();
+  if (b.checked.loss == core::none)
     throw error("a training step needs a loss; give the model one: remat::distributed_model<net, input, loss>");
   if (b.replicas_have_their_own && samples % parts != 0)
     throw error("a replica's own batch of " + std::to_string(samples) + " does not split evenly into " + microbatches +
@@ -38,8 +38,9 @@ inline void require_split(const distributed_blueprint& b, std::size_t samples, s
 
 /// Collective. Of the batch of all replicas together. `parameters` is a hash of this rank's, where replicas compare them.
 inline batch_split agree_on_split(const call_agreement& calls, const distributed_blueprint& b, call_kind kind,
-                                  std::span<const source> sources, std::optional<std::uint64_t> parameters = {}) {
-  const std::size_t replicas = static_cast<std::size_t>(b.grid.dp_size());
+                                  std::span<const tensor_source> sources,
+                                  std::optional<std::uint64_t> parameters = {}) {
+  const std::size_t replicas = static_cast<std::size_t>(b.grid.replicas());
   const std::size_t own = static_cast<std::size_t>(b.schedule.microbatches), all = replicas * own;
   const std::size_t parts = b.replicas_have_their_own ? own : all;
   const std::size_t batch = calls.meet_with_batch(

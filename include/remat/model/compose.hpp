@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// Models as values: the same types, written like a forward function.
 ///
-///     constexpr auto net = nn::linear<784, 128>{} | nn::relu{} | remat::checkpointed(nn::linear<128, 10>{});
+///     constexpr auto net = nn::linear<784, 128>{} | nn::relu{} | remat::as_checkpointed(nn::linear<128, 10>{});
 ///
 /// `a | b` is a sequential of both; sequentials on either side are flattened into it. A tag, a join or a selection is
 /// its own value: `remat::tag<"skip">{} | ... | remat::join<"skip", nn::concat>{}`.
@@ -41,61 +41,61 @@ constexpr sequential<A..., B...> operator|(sequential<A...>, sequential<B...>) {
 
 /// `checkpoint<M, P>` of a value.
 template <class P = recompute_all, Module M>
-constexpr checkpoint<M, P> checkpointed(M) {
+constexpr checkpoint<M, P> as_checkpointed(M) {
   return {};
 }
 
 /// `checkpoint_sequential<M, S, P>` of a value, a sequential with or without a name.
 template <class S = strategy::each, class P = recompute_all, Module M>
-constexpr checkpoint_sequential<M, S, P> checkpointed_sequential(M) {
+constexpr checkpoint_sequential<M, S, P> as_checkpointed_sequential(M) {
   return {};
 }
 
-/// `named<Name, M>` of a value: `name<"fc1">(nn::linear<9216, 128>{})`.
+/// `named<Name, M>` of a value: `as_named<"fc1">(nn::linear<9216, 128>{})`.
 template <fixed_string Name, Module M>
-constexpr named<Name, M> name(M) {
+constexpr named<Name, M> as_named(M) {
   return {};
 }
 
 /// `on_stage<Stage, M>` of a value.
 template <int Stage, Module M>
-constexpr on_stage<Stage, M> staged(M) {
+constexpr on_stage<Stage, M> as_staged(M) {
   return {};
 }
 
 /// `repeat<N, M>` of a value.
 template <std::size_t N, Module M>
-constexpr repeat<N, M> repeated(M) {
+constexpr repeat<N, M> as_repeated(M) {
   return {};
 }
 
-/// `residual<Body, Shortcut, Join>` of values: `with_skip(body)` is x + body(x).
+/// `residual<Body, Shortcut, Join>` of values: `as_residual(body)` is x + body(x).
 template <Module Body, Module Shortcut = identity, Module Join = nn::add>
-constexpr residual<Body, Shortcut, Join> with_skip(Body, Shortcut = {}, Join = {}) {
+constexpr residual<Body, Shortcut, Join> as_residual(Body, Shortcut = {}, Join = {}) {
   return {};
 }
 
 /// `parallel<Join, M...>` of values: the join first.
 template <Module Join, Module... M>
-constexpr parallel<Join, M...> branches(Join, M...) {
+constexpr parallel<Join, M...> as_parallel(Join, M...) {
   return {};
 }
 
 /// `shared<Name, M>` of a value.
 template <fixed_string Name, Module M>
-constexpr shared<Name, M> shared_as(M) {
+constexpr shared<Name, M> as_shared(M) {
   return {};
 }
 
 /// `frozen<M>` of a value.
 template <Module M>
-constexpr frozen<M> not_trained(M) {
+constexpr frozen<M> as_frozen(M) {
   return {};
 }
 
 /// `running_statistics<M>` of a value.
 template <Module M>
-constexpr running_statistics<M> on_running_statistics(M) {
+constexpr running_statistics<M> as_running_statistics(M) {
   return {};
 }
 

@@ -16,7 +16,7 @@
 namespace remat::detail {
 
 /// The tensors between two modules.
-using edge = few<int, operation::max_tensors>;
+using edge = core::short_list<int, operation::max_tensors>;
 
 /// What a `tag` remembers.
 struct remembered {
@@ -26,9 +26,9 @@ struct remembered {
 
 struct emission {
   program made;
-  list<remembered> tags;
+  core::list<remembered> tags;
   bool shares = false;                        ///< some module is `shared`
-  list<checkpoint_setting> checkpoints = {};  ///< around the module that comes next, the outermost first
+  core::list<checkpoint_setting> checkpoints = {};  ///< around the module that comes next, the outermost first
 
   constexpr void remember(std::string_view name, const edge& tensors) {
     for (remembered& r : tags)
@@ -47,7 +47,7 @@ struct emission {
 
 /// What a module is told by those around it.
 struct label {
-  int parent = none;
+  int parent = core::none;
   int position = 0;
   std::string_view name = {};
   std::string_view shared_as = {};
@@ -55,7 +55,7 @@ struct label {
 
 constexpr int open_node(emission& e, const label& l, std::string_view kind, bool is_sequential, int stage) {
   program& p = e.made;
-  node n;
+  module_node n;
   n.name = l.name;
   n.position = l.position;
   n.kind = kind;
@@ -64,8 +64,8 @@ constexpr int open_node(emission& e, const label& l, std::string_view kind, bool
   n.stage = stage;
   n.is_sequential = is_sequential;
   n.shared_as = l.shared_as;
-  if (!e.checkpoints.empty()) n.checkpoints = static_cast<list<checkpoint_setting>&&>(e.checkpoints);
-  p.nodes.push_back(static_cast<node&&>(n));
+  if (!e.checkpoints.empty()) n.checkpoints = static_cast<core::list<checkpoint_setting>&&>(e.checkpoints);
+  p.nodes.push_back(static_cast<module_node&&>(n));
   return p.nodes.count() - 1;
 }
 constexpr void close_node(program& p, int n) {
@@ -76,7 +76,7 @@ constexpr void close_node(program& p, int n) {
 /// Counts what passes between modules without one that makes it.
 template <class... T>
 constexpr void require_few(tensors<T...>) {
-  if constexpr (sizeof...(T) > call::max_tensors) static_assert(rules::tensors_are_few<tensors<T...>>::holds);
+  if constexpr (sizeof...(T) > kernel_call::max_tensors) static_assert(rules::tensors_are_few<tensors<T...>>::holds);
 }
 template <class Broken>
 constexpr void require_few(Broken) {}
@@ -88,7 +88,7 @@ constexpr edge together(edge a, const edge& b) {
 
 template <class... T>
 constexpr void add_outputs(program& p, edge& slots, tensors<T...>) {
-  if constexpr (sizeof...(T) > call::max_tensors) static_assert(rules::tensors_are_few<tensors<T...>>::holds);
+  if constexpr (sizeof...(T) > kernel_call::max_tensors) static_assert(rules::tensors_are_few<tensors<T...>>::holds);
   (slots.push_back(p.add_tensor(shape_of<T>::value, p.operations.count())), ...);
 }
 
@@ -100,7 +100,7 @@ constexpr const parameter& checked_parameter(const parameter& declared) {
 }
 
 template <class Slots>
-constexpr int add_slots(list<parameter_slot>& all, const Slots& declared, int n) {
+constexpr int add_slots(core::list<parameter_slot>& all, const Slots& declared, int n) {
   for (const parameter& each : declared) all.push_back({checked_parameter(each), n, all.count()});
   return static_cast<int>(declared.size());
 }
@@ -171,7 +171,7 @@ constexpr operation operation_of() {
 
 /// The innermost shared module around node n, or `none`.
 constexpr int shared_around(const program& p, int n) {
-  while (n != none && p.nodes[n].shared_as.empty()) n = p.nodes[n].parent;
+  while (n != core::none && p.nodes[n].shared_as.empty()) n = p.nodes[n].parent;
   return n;
 }
 
@@ -186,14 +186,14 @@ constexpr bool same_place(const program& p, int a, int top_a, int b, int top_b) 
 }
 
 /// Finds the owner of every parameter or state that is shared.
-constexpr void find_owners(const program& p, list<parameter_slot>& slots) {
+constexpr void find_owners(const program& p, core::list<parameter_slot>& slots) {
   for (int i = 0; i < slots.count(); ++i) {
     parameter_slot& here = slots[i];
     const int top = shared_around(p, here.node);
-    if (top == none) continue;
+    if (top == core::none) continue;
     for (int k = 0; k < i && here.owner == i; ++k) {
       const int other = shared_around(p, slots[k].node);
-      if (other == none || other == top || p.nodes[other].shared_as != p.nodes[top].shared_as ||
+      if (other == core::none || other == top || p.nodes[other].shared_as != p.nodes[top].shared_as ||
           slots[k].declared.name != here.declared.name || !same_place(p, here.node, top, slots[k].node, other))
         continue;
       if (!here.declared.has_shape_of(slots[k].declared))

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// Boost.Hana's view of a model: `sequential`, `repeat`, `parallel` and `residual` model Foldable and Functor, so that
 ///
-///     hana::transform(net, [](auto m) { return remat::checkpointed(m); })
+///     hana::transform(net, [](auto m) { return remat::as_checkpointed(m); })
 ///     hana::unpack(net, f), hana::for_each(net, f), hana::fold_left(net, state, f)
 ///
 /// work on their direct children: the modules of a sequential, the N of a repeat (which a transform changes alike), the

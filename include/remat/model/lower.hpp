@@ -73,14 +73,14 @@ constexpr int count_of(broken) { return 0; }
 
 template <class... T>
 constexpr void add_inputs(program& p, edge& in, tensors<T...>) {
-  ((in.push_back(p.add_tensor(shape_of<T>::value, none)), ++p.inputs), ...);
+  ((in.push_back(p.add_tensor(shape_of<T>::value, core::none)), ++p.inputs), ...);
 }
 constexpr void add_inputs(program&, edge&, broken) {}
 
 template <class Net, class Input, class Loss>
 struct lowering {
   using inputs = typename known_tensors<typename as_tensors<Input>::type>::type;
-  using outside = scope<none, false, false, false>;
+  using outside = scope<core::none, false, false, false>;
   using net = lowered<Net, inputs, context<placed<0, start>>, outside>;
   using outputs = typename net::output;
 

@@ -60,7 +60,7 @@ template <class Context>
 struct nothing {
   using output = broken;
   using after = Context;
-  static constexpr int first_stage = none;
+  static constexpr int first_stage = core::none;
   static constexpr edge emit(emission&, const edge& in, const label&) { return in; }
 };
 
@@ -77,7 +77,7 @@ template <class M, class... In, class Context, class Scope>
   requires Layer<M>
 struct lowered<M, tensors<In...>, Context, Scope> {
   using before = typename Context::before;
-  static constexpr int first_stage = Scope::number == none ? before::stage : Scope::number;
+  static constexpr int first_stage = Scope::number == core::none ? before::stage : Scope::number;
   static_assert(rules::stage_numbers_rise<before, placed<first_stage, M>>::holds);
   static_assert(rules::neighbours_meet<M, In...>::holds);
   static_assert(rules::where<requires { M::parameters; }, rules::parameters_have_gradients<M>>);
@@ -132,7 +132,7 @@ template <class Inputs, class Context, class Scope, class... M>
 struct chain {
   using output = Inputs;
   using after = Context;
-  static constexpr int first_stage = none;
+  static constexpr int first_stage = core::none;
   static constexpr edge emit(emission&, const edge& in, int, int) { return in; }
 };
 
@@ -141,7 +141,7 @@ template <class M, class Inputs, class Context, class Scope>
 struct link : lowered<M, Inputs, Context, typename Scope::template within<false>> {
   using base = lowered<M, Inputs, Context, typename Scope::template within<false>>;
   using where_it_lies = stages<base::first_stage, base::after::before::stage>;
-  static_assert(rules::where<(Scope::checked && base::first_stage != none),
+  static_assert(rules::where<(Scope::checked && base::first_stage != core::none),
                              rules::checkpointed_child_in_one_stage<M, where_it_lies>>);
 };
 
@@ -151,7 +151,7 @@ struct chain<Inputs, Context, Scope, M, Rest...> {
   using tail = chain<typename head::output, typename head::after, Scope, Rest...>;
   using output = typename tail::output;
   using after = typename tail::after;
-  static constexpr int first_stage = head::first_stage != none ? head::first_stage : tail::first_stage;
+  static constexpr int first_stage = head::first_stage != core::none ? head::first_stage : tail::first_stage;
   static constexpr edge emit(emission& e, const edge& in, int parent, int position) {
     return tail::emit(e, head::emit(e, in, {parent, position}), parent, position + 1);
   }
@@ -165,9 +165,9 @@ struct chain<Inputs, Context, Scope, A, B, C, D, E, F, G, H, Rest...> {
   using tail = chain<typename eighth::output, typename eighth::after, Scope, Rest...>;
   using output = typename tail::output;
   using after = typename tail::after;
-  static constexpr int first_stage = head::first_stage != none     ? head::first_stage
-                                     : eighth::first_stage != none ? eighth::first_stage
-                                                                   : tail::first_stage;
+  static constexpr int first_stage = head::first_stage != core::none     ? head::first_stage
+                                     : eighth::first_stage != core::none ? eighth::first_stage
+                                                                         : tail::first_stage;
   static constexpr edge emit(emission& e, const edge& in, int parent, int position) {
     const edge seven = head::emit(e, in, parent, position);
     return tail::emit(e, eighth::emit(e, seven, {parent, position + 7}), parent, position + 8);
@@ -184,7 +184,7 @@ struct parts<sequential<M...>, Inputs, Context, Scope> : chain<Inputs, Context, 
   static constexpr int count = sizeof...(M);
 };
 
-constexpr int stage_of_node(int first_stage, int before) { return first_stage == none ? before : first_stage; }
+constexpr int stage_of_node(int first_stage, int before) { return first_stage == core::none ? before : first_stage; }
 
 template <class... M, class... In, class Context, class Scope>
 struct lowered<sequential<M...>, tensors<In...>, Context, Scope> {
@@ -231,7 +231,7 @@ struct lowered<M, tensors<In...>, Context, Scope> {
   static constexpr int first_stage = children::first_stage;
   using where_it_lies = stages<first_stage, after::before::stage>;
   static_assert(
-      rules::where<(Scope::checked && first_stage != none), rules::checkpoint_in_one_stage<M, where_it_lies>>);
+      rules::where<(Scope::checked && first_stage != core::none), rules::checkpoint_in_one_stage<M, where_it_lies>>);
   static_assert(rules::where<rules::HasOwnFacts<M>, rules::block_has_no_facts<M>>);
   static constexpr edge emit(emission& e, const edge& in, const label& l) {
     std::string_view kind = "block";

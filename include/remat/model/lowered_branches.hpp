@@ -25,7 +25,7 @@ template <class Inputs, class Context, class Scope, class... M>
 struct beside {
   using output = tensors<>;
   using after = Context;
-  static constexpr int first_stage = none;
+  static constexpr int first_stage = core::none;
   static constexpr edge emit(emission&, const edge&, int, int) { return {}; }
 };
 template <class Inputs, class Context, class Scope, class M, class... Rest>
@@ -34,7 +34,7 @@ struct beside<Inputs, Context, Scope, M, Rest...> {
   using tail = beside<Inputs, typename head::after, Scope, Rest...>;
   using output = typename joined<typename head::output, typename tail::output>::type;
   using after = typename tail::after;
-  static constexpr int first_stage = head::first_stage != none ? head::first_stage : tail::first_stage;
+  static constexpr int first_stage = head::first_stage != core::none ? head::first_stage : tail::first_stage;
   static constexpr edge emit(emission& e, const edge& in, int parent, int position) {
     const edge first = head::emit(e, in, {parent, position});
     return together(first, tail::emit(e, in, parent, position + 1));
@@ -48,10 +48,10 @@ struct branched {
   using join_ = parts<Join, typename Branches::output, typename Branches::after, inner>;
   using output = typename join_::output;
   using after = typename join_::after;
-  static constexpr int first_stage = Branches::first_stage != none ? Branches::first_stage : join_::first_stage;
+  static constexpr int first_stage = Branches::first_stage != core::none ? Branches::first_stage : join_::first_stage;
   using where_it_lies = stages<first_stage, after::before::stage>;
   static_assert(
-      rules::where<(Scope::checked && first_stage != none), rules::checkpoint_in_one_stage<M, where_it_lies>>);
+      rules::where<(Scope::checked && first_stage != core::none), rules::checkpoint_in_one_stage<M, where_it_lies>>);
 
   static constexpr edge emit_as(std::string_view kind, emission& e, const edge& in, const label& l) {
     require_few(typename Branches::output{});
@@ -90,7 +90,7 @@ struct body_and_shortcut {
   using output = typename joined<typename body::output, typename shortcut::output>::type;
   using after = typename shortcut::after;
   static constexpr bool computes = !std::is_same_v<Shortcut, identity>;
-  static constexpr int first_stage = body::first_stage != none ? body::first_stage : shortcut::first_stage;
+  static constexpr int first_stage = body::first_stage != core::none ? body::first_stage : shortcut::first_stage;
   static constexpr int count = body::count + (computes ? 1 : 0);
   static constexpr edge emit(emission& e, const edge& in, int parent, int position) {
     const edge first = body::emit(e, in, parent, position);
@@ -138,7 +138,7 @@ template <fixed_string Name, class... In, class Context, class Scope>
 struct lowered<tag<Name>, tensors<In...>, Context, Scope> {
   using output = tensors<In...>;
   using after = typename with_tag<Context, tagged<Name, output>>::type;
-  static constexpr int first_stage = none;
+  static constexpr int first_stage = core::none;
   static constexpr edge emit(emission& e, const edge& in, const label&) {
     e.remember(Name.view(), in);
     return in;
@@ -183,7 +183,7 @@ struct lowered<pick<I...>, tensors<In...>, Context, Scope> {
   };
   using output = typename result<is_there>::type;
   using after = Context;
-  static constexpr int first_stage = none;
+  static constexpr int first_stage = core::none;
   static constexpr edge emit(emission&, const edge& in, const label&) {
     require_few(output{});
     edge out;

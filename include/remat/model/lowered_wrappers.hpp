@@ -36,7 +36,7 @@ struct lowered<named<Name, M>, tensors<In...>, Context, Scope> : lowered<M, tens
 
 template <int Stage, class M, class... In, class Context, class Scope>
 struct lowered<on_stage<Stage, M>, tensors<In...>, Context, Scope>
-    : lowered<M, tensors<In...>, Context, typename Scope::template on<(Stage >= 0 ? Stage : none)>> {
+    : lowered<M, tensors<In...>, Context, typename Scope::template on<(Stage >= 0 ? Stage : core::none)>> {
   static_assert(stage_number<Stage>::holds);
 };
 

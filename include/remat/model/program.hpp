@@ -14,6 +14,8 @@
 #include <remat/core/kernel_table.hpp>
 #include <remat/core/list.hpp>
 #include <remat/core/module.hpp>
+#include <remat/core/none.hpp>
+#include <remat/core/short_list.hpp>
 #include <remat/core/tensor.hpp>
 #include <remat/core/traits.hpp>
 
@@ -23,24 +25,22 @@
 
 namespace remat {
 
-inline constexpr int none = -1;
-
 /// A module in the tree. Its descendants follow it, up to `end`.
-struct node {
+struct module_node {
   std::string_view name = {};  ///< as given by `named`; empty: its position is in the path
   int position = 0;            ///< among its siblings
   std::string_view kind = {};
-  int parent = none;
+  int parent = core::none;
   int end = 0;              ///< one past the last descendant
   int first = 0, last = 0;  ///< its operations, [first, last)
   int stage = 0;            ///< of its first operation
   bool is_sequential = false;
   std::string_view shared_as = {};            ///< given by `shared`
-  list<checkpoint_setting> checkpoints = {};  ///< around this module, the outermost first
+  core::list<checkpoint_setting> checkpoints = {};  ///< around this module, the outermost first
 };
 
 struct operation {
-  static constexpr std::size_t max_tensors = call::max_tensors;
+  static constexpr std::size_t max_tensors = kernel_call::max_tensors;
 
   std::string_view kind = {};
   const kernel_table* kernels = nullptr;
@@ -52,7 +52,7 @@ struct operation {
   int node = 0;
   int stage = 0;
   int occurrence = 0;  ///< names its random numbers; fusion does not change it
-  few<int, max_tensors> inputs = {}, outputs = {}, saved = {};
+  core::short_list<int, max_tensors> inputs = {}, outputs = {}, saved = {};
   int first_parameter = 0, parameters = 0;
   int first_state = 0, states = 0;
   reads backward_input_reads = {}, backward_parameters_reads = {};
@@ -83,20 +83,20 @@ struct stage_policy {
 };
 
 struct program {
-  list<tensor_shape> tensors = {};
-  list<int> producers = {};  ///< of each tensor; `none` for an input
-  list<operation> operations = {};
-  list<node> nodes = {};
-  list<parameter_slot> parameters = {};
-  list<parameter_slot> states = {};          ///< what modules remember and nobody trains
+  core::list<tensor_shape> tensors = {};
+  core::list<int> producers = {};  ///< of each tensor; `none` for an input
+  core::list<operation> operations = {};
+  core::list<module_node> nodes = {};
+  core::list<parameter_slot> parameters = {};
+  core::list<parameter_slot> states = {};    ///< what modules remember and nobody trains
   int inputs = 0;                            ///< the first tensors
   int targets = 0;                           ///< of these, how many at the end are the loss's
-  few<int, call::max_tensors> outputs = {};  ///< what the model gives, before any loss
-  int loss = none;                           ///< the loss's tensor
+  core::short_list<int, kernel_call::max_tensors> outputs = {};  ///< what the model gives, before any loss
+  int loss = core::none;                                         ///< the loss's tensor
   /// How much of the targets counts in the loss, a mean; null: the samples.
   double (*counted)(const target_pass&) = nullptr;
   bool input_gradients = false;            ///< backward goes on to the model's inputs of float
-  list<stage_policy> stage_policies = {};  ///< at most one for each stage
+  core::list<stage_policy> stage_policies = {};  ///< at most one for each stage
   bool inputs_enter_first = false;         ///< stage 0 alone is given the inputs, and sends them on
 
   constexpr int add_tensor(const tensor_shape& shape, int producer) {
@@ -120,7 +120,7 @@ inline std::string path_of(const program& p, int n) {
 /// Whether that is the path of node n.
 constexpr bool has_path(const program& p, int n, std::string_view path) {
   while (n > 0) {
-    const node& here = p.nodes[n];
+    const module_node& here = p.nodes[n];
     int rest = here.position;
     if (!here.name.empty()) {
       if (!path.ends_with(here.name)) return false;
@@ -144,7 +144,7 @@ constexpr bool has_path(const program& p, int n, std::string_view path) {
 constexpr int find_node(const program& p, std::string_view path) {
   for (int n = 0; n < p.nodes.count(); ++n)
     if (has_path(p, n, path)) return n;
-  return none;
+  return core::none;
 }
 
 /// The path of a parameter: "conv1.weight".
@@ -155,7 +155,7 @@ inline std::string parameter_path(const program& p, const parameter_slot& slot) 
 
 /// An operation that shares a parameter with a frozen one is frozen, too.
 constexpr void spread_frozen(program& p) {
-  list<int> is_frozen(p.parameters.size());
+  core::list<int> is_frozen(p.parameters.size());
   for (bool changed = true; changed;) {
     changed = false;
     for (operation& o : p.operations)

@@ -219,7 +219,7 @@ struct tensors_are_few;
 template <class... T>
 struct tensors_are_few<tensors<T...>> {
   static constexpr bool holds = true;
-  static_assert(sizeof...(T) <= call::max_tensors,
+  static_assert(sizeof...(T) <= kernel_call::max_tensors,
                 "remat: at most 8 tensors pass between two modules; join them in groups, or give them as one tensor");
 };
 

@@ -17,7 +17,7 @@ struct stage_range {
 
 /// The stages of node n.
 constexpr stage_range stages_of(const program& p, int n) {
-  const node& here = p.nodes[n];
+  const module_node& here = p.nodes[n];
   if (here.first < here.last) return {p.operations[here.first].stage, p.operations[here.last - 1].stage};
   if (p.operations.empty()) return {};
   const int stage = p.operations[here.first > 0 ? here.first - 1 : 0].stage;

@@ -2,7 +2,7 @@
 /// One change to many modules of a model, at every depth: `transform_modules(net, predicate, f)`.
 ///
 ///     constexpr auto checked = remat::transform_modules(
-///         net, [](auto m) { return remat::is_kind<"conv2d">(m); }, [](auto m) { return remat::checkpointed(m); });
+///         net, [](auto m) { return remat::is_kind<"conv2d">(m); }, [](auto m) { return remat::as_checkpointed(m); });
 ///
 /// Each module for which the predicate holds is replaced by f of it, and is not searched; the others are searched
 /// through sequentials, names, stages, repeats, branches, joins, checkpoints, shared and frozen parts, and bodies of

@@ -30,14 +30,14 @@ struct prepared_batch_norm : prepared {
   }
 };
 
-inline channel_pass batch_norm_rows(const pass& p, const float* x, const float* dy) {
+inline channel_pass batch_norm_rows(const kernel_pass& p, const float* x, const float* dy) {
   return {p.prepared_as<prepared_batch_norm>().rows, p.scratch(), x, dy, p.activation_after() == activation::relu};
 }
-inline double inverse_deviation(const pass& p, float variance) {
+inline double inverse_deviation(const kernel_pass& p, float variance) {
   return 1 / std::sqrt(static_cast<double>(variance) + p.attributes<batch_norm_options>().epsilon);
 }
 /// The same in forward and in backward, so that both agree where a relu after it is positive.
-inline void set_batch_norm_scale(channel_pass& rows, const pass& p, std::span<const float> mean,
+inline void set_batch_norm_scale(channel_pass& rows, const kernel_pass& p, std::span<const float> mean,
                                  std::span<const float> variance) {
   const std::span<const float> weight = p.parameter(0), bias = p.parameter(1);
   rows.set(coefficient::mean, [&](std::size_t c) { return mean[c]; });

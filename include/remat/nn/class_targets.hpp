@@ -43,7 +43,7 @@ inline void check_targets(std::string_view loss, const loss_options& o, std::spa
 
 /// The weights of classes of a pass; empty where they have none. Throws `error` for a negative one, or NaN, with which no
 /// loss is a mean.
-inline std::span<const float> weights_of(const pass& p, const loss_options& o) {
+inline std::span<const float> weights_of(const kernel_pass& p, const loss_options& o) {
   const std::span<const float> weights = o.weights == 0 ? std::span<const float>() : p.state(0);
   for (std::size_t c = 0; c < weights.size(); ++c)
     if (!(weights[c] >= 0))
@@ -53,7 +53,7 @@ inline std::span<const float> weights_of(const pass& p, const loss_options& o) {
 }
 
 /// What the loss of a pass is divided by: what counts in the whole batch, of which the pass may have a part.
-inline double denominator_of(const pass& p, const loss_options& o, std::span<const std::int32_t> targets,
+inline double denominator_of(const kernel_pass& p, const loss_options& o, std::span<const std::int32_t> targets,
                              std::span<const float> weights) {
   return p.counted_in_batch() ? *p.counted_in_batch() : counted_targets(o, targets, weights);
 }

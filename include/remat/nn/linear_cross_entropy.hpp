@@ -106,18 +106,18 @@ struct linear_cross_entropy_kernels {
   static void backward(const backward_pass& pass) { run(pass, true, true); }
 
  private:
-  static float* logits_of(const pass& p) { return reinterpret_cast<float*>(p.scratch()); }
+  static float* logits_of(const kernel_pass& p) { return reinterpret_cast<float*>(p.scratch()); }
   /// Scratch of the products, after the kernel's own.
-  static std::byte* product_scratch(const pass& p) {
+  static std::byte* product_scratch(const kernel_pass& p) {
     return p.scratch() + aligned(p.prepared_as<prepared_linear_cross_entropy>().own);
   }
-  static const chunk_products& products_at(const pass& p, std::size_t first) {
+  static const chunk_products& products_at(const kernel_pass& p, std::size_t first) {
     const auto& state = p.prepared_as<prepared_linear_cross_entropy>();
     return state.rows - first < state.chunk ? state.rest : state.full;
   }
 
   /// The logits of the chunk that begins at row `first`, in scratch; returns its rows.
-  static std::size_t make_logits(const pass& p, const float* x, std::size_t first) {
+  static std::size_t make_logits(const kernel_pass& p, const float* x, std::size_t first) {
     const auto& state = p.prepared_as<prepared_linear_cross_entropy>();
     const auto& [in, out, has_bias, o] = p.attributes<linear_cross_entropy_attributes>();
     products_at(p, first).logits.execute(product_scratch(p), logits_of(p), x + first * in, p.parameter(0).data(),

@@ -78,7 +78,7 @@ struct multiply : module {
   static constexpr std::size_t grain = 4096;
 
   struct factors {
-    const float* addresses[call::max_tensors + 1] = {};
+    const float* addresses[kernel_call::max_tensors + 1] = {};
     std::size_t count = 0;
 
     void add(const float* factor) { addresses[count++] = factor; }

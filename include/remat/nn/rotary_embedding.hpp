@@ -78,7 +78,7 @@ struct rotary_embedding_kernels {
   }
 
  private:
-  static void rotate(const pass& p, const float* x, const destination& to, float direction) {
+  static void rotate(const kernel_pass& p, const float* x, const destination& to, float direction) {
     const rotary_table& table = *p.prepared_as<prepared_rotary_embedding>().table;
     const std::size_t size = p.input_shape().extents[1], heads = size / table.width;
     parallel_for(to.size() / size, 1 + 4096 / size, [=, &table](std::size_t begin, std::size_t end) {

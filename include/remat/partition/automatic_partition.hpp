@@ -42,11 +42,11 @@ inline void require_room(const program& p, const request& r) {
 }
 
 /// The best cuts for a cost that is a sum over operations.
-inline list<int> balance(const program& p, const request& r, const list<double>& costs) {
+inline core::list<int> balance(const program& p, const request& r, const core::list<double>& costs) {
   return stages_from(p, best_cuts(cuts_of(p), p.operations.count(), r.stages, cost_sum(costs)));
 }
 
-inline list<int> balance_by_costs(const program& p, const request& r, const operation_costs& costs) {
+inline core::list<int> balance_by_costs(const program& p, const request& r, const operation_costs& costs) {
   require_room(p, r);
   // Whatever the type says of stages, the costs are those of the program as one.
   program whole = p;
@@ -56,16 +56,16 @@ inline list<int> balance_by_costs(const program& p, const request& r, const oper
 
 /// The cuts, at most `most` of them and evenly spread: of the neighbours among which one is chosen, that which crosses
 /// the fewest checkpoints, and of several such the middle one.
-inline list<cut> considered_cuts(const program& p, int stages, std::size_t most) {
-  const list<cut> all = cuts_of(p);
+inline core::list<cut> considered_cuts(const program& p, int stages, std::size_t most) {
+  const core::list<cut> all = cuts_of(p);
   if (most + 1 < static_cast<std::size_t>(stages)) most = static_cast<std::size_t>(stages) - 1;
   if (all.size() <= most) return all;
-  list<cut> some;
+  core::list<cut> some;
   for (std::size_t k = 0; k < most; ++k) {
     const std::size_t begin = k * all.size() / most, end = (k + 1) * all.size() / most;
     crossed_checkpoints fewest = all[begin].crossed;
     for (std::size_t c = begin; c < end; ++c) fewest = std::min(fewest, all[c].crossed);
-    list<cut> best;
+    core::list<cut> best;
     for (std::size_t c = begin; c < end; ++c)
       if (all[c].crossed == fewest) best.push_back(all[c]);
     some.push_back(best[best.size() / 2]);
@@ -73,7 +73,7 @@ inline list<cut> considered_cuts(const program& p, int stages, std::size_t most)
   return some;
 }
 
-inline list<int> balance_memory(const program& p, const request& r, std::size_t most_cuts) {
+inline core::list<int> balance_memory(const program& p, const request& r, std::size_t most_cuts) {
   require_room(p, r);
   if (!r.bytes) throw error("balanced_memory needs the bytes of a stage; give the request its `bytes`");
   std::map<std::pair<std::pair<int, int>, int>, double> known;
@@ -123,7 +123,7 @@ inline constexpr balanced_memory_constant balanced_memory{
 
 inline constexpr constant uniform{"uniform", true, [](const program& p, const request& r) {
                                     detail::require_room(p, r);
-                                    return detail::balance(p, r, list<double>(p.operations.size(), 1.0));
+                                    return detail::balance(p, r, core::list<double>(p.operations.size(), 1.0));
                                   }};
 
 }  // namespace remat::partition

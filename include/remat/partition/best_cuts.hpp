@@ -25,13 +25,13 @@ class cost_sum {
  public:
   static constexpr bool grows_with_range = true;
 
-  constexpr explicit cost_sum(const list<double>& costs) : before_(costs.size() + 1) {
+  constexpr explicit cost_sum(const core::list<double>& costs) : before_(costs.size() + 1) {
     for (int i = 0; i < costs.count(); ++i) before_[i + 1] = before_[i] + costs[i];
   }
   constexpr double operator()(int first, int last, int /*stage*/) const { return before_[last] - before_[first]; }
 
  private:
-  list<double> before_;
+  core::list<double> before_;
 };
 
 namespace detail {
@@ -40,30 +40,30 @@ namespace detail {
 struct way {
   crossed_checkpoints crossed = {};
   double cost = std::numeric_limits<double>::infinity();
-  int from = none;  ///< the cut before it, as an index; `none` where there is no way
+  int from = core::none;  ///< the cut before it, as an index; `none` where there is no way
 
   constexpr bool is_better_than(const way& other) const {
-    return other.from == none || crossed < other.crossed || (crossed == other.crossed && cost < other.cost);
+    return other.from == core::none || crossed < other.crossed || (crossed == other.crossed && cost < other.cost);
   }
 };
 
 template <class Cost>
 class cut_search {
  public:
-  constexpr cut_search(const list<cut>& cuts, int operations, int stages, const Cost& cost)
+  constexpr cut_search(const core::list<cut>& cuts, int operations, int stages, const Cost& cost)
       : stages_(stages), cost_(cost), minds_checkpoints_(!cross_nothing(cuts)) {
     points_.push_back({0, {}});
     for (const cut& each : cuts) points_.push_back(each);
     points_.push_back({operations, {}});
   }
 
-  constexpr list<int> run() {
+  constexpr core::list<int> run() {
     const auto larger = [](double before, double stage) { return before > stage ? before : stage; };
     const auto with_square = [](double before, double stage) { return before + stage * stage; };
     search(std::numeric_limits<double>::infinity(), larger, false);
     if (minds_checkpoints_) search(about_the_same * least(), larger, true);
     search(least(), with_square, minds_checkpoints_);
-    list<int> chosen(static_cast<std::size_t>(stages_ - 1));
+    core::list<int> chosen(static_cast<std::size_t>(stages_ - 1));
     for (int s = stages_, e = points_.count() - 1; s > 1; --s) {
       e = at(s, e).from;
       chosen[s - 2] = points_[e].before;
@@ -80,7 +80,7 @@ class cut_search {
   template <class Sum>
   constexpr void search(double bound, const Sum& sum, bool minds_checkpoints) {
     const int last = points_.count() - 1;
-    ways_ = list<way>(static_cast<std::size_t>((stages_ + 1) * points_.count()));
+    ways_ = core::list<way>(static_cast<std::size_t>((stages_ + 1) * points_.count()));
     at(0, 0) = {{}, 0.0, 0};
     for (int s = 1; s <= stages_; ++s)
       for (int e = s == stages_ ? last : s; e <= last - (stages_ - s); ++e) {
@@ -90,7 +90,8 @@ class cut_search {
             if (cost_(points_[b].before, points_[e].before, s - 1) > bound) break;
           const way& before = at(s - 1, b);
           way here{before.crossed + crossed_here, before.cost, b};
-          if (before.from == none || !here.is_better_than(at(s, e))) continue;  // a stage costs no less than nothing
+          if (before.from == core::none || !here.is_better_than(at(s, e)))
+            continue;  // a stage costs no less than nothing
           const double stage = cost_(points_[b].before, points_[e].before, s - 1);
           if (only_worse_before(sum(0.0, stage), at(s, e), crossed_here)) break;
           here.cost = sum(before.cost, stage);
@@ -103,15 +104,15 @@ class cut_search {
   /// way does at least.
   static constexpr bool only_worse_before(double least, const way& best, const crossed_checkpoints& fewest) {
     if constexpr (requires { Cost::grows_with_range; })
-      return best.from != none && best.crossed == fewest && least >= best.cost;
+      return best.from != core::none && best.crossed == fewest && least >= best.cost;
     return false;
   }
 
   int stages_;
   const Cost& cost_;
   bool minds_checkpoints_;
-  list<cut> points_;  // both ends, and the cuts between them
-  list<way> ways_;
+  core::list<cut> points_;  // both ends, and the cuts between them
+  core::list<way> ways_;
 };
 
 }  // namespace detail
@@ -119,7 +120,7 @@ class cut_search {
 /// The first operation of each stage but the first. `cost(first, last, stage)` is that of the operations [first, last),
 /// a number of at least 0. There must be at least `stages - 1` cuts.
 template <class Cost>
-constexpr list<int> best_cuts(const list<cut>& cuts, int operations, int stages, const Cost& cost) {
+constexpr core::list<int> best_cuts(const core::list<cut>& cuts, int operations, int stages, const Cost& cost) {
   return detail::cut_search<Cost>(cuts, operations, stages, cost).run();
 }
 

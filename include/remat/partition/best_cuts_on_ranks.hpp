@@ -23,14 +23,14 @@ namespace detail {
 template <class Cost>
 class rank_search {
  public:
-  rank_search(const list<cut>& cuts, int operations, int stages, int ranks, const Cost& cost)
+  rank_search(const core::list<cut>& cuts, int operations, int stages, int ranks, const Cost& cost)
       : cuts_(cuts), operations_(operations), stages_(stages), ranks_(ranks), cost_(cost) {
     for (const int before : best_cuts(cuts, operations, stages, cost))
       for (int c = 0; c < cuts.count(); ++c)
         if (cuts[c].before == before) best_.chosen.push_back(c);
   }
 
-  list<int> run() {
+  core::list<int> run() {
     if (ranks_ < stages_) {
       search();
       if (!cross_nothing(cuts_)) {
@@ -39,7 +39,7 @@ class rank_search {
         search();
       }
     }
-    list<int> firsts;
+    core::list<int> firsts;
     for (const int c : best_.chosen) firsts.push_back(cuts_[c].before);
     return firsts;
   }
@@ -131,7 +131,7 @@ class rank_search {
     }
   }
 
-  const list<cut>& cuts_;
+  const core::list<cut>& cuts_;
   int operations_, stages_, ranks_;
   const Cost& cost_;
   bool minds_checkpoints_ = false;
@@ -144,7 +144,8 @@ class rank_search {
 
 /// The first operation of each stage but the first; see best_cuts.hpp.
 template <class Cost>
-list<int> best_cuts_on_ranks(const list<cut>& cuts, int operations, int stages, int ranks, const Cost& cost) {
+core::list<int> best_cuts_on_ranks(const core::list<cut>& cuts, int operations, int stages, int ranks,
+                                   const Cost& cost) {
   return detail::rank_search<Cost>(cuts, operations, stages, ranks, cost).run();
 }
 

@@ -33,13 +33,13 @@ struct cut {
 };
 
 /// All cuts of a program, in order.
-constexpr list<cut> cuts_of(const program& p) {
-  list<cut> cuts;
+constexpr core::list<cut> cuts_of(const program& p) {
+  core::list<cut> cuts;
   for (int i = 1; i < p.operations.count(); ++i) cuts.push_back({i, {}});
-  list<int> divides(p.nodes.size());  // a sequential, whose children are not to be cut
+  core::list<int> divides(p.nodes.size());  // a sequential, whose children are not to be cut
   for (int n = 0; n < p.nodes.count(); ++n) {
-    const node& here = p.nodes[n];
-    const bool is_child = here.parent != none && divides[here.parent] != 0;
+    const module_node& here = p.nodes[n];
+    const bool is_child = here.parent != core::none && divides[here.parent] != 0;
     const bool is_checkpointed = !here.checkpoints.empty();
     if (!is_child && !is_checkpointed) continue;
     divides[n] = here.is_sequential;
@@ -51,7 +51,7 @@ constexpr list<cut> cuts_of(const program& p) {
 }
 
 /// Whether all cuts go between checkpoints.
-constexpr bool cross_nothing(const list<cut>& cuts) {
+constexpr bool cross_nothing(const core::list<cut>& cuts) {
   for (const cut& each : cuts)
     if (each.crossed != crossed_checkpoints{}) return false;
   return true;

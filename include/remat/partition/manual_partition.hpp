@@ -23,8 +23,8 @@ namespace remat::partition {
 namespace detail {
 
 /// The stage of each operation, from the first operations of the stages behind 0, which must rise.
-inline list<int> stages_from(const program& p, const list<int>& first_operations) {
-  list<int> stages(p.operations.size());
+inline core::list<int> stages_from(const program& p, const core::list<int>& first_operations) {
+  core::list<int> stages(p.operations.size());
   for (const int first : first_operations)
     for (int i = first; i < p.operations.count(); ++i) ++stages[i];
   return stages;
@@ -36,21 +36,21 @@ class numbering {
   numbering(const program& p, const std::vector<int>& numbers)
       : p_(p), numbers_(numbers), stages_(p.operations.size()) {}
 
-  list<int> run() {
-    for (int n = 0; n < p_.nodes.count(); n = p_.nodes[n].end) visit(n, none);
+  core::list<int> run() {
+    for (int n = 0; n < p_.nodes.count(); n = p_.nodes[n].end) visit(n, core::none);
     return std::move(stages_);
   }
 
  private:
   /// `given_by` is the innermost module around n that has a number.
   void visit(int n, int given_by) {
-    if (numbers_[static_cast<std::size_t>(n)] != none) given_by = n;
-    const node& here = p_.nodes[n];
+    if (numbers_[static_cast<std::size_t>(n)] != core::none) given_by = n;
+    const module_node& here = p_.nodes[n];
     if (here.end > n + 1) {
       for (int c = n + 1; c < here.end; c = p_.nodes[c].end) visit(c, given_by);
       return;
     }
-    if (given_by != none) {
+    if (given_by != core::none) {
       const int number = numbers_[static_cast<std::size_t>(given_by)];
       if (number < stage_)
         throw error("stage numbers must not fall along the program, and " + remat::detail::described(p_, given_by) +
@@ -65,7 +65,7 @@ class numbering {
 
   const program& p_;
   const std::vector<int>& numbers_;  // of each node
-  list<int> stages_;
+  core::list<int> stages_;
   int stage_ = 0, before_ = 0;  // and which module gave it
 };
 
@@ -73,7 +73,7 @@ class numbering {
 
 /// The stages that the type gives with `on_stage`.
 inline constexpr constant in_type{"in_type", false, [](const program& p, const request&) {
-                                    list<int> stages;
+                                    core::list<int> stages;
                                     for (const operation& o : p.operations) stages.push_back(o.stage);
                                     return stages;
                                   }};
@@ -81,7 +81,7 @@ inline constexpr constant in_type{"in_type", false, [](const program& p, const r
 /// A new stage begins at each of these operations of the fused program, counted from 0; they must rise.
 inline setting boundaries(std::vector<int> operations) {
   return {"boundaries", false, [operations = std::move(operations)](const program& p, const request&) {
-            list<int> firsts;
+            core::list<int> firsts;
             for (const int first : operations) {
               if (first <= (firsts.empty() ? 0 : firsts.back()) || first >= p.operations.count())
                 throw error("the boundary " + std::to_string(first) + " is not accepted; boundaries rise from 1 to " +
@@ -95,7 +95,7 @@ inline setting boundaries(std::vector<int> operations) {
 /// A new stage begins at each of these modules, in the program's order.
 inline setting at(std::vector<std::string> paths) {
   return {"at", false, [paths = std::move(paths)](const program& p, const request&) {
-            list<int> firsts;
+            core::list<int> firsts;
             std::string before;
             for (const std::string& path : paths) {
               const int first = p.nodes[remat::detail::require_node(p, path)].first;
@@ -119,13 +119,13 @@ inline setting at(std::vector<std::string> paths) {
 /// Stages by path, in any order.
 inline setting by_path(std::vector<std::pair<std::string, int>> stages) {
   return {"by_path", false, [stages = std::move(stages)](const program& p, const request&) {
-            std::vector<int> numbers(p.nodes.size(), none);
+            std::vector<int> numbers(p.nodes.size(), core::none);
             for (const auto& [path, stage] : stages) {
               if (stage < 0)
                 throw error("the module '" + path + "' is given stage " + std::to_string(stage) +
                             "; stages are numbered from 0");
               int& number = numbers[static_cast<std::size_t>(remat::detail::require_node(p, path))];
-              if (number != none) throw error("the module '" + path + "' is given two stages; one is accepted");
+              if (number != core::none) throw error("the module '" + path + "' is given two stages; one is accepted");
               number = stage;
             }
             return detail::numbering(p, numbers).run();

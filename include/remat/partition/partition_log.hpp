@@ -48,7 +48,7 @@ namespace detail {
 /// What each stage has of a node, without what is ignored.
 inline split_checkpoint parts_by_stage(const program& p, int n) {
   split_checkpoint made{n, {}};
-  const node& here = p.nodes[n];
+  const module_node& here = p.nodes[n];
   for (int first = here.first, last = first; first < here.last; first = last) {
     while (last < here.last && p.operations[last].stage == p.operations[first].stage) ++last;
     const checkpoint_part part = part_in_window(p, {p.operations[first].stage, first, last}, n, [](int) {});
@@ -58,7 +58,7 @@ inline split_checkpoint parts_by_stage(const program& p, int n) {
 }
 
 /// Whether a checkpoint of node n makes one segment of all that a stage has of it.
-inline bool is_one_segment_on_a_stage(const node& n) {
+inline bool is_one_segment_on_a_stage(const module_node& n) {
   for (const checkpoint_setting& each : n.checkpoints)
     if (n.is_sequential && !each.cuts()) return true;
   return false;
@@ -70,7 +70,7 @@ inline bool is_one_segment_on_a_stage(const node& n) {
 /// `strategy::contiguous`, which is one segment on each stage.
 inline std::string checkpoint_log(const program& p) {
   std::string text;
-  const list<split_checkpoint> split = split_checkpoints(p);
+  const core::list<split_checkpoint> split = split_checkpoints(p);
   for (int n = 0, next = 0; n < p.nodes.count(); ++n) {
     if (next < split.count() && split[next].node == n)
       text += split_checkpoint_text(p, split[next++]) + "\n";

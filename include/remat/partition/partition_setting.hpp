@@ -39,7 +39,7 @@ struct request {
 struct setting {
   std::string name;
   bool is_automatic = false;
-  std::function<list<int>(const program&, const request&)> stages_of_operations;
+  std::function<core::list<int>(const program&, const request&)> stages_of_operations;
   std::optional<operation_costs> costs = {};  ///< what it balances, where these were measured
 };
 
@@ -47,7 +47,7 @@ struct setting {
 struct constant {
   const char* name;
   bool is_automatic;
-  list<int> (*stages_of_operations)(const program&, const request&);
+  core::list<int> (*stages_of_operations)(const program&, const request&);
 
   operator setting() const {  // NOLINT(google-explicit-constructor): it is one
     return {name, is_automatic, stages_of_operations, {}};
@@ -64,7 +64,7 @@ inline std::string described(const program& p, int n) {
 }
 
 inline void require_stages(const program& p, const partition::setting& s, const partition::request& r,
-                           const list<int>& stages) {
+                           const core::list<int>& stages) {
   if (stages.size() != p.operations.size())
     throw error("the partition '" + s.name + "' gives " + std::to_string(stages.size()) + " stages for " +
                 std::to_string(p.operations.size()) + " operations; it must give one for each");
@@ -94,7 +94,7 @@ inline std::string two_stages(const stage_range& stages) {
 /// Whether node n is a child of a checkpointed sequential.
 inline bool is_checkpointed_child(const program& p, int n) {
   const int parent = p.nodes[n].parent;
-  return parent != none && p.nodes[parent].is_sequential && !p.nodes[parent].checkpoints.empty();
+  return parent != core::none && p.nodes[parent].is_sequential && !p.nodes[parent].checkpoints.empty();
 }
 
 /// The outermost and first module that no stage boundary by hand may go through and that is on two stages, or `none`.
@@ -103,7 +103,7 @@ inline int broken_checkpoint(const program& p) {
     const bool is_one = (!p.nodes[n].checkpoints.empty() && !p.nodes[n].is_sequential) || is_checkpointed_child(p, n);
     if (is_one && !stages_of(p, n).is_one()) return n;
   }
-  return none;
+  return core::none;
 }
 
 }  // namespace detail
@@ -111,15 +111,15 @@ inline int broken_checkpoint(const program& p) {
 /// Sets the stage of every operation and node of the fused program `p`. Returns the checkpoints that are ignored since
 /// an automatic partition had to cut through them. Throws `error` for an impossible partition, and for one by hand that
 /// breaks a checkpoint.
-inline list<ignored_checkpoint> assign_stages(program& p, const partition::setting& s,
-                                              const partition::request& r = {}) {
-  const list<int> stages = s.stages_of_operations(p, r);
+inline core::list<ignored_checkpoint> assign_stages(program& p, const partition::setting& s,
+                                                    const partition::request& r = {}) {
+  const core::list<int> stages = s.stages_of_operations(p, r);
   detail::require_stages(p, s, r, stages);
   program assigned = p;
   for (int i = 0; i < p.operations.count(); ++i) assigned.operations[i].stage = stages[i];
   for (int n = 0; n < p.nodes.count(); ++n) assigned.nodes[n].stage = stages_of(assigned, n).first;
-  const int broken = s.is_automatic ? none : detail::broken_checkpoint(assigned);
-  if (broken != none) {
+  const int broken = s.is_automatic ? core::none : detail::broken_checkpoint(assigned);
+  if (broken != core::none) {
     const std::string what = detail::described(p, broken) + " is on " + detail::two_stages(stages_of(assigned, broken));
     if (detail::is_checkpointed_child(p, broken))
       throw error("a child of a checkpointed sequential must be within one stage, and " + what +
@@ -140,7 +140,7 @@ inline std::string skipped_checkpoint_text(const program& p, const ignored_check
 }
 
 /// Warns of each; a job calls this on one rank.
-inline void warn_of_skipped_checkpoints(const program& p, const list<ignored_checkpoint>& ignored) {
+inline void warn_of_skipped_checkpoints(const program& p, const core::list<ignored_checkpoint>& ignored) {
   for (const ignored_checkpoint& each : ignored)
     warn(warning_names::skipped_checkpoint, skipped_checkpoint_text(p, each));
 }

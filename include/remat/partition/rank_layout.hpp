@@ -37,10 +37,10 @@ struct laid_out_stage {
 class rank_layout {
  public:
   rank_layout(const schedule_table& table, int rank, const task_positions& positions,
-              const list<pipeline_message>& messages, const message_timetable& times,
+              const core::list<pipeline_message>& messages, const message_timetable& times,
               std::span<const laid_out_stage> stages)
       : row_(table.rows[rank].count()) {
-    list<detail::storage> storages;
+    core::list<detail::storage> storages;
     std::vector<std::size_t*> places;
     for (const laid_out_stage& here : stages) {
       offsets_.emplace_back();
@@ -63,16 +63,16 @@ class rank_layout {
           int from = positions.position_of(pass_of_section(here.first_section), stage, m);
           int to = positions.position_of(pass_of_section(here.last_section), stage, m);
           const int k = here.port;
-          if (k != none) {
+          if (k != core::none) {
             const int received = of_ports[static_cast<std::size_t>(k)].received;
-            if (received != none && times.is_sent(received)) from = times.at(received, m).post;
-            if (received != none && !times.is_sent(received))
+            if (received != core::none && times.is_sent(received)) from = times.at(received, m).post;
+            if (received != core::none && !times.is_sent(received))
               from = positions.position_of(pass_of_section(here.first_section), made.ports[k].from, m);
             for (const int i : of_ports[static_cast<std::size_t>(k)].sent)
               if (times.is_sent(i)) to = std::max(to, times.at(i, m).wait);
           }
           add(storages, places, mine[static_cast<std::size_t>(r)], here.bytes, from, to);
-          if (k == none) continue;
+          if (k == core::none) continue;
           ++begun[static_cast<std::size_t>(k)][static_cast<std::size_t>(from)];
           --begun[static_cast<std::size_t>(k)][static_cast<std::size_t>(to) + 1];
         }
@@ -100,13 +100,13 @@ class rank_layout {
 
  private:
   struct port_messages {
-    int received = none;
+    int received = core::none;
     std::vector<int> sent = {};
   };
-  static std::vector<port_messages> messages_of_ports(const list<pipeline_message>& messages, const list<port>& ports,
-                                                      int stage) {
+  static std::vector<port_messages> messages_of_ports(const core::list<pipeline_message>& messages,
+                                                      const core::list<stage_port>& ports, int stage) {
     std::vector<port_messages> found;
-    for (const port& here : ports) {
+    for (const stage_port& here : ports) {
       port_messages& mine = found.emplace_back();
       if (here.receives()) mine.received = find_message(messages, here, here.from, stage);
       for (const int reader : here.to) mine.sent.push_back(find_message(messages, here, stage, reader));
@@ -118,7 +118,7 @@ class rank_layout {
     for (const int change : changes) most = std::max(most, now += change);
     return most;
   }
-  static void add(list<detail::storage>& storages, std::vector<std::size_t*>& places, std::size_t& place,
+  static void add(core::list<detail::storage>& storages, std::vector<std::size_t*>& places, std::size_t& place,
                   std::size_t bytes, int first, int last) {
     if (bytes == 0) return;
     detail::storage s;
@@ -129,9 +129,9 @@ class rank_layout {
     storages.push_back(s);
     places.push_back(&place);
   }
-  void place(list<detail::storage>& storages, std::span<std::size_t* const> places) {
+  void place(core::list<detail::storage>& storages, std::span<std::size_t* const> places) {
     std::ranges::sort(storages, {}, [](const detail::storage& s) { return std::pair(s.first, s.buffer); });
-    list<std::size_t> live(static_cast<std::size_t>(row_) + 3);
+    core::list<std::size_t> live(static_cast<std::size_t>(row_) + 3);
     for (const detail::storage& s : storages) {  // unsigned sums wrap and come back
       live[s.first] += s.size;
       live[s.last + 1] -= s.size;

@@ -54,8 +54,8 @@ struct simulated_program {
   simulated_step step;                    ///< what it says of a step
   std::vector<rank_bytes> ranks;          ///< of one replica
   std::vector<double> recomputed;         ///< of each stage, the seconds of all recomputation of a micro-batch
-  list<ignored_checkpoint> ignored = {};  ///< that the stages cut through and that cannot be divided
-  list<split_checkpoint> split = {};      ///< that are checkpointed in parts, one on each stage
+  core::list<ignored_checkpoint> ignored = {};  ///< that the stages cut through and that cannot be divided
+  core::list<split_checkpoint> split = {};      ///< that are checkpointed in parts, one on each stage
 };
 
 namespace detail {
@@ -66,7 +66,7 @@ inline bool receives_gradient(const plan& made, const action& a) {
 
 /// What a stage costs, without what its parameters add; and all of its recomputation.
 inline std::pair<stage_cost, double> cost_of_stage(const plan& made, const operation_costs& costs) {
-  const list<action>& actions = made.steps.actions;
+  const core::list<action>& actions = made.steps.actions;
   stage_cost cost;
   double recomputed = 0;
   bool has_gradient = false;
@@ -115,7 +115,7 @@ inline simulated_program simulate(const program& p, const schedule_table& table,
                 std::to_string(table.stages) + "; give the program's operations their stages (assign_stages)");
   check_tasks(table, true);
   const std::vector<plan> plans = stage_plans(p, table, costs.batch, terms);
-  list<pipeline_message> messages;  // those of messages_of, by plans that are there
+  core::list<pipeline_message> messages;  // those of messages_of, by plans that are there
   for (const plan& each : plans) add_messages(messages, each.covered.stage, each.ports);
   simulated_program made{
       std::move(how), {}, std::vector<rank_bytes>(table.rows.size()), {}, ignored_checkpoints(p), split_checkpoints(p)};
@@ -126,7 +126,7 @@ inline simulated_program simulate(const program& p, const schedule_table& table,
     made.given.stages.push_back(cost);
     made.recomputed.push_back(recomputed);
   }
-  const list<stage_message> between = between_stages(messages);
+  const core::list<stage_message> between = between_stages(messages);
   for (int i = 0; i < messages.count(); ++i)
     made.given.messages.push_back({between[i], static_cast<double>(p.tensors[messages[i].tensor].bytes(costs.batch))});
   detail::add_parameters(p, table, made.ranks, made.given);

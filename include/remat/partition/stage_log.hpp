@@ -33,7 +33,7 @@ struct stage_summary {
 inline std::vector<stage_summary> summarize_stages(const program& p, const schedule_table& table, std::size_t batch,
                                                    const operation_costs& costs, const plan_terms& terms = {}) {
   require_costs_of(p, costs);
-  const bool trains = p.loss != none;
+  const bool trains = p.loss != core::none;
   const auto plans_at = [&](std::size_t samples) {
     if (trains) return stage_plans(p, table, samples, terms);
     std::vector<plan> plans;
@@ -42,7 +42,7 @@ inline std::vector<stage_summary> summarize_stages(const program& p, const sched
   };
   const std::vector<plan> plans = plans_at(batch);
   const std::vector<plan> priced = costs.batch == batch ? plans : plans_at(costs.batch);
-  const list<int> kept = in_flight(table);
+  const core::list<int> kept = in_flight(table);
   std::vector<stage_summary> made;
   double sum = 0;
   for (int s = 0; s < table.stages; ++s) {

@@ -33,7 +33,7 @@ class training_slices {
 
  private:
   passes_in_flight in_flight_;
-  list<int> neighbours_;  // of each rank, its stages
+  core::list<int> neighbours_;  // of each rank, its stages
   const task_positions* positions_;
 };
 

@@ -18,7 +18,7 @@ namespace remat {
 namespace detail {
 
 inline void require_one_stage(const program& p, int n) {
-  const node& here = p.nodes[n];
+  const module_node& here = p.nodes[n];
   for (int i = here.first; i < here.last; ++i)
     if (p.operations[i].stage != p.operations[here.first].stage)
       throw error("the checkpointed module '" + path_of(p, n) + "' is on stages " +
@@ -33,10 +33,10 @@ inline void require_one_stage(const program& p, int n) {
 /// for a policy about kinds or names that are not inside of it.
 inline void annotate(program& p, const checkpoints& all) {
   if (!all.replace_tags()) return;
-  for (node& n : p.nodes) n.checkpoints.clear();
+  for (module_node& n : p.nodes) n.checkpoints.clear();
   for (const checkpoint_at& wanted : all) {
     const int n = detail::require_node(p, wanted.path);
-    node& here = p.nodes[n];
+    module_node& here = p.nodes[n];
     if (!here.is_sequential && wanted.setting.cuts())
       throw error("the module '" + wanted.path +
                   "' is no sequential, so it has no children for a strategy to group; checkpoint it as one");
@@ -54,7 +54,7 @@ inline void annotate(program& p, const checkpoints& all) {
 /// for a path that the model does not have.
 inline void freeze(program& p, const std::vector<std::string>& paths) {
   for (const std::string& path : paths) {
-    const node& here = p.nodes[detail::require_node(p, path)];
+    const module_node& here = p.nodes[detail::require_node(p, path)];
     for (int i = here.first; i < here.last; ++i) p.operations[i].frozen = true;
   }
   spread_frozen(p);
@@ -64,7 +64,7 @@ inline void freeze(program& p, const std::vector<std::string>& paths) {
 /// training. Throws `error` for a path that the model does not have, or where nothing has such.
 inline void keep_states(program& p, const std::vector<std::string>& paths) {
   for (const std::string& path : paths) {
-    const node& here = p.nodes[detail::require_node(p, path)];
+    const module_node& here = p.nodes[detail::require_node(p, path)];
     bool has_some = false;
     for (int i = here.first; i < here.last; ++i)
       if (p.operations[i].kernels_on_kept_states != nullptr) p.operations[i].keeps_states = has_some = true;

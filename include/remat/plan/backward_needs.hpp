@@ -23,10 +23,10 @@ constexpr bool has_gradient(const program& p, int t) {
 }
 
 /// Per operation, the halves of backward that lead to a parameter, or to an input whose gradient is asked for.
-constexpr list<backward_need> backward_needs(const program& p) {
-  list<backward_need> needs(p.operations.size());
-  list<int> wanted(p.tensors.size());   // tensors whose gradient leads to a parameter
-  list<int> reached(p.tensors.size());  // tensors that the loss, or an output's gradient, reaches
+constexpr core::list<backward_need> backward_needs(const program& p) {
+  core::list<backward_need> needs(p.operations.size());
+  core::list<int> wanted(p.tensors.size());   // tensors whose gradient leads to a parameter
+  core::list<int> reached(p.tensors.size());  // tensors that the loss, or an output's gradient, reaches
   for (int t = 0; t < p.inputs - p.targets; ++t)
     if (has_gradient(p, t)) wanted[t] = 1;
   const operation* const operations = p.operations.data();
@@ -39,7 +39,7 @@ constexpr list<backward_need> backward_needs(const program& p) {
     if (need[i].input || need[i].parameters)
       for (int k = 0; k < o.outputs.size; ++k) is_wanted[o.outputs.values[k]] = 1;
   }
-  if (p.loss != none) {
+  if (p.loss != core::none) {
     reached[p.loss] = 1;
   } else {
     for (int t : p.outputs) reached[t] = 1;

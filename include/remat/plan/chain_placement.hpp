@@ -15,8 +15,8 @@ namespace remat::detail {
 
 /// For each storage, whether it goes to the upper end. Every second gradient does not; the last one before a value is
 /// defined does.
-constexpr list<int> upper_ends(const list<storage>& storages) {
-  list<int> found(storages.size());
+constexpr core::list<int> upper_ends(const core::list<storage>& storages) {
+  core::list<int> found(storages.size());
   const storage* const all = storages.data();
   int* const upper = found.data();
   bool next_upper = true;
@@ -28,10 +28,10 @@ constexpr list<int> upper_ends(const list<storage>& storages) {
 }
 
 /// Gives each storage its offset; returns the bytes of the region.
-constexpr std::size_t place_chain(list<storage>& storages) {
-  const list<int> ends = upper_ends(storages);
+constexpr std::size_t place_chain(core::list<storage>& storages) {
+  const core::list<int> ends = upper_ends(storages);
   const int count = storages.count();
-  list<int> both(2 * storages.size());
+  core::list<int> both(2 * storages.size());
   storage* const all = storages.data();
   const int* const is_upper = ends.data();
   int *const lower = both.data(), *const upper = lower + count;  // alive: a stack, and a list in order of offset

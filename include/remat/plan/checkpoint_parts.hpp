@@ -33,7 +33,7 @@ struct checkpoint_part {
 /// A child of a checkpointed sequential that is on several stages and is checkpointed in parts.
 struct split_checkpoint {
   int node = 0;
-  list<checkpoint_part> parts = {};  ///< by stage; none where all that the stage has of it is ignored
+  core::list<checkpoint_part> parts = {};  ///< by stage; none where all that the stage has of it is ignored
 };
 
 namespace detail {
@@ -41,11 +41,11 @@ namespace detail {
 /// Operations [first, last) of one stage.
 using stage_window = checkpoint_part;
 
-constexpr bool contains(const stage_window& w, const node& n) { return n.first >= w.first && n.last <= w.last; }
+constexpr bool contains(const stage_window& w, const module_node& n) { return n.first >= w.first && n.last <= w.last; }
 
 /// Whether the window holds an operation of node n, or n is fused into an operation of the window.
 constexpr bool meets(const program& p, const stage_window& w, int n) {
-  const node& here = p.nodes[n];
+  const module_node& here = p.nodes[n];
   if (here.first < here.last) return here.first < w.last && here.last > w.first;
   return contains(w, here) && stages_of(p, n).first == w.stage;
 }
@@ -60,7 +60,7 @@ constexpr void each_in_window(const program& p, const stage_window& w, int begin
 /// The part of node n in the window, without what cannot be divided; `ignore` is called for each such module.
 template <class Ignore>
 constexpr stage_window part_in_window(const program& p, const stage_window& w, int n, const Ignore& ignore) {
-  const node& here = p.nodes[n];
+  const module_node& here = p.nodes[n];
   if (contains(w, here)) return {w.stage, here.first, here.last};
   stage_window part{w.stage, 0, 0};
   if (!here.is_sequential) {

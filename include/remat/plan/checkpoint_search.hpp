@@ -13,15 +13,15 @@ namespace remat::detail {
 /// A segment whose policy has not been asked yet.
 struct found_segment {
   int first = 0, last = 0;  // operations [first, last)
-  int parent = none;
+  int parent = core::none;
   int node = 0;
   const policy_setting* policy = nullptr;  // in the program
 };
 
 /// Adds a segment inside `parent` and returns it; or `parent`, where it would hold no operation (all are fused into the
 /// one before it) or the same as `parent`, so that there is nothing left to say.
-constexpr int add_segment(list<found_segment>& found, const found_segment& s) {
-  const bool repeats = s.parent != none && found[s.parent].first == s.first && found[s.parent].last == s.last;
+constexpr int add_segment(core::list<found_segment>& found, const found_segment& s) {
+  const bool repeats = s.parent != core::none && found[s.parent].first == s.first && found[s.parent].last == s.last;
   if (s.first == s.last || repeats) return s.parent;
   found.push_back(s);
   return found.count() - 1;
@@ -29,16 +29,16 @@ constexpr int add_segment(list<found_segment>& found, const found_segment& s) {
 
 struct segment_search {
   const program& p;
-  list<found_segment> found = {};
-  list<ignored_checkpoint> ignored = {};  // by node: outer ones first
-  list<split_checkpoint> split = {};      // by node
+  core::list<found_segment> found = {};
+  core::list<ignored_checkpoint> ignored = {};  // by node: outer ones first
+  core::list<split_checkpoint> split = {};      // by node
 
   /// Of every stage, or of one.
-  constexpr void run(int stage = none) {
+  constexpr void run(int stage = core::none) {
     for (stage_window w; w.last < p.operations.count();) {
       w = {p.operations[w.last].stage, w.last, w.last};
       while (w.last < p.operations.count() && p.operations[w.last].stage == w.stage) ++w.last;
-      if (stage == none || stage == w.stage) visit_children(0, p.nodes.count(), w, none);
+      if (stage == core::none || stage == w.stage) visit_children(0, p.nodes.count(), w, core::none);
     }
   }
 
@@ -51,7 +51,7 @@ struct segment_search {
 
   constexpr void visit_children(int begin, int end, const stage_window& w, int parent) {
     each_in_window(p, w, begin, end, [&](int c) {
-      const node& child = p.nodes[c];
+      const module_node& child = p.nodes[c];
       const stage_window mine{w.stage, child.first > w.first ? child.first : w.first,
                               child.last < w.last ? child.last : w.last};
       visit(c, 0, c + 1, child.end, mine, parent);
@@ -61,7 +61,7 @@ struct segment_search {
   /// What the window, which is within node n, has of it, inside segment `parent`, from the node's checkpoint number
   /// `depth` on; of a sequential, the children from `begin` to `end`.
   constexpr void visit(int n, int depth, int begin, int end, const stage_window& w, int parent) {
-    const node& here = p.nodes[n];
+    const module_node& here = p.nodes[n];
     if (depth == here.checkpoints.count()) {
       visit_children(begin, end, w, parent);
     } else if (here.is_sequential) {
@@ -101,13 +101,13 @@ struct segment_search {
   constexpr void cut(int n, int depth, int begin, int end, const stage_window& w, int parent) {
     const checkpoint_setting& given = p.nodes[n].checkpoints[depth];
     const policy_setting* chain = chain_policy(w.stage, given);
-    const list<int> boundaries = chain == nullptr ? boundaries_of(p, given.strategy) : list<int>();
-    list<unit> units;
-    add_units(units, begin, end, w, boundaries, none);
+    const core::list<int> boundaries = chain == nullptr ? boundaries_of(p, given.strategy) : core::list<int>();
+    core::list<unit> units;
+    add_units(units, begin, end, w, boundaries, core::none);
     if (units.empty()) return visit(n, depth + 1, begin, end, w, parent);
     visit_ignored(n, depth, begin, end, {w.stage, w.first, units[0].first}, parent);
     const std::size_t most = chain != nullptr ? chain->links(units.size()) : given.strategy.children();
-    const bool ends_chain = chain != nullptr && (parent != none || w.stage == p.operations.back().stage);
+    const bool ends_chain = chain != nullptr && (parent != core::none || w.stage == p.operations.back().stage);
     for (int first = 0; first < units.count();) {
       int last = first + 1;  // a group of none, which its own rule refuses, would have no end here
       while (last < units.count() && static_cast<std::size_t>(last - first) < most &&
@@ -128,11 +128,11 @@ struct segment_search {
   }
 
   /// What the groups of siblings are made of. A sequential that a boundary is inside of counts as its children.
-  constexpr void add_units(list<unit>& units, int begin, int end, const stage_window& w, const list<int>& boundaries,
-                           int child) {
+  constexpr void add_units(core::list<unit>& units, int begin, int end, const stage_window& w,
+                           const core::list<int>& boundaries, int child) {
     each_in_window(p, w, begin, end, [&](int c) {
-      const node& here = p.nodes[c];
-      const int top = child == none ? c : child;
+      const module_node& here = p.nodes[c];
+      const int top = child == core::none ? c : child;
       if (is_cut(here, boundaries)) return add_units(units, c + 1, here.end, w, boundaries, top);
       const stage_window part = part_in_window(p, w, c, [this](int inside) { ignore(inside); });
       const bool is_whole = contains(w, here);
@@ -161,7 +161,7 @@ struct segment_search {
       split[at] = {n, {}};
       ++at;
     }
-    list<checkpoint_part>& parts = split[at - 1].parts;
+    core::list<checkpoint_part>& parts = split[at - 1].parts;
     if (parts.empty() || parts.back().stage < part.stage) parts.push_back(part);
   }
 };

@@ -25,27 +25,27 @@ namespace remat {
 namespace detail {
 
 /// For each tensor, its only reader, or `none` if there is no reader or more than one.
-constexpr list<int> only_readers(const program& p) {
+constexpr core::list<int> only_readers(const program& p) {
   constexpr int several = -2;
-  list<int> found(p.tensors.size(), none);
+  core::list<int> found(p.tensors.size(), core::none);
   const operation* const operations = p.operations.data();
   int* const reader = found.data();
   for (int i = 0, count = p.operations.count(); i < count; ++i)
     for (int k = 0; k < operations[i].inputs.size; ++k) {
       int& here = reader[operations[i].inputs.values[k]];
-      here = here == none ? i : several;
+      here = here == core::none ? i : several;
     }
   for (int t : p.outputs) reader[t] = several;
-  if (p.loss != none) reader[p.loss] = several;
+  if (p.loss != core::none) reader[p.loss] = several;
   for (int& r : found)
-    if (r == several) r = none;
+    if (r == several) r = core::none;
   return found;
 }
 
 /// Removes the operations marked in `gone`, and moves every node's range to the new numbers.
-constexpr void remove_operations(program& p, const list<int>& gone) {
+constexpr void remove_operations(program& p, const core::list<int>& gone) {
   const int count = p.operations.count();
-  list<int> moved(p.operations.size() + 1);
+  core::list<int> moved(p.operations.size() + 1);
   int kept = 0;
   for (int i = 0; i < count; ++i) {
     moved.data()[i] = kept;
@@ -53,16 +53,16 @@ constexpr void remove_operations(program& p, const list<int>& gone) {
   }
   if (kept == count) return;
   moved[count] = kept;
-  list<operation> operations;
+  core::list<operation> operations;
   operations.reserve(static_cast<std::size_t>(kept));
   for (int i = 0; i < count; ++i)
     if (!gone.data()[i]) operations.push_back(p.operations.data()[i]);
-  p.operations = static_cast<list<operation>&&>(operations);
-  for (node& n : p.nodes) {
+  p.operations = static_cast<core::list<operation>&&>(operations);
+  for (module_node& n : p.nodes) {
     n.first = moved[n.first];
     n.last = moved[n.last];
   }
-  for (int& producer : p.producers) producer = producer == none ? none : moved[producer];
+  for (int& producer : p.producers) producer = producer == core::none ? core::none : moved[producer];
 }
 
 }  // namespace detail
@@ -71,13 +71,13 @@ constexpr void remove_operations(program& p, const list<int>& gone) {
 constexpr program fuse(program p) {
   detail::resolve_kept_states(p);
   choose_compute_type(p);
-  list<int> reader = detail::only_readers(p);
-  list<int> gone(p.operations.size());
+  core::list<int> reader = detail::only_readers(p);
+  core::list<int> gone(p.operations.size());
   for (int i = 0, count = p.operations.count(); i < count; ++i) {
     operation& o = p.operations.data()[i];
     if (o.is.fuses.bits == 0 || o.outputs.size != 1) continue;
     const int next = reader[o.outputs[0]];
-    if (next == none || p.operations[next].is.acts_as == activation::none ||
+    if (next == core::none || p.operations[next].is.acts_as == activation::none ||
         !o.is.fuses.contains(p.operations[next].is.acts_as))
       continue;
     if (p.operations[next].compute != o.compute) continue;
@@ -88,7 +88,8 @@ constexpr program fuse(program p) {
     gone[next] = 1;
 
     const int pool = reader[o.outputs[0]];
-    if (pool == none || !p.operations[pool].is.commutes_with_relu || o.gradient_through != activation::relu) continue;
+    if (pool == core::none || !p.operations[pool].is.commutes_with_relu || o.gradient_through != activation::relu)
+      continue;
     o.gradient_through = activation::none;
     p.operations[pool].gradient_through = activation::relu;
   }

@@ -19,7 +19,7 @@ namespace remat::detail {
 
 class gradient_writer {
  public:
-  constexpr gradient_writer(const program& p, const slice& covered, const list<backward_need>& needs,
+  constexpr gradient_writer(const program& p, const slice& covered, const core::list<backward_need>& needs,
                             const value_writer& values, tape_builder& out)
       : p_(p),
         needs_(needs),
@@ -27,7 +27,7 @@ class gradient_writer {
         out_(out),
         has_ports_(out.has_ports()),
         postpones_(covered.halves_backward),
-        gradients_(p.tensors.size(), none),
+        gradients_(p.tensors.size(), core::none),
         gradient_(gradients_.data()) {
     if (has_ports_) find_first_readers(covered);
   }
@@ -36,7 +36,7 @@ class gradient_writer {
   constexpr void load(int t) {
     const int before = gradient_[t];
     begin(t, action_kind::load_gradient);
-    if (before == none) return;
+    if (before == core::none) return;
     action a{action_kind::add_gradient};
     a.output_gradients.push_back(out_.use(gradient_[t]));
     a.input_gradients.push_back(out_.use(before));
@@ -45,7 +45,7 @@ class gradient_writer {
   }
 
   /// The gradient of t begins here: at the loss, or at a port.
-  constexpr void begin(int t, action_kind kind, int port = none) {
+  constexpr void begin(int t, action_kind kind, int port = core::none) {
     action a{kind};
     a.outputs.push_back(define(t, port));
     out_.add(a);
@@ -69,7 +69,7 @@ class gradient_writer {
       if (need.input) backward_input(i, action_kind::backward_input, o.backward_input_reads);
     }
     for (int k = 0; k < o.outputs.size; ++k)
-      if (gradient_[o.outputs.values[k]] != none) --holders_.data()[gradient_[o.outputs.values[k]]];
+      if (gradient_[o.outputs.values[k]] != core::none) --holders_.data()[gradient_[o.outputs.values[k]]];
     if (need.input && has_ports_)
       for (int t : o.inputs)
         if (first_readers_[t] == i) send(t);
@@ -80,7 +80,7 @@ class gradient_writer {
     for (const action& a : postponed_) {
       for (const auto* read : {&a.inputs, &a.outputs, &a.saved, &a.output_gradients})
         for (int k = 0; k < read->size; ++k)
-          if (read->values[k] != none) out_.use(read->values[k]);
+          if (read->values[k] != core::none) out_.use(read->values[k]);
       out_.add(a);
     }
     postponed_.clear();
@@ -92,7 +92,7 @@ class gradient_writer {
  private:
   /// For each tensor whose gradient this slice sends, the operation that contributes to it last.
   constexpr void find_first_readers(const slice& covered) {
-    first_readers_ = list<int>(p_.tensors.size(), none);
+    first_readers_ = core::list<int>(p_.tensors.size(), core::none);
     for (int i = covered.last; i-- > covered.first;) {
       if (!needs_[i].input) continue;
       for (int t : p_.operations[i].inputs)
@@ -101,7 +101,7 @@ class gradient_writer {
   }
 
   /// A buffer for the gradient of t, which alone holds it.
-  constexpr int define(int t, int port = none) {
+  constexpr int define(int t, int port = core::none) {
     const int b = out_.define(t, true, port);
     while (holders_.count() <= b) holders_.push_back(1);
     return gradient_[t] = b;
@@ -109,16 +109,16 @@ class gradient_writer {
   /// A gradient that another stage began comes in when it is first needed, behind what can be computed again meanwhile.
   constexpr void await(int t) {
     const int port = out_.gradient_port(t);
-    if (out_.receives(port) && gradient_[t] == none) begin(t, action_kind::receive, port);
+    if (out_.receives(port) && gradient_[t] == core::none) begin(t, action_kind::receive, port);
   }
   /// The port of a gradient that begins here.
   constexpr int made_port(int t) const {
     const int port = out_.gradient_port(t);
-    return out_.receives(port) ? none : port;
+    return out_.receives(port) ? core::none : port;
   }
   constexpr void send(int t) {
     const int port = out_.gradient_port(t), made = gradient_[t];
-    first_readers_[t] = none;
+    first_readers_[t] = core::none;
     if (out_.port_of(made) != port) copy(t, port);
     out_.send(gradient_[t]);
     --holders_[gradient_[t]];
@@ -134,7 +134,7 @@ class gradient_writer {
   }
   /// Before somebody adds to the gradient of t.
   constexpr void own(int t) {
-    if (holders_[gradient_[t]] > 1) copy(t, has_ports_ ? made_port(t) : none);
+    if (holders_[gradient_[t]] > 1) copy(t, has_ports_ ? made_port(t) : core::none);
   }
 
   /// In place, or out of a buffer that another gradient still needs.
@@ -157,7 +157,7 @@ class gradient_writer {
     for (int t : o.inputs) {
       if (!is_wanted(t)) continue;
       await(t);
-      if (gradient_[t] == none) {
+      if (gradient_[t] == core::none) {
         gradient_[t] = passed;
         ++holders_[passed];
         continue;
@@ -176,7 +176,7 @@ class gradient_writer {
     const action a = reading(o, o.backward_parameters_reads, {action_kind::backward_parameters, i});
     if (!postpones_) return out_.add(a);
     for (int t : o.outputs)
-      if (gradient_[t] != none) ++holders_[gradient_[t]];
+      if (gradient_[t] != core::none) ++holders_[gradient_[t]];
     postponed_.push_back(a);
   }
 
@@ -187,16 +187,16 @@ class gradient_writer {
       const int t = o.inputs.values[k];
       if (!(wanted[k] = is_wanted(t))) continue;
       if (has_ports_) await(t);
-      if (gradient_[t] != none) own(t);
+      if (gradient_[t] != core::none) own(t);
     }
     action a = reading(o, r, {kind, i});
     a.input_gradients.size = o.inputs.size;
     for (int k = 0; k < o.inputs.size; ++k) {
       const int t = o.inputs.values[k];
-      a.accumulates[k] = wanted[k] && gradient_[t] != none;  // of an input that comes twice, the second time
-      a.input_gradients.values[k] = !wanted[k]         ? none
+      a.accumulates[k] = wanted[k] && gradient_[t] != core::none;  // of an input that comes twice, the second time
+      a.input_gradients.values[k] = !wanted[k]         ? core::none
                                     : a.accumulates[k] ? out_.use(gradient_[t])
-                                                       : define(t, has_ports_ ? made_port(t) : none);
+                                                       : define(t, has_ports_ ? made_port(t) : core::none);
     }
     out_.add(a);
   }
@@ -209,28 +209,29 @@ class gradient_writer {
     a.output_gradients.size = o.outputs.size;
     for (int k = 0; k < o.outputs.size; ++k) {
       const int gradient = gradient_[o.outputs.values[k]];
-      a.output_gradients.values[k] = gradient == none ? none : out_.use(gradient);
+      a.output_gradients.values[k] = gradient == core::none ? core::none : out_.use(gradient);
     }
     return a;
   }
   /// The tensors that the kernel says it reads; it may not touch the others.
-  constexpr void use_some(few<int, operation::max_tensors>& slots, const few<int, operation::max_tensors>& tensors,
-                          unsigned bits) {
+  constexpr void use_some(core::short_list<int, operation::max_tensors>& slots,
+                          const core::short_list<int, operation::max_tensors>& tensors, unsigned bits) {
     slots.size = tensors.size;
     for (int k = 0; k < tensors.size; ++k)
-      slots.values[k] = bits >> k & 1 ? out_.use(values_.newest(tensors.values[k])) : none;
+      slots.values[k] = bits >> k & 1 ? out_.use(values_.newest(tensors.values[k])) : core::none;
   }
 
   const program& p_;
-  const list<backward_need>& needs_;
+  const core::list<backward_need>& needs_;
   const value_writer& values_;
   tape_builder& out_;
   bool has_ports_;
-  list<int> first_readers_;  // of each tensor; empty where the slice has no ports
-  list<int> holders_;  // per buffer of a gradient: the tensors whose gradient it is, and whose backward is to come
+  core::list<int> first_readers_;  // of each tensor; empty where the slice has no ports
+  core::list<int>
+      holders_;  // per buffer of a gradient: the tensors whose gradient it is, and whose backward is to come
   bool postpones_;
-  list<action> postponed_;
-  list<int> gradients_;
+  core::list<action> postponed_;
+  core::list<int> gradients_;
   int* gradient_;  // the newest buffer of each tensor's gradient
 };
 

@@ -18,21 +18,22 @@ constexpr void work_in_place(const program& p, tape& t) {
   };
   for (int now = 0, end = t.actions.count(); now < end; ++now) {
     const action& a = actions[now];
-    if (a.operation == none) continue;
+    if (a.operation == core::none) continue;
     const operation& o = operations[a.operation];
     if (!o.is.in_place && !o.is.overwrites_input) continue;
     const bool forward = a.kind == action_kind::forward || a.kind == action_kind::recompute;
     const bool backward = a.kind == action_kind::backward_input || a.kind == action_kind::backward;
     if (!forward && (!backward || a.accumulates[0])) continue;
     const int to = forward ? a.outputs[0] : a.input_gradients[0];
-    int from[2] = {none, none};
+    int from[2] = {core::none, core::none};
     if (o.is.in_place) from[0] = forward ? a.inputs[0] : a.output_gradients[0];
     if (o.is.overwrites_input && backward) from[1] = a.inputs[0];
     for (int each : from) {
-      if (each == none || to == none) continue;
+      if (each == core::none || to == core::none) continue;
       buffer& held = buffers[root(each)];
       buffer& moved = buffers[to];
-      if (held.last != now || held.bytes != moved.bytes || held.port != none || moved.port != none) continue;
+      if (held.last != now || held.bytes != moved.bytes || held.port != core::none || moved.port != core::none)
+        continue;
       moved.storage = held.storage;
       held.last = moved.last;
       break;

@@ -10,7 +10,7 @@ namespace remat::detail {
 /// An operation that shares a state with one that keeps it keeps it, too: otherwise a recomputation of the one would
 /// see what the other has made of it.
 constexpr void spread_kept_states(program& p) {
-  list<int> is_kept(p.states.size());
+  core::list<int> is_kept(p.states.size());
   for (bool changed = true; changed;) {
     changed = false;
     for (operation& o : p.operations)

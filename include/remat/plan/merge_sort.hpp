@@ -10,9 +10,10 @@ namespace remat::detail {
 
 /// The numbers of the keys, those of the largest keys first; where two are equal, the second keys decide, then the
 /// order.
-constexpr list<int> largest_first(const list<std::size_t>& keys, const list<std::size_t>& second_keys) {
+constexpr core::list<int> largest_first(const core::list<std::size_t>& keys,
+                                        const core::list<std::size_t>& second_keys) {
   const int count = keys.count();
-  list<int> numbers(keys.size()), merged(keys.size());
+  core::list<int> numbers(keys.size()), merged(keys.size());
   const std::size_t *const key = keys.data(), *const second = second_keys.data();
   int *from = numbers.data(), *to = merged.data();
   for (int i = 0; i < count; ++i) from[i] = i;

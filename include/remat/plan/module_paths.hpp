@@ -16,11 +16,11 @@ namespace remat::detail {
 /// model.
 inline int require_node(const program& p, const std::string& path) {
   const int n = find_node(p, path);
-  if (n != none) return n;
+  if (n != core::none) return n;
   int deepest = 0;
   std::string there, rest = path;
   for (std::size_t dot = path.find('.'); dot != std::string::npos; dot = path.find('.', dot + 1))
-    if (const int inner = find_node(p, path.substr(0, dot)); inner != none) {
+    if (const int inner = find_node(p, path.substr(0, dot)); inner != core::none) {
       deepest = inner;
       there = path.substr(0, dot);
       rest = path.substr(dot + 1);

@@ -111,7 +111,7 @@ constexpr action_costs counted_cost(const operation& o, backward_need need, std:
 /// FLOPs of every operation.
 inline operation_costs counted_costs(const program& p, std::size_t batch) {
   operation_costs costs = no_costs(p, batch);
-  const list<backward_need> needs = detail::backward_needs(p);
+  const core::list<backward_need> needs = detail::backward_needs(p);
   for (int i = 0; i < p.operations.count(); ++i)
     static_cast<action_costs&>(costs.operations[static_cast<std::size_t>(i)]) =
         detail::counted_cost(p.operations[i], needs[i], batch);

@@ -39,11 +39,11 @@ class update_writer {
         moved_(written.actions.size() + 1),
         is_trained_(p.parameters.size(), 1),
         places_(p.parameters.size()),
-        made_(p.parameters.size(), none),
-        after_(p.parameters.size(), none),
-        next_(p.parameters.size(), none),
-        first_(written.actions.size(), none) {
-    if (has_buffers) out_.parameter_gradients = list<int>(p.parameters.size(), none);
+        made_(p.parameters.size(), core::none),
+        after_(p.parameters.size(), core::none),
+        next_(p.parameters.size(), core::none),
+        first_(written.actions.size(), core::none) {
+    if (has_buffers) out_.parameter_gradients = core::list<int>(p.parameters.size(), core::none);
     out_.actions.reserve(written.actions.size() + 2 * p.parameters.size());
     out_.buffers.reserve(written.buffers.size() + p.parameters.size());
   }
@@ -55,7 +55,7 @@ class update_writer {
       moved_[i] = now();
       define_gradients(old_.actions[i]);
       out_.actions.push_back(old_.actions[i]);
-      for (int owner = first_[i]; owner != none; owner = next_[owner]) update(owner);
+      for (int owner = first_[i]; owner != core::none; owner = next_[owner]) update(owner);
     }
     moved_[old_.actions.count()] = now();
     move_buffers();
@@ -81,7 +81,7 @@ class update_writer {
   constexpr void find_uses() {
     for (int i = 0; i < old_.actions.count(); ++i) {
       const action& a = old_.actions[i];
-      if (a.operation == none) continue;
+      if (a.operation == core::none) continue;
       const operation& o = p_.operations[a.operation];
       for (int k = 0; k < o.parameters; ++k) {
         const int slot = o.first_parameter + k;
@@ -89,11 +89,11 @@ class update_writer {
         after_[owner_of(slot)] = i;
       }
     }
-    list<int> is_reached(p_.parameters.size());
+    core::list<int> is_reached(p_.parameters.size());
     for (int slot = 0; slot < p_.parameters.count(); ++slot)
-      if (made_[slot] != none) is_reached[owner_of(slot)] = 1;
+      if (made_[slot] != core::none) is_reached[owner_of(slot)] = 1;
     for (int owner = p_.parameters.count(); owner-- > 0;) {
-      if (after_[owner] == none || !is_updated(owner)) continue;
+      if (after_[owner] == core::none || !is_updated(owner)) continue;
       const int after = is_reached[owner] ? after_[owner] : old_.actions.count() - 1;
       next_[owner] = first_[after];
       first_[after] = owner;
@@ -114,7 +114,7 @@ class update_writer {
   }
   constexpr void define(int slot) {
     const int time = now(), b = gradients_.count();
-    buffer made{none, true, p_.parameters[slot].declared.elements() * sizeof(float), time, time, b, region_};
+    buffer made{core::none, true, p_.parameters[slot].declared.elements() * sizeof(float), time, time, b, region_};
     made.parameter = slot;
     out_.parameter_gradients[slot] = b;
     gradients_.push_back(made);
@@ -123,7 +123,7 @@ class update_writer {
   constexpr void update(int owner) {
     for (int slot = owner; slot < p_.parameters.count(); ++slot) {
       if (owner_of(slot) != owner) continue;
-      if (made_[slot] == none && has_buffers_) {
+      if (made_[slot] == core::none && has_buffers_) {
         define(slot);
         add(action_kind::clear_gradient, slot);
       }
@@ -158,7 +158,7 @@ class update_writer {
       out_.buffers.push_back(b);
     }
     for (int& b : out_.parameter_gradients)
-      if (b != none) b += before;
+      if (b != core::none) b += before;
   }
 
   const program& p_;
@@ -166,12 +166,12 @@ class update_writer {
   bool has_buffers_, is_whole_;
   int region_;
   tape out_;
-  list<buffer> gradients_;
-  list<int> moved_;                // of each action, its new number
-  list<int> is_trained_, places_;  // of each owner
-  list<int> made_;                 // of each slot, the action that makes its gradient
-  list<int> after_;                // of each owner, the last action that uses the parameter
-  list<int> next_, first_;         // of each action, the first owner to be updated then, and of each owner the next
+  core::list<buffer> gradients_;
+  core::list<int> moved_;                // of each action, its new number
+  core::list<int> is_trained_, places_;  // of each owner
+  core::list<int> made_;                 // of each slot, the action that makes its gradient
+  core::list<int> after_;                // of each owner, the last action that uses the parameter
+  core::list<int> next_, first_;  // of each action, the first owner to be updated then, and of each owner the next
 };
 
 }  // namespace detail

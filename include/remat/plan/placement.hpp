@@ -34,7 +34,7 @@ constexpr long looks_for(int storages) {
   return useful < affordable ? useful : affordable;
 }
 
-constexpr std::size_t maximum_of(const list<std::size_t>& values) {
+constexpr std::size_t maximum_of(const core::list<std::size_t>& values) {
   const std::size_t* const all = values.data();
   std::size_t highest = 0;
   for (int i = 0, count = values.count(); i < count; ++i) highest = all[i] > highest ? all[i] : highest;
@@ -42,8 +42,8 @@ constexpr std::size_t maximum_of(const list<std::size_t>& values) {
 }
 
 /// Improves a placement of this height until it reaches the goal or the budget is spent; returns its height.
-constexpr std::size_t improve(list<storage>& best, std::size_t height, std::size_t goal,
-                              const list<std::size_t>& live) {
+constexpr std::size_t improve(core::list<storage>& best, std::size_t height, std::size_t goal,
+                              const core::list<std::size_t>& live) {
   long left = looks_for(best.count());
   long attempts_left = static_cast<long>(std::size(attempts));
   bool has_placed = false;
@@ -73,7 +73,7 @@ constexpr std::size_t improve(list<storage>& best, std::size_t height, std::size
 }
 
 /// Gives each storage, in the order of their first moments, its offset; returns the bytes of the region.
-constexpr std::size_t place(list<storage>& storages, const list<std::size_t>& live) {
+constexpr std::size_t place(core::list<storage>& storages, const core::list<std::size_t>& live) {
   const std::size_t bound = maximum_of(live);
   // A long tape that is within a hundredth is left as it is.
   const std::size_t goal = bound + (storages.count() > 350 ? bound / 100 : 0);
@@ -90,7 +90,7 @@ constexpr std::size_t live_maximum(const tape& t, int region = 0) {
 
 /// Gives every buffer of a region its offset; returns the bytes of the region.
 constexpr std::size_t place(tape& t, int region = 0) {
-  list<detail::storage> storages = detail::storages_of(t, region);
+  core::list<detail::storage> storages = detail::storages_of(t, region);
   const std::size_t height = detail::place(storages, detail::live_bytes(t, region));
   for (const detail::storage& s : storages) t.buffers[s.buffer].offset = s.offset;
   for (buffer& b : t.buffers)

@@ -19,7 +19,7 @@ namespace remat {
 /// A region of memory that buffers of a plan lie in: those that the same sections use first and last.
 struct plan_region {
   int first_section = 0, last_section = 0;
-  int port = none;                       ///< it is the buffer of this port
+  int port = core::none;                 ///< it is the buffer of this port
   bool is_passing = false;               ///< nothing in it outlives a section: one is enough for all micro-batches
   bool has_parameter_gradients = false;  ///< and nothing else
   std::size_t bytes = 0;
@@ -29,14 +29,14 @@ struct plan {
   std::size_t batch = 0;
   bool is_training = true;
   slice covered = {};
-  list<port> ports = {};
-  list<segment> segments = {};
-  list<segment_plan> segment_plans = {};
+  core::list<stage_port> ports = {};
+  core::list<segment> segments = {};
+  core::list<segment_plan> segment_plans = {};
   tape steps = {};
   /// A step of one process has one region, and one for gradients of parameters where they are buffers. A stage has one
   /// and, after it, one for each port. A stage that splits has in its place one for each two sections between which
   /// something is kept, and one for what passes.
-  list<plan_region> regions = {};
+  core::list<plan_region> regions = {};
   std::size_t activation_bytes = 0;  ///< of the arena's activation region; of a stage, of each micro-batch in flight
   std::size_t passing_bytes = 0;     ///< of a stage that splits: what waits for no other section, once for all
   std::size_t live_bytes = 0;        ///< the maximum of the bytes alive at once: no placement needs less
@@ -58,9 +58,9 @@ constexpr void make_regions(plan& made) {
   } else {
     for (int first = 0; first < last; ++first)
       for (int then = first + 1; then <= last; ++then) made.regions.push_back({first, then});
-    made.regions.push_back({0, last, none, true});
+    made.regions.push_back({0, last, core::none, true});
   }
-  if (made.updates == updating::from_arena) made.regions.push_back({0, last, none, false, true});
+  if (made.updates == updating::from_arena) made.regions.push_back({0, last, core::none, false, true});
   for (int k = 0; k < made.ports.count(); ++k) {
     const int section = made.ports[k].is_gradient ? backward_section : forward_section;  // where no buffer says more
     made.regions.push_back({section, section, k});
@@ -81,7 +81,7 @@ constexpr void choose_regions(plan& made) {
   for (buffer& b : made.steps.buffers) {
     const buffer& root = made.steps.buffers[b.storage];
     const int first = made.steps.section_of(root.first), last = made.steps.section_of(root.last);
-    if (b.port != none) {
+    if (b.port != core::none) {
       b.region = made.region_of_port(b.port);
       plan_region& here = made.regions[b.region];
       here.bytes = b.bytes;
@@ -119,7 +119,7 @@ constexpr plan plan_training(const program& p, const plan_request& request) {
   made.covered = covered;
   if (!covered.is_whole()) made.ports = ports_of(p, covered.stage, true);
   made.segments = segments_of(p, request);
-  const list<backward_need> needs = detail::backward_needs(p);
+  const core::list<backward_need> needs = detail::backward_needs(p);
   made.segment_plans = plan_segments(p, covered, made.segments, needs, made.batch);
   made.steps = write_training_tape(p, covered, made.ports, made.segments, made.segment_plans, needs, made.batch);
   made.updates = request.updates;
@@ -164,22 +164,22 @@ constexpr std::size_t count(const plan& p, action_kind kind) {
 
 /// For each buffer, 1 if it waits between the forward and the backward pass: made before, and read by an action of
 /// backward.
-constexpr list<int> kept_buffers(const plan& p) {
-  list<int> kept(p.steps.buffers.size());
+constexpr core::list<int> kept_buffers(const plan& p) {
+  core::list<int> kept(p.steps.buffers.size());
   const int backward = p.steps.end_of(forward_section);
   for (int i = backward; i < p.steps.actions.count(); ++i) {
     const action& a = p.steps.actions[i];
     if (a.kind == action_kind::fetch) continue;
     for (const auto* read : {&a.inputs, &a.outputs, &a.saved})
       for (int b : *read)
-        if (b != none) kept[b] = p.steps.buffers[b].first < backward && !p.steps.buffers[b].is_gradient;
+        if (b != core::none) kept[b] = p.steps.buffers[b].first < backward && !p.steps.buffers[b].is_gradient;
   }
   return kept;
 }
 
 /// Bytes that wait between the forward and the backward pass.
 constexpr std::size_t kept_bytes(const plan& p) {
-  const list<int> kept = kept_buffers(p);
+  const core::list<int> kept = kept_buffers(p);
   std::size_t sum = 0;
   for (int b = 0; b < kept.count(); ++b)
     if (kept[b]) sum += p.steps.buffers[b].bytes;

@@ -18,52 +18,52 @@
 
 namespace remat {
 
-struct port {
-  int tensor = none;
+struct stage_port {
+  int tensor = core::none;
   bool is_gradient = false;
-  int from = none;    ///< the stage that it comes from, or `none`
-  list<int> to = {};  ///< the stages that it is sent to
+  int from = core::none;    ///< the stage that it comes from, or `none`
+  core::list<int> to = {};  ///< the stages that it is sent to
 
   constexpr bool sends() const { return !to.empty(); }
-  constexpr bool receives() const { return from != none; }
+  constexpr bool receives() const { return from != core::none; }
 };
 
 namespace detail {
 
 /// The operations that a pass runs: inference ends before the loss.
 constexpr int end_of_pass(const program& p, bool is_training) {
-  return is_training || p.loss == none ? p.operations.count() : p.producers[p.loss];
+  return is_training || p.loss == core::none ? p.operations.count() : p.producers[p.loss];
 }
 
 /// The stage that holds tensor t first, or `none` where every reader loads it for itself.
 constexpr int maker_of(const program& p, int t) {
-  if (p.producers[t] != none) return p.operations[p.producers[t]].stage;
-  return p.inputs_enter_first && t < p.inputs ? 0 : none;
+  if (p.producers[t] != core::none) return p.operations[p.producers[t]].stage;
+  return p.inputs_enter_first && t < p.inputs ? 0 : core::none;
 }
 
 /// Whether backward makes a gradient of tensor t.
-constexpr bool is_differentiated(const program& p, const list<backward_need>& needs, int t) {
+constexpr bool is_differentiated(const program& p, const core::list<backward_need>& needs, int t) {
   const int producer = p.producers[t];
-  return producer == none ? t < p.inputs - p.targets && has_gradient(p, t) : needs[producer].any();
+  return producer == core::none ? t < p.inputs - p.targets && has_gradient(p, t) : needs[producer].any();
 }
 
 /// Adds the stages behind `maker` to those that read each tensor, in order.
-constexpr void add_reader(list<int>& readers, int stage) {
+constexpr void add_reader(core::list<int>& readers, int stage) {
   if (readers.empty() || readers.back() != stage) readers.push_back(stage);
 }
 
 }  // namespace detail
 
 /// The ports of a stage: values first, both in the order of their tensors.
-constexpr list<port> ports_of(const program& p, int stage, bool is_training) {
-  list<list<int>> readers(p.tensors.size());
+constexpr core::list<stage_port> ports_of(const program& p, int stage, bool is_training) {
+  core::list<core::list<int>> readers(p.tensors.size());
   for (int i = 0; i < detail::end_of_pass(p, is_training); ++i)
     for (int t : p.operations[i].inputs) detail::add_reader(readers[t], p.operations[i].stage);
-  list<port> found;
+  core::list<stage_port> found;
   for (int t = 0; t < p.tensors.count(); ++t) {
     const int maker = detail::maker_of(p, t);
-    if (maker == none) continue;
-    port here{t, false};
+    if (maker == core::none) continue;
+    stage_port here{t, false};
     for (int reader : readers[t])
       if (reader != maker && maker == stage)
         here.to.push_back(reader);
@@ -73,16 +73,16 @@ constexpr list<port> ports_of(const program& p, int stage, bool is_training) {
   }
   if (!is_training) return found;
 
-  const list<backward_need> needs = detail::backward_needs(p);
-  for (list<int>& each : readers) each.clear();
+  const core::list<backward_need> needs = detail::backward_needs(p);
+  for (core::list<int>& each : readers) each.clear();
   for (int i = 0; i < p.operations.count(); ++i)
     if (needs[i].input)
       for (int t : p.operations[i].inputs)
         if (detail::is_differentiated(p, needs, t)) detail::add_reader(readers[t], p.operations[i].stage);
   for (int t = 0; t < p.tensors.count(); ++t) {
-    if (p.producers[t] == none) continue;
+    if (p.producers[t] == core::none) continue;
     int before = detail::maker_of(p, t);
-    port here{t, true};
+    stage_port here{t, true};
     for (int reader : readers[t]) {
       if (reader == before) continue;
       if (before == stage) here.from = reader;

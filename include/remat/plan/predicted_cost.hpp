@@ -13,11 +13,11 @@ namespace remat {
 
 /// What each operation costs in a training step of the program in one process: forward, backward, and the
 /// recomputations of its checkpoints, as policies choose them on these terms.
-inline list<double> step_costs(const program& p, const operation_costs& costs, const plan_terms& terms = {}) {
-  list<double> sums;
+inline core::list<double> step_costs(const program& p, const operation_costs& costs, const plan_terms& terms = {}) {
+  core::list<double> sums;
   for (const operation_cost& each : costs.operations)
     sums.push_back(each.pack + each.forward + each.update_state + each.backward());
-  const list<segment> segments = segments_of(p, terms.request(costs.batch));
+  const core::list<segment> segments = segments_of(p, terms.request(costs.batch));
   for (const segment_plan& s : plan_segments(p, whole(p), segments, detail::backward_needs(p), costs.batch))
     for (const int again : s.recomputed) sums[again] += costs.operations[static_cast<std::size_t>(again)].forward;
   return sums;
@@ -27,7 +27,7 @@ inline list<double> step_costs(const program& p, const operation_costs& costs, c
 constexpr std::size_t bytes_moved(const plan& made, const action& a) {
   for (const auto* some : {&a.outputs, &a.input_gradients, &a.inputs})
     for (const int b : *some)
-      if (b != none) return made.steps.buffers[b].bytes;
+      if (b != core::none) return made.steps.buffers[b].bytes;
   return 0;
 }
 
@@ -40,7 +40,7 @@ inline double packing_cost(const action& a, const operation_costs& costs) {
 /// What an action of a plan costs, without packing; a recomputation is a forward pass again.
 inline double action_cost(const plan& made, const action& a, const operation_costs& costs) {
   if (a.kind == action_kind::pack) return 0;
-  if (a.operation == none)
+  if (a.operation == core::none)
     return costs.per_byte[static_cast<std::size_t>(a.kind)] * static_cast<double>(bytes_moved(made, a));
   const action_kind kind = a.kind == action_kind::recompute ? action_kind::forward : a.kind;
   double sum = 0;

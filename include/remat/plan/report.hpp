@@ -58,13 +58,13 @@ inline std::vector<std::string> readers_of_buffers(const program& p, const plan&
   std::vector<std::string> readers(made.steps.buffers.size()), last(made.steps.buffers.size());
   for (int i = made.steps.end_of(forward_section); i < made.steps.actions.count(); ++i) {
     const action& a = made.steps.actions[i];
-    if (a.operation == none) continue;
+    if (a.operation == core::none) continue;
     const std::string path = path_of(p, p.operations[a.operation].node);
     const std::string reader =
         (path.empty() ? "model" : path) + (a.kind == action_kind::recompute ? " (recomputation)" : "");
     for (const auto* read : {&a.inputs, &a.outputs, &a.saved})
       for (int b : *read) {
-        if (b == none || last[static_cast<std::size_t>(b)] == reader) continue;
+        if (b == core::none || last[static_cast<std::size_t>(b)] == reader) continue;
         std::string& all = readers[static_cast<std::size_t>(b)];
         all += (all.empty() ? "" : ", ") + reader;
         last[static_cast<std::size_t>(b)] = reader;
@@ -81,7 +81,7 @@ inline double cost_of_recomputing(const program& p, int t, const std::vector<boo
   while (!wanted.empty()) {
     const int i = wanted.back();
     wanted.pop_back();
-    if (i == none || visited[static_cast<std::size_t>(i)]) continue;
+    if (i == core::none || visited[static_cast<std::size_t>(i)]) continue;
     visited[static_cast<std::size_t>(i)] = true;
     flops += p.operations[i].flops;
     for (int input : p.operations[i].inputs)
@@ -98,8 +98,9 @@ inline std::string megaflops(double flops) {
 inline kept_tensor describe_kept(const program& p, const buffer& here, const std::string& readers) {
   const int producer = p.producers[here.tensor];
   kept_tensor k;
-  k.path = producer == none ? "input " + std::to_string(here.tensor) : name_of_operation(p, p.operations[producer]);
-  if (producer != none)
+  k.path =
+      producer == core::none ? "input " + std::to_string(here.tensor) : name_of_operation(p, p.operations[producer]);
+  if (producer != core::none)
     for (int saved : p.operations[producer].saved)
       if (saved == here.tensor) k.path += " (saved)";
   k.shape = text_of(p.tensors[here.tensor]);
@@ -150,7 +151,7 @@ inline plan_report report(const program& p, const plan& made) {
   }
   r.recompute_share = forward > 0 ? again / forward : 0;
   r.kept_bytes = kept_bytes(made);
-  const list<int> kept = kept_buffers(made);
+  const core::list<int> kept = kept_buffers(made);
   const std::vector<std::string> readers = detail::readers_of_buffers(p, made);
   std::vector<bool> kept_tensors(p.tensors.size());
   for (int b = 0; b < kept.count(); ++b)

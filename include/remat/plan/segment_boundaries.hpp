@@ -12,24 +12,24 @@
 namespace remat::detail {
 
 /// The operations with which segments begin, in addition to the first one of the sequential.
-constexpr list<int> boundaries_of(const program& p, const strategy::setting& how) {
-  list<int> firsts;
+constexpr core::list<int> boundaries_of(const program& p, const strategy::setting& how) {
+  core::list<int> firsts;
   for (const std::string_view path : how.paths()) {
     const int module = find_node(p, path);
-    if (module == none) require_node(p, std::string(path));
+    if (module == core::none) require_node(p, std::string(path));
     firsts.push_back(p.nodes[module].first);
   }
   return firsts;
 }
 
-constexpr bool is_among(const list<int>& some, int operation) {
+constexpr bool is_among(const core::list<int>& some, int operation) {
   for (int each : some)
     if (each == operation) return true;
   return false;
 }
 
 /// Whether a boundary is inside of a sequential.
-constexpr bool is_cut(const node& here, const list<int>& boundaries) {
+constexpr bool is_cut(const module_node& here, const core::list<int>& boundaries) {
   if (!here.is_sequential) return false;
   for (int each : boundaries)
     if (here.first < each && each < here.last) return true;
@@ -54,12 +54,12 @@ inline void require_boundary(const program& p, int n, int module, const std::str
 /// Throws `error` unless the places that a strategy names are in the sequential n and in the program's order.
 inline void require_boundaries(const program& p, int n, const strategy::setting& how) {
   std::string before;
-  int last = none;
+  int last = core::none;
   for (const std::string_view each : how.paths()) {
     const std::string path(each);
     const int module = require_node(p, path), first = p.nodes[module].first;
     require_boundary(p, n, module, path);
-    if (last != none && first <= last)
+    if (last != core::none && first <= last)
       throw error("the boundary '" + path + "' is not after '" + before +
                   "'; name modules in the program's order, each once");
     before = path;

@@ -17,8 +17,8 @@
 namespace remat {
 
 struct segment_plan {
-  list<int> kept = {};        ///< tensors that wait between forward and this segment's backward
-  list<int> recomputed = {};  ///< operations, in program order; empty where nothing is dropped
+  core::list<int> kept = {};        ///< tensors that wait between forward and this segment's backward
+  core::list<int> recomputed = {};  ///< operations, in program order; empty where nothing is dropped
   bool unchecked = false;     ///< it would have kept more than without a checkpoint
 };
 
@@ -34,20 +34,20 @@ class tensor_set {
   constexpr bool insert(int t) { return stamps_.data()[t] != stamp_ && (stamps_.data()[t] = stamp_, true); }
 
  private:
-  list<int> stamps_;
+  core::list<int> stamps_;
   int stamp_ = 1;
 };
 
 class segment_analysis {
  public:
-  constexpr segment_analysis(const program& p, const slice& covered, const list<segment>& segments,
-                             const list<backward_need>& needs, std::size_t batch)
+  constexpr segment_analysis(const program& p, const slice& covered, const core::list<segment>& segments,
+                             const core::list<backward_need>& needs, std::size_t batch)
       : p_(p),
         covered_(covered),
         segments_(segments),
         batch_(batch),
         needs_(needs),
-        last_read_(p.tensors.size(), none),
+        last_read_(p.tensors.size(), core::none),
         seen_(p.tensors.size()),
         wanted_(p.tensors.size()),
         keepers_(p.tensors.size()),
@@ -57,24 +57,24 @@ class segment_analysis {
     for (int i = 0, count = p.operations.count(); i < count; ++i)
       for (int k = 0; k < operations[i].inputs.size; ++k) last_read[operations[i].inputs.values[k]] = i;
     for (int t : p.outputs) last_read_[t] = p.operations.count();
-    if (p.loss != none) last_read_[p.loss] = p.operations.count();
+    if (p.loss != core::none) last_read_[p.loss] = p.operations.count();
     for (const segment& s : segments) {
       plans_.push_back({});
       parents_.push_back(s.parent);
     }
   }
 
-  constexpr list<segment_plan> run() {
+  constexpr core::list<segment_plan> run() {
     for (int s = segments_.count(); s-- > 0;) analyse(s);  // inner segments stand behind outer ones
-    dissolve_where_it_pays_nothing(none);
-    return static_cast<list<segment_plan>&&>(plans_);
+    dissolve_where_it_pays_nothing(core::none);
+    return static_cast<core::list<segment_plan>&&>(plans_);
   }
 
  private:
   /// The first segment directly inside `parent` at or behind `s`; or the number of segments. Segments stand in
   /// preorder, so the search ends where `parent` does.
   constexpr int next_child(int s, int parent) const {
-    const int last = parent == none ? covered_.last : segments_[parent].last;
+    const int last = parent == core::none ? covered_.last : segments_[parent].last;
     for (; s < segments_.count() && segments_[s].first < last; ++s)
       if (parents_[s] == parent) return s;
     return segments_.count();
@@ -85,8 +85,8 @@ class segment_analysis {
   /// repetitions: of its own operations, and what the segments directly inside it.
   template <class F>
   constexpr void each_read_of(int s, const F& f) const {
-    const int first = s == none ? covered_.first : segments_[s].first;
-    const int last = s == none ? covered_.last : segments_[s].last;
+    const int first = s == core::none ? covered_.first : segments_[s].first;
+    const int last = s == core::none ? covered_.last : segments_[s].last;
     int child = first_child(s);
     for (int i = first; i < last;) {
       if (child < segments_.count() && segments_[child].first == i) {
@@ -144,7 +144,7 @@ class segment_analysis {
       for (int t : p_.operations[i].outputs) seen_.insert(t);
       for (int t : p_.operations[i].saved) seen_.insert(t);
     }
-    const list<int> all = plan.kept;
+    const core::list<int> all = plan.kept;
     plan.kept.clear();
     for (int t : all)
       if (!seen_.contains(t)) plan.kept.push_back(t);
@@ -179,8 +179,8 @@ class segment_analysis {
   }
 
   constexpr bool dissolve_some(int parent) {
-    const int first = parent == none ? covered_.first : segments_[parent].first;
-    const int last = parent == none ? covered_.last : segments_[parent].last;
+    const int first = parent == core::none ? covered_.first : segments_[parent].first;
+    const int last = parent == core::none ? covered_.last : segments_[parent].last;
     for (int t = 0; t < keepers_.count(); ++t) keepers_[t] = 0;
     each_read_of(parent, [&](int t) { ++keepers_[t]; });
     bool changed = false, recomputes = false;
@@ -221,22 +221,23 @@ class segment_analysis {
 
   const program& p_;
   slice covered_;
-  const list<segment>& segments_;
-  list<int> parents_;  // those inside a dissolved one move to the level around it
+  const core::list<segment>& segments_;
+  core::list<int> parents_;  // those inside a dissolved one move to the level around it
   std::size_t batch_;
-  const list<backward_need>& needs_;
-  list<int> last_read_;
+  const core::list<backward_need>& needs_;
+  core::list<int> last_read_;
   tensor_set seen_, wanted_;
-  list<int> keepers_;
-  list<int> computes_again_;  // per segment: whether it, or one inside it, recomputes anything
-  list<segment_plan> plans_;
+  core::list<int> keepers_;
+  core::list<int> computes_again_;  // per segment: whether it, or one inside it, recomputes anything
+  core::list<segment_plan> plans_;
 };
 
 }  // namespace detail
 
 /// The plans of all segments of a slice at a batch.
-constexpr list<segment_plan> plan_segments(const program& p, const slice& covered, const list<segment>& segments,
-                                           const list<backward_need>& needs, std::size_t batch) {
+constexpr core::list<segment_plan> plan_segments(const program& p, const slice& covered,
+                                                 const core::list<segment>& segments,
+                                                 const core::list<backward_need>& needs, std::size_t batch) {
   if (segments.empty()) return {};
   return detail::segment_analysis(p, covered, segments, needs, batch).run();
 }

@@ -14,18 +14,18 @@ namespace remat::detail {
 
 /// The views of the operations [first, last), with the lists that their edges point into.
 struct segment_views {
-  list<operation_view> operations = {};
-  list<int> producers = {}, readers = {};
+  core::list<operation_view> operations = {};
+  core::list<int> producers = {}, readers = {};
 };
 
 class view_maker {
  public:
   constexpr view_maker(const program& p, const plan_request& request)
-      : p_(p), request_(request), needs_(backward_needs(p)), last_read_(p.tensors.size(), none) {
+      : p_(p), request_(request), needs_(backward_needs(p)), last_read_(p.tensors.size(), core::none) {
     for (int i = 0; i < p.operations.count(); ++i)
       for (int t : p.operations[i].inputs) last_read_[t] = i;
     for (int t : p.outputs) last_read_[t] = p.operations.count();
-    if (p.loss != none) last_read_[p.loss] = p.operations.count();
+    if (p.loss != core::none) last_read_[p.loss] = p.operations.count();
   }
 
   constexpr segment_views views(int first, int last) const {
@@ -61,7 +61,7 @@ class view_maker {
     return view;
   }
 
-  static constexpr bool is_among(const few<int, operation::max_tensors>& some, int t) {
+  static constexpr bool is_among(const core::short_list<int, operation::max_tensors>& some, int t) {
     for (int each : some)
       if (each == t) return true;
     return false;
@@ -85,7 +85,7 @@ class view_maker {
   /// The name of an operation: its module's, or of the innermost named module that ends with it.
   constexpr std::string_view name_of_operation(int i) const {
     int n = p_.operations[i].node;
-    while (p_.nodes[n].name.empty() && p_.nodes[n].parent != none && p_.nodes[p_.nodes[n].parent].last == i + 1)
+    while (p_.nodes[n].name.empty() && p_.nodes[n].parent != core::none && p_.nodes[p_.nodes[n].parent].last == i + 1)
       n = p_.nodes[n].parent;
     return p_.nodes[n].name;
   }
@@ -102,8 +102,8 @@ class view_maker {
 
   constexpr void add_edges(segment_views& made, int first, int last) const {
     const std::size_t operations = made.operations.size();
-    list<std::size_t> reads(operations), read_by(operations + 1);  // how many; then where the next one goes
-    list<int> last_reader(operations, none);
+    core::list<std::size_t> reads(operations), read_by(operations + 1);  // how many; then where the next one goes
+    core::list<int> last_reader(operations, core::none);
     std::size_t edges = 0;
     each_edge(first, last, [&](int producer, int reader) {
       ++reads[reader];
@@ -115,9 +115,9 @@ class view_maker {
     made.producers.reserve(edges);
     for (std::size_t i = 0; i < operations; ++i) {
       read_by[i + 1] += read_by[i];
-      last_reader[i] = none;
+      last_reader[i] = core::none;
     }
-    made.readers = list<int>(read_by[operations]);
+    made.readers = core::list<int>(read_by[operations]);
     for (std::size_t i = 0; i < operations; ++i)
       made.operations[i].readers = {made.readers.data() + read_by[i], read_by[i + 1] - read_by[i]};
     each_edge(first, last, [&](int producer, int reader) {
@@ -132,8 +132,8 @@ class view_maker {
 
   const program& p_;
   const plan_request& request_;
-  list<backward_need> needs_;
-  list<int> last_read_;
+  core::list<backward_need> needs_;
+  core::list<int> last_read_;
 };
 
 }  // namespace remat::detail

@@ -48,10 +48,10 @@ namespace remat {
 
 struct segment {
   int first = 0, last = 0;        ///< operations [first, last)
-  int parent = none;              ///< the segment around it
+  int parent = core::none;        ///< the segment around it
   int node = 0;                   ///< whose checkpoint it is
   std::string_view policy = {};   ///< its name
-  list<decision> decisions = {};  ///< of its operations; those that it says nothing of are recomputed
+  core::list<decision> decisions = {};  ///< of its operations; those that it says nothing of are recomputed
 
   constexpr bool keeps(int operation) const {
     return operation - first < decisions.count() && decisions[operation - first] == decision::keep;
@@ -84,25 +84,25 @@ constexpr void require_choice(const found_segment& s, const segment_choice& choi
 
 class segment_writer {
  public:
-  constexpr segment_writer(const program& p, const plan_request& request, const list<found_segment>& found)
-      : p_(p), request_(request), found_(found), moved_(found.size(), none) {}
+  constexpr segment_writer(const program& p, const plan_request& request, const core::list<found_segment>& found)
+      : p_(p), request_(request), found_(found), moved_(found.size(), core::none) {}
 
-  constexpr list<segment> run() {
-    int decided = none;  // operations before this one are in a segment whose policy says what is inside
+  constexpr core::list<segment> run() {
+    int decided = core::none;  // operations before this one are in a segment whose policy says what is inside
     for (int f = 0; f < found_.count(); ++f) {
       const found_segment& s = found_[f];
       if (s.first < decided) continue;
       moved_[f] = made_.count();
-      segment& mine =
-          made_.push_back({s.first, s.last, s.parent == none ? none : moved_[s.parent], s.node, s.policy->name(), {}});
+      segment& mine = made_.push_back(
+          {s.first, s.last, s.parent == core::none ? core::none : moved_[s.parent], s.node, s.policy->name(), {}});
       if (const std::optional<decision> always = s.policy->always()) {
         if (*always == decision::keep)
-          mine.decisions = list<decision>(static_cast<std::size_t>(s.last - s.first), decision::keep);
+          mine.decisions = core::list<decision>(static_cast<std::size_t>(s.last - s.first), decision::keep);
       } else if (ask(s, made_.count() - 1)) {
         decided = s.last;
       }
     }
-    return static_cast<list<segment>&&>(made_);
+    return static_cast<core::list<segment>&&>(made_);
   }
 
  private:
@@ -114,13 +114,13 @@ class segment_writer {
         s.policy->choose({seen.operations.data(), seen.operations.size()},
                          {request_.batch, p_.operations[s.first].stage, request_.covered.in_flight, request_.bytes});
     require_choice(s, choice);
-    made_[mine].decisions = static_cast<list<decision>&&>(choice.decisions);
+    made_[mine].decisions = static_cast<core::list<decision>&&>(choice.decisions);
     add_nested(s, mine, choice.nested);
     return !choice.nested.empty();
   }
 
   /// Outer ones first, siblings in program order.
-  static constexpr void sort(list<nested_segment>& nested) {
+  static constexpr void sort(core::list<nested_segment>& nested) {
     for (int i = 1; i < nested.count(); ++i)
       for (int k = i; k > 0 && (nested[k].first < nested[k - 1].first ||
                                 (nested[k].first == nested[k - 1].first && nested[k].last > nested[k - 1].last));
@@ -131,15 +131,15 @@ class segment_writer {
       }
   }
 
-  constexpr void add_nested(const found_segment& s, int mine, list<nested_segment>& nested) {
+  constexpr void add_nested(const found_segment& s, int mine, core::list<nested_segment>& nested) {
     sort(nested);
     for (int i = 0, around = mine; i < nested.count(); ++i) {
       segment inner{s.first + static_cast<int>(nested[i].first),
                     s.first + static_cast<int>(nested[i].last),
-                    none,
+                    core::none,
                     s.node,
                     s.policy->name(),
-                    static_cast<list<decision>&&>(nested[i].decisions)};
+                    static_cast<core::list<decision>&&>(nested[i].decisions)};
       while (made_[around].last <= inner.first) around = made_[around].parent;
       if (inner.last > made_[around].last || (inner.first == made_[around].first && inner.last == made_[around].last))
         throw error("the policy '" + std::string(s.policy->name()) + "' gives the nested segment " +
@@ -154,35 +154,35 @@ class segment_writer {
 
   const program& p_;
   const plan_request& request_;
-  const list<found_segment>& found_;
+  const core::list<found_segment>& found_;
   std::optional<view_maker> views_ = {};  // made where a policy looks
-  list<int> moved_;                       // of each found segment, its number among those made
-  list<segment> made_ = {};
+  core::list<int> moved_;                 // of each found segment, its number among those made
+  core::list<segment> made_ = {};
 };
 
 }  // namespace detail
 
 /// The segments of what the request covers, with what their policies keep; a segment is before those inside it, and
 /// siblings are in program order. Throws `error` for an answer of a policy that is not about its segment.
-constexpr list<segment> segments_of(const program& p, const plan_request& request) {
+constexpr core::list<segment> segments_of(const program& p, const plan_request& request) {
   detail::segment_search search{p};
   search.run(request.covered.stage);
   return detail::segment_writer(p, request, search.found).run();
 }
 
 /// The modules whose checkpoint is ignored under the stages of the program, outer ones first. No policy is asked.
-constexpr list<ignored_checkpoint> ignored_checkpoints(const program& p) {
+constexpr core::list<ignored_checkpoint> ignored_checkpoints(const program& p) {
   detail::segment_search search{p};
   search.run();
-  return static_cast<list<ignored_checkpoint>&&>(search.ignored);
+  return static_cast<core::list<ignored_checkpoint>&&>(search.ignored);
 }
 
 /// The children of checkpointed sequentials that are checkpointed in parts under the stages of the program. No policy
 /// is asked.
-constexpr list<split_checkpoint> split_checkpoints(const program& p) {
+constexpr core::list<split_checkpoint> split_checkpoints(const program& p) {
   detail::segment_search search{p};
   search.run();
-  return static_cast<list<split_checkpoint>&&>(search.split);
+  return static_cast<core::list<split_checkpoint>&&>(search.split);
 }
 
 }  // namespace remat

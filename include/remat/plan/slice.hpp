@@ -8,12 +8,12 @@ namespace remat {
 
 struct slice {
   int first = 0, last = 0;       ///< operations [first, last)
-  int stage = none;              ///< `none`: the whole program
+  int stage = core::none;        ///< `none`: the whole program
   int in_flight = 1;             ///< micro-batches that wait for their backward pass at once
   bool splits = false;           ///< what waits between sections lies apart from the rest, once for each in flight
   bool halves_backward = false;  ///< the gradients of parameters are a section of their own
 
-  constexpr bool is_whole() const { return stage == none; }
+  constexpr bool is_whole() const { return stage == core::none; }
 };
 
 constexpr slice whole(const program& p) { return {0, p.operations.count()}; }

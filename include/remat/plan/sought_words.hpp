@@ -19,7 +19,7 @@ namespace remat::detail {
 /// message calls them. The program is one before fusion.
 inline void require_words(const program& p, int n, const policy_setting& policy, const std::string& where) {
   const auto is_here = [&](int k, const sought_word& word) {
-    const node& here = p.nodes[k];
+    const module_node& here = p.nodes[k];
     if (!word.is_kind) return here.name == word.text;
     return here.end == k + 1 && here.kind == word.text;
   };
@@ -31,7 +31,7 @@ inline void require_words(const program& p, int n, const policy_setting& policy,
   if (missing == nullptr) return;
   std::vector<std::string> known;
   for (int k = n; k < p.nodes[n].end; ++k) {
-    const node& here = p.nodes[k];
+    const module_node& here = p.nodes[k];
     const std::string_view text = missing->is_kind ? (here.end == k + 1 ? here.kind : "") : here.name;
     if (!text.empty() && std::ranges::find(known, text) == known.end()) known.emplace_back(text);
   }

@@ -28,20 +28,20 @@ enum class order {
 
 class stack_placement {
  public:
-  constexpr stack_placement(const list<storage>& storages, int actions, stacking how)
+  constexpr stack_placement(const core::list<storage>& storages, int actions, stacking how)
       : stack_offsets_(storages.size()), heights_(static_cast<std::size_t>(actions)) {
     stand_on_each_other(storages, stacked(storages, how));
   }
 
   /// What it takes to look at them all, at the beginning.
-  static constexpr long looks_at(const list<storage>& storages) { return 50L * storages.count(); }
+  static constexpr long looks_at(const core::list<storage>& storages) { return 50L * storages.count(); }
   /// About what meeting and the first placement take, in looks from one storage at another.
   constexpr long looks_needed() const { return 8 * meetings_ + lives_ + 75 * rest_.count(); }
   /// What was done so far.
   constexpr long looks() const { return looks_; }
 
   /// Before anything else. `live`: the bytes alive at each action.
-  constexpr void meet(const list<std::size_t>& live) {
+  constexpr void meet(const core::list<std::size_t>& live) {
     look_around(live);
     meet_neighbours();
   }
@@ -49,7 +49,7 @@ class stack_placement {
   constexpr void sort(order by) {
     forget();
     highest_ = 0;
-    list<std::size_t> keys(rest_.size()), second_keys(rest_.size());
+    core::list<std::size_t> keys(rest_.size()), second_keys(rest_.size());
     for (int i = 0; i < rest_.count(); ++i) {
       const item& s = rest_[i];
       const std::size_t life = static_cast<std::size_t>(s.last - s.first + 1);
@@ -100,7 +100,7 @@ class stack_placement {
   }
 
   /// Writes the offsets of a placement of this height.
-  constexpr void write(list<storage>& storages, std::size_t height) const {
+  constexpr void write(core::list<storage>& storages, std::size_t height) const {
     storage* const all = storages.data();
     for (int i = 0, count = storages.count(); i < count; ++i) all[i].offset = stack_offsets_.data()[i];
     for (const item& s : rest_) all[s.storage].offset = height - s.end;
@@ -108,7 +108,7 @@ class stack_placement {
 
  private:
   struct item {
-    int storage = none;
+    int storage = core::none;
     std::size_t size = 0;
     int first = 0, last = 0;
     std::size_t floor = 0, pressure = 0;     ///< in its life: the highest stack, and the most bytes alive
@@ -117,8 +117,8 @@ class stack_placement {
     std::size_t offset = 0, end = 0;         ///< from the upper end; 0 and 0 where not placed
   };
 
-  constexpr void stand_on_each_other(const list<storage>& storages, const list<int>& on_stack) {
-    list<int> alive(storages.size()), begun(heights_.size());
+  constexpr void stand_on_each_other(const core::list<storage>& storages, const core::list<int>& on_stack) {
+    core::list<int> alive(storages.size()), begun(heights_.size());
     const storage* const all = storages.data();
     std::size_t *const offsets = stack_offsets_.data(), *const heights = heights_.data();
     int *const stack = alive.data(), *const rest_begun = begun.data();
@@ -146,7 +146,7 @@ class stack_placement {
     looks_ = looks_at(storages);
   }
 
-  constexpr void look_around(const list<std::size_t>& live) {
+  constexpr void look_around(const core::list<std::size_t>& live) {
     const std::size_t *const alive = live.data(), *const heights = heights_.data();
     for (int now = 0, actions = heights_.count(); now < actions; ++now)
       if (heights[now] > highest_stack_) highest_stack_ = heights[now];
@@ -162,7 +162,7 @@ class stack_placement {
 
   /// The neighbours that began before it are, for each storage, those of the one before it that still live, and it.
   constexpr void meet_neighbours() {
-    neighbours_ = list<int>(static_cast<std::size_t>(meetings_) + rest_.size() + 1);
+    neighbours_ = core::list<int>(static_cast<std::size_t>(meetings_) + rest_.size() + 1);
     item* const rest = rest_.data();
     int* const found = neighbours_.data();
     for (int i = 0, begin = 0, end = 0; i < rest_.count(); ++i) {
@@ -190,10 +190,10 @@ class stack_placement {
     while (placed_ > 0) rest_.data()[order_.data()[--placed_]].end = 0;
   }
 
-  list<std::size_t> stack_offsets_, heights_;  // per storage; per action
+  core::list<std::size_t> stack_offsets_, heights_;  // per storage; per action
   std::size_t highest_stack_ = 0;
-  list<item> rest_;  // in the order of their first actions
-  list<int> neighbours_, order_;
+  core::list<item> rest_;  // in the order of their first actions
+  core::list<int> neighbours_, order_;
   int placed_ = 0, highest_ = 0, tries_ = 0;  // in `order_`: so many are placed; which ends highest
   long meetings_ = 0, lives_ = 0, looks_ = 0;
 };

@@ -21,11 +21,11 @@ enum class stacking {
 };
 
 /// For each storage, whether it is on the stack.
-constexpr list<int> stacked(const list<storage>& storages, stacking how) {
+constexpr core::list<int> stacked(const core::list<storage>& storages, stacking how) {
   const int count = storages.count();
-  list<int> found(storages.size()), alive(storages.size()), ends(storages.size());
+  core::list<int> found(storages.size()), alive(storages.size()), ends(storages.size());
   if (how == stacking::nothing) return found;
-  list<std::size_t> areas(storages.size());
+  core::list<std::size_t> areas(storages.size());
   const storage* const all = storages.data();
   int *const on_stack = found.data(), *const stack = alive.data(), *const end = ends.data();
   std::size_t* const kept_off = areas.data();  // per storage: bytes times actions of those that it kept off the stack

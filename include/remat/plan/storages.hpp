@@ -11,7 +11,7 @@
 namespace remat::detail {
 
 struct storage {
-  int buffer = none;
+  int buffer = core::none;
   std::size_t size = 0;
   int first = 0, last = 0;  ///< actions
   bool is_gradient = false;
@@ -25,8 +25,8 @@ struct storage {
 
 /// Those of a region, in the order of their first actions; of those that begin together, the one that lives longest
 /// first.
-constexpr list<storage> storages_of(const tape& t, int region) {
-  list<storage> found;
+constexpr core::list<storage> storages_of(const tape& t, int region) {
+  core::list<storage> found;
   found.reserve(t.buffers.size());
   const buffer* const buffers = t.buffers.data();
   const int backward = t.end_of(forward_section);
@@ -45,8 +45,8 @@ constexpr list<storage> storages_of(const tape& t, int region) {
 }
 
 /// The bytes of a region that are alive at each action.
-constexpr list<std::size_t> live_bytes(const tape& t, int region) {
-  list<std::size_t> live(t.actions.size() + 1);
+constexpr core::list<std::size_t> live_bytes(const tape& t, int region) {
+  core::list<std::size_t> live(t.actions.size() + 1);
   std::size_t* const changes = live.data();  // unsigned sums wrap and come back
   const buffer* const buffers = t.buffers.data();
   for (int b = 0, all = t.buffers.count(); b < all; ++b) {

@@ -73,23 +73,24 @@ inline constexpr std::size_t action_kinds = static_cast<std::size_t>(action_kind
 
 struct action {
   action_kind kind = action_kind::forward;
-  int operation = none;
-  few<int, operation::max_tensors> inputs = {}, outputs = {}, saved = {};        ///< buffers; `none` where not touched
-  few<int, operation::max_tensors> input_gradients = {}, output_gradients = {};  ///< buffers
+  int operation = core::none;
+  core::short_list<int, operation::max_tensors> inputs = {}, outputs = {},
+                                                saved = {};  ///< buffers; `none` where not touched
+  core::short_list<int, operation::max_tensors> input_gradients = {}, output_gradients = {};  ///< buffers
   bool accumulates[operation::max_tensors] = {};                                 ///< per input gradient
-  int parameter = none;  ///< the slot whose gradient is cleared or summed, or whose parameter is updated
+  int parameter = core::none;  ///< the slot whose gradient is cleared or summed, or whose parameter is updated
 };
 
 struct buffer {
-  int tensor = none;
+  int tensor = core::none;
   bool is_gradient = false;
   std::size_t bytes = 0;          ///< as used
-  int first = none, last = none;  ///< actions
-  int storage = none;             ///< the buffer whose memory it uses: itself, unless an operation runs in place
+  int first = core::none, last = core::none;  ///< actions
+  int storage = core::none;       ///< the buffer whose memory it uses: itself, unless an operation runs in place
   int region = 0;                 ///< of the plan (see plan.hpp)
   std::size_t offset = 0;         ///< in its region
-  int port = none;                ///< of the slice, where it is received or sent
-  int parameter = none;           ///< the slot whose gradient it is; then it is of no tensor
+  int port = core::none;          ///< of the slice, where it is received or sent
+  int parameter = core::none;     ///< the slot whose gradient it is; then it is of no tensor
 };
 
 /// Actions that run in one go.
@@ -101,11 +102,11 @@ struct section {
 inline constexpr int forward_section = 0, backward_section = 1, parameters_section = 2;
 
 struct tape {
-  list<action> actions = {};
-  list<buffer> buffers = {};
-  list<section> sections = {};
+  core::list<action> actions = {};
+  core::list<buffer> buffers = {};
+  core::list<section> sections = {};
   /// The buffer of each parameter slot's gradient, or `none`. Empty where gradients of parameters are no buffers.
-  list<int> parameter_gradients = {};
+  core::list<int> parameter_gradients = {};
 
   /// The number of the section that an action belongs to.
   constexpr int section_of(int action) const {

@@ -16,10 +16,10 @@ namespace remat::detail {
 
 class tape_builder {
  public:
-  constexpr tape_builder(const program& p, const list<port>& ports, std::size_t batch)
+  constexpr tape_builder(const program& p, const core::list<stage_port>& ports, std::size_t batch)
       : tensors_(p.tensors.data()), ports_(ports), has_ports_(!ports.empty()), batch_(batch) {
     if (!has_ports_) return;
-    port_of_value_ = port_of_gradient_ = list<int>(p.tensors.size(), none);
+    port_of_value_ = port_of_gradient_ = core::list<int>(p.tensors.size(), core::none);
     for (int k = 0; k < ports.count(); ++k)
       (ports[k].is_gradient ? port_of_gradient_ : port_of_value_)[ports[k].tensor] = k;
   }
@@ -40,7 +40,7 @@ class tape_builder {
   }
 
   /// A buffer that the action being written makes.
-  constexpr int define(int t, bool is_gradient, int port = none) {
+  constexpr int define(int t, bool is_gradient, int port = core::none) {
     const int b = tape_.buffers.count();
     tape_.buffers.push_back({t, is_gradient, tensors_[t].bytes(batch_), now_, now_, b, 0, 0, port});
     buffers_ = tape_.buffers.data();
@@ -50,13 +50,13 @@ class tape_builder {
   constexpr int use(int b) { return buffers_[b].last = now_, b; }
 
   /// The port through which a tensor comes or goes, or `none`.
-  constexpr int value_port(int t) const { return has_ports_ ? port_of_value_[t] : none; }
+  constexpr int value_port(int t) const { return has_ports_ ? port_of_value_[t] : core::none; }
   /// The port through which its gradient does.
-  constexpr int gradient_port(int t) const { return has_ports_ ? port_of_gradient_[t] : none; }
-  constexpr bool receives(int port) const { return port != none && ports_[port].receives(); }
-  constexpr bool sends(int port) const { return port != none && ports_[port].sends(); }
+  constexpr int gradient_port(int t) const { return has_ports_ ? port_of_gradient_[t] : core::none; }
+  constexpr bool receives(int port) const { return port != core::none && ports_[port].receives(); }
+  constexpr bool sends(int port) const { return port != core::none && ports_[port].sends(); }
   constexpr int port_of(int b) const { return tape_.buffers[b].port; }
-  constexpr const list<port>& ports() const { return ports_; }
+  constexpr const core::list<stage_port>& ports() const { return ports_; }
   constexpr bool has_ports() const { return has_ports_; }
 
   /// To other stages, through the port of the buffer.
@@ -68,7 +68,7 @@ class tape_builder {
   /// To the user; zeros where there is no buffer.
   constexpr void fetch(int b) {
     action a{action_kind::fetch};
-    a.inputs.push_back(b == none ? none : use(b));
+    a.inputs.push_back(b == core::none ? core::none : use(b));
     add(a);
   }
 
@@ -78,10 +78,10 @@ class tape_builder {
   }
 
   const tensor_shape* tensors_;
-  const list<port>& ports_;
+  const core::list<stage_port>& ports_;
   bool has_ports_;
   std::size_t batch_;
-  list<int> port_of_value_, port_of_gradient_;  // of each tensor; empty where the slice has no ports
+  core::list<int> port_of_value_, port_of_gradient_;  // of each tensor; empty where the slice has no ports
   tape tape_;
   int now_ = 0;                // the action that is being written
   buffer* buffers_ = nullptr;  // of the tape

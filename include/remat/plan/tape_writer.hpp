@@ -21,9 +21,9 @@ namespace detail {
 
 class training_tape_writer {
  public:
-  constexpr training_tape_writer(const program& p, const slice& covered, const list<port>& ports,
-                                 const list<segment>& segments, const list<segment_plan>& plans,
-                                 const list<backward_need>& needs, std::size_t batch)
+  constexpr training_tape_writer(const program& p, const slice& covered, const core::list<stage_port>& ports,
+                                 const core::list<segment>& segments, const core::list<segment_plan>& plans,
+                                 const core::list<backward_need>& needs, std::size_t batch)
       : p_(p),
         covered_(covered),
         segments_(segments),
@@ -39,18 +39,18 @@ class training_tape_writer {
   constexpr tape write() {
     out_.begin_section("forward");
     values_.forward(true);
-    if (p_.loss == none)
+    if (p_.loss == core::none)
       values_.fetch_outputs();
     else if (values_.makes(p_.loss))
       values_.fetch(p_.loss);
     out_.begin_section(covered_.halves_backward ? "backward of inputs" : "backward");
-    if (p_.loss == none) {
+    if (p_.loss == core::none) {
       for (int t : p_.outputs)
         if (values_.makes(t)) gradients_.load(t);
     } else if (values_.makes(p_.loss)) {
       gradients_.begin(p_.loss, action_kind::seed);
     }
-    backward(none);
+    backward(core::none);
     for (int t = 0; t < p_.inputs - p_.targets; ++t)
       if (has_gradient(p_, t)) gradients_.fetch(t);
     if (covered_.halves_backward) {
@@ -63,11 +63,11 @@ class training_tape_writer {
  private:
   /// The backward pass of a segment, or of the whole program, in reverse; segments inside it are recomputed on the way.
   constexpr void backward(int s) {
-    const int first = s == none ? covered_.first : segments_[s].first;
-    int i = s == none ? covered_.last : segments_[s].last;
+    const int first = s == core::none ? covered_.first : segments_[s].first;
+    int i = s == core::none ? covered_.last : segments_[s].last;
     int child = last_child(s);
     while (i > first) {
-      if (child != none && segments_[child].last == i) {
+      if (child != core::none && segments_[child].last == i) {
         for (int t : plans_[child].kept) ensure(t);
         begin_recomputation(child);
         backward(child);
@@ -90,7 +90,7 @@ class training_tape_writer {
     for (int i = segments_[s].last; !found && i-- > segments_[s].first;)
       each_read(p_.operations[i], needs_[i], [&](int t) {
         const int producer = p_.producers[t];
-        found = found || (producer != none && is_dropped_[producer]);
+        found = found || (producer != core::none && is_dropped_[producer]);
         ensure(t);
       });
   }
@@ -99,7 +99,7 @@ class training_tape_writer {
   /// whose policy keeps something within it is computed again piece by piece.
   constexpr void ensure(int t) {
     const int producer = p_.producers[t];
-    if (producer == none || !is_dropped_[producer]) return;
+    if (producer == core::none || !is_dropped_[producer]) return;
     again_.clear();
     is_dropped_[producer] = 2;  // found, and about to run
     for (int i = producer, open = 1; open > 0; --i) {
@@ -108,7 +108,7 @@ class training_tape_writer {
       again_.push_back(i);
       for (int input : p_.operations[i].inputs) {
         const int before = p_.producers[input];
-        if (before == none || is_dropped_[before] != 1) continue;
+        if (before == core::none || is_dropped_[before] != 1) continue;
         is_dropped_[before] = 2;
         ++open;
       }
@@ -120,7 +120,7 @@ class training_tape_writer {
   }
   constexpr int last_child(int s) const {
     int c = segments_.count();
-    if (s != none) {
+    if (s != core::none) {
       c = s + 1;
       while (c < segments_.count() && segments_[c].first < segments_[s].last) ++c;
     }
@@ -130,27 +130,27 @@ class training_tape_writer {
   constexpr int previous_child(int c, int parent) const {
     for (--c; c > parent; --c)
       if (segments_[c].parent == parent) return c;
-    return none;
+    return core::none;
   }
 
   const program& p_;
   slice covered_;
-  const list<segment>& segments_;
-  const list<segment_plan>& plans_;
-  const list<backward_need>& needs_;
+  const core::list<segment>& segments_;
+  const core::list<segment_plan>& plans_;
+  const core::list<backward_need>& needs_;
   tape_builder out_;
   value_writer values_;
   gradient_writer gradients_;
-  list<int> is_dropped_;  // operations that the segments entered so far compute again, and have not yet
-  list<int> again_;
+  core::list<int> is_dropped_;  // operations that the segments entered so far compute again, and have not yet
+  core::list<int> again_;
 };
 
 }  // namespace detail
 
 /// The tape of a training step under the checkpoints of the program.
-constexpr tape write_training_tape(const program& p, const slice& covered, const list<port>& ports,
-                                   const list<segment>& segments, const list<segment_plan>& plans,
-                                   const list<backward_need>& needs, std::size_t batch) {
+constexpr tape write_training_tape(const program& p, const slice& covered, const core::list<stage_port>& ports,
+                                   const core::list<segment>& segments, const core::list<segment_plan>& plans,
+                                   const core::list<backward_need>& needs, std::size_t batch) {
   tape t = detail::training_tape_writer(p, covered, ports, segments, plans, needs, batch).write();
   skip_unread_outputs(p, t);
   work_in_place(p, t);
@@ -158,7 +158,7 @@ constexpr tape write_training_tape(const program& p, const slice& covered, const
 }
 
 /// The tape of a forward pass that keeps nothing; without the loss.
-constexpr tape write_inference_tape(const program& p, const slice& covered, const list<port>& ports,
+constexpr tape write_inference_tape(const program& p, const slice& covered, const core::list<stage_port>& ports,
                                     std::size_t batch) {
   detail::tape_builder out(p, ports, batch);
   detail::value_writer values(p, covered, out);

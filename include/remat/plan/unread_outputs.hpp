@@ -13,7 +13,7 @@ constexpr void skip_unread_outputs(const program& p, tape& t) {
     for (int& b : a.outputs.values) {
       if (&b - a.outputs.values >= a.outputs.size || t.buffers[b].last != t.buffers[b].first) continue;
       t.buffers[b].bytes = 0;
-      b = none;
+      b = core::none;
     }
   }
 }

@@ -17,7 +17,7 @@ class value_writer {
         covered_(covered),
         out_(out),
         has_ports_(out.has_ports()),
-        values_(p.tensors.size(), none),
+        values_(p.tensors.size(), core::none),
         value_(values_.data()) {}
 
   /// The newest buffer of tensor t, or `none`.
@@ -26,13 +26,13 @@ class value_writer {
   /// Whether tensor t comes from an operation of the slice, or is an input that the slice may read.
   constexpr bool makes(int t) const {
     const int producer = p_.producers[t];
-    return producer == none ? covered_.first == 0 : producer >= covered_.first && producer < covered_.last;
+    return producer == core::none ? covered_.first == 0 : producer >= covered_.first && producer < covered_.last;
   }
 
   constexpr void forward(bool training) {
     const int end = end_of_pass(p_, training) < covered_.last ? end_of_pass(p_, training) : covered_.last;
-    for (const port& each : out_.ports()) {  // inputs that enter here
-      if (!each.sends() || each.is_gradient || p_.producers[each.tensor] != none) continue;
+    for (const stage_port& each : out_.ports()) {  // inputs that enter here
+      if (!each.sends() || each.is_gradient || p_.producers[each.tensor] != core::none) continue;
       obtain(each.tensor);
       send(each.tensor);
     }
@@ -42,7 +42,7 @@ class value_writer {
   constexpr void recompute(int i) { compute(i, action_kind::recompute, true); }
 
   constexpr void fetch(int t) {
-    if (value_[t] == none) obtain(t);  // an output that is an input
+    if (value_[t] == core::none) obtain(t);  // an output that is an input
     out_.fetch(value_[t]);
   }
   constexpr void fetch_outputs() {
@@ -65,14 +65,14 @@ class value_writer {
   constexpr void compute(int i, action_kind kind, bool training) {
     const operation& o = p_.operations.data()[i];
     for (int k = 0; k < o.inputs.size; ++k)
-      if (value_[o.inputs.values[k]] == none) obtain(o.inputs.values[k]);
+      if (value_[o.inputs.values[k]] == core::none) obtain(o.inputs.values[k]);
     const bool is_first = kind == action_kind::forward, is_sent = is_first && has_ports_;
     action a{kind, i, {{}, o.inputs.size}, {{}, o.outputs.size}};
     for (int k = 0; k < o.inputs.size; ++k) a.inputs.values[k] = out_.use(value_[o.inputs.values[k]]);
     for (int k = 0; k < o.outputs.size; ++k)
-      a.outputs.values[k] = make(o.outputs.values[k], is_sent ? out_.value_port(o.outputs.values[k]) : none);
+      a.outputs.values[k] = make(o.outputs.values[k], is_sent ? out_.value_port(o.outputs.values[k]) : core::none);
     if (training)
-      for (int k = 0; k < o.saved.size; ++k) a.saved.push_back(make(o.saved.values[k], none));
+      for (int k = 0; k < o.saved.size; ++k) a.saved.push_back(make(o.saved.values[k], core::none));
     out_.add(a);
     if (is_sent)
       for (int t : o.outputs) send(t);
@@ -93,7 +93,7 @@ class value_writer {
   slice covered_;
   tape_builder& out_;
   bool has_ports_;
-  list<int> values_;
+  core::list<int> values_;
   int* value_;  // the newest buffer of each tensor
 };
 

@@ -16,7 +16,7 @@ namespace remat {
 class batch_parts {
  public:
   /// The parts [first, first + count) of a batch of the program's inputs.
-  void split(const program& p, std::span<const source> sources, const batch_split& how, std::size_t first,
+  void split(const program& p, std::span<const tensor_source> sources, const batch_split& how, std::size_t first,
              std::size_t count) {
     parts_.resize(count);
     tensors_ = sources.size();
@@ -27,10 +27,12 @@ class batch_parts {
       }
   }
   /// The tensors of part m, counted from the first of these.
-  std::span<const source> operator()(int m) const { return {parts_[static_cast<std::size_t>(m)].data(), tensors_}; }
+  std::span<const tensor_source> operator()(int m) const {
+    return {parts_[static_cast<std::size_t>(m)].data(), tensors_};
+  }
 
  private:
-  std::vector<std::array<source, call::max_tensors>> parts_;
+  std::vector<std::array<tensor_source, kernel_call::max_tensors>> parts_;
   std::size_t tensors_ = 0;
 };
 

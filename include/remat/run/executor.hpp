@@ -50,7 +50,7 @@ class executor {
         plan_(std::move(made)),
         calls_(p, plan_, parameters, how, like != nullptr ? &like->calls_ : nullptr),
         parameters_(&parameters),
-        loss_(p.loss == none ? none : p.producers[p.loss]),
+        loss_(p.loss == core::none ? core::none : p.producers[p.loss]),
         accumulates_(how.accumulates),
         threads_(primitive_threads()) {}
 
@@ -81,11 +81,12 @@ class executor {
 
   /// Runs the tape on the program's inputs, behind them the gradients of its outputs where it has no loss. Results are
   /// read into `results`, one for each `fetch` in order.
-  void run(const step& s, std::span<const source> inputs, std::span<const std::span<std::byte>> results) {
+  void run(const step& s, std::span<const tensor_source> inputs, std::span<const std::span<std::byte>> results) {
     run_actions(s, inputs, results, 0, plan_.steps.actions.size());
   }
   /// Runs a section of the tape, by its number; `results` are those that it fetches.
-  void run(const step& s, std::span<const source> inputs, std::span<const std::span<std::byte>> results, int section) {
+  void run(const step& s, std::span<const tensor_source> inputs, std::span<const std::span<std::byte>> results,
+           int section) {
     const remat::section& which = plan_.steps.sections[section];
     run_actions(s, inputs, results, static_cast<std::size_t>(which.first), static_cast<std::size_t>(which.last));
   }
@@ -100,7 +101,7 @@ class executor {
   std::byte* address(const kernel_buffer& b) const { return calls_.address(b); }
 
  private:
-  void run_actions(const step& s, std::span<const source> inputs, std::span<const std::span<std::byte>> results,
+  void run_actions(const step& s, std::span<const tensor_source> inputs, std::span<const std::span<std::byte>> results,
                    std::size_t first, std::size_t last) {
     if (primitive_threads() != threads_)
       throw error("a step that was made for " + std::to_string(threads_) + " threads cannot run on " +
@@ -115,20 +116,20 @@ class executor {
       if (s.watching != nullptr) s.watching->before(static_cast<int>(i));
       switch (a.kind) {
         case action_kind::load: {
-          const source& from = inputs[static_cast<std::size_t>(plan_.steps.buffers[a.outputs[0]].tensor)];
+          const tensor_source& from = inputs[static_cast<std::size_t>(plan_.steps.buffers[a.outputs[0]].tensor)];
           from.load(from, shape_of_buffer(a.outputs[0]), address(a.outputs[0]));
           break;
         }
         case action_kind::fetch: {
           const std::span<std::byte> to = results[fetched++];
-          if (a.inputs[0] == none)
+          if (a.inputs[0] == core::none)
             std::memset(to.data(), 0, to.size());
           else
             std::memcpy(to.data(), address(a.inputs[0]), to.size());
           break;
         }
         case action_kind::load_gradient: {
-          const source& from = inputs[gradients++];
+          const tensor_source& from = inputs[gradients++];
           from.load(from, shape_of_buffer(a.outputs[0]), address(a.outputs[0]));
           break;
         }
@@ -177,7 +178,7 @@ class executor {
     }
   }
 
-  void run_kernel(const action& a, const call& c, const step& s) const {
+  void run_kernel(const action& a, const kernel_call& c, const step& s) const {
     const operation& o = program_->operations[a.operation];
     const random_stream random(s.seed, static_cast<std::uint32_t>(o.occurrence), s.microbatch, s.number);
     const std::optional<double> counted = a.operation == loss_ ? s.counted_in_batch : std::nullopt;

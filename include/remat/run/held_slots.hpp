@@ -46,7 +46,7 @@ inline std::vector<bool> trained_slots(const program& p) {
 namespace detail {
 
 /// For each slot, the first one of those held that has the same owner.
-inline std::vector<std::size_t> first_places(const list<parameter_slot>& slots, const std::vector<bool>& held) {
+inline std::vector<std::size_t> first_places(const core::list<parameter_slot>& slots, const std::vector<bool>& held) {
   std::vector<std::size_t> first(slots.size(), slots.size()), of_owner(slots.size(), slots.size());
   for (std::size_t i = 0; i < slots.size(); ++i) {
     if (!held[i]) continue;
@@ -64,7 +64,7 @@ struct slot_layout {
 };
 /// One after another; those that are not wanted take nothing.
 template <class Wanted>
-slot_layout layout_of(const list<parameter_slot>& slots, const Wanted& wanted) {
+slot_layout layout_of(const core::list<parameter_slot>& slots, const Wanted& wanted) {
   slot_layout made;
   for (std::size_t i = 0; i < slots.size(); ++i) {
     made.offsets.push_back(made.bytes);
@@ -75,7 +75,8 @@ slot_layout layout_of(const list<parameter_slot>& slots, const Wanted& wanted) {
 
 /// A block with room for the wanted slots; the spans of the others are empty.
 template <class Wanted>
-memory_block carve(std::vector<std::span<float>>& spans, const list<parameter_slot>& slots, const Wanted& wanted) {
+memory_block carve(std::vector<std::span<float>>& spans, const core::list<parameter_slot>& slots,
+                   const Wanted& wanted) {
   const slot_layout places = layout_of(slots, wanted);
   memory_block block(places.bytes);
   for (std::size_t i = 0; i < slots.size(); ++i) {

@@ -34,7 +34,7 @@ class kept_gradients {
  public:
   /// Of the slots that `is_wanted(slot)`; those of the others are empty.
   template <class Wanted>
-  kept_gradients(const list<parameter_slot>& slots, const Wanted& is_wanted) {
+  kept_gradients(const core::list<parameter_slot>& slots, const Wanted& is_wanted) {
     for (std::size_t i = 0; i < slots.size(); ++i) {
       sizes_.push_back(is_wanted(i) ? slots[i].declared.elements() : 0);
       bytes_ += aligned(sizes_.back() * sizeof(float));

@@ -44,13 +44,13 @@ class kernel_calls {
     memory_ = {made.steps, packed_, packs, prepared_, how.microbatches > 1 || !made.covered.is_whole()};
     calls_.resize(made.steps.actions.size());
     for (std::size_t i = 0; i < calls_.size(); ++i)
-      if (const action& a = made.steps.actions[i]; a.operation != none)
+      if (const action& a = made.steps.actions[i]; a.operation != core::none)
         calls_[i] = described(p, made, a, parameters, how.accumulates);
   }
 
   const kernel_memory& memory() const { return memory_; }
   /// That of an action which runs a kernel.
-  const call& of_action(std::size_t i) const { return calls_[i]; }
+  const kernel_call& of_action(std::size_t i) const { return calls_[i]; }
 
   /// Moves to another arena: `regions` are where those of the plan begin, `for_step` and `passing` the two parts of the
   /// kernels' memory.
@@ -58,7 +58,7 @@ class kernel_calls {
     std::ranges::copy(regions, regions_.begin());
     for (int slot = 0; slot < steps.parameter_gradients.count(); ++slot) {
       const int b = steps.parameter_gradients[slot];
-      if (b == none) continue;
+      if (b == core::none) continue;
       gradients_[static_cast<std::size_t>(slot)] = {reinterpret_cast<float*>(address(steps.buffers[b])),
                                                     steps.buffers[b].bytes / sizeof(float)};
     }
@@ -66,8 +66,8 @@ class kernel_calls {
     passing_ = passing;
     for (std::size_t i = 0; i < calls_.size(); ++i) {
       const action& a = steps.actions[i];
-      if (a.operation == none) continue;
-      call& c = calls_[i];
+      if (a.operation == core::none) continue;
+      kernel_call& c = calls_[i];
       const kernel_memory::of_action& memory = memory_.at(static_cast<int>(i));
       c.scratch = address(memory.scratch);
       for (std::size_t k = 0; k < prepared::max_copies; ++k) c.packed[k] = address(memory.packed[k]);
@@ -90,9 +90,10 @@ class kernel_calls {
 
  private:
   /// Everything of a call but its addresses.
-  call described(const program& p, const plan& made, const action& a, parameter_store& parameters, bool accumulates) {
+  kernel_call described(const program& p, const plan& made, const action& a, parameter_store& parameters,
+                        bool accumulates) {
     const operation& o = p.operations[a.operation];
-    call c;
+    kernel_call c;
     c.kind = o.kind;
     c.module_attributes = o.attributes;
     c.state = prepared_.state(a.operation);
@@ -104,7 +105,7 @@ class kernel_calls {
     for (int k = 0; k < o.inputs.size; ++k) c.input_shapes[k] = &p.tensors[o.inputs[k]];
     for (int k = 0; k < o.outputs.size; ++k) c.output_shapes[k] = &p.tensors[o.outputs[k]];
     for (int k = 0; k < o.saved.size; ++k) c.saved_shapes[k] = &p.tensors[o.saved[k]];
-    for (int k = 0; k < call::max_tensors; ++k) c.accumulates[k] = a.accumulates[k];
+    for (int k = 0; k < kernel_call::max_tensors; ++k) c.accumulates[k] = a.accumulates[k];
     c.states = parameters.states(o.first_state);
     c.parameters = parameters.values(o.first_parameter);
     c.parameter_gradients = gradients(o.first_parameter);
@@ -114,19 +115,20 @@ class kernel_calls {
   std::span<float>* gradients(int first) {
     return gradients_.empty() ? parameters_->gradients(first) : gradients_.data() + first;
   }
-  void point(const tape& steps, std::byte** addresses, const few<int, operation::max_tensors>& buffers) const {
+  void point(const tape& steps, std::byte** addresses,
+             const core::short_list<int, operation::max_tensors>& buffers) const {
     for (int k = 0; k < buffers.size; ++k)
-      addresses[k] = buffers[k] == none ? nullptr : address(steps.buffers[buffers[k]]);
+      addresses[k] = buffers[k] == core::none ? nullptr : address(steps.buffers[buffers[k]]);
   }
 
   std::byte* address(int kernel_buffer) const {
-    return kernel_buffer == none ? nullptr : address(memory_.buffers()[static_cast<std::size_t>(kernel_buffer)]);
+    return kernel_buffer == core::none ? nullptr : address(memory_.buffers()[static_cast<std::size_t>(kernel_buffer)]);
   }
 
   prepared_operations prepared_;
   std::vector<packed_weights> packed_;
   kernel_memory memory_;
-  std::vector<call> calls_;  // one for each action
+  std::vector<kernel_call> calls_;  // one for each action
   std::byte *for_step_ = nullptr, *passing_ = nullptr;
   std::vector<std::byte*> regions_;  // where each region of the plan begins
   parameter_store* parameters_;

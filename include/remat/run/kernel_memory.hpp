@@ -21,10 +21,10 @@ namespace remat {
 
 /// Memory of a kernel; `none` for `weights` says that it is scratch.
 struct kernel_buffer {
-  int operation = none;
-  int weights = none;  ///< which of the plan's packed weights
+  int operation = core::none;
+  int weights = core::none;  ///< which of the plan's packed weights
   std::size_t bytes = 0;
-  int first = none, last = none;  ///< actions
+  int first = core::none, last = core::none;  ///< actions
   bool is_for_step = false;       ///< in the part that stays as it is between the micro-batches of a step
   std::size_t offset = 0;         ///< in its part
 };
@@ -33,8 +33,8 @@ class kernel_memory {
  public:
   /// The buffers of one action, by their numbers, or `none`.
   struct of_action {
-    int scratch = none;
-    int packed[prepared::max_copies] = {none, none, none, none};
+    int scratch = core::none;
+    int packed[prepared::max_copies] = {core::none, core::none, core::none, core::none};
     std::size_t copy = 0;      ///< that a `pack` action writes
     bool is_for_step = false;  ///< and whether it does so once for all micro-batches
   };
@@ -46,7 +46,7 @@ class kernel_memory {
       : actions_(steps.actions.size()) {
     for (const packed_weights& w : all)
       if (w.is_kept) kept_bytes_ += aligned(w.bytes);
-    std::vector<int> newest(all.size(), none);
+    std::vector<int> newest(all.size(), core::none);
     for (std::size_t i = 0; for_step && i < all.size(); ++i) {
       if (!all[i].is_kept) continue;
       newest[i] =
@@ -59,7 +59,7 @@ class kernel_memory {
     auto pack = packs.begin();
     for (int now = 0; now < steps.actions.count(); ++now) {
       const action& a = steps.actions[now];
-      const auto* state = a.operation == none ? nullptr : prepared.state(a.operation);
+      const auto* state = a.operation == core::none ? nullptr : prepared.state(a.operation);
       if (state == nullptr) continue;
       of_action& here = actions_[static_cast<std::size_t>(now)];
       const passes pass = detail::pass_of(a.kind);
@@ -77,7 +77,7 @@ class kernel_memory {
         if (!read.is_for_step) read.last = now;
       }
       if (pass.bits != 0 && state->scratch_of(pass) > 0)
-        here.scratch = add({a.operation, none, state->scratch_of(pass), now, now});
+        here.scratch = add({a.operation, core::none, state->scratch_of(pass), now, now});
     }
     place_all(steps);
   }
@@ -101,8 +101,8 @@ class kernel_memory {
   }
 
   void place_all(const tape& steps) {
-    list<detail::storage> storages;
-    list<std::size_t> live(steps.actions.size() + 1), packed(steps.actions.size() + 1);
+    core::list<detail::storage> storages;
+    core::list<std::size_t> live(steps.actions.size() + 1), packed(steps.actions.size() + 1);
     storages.reserve(buffers_.size());
     for (std::size_t i = 0; i < buffers_.size(); ++i) {
       const kernel_buffer& b = buffers_[i];
@@ -110,13 +110,13 @@ class kernel_memory {
       const std::size_t size = aligned(b.bytes);
       const bool waits = b.last > b.first + 1;
       storages.push_back({static_cast<int>(i), size, b.first, b.last, false, waits, false, 0});
-      for (list<std::size_t>* bytes : {&live, &packed}) {
-        if (bytes == &packed && b.weights == none) continue;
+      for (core::list<std::size_t>* bytes : {&live, &packed}) {
+        if (bytes == &packed && b.weights == core::none) continue;
         (*bytes)[b.first] += size;  // unsigned sums wrap and come back
         (*bytes)[b.last + 1] -= size;
       }
     }
-    for (list<std::size_t>* bytes : {&live, &packed})
+    for (core::list<std::size_t>* bytes : {&live, &packed})
       for (int now = 1; now < bytes->count(); ++now) (*bytes)[now] += (*bytes)[now - 1];
     passing_bytes_ = detail::place(storages, live);
     passing_packed_bytes_ = detail::maximum_of(packed);

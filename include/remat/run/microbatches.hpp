@@ -25,7 +25,7 @@ class microbatches {
   explicit microbatches(const program& p) : program_(&p), counter_(p) {}
 
   /// Splits a batch, and counts what counts of each part before anything runs; one alone is the whole batch.
-  void begin(const batch_split& split, std::span<const source> sources, parameter_store& held) {
+  void begin(const batch_split& split, std::span<const tensor_source> sources, parameter_store& held) {
     split_ = split;
     parts_.split(*program_, sources, split, 0, split.filled());
     shares_.begin(count(), counter_.divides());
@@ -47,7 +47,7 @@ class microbatches {
   /// their gradients.
   void run(std::size_t k, executor& e, std::uint64_t seed, std::uint32_t step,
            std::span<const std::span<std::byte>> results, gradient_receiver* updates = nullptr) const {
-    std::array<std::span<std::byte>, call::max_tensors + 1> places;
+    std::array<std::span<std::byte>, kernel_call::max_tensors + 1> places;
     std::size_t used = 0;
     places[used++] = results[k];
     for (const std::span<std::byte> whole : results.subspan(count())) {

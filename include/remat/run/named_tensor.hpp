@@ -38,7 +38,7 @@ struct named_tensor {
   element type = element::float32;
   /// The names of all places of a parameter or state that modules share; `name` is the first.
   std::vector<std::string> names = {name};
-  int slot = none;  ///< of a parameter or state: the one of the program that owns it
+  int slot = core::none;  ///< of a parameter or state: the one of the program that owns it
   /// All ranks that hold elements of it, in the order in which they are asked for them. Others may hold the same.
   std::vector<held_elements> holders = {};
   std::size_t first = 0;           ///< of the elements held here

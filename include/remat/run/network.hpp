@@ -16,6 +16,7 @@
 #include <remat/core/error.hpp>
 #include <remat/core/parallel.hpp>
 #include <remat/run/executor.hpp>
+#include <remat/run/internals.hpp>
 #include <remat/run/memory_report.hpp>
 #include <remat/run/microbatches.hpp>
 #include <remat/run/model_options.hpp>
@@ -68,7 +69,7 @@ class network : public predicting_network {
     requires(!detail::EndsWithUpdater<Tensors...>)
   float train_step(const Tensors&... tensors) {
     held().drop_gradients();  // whatever is thrown from here on
-    return train_on(std::array<source, sizeof...(Tensors)>{source_of(tensors)...});
+    return train_on(std::array<tensor_source, sizeof...(Tensors)>{source_of(tensors)...});
   }
 
   /// The same with an optimizer's step: `train_step(images, labels, optimizer)`, or with the factor on its learning rate
@@ -87,7 +88,7 @@ class network : public predicting_network {
     return detail::with_updater(
         [&](parameter_updater& updater, double factor, const auto&... tensors) {
           held().drop_gradients();  // whatever is thrown from here on
-          return train_on(std::array<source, sizeof...(tensors)>{source_of(tensors)...}, updater, factor);
+          return train_on(std::array<tensor_source, sizeof...(tensors)>{source_of(tensors)...}, updater, factor);
         },
         arguments...);
   }
@@ -96,7 +97,7 @@ class network : public predicting_network {
   /// output, as `predict` does.
   template <class... Tensors>
   std::span<const float> forward(const Tensors&... tensors) {
-    return forward_on(std::array<source, sizeof...(Tensors)>{source_of(tensors)...});
+    return forward_on(std::array<tensor_source, sizeof...(Tensors)>{source_of(tensors)...});
   }
 
   /// The backward pass from gradients of the outputs, one for each, in the layout that `forward` gave. Gradients are
@@ -104,15 +105,15 @@ class network : public predicting_network {
   template <class... Gradients>
   void backward(const Gradients&... gradients) {
     held().drop_gradients();
-    differentiate(std::array<source, sizeof...(Gradients)>{source_of(gradients)...});
+    differentiate(std::array<tensor_source, sizeof...(Gradients)>{source_of(gradients)...});
   }
 
   /// The same for tensors whose number is known at run time only.
-  float train_on(std::span<const source> sources) {
+  float train_on(std::span<const tensor_source> sources) {
     held().drop_gradients();
     return train(sources, nullptr, 1);
   }
-  float train_on(std::span<const source> sources, parameter_updater& updater, double learning_rate_factor = 1) {
+  float train_on(std::span<const tensor_source> sources, parameter_updater& updater, double learning_rate_factor = 1) {
     held().drop_gradients();
     if (!updater.needs_all_gradients()) return train(sources, &updater, learning_rate_factor);
     const float loss = train(sources, nullptr, 1, gradient_need::all_at_once);
@@ -120,9 +121,9 @@ class network : public predicting_network {
     return loss;
   }
 
-  std::span<const float> forward_on(std::span<const source> sources);
+  std::span<const float> forward_on(std::span<const tensor_source> sources);
 
-  void backward_on(std::span<const source> gradients) {
+  void backward_on(std::span<const tensor_source> gradients) {
     held().drop_gradients();
     differentiate(gradients);
   }
@@ -141,24 +142,26 @@ class network : public predicting_network {
     return memory_with(results_.bytes() + parts_.bytes(), (std::size_t{0} + ... + optimizers.bytes()));
   }
 
-  /// One step of an executor, as given, of a model with a loss: for those who measure or audit it.
-  float run_training(executor& e, const executor::step& s, std::span<const source> sources);
-
  private:
+  friend struct remat::internals;
+
+  /// One step of an executor, as given, of a model with a loss: for those who measure or audit it.
+  float run_training(executor& e, const executor::step& s, std::span<const tensor_source> sources);
+
   network(program lowered, const model_options& options, std::shared_ptr<shared_values> values);
   network(const network& other, cloned);
 
   /// Updates the parameters within the step, where there is an updater.
-  float train(std::span<const source> sources, parameter_updater* updater, double learning_rate_factor,
+  float train(std::span<const tensor_source> sources, parameter_updater* updater, double learning_rate_factor,
               gradient_need need = gradient_need::steps_apart);
 
-  void differentiate(std::span<const source> gradients);
+  void differentiate(std::span<const tensor_source> gradients);
 
   /// A step has run on this (micro-)batch and has given this many losses.
   void finish_step(std::size_t batch, std::size_t losses);
 
   remat::microbatches parts_;
-  std::vector<source> gradient_sources_;
+  std::vector<tensor_source> gradient_sources_;
 };
 
 }  // namespace REMAT_COMPILATION
@@ -178,14 +181,15 @@ REMAT_DEFINED network& network::operator=(network&& other) noexcept {
 
 REMAT_DEFINED network network::clone() const { return network(*this, cloned{}); }
 
-REMAT_DEFINED std::span<const float> network::forward_on(std::span<const source> sources) {
-  if (lowered().loss != none) throw error("forward is for models without a loss; train_step does all at once");
+REMAT_DEFINED std::span<const float> network::forward_on(std::span<const tensor_source> sources) {
+  if (lowered().loss != core::none) throw error("forward is for models without a loss; train_step does all at once");
   const std::span<const float> first = run_forward(sources, program_->inputs, true);
   executors_.hold_for_backward(&training(batch_of(sources, program_->inputs)));
   return first;
 }
 
-REMAT_DEFINED float network::run_training(executor& e, const executor::step& s, std::span<const source> sources) {
+REMAT_DEFINED float network::run_training(executor& e, const executor::step& s,
+                                          std::span<const tensor_source> sources) {
   const thread_scope scope = scope_of_call();
   float loss = 0;
   results_.begin_step(*program_, e.planned().batch, {&loss, 1});
@@ -205,9 +209,9 @@ REMAT_DEFINED network::network(program lowered, const model_options& options, st
 
 REMAT_DEFINED network::network(const network& other, cloned) : predicting_network(other, cloned{}), parts_(*program_) {}
 
-REMAT_DEFINED float network::train(std::span<const source> sources, parameter_updater* updater,
+REMAT_DEFINED float network::train(std::span<const tensor_source> sources, parameter_updater* updater,
                                    double learning_rate_factor, gradient_need need) {
-  if (program_->loss == none)
+  if (program_->loss == core::none)
     throw error("train_step needs a loss; give the model one: remat::model<net, input, loss>");
   const thread_scope scope = scope_of_call();
   const batch_split split{batch_of(sources, program_->inputs), microbatches_};
@@ -244,7 +248,7 @@ REMAT_DEFINED float network::train(std::span<const source> sources, parameter_up
   return parts_.loss();
 }
 
-REMAT_DEFINED void network::differentiate(std::span<const source> gradients) {
+REMAT_DEFINED void network::differentiate(std::span<const tensor_source> gradients) {
   if (executors_.held_for_backward() == nullptr) throw error("backward needs what forward kept; call forward just before it");
   const thread_scope scope = scope_of_call();
   executor& e = *executors_.held_for_backward();
@@ -252,7 +256,7 @@ REMAT_DEFINED void network::differentiate(std::span<const source> gradients) {
     throw error("backward has " + std::to_string(scope.threads()) + " threads here, and forward before it had " +
                 std::to_string(e.threads()) + "; call both outside of parallel regions, or both in one");
   require_output_gradients(*program_, gradients, e.planned().batch);
-  gradient_sources_.assign(static_cast<std::size_t>(program_->inputs), source{});
+  gradient_sources_.assign(static_cast<std::size_t>(program_->inputs), tensor_source{});
   gradient_sources_.insert(gradient_sources_.end(), gradients.begin(), gradients.end());
   results_.begin_step(*program_, e.planned().batch, {});
   held().gradient_memory().provide(gradient_need::steps_apart);

@@ -36,7 +36,7 @@ inline void require_unique_paths(const program& p) {
 
 /// Every module that training must differentiate can be.
 inline void require_backward(const program& p) {
-  const list<backward_need> needs = detail::backward_needs(p);
+  const core::list<backward_need> needs = detail::backward_needs(p);
   for (int i = 0; i < p.operations.count(); ++i) {
     const operation& o = p.operations[i];
     const char* missing = needs[i].parameters && o.kernels->backward_parameters == nullptr ? "backward_parameters"
@@ -57,14 +57,14 @@ inline void require_float_outputs(const program& p) {
 }
 
 /// Only images are given as `channels_last`.
-inline void require_layout(const source& given, const tensor_shape& shape, const std::string& name) {
+inline void require_layout(const tensor_source& given, const tensor_shape& shape, const std::string& name) {
   if (given.is_channels_last && !shape.is_image())
     throw error(name +
                 " is given as channels_last, which is a layout of images, and the model declares it as a tensor of " +
                 detail::text_of(shape) + "; give its numbers as they are, or declare it as remat::image");
 }
 
-inline void require_output_gradients(const program& p, std::span<const source> given, std::size_t batch) {
+inline void require_output_gradients(const program& p, std::span<const tensor_source> given, std::size_t batch) {
   if (static_cast<int>(given.size()) != p.outputs.size)
     throw error("backward takes a gradient for each output: " + std::to_string(p.outputs.size) + ", and was given " +
                 std::to_string(given.size()));
@@ -78,7 +78,7 @@ inline void require_output_gradients(const program& p, std::span<const source> g
 }
 
 /// The batch that `sources` hold, the first `count` inputs of the program.
-inline std::size_t batch_of(const program& p, std::span<const source> sources, int count) {
+inline std::size_t batch_of(const program& p, std::span<const tensor_source> sources, int count) {
   if (static_cast<int>(sources.size()) != count)
     throw error("this call takes " + std::to_string(count) + " tensors, and was given " +
                 std::to_string(sources.size()));

@@ -34,7 +34,7 @@ class network_results {
   void finish_outputs() {
     made_.finish();
     has_outputs_ = true;
-    gradients_at_ = none;
+    gradients_at_ = core::none;
   }
   /// A step has run, which gave this many losses.
   void finish_step(std::size_t losses) {
@@ -48,7 +48,7 @@ class network_results {
     return made_.at(i);
   }
   std::span<const float> input_gradient(std::size_t i) const {
-    if (gradients_at_ == none)
+    if (gradients_at_ == core::none)
       throw error("no step has run since the last forward pass; an input has a gradient after a step");
     const std::size_t at = static_cast<std::size_t>(gradients_at_);
     if (i >= made_.views().size() - at)
@@ -61,7 +61,7 @@ class network_results {
  private:
   results made_;
   bool has_outputs_ = false;
-  int gradients_at_ = none;  // after the losses
+  int gradients_at_ = core::none;  // after the losses
 };
 
 }  // namespace remat

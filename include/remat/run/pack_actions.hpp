@@ -15,7 +15,7 @@ namespace remat {
 
 /// A `pack` action to be written before another one.
 struct pack_action {
-  int before = none;
+  int before = core::none;
   std::size_t weights = 0;  ///< which
 
   friend constexpr auto operator<=>(const pack_action&, const pack_action&) = default;
@@ -36,7 +36,7 @@ inline std::vector<pack_action> pack_actions(const std::vector<packed_weights>& 
 /// The tape with these actions.
 inline tape with_pack_actions(tape t, const std::vector<packed_weights>& all, const std::vector<pack_action>& added) {
   std::vector<int> moved(t.actions.size());  // where each action is then
-  list<action> actions;
+  core::list<action> actions;
   actions.reserve(t.actions.size() + added.size());
   auto next = added.begin();
   for (int i = 0; i < t.actions.count(); ++i) {

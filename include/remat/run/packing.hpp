@@ -29,7 +29,7 @@ enum class packing : std::uint8_t {
 
 /// Packed weights of an operation, as a tape uses them.
 struct packed_weights {
-  int operation = none;
+  int operation = core::none;
   std::size_t copy = 0, bytes = 0;
   std::vector<int> uses = {};  ///< actions that read them; of those that follow one another at once, the first
   bool is_kept = false;        ///< packed before the first use alone
@@ -81,14 +81,14 @@ inline std::vector<packed_weights> packed_weights_of(const plan& made, const pre
       for (std::size_t k = 0; k < state->packed.size(); ++k)
         all.push_back({static_cast<int>(i), k, state->packed[k].bytes});
   }
-  std::vector<int> last_use(all.size(), none);
+  std::vector<int> last_use(all.size(), core::none);
   for (int now = 0; now < made.steps.actions.count(); ++now) {
     const action& a = made.steps.actions[now];
-    const auto* state = a.operation == none ? nullptr : prepared.state(a.operation);
+    const auto* state = a.operation == core::none ? nullptr : prepared.state(a.operation);
     for (std::size_t k = 0; state != nullptr && k < state->packed.size(); ++k) {
       if (!state->packed[k].is_read_by(detail::pass_of(a.kind))) continue;
       const std::size_t at = first[static_cast<std::size_t>(a.operation)] + k;
-      if (last_use[at] == none || last_use[at] + 1 < now) all[at].uses.push_back(now);
+      if (last_use[at] == core::none || last_use[at] + 1 < now) all[at].uses.push_back(now);
       last_use[at] = now;
     }
   }

@@ -76,7 +76,8 @@ class parameter_places {
 
  private:
   /// Whether all places of a parameter are held.
-  static bool is_whole(const list<parameter_slot>& slots, const parameter_slot& owner, const std::vector<bool>& held) {
+  static bool is_whole(const core::list<parameter_slot>& slots, const parameter_slot& owner,
+                       const std::vector<bool>& held) {
     for (std::size_t i = 0; i < slots.size(); ++i)
       if (slots[i].owner == owner.owner && !held[i]) return false;
     return true;

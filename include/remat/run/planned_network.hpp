@@ -13,6 +13,7 @@
 #include <remat/core/parallel.hpp>
 #include <remat/plan/report.hpp>
 #include <remat/run/executor_cache.hpp>
+#include <remat/run/internals.hpp>
 #include <remat/run/memory_report.hpp>
 #include <remat/run/model_options.hpp>
 #include <remat/run/network_checks.hpp>
@@ -54,38 +55,41 @@ class planned_network : public trainable {
 
   /// Changes the number of threads; plans and primitives are made again when they are next needed.
   void set_threads(int threads);
+  std::size_t microbatches() const {
+    held();
+    return microbatches_;
+  }
+  const program& lowered() const override {
+    held();
+    return *program_;
+  }
+  const tensor_shape& output_shape() const { return lowered().tensors[lowered().outputs[0]]; }
+
+ protected:
+  friend struct remat::internals;
+
   /// The threads of a call. Throws `error` where fewer are there than the model was told to have; one that was told none
   /// takes those that there are.
   thread_scope scope_of_call() const {
     held();
     return thread_scope(threads_, needs_all_threads_);
   }
-  std::size_t microbatches() const {
-    held();
-    return microbatches_;
-  }
   /// How the kernels of a training step run, of its first micro-batch.
   const kernel_options& kernels() const {
     held();
     return executors_.kernels();
-  }
-  const program& lowered() const override {
-    held();
-    return *program_;
   }
   /// What policies are told in addition to the batch.
   const plan_terms& terms() const {
     held();
     return executors_.terms();
   }
-  const tensor_shape& output_shape() const { return lowered().tensors[lowered().outputs[0]]; }
 
   /// The executor of a batch size, ready to run; one that accumulates serves the micro-batches after the first.
   /// It updates parameters as it is told.
   executor& training(std::size_t batch, bool accumulates = false, updating updates = updating::after_step);
   executor& inference(std::size_t batch);
 
- protected:
   /// Names the constructors of deep copies.
   struct cloned {};
 

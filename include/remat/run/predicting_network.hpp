@@ -29,11 +29,11 @@ class predicting_network : public planned_network {
   /// others. Spans are valid until the next call.
   template <class... Tensors>
   std::span<const float> predict(const Tensors&... tensors) const {
-    return predict_on(std::array<source, sizeof...(Tensors)>{source_of(tensors)...});
+    return predict_on(std::array<tensor_source, sizeof...(Tensors)>{source_of(tensors)...});
   }
 
   /// The same for tensors whose number is known at run time only.
-  std::span<const float> predict_on(std::span<const source> sources) const {
+  std::span<const float> predict_on(std::span<const tensor_source> sources) const {
     return run_forward(sources, lowered().inputs - lowered().targets, false);
   }
 
@@ -56,7 +56,7 @@ class predicting_network : public planned_network {
   }
 
   /// The batch that `sources` hold, the first `count` inputs of the program. Throws `error` where they disagree.
-  std::size_t batch_of(std::span<const source> sources, int count) const {
+  std::size_t batch_of(std::span<const tensor_source> sources, int count) const {
     return remat::batch_of(lowered(), sources, count);
   }
 
@@ -68,7 +68,7 @@ class predicting_network : public planned_network {
   predicting_network& operator=(predicting_network&&) noexcept = default;  // not onto itself
 
   /// The forward pass, in inference or in training.
-  std::span<const float> run_forward(std::span<const source> sources, int inputs, bool is_training) const;
+  std::span<const float> run_forward(std::span<const tensor_source> sources, int inputs, bool is_training) const;
 
   mutable network_results results_;
 };
@@ -77,7 +77,7 @@ class predicting_network : public planned_network {
 
 #if REMAT_HAS_DEFINITIONS
 
-REMAT_DEFINED std::span<const float> predicting_network::run_forward(std::span<const source> sources, int inputs,
+REMAT_DEFINED std::span<const float> predicting_network::run_forward(std::span<const tensor_source> sources, int inputs,
                                                                      bool is_training) const {
   const thread_scope scope = scope_of_call();
   require_float_outputs(*program_);

@@ -35,7 +35,7 @@ class prepared_operations {
   static std::vector<preparation> needs_of(const program& p, const plan& made, bool accumulates) {
     std::vector<preparation> needs(p.operations.size());
     for (const action& a : made.steps.actions) {
-      if (a.operation == none) continue;
+      if (a.operation == core::none) continue;
       const operation& o = p.operations[a.operation];
       preparation& n = needs[static_cast<std::size_t>(a.operation)];
       n.module_attributes = o.attributes;

@@ -46,7 +46,7 @@ class shared_values {
   // Names of the random streams of initial values.
   static constexpr std::uint32_t initial_values = 0x696e6974, initial_states = 0x73746174;
 
-  static memory_block make(std::vector<state_view>& views, const program& p, const list<parameter_slot>& slots,
+  static memory_block make(std::vector<state_view>& views, const program& p, const core::list<parameter_slot>& slots,
                            const std::vector<bool>& held, std::uint64_t seed, std::uint32_t stream) {
     const std::vector<std::size_t> first = detail::first_places(slots, held);
     std::vector<std::span<float>> spans;

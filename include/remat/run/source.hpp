@@ -42,20 +42,20 @@ channels_last_images channels_last(const R& values) {
 }
 
 /// A user's tensor, with the functions that bring it into the arena's layout and say what does not fit there.
-struct source {
+struct tensor_source {
   const void* data = nullptr;
   std::size_t size = 0;  ///< in elements
   element type = element::float32;
   std::size_t element_bytes = sizeof(float);  ///< of the user's type
   /// Requires that nothing is a misfit.
-  void (*load)(const source&, const tensor_shape&, std::byte* to) = nullptr;
+  void (*load)(const tensor_source&, const tensor_shape&, std::byte* to) = nullptr;
   /// The first element that a tensor of this type cannot hold, as "300 at place 7"; empty where there is none.
-  std::string (*misfit)(const source&, const tensor_shape&) = nullptr;
+  std::string (*misfit)(const tensor_source&, const tensor_shape&) = nullptr;
   bool is_channels_last = false;  ///< as its user says: only images are
 
   /// Elements [first, first + count) of it.
-  source part(std::size_t first, std::size_t count) const {
-    source s = *this;
+  tensor_source part(std::size_t first, std::size_t count) const {
+    tensor_source s = *this;
     s.data = static_cast<const std::byte*>(data) + first * element_bytes;
     s.size = count;
     return s;
@@ -64,19 +64,19 @@ struct source {
 
 namespace detail {
 
-inline void load_as_it_lies(const source& from, const tensor_shape&, std::byte* to) {
+inline void load_as_it_lies(const tensor_source& from, const tensor_shape&, std::byte* to) {
   std::memcpy(to, from.data, from.size * sizeof(float));
 }
 
 /// Images from (N, C, H, W) to (N, H, W, C), others as they are.
-inline void load_floats(const source& from, const tensor_shape& shape, std::byte* to) {
+inline void load_floats(const tensor_source& from, const tensor_shape& shape, std::byte* to) {
   if (shape.is_in_order()) return load_as_it_lies(from, shape, to);
   to_channels_last(static_cast<const float*>(from.data), reinterpret_cast<float*>(to), shape,
                    from.size / shape.elements());
 }
 
 template <std::integral T, std::integral To>
-void convert_integers(const source& from, const tensor_shape& shape, To* to) {
+void convert_integers(const tensor_source& from, const tensor_shape& shape, To* to) {
   const T* x = static_cast<const T*>(from.data);
   if (shape.is_in_order()) {
     for (std::size_t i = 0; i < from.size; ++i) to[i] = static_cast<To>(x[i]);
@@ -89,13 +89,13 @@ void convert_integers(const source& from, const tensor_shape& shape, To* to) {
 }
 
 template <std::integral T>
-void load_integers(const source& from, const tensor_shape& shape, std::byte* to) {
+void load_integers(const tensor_source& from, const tensor_shape& shape, std::byte* to) {
   with_integer(shape.type, [&]<class To>(To) { convert_integers<T>(from, shape, reinterpret_cast<To*>(to)); });
 }
 
 /// Wraps around where a number does not fit, so that another class would be learned: looked for before anything runs.
 template <std::integral T, std::integral To>
-std::string misfit_among(const source& from) {
+std::string misfit_among(const tensor_source& from) {
   if constexpr (!std::is_same_v<T, bool>) {
     using limits = std::numeric_limits<T>;
     if constexpr (!std::in_range<To>(limits::min()) || !std::in_range<To>(limits::max())) {
@@ -107,14 +107,14 @@ std::string misfit_among(const source& from) {
   return {};
 }
 template <std::integral T>
-std::string misfit_of_integers(const source& from, const tensor_shape& shape) {
+std::string misfit_of_integers(const tensor_source& from, const tensor_shape& shape) {
   return with_integer(shape.type, [&]<class To>(To) { return misfit_among<T, To>(from); });
 }
-inline std::string no_misfit(const source&, const tensor_shape&) { return {}; }
+inline std::string no_misfit(const tensor_source&, const tensor_shape&) { return {}; }
 
 }  // namespace detail
 
-inline source source_of(const channels_last_images& images) {
+inline tensor_source source_of(const channels_last_images& images) {
   return {images.values.data(),
           images.values.size(),
           element::float32,
@@ -124,7 +124,7 @@ inline source source_of(const channels_last_images& images) {
           true};
 }
 template <class R>
-source source_of(const R& values) {
+tensor_source source_of(const R& values) {
   if constexpr (!RangeInMemory<R>) {
     static_assert(rules::tensor_in_memory<R>::holds);
     return {};

@@ -30,7 +30,7 @@ class target_counter {
 
   /// `sources` are all inputs of the program, of `samples` samples; `states` those of the operation that gives the loss.
   /// Throws `error` where a loss of a user's own gives what is no count.
-  double count(std::span<const source> sources, std::size_t samples, std::span<float>* states) {
+  double count(std::span<const tensor_source> sources, std::size_t samples, std::span<float>* states) {
     if (!reads_targets()) return static_cast<double>(samples);
     const program& p = *program_;
     const operation& loss = p.operations[p.producers[p.loss]];
@@ -38,7 +38,7 @@ class target_counter {
     std::size_t bytes = 0;
     for (int t = first; t < p.inputs; ++t) bytes += aligned(p.tensors[t].bytes(samples));
     if (memory_.size() < bytes) memory_.resize(bytes);
-    call c;
+    kernel_call c;
     c.kind = loss.kind;
     c.module_attributes = loss.attributes;
     c.batch = samples;
@@ -47,7 +47,7 @@ class target_counter {
     std::byte* to = memory_.data();
     for (int i = 0; i < p.targets; ++i) {
       const tensor_shape& shape = p.tensors[first + i];
-      const source& from = sources[static_cast<std::size_t>(first + i)];
+      const tensor_source& from = sources[static_cast<std::size_t>(first + i)];
       from.load(from, shape, to);
       c.input_shapes[i] = &shape;
       c.inputs[i] = to;

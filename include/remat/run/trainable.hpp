@@ -9,6 +9,7 @@
 #include <remat/core/presence.hpp>
 #include <remat/model/program.hpp>
 #include <remat/run/held_slots.hpp>
+#include <remat/run/internals.hpp>
 #include <remat/run/parameter_store.hpp>
 #include <remat/run/tensor_list.hpp>
 #include <remat/run/tensor_ranks.hpp>
@@ -70,7 +71,6 @@ class trainable {
 
   /// A number that no other set of parameters of this process has or had; models that share parameters have one.
   std::uint64_t identity() const { return held().identity(); }
-  parameter_store& store() { return held(); }
 
   /// The sum over all parameters of the model, in the order of the program, of a number for each of `parameters()`.
   virtual double sum_over_parameters(std::span<const double> numbers);
@@ -112,6 +112,9 @@ class trainable {
   }
 
  protected:
+  friend struct remat::internals;
+
+  parameter_store& store() { return held(); }
   /// The parameters. Throws `error` where the model was moved from, as every member does.
   parameter_store& held() const {
     presence_.require(object);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <remat/run/gradient_receiver.hpp>
+#include <remat/run/internals.hpp>
 #include <remat/run/parameter_updater.hpp>
 #include <remat/run/trainable.hpp>
 
@@ -15,7 +16,7 @@ class updates_of_step : public gradient_receiver {
   updates_of_step(trainable& model, parameter_updater& updater) : model_(&model), updater_(&updater) {}
 
   void final_gradient(int owner, std::span<const float> gradient) override {
-    updater_->update(*model_, model_->store().view_of(owner), gradient.data());
+    updater_->update(*model_, internals::store(*model_).view_of(owner), gradient.data());
   }
 
  private:

@@ -21,7 +21,7 @@ namespace detail {
 
 /// Adds a tensor for each owner among the slots that some operation uses. `values` has those of the owners that are
 /// held here.
-inline void add_weights(tensor_list& all, tensor_role role, const program& p, const list<parameter_slot>& slots,
+inline void add_weights(tensor_list& all, tensor_role role, const program& p, const core::list<parameter_slot>& slots,
                         const std::vector<bool>& is_used, std::span<const std::span<float>> values) {
   std::vector<std::vector<std::string>> names(slots.size());
   std::vector<bool> owner_is_used(slots.size());

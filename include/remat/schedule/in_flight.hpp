@@ -16,11 +16,11 @@ namespace remat {
 
 /// The most micro-batches of each stage between two passes: the first has begun, the second has not ended, and they are
 /// tasks of their own. Throws nothing; tasks outside of the table's stages do not count.
-constexpr list<int> between(const schedule_table& table, pass_kind from, pass_kind to) {
-  list<int> most(static_cast<std::size_t>(table.stages)), now(static_cast<std::size_t>(table.stages));
-  list<char> ends(static_cast<std::size_t>(table.stages));
-  for (const list<task>& row : table.rows)
-    for (const task& t : row) {
+constexpr core::list<int> between(const schedule_table& table, pass_kind from, pass_kind to) {
+  core::list<int> most(static_cast<std::size_t>(table.stages)), now(static_cast<std::size_t>(table.stages));
+  core::list<char> ends(static_cast<std::size_t>(table.stages));
+  for (const core::list<pipeline_task>& row : table.rows)
+    for (const pipeline_task& t : row) {
       if (t.stage < 0 || t.stage >= table.stages || !is_known(t.kind)) continue;
       const task_rules& rules = rules_of(t.kind);
       int& count = now[t.stage];
@@ -35,7 +35,7 @@ constexpr list<int> between(const schedule_table& table, pass_kind from, pass_ki
 }
 
 /// How many micro-batches each stage keeps.
-constexpr list<int> in_flight(const schedule_table& table) {
+constexpr core::list<int> in_flight(const schedule_table& table) {
   return between(table, pass_kind::forward, pass_kind::backward_input);
 }
 
@@ -54,7 +54,7 @@ class passes_in_flight {
   }
 
  private:
-  list<int> most_[std::size(pass_table)][std::size(pass_table)];
+  core::list<int> most_[std::size(pass_table)][std::size(pass_table)];
 };
 
 }  // namespace remat

@@ -46,10 +46,10 @@ struct message_time {
 };
 
 struct message_timetable {
-  list<stage_message> messages = {};
-  list<int> senders = {}, receivers = {};  ///< for each message its ranks; where they are equal nothing is sent
+  core::list<stage_message> messages = {};
+  core::list<int> senders = {}, receivers = {};  ///< for each message its ranks; where they are equal nothing is sent
   int microbatches = 0;
-  list<message_time> times = {};  ///< for each message, for each micro-batch; -1 where nothing is sent
+  core::list<message_time> times = {};  ///< for each message, for each micro-batch; -1 where nothing is sent
 
   constexpr bool is_sent(int message) const { return senders[message] != receivers[message]; }
   constexpr std::size_t index(int message, int microbatch) const {
@@ -64,7 +64,7 @@ namespace detail {
 [[noreturn]] inline void refuse_clock(const schedule_clock& clock) {
   throw error("schedule: it cannot run:" + unmet_text(clock.unmet));
 }
-[[noreturn]] inline void refuse_unsent(const stage_message& m, const task& t) {
+[[noreturn]] inline void refuse_unsent(const stage_message& m, const pipeline_task& t) {
   throw error("schedule: " + message_text(m) + ": the schedule has no " + task_text(t));
 }
 
@@ -86,12 +86,12 @@ constexpr int first_position(int from, int to, const Claim& claim) {
 /// The times of these messages under a schedule that its clock can run. Throws `error` for a message that cannot be or
 /// whose tasks the schedule does not have.
 constexpr message_timetable message_times(const schedule_table& table, const schedule_clock& clock,
-                                          list<stage_message> messages, posting when = posting::early) {
+                                          core::list<stage_message> messages, posting when = posting::early) {
   if (!clock.runs()) detail::refuse_clock(clock);
   const task_positions positions(table);
   message_timetable result;
   result.microbatches = table.microbatches;
-  result.times = list<message_time>(messages.size() * static_cast<std::size_t>(table.microbatches));
+  result.times = core::list<message_time>(messages.size() * static_cast<std::size_t>(table.microbatches));
   for (int i = 0; i < messages.count(); ++i) {
     const stage_message& message = messages[i];
     detail::check_message(message, table.stages);

@@ -26,8 +26,8 @@ struct network_link {
 enum class transfer : std::uint8_t { overlapped, copied };
 
 struct pipeline_costs {
-  list<stage_cost> stages = {};
-  list<sized_message> messages = {};  ///< none: each stage to the next and the gradients back, of 0 bytes
+  core::list<stage_cost> stages = {};
+  core::list<sized_message> messages = {};  ///< none: each stage to the next and the gradients back, of 0 bytes
   network_link connection = {};
   transfer transfers = transfer::overlapped;
   bool recompute = true;        ///< false: the step without its recomputations

@@ -29,7 +29,7 @@ class rank_charges {
     for (int i = 0; i < times.messages.count(); ++i) kinds_.push_back(times.messages[i]);
   }
 
-  constexpr double begin(int rank, const task& t, double now) {
+  constexpr double begin(int rank, const pipeline_task& t, double now) {
     recomputes_[rank] = {now, now, now};
     return s_.early_recompute ? recompute(rank, t, now) : now;
   }
@@ -44,7 +44,7 @@ class rank_charges {
     now = wait(rank, message, now, arrived);
     return s_.transfers == transfer::overlapped ? now : copy(rank, message, now, now + seconds);
   }
-  constexpr double run(int rank, const task& t, double now) {
+  constexpr double run(int rank, const pipeline_task& t, double now) {
     const task_rules& rules = rules_of(t.kind);
     if (!s_.early_recompute) now = recompute(rank, t, now);
     const recomputation& r = recomputes_[rank];
@@ -65,7 +65,7 @@ class rank_charges {
                                : 0;  // it was copied, and waits only to be met
     return wait(rank, message, now, latest(left, posted) + seconds);
   }
-  constexpr double end(int rank, const task& t, double now) {
+  constexpr double end(int rank, const pipeline_task& t, double now) {
     const bool is_final = rules_of(t.kind).does(pass_kind::backward_parameters) && t.microbatch == microbatches_ - 1;
     if (!is_final || !s_.overlapped_all_reduce) return now;
     if (s_.transfers == transfer::copied) return all_reduce(rank, t.stage, now, true);
@@ -73,7 +73,7 @@ class rank_charges {
     return now;
   }
   /// When a rank that is done with its row has the gradients of all replicas and has updated its stages.
-  constexpr double finish(int rank, const list<int>& stages, double now) {
+  constexpr double finish(int rank, const core::list<int>& stages, double now) {
     if (!s_.overlapped_all_reduce)
       for (const int stage : stages) now = all_reduce(rank, stage, now, true);
     if (reduced_[rank] > now) {
@@ -96,7 +96,7 @@ class rank_charges {
   static constexpr double latest(double a, double b) { return a > b ? a : b; }
 
   /// The task that goes back computes again what it reads.
-  constexpr double recompute(int rank, const task& t, double now) {
+  constexpr double recompute(int rank, const pipeline_task& t, double now) {
     if (!rules_of(t.kind).does(pass_kind::backward_input)) return now;
     const double seconds = s_.recompute ? s_.stages[t.stage].recompute : 0;
     recomputes_[rank].begin = now;
@@ -135,10 +135,10 @@ class rank_charges {
   const pipeline_costs& s_;
   simulated_step& result_;
   int microbatches_;
-  list<double> transfers_;  ///< seconds of each message
-  list<recomputation> recomputes_;
-  list<double> reduced_;  ///< when a rank's all-reduces are done
-  list<stage_message> kinds_;
+  core::list<double> transfers_;  ///< seconds of each message
+  core::list<recomputation> recomputes_;
+  core::list<double> reduced_;  ///< when a rank's all-reduces are done
+  core::list<stage_message> kinds_;
 };
 
 }  // namespace detail

@@ -28,13 +28,13 @@ struct stuck_rank {
 /// Costs that are none: what waits for what, without time.
 struct free_of_cost {
   /// When a rank that is free may read what its task reads.
-  constexpr double begin(int /*rank*/, const task&, double now) { return now; }
+  constexpr double begin(int /*rank*/, const pipeline_task&, double now) { return now; }
   /// When a rank has received a message (an index of the timetable) that left and whose receive was posted.
   constexpr double receive(int /*rank*/, int /*message*/, double /*left*/, double /*posted*/, double now) {
     return now;
   }
   /// When a task ends of which everything is received.
-  constexpr double run(int /*rank*/, const task&, double now) { return now; }
+  constexpr double run(int /*rank*/, const pipeline_task&, double now) { return now; }
   /// When a rank has handed over a message.
   constexpr double send(int /*rank*/, int /*message*/, double now) { return now; }
   /// When a rank has waited for a send to be complete.
@@ -42,7 +42,7 @@ struct free_of_cost {
     return now;
   }
   /// When a rank goes on to its next position.
-  constexpr double end(int /*rank*/, const task&, double now) { return now; }
+  constexpr double end(int /*rank*/, const pipeline_task&, double now) { return now; }
 };
 
 template <class Costs>
@@ -58,7 +58,7 @@ class rendezvous_run {
         posted_(times.times.size(), never) {}
 
   /// Runs all ranks as far as they go; returns those that wait for ever.
-  constexpr list<stuck_rank> run() {
+  constexpr core::list<stuck_rank> run() {
     for (int rank = 0; rank < table_.ranks(); ++rank) ready_.push_back(rank);
     while (!ready_.empty()) {
       const int rank = ready_.back();
@@ -66,7 +66,7 @@ class rendezvous_run {
       while (advance(rank)) {
       }
     }
-    list<stuck_rank> stuck;
+    core::list<stuck_rank> stuck;
     for (int rank = 0; rank < table_.ranks(); ++rank)
       if (const state& s = ranks_[rank]; s.awaited >= 0)
         stuck.push_back({rank, s.position, s.awaited / times_.microbatches, s.awaited % times_.microbatches,
@@ -117,7 +117,7 @@ class rendezvous_run {
       if (left_[i] == never) return block(s, i);
       s.now = costs_.receive(rank, i, left_[i], posted_[i], s.now);
     }
-    const task& t = table_.rows[rank][s.position];
+    const pipeline_task& t = table_.rows[rank][s.position];
     s.now = costs_.run(rank, t, s.now);
     for (const int i : slots_.sends(rank, s.position)) {
       left_[i] = s.now;
@@ -145,13 +145,13 @@ class rendezvous_run {
   const message_timetable& times_;
   Costs& costs_;
   message_slots slots_;
-  list<state> ranks_;
-  list<double> left_, posted_;  ///< for each message and micro-batch
-  list<int> ready_;
+  core::list<state> ranks_;
+  core::list<double> left_, posted_;  ///< for each message and micro-batch
+  core::list<int> ready_;
 };
 
 /// One line for each rank that waits for ever; the first 10 of them.
-inline std::string stuck_text(const list<stuck_rank>& stuck, const schedule_table& table,
+inline std::string stuck_text(const core::list<stuck_rank>& stuck, const schedule_table& table,
                               const message_timetable& times) {
   constexpr int most = 10;
   std::string text;

@@ -55,14 +55,15 @@ constexpr schedule_table empty_table(int ranks, int stages_per_rank, int microba
   schedule_table table;
   table.stages = ranks * stages_per_rank;
   table.microbatches = microbatches;
-  table.rows = list<list<task>>(static_cast<std::size_t>(ranks));
-  for (list<task>& row : table.rows) row.reserve(2 * static_cast<std::size_t>(stages_per_rank * microbatches));
+  table.rows = core::list<core::list<pipeline_task>>(static_cast<std::size_t>(ranks));
+  for (core::list<pipeline_task>& row : table.rows)
+    row.reserve(2 * static_cast<std::size_t>(stages_per_rank * microbatches));
   return table;
 }
 
 /// The k-th pass of a rank with several stages: `ranks` micro-batches on one stage, then on the next; after the last
 /// stage the next `ranks` micro-batches. Backward visits the stages in reverse.
-constexpr task interleaved_pass(task_kind kind, int k, int rank, int ranks, int stages_per_rank) {
+constexpr pipeline_task interleaved_pass(task_kind kind, int k, int rank, int ranks, int stages_per_rank) {
   const int round = k / (ranks * stages_per_rank), within = k % (ranks * stages_per_rank), visited = within / ranks;
   const int local = rules_of(kind).does(pass_kind::forward) ? visited : stages_per_rank - 1 - visited;
   return {kind, local * ranks + rank, round * ranks + within % ranks};
@@ -79,7 +80,7 @@ constexpr schedule_table gpipe_table(int ranks, int stages_per_rank, int microba
 
 /// Passes in steady alternation: `ahead` forward passes before the first backward one.
 template <class Pass>
-constexpr void alternate(list<task>& row, int passes, int ahead, const Pass& pass) {
+constexpr void alternate(core::list<pipeline_task>& row, int passes, int ahead, const Pass& pass) {
   if (ahead > passes) ahead = passes;
   for (int k = 0; k < ahead; ++k) row.push_back(pass(task_kind::forward, k));
   for (int k = ahead; k < passes; ++k) {
@@ -94,7 +95,7 @@ constexpr schedule_table one_f_one_b_table(int ranks, int stages_per_rank, int m
   schedule_table table = empty_table(ranks, 1, microbatches);
   for (int rank = 0; rank < ranks; ++rank)
     alternate(table.rows[rank], microbatches, ranks - 1 - rank, [&](task_kind kind, int k) {
-      return task{kind, rank, k};
+      return pipeline_task{kind, rank, k};
     });
   return table;
 }
@@ -106,10 +107,10 @@ constexpr schedule_table zero_bubble_table(int ranks, int stages_per_rank, int m
   if (stages_per_rank != 1) refuse_stages("zero_bubble", stages_per_rank);
   schedule_table table = one_f_one_b_table(ranks, 1, microbatches);
   for (int rank = 1; rank < ranks; ++rank) {
-    list<task> halved;
+    core::list<pipeline_task> halved;
     halved.reserve(3 * static_cast<std::size_t>(microbatches));
     int postponed = 0;
-    for (const task& t : table.rows[rank]) {
+    for (const pipeline_task& t : table.rows[rank]) {
       if (!rules_of(t.kind).does(pass_kind::backward_input)) {
         halved.push_back(t);
         continue;
@@ -118,7 +119,7 @@ constexpr schedule_table zero_bubble_table(int ranks, int stages_per_rank, int m
       if (t.microbatch >= rank) halved.push_back({task_kind::backward_parameters, rank, postponed++});
     }
     while (postponed < microbatches) halved.push_back({task_kind::backward_parameters, rank, postponed++});
-    table.rows[rank] = static_cast<list<task>&&>(halved);
+    table.rows[rank] = static_cast<core::list<pipeline_task>&&>(halved);
   }
   return table;
 }
@@ -137,7 +138,7 @@ constexpr schedule_table interleaved_table(int ranks, int stages_per_rank, int m
 }
 
 /// Rounds of one micro-batch per rank, stage by stage: valid wherever the stages are.
-constexpr void add_forward_passes(schedule_table& table, const list<int>& rank_of) {
+constexpr void add_forward_passes(schedule_table& table, const core::list<int>& rank_of) {
   const int together = table.ranks();
   for (int first = 0; first < table.microbatches; first += together)
     for (int stage = 0; stage < table.stages; ++stage)
@@ -147,7 +148,7 @@ constexpr void add_forward_passes(schedule_table& table, const list<int>& rank_o
 
 constexpr schedule_table forward_table(int ranks, int stages_per_rank, int microbatches) {
   schedule_table table = empty_table(ranks, stages_per_rank, microbatches);
-  list<int> rank_of;
+  core::list<int> rank_of;
   for (int stage = 0; stage < table.stages; ++stage) rank_of.push_back(stage % ranks);
   add_forward_passes(table, rank_of);
   return table;
@@ -202,10 +203,10 @@ inline constexpr schedule_setting forward_only{"forward_only", 1, detail::forwar
 /// micro-batches.
 constexpr schedule_table forward_only_like(const schedule_table& training, int microbatches) {
   if (microbatches < 1) detail::refuse_sizes("forward_only", training.ranks(), 1, microbatches);
-  schedule_table table{training.stages, microbatches, list<list<task>>(training.rows.size())};
-  list<int> rank_of(static_cast<std::size_t>(training.stages));
+  schedule_table table{training.stages, microbatches, core::list<core::list<pipeline_task>>(training.rows.size())};
+  core::list<int> rank_of(static_cast<std::size_t>(training.stages));
   for (int rank = 0; rank < training.ranks(); ++rank)
-    for (const task& t : training.rows[rank]) rank_of[t.stage] = rank;
+    for (const pipeline_task& t : training.rows[rank]) rank_of[t.stage] = rank;
   detail::add_forward_passes(table, rank_of);
   return table;
 }

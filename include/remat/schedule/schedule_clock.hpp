@@ -23,13 +23,13 @@ namespace remat {
 /// The first task of a rank that never begins, and what it waits for.
 struct unmet_task {
   int rank = 0, position = 0;
-  task waiting = {}, awaited = {};
+  pipeline_task waiting = {}, awaited = {};
 };
 
 struct schedule_clock {
-  list<list<long>> begins = {}, ends = {};  ///< for each rank, one for each task that runs
-  list<long> busy = {};                     ///< for each rank, the units spent in tasks
-  list<unmet_task> unmet = {};              ///< empty if the table can run
+  core::list<core::list<long>> begins = {}, ends = {};  ///< for each rank, one for each task that runs
+  core::list<long> busy = {};                           ///< for each rank, the units spent in tasks
+  core::list<unmet_task> unmet = {};                    ///< empty if the table can run
   long length = 0;                          ///< when the last task ends
 
   constexpr bool runs() const { return unmet.empty(); }
@@ -48,7 +48,7 @@ struct schedule_clock {
 };
 
 /// One line for each rank that waits for ever; the first 10 of them.
-inline std::string unmet_text(const list<unmet_task>& unmet) {
+inline std::string unmet_text(const core::list<unmet_task>& unmet) {
   constexpr int most = 10;
   std::string text;
   for (int i = 0; i < unmet.count() && i < most; ++i)
@@ -66,8 +66,8 @@ class clock_run {
  public:
   constexpr clock_run(const schedule_table& table, clock_units units)
       : table_(table), units_(units), positions_(table), blocked_(table.rows.size(), 0) {
-    clock_.begins = clock_.ends = list<list<long>>(table.rows.size());
-    clock_.busy = list<long>(table.rows.size());
+    clock_.begins = clock_.ends = core::list<core::list<long>>(table.rows.size());
+    clock_.busy = core::list<long>(table.rows.size());
     for (int rank = 0; rank < table.ranks(); ++rank) {
       clock_.begins[rank].reserve(table.rows[rank].size());
       clock_.ends[rank].reserve(table.rows[rank].size());
@@ -84,7 +84,7 @@ class clock_run {
     for (int rank = 0; rank < table_.ranks(); ++rank) {
       const int position = clock_.ends[rank].count();
       if (position == table_.rows[rank].count()) continue;
-      const task& waiting = table_.rows[rank][position];
+      const pipeline_task& waiting = table_.rows[rank][position];
       clock_.unmet.push_back({rank, position, waiting, awaited_by(waiting)});
     }
     return std::move(clock_);
@@ -101,7 +101,7 @@ class clock_run {
   /// Calls f(pass, stage) for each pass of the same micro-batch that a task waits for: the one before its own on the
   /// same stage, then those of its neighbours.
   template <class F>
-  constexpr void each_awaited(const task& t, const F& f) const {
+  constexpr void each_awaited(const pipeline_task& t, const F& f) const {
     const int before = static_cast<int>(rules_of(t.kind).first) - 1;
     if (before >= 0) f(static_cast<pass_kind>(before), t.stage);
     each_pass(t.kind, [&](pass_kind pass) {
@@ -110,26 +110,26 @@ class clock_run {
     });
   }
   /// The first task that has not run and must, before this one does.
-  constexpr task awaited_by(const task& t) const {
-    task found = t;
+  constexpr pipeline_task awaited_by(const pipeline_task& t) const {
+    pipeline_task found = t;
     bool is_found = false;
     each_awaited(t, [&](pass_kind pass, int stage) {
       if (is_found || end_of(pass, stage, t.microbatch) != never) return;
       is_found = true;
       const int position = positions_.position_of(pass, stage, t.microbatch);
-      found =
-          position < 0 ? task{kind_with(pass), stage, t.microbatch} : table_.rows[positions_.rank_of(stage)][position];
+      found = position < 0 ? pipeline_task{kind_with(pass), stage, t.microbatch}
+                           : table_.rows[positions_.rank_of(stage)][position];
     });
     return found;
   }
 
   /// Runs a rank until a task must wait.
   constexpr void advance(int rank) {
-    const list<task>& row = table_.rows[rank];
-    list<long>&begins = clock_.begins[rank], &ends = clock_.ends[rank];
+    const core::list<pipeline_task>& row = table_.rows[rank];
+    core::list<long>&begins = clock_.begins[rank], &ends = clock_.ends[rank];
     blocked_[rank] = 0;
     while (ends.count() < row.count()) {
-      const task& t = row[ends.count()];
+      const pipeline_task& t = row[ends.count()];
       long begin = ends.empty() ? 0 : ends.back();
       each_awaited(t, [&](pass_kind pass, int stage) {
         const long awaited = end_of(pass, stage, t.microbatch);
@@ -147,7 +147,7 @@ class clock_run {
   }
 
   /// A neighbour goes on if this task is what it waits for.
-  constexpr void wake_after(const task& t) {
+  constexpr void wake_after(const pipeline_task& t) {
     each_pass(t.kind, [&](pass_kind pass) {
       const int step = rules_of(pass).awaits, stage = t.stage - step;
       if (step == 0 || stage < 0 || stage >= table_.stages) return;
@@ -162,8 +162,8 @@ class clock_run {
   const schedule_table& table_;
   clock_units units_;
   task_positions positions_;
-  list<char> blocked_;
-  list<int> ready_;
+  core::list<char> blocked_;
+  core::list<int> ready_;
   schedule_clock clock_;
 };
 

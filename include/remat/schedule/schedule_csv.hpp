@@ -39,7 +39,7 @@ inline std::string schedule_csv(const schedule_table& table) {
   std::string text = std::string(schedule_csv_header) + "\n";
   for (int rank = 0; rank < table.ranks(); ++rank)
     for (int position = 0; position < table.rows[rank].count(); ++position) {
-      const task& t = table.rows[rank][position];
+      const pipeline_task& t = table.rows[rank][position];
       text += std::to_string(rank) + "," + std::to_string(position) + "," + std::string(rules_of(t.kind).name) + "," +
               std::to_string(t.stage) + "," + std::to_string(t.microbatch) + "\n";
     }
@@ -76,7 +76,7 @@ class schedule_reader {
   static constexpr int largest = 999'999'999;
   struct row {
     int rank, position;
-    task what;
+    pipeline_task what;
     int line;
   };
 

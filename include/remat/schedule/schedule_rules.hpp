@@ -27,8 +27,8 @@ namespace remat {
 
 struct schedule_terms {
   bool is_training = true;
-  list<stage_message> messages = {};  ///< none: each stage to the next, and the gradients back
-  list<int> in_flight_bounds = {};    ///< for each stage the micro-batches that it may keep; none: any number
+  core::list<stage_message> messages = {};  ///< none: each stage to the next, and the gradients back
+  core::list<int> in_flight_bounds = {};    ///< for each stage the micro-batches that it may keep; none: any number
   clock_units units = {};             ///< of the nominal clock
   posting receives = posting::early;
 };
@@ -50,9 +50,9 @@ namespace detail {
 /// A task came whose micro-batch is not the next one of its stage in a pass: it comes twice, too early, or another is
 /// missing.
 [[noreturn]] inline void refuse_order(const schedule_table& table, int rank, int position, pass_kind pass, int next) {
-  const list<task>& row = table.rows[rank];
-  const task& t = row[position];
-  const task wanted{t.kind, t.stage, next};
+  const core::list<pipeline_task>& row = table.rows[rank];
+  const pipeline_task& t = row[position];
+  const pipeline_task wanted{t.kind, t.stage, next};
   const auto does = [&](int p, int microbatch) {
     return row[p].stage == t.stage && row[p].microbatch == microbatch && is_known(row[p].kind) &&
            rules_of(row[p].kind).does(pass);
@@ -73,7 +73,7 @@ namespace detail {
       table, rank, position,
       "there is no " + task_text(wanted) + " in front of it; a stage passes each micro-batch once, in ascending order");
 }
-[[noreturn]] inline void refuse_missing(const schedule_table& table, int rank, const task& missing) {
+[[noreturn]] inline void refuse_missing(const schedule_table& table, int rank, const pipeline_task& missing) {
   throw error("schedule: rank " + std::to_string(rank) + ", which has stage " + std::to_string(missing.stage) +
               ", ends at position " + std::to_string(table.rows[rank].count()) + " without the " + task_text(missing) +
               "; each of the micro-batches 0 to " + std::to_string(table.microbatches - 1) + " passes once");
@@ -83,7 +83,7 @@ namespace detail {
               std::to_string(table.stages) + " stages; give one for each stage, or none");
 }
 
-[[noreturn]] inline void refuse_stuck(const list<stuck_rank>& stuck, const schedule_table& table,
+[[noreturn]] inline void refuse_stuck(const core::list<stuck_rank>& stuck, const schedule_table& table,
                                       const message_timetable& times) {
   throw error("schedule: it cannot run where no message leaves before its receive is posted:" +
               stuck_text(stuck, table, times));
@@ -108,7 +108,7 @@ struct progress_of_stage {
 
 constexpr void check_task(const schedule_table& table, int rank, int position, progress_of_stage& stage,
                           bool is_training) {
-  const task& t = table.rows[rank][position];
+  const pipeline_task& t = table.rows[rank][position];
   if (stage.rank < 0) stage.rank = rank;
   if (stage.rank != rank) refuse_other_rank(table, rank, position, stage.rank);
   const task_rules& rules = rules_of(t.kind);
@@ -129,13 +129,13 @@ constexpr void check_task(const schedule_table& table, int rank, int position, p
 constexpr void check_tasks(const schedule_table& table, bool is_training = true) {
   if (table.stages < 1 || table.microbatches < 1 || table.ranks() < 1) detail::refuse_numbers(table);
   std::size_t tasks = 0;
-  for (const list<task>& row : table.rows) tasks += row.size();
+  for (const core::list<pipeline_task>& row : table.rows) tasks += row.size();
   // Of more stages than tasks some has none: no more than that are looked at, whatever the table claims.
   const auto claimed = static_cast<std::size_t>(table.stages);
-  list<detail::progress_of_stage> stages(claimed < tasks + 1 ? claimed : tasks + 1);
+  core::list<detail::progress_of_stage> stages(claimed < tasks + 1 ? claimed : tasks + 1);
   for (int rank = 0; rank < table.ranks(); ++rank)
     for (int position = 0; position < table.rows[rank].count(); ++position) {
-      const task& t = table.rows[rank][position];
+      const pipeline_task& t = table.rows[rank][position];
       if (!detail::is_within(table, t)) detail::refuse_foreign_task(table, rank, position);
       if (t.stage < stages.count()) detail::check_task(table, rank, position, stages[t.stage], is_training);
     }
@@ -149,12 +149,12 @@ constexpr void check_tasks(const schedule_table& table, bool is_training = true)
 }
 
 /// No stage has more micro-batches between forward and backward (of the inputs) than its bound.
-constexpr void check_in_flight(const schedule_table& table, const list<int>& bounds) {
+constexpr void check_in_flight(const schedule_table& table, const core::list<int>& bounds) {
   if (bounds.count() != table.stages) detail::refuse_bounds(table, bounds.count());
-  list<int> now(static_cast<std::size_t>(table.stages));
+  core::list<int> now(static_cast<std::size_t>(table.stages));
   for (int rank = 0; rank < table.ranks(); ++rank)
     for (int position = 0; position < table.rows[rank].count(); ++position) {
-      const task& t = table.rows[rank][position];
+      const pipeline_task& t = table.rows[rank][position];
       const task_rules& rules = rules_of(t.kind);
       now[t.stage] += (rules.does(pass_kind::forward) ? 1 : 0) - (rules.does(pass_kind::backward_input) ? 1 : 0);
       if (now[t.stage] > bounds[t.stage]) detail::refuse_kept(table, rank, position, now[t.stage], bounds[t.stage]);
@@ -167,11 +167,11 @@ constexpr void check_schedule(const schedule_table& table, const schedule_terms&
   if (!terms.in_flight_bounds.empty() && terms.is_training) check_in_flight(table, terms.in_flight_bounds);
   const schedule_clock clock = nominal_clock(table, terms.units);
   if (!clock.runs()) detail::refuse_clock(clock);
-  list<stage_message> messages = terms.messages;
+  core::list<stage_message> messages = terms.messages;
   if (messages.empty()) messages = neighbour_messages(table.stages, terms.is_training);
   const message_timetable times = message_times(table, clock, std::move(messages), terms.receives);
   free_of_cost costs;
-  const list<stuck_rank> stuck = rendezvous_run(table, times, costs).run();
+  const core::list<stuck_rank> stuck = rendezvous_run(table, times, costs).run();
   if (!stuck.empty()) detail::refuse_stuck(stuck, table, times);
 }
 

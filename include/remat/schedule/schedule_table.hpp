@@ -10,24 +10,24 @@
 
 namespace remat {
 
-struct task {
+struct pipeline_task {
   task_kind kind = task_kind::forward;
   int stage = 0;
   int microbatch = 0;
 
-  friend constexpr bool operator==(const task&, const task&) = default;
+  friend constexpr bool operator==(const pipeline_task&, const pipeline_task&) = default;
 };
 
 struct schedule_table {
   int stages = 0;
   int microbatches = 0;
-  list<list<task>> rows = {};  ///< one for each rank
+  core::list<core::list<pipeline_task>> rows = {};  ///< one for each rank
 
   constexpr int ranks() const { return rows.count(); }
   /// The rank whose row holds the tasks of a stage, or -1.
   constexpr int rank_of(int stage) const {
     for (int r = 0; r < rows.count(); ++r)
-      for (const task& t : rows[r])
+      for (const pipeline_task& t : rows[r])
         if (t.stage == stage) return r;
     return -1;
   }

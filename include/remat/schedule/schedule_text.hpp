@@ -17,13 +17,13 @@ namespace remat {
 
 namespace detail {
 
-inline bool has_one_stage(const list<task>& row) {
-  for (const task& t : row)
+inline bool has_one_stage(const core::list<pipeline_task>& row) {
+  for (const pipeline_task& t : row)
     if (t.stage != row[0].stage) return false;
   return true;
 }
 
-inline std::string cell_text(const task& t, bool has_stage) {
+inline std::string cell_text(const pipeline_task& t, bool has_stage) {
   return rules_of(t.kind).letter + std::to_string(t.microbatch) + (has_stage ? "." + std::to_string(t.stage) : "");
 }
 
@@ -35,7 +35,7 @@ inline std::string schedule_grid(const schedule_table& table, clock_units units 
   const schedule_clock clock = nominal_clock(table, units);
   if (!clock.runs()) throw error("schedule: it cannot be printed since it cannot run:" + unmet_text(clock.unmet));
   bool has_stages = false;
-  for (const list<task>& row : table.rows) has_stages = has_stages || !detail::has_one_stage(row);
+  for (const core::list<pipeline_task>& row : table.rows) has_stages = has_stages || !detail::has_one_stage(row);
   std::vector<std::vector<std::string>> cells(table.rows.size(),
                                               std::vector<std::string>(static_cast<std::size_t>(clock.length), "."));
   std::size_t width = 1;

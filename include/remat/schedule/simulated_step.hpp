@@ -10,7 +10,7 @@ namespace remat {
 
 struct simulated_step {
   double seconds = 0;
-  list<rank_times> ranks = {};
+  core::list<rank_times> ranks = {};
   timeline events = {};  ///< with has_timeline; in no particular order
 
   /// The seconds in which a rank does nothing.

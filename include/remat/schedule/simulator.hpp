@@ -62,27 +62,27 @@ constexpr void check_simulation(const pipeline_costs& s, const schedule_table& t
 /// Runs a step. Throws `error` where the schedule cannot run or a cost is none.
 constexpr simulated_step simulate(const schedule_table& table, const pipeline_costs& s) {
   bool is_training = false;
-  for (const list<task>& row : table.rows)
-    for (const task& t : row)
+  for (const core::list<pipeline_task>& row : table.rows)
+    for (const pipeline_task& t : row)
       is_training = is_training || (is_known(t.kind) && rules_of(t.kind).last > pass_kind::forward);
   check_tasks(table, is_training);
   detail::check_simulation(s, table);
-  list<stage_message> messages;
+  core::list<stage_message> messages;
   for (const sized_message& m : s.messages) messages.push_back(m.message);
   if (messages.empty()) messages = neighbour_messages(table.stages, is_training);
   const message_timetable times = message_times(table, nominal_clock(table, s.units), std::move(messages), s.receives);
 
   simulated_step result;
-  result.ranks = list<rank_times>(table.rows.size());
+  result.ranks = core::list<rank_times>(table.rows.size());
   detail::rank_charges costs(s, table, times, result);
   rendezvous_run run(table, times, costs);
-  const list<stuck_rank> stuck = run.run();
+  const core::list<stuck_rank> stuck = run.run();
   if (!stuck.empty()) detail::refuse_stuck(stuck, table, times);
 
-  list<list<int>> stages(table.rows.size());
-  list<char> is_known(static_cast<std::size_t>(table.stages));
+  core::list<core::list<int>> stages(table.rows.size());
+  core::list<char> is_known(static_cast<std::size_t>(table.stages));
   for (int rank = 0; rank < table.ranks(); ++rank)
-    for (const task& t : table.rows[rank])
+    for (const pipeline_task& t : table.rows[rank])
       if (is_known[t.stage] == 0) {
         is_known[t.stage] = 1;
         stages[rank].push_back(t.stage);

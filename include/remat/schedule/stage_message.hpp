@@ -20,8 +20,8 @@ struct stage_message {
 };
 
 /// Each stage to the next, and in training each stage's gradient to the one before.
-constexpr list<stage_message> neighbour_messages(int stages, bool is_training) {
-  list<stage_message> messages;
+constexpr core::list<stage_message> neighbour_messages(int stages, bool is_training) {
+  core::list<stage_message> messages;
   for (int s = 0; s + 1 < stages; ++s) messages.push_back({s, s + 1, pass_kind::forward});
   for (int s = stages - 1; s > 0 && is_training; --s) messages.push_back({s, s - 1, pass_kind::backward_input});
   return messages;

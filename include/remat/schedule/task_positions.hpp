@@ -19,7 +19,7 @@ namespace detail {
               std::to_string(table.stages - 1) + " and micro-batches 0 to " + std::to_string(table.microbatches - 1));
 }
 
-constexpr bool is_within(const schedule_table& table, const task& t) {
+constexpr bool is_within(const schedule_table& table, const pipeline_task& t) {
   return t.stage >= 0 && t.stage < table.stages && t.microbatch >= 0 && t.microbatch < table.microbatches &&
          is_known(t.kind);
 }
@@ -35,9 +35,9 @@ class task_positions {
         ranks_(static_cast<std::size_t>(table.stages), -1),
         positions_(std::size(pass_table) * static_cast<std::size_t>(table.stages) * microbatches_, -1) {
     for (int rank = 0; rank < table.ranks(); ++rank) {
-      const task* const row = table.rows[rank].data();
+      const pipeline_task* const row = table.rows[rank].data();
       for (int position = 0, count = table.rows[rank].count(); position < count; ++position) {
-        const task& t = row[position];
+        const pipeline_task& t = row[position];
         if (!detail::is_within(table, t)) detail::refuse_foreign_task(table, rank, position);
         ranks_[t.stage] = rank;
         each_pass(t.kind, [&](pass_kind pass) { positions_[index(pass, t.stage, t.microbatch)] = position; });
@@ -64,7 +64,7 @@ class task_positions {
   }
 
   std::size_t microbatches_;
-  list<int> ranks_, positions_;
+  core::list<int> ranks_, positions_;
 };
 
 }  // namespace remat

@@ -8,7 +8,7 @@
 
 namespace remat {
 
-inline std::string task_text(const task& t) {
+inline std::string task_text(const pipeline_task& t) {
   const std::string kind =
       is_known(t.kind) ? std::string(rules_of(t.kind).name) : "kind " + std::to_string(static_cast<int>(t.kind));
   return kind + " of stage " + std::to_string(t.stage) + ", micro-batch " + std::to_string(t.microbatch);

@@ -51,6 +51,6 @@ struct timeline_event {
   double begin = 0, end = 0;        ///< in seconds
 };
 
-using timeline = list<timeline_event>;
+using timeline = core::list<timeline_event>;
 
 }  // namespace remat

@@ -25,7 +25,7 @@ class loss_of_outputs {
  public:
   /// Both must outlive it. Throws `error` for a program whose loss cannot be run so.
   loss_of_outputs(const program& p, parameter_store& store, bool holds_all) : program_(&p), counter_(p) {
-    if (p.loss == none)
+    if (p.loss == core::none)
       throw error(
           "mean_loss is the loss of the model, and this model has none; give it one: remat::model<net, input, "
           "loss>");
@@ -47,7 +47,7 @@ class loss_of_outputs {
   struct result {
     double sum, counted;
   };
-  result run(std::span<const float> outputs, const source& target) {
+  result run(std::span<const float> outputs, const tensor_source& target) {
     const program& p = *program_;
     const operation& o = loss();
     const tensor_shape& x = p.tensors[o.inputs[0]];
@@ -60,10 +60,10 @@ class loss_of_outputs {
       throw error("mean_loss: " + std::to_string(target.size) + " targets for " + std::to_string(samples) +
                   " samples, which take " + std::to_string(t.elements(samples)));
     make_ready(samples);
-    const source given = source_of(outputs);
+    const tensor_source given = source_of(outputs);
     given.load(given, x, call_.inputs[0]);
     target.load(target, t, call_.inputs[1]);
-    sources_.assign(static_cast<std::size_t>(p.inputs), source{});
+    sources_.assign(static_cast<std::size_t>(p.inputs), tensor_source{});
     sources_.back() = target;
     const double counted = counter_.count(sources_, samples, states_);
     // Where nothing counts there is no mean; a loss that divides by what it is told gives its sum.
@@ -132,8 +132,8 @@ class loss_of_outputs {
   std::span<float>*parameters_ = nullptr, *states_ = nullptr;
   std::unique_ptr<prepared> state_;
   memory_block memory_;
-  call call_;
-  std::vector<source> sources_;
+  kernel_call call_;
+  std::vector<tensor_source> sources_;
 };
 
 }  // namespace remat::detail

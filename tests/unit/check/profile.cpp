@@ -39,8 +39,9 @@ remat::operation_costs one_each(const remat::program& p, std::size_t batch) {
 }
 
 std::size_t actions_of_operations(const remat::plan& made) {
-  return static_cast<std::size_t>(std::count_if(made.steps.actions.begin(), made.steps.actions.end(),
-                                                [](const remat::action& a) { return a.operation != remat::none; }));
+  return static_cast<std::size_t>(
+      std::count_if(made.steps.actions.begin(), made.steps.actions.end(),
+                    [](const remat::action& a) { return a.operation != remat::core::none; }));
 }
 
 TEST_CASE("a profile names every operation, and changes nothing", "[run][profile]") {
@@ -51,13 +52,14 @@ TEST_CASE("a profile names every operation, and changes nothing", "[run][profile
     const remat::program& p = model.lowered();
     const networks::batch data = networks::random_batch(wanted, p, wanted.microbatch, 1);
     networks::train_step(model, data);
-    const auto values = copy_of(model.store().value_block()), gradients = copy_of(model.store().gradient_block()),
-               states = copy_of(model.store().state_block());
+    const auto values = copy_of(remat::internals::store(model).value_block()),
+               gradients = copy_of(remat::internals::store(model).gradient_block()),
+               states = copy_of(remat::internals::store(model).state_block());
     const auto steps = model.steps();
     const remat::operation_costs costs = remat::profile(model, wanted.microbatch, {.runs = 3, .warm_up = 1});
-    CHECK(copy_of(model.store().value_block()) == values);
-    CHECK(copy_of(model.store().gradient_block()) == gradients);
-    CHECK(copy_of(model.store().state_block()) == states);
+    CHECK(copy_of(remat::internals::store(model).value_block()) == values);
+    CHECK(copy_of(remat::internals::store(model).gradient_block()) == gradients);
+    CHECK(copy_of(remat::internals::store(model).state_block()) == states);
     CHECK(model.steps() == steps);
 
     CHECK_NOTHROW(remat::require_costs_of(p, costs));
@@ -85,13 +87,13 @@ TEST_CASE("a model without a loss is profiled, too", "[run][profile]") {
   remat::program p = wanted.lower();
   const int loss = p.producers[p.loss];  // cut off, and its node with it
   REQUIRE(loss == p.operations.count() - 1);
-  remat::list<remat::operation> operations;
+  remat::core::list<remat::operation> operations;
   for (int i = 0; i < loss; ++i) operations.push_back(p.operations[i]);
   p.operations = operations;
-  remat::list<remat::node> nodes;
+  remat::core::list<remat::module_node> nodes;
   for (int n = 0; n < p.nodes[0].end; ++n) nodes.push_back(p.nodes[n]);
   p.nodes = nodes;
-  p.loss = remat::none;
+  p.loss = remat::core::none;
   remat::network model(p, {.seed = 1});
   const remat::operation_costs costs = remat::profile(model, 2, {.runs = 1, .warm_up = 0});
   CHECK(costs.operations.front().forward > 0);

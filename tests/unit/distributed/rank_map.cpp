@@ -39,11 +39,11 @@ TEST_CASE("a rank and its place say the same", "[dist][rank_map]") {
       for (int dp = 1; dp <= 5; ++dp) {
         const rank_grid grid(map, pp * dp, pp);
         CAPTURE(map.name, pp, dp);
-        CHECK((grid.size() == pp * dp && grid.pp_size() == pp && grid.dp_size() == dp));
+        CHECK((grid.size() == pp * dp && grid.partitions() == pp && grid.replicas() == dp));
         for (int rank = 0; rank < pp * dp; ++rank) {
-          CHECK(grid.rank(grid.pp_rank(rank), grid.dp_rank(rank)) == rank);
-          CHECK(grid.pipeline_group(rank)[static_cast<std::size_t>(grid.pp_rank(rank))] == rank);
-          CHECK(grid.data_parallel_group(rank)[static_cast<std::size_t>(grid.dp_rank(rank))] == rank);
+          CHECK(grid.rank(grid.partition(rank), grid.replica(rank)) == rank);
+          CHECK(grid.pipeline_group(rank)[static_cast<std::size_t>(grid.partition(rank))] == rank);
+          CHECK(grid.data_parallel_group(rank)[static_cast<std::size_t>(grid.replica(rank))] == rank);
         }
       }
 }
@@ -74,9 +74,9 @@ TEST_CASE("a rank map that does not fit is refused", "[dist][rank_map]") {
            {"2 1 5 5", "line 6 is not accepted"},
            {"2 1 five", "line 6 is not accepted"},
            {"2 1 -5", "line 6 is not accepted"},
-           {"2 2 5", "line 6 names place (2, 2); this job has pp_rank 0 to 2 and dp_rank 0 to 1"},
+           {"2 2 5", "line 6 names place (2, 2); this job has partition 0 to 2 and replica 0 to 1"},
            {"2 0 5", "line 6 names a place that is in an earlier line, line "},
-           {"", "has no line for pp_rank 2 dp_rank 1"},
+           {"", "has no line for partition 2 replica 1"},
            {"2 1 6", "names rank 6; this job has ranks 0 to 5"},
            {"2 1 3", "gives rank 3 two places, (1, 1) and (2, 1)"}}) {
     CAPTURE(line);

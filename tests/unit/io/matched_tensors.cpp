@@ -60,7 +60,7 @@ float first(const remat::network& m, const char* name) { return m.parameter(name
 template <class Model>
 std::string refusal(const std::filesystem::path& path, const remat::load_options& options = {}) {
   Model m{{.seed = 1}};
-  const auto block = m.store().value_block();
+  const auto block = remat::internals::store(m).value_block();
   const std::vector<std::byte> before(block.begin(), block.end());
   std::string message;
   try {

@@ -41,7 +41,7 @@ using model = remat::model<net, remat::image<float, 1, 6, 6>, nn::nll_loss>;
 const temporary_folder folder;
 
 std::vector<std::byte> bits_of(model& m) {
-  const auto values = m.store().value_block(), states = m.store().state_block();
+  const auto values = remat::internals::store(m).value_block(), states = remat::internals::store(m).state_block();
   std::vector<std::byte> bits(values.begin(), values.end());
   bits.insert(bits.end(), states.begin(), states.end());
   return bits;

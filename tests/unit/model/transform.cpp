@@ -21,7 +21,7 @@ struct block : remat::module {
 template <template <class> class Around>
 constexpr bool reaches = std::is_same_v<decltype(remat::transform_modules(
                                             Around<conv>{}, [](auto m) { return remat::is_kind<"conv2d">(m); },
-                                            [](auto m) { return remat::checkpointed(m); })),
+                                            [](auto m) { return remat::as_checkpointed(m); })),
                                         Around<checked>>;
 
 template <class M>
@@ -51,13 +51,13 @@ static_assert(reaches<in_sequential> && reaches<in_named> && reaches<in_repeat> 
 
 constexpr auto in_block = remat::transform_modules(
     remat::sequential<block>{}, [](auto m) { return remat::is_kind<"conv2d">(m); },
-    [](auto m) { return remat::checkpointed(m); });
+    [](auto m) { return remat::as_checkpointed(m); });
 static_assert(
     std::is_same_v<decltype(in_block),
                    const remat::sequential<remat::changed_block<block, remat::sequential<checked, nn::relu>>>>);
 
 // Foldable and Functor of the other containers.
-constexpr auto check = [](auto m) { return remat::checkpointed(m); };
+constexpr auto check = [](auto m) { return remat::as_checkpointed(m); };
 static_assert(decltype(hana::length(remat::repeat<5, conv>{}))::value == 5);
 static_assert(decltype(hana::length(remat::parallel<nn::add, conv, nn::relu>{}))::value == 2);
 static_assert(std::is_same_v<decltype(hana::transform(remat::repeat<5, conv>{}, check)), remat::repeat<5, checked>>);
@@ -68,7 +68,7 @@ TEST_CASE("a transformed model has the paths and the results of the first") {
   using input = remat::image<float, 4, 5, 5>;
   constexpr auto net = remat::sequential<conv, nn::relu, remat::named<"b", block>>{};
   constexpr auto other = remat::transform_modules(
-      net, [](auto m) { return remat::is_kind<"conv2d">(m); }, [](auto m) { return remat::checkpointed(m); });
+      net, [](auto m) { return remat::is_kind<"conv2d">(m); }, [](auto m) { return remat::as_checkpointed(m); });
   const remat::program a = remat::lower<std::remove_const_t<decltype(net)>, input>();
   const remat::program b = remat::lower<std::remove_const_t<decltype(other)>, input>();
   REQUIRE(a.nodes.size() == b.nodes.size());

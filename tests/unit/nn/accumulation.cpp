@@ -60,14 +60,15 @@ void check(std::size_t batch, std::size_t elements) {
   std::vector<float> x(batch * elements);
   for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>((i * 37) % 101) / 50.0f - 1;
   bool adds = false;
-  for (const remat::action& a : net.training(batch).planned().steps.actions)
+  for (const remat::action& a : remat::internals::training(net, batch).planned().steps.actions)
     if (a.kind == remat::action_kind::backward_input) adds = adds || a.accumulates[0];
   REQUIRE(adds);
   const auto gradient = [&](bool first, bool second) {
     weighted_sum::counts[0] = first;
     weighted_sum::counts[1] = second;
-    const remat::source source = remat::source_of(x);
-    net.run_training(net.training(batch), {1, 0}, std::span(&source, 1));  // the same step, so the same dropout
+    const remat::tensor_source source = remat::source_of(x);
+    remat::internals::run_training(net, remat::internals::training(net, batch), remat::executor::step{1, 0},
+                                   std::span(&source, 1));  // the same step, so the same dropout
     const auto g = net.parameters()[0].gradient;
     return std::vector<float>(g.begin(), g.end());
   };

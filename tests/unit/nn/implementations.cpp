@@ -169,7 +169,7 @@ TEST_CASE("no primitive of a network that is compared with PyTorch is a referenc
   for (const benchmarks::network& each : benchmarks::networks) {
     INFO(each.name);
     remat::network model(each.lower(), {});
-    model.training(each.batch);
+    remat::internals::training(model, each.batch);
   }
   remat::nn::on_primitive = nullptr;
   CHECK(made > 50);
@@ -179,7 +179,7 @@ TEST_CASE("the kernels of a deep network take the memory of the one that needs m
   for (const benchmarks::network& each : benchmarks::networks) {
     if (each.name != "resnet18") continue;
     remat::network model(each.lower(), {.threads = 1});
-    const remat::executor& e = model.training(each.batch);
+    const remat::executor& e = remat::internals::training(model, each.batch);
     const remat::regions needed = e.needed();
     INFO(needed.activations << " bytes of activations, " << needed.packed << " packed, " << needed.scratch
                             << " scratch");

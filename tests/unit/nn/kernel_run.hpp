@@ -69,7 +69,7 @@ class kernel_run {
     p.accumulates_input = p.accumulates_parameters = accumulates;
     if constexpr (requires { &kernels::prepare; }) state_ = kernels::prepare(p);
     scratch_.assign(state_ ? state_->scratch_of() / sizeof(double) + 8 : 0, std::nan(""));
-    const remat::call c = made(accumulates, nullptr);
+    const remat::kernel_call c = made(accumulates, nullptr);
     kernels::forward(remat::forward_pass(c, true, random_));
   }
 
@@ -83,7 +83,7 @@ class kernel_run {
     for (std::size_t i = 0; i < inputs.size(); ++i)
       gradients.emplace_back(has_gradient(i) ? inputs[i].size() : 0, accumulates ? start : NAN);
     for (const floats& p : parameters) gradients.emplace_back(p.size(), accumulates ? start : NAN);
-    const remat::call c = made(accumulates, &gradients);
+    const remat::kernel_call c = made(accumulates, &gradients);
     const remat::backward_pass pass(c, random_);
     if constexpr (requires { &kernels::backward; })
       if (h == halves::together) {
@@ -117,8 +117,8 @@ class kernel_run {
     return v.empty() ? nullptr : reinterpret_cast<std::byte*>(v.data());
   }
 
-  remat::call made(bool accumulates, std::vector<floats>* gradients) {
-    remat::call c;
+  remat::kernel_call made(bool accumulates, std::vector<floats>* gradients) {
+    remat::kernel_call c;
     c.kind = M::kind;
     if constexpr (requires { M::attributes; }) c.module_attributes = &M::attributes;
     c.state = state_.get();

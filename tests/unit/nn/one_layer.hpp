@@ -129,7 +129,7 @@ class one_layer {
   remat::tensor_shape in_, out_;
   const remat::kernel_table* kernels_ = nullptr;
   std::unique_ptr<remat::prepared> state_;
-  remat::call call_;
+  remat::kernel_call call_;
   std::vector<std::byte> scratch_;
   std::vector<std::vector<std::byte>> packed_, saved_;
   std::vector<std::span<float>> spans_[3];

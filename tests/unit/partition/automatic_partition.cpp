@@ -30,8 +30,8 @@ remat::program random_model() {
 }
 
 /// The stages of a way to cut: each bit of `chosen` is a place between two operations.
-remat::list<int> stages_of_way(unsigned chosen, int operations) {
-  remat::list<int> stages(static_cast<std::size_t>(operations));
+remat::core::list<int> stages_of_way(unsigned chosen, int operations) {
+  remat::core::list<int> stages(static_cast<std::size_t>(operations));
   for (int i = 1; i < operations; ++i) stages[i] = stages[i - 1] + static_cast<int>(chosen >> (i - 1) & 1);
   return stages;
 }
@@ -40,7 +40,7 @@ remat::list<int> stages_of_way(unsigned chosen, int operations) {
 struct harm {
   bool ignores, splits;
 };
-harm harm_of(const remat::program& p, const remat::list<int>& stages) {
+harm harm_of(const remat::program& p, const remat::core::list<int>& stages) {
   remat::program assigned = p;
   const partition::setting given{
       "given", true, [&](const remat::program&, const partition::request&) { return stages; }, {}};
@@ -48,15 +48,15 @@ harm harm_of(const remat::program& p, const remat::list<int>& stages) {
   return {!ignored.empty(), !remat::split_checkpoints(assigned).empty()};
 }
 
-remat::list<int> stages_in(const remat::program& p) {
-  remat::list<int> stages;
+remat::core::list<int> stages_in(const remat::program& p) {
+  remat::core::list<int> stages;
   for (const remat::operation& o : p.operations) stages.push_back(o.stage);
   return stages;
 }
 
 /// What the most expensive rank has, stage s on rank s % ranks.
 template <class Cost>
-double most_of_rank(const remat::list<int>& stages, int ranks, const Cost& cost) {
+double most_of_rank(const remat::core::list<int>& stages, int ranks, const Cost& cost) {
   std::vector<double> sums(static_cast<std::size_t>(ranks));
   for (int first = 0, last = 0; first < stages.count(); first = last) {
     while (last < stages.count() && stages[last] == stages[first]) ++last;
@@ -71,7 +71,7 @@ void require_best(const remat::program& p, const partition::setting& s, const pa
                   const Cost& cost) {
   remat::program cut = p;
   remat::assign_stages(cut, s, r);
-  const remat::list<int> chosen = stages_in(cut);
+  const remat::core::list<int> chosen = stages_in(cut);
   const double most = most_of_rank(chosen, ranks, cost);
   const int places = p.operations.count() - 1;
   double least = most;
@@ -79,11 +79,11 @@ void require_best(const remat::program& p, const partition::setting& s, const pa
     for (unsigned way = 0; way < 1U << places; ++way)
       if (std::popcount(way) == r.stages - 1) f(stages_of_way(way, places + 1));
   };
-  each_way([&](const remat::list<int>& stages) { least = std::min(least, most_of_rank(stages, ranks, cost)); });
+  each_way([&](const remat::core::list<int>& stages) { least = std::min(least, most_of_rank(stages, ranks, cost)); });
   RC_ASSERT(most <= remat::about_the_same * least);
   const harm done = harm_of(p, chosen);
   if (!done.ignores && !done.splits) return;
-  each_way([&](const remat::list<int>& stages) {
+  each_way([&](const remat::core::list<int>& stages) {
     if (most_of_rank(stages, ranks, cost) > remat::about_the_same * least) return;
     const harm other = harm_of(p, stages);
     RC_ASSERT(!done.ignores || other.ignores);
@@ -96,7 +96,7 @@ TEST_CASE("balance comes first, and checkpoints within 5 % of it", "[dist][parti
     const remat::program p = random_model();
     RC_PRE(p.operations.count() <= 13);
     const int stages = draw(1, std::min(5, p.operations.count()) + 1);
-    const remat::list<double> costs = remat::step_costs(p, remat::counted_costs(p, 1));
+    const remat::core::list<double> costs = remat::step_costs(p, remat::counted_costs(p, 1));
     const auto by_cost = [&](int first, int last, int) {
       double sum = 0;
       for (int i = first; i < last; ++i) sum += costs[i];

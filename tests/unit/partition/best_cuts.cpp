@@ -12,7 +12,7 @@ namespace best_cuts_tests {
 /// A program of so many operations, as far as cutting it goes.
 struct problem {
   int operations = 0, stages = 0, ranks = 0;
-  remat::list<remat::cut> cuts;
+  remat::core::list<remat::cut> cuts;
   std::vector<int> costs;  // of every range on every stage: any numbers
 
   double operator()(int first, int last, int stage) const {
@@ -71,7 +71,7 @@ worth least(const problem& p, int ranks) {
   return *std::min_element(all.begin(), all.end());
 }
 
-std::vector<int> as_vector(const remat::list<int>& l) { return {l.begin(), l.end()}; }
+std::vector<int> as_vector(const remat::core::list<int>& l) { return {l.begin(), l.end()}; }
 
 TEST_CASE("the best cuts are the best of all") {
   rc::prop("for any cost", [] {
@@ -86,7 +86,7 @@ TEST_CASE("the best cuts for a sum are those that any cost of its values has") {
     problem p;
     p.operations = *rc::gen::inRange(1, 40);
     p.stages = *rc::gen::inRange(1, std::min(p.operations, 9) + 1);
-    remat::list<double> costs;
+    remat::core::list<double> costs;
     for (int i = 1; i < p.operations; ++i) p.cuts.push_back(random_cut(i));
     for (int i = 0; i < p.operations; ++i) costs.push_back(*rc::gen::inRange(0, 9));
     const remat::cost_sum sum(costs);
@@ -107,8 +107,8 @@ TEST_CASE("the best cuts on ranks are the best of all") {
 }
 
 TEST_CASE("checkpoints bend the cuts by 5 % at most") {
-  const remat::list<double> costs{10.05, 10, 1, 1, 1, 20};  // best: 21.05 and 22
-  const auto cut_before = [&](const remat::list<remat::cut>& cuts) {
+  const remat::core::list<double> costs{10.05, 10, 1, 1, 1, 20};  // best: 21.05 and 22
+  const auto cut_before = [&](const remat::core::list<remat::cut>& cuts) {
     return remat::best_cuts(cuts, 6, 2, remat::cost_sum(costs))[0];
   };
   CHECK(cut_before({{1, {}}, {2, {}}, {3, {}}, {4, {}}, {5, {}}}) == 3);
@@ -120,7 +120,7 @@ TEST_CASE("checkpoints bend the cuts by 5 % at most") {
 
 TEST_CASE("many stages on few ranks are cut evenly") {
   constexpr int operations = 120, stages = 12, ranks = 3;  // too many ways to compare all of them
-  remat::list<remat::cut> cuts;
+  remat::core::list<remat::cut> cuts;
   for (int i = 1; i < operations; ++i) cuts.push_back({i, {}});
   const auto cost = [](int first, int last, int) {
     double sum = 0;
@@ -139,7 +139,7 @@ TEST_CASE("many stages on few ranks are cut evenly") {
 }
 
 static_assert([] {
-  const remat::list<remat::cut> cuts{{1, {}}, {2, {}}, {3, {}}, {4, {}}};
+  const remat::core::list<remat::cut> cuts{{1, {}}, {2, {}}, {3, {}}, {4, {}}};
   const auto found = remat::best_cuts(cuts, 5, 2, [](int first, int last, int) { return last - first; });
   return found.count() == 1 && (found[0] == 2 || found[0] == 3);
 }());

@@ -90,7 +90,7 @@ TEST_CASE("nodes have the stage of their first operation", "[dist][partition]") 
   remat::program p = small();
   CHECK(remat::assign_stages(p, partition::at({"features.c", "classifier.fc2"})).empty());
   std::string text;
-  for (const remat::node& n : p.nodes) text += std::to_string(n.stage);
+  for (const remat::module_node& n : p.nodes) text += std::to_string(n.stage);
   CHECK(text ==
         "0"
         "0001"
@@ -125,11 +125,11 @@ TEST_CASE("a partition by hand that is impossible is refused", "[dist][partition
   refuses(small(), partition::by_path({{"classifier.relu", 1}, {"classifier.fc2", 2}}), {}, "leaves stage 1 empty");
   refuses(small(), partition::by_path({{"features", 1}}), {}, "leaves stage 0 empty");
   const partition::setting wild{"wild", false, [](const remat::program&, const partition::request&) {
-                                  return remat::list<int>{0, 1, 0, 1, 1, 1};
+                                  return remat::core::list<int>{0, 1, 0, 1, 1, 1};
                                 }};
   refuses(small(), wild, {}, "the partition 'wild' puts 'features.c' on stage 0, behind 'features.b' on stage 1");
   const partition::setting brief{"brief", false, [](const remat::program&, const partition::request&) {
-                                   return remat::list<int>{0, 1};
+                                   return remat::core::list<int>{0, 1};
                                  }};
   refuses(small(), brief, {}, "'brief' gives 2 stages for 6 operations");
 }
@@ -259,7 +259,7 @@ TEST_CASE("recomputation counts in the balance", "[dist][partition]") {
   using inside = remat::sequential<layer, nn::relu, layer, nn::relu, layer, nn::relu>;
   using net = remat::sequential<remat::named<"plain", inside>, remat::named<"checked", remat::checkpoint<inside>>>;
   const remat::program p = remat::fuse(remat::lower<net, remat::tensor<float, 8>, nn::mse_loss>());
-  const remat::list<double> costs = remat::step_costs(p, remat::counted_costs(p, 4));
+  const remat::core::list<double> costs = remat::step_costs(p, remat::counted_costs(p, 4));
   REQUIRE(costs.count() == 7);
   CHECK(costs[0] * 3 == Approx(costs[1] * 2));  // no gradient of the input
   CHECK(costs[3] * 3 == Approx(costs[1] * 4));  // forward, twice backward, and again

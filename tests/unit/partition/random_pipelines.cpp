@@ -29,7 +29,7 @@ struct used {
 /// What a layout must keep apart, from the times of the tasks and messages.
 std::vector<used> regions_of(const remat::schedule_table& table, const remat::rank_layout& layout,
                              const std::vector<remat::laid_out_stage>& stages, std::size_t batch, const program& p,
-                             const remat::list<remat::pipeline_message>& messages,
+                             const remat::core::list<remat::pipeline_message>& messages,
                              const remat::message_timetable& times) {
   const remat::task_positions positions(table);
   std::vector<used> found;
@@ -59,7 +59,7 @@ std::vector<used> regions_of(const remat::schedule_table& table, const remat::ra
         }
       }
       for (int k = 0; k < made.ports.count(); ++k) {
-        const remat::port& here = made.ports[k];
+        const remat::stage_port& here = made.ports[k];
         const pass_kind pass = here.is_gradient ? pass_kind::backward_input : pass_kind::forward;
         const int task_at = positions.position_of(pass, stages[s].stage, m);
         used u{offsets[static_cast<std::size_t>(made.region_of_port(k))], p.tensors[here.tensor].bytes(batch), task_at,
@@ -124,7 +124,7 @@ void check_pipelines(int pipelines) {
         const remat::message_timetable times =
             message_times(table, remat::nominal_clock(table), between_stages(messages));
         const remat::task_positions positions(table);
-        const remat::list<int> kept = in_flight(table);
+        const remat::core::list<int> kept = in_flight(table);
         for (int rank = 0; rank < ranks; ++rank) {
           std::vector<plan> plans;
           std::vector<remat::laid_out_stage> laid_out;

@@ -91,7 +91,7 @@ TEST_CASE("nothing of a stage's plan is lost", "[dist]") {
       RC_ASSERT(cost.forward + cost.recompute + cost.backward + cost.update == predicted_cost(of_stage, costs));
       RC_ASSERT(cost.recompute <= s.recomputed[static_cast<std::size_t>(i)]);
       bool waits = false;
-      for (const remat::port& each : of_stage.ports) waits = waits || (each.is_gradient && each.receives());
+      for (const remat::stage_port& each : of_stage.ports) waits = waits || (each.is_gradient && each.receives());
       if (!waits) RC_ASSERT(cost.recompute == s.recomputed[static_cast<std::size_t>(i)]);
     }
   });

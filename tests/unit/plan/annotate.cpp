@@ -30,7 +30,7 @@ remat::program annotated(const std::vector<checkpoint_at>& checkpoints) {
   return p;
 }
 
-remat::list<remat::segment> segments(const remat::program& p) { return remat::segments_of(p, {}); }
+remat::core::list<remat::segment> segments(const remat::program& p) { return remat::segments_of(p, {}); }
 
 TEST_CASE("values stand in place of tags") {
   CHECK(segments(annotated({})).empty());

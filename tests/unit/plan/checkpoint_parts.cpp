@@ -117,7 +117,7 @@ TEST_CASE("stages change nothing but what is on two of them") {
     for (const remat::segment& s : segments) {
       RC_ASSERT(p.operations[s.first].stage == p.operations[s.last - 1].stage);
       for (int i = s.first; i < s.last; ++i) is[static_cast<std::size_t>(i)] = true;
-      if (s.parent == remat::none) {  // siblings follow each other
+      if (s.parent == remat::core::none) {  // siblings follow each other
         RC_ASSERT(s.first >= first);
         first = s.last;
       } else {
@@ -126,7 +126,7 @@ TEST_CASE("stages change nothing but what is on two of them") {
       }
     }
     for (const remat::ignored_checkpoint& each : remat::ignored_checkpoints(p)) {
-      const remat::node& n = p.nodes[each.node];
+      const remat::module_node& n = p.nodes[each.node];
       RC_ASSERT(!n.is_sequential);
       RC_ASSERT(p.operations[n.first].stage < p.operations[n.last - 1].stage);
       for (int i = n.first; i < n.last; ++i) may_be_lost[static_cast<std::size_t>(i)] = true;
@@ -152,7 +152,7 @@ TEST_CASE("stages change nothing but what is on two of them") {
       p.operations[i].stage = p.operations[i - 1].stage + (draw(0, 4) == 0 ? 1 : 0);
     const auto ignored = remat::ignored_checkpoints(p);
     for (const remat::split_checkpoint& split : remat::split_checkpoints(p)) {
-      const remat::node& n = p.nodes[split.node];
+      const remat::module_node& n = p.nodes[split.node];
       RC_ASSERT(n.is_sequential);
       RC_ASSERT(!remat::stages_of(p, split.node).is_one());
       int at = n.first;
@@ -172,7 +172,7 @@ TEST_CASE("stages change nothing but what is on two of them") {
         at = part.last;
         const std::string text = remat::part_text(p, split.node, part);  // names modules of the part
         const int named = remat::find_node(p, text.substr(0, text.find(' ')));
-        RC_ASSERT(named != remat::none);
+        RC_ASSERT(named != remat::core::none);
         RC_ASSERT(p.nodes[named].first == part.first);
       }
       skip_ignored(n.last);
@@ -182,7 +182,7 @@ TEST_CASE("stages change nothing but what is on two of them") {
 
 static_assert([] {
   remat::program p;
-  remat::node root, child, leaf[2];
+  remat::module_node root, child, leaf[2];
   root.is_sequential = child.is_sequential = true;
   root.checkpoints.push_back(remat::setting_of<remat::recompute_all, each>);
   root.end = child.end = 4, child.parent = 0;
@@ -192,7 +192,7 @@ static_assert([] {
     p.operations.push_back({});
     p.operations.back().stage = i;
   }
-  for (const remat::node& n : {root, child, leaf[0], leaf[1]}) p.nodes.push_back(n);
+  for (const remat::module_node& n : {root, child, leaf[0], leaf[1]}) p.nodes.push_back(n);
   return remat::segments_of(p, {}).size() == 2 && remat::split_checkpoints(p)[0].parts.size() == 2;
 }());
 

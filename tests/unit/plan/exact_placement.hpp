@@ -22,7 +22,7 @@ struct exact_placement {
 
 class exact_placement_search {
  public:
-  explicit exact_placement_search(const remat::list<remat::detail::storage>& storages)
+  explicit exact_placement_search(const remat::core::list<remat::detail::storage>& storages)
       : storages_(storages.begin(), storages.end()), is_placed_(storages.size()), floors_(storages.size()) {
     std::ranges::sort(storages_, std::greater(), &remat::detail::storage::area);
     for (const auto& s : storages_) {

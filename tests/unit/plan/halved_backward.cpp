@@ -26,7 +26,7 @@ std::vector<std::byte> gradients_of(const remat::program& p, const remat::plan& 
   std::vector<float> x(3 * 8), y(3 * 4), loss(1);
   for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i % 7) - 3;
   for (std::size_t i = 0; i < y.size(); ++i) y[i] = static_cast<float>(i % 5) - 2;
-  const remat::source sources[] = {remat::source_of(x), remat::source_of(y)};
+  const remat::tensor_source sources[] = {remat::source_of(x), remat::source_of(y)};
   const std::span<std::byte> result = std::as_writable_bytes(std::span(loss));
   for (int section = 0; section < made.steps.sections.count(); ++section)
     e.run({.seed = 1}, sources, std::span(&result, 1), section);

@@ -20,7 +20,7 @@ class writer {
  public:
   int input(std::size_t size) {
     p_.inputs = 1;
-    return tensor(size, remat::none);
+    return tensor(size, remat::core::none);
   }
   int convolution(int x, std::size_t size) {
     operation o = reading("convolution", {x});
@@ -51,7 +51,7 @@ class writer {
 
   /// The operations since the last one are a child of the network.
   void end_block() {
-    remat::node n;
+    remat::module_node n;
     n.parent = 0;
     n.position = static_cast<int>(blocks_.size());
     n.first = blocks_.empty() ? 0 : blocks_.back().last;
@@ -61,7 +61,7 @@ class writer {
   /// `around`: checkpoints over so many blocks at a time, from the outermost; 0: none.
   program finish(std::initializer_list<int> outputs, std::initializer_list<std::size_t> around) {
     end_block();
-    remat::node net;
+    remat::module_node net;
     net.last = p_.operations.count();
     net.is_sequential = true;
     net.end = static_cast<int>(blocks_.size()) + 1;
@@ -71,7 +71,7 @@ class writer {
       if (children > 0) net.checkpoints.push_back(setting);
     }
     p_.nodes.push_back(net);
-    for (remat::node& n : blocks_) {
+    for (remat::module_node& n : blocks_) {
       n.end = p_.nodes.count() + 1;
       p_.nodes.push_back(n);
     }
@@ -99,7 +99,7 @@ class writer {
   }
 
   program p_;
-  std::vector<remat::node> blocks_;
+  std::vector<remat::module_node> blocks_;
 };
 
 /// Bottleneck blocks; every third halves the size.
@@ -180,7 +180,7 @@ TEST_CASE("the optimum of a placement may be above the maximum of the live sum")
     std::size_t size;
     int first, last;
   };
-  remat::list<remat::detail::storage> storages;
+  remat::core::list<remat::detail::storage> storages;
   for (const auto& [size, first, last] :
        {life{1, 3, 5}, {2, 0, 1}, {1, 3, 6}, {2, 7, 7}, {2, 0, 0}, {2, 6, 7}, {1, 5, 6}, {2, 1, 3}}) {
     remat::detail::storage s;

@@ -104,9 +104,9 @@ TEST_CASE("policies decide operation by operation") {
 
 TEST_CASE("policies decide for a segment as a whole") {
   struct keep_every_second {
-    static constexpr remat::list<remat::decision> plan(std::span<const remat::operation_view> segment,
-                                                       const remat::segment_context&) {
-      remat::list<remat::decision> decisions;
+    static constexpr remat::core::list<remat::decision> plan(std::span<const remat::operation_view> segment,
+                                                             const remat::segment_context&) {
+      remat::core::list<remat::decision> decisions;
       for (std::size_t i = 0; i < segment.size(); ++i)
         decisions.push_back(i % 2 == 1 ? remat::decision::keep : remat::decision::recompute);
       return decisions;

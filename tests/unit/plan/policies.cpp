@@ -125,7 +125,7 @@ TEST_CASE("a batch norm whose statistics alone are needed again writes no output
   for (const remat::action& a : made.steps.actions) {
     if (a.kind != remat::action_kind::recompute || p.operations[a.operation].kind != "batch_norm2d") continue;
     ++again;
-    CHECK(a.outputs[0] == remat::none);
+    CHECK(a.outputs[0] == remat::core::none);
   }
   CHECK(again == 1);
 }

@@ -27,7 +27,7 @@ struct nested {
   std::size_t decisions = 0;
 
   remat::segment_choice plan(std::span<const operation_view>, const segment_context&) const {
-    remat::segment_choice choice(remat::list<decision>(decisions, decision::keep));
+    remat::segment_choice choice(remat::core::list<decision>(decisions, decision::keep));
     for (const auto& [first, last] : ranges) choice.nested.push_back({first, last, {}});
     return choice;
   }
@@ -39,7 +39,7 @@ struct witness {
   std::vector<std::vector<int>>* edges;
   std::vector<segment_context>* contexts;
 
-  remat::list<decision> plan(std::span<const operation_view> segment, const segment_context& context) const {
+  remat::core::list<decision> plan(std::span<const operation_view> segment, const segment_context& context) const {
     contexts->push_back(context);
     for (const operation_view& each : segment) {
       seen->push_back(each);
@@ -138,7 +138,7 @@ TEST_CASE("a policy may answer with segments, which nest") {
   const auto made = remat::segments_of(p, {.batch = batch});
   REQUIRE(made.size() == 6);
   const std::vector<std::pair<int, int>> ranges{{1, 13}, {1, 7}, {1, 5}, {1, 3}, {7, 13}, {9, 11}};
-  const std::vector<int> parents{remat::none, 0, 1, 2, 0, 4};
+  const std::vector<int> parents{remat::core::none, 0, 1, 2, 0, 4};
   for (int k = 0; k < 6; ++k) {
     CHECK(std::pair(made[k].first, made[k].last) == ranges[static_cast<std::size_t>(k)]);
     CHECK(made[k].parent == parents[static_cast<std::size_t>(k)]);

@@ -107,7 +107,7 @@ std::vector<std::byte> run(const program& p, const plan& made) {
   arena.reserve(e.needed());
   arena.bind(e);
   std::vector<std::vector<float>> inputs;
-  std::vector<remat::source> sources;
+  std::vector<remat::tensor_source> sources;
   for (int i = 0; i < p.inputs; ++i) {
     inputs.emplace_back(p.tensors[i].elements(made.batch), static_cast<float>(i) + 0.5f);
     sources.push_back(remat::source_of(inputs.back()));
@@ -135,7 +135,7 @@ std::vector<std::byte> run(const program& p, const plan& made) {
 /// What placement made of a program.
 struct placed {
   std::size_t region = 0, live = 0;
-  remat::list<remat::detail::storage> storages;
+  remat::core::list<remat::detail::storage> storages;
 
   double ratio() const { return static_cast<double>(region) / static_cast<double>(std::max<std::size_t>(1, live)); }
 };

@@ -16,7 +16,7 @@
 
 namespace random_programs {
 
-using remat::none, remat::operation, remat::program;
+using remat::core::none, remat::operation, remat::program;
 
 inline std::uint32_t mixed(std::uint32_t h, std::uint32_t v) { return (h ^ v) * 0x9e3779b1u + (h >> 15); }
 template <class T>
@@ -94,7 +94,7 @@ inline remat::tensor_shape random_shape() {
 
 /// Operations [first, last) as a node with random children.
 inline void add_nodes(program& p, int parent, int position, int first, int last) {
-  remat::node n;
+  remat::module_node n;
   n.parent = parent;
   n.position = position;
   n.first = first;
@@ -137,7 +137,7 @@ inline random_program make_program(int operations) {
       const int t = chance(70) ? p.tensors.count() - 1 : pick(0, p.tensors.count());
       bool is_new =
           p.tensors[t].per_sample &&
-          !(p.producers[t] != none && remat::few<int, 8>(p.operations[p.producers[t]].saved).size > 0 &&
+          !(p.producers[t] != none && remat::core::short_list<int, 8>(p.operations[p.producers[t]].saved).size > 0 &&
             std::ranges::find(p.operations[p.producers[t]].saved, t) != p.operations[p.producers[t]].saved.end());
       for (int other : o.inputs) is_new = is_new && other != t;
       if (is_new) o.inputs.push_back(t);
@@ -178,7 +178,7 @@ inline random_program make_program(int operations) {
   }
   p.loss = p.operations.back().outputs[0];
   add_nodes(p, none, 0, 0, operations - 1);
-  remat::node loss;
+  remat::module_node loss;
   loss.first = operations - 1;
   loss.last = operations;
   loss.name = "loss";
@@ -198,7 +198,7 @@ inline void add_checkpoints(program& p) {
   const remat::checkpoint_setting policies[] = {remat::setting_of<remat::recompute_all>,
                                                 remat::setting_of<remat::recompute_all>,
                                                 remat::setting_of<remat::save_all>, remat::setting_of<keep_even>};
-  for (remat::node& n : p.nodes) {
+  for (remat::module_node& n : p.nodes) {
     if (n.name == "loss" || !chance(35)) continue;
     for (int around = chance(20) ? 2 : 1; around > 0; --around) {
       remat::checkpoint_setting setting = policies[pick(0, 4)];
@@ -228,7 +228,7 @@ inline void cut_into_stages(program& p, int stages) {
     for (int k = 0; k < mine; ++k) p.operations[i++].stage = s;
     left -= mine;
   }
-  for (remat::node& n : p.nodes) n.stage = p.operations[n.first].stage;
+  for (remat::module_node& n : p.nodes) n.stage = p.operations[n.first].stage;
 }
 
 }  // namespace random_programs

@@ -76,7 +76,7 @@ TEST_CASE("checkpoints nest") {
       remat::tensor<float, 4>>();
   const auto found = remat::segments_of(p, {});
   REQUIRE(found.size() == 4);
-  CHECK((found[0].first == 0 && found[0].last == 6 && found[0].parent == remat::none));
+  CHECK((found[0].first == 0 && found[0].last == 6 && found[0].parent == remat::core::none));
   CHECK((found[1].first == 1 && found[1].last == 3 && found[1].parent == 0));
   CHECK((found[2].first == 3 && found[2].last == 6 && found[2].parent == 0));
   CHECK((found[3].first == 4 && found[3].last == 6 && found[3].parent == 2));

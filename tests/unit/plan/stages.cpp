@@ -41,7 +41,7 @@ class stage : public remat::exchange {
 
   const plan& planned() const { return executors_[0].planned(); }
 
-  void run(int microbatch, std::span<const remat::source> sources, std::span<const std::span<std::byte>> results,
+  void run(int microbatch, std::span<const remat::tensor_source> sources, std::span<const std::span<std::byte>> results,
            int section, float share) {
     microbatch_ = microbatch;
     remat::executor& e = executors_[microbatch > 0];
@@ -55,14 +55,14 @@ class stage : public remat::exchange {
   }
 
   void receive(int k) override {
-    const remat::port& here = planned().ports[k];
+    const remat::stage_port& here = planned().ports[k];
     const auto found = mail_.find({here.tensor, here.is_gradient, number_, microbatch_});
     RC_ASSERT(found != mail_.end());
     std::ranges::copy(found->second, at(k).begin());
     mail_.erase(found);
   }
   void send(int k) override {
-    const remat::port& here = planned().ports[k];
+    const remat::stage_port& here = planned().ports[k];
     for (int to : here.to) mail_[{here.tensor, here.is_gradient, to, microbatch_}].assign(at(k).begin(), at(k).end());
   }
   void after(int) override {}
@@ -99,7 +99,7 @@ outcome run(const program& p, int stages, std::size_t batch, int microbatches, u
     for (int m = 0; m < microbatches; ++m)
       inputs.emplace_back(p.tensors[i].elements(batch), static_cast<float>(i + 10 * m) + 0.5f);
   const auto each = [&](int m, auto&& f) {
-    std::vector<remat::source> sources;
+    std::vector<remat::tensor_source> sources;
     for (int i = 0; i < p.inputs; ++i)
       sources.push_back(remat::source_of(inputs[static_cast<std::size_t>(i * microbatches + m)]));
     const std::span<std::byte> loss = std::as_writable_bytes(std::span(&made.losses[static_cast<std::size_t>(m)], 1));
@@ -165,7 +165,7 @@ void check_programs(int programs, int largest) {
           const plan made = remat::plan_training(p, batch, remat::slice_of_stage(p, s));
           recomputed += remat::count(made, action_kind::recompute);
           ports += made.ports.size();
-          for (const remat::port& each : made.ports)
+          for (const remat::stage_port& each : made.ports)
             chained += each.is_gradient && each.sends() && each.receives() ? 1u : 0u;
         }
       },

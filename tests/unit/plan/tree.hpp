@@ -19,7 +19,7 @@ class tree {
     return *this;
   }
   tree& close() {
-    remat::node& here = made_.nodes[open_.back()];
+    remat::module_node& here = made_.nodes[open_.back()];
     here.last = made_.operations.count();
     here.end = made_.nodes.count();
     open_.pop_back();
@@ -43,13 +43,14 @@ class tree {
   const remat::program& program() const { return made_; }
 
  private:
-  remat::node& begin(std::string_view name, std::string_view kind, checkpoints around) {
-    remat::node n;
+  remat::module_node& begin(std::string_view name, std::string_view kind, checkpoints around) {
+    remat::module_node n;
     n.name = name;
     n.kind = kind;
-    n.parent = open_.empty() ? remat::none : open_.back();
+    n.parent = open_.empty() ? remat::core::none : open_.back();
     n.first = made_.operations.count();
-    for (int c = n.parent + 1; n.parent != remat::none && c < made_.nodes.count(); c = made_.nodes[c].end) ++n.position;
+    for (int c = n.parent + 1; n.parent != remat::core::none && c < made_.nodes.count(); c = made_.nodes[c].end)
+      ++n.position;
     for (const remat::checkpoint_setting& c : around) n.checkpoints.push_back(c);
     open_.push_back(made_.nodes.count());
     return made_.nodes.push_back(n);

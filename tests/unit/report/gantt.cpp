@@ -44,7 +44,7 @@ bool is_well_formed(const std::string& text) {
 
 remat::timeline events_of(const remat::schedule_table& table) {
   remat::pipeline_costs s;
-  s.stages = remat::list<remat::stage_cost>(
+  s.stages = remat::core::list<remat::stage_cost>(
       static_cast<std::size_t>(table.stages),
       {.forward = 0.01, .recompute = 0.01, .backward = 0.01, .update = 0.01, .backward_parameters = 0.01});
   s.connection.latency = 0.002;

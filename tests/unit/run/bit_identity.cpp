@@ -96,7 +96,7 @@ bool must_recompute(const program& p, const plan& made) {
   for (int i = 0; i < p.operations.count(); ++i)
     for (int t : p.operations[i].inputs) last_read[static_cast<std::size_t>(t)] = i;
   for (int t : p.outputs) last_read[static_cast<std::size_t>(t)] = p.operations.count();
-  const remat::list<remat::backward_need> needs = remat::detail::backward_needs(p);
+  const remat::core::list<remat::backward_need> needs = remat::detail::backward_needs(p);
   for (int k = 0; k < made.segments.count(); ++k) {
     if (made.segment_plans[k].unchecked) continue;
     const remat::segment& s = made.segments[k];
@@ -114,8 +114,8 @@ bool must_recompute(const program& p, const plan& made) {
 /// The executors of the first micro-batch and of each other one, and how often they run in a step.
 template <class F>
 void each_executor(remat::network& model, std::size_t micro, std::size_t parts, const F& f) {
-  f(model.training(micro), 1u);
-  if (parts > 1) f(model.training(micro, true), parts - 1);
+  f(remat::internals::training(model, micro), 1u);
+  if (parts > 1) f(remat::internals::training(model, micro, true), parts - 1);
 }
 
 /// What a run executes of a kind: what is packed once for all micro-batches is the first one's.
@@ -167,13 +167,13 @@ trace train(const network& n, remat::network& model, std::size_t parts) {
     for (std::size_t kind = 0; kind < remat::action_kinds; ++kind)
       CHECK(e.executed(static_cast<action_kind>(kind)) == planned_executions(e, static_cast<action_kind>(kind)));
   });
-  const plan& made = model.training(n.microbatch).planned();
+  const plan& made = remat::internals::training(model, n.microbatch).planned();
   CHECK((count(made, action_kind::recompute) > 0) == must_recompute(model.lowered(), made));
   t.kept_bytes = kept_bytes(made);
   const auto copy = [](std::span<const std::byte> from) { return std::vector<std::byte>(from.begin(), from.end()); };
-  t.gradients = copy(model.store().gradient_block());
-  t.parameters = copy(model.store().value_block());
-  t.states = copy(model.store().state_block());
+  t.gradients = copy(remat::internals::store(model).gradient_block());
+  t.parameters = copy(remat::internals::store(model).value_block());
+  t.states = copy(remat::internals::store(model).state_block());
   return t;
 }
 

@@ -124,7 +124,8 @@ TEST_CASE("an input of bytes takes integers from 0 to 255") {
 TEST_CASE("what does not fit is refused, and parameters stay as they are") {
   classifier model{{.seed = 1}};
   const auto data = networks::random_batch(4, 6, 1, 3, 1);
-  const std::vector<std::byte> before(model.store().value_block().begin(), model.store().value_block().end());
+  const std::vector<std::byte> before(remat::internals::store(model).value_block().begin(),
+                                      remat::internals::store(model).value_block().end());
   const std::vector<float> nothing, odd(25, 1.0f);
   const std::vector<std::int32_t> few(3, 0);
   CHECK_THROWS_WITH(model.train_step(odd, data.targets),
@@ -139,7 +140,7 @@ TEST_CASE("what does not fit is refused, and parameters stay as they are") {
                     Contains("target 3 at place 2") && Contains("classes are 0 to 2"));
   const std::vector<std::int64_t> huge{0, 1, std::int64_t{1} << 32, 2};
   CHECK_THROWS_WITH(model.train_step(data.inputs, huge), Contains("is no class"));
-  CHECK(std::ranges::equal(before, model.store().value_block()));
+  CHECK(std::ranges::equal(before, remat::internals::store(model).value_block()));
   CHECK_THROWS_WITH(model.parameter("0.weigth"), Contains("0.weight, 0.bias, 2.weight, 2.bias"));
   CHECK_THROWS_WITH(model.plan(0), Contains("at least one sample"));
   CHECK_THROWS_WITH(model.inference_plan(0), Contains("at least one sample"));
@@ -161,19 +162,20 @@ TEST_CASE("a step that is refused leaves states as they were") {
   remat::model<net, remat::image<float, 1, 6, 6>, nn::nll_loss> model{{.seed = 1}};
   auto data = networks::random_batch(4, 36, 1, 3, 1);
   model.train_step(data.inputs, data.targets);
-  const std::vector<std::byte> before(model.store().state_block().begin(), model.store().state_block().end());
+  const std::vector<std::byte> before(remat::internals::store(model).state_block().begin(),
+                                      remat::internals::store(model).state_block().end());
   data.targets[3] = 7;
   CHECK_THROWS_WITH(model.train_step(data.inputs, data.targets), Contains("is no class"));
-  CHECK(std::ranges::equal(before, model.store().state_block()));
+  CHECK(std::ranges::equal(before, remat::internals::store(model).state_block()));
   CHECK_THROWS_WITH(remat::audit(model, data.inputs, data.targets), Contains("is no class"));
-  CHECK(std::ranges::equal(before, model.store().state_block()));
+  CHECK(std::ranges::equal(before, remat::internals::store(model).state_block()));
   data.targets[3] = 2;
   remat::adamw optimizer{{.weight_decay = 1}};
   CHECK_THROWS_WITH(optimizer.step(model), Contains("the last step was refused and has left no gradients"));
   CHECK_THROWS_WITH(remat::clip_gradients(model, 1), Contains("the last step was refused"));
   model.train_step(data.inputs, data.targets);
   CHECK_NOTHROW(optimizer.step(model));
-  CHECK_FALSE(std::ranges::equal(before, model.store().state_block()));
+  CHECK_FALSE(std::ranges::equal(before, remat::internals::store(model).state_block()));
 }
 
 TEST_CASE("targets of -100 do not count") {

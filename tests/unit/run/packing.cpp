@@ -36,7 +36,7 @@ traced train(remat::network& model, const networks::network& n, std::size_t samp
     t.losses.push_back(train_step(model, random_batch(n, model.lowered(), samples, step)));
     optimizer.step(model);
   }
-  const std::span<const std::byte> values = model.store().value_block();
+  const std::span<const std::byte> values = remat::internals::store(model).value_block();
   t.parameters.assign(values.begin(), values.end());
   return t;
 }
@@ -199,7 +199,7 @@ struct packs : remat::module {
   }
 
  private:
-  static float factor(const remat::pass& pass) { return *reinterpret_cast<const float*>(pass.packed()); }
+  static float factor(const remat::kernel_pass& pass) { return *reinterpret_cast<const float*>(pass.packed()); }
 };
 /// Asks for packed weights that nobody writes.
 struct never_packs : packs<true> {

@@ -30,12 +30,13 @@ TEST_CASE("a batch size that is kept gives its plan again, and one that is not i
   };
   const float of_four = loss(4);
   const std::vector<float> gradient(model.parameters()[0].gradient.begin(), model.parameters()[0].gradient.end());
-  const remat::executor* const kept = &model.training(2);
+  const remat::executor* const kept = &remat::internals::training(model, 2);
   loss(6);
   loss(8);
-  CHECK(&model.training(2) == kept);  // used last: of 2, 3 and 4 samples in a part, 3 is the oldest now
+  CHECK(&remat::internals::training(model, 2) ==
+        kept);  // used last: of 2, 3 and 4 samples in a part, 3 is the oldest now
   loss(10);
-  CHECK(&model.training(2) == kept);
+  CHECK(&remat::internals::training(model, 2) == kept);
   CHECK(model.kept_plans() == 3);
   for (std::size_t batch = 12; batch < 40; batch += 2) loss(batch);
   CHECK(model.kept_plans() == 3);
@@ -51,7 +52,7 @@ TEST_CASE("what backward waits for is not forgotten") {
   const std::vector<float> dy(3 * 8, 1.0f);
   const data d = samples(8);
   for (untrained* each : {&model, &other}) each->forward(d.x);
-  for (std::size_t batch = 1; batch < 5; ++batch) model.training(batch);  // made, and not run
+  for (std::size_t batch = 1; batch < 5; ++batch) remat::internals::training(model, batch);  // made, and not run
   model.backward(dy);
   other.backward(dy);
   CHECK(std::ranges::equal(model.parameters()[0].gradient, other.parameters()[0].gradient));

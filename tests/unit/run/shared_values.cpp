@@ -52,8 +52,8 @@ bool same(std::span<const std::byte> a, std::span<const std::byte> b) {
 
 /// What a model shows by name, as bytes.
 std::vector<std::byte> weights_of(network& model) {
-  std::vector<std::byte> all = copy_of(model.store().value_block());
-  const auto states = model.store().state_block();
+  std::vector<std::byte> all = copy_of(remat::internals::store(model).value_block());
+  const auto states = remat::internals::store(model).state_block();
   all.insert(all.end(), states.begin(), states.end());
   return all;
 }
@@ -66,8 +66,8 @@ std::vector<std::byte> gradients_of(const network& model) {
   return all;
 }
 void copy_weights(network& from, network& to) {
-  std::ranges::copy(from.store().value_block(), to.store().value_block().begin());
-  std::ranges::copy(from.store().state_block(), to.store().state_block().begin());
+  std::ranges::copy(remat::internals::store(from).value_block(), remat::internals::store(to).value_block().begin());
+  std::ranges::copy(remat::internals::store(from).state_block(), remat::internals::store(to).state_block().begin());
 }
 
 float train(network& model, int seed) {

@@ -44,8 +44,8 @@ outcome train(const network& n, remat::network& model, std::size_t samples, int 
     const auto data = random_batch(n, model.lowered(), samples, static_cast<std::uint64_t>(i));
     made.losses.push_back(networks::with(data, [&](const auto&... tensors) { return step(i, tensors...); }));
   }
-  made.parameters = copy_of(model.store().value_block());
-  made.states = copy_of(model.store().state_block());
+  made.parameters = copy_of(remat::internals::store(model).value_block());
+  made.states = copy_of(remat::internals::store(model).state_block());
   return made;
 }
 
@@ -110,10 +110,11 @@ TEST_CASE("under every policy, too, on 1 and 2 threads", "[serial]") {
         const outcome found = train(n, other, n.microbatch, 2,
                                     [&](int, const auto&... tensors) { return other.train_step(tensors..., within); });
         if (threads == 1) CHECK(found == expected);
-        const remat::plan& made = other.training(n.microbatch, false, remat::updating::from_arena).planned();
+        const remat::plan& made =
+            remat::internals::training(other, n.microbatch, false, remat::updating::from_arena).planned();
         CHECK(count(made, remat::action_kind::update) > 0);
-        CHECK(other.training(n.microbatch, false, remat::updating::from_arena).executed(remat::action_kind::update) ==
-              count(made, remat::action_kind::update));
+        CHECK(remat::internals::training(other, n.microbatch, false, remat::updating::from_arena)
+                  .executed(remat::action_kind::update) == count(made, remat::action_kind::update));
       }
     }
 }
@@ -146,7 +147,7 @@ TEST_CASE("a step with an optimizer uses exactly the memory that is planned", "[
           make(n, p, {.seed = 5, .threads = 1, .checkpoints = networks::policy_named(name).checkpoints(n, p)});
       remat::adamw optimizer;
       const auto data = random_batch(n, p, n.microbatch, 1);
-      const auto values = copy_of(model.store().value_block());
+      const auto values = copy_of(remat::internals::store(model).value_block());
       const remat::audit_report r =
           networks::with(data, [&](const auto&... tensors) { return remat::audit(model, tensors..., optimizer); });
       CHECK(r.uses_what_is_planned);
@@ -155,7 +156,7 @@ TEST_CASE("a step with an optimizer uses exactly the memory that is planned", "[
       CHECK(r.leaves_the_dead_alone);
       CHECK(r.holds());
       CHECK(r.planned_gradient_bytes > 0);
-      CHECK(copy_of(model.store().value_block()) == values);
+      CHECK(copy_of(remat::internals::store(model).value_block()) == values);
       CHECK(optimizer.steps() == 0);
       CHECK(model.memory().gradients == 0);
       CHECK(optimizer.bytes() == 0);
@@ -234,12 +235,12 @@ TEST_CASE("a batch of one sample is one micro-batch") {
 
 TEST_CASE("a step that is refused leaves parameters and optimizer as they were") {
   model m, other;
-  const auto before = copy_of(m.store().value_block());
+  const auto before = copy_of(remat::internals::store(m).value_block());
   remat::adamw optimizer;
   CHECK_THROWS_WITH(m.train_step(inputs, std::vector{1, 4}, optimizer), Contains("target 4"));
   CHECK_THROWS_WITH(m.train_step(inputs, std::vector{1}, optimizer), Contains("1"));
   CHECK_THROWS_WITH(m.train_step(inputs, classes, optimizer, -1), Contains("the factor on the learning rate is -1"));
-  CHECK(copy_of(m.store().value_block()) == before);
+  CHECK(copy_of(remat::internals::store(m).value_block()) == before);
   CHECK(optimizer.steps() == 0);
   CHECK(m.steps() == 0);
   CHECK(optimizer.bytes() == 0);
@@ -247,7 +248,7 @@ TEST_CASE("a step that is refused leaves parameters and optimizer as they were")
   other.train_step(inputs, classes, optimizer);  // it has not bound itself to the first
   CHECK_THROWS_WITH(m.train_step(inputs, classes, optimizer),
                     Contains("an optimizer serves the model of its first step"));
-  CHECK(copy_of(m.store().value_block()) == before);
+  CHECK(copy_of(remat::internals::store(m).value_block()) == before);
 }
 
 TEST_CASE("the factor on the learning rate follows the optimizer") {
@@ -259,7 +260,7 @@ TEST_CASE("the factor on the learning rate follows the optimizer") {
     apart.step(one, schedule(apart.steps()));
     other.train_step(inputs, classes, within, schedule(within.steps()));
   }
-  CHECK(copy_of(one.store().value_block()) == copy_of(other.store().value_block()));
+  CHECK(copy_of(remat::internals::store(one).value_block()) == copy_of(remat::internals::store(other).value_block()));
 }
 
 TEST_CASE("clipped clips, steps, and skips a step whose norm is not finite") {
@@ -274,13 +275,13 @@ TEST_CASE("clipped clips, steps, and skips a step whose norm is not finite") {
     CHECK(clipped.norm() == norm);
     CHECK_FALSE(clipped.has_skipped());
   }
-  CHECK(copy_of(one.store().value_block()) == copy_of(other.store().value_block()));
+  CHECK(copy_of(remat::internals::store(one).value_block()) == copy_of(remat::internals::store(other).value_block()));
   std::vector<float> bad = inputs;
   bad[3] = std::numeric_limits<float>::quiet_NaN();
-  const auto before = copy_of(other.store().value_block());
+  const auto before = copy_of(remat::internals::store(other).value_block());
   other.train_step(bad, classes, clipped);
   CHECK(clipped.has_skipped());
-  CHECK(copy_of(other.store().value_block()) == before);
+  CHECK(copy_of(remat::internals::store(other).value_block()) == before);
   CHECK(within.steps() == 3);
   CHECK(other.memory(clipped).optimizer == within.bytes());
   CHECK_THROWS_WITH(remat::clipped(within, 0), Contains("a number above 0 is accepted"));
@@ -294,18 +295,18 @@ using half_used = remat::sequential<
 TEST_CASE("parameters that no gradient reaches are updated from zeros, as apart") {
   remat::model<half_used, remat::tensor<float, 6>, nn::cross_entropy> one, other;
   remat::adamw apart{{.learning_rate = 0.1f, .weight_decay = 0.5f}}, within = apart;
-  const auto before = copy_of(other.store().value_block());
+  const auto before = copy_of(remat::internals::store(other).value_block());
   for (int i = 0; i < 2; ++i) {
     one.train_step(inputs, classes);
     apart.step(one);
     other.train_step(inputs, classes, within);
   }
-  CHECK(copy_of(one.store().value_block()) == copy_of(other.store().value_block()));
+  CHECK(copy_of(remat::internals::store(one).value_block()) == copy_of(remat::internals::store(other).value_block()));
   const auto& unused = other.parameter("1.unused.weight").values;
-  CHECK(std::memcmp(
-            unused.data(),
-            before.data() + (reinterpret_cast<const std::byte*>(unused.data()) - other.store().value_block().data()),
-            unused.size_bytes()) != 0);
+  CHECK(std::memcmp(unused.data(),
+                    before.data() + (reinterpret_cast<const std::byte*>(unused.data()) -
+                                     remat::internals::store(other).value_block().data()),
+                    unused.size_bytes()) != 0);
   CHECK(remat::audit(other, inputs, classes, within).holds());
 }
 
@@ -325,7 +326,7 @@ TEST_CASE("a model that shares parameters with another trains those that are not
       second->train_step(inputs, classes, within);
     }
   }
-  CHECK(copy_of(one.store().value_block()) == copy_of(other.store().value_block()));
+  CHECK(copy_of(remat::internals::store(one).value_block()) == copy_of(remat::internals::store(other).value_block()));
 }
 
 }  // namespace updates_of_step_tests

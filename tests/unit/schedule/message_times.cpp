@@ -62,7 +62,7 @@ TEST_CASE("messages keep to their definition", "[dist]") {
           continue;
         }
         const remat::stage_message& message = times.messages[i];
-        const auto does = [&](const remat::task& each, int stage) {
+        const auto does = [&](const remat::pipeline_task& each, int stage) {
           return each.stage == stage && each.microbatch == m && remat::rules_of(each.kind).does(message.made_by);
         };
         RC_ASSERT(does(table.rows[sender][t.send], message.from));
@@ -96,8 +96,8 @@ TEST_CASE("every message is at its four positions", "[dist]") {
         remat::message_times(table, remat::nominal_clock(table), random_messages(table.stages, true));
     const remat::message_slots slots(table, times);
     std::array<std::size_t, 4> found{};
-    const auto check = [&](std::size_t kind, std::span<const int> messages, const remat::list<int>& ranks, int rank,
-                           int position, int remat::message_time::* at) {
+    const auto check = [&](std::size_t kind, std::span<const int> messages, const remat::core::list<int>& ranks,
+                           int rank, int position, int remat::message_time::*at) {
       int last = -1;
       for (const int i : messages) {
         RC_ASSERT(i > last);

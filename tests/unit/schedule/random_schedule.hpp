@@ -30,12 +30,12 @@ inline remat::schedule_table random_setting_table(bool is_training) {
 inline remat::schedule_table random_order_table() {
   const int ranks = draw(1, 6), stages = ranks + draw(0, 5);
   remat::schedule_table table{stages, draw(1, 8), {}};
-  table.rows = remat::list<remat::list<remat::task>>(static_cast<std::size_t>(ranks));
+  table.rows = remat::core::list<remat::core::list<remat::pipeline_task>>(static_cast<std::size_t>(ranks));
   const auto count = static_cast<std::size_t>(stages);
-  remat::list<int> rank_of, forward(count), inputs(count), parameters(count);
+  remat::core::list<int> rank_of, forward(count), inputs(count), parameters(count);
   for (int s = 0; s < stages; ++s) rank_of.push_back(s < ranks ? s : draw(0, ranks));
   while (true) {
-    remat::list<remat::task> possible;
+    remat::core::list<remat::pipeline_task> possible;
     for (int s = 0; s < stages; ++s) {
       const int f = forward[s], b = inputs[s], w = parameters[s];
       if (f < table.microbatches && (s == 0 || forward[s - 1] > f))
@@ -46,7 +46,7 @@ inline remat::schedule_table random_order_table() {
       if (w == b) possible.push_back({remat::task_kind::backward, s, b});
     }
     if (possible.empty()) return table;
-    const remat::task t = possible[draw(0, possible.count())];
+    const remat::pipeline_task t = possible[draw(0, possible.count())];
     table.rows[rank_of[t.stage]].push_back(t);
     remat::each_pass(t.kind, [&](remat::pass_kind pass) {
       ++(pass == remat::pass_kind::forward          ? forward
@@ -57,8 +57,8 @@ inline remat::schedule_table random_order_table() {
 }
 
 /// Each stage to the next, and some skips with their gradients.
-inline remat::list<remat::stage_message> random_messages(int stages, bool is_training) {
-  remat::list<remat::stage_message> messages = remat::neighbour_messages(stages, is_training);
+inline remat::core::list<remat::stage_message> random_messages(int stages, bool is_training) {
+  remat::core::list<remat::stage_message> messages = remat::neighbour_messages(stages, is_training);
   for (int skips = stages < 3 ? 0 : draw(0, 4); skips > 0; --skips) {
     const int from = draw(0, stages - 2), to = draw(from + 2, stages);
     messages.push_back({from, to, remat::pass_kind::forward});

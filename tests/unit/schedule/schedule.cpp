@@ -19,8 +19,8 @@ namespace schedule = remat::schedule;
 using Catch::Matchers::Contains;
 
 /// "F0 F1 B0": the tasks of a rank, with the stage where it matters ("F0.1").
-constexpr bool is_row(const remat::list<remat::task>& row, const char* text, bool has_stages = false) {
-  for (const remat::task& t : row) {
+constexpr bool is_row(const remat::core::list<remat::pipeline_task>& row, const char* text, bool has_stages = false) {
+  for (const remat::pipeline_task& t : row) {
     if (*text++ != remat::rules_of(t.kind).letter) return false;
     if (*text++ != '0' + t.microbatch) return false;
     if (has_stages && (*text++ != '.' || *text++ != '0' + t.stage)) return false;
@@ -96,7 +96,7 @@ TEST_CASE("micro-batches in flight are what the schedules promise", "[dist]") {
     const remat::schedule_table table = schedule::interleaved<1>.over(over).make(4, 16);
     for (int rank = 0; rank < 4; ++rank) {
       int now = 0, most = 0;
-      for (const remat::task& t : table.rows[rank])
+      for (const remat::pipeline_task& t : table.rows[rank])
         most = std::max(most, now += t.kind == remat::task_kind::forward ? 1 : -1);
       CHECK(most == 2 * (3 - rank) + (over - 1) * 4 + 1);
     }

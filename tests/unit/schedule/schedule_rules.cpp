@@ -29,8 +29,8 @@ std::string broken(const Change& change, const remat::schedule_terms& terms = {}
   return refusal([&] { remat::check_schedule(table, terms); });
 }
 
-void remove(remat::list<remat::task>& row, int position) {
-  remat::list<remat::task> rest;
+void remove(remat::core::list<remat::pipeline_task>& row, int position) {
+  remat::core::list<remat::pipeline_task> rest;
   for (int i = 0; i < row.count(); ++i)
     if (i != position) rest.push_back(row[i]);
   row = rest;
@@ -142,7 +142,7 @@ TEST_CASE("broken schedules of halved backward passes are refused with their row
     change(table.rows[1]);
     return refusal([&] { remat::check_schedule(table); });
   };
-  using row = remat::list<remat::task>;
+  using row = remat::core::list<remat::pipeline_task>;
   CHECK(halved([](row&) {}) == "");
   CHECK(halved([](row& r) {  // micro-batch 0 in one task, the others in two
           r[1].kind = backward;
@@ -187,7 +187,7 @@ TEST_CASE("a rank that waits for ever for a message is named", "[dist]") {
   times.times[times.index(0, 0)].consume = 2;
   times.times[times.index(0, 1)].consume = 0;
   remat::free_of_cost costs;
-  const remat::list<remat::stuck_rank> stuck = remat::rendezvous_run(table, times, costs).run();
+  const remat::core::list<remat::stuck_rank> stuck = remat::rendezvous_run(table, times, costs).run();
   REQUIRE(stuck.count() == 2);
   const std::string text = remat::stuck_text(stuck, table, times);
   CHECK_THAT(text,

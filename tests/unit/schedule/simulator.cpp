@@ -24,7 +24,7 @@ using remat::activity;
 
 constexpr remat::pipeline_costs alike(int stages, remat::stage_cost cost) {
   remat::pipeline_costs s;
-  s.stages = remat::list<remat::stage_cost>(static_cast<std::size_t>(stages), cost);
+  s.stages = remat::core::list<remat::stage_cost>(static_cast<std::size_t>(stages), cost);
   return s;
 }
 remat::pipeline_costs with_messages(remat::pipeline_costs s, double bytes, remat::network_link connection,

@@ -25,7 +25,7 @@ void set_gradients(remat::network& model, int t) {
 }
 
 std::vector<std::byte> gradients_of(remat::network& model) {
-  const auto block = model.store().gradient_block();
+  const auto block = remat::internals::store(model).gradient_block();
   return {block.begin(), block.end()};
 }
 

@@ -169,7 +169,7 @@ TEST_CASE("what an optimizer cannot take is refused before anything changes") {
   small model{{.seed = 1}};
   set_values(model);
   set_gradients(model, 1);
-  const auto values = model.store().value_block();
+  const auto values = remat::internals::store(model).value_block();
   const std::vector<std::byte> before(values.begin(), values.end());
 
   remat::adamw unknown;
@@ -241,7 +241,7 @@ TEST_CASE("an optimizer steps on the gradients of a step that succeeded, and on 
   const std::vector<float> x(24, 0.5f), odd(18, 0.5f);
   const std::vector<std::int32_t> y{0, 1, 2, 3}, few{0, 1, 2}, wrong{0, 1, 2, 9};
   const auto is_refused = [&](const char* because) {
-    const auto values = model.store().value_block();
+    const auto values = remat::internals::store(model).value_block();
     const std::vector<std::byte> before(values.begin(), values.end());
     remat::adamw optimizer{{.weight_decay = 0.5f}};
     CHECK_THROWS_WITH(optimizer.step(model), Contains(because));
