@@ -40,6 +40,9 @@ using indices = remat::tensor<std::int32_t, Extents...>;
 template <std::size_t In, std::size_t Out, std::size_t K, std::size_t Stride = 1, std::size_t Padding = K / 2>
 using convolution = nn::conv2d<In, Out, K, nn::window{.stride = Stride, .padding = Padding}, nn::bias::without>;
 
+template <std::size_t Heads, std::size_t KeyValueHeads = Heads>
+using causal_attention = nn::attention<Heads, nn::attention_options{.causal = true, .key_value_heads = KeyValueHeads}>;
+
 inline const layer layers[] = {
     {"linear 1024-1024, 256 rows", 256, &lower_alone<nn::linear<1024, 1024>, floats<1024>>},
     {"linear 768-3072, 1024 rows", 8, &lower_alone<nn::linear<768, 3072>, floats<128, 768>>},
@@ -67,6 +70,14 @@ inline const layer layers[] = {
      &lower_alone<nn::rotary_embedding<64, nn::rotary_options{.theta = 500000}>, floats<128, 2048>>},
     {"positional_embedding 1024 x 768, 8 x 1024", 8,
      &lower_alone<nn::positional_embedding<1024, 768>, floats<1024, 768>>},
+    {"attention of 4 heads of 64, causal, 8 x 256", 8, &lower_alone<causal_attention<4>, floats<256, 768>>},
+    {"attention of 12 heads of 64, causal, 4 x 1024", 4, &lower_alone<causal_attention<12>, floats<1024, 2304>>},
+    {"attention of 8 heads of 64, causal, 1 x 4096", 1, &lower_alone<causal_attention<8>, floats<4096, 1536>>},
+    {"attention of 32 and 4 heads of 64, causal, 1 x 1024", 1,
+     &lower_alone<causal_attention<32, 4>, floats<1024, 2048>, floats<1024, 256>, floats<1024, 256>>},
+    {"attention of 12 heads of 64, 8 x 197", 8, &lower_alone<nn::attention<12>, floats<197, 2304>>},
+    {"attention of 12 heads of 64, dropout 0.1, 8 x 128", 8,
+     &lower_alone<nn::attention<12, nn::attention_options{.dropout = 0.1}>, floats<128, 2304>>},
     {"embedding 50257 x 768, 1024 rows", 8, &lower_alone<nn::embedding<50257, 768>, indices<128>>},
     {"embedding 1000 x 64, 4096 rows", 4096, &lower_alone<nn::embedding<1000, 64>, indices<>>},
     {"relu 64, 16 x 56x56", 16, &lower_alone<nn::relu, images<64, 56, 56>>},

@@ -62,6 +62,19 @@ class PositionalEmbedding(nn.Embedding):
         return x + super().forward(torch.arange(x.shape[1]))
 
 
+def attention(heads, width, key_value_heads=None, **options):
+    """Of queries, keys and values in one tensor, or in three."""
+    groups = key_value_heads or heads
+
+    def forward(*inputs):
+        parts = inputs[0].split([heads * width, groups * width, groups * width], -1) if len(inputs) == 1 else inputs
+        q, k, v = (part.unflatten(-1, (-1, width)).transpose(1, 2) for part in parts)
+        y = functional.scaled_dot_product_attention(q, k, v, enable_gqa=groups != heads, **options)
+        return y.transpose(1, 2).flatten(2)
+
+    return lambda: function(forward)
+
+
 def cross_entropy():
     return function(functional.cross_entropy)
 
@@ -92,6 +105,13 @@ layers = {
     "rms_norm 2048, 512 rows": (lambda: nn.RMSNorm(2048, eps=1e-5), (4, 128, 2048)),
     "rotary_embedding 64, 1024 x 2048": (lambda: RotaryEmbedding(64, 128, 500000.0), (8, 128, 2048)),
     "positional_embedding 1024 x 768, 8 x 1024": (lambda: PositionalEmbedding(1024, 768), (8, 1024, 768)),
+    "attention of 4 heads of 64, causal, 8 x 256": (attention(4, 64, is_causal=True), (8, 256, 768)),
+    "attention of 12 heads of 64, causal, 4 x 1024": (attention(12, 64, is_causal=True), (4, 1024, 2304)),
+    "attention of 8 heads of 64, causal, 1 x 4096": (attention(8, 64, is_causal=True), (1, 4096, 1536)),
+    "attention of 32 and 4 heads of 64, causal, 1 x 1024": (attention(32, 64, 4, is_causal=True), (1, 1024, 2048),
+                                                            (1, 1024, 256), (1, 1024, 256)),
+    "attention of 12 heads of 64, 8 x 197": (attention(12, 64), (8, 197, 2304)),
+    "attention of 12 heads of 64, dropout 0.1, 8 x 128": (attention(12, 64, dropout_p=0.1), (8, 128, 2304)),
     "embedding 50257 x 768, 1024 rows": (lambda: nn.Embedding(50257, 768), classes(50257, 8, 128)),
     "embedding 1000 x 64, 4096 rows": (lambda: nn.Embedding(1000, 64), classes(1000, 4096)),
     "relu 64, 16 x 56x56": (nn.ReLU, (16, 64, 56, 56)),

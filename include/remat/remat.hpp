@@ -24,6 +24,7 @@
 #include <remat/model/transform.hpp>
 #include <remat/nn/adaptive_avg_pool2d.hpp>
 #include <remat/nn/add.hpp>
+#include <remat/nn/attention.hpp>
 #include <remat/nn/avg_pool2d.hpp>
 #include <remat/nn/batch_norm2d.hpp>
 #include <remat/nn/bce_with_logits.hpp>

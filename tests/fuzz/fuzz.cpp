@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "layers/attention.hpp"
 #include "layers/convolutions.hpp"
 #include "layers/cross_entropy.hpp"
 #include "layers/embedding.hpp"
@@ -30,6 +31,7 @@ constexpr fuzz::layer_kind kinds[] = {
     {"conv_transpose2d", 12, &fuzz::conv_transpose2d},
     {"linear", 12, &fuzz::linear},
     {"linear_cross_entropy", 4, &fuzz::linear_cross_entropy},
+    {"attention", 4, &fuzz::attention},
     {"max_pool2d", 8, &fuzz::max_pool2d},
     {"log_softmax", 3, &fuzz::log_softmax},
     {"tanh", 2, &fuzz::tanh},

@@ -46,7 +46,7 @@ TEST_CASE("every schedule, policy and way to sum gradients gives the bits of one
   const std::size_t microbatches = ranks == 3 ? 6 : 4;
   std::size_t cells = 0, recomputing = 0;
   for (const char* name :
-       {"example_01", "unet", "tied", "resnet", "masked", "nested", "two_inputs", "branches", "sequence"}) {
+       {"example_01", "unet", "tied", "resnet", "masked", "nested", "two_inputs", "branches", "sequence", "padded"}) {
     const networks::network& n = networks::named(name);
     const std::size_t samples = n.microbatch * microbatches;
     remat::network one = networks::make(

@@ -10,7 +10,7 @@
 namespace inputs_tests {
 
 TEST_CASE("a batch that the first stage alone is given trains the same") {
-  for (const char* name : {"example_01", "two_inputs", "tied", "unet"})
+  for (const char* name : {"example_01", "two_inputs", "tied", "unet", "padded"})
     for (const int replicas : {1, 2}) {
       if (session().size() % replicas != 0) continue;
       const networks::network& n = networks::named(name);

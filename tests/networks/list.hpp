@@ -33,12 +33,15 @@ network normed();
 network scaled();
 network grid();
 network uneven();
+network gpt();
+network llama();
+network padded();
 
 inline std::vector<network> list() {
-  return {example_01(), example_02(),   layers(),        strided(),    rows(),   masked(),   nested(),
-          chain(),      several(),      partly_frozen(), two_inputs(), resnet(), stateful(), gated(),
-          channels(),   pixel_logits(), tokens(),        word(),       labels(), tied(),     sequence(),
-          branches(),   unet(),         normed(),        scaled(),     grid(),   uneven()};
+  return {example_01(), example_02(),    layers(),     strided(), rows(),     masked(),   nested(),   chain(),
+          several(),    partly_frozen(), two_inputs(), resnet(),  stateful(), gated(),    channels(), pixel_logits(),
+          tokens(),     word(),          labels(),     tied(),    sequence(), branches(), unet(),     normed(),
+          scaled(),     grid(),          uneven(),     gpt(),     llama(),    padded()};
 }
 
 }  // namespace networks

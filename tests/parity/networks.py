@@ -58,15 +58,16 @@ def skip():
 
 
 class Parallel(nn.Module):
-    """Branches behind one input, and what joins them."""
+    """Branches behind one input, and what joins them: a function, or a module of several tensors, the last child."""
 
     def __init__(self, join, *branches):
         super().__init__()
-        self.join = join
         self.names = add_children(self, branches)
+        self.joins_by = str(len(branches))
+        self.add_module(self.joins_by, join if isinstance(join, nn.Module) else Function(join))
 
     def forward(self, x):
-        return self.join(*[self.get_submodule(name)(x) for name in self.names])
+        return self.get_submodule(self.joins_by)(tuple(self.get_submodule(name)(x) for name in self.names))
 
 
 class Residual(nn.Module):
@@ -85,6 +86,66 @@ class Residual(nn.Module):
         for name in self.shortcut:
             skipped = self.get_submodule(name)(x)
         return self.last(self.join(y, skipped))
+
+
+class Attention(Dropout):
+    """Of queries, keys and values in one tensor or in three, and a mask of integers after them, if there is one; written
+    out, as functional.scaled_dot_product_attention is younger than some PyTorch that this runs with."""
+
+    def __init__(self, heads, key_value_heads=None, causal=False, p=0):
+        super().__init__(p)
+        self.heads, self.key_value_heads, self.causal = heads, key_value_heads or heads, causal
+
+    def forward(self, inputs):
+        inputs = list(inputs) if isinstance(inputs, tuple) else [inputs]
+        mask = None if inputs[-1].is_floating_point() else inputs.pop()
+        if len(inputs) == 1:
+            width = inputs[0].shape[-1] // (self.heads + 2 * self.key_value_heads)
+            inputs = inputs[0].split([n * width for n in (self.heads, self.key_value_heads, self.key_value_heads)], -1)
+        q, k, v = (x.unflatten(-1, (n, x.shape[-1] // n)).transpose(1, 2)
+                   for x, n in zip(inputs, (self.heads, self.key_value_heads, self.key_value_heads)))
+        k, v = (x.repeat_interleave(self.heads // self.key_value_heads, 1) for x in (k, v))
+        scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
+        attended = torch.ones(scores.shape[-2:], dtype=torch.bool)
+        if self.causal:
+            attended = attended.tril()
+        if mask is not None:
+            attended = attended & (mask != 0)[:, None, None]
+        probabilities = scores.masked_fill(~attended, -math.inf).softmax(-1).masked_fill(~attended.any(-1, True), 0)
+        if self.p > 0:
+            probabilities = super().forward(probabilities)
+        return (probabilities @ v).transpose(1, 2).flatten(2)
+
+
+class RMSNorm(nn.Module):
+    def __init__(self, width, epsilon):
+        super().__init__()
+        self.weight, self.epsilon = nn.Parameter(torch.ones(width)), epsilon
+
+    def forward(self, x):
+        return x * (x.pow(2).mean(-1, keepdim=True) + self.epsilon).rsqrt() * self.weight
+
+
+class PositionalEmbedding(nn.Embedding):
+    def forward(self, x):
+        return x + self.weight[:x.shape[1]]
+
+
+def rotary(width, theta, factor, original_positions, low=1, high=4):
+    """As transformers' Llama computes it, angles in float32."""
+    frequencies = 1 / theta ** (torch.arange(0, width, 2).float() / width)
+    waves = original_positions * frequencies / (2 * math.pi)
+    smooth = ((waves - low) / (high - low)).clamp(0, 1)
+    frequencies = (1 - smooth) * frequencies / factor + smooth * frequencies
+
+    def turn(x):
+        heads = x.unflatten(-1, (x.shape[-1] // width, width))
+        angles = torch.outer(torch.arange(x.shape[1]).float(), frequencies)
+        angles = torch.cat((angles, angles), -1)[:, None]
+        first, second = heads.chunk(2, -1)
+        return (heads * angles.cos().to(x.dtype) + torch.cat((-second, first), -1) * angles.sin().to(x.dtype)).flatten(2)
+
+    return Function(turn)
 
 
 def concat(*parts):
@@ -432,6 +493,73 @@ def uneven():
         nn.Linear(12, 9), ("norm", nn.LayerNorm(9, eps=1e-2)), nn.Linear(9, 6), nn.LogSoftmax(dim=1))
 
 
+def gpt():
+    def block():
+        return sequential(
+            Residual(("ln_1", nn.LayerNorm(24)), ("attn", sequential(
+                ("c_attn", nn.Linear(24, 72)), Attention(3, causal=True), ("c_proj", nn.Linear(24, 24)), Dropout(1 / 5)))),
+            Residual(("ln_2", nn.LayerNorm(24)), ("mlp", sequential(
+                ("c_fc", nn.Linear(24, 96)), nn.GELU(approximate="tanh"), ("c_proj", nn.Linear(96, 24))))))
+
+    return sequential(
+        ("wte", nn.Embedding(61, 24)), ("wpe", PositionalEmbedding(70, 24)), ("drop", Dropout(1 / 10)),
+        ("h", sequential(*[block() for _ in range(4)])), ("ln_f", nn.LayerNorm(24)))
+
+
+def llama():
+    def linear(inputs, outputs):
+        return nn.Linear(inputs, outputs, bias=False)
+
+    def block():
+        return sequential(
+            Residual(("input_layernorm", RMSNorm(24, 1e-6)), ("self_attn", sequential(
+                Parallel(Attention(4, 2, causal=True),
+                         sequential(("q_proj", linear(24, 24)), rotary(6, 500000, 8, 16)),
+                         sequential(("k_proj", linear(24, 12)), rotary(6, 500000, 8, 16)),
+                         ("v_proj", linear(24, 12))),
+                ("o_proj", linear(24, 24))))),
+            Residual(("post_attention_layernorm", RMSNorm(24, 1e-6)), ("mlp", sequential(
+                Parallel(lambda gate, up: nn.functional.silu(gate) * up,
+                         ("gate_proj", linear(24, 40)), ("up_proj", linear(24, 40))),
+                ("down_proj", linear(40, 24))))))
+
+    return sequential(
+        ("embed_tokens", nn.Embedding(43, 24)), ("layers", sequential(*[block() for _ in range(3)])),
+        ("norm", RMSNorm(24, 1e-6)), ("lm_head", linear(24, 43)))
+
+
+def padded():
+    remember, join = skip()
+
+    def pick(i):
+        return Function(lambda *inputs: inputs[i])
+
+    def with_mask(module):
+        """The module takes what was remembered, too."""
+        module.register_forward_pre_hook(lambda _, given: ((given[0], *join(lambda *both: both[1:])(given[0])),))
+        return module
+
+    def encoded(attended):
+        return sequential(
+            attended, nn.LayerNorm(16), Residual(nn.Linear(16, 40), nn.GELU(), nn.Linear(40, 16)), nn.LayerNorm(16))
+
+    def block():
+        return encoded(Residual(nn.Linear(16, 48), with_mask(Attention(2, p=0.25)), nn.Linear(16, 16)))
+
+    def block_with_mask():
+        attended = Parallel(Attention(2, p=0.25), sequential(pick(0), nn.Linear(16, 48)), pick(1))
+        return Parallel(lambda *both: both, encoded(Parallel(torch.add, pick(0), sequential(attended, nn.Linear(16, 16)))),
+                        pick(1))
+
+    return sequential(
+        Parallel(lambda x, mask: x,
+                 sequential(pick(0), ("words", nn.Embedding(3, 16)), PositionalEmbedding(9, 16)),
+                 sequential(pick(1), remember)),
+        ("h", sequential(*[block() for _ in range(4)])),
+        ("pairs", with_mask(sequential(*[block_with_mask() for _ in range(3)]))), pick(0),
+        nn.Linear(16, 5))
+
+
 class Network(typing.NamedTuple):
     make: typing.Callable
     inputs: list  # shapes of floats, or Indices
@@ -467,4 +595,7 @@ NETWORKS = {
     "scaled": Network(scaled, [(4, 7, 6)]),
     "uneven": Network(uneven, [(4, 13, 11)]),
     "grid": Network(grid, [(4, 6, 8)], nn.MSELoss, classes=0),
+    "gpt": Network(gpt, [Indices((67,), 61)], lambda: LinearCrossEntropy(24, 61, bias=False), classes=61),
+    "llama": Network(llama, [Indices((33,), 43)], RowsCrossEntropy),
+    "padded": Network(padded, [Indices((9,), 3), Indices((9,), 3)], RowsCrossEntropy),
 }

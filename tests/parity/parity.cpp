@@ -12,6 +12,8 @@
 #include <networks/networks.hpp>
 #include <networks/policies.hpp>
 
+#include <remat/nn/attention.hpp>
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -82,6 +84,18 @@ std::vector<float> mask_of(const remat::program& p, const remat::operation& o, s
   return reordered;
 }
 
+/// What an attention multiplies its probabilities with in the first step, (N, H, T, S).
+std::vector<float> attention_mask_of(const remat::program& p, const remat::operation& o, std::size_t batch) {
+  namespace detail = remat::nn::detail;
+  const auto& a = *static_cast<const detail::attention_attributes*>(o.attributes);
+  const std::size_t queries = p.tensors[o.outputs[0]].extents[0], keys = p.tensors[o.inputs[0]].extents[0];
+  std::vector<float> mask(batch * a.heads * queries * keys, 1.0f);
+  const remat::random_stream random(seed, static_cast<std::uint32_t>(o.occurrence));
+  drop_of_queries(detail::attention_dropout(random, a.dropped, a.kept_scale, keys), mask.data(),
+                  batch * a.heads * queries, keys, 0, 0);
+  return mask;
+}
+
 void run_step(remat::network& net, const networks::batch& data, const fs::path& weights, const fs::path& results) {
   for (const remat::parameter_view& p : net.parameters()) {
     const std::vector<float> values = read<float>(weights / p.name);
@@ -112,8 +126,12 @@ void run(const networks::network& wanted, const fs::path& folder, int threads) {
     run_step(net, data, folder / "weights", folder / "results" / ("type with " + std::string(type.name)));
   }
   const std::size_t batch = source_of(data[0]).size / p.tensors[0].elements();
-  for (const remat::operation& o : p.operations)
-    if (o.kind == "dropout") write(folder / "masks" / remat::path_of(p, o.node), mask_of(p, o, batch));
+  for (const remat::operation& o : p.operations) {
+    const fs::path file = folder / "masks" / remat::path_of(p, o.node);
+    if (o.kind == "dropout") write(file, mask_of(p, o, batch));
+    if (o.kind == "attention" && static_cast<const remat::nn::detail::attention_attributes*>(o.attributes)->dropped > 0)
+      write(file, attention_mask_of(p, o, batch));
+  }
 }
 
 }  // namespace

@@ -109,6 +109,12 @@ CASES = [
     Case("grid", 5),
     Case("grid", 7, weights="large", threads=2),
     Case("grid", 1),
+    Case("gpt", 3),
+    Case("gpt", 2, targets="ignored", threads=2),
+    Case("llama", 3),
+    Case("llama", 4, targets="balanced", threads=2),
+    Case("padded", 5),
+    Case("padded", 17, targets="ignored", threads=2),
 ]
 
 
@@ -148,7 +154,7 @@ class Step:
         torch.manual_seed(2016)
         self.net, self.loss = self.network.make(), self.network.loss()
         batches.weights(self.net, case.weights, random)
-        self.dropouts = {name: m for name, m in self.net.named_modules() if isinstance(m, Dropout)}
+        self.dropouts = {name: m for name, m in self.net.named_modules() if isinstance(m, Dropout) and m.p > 0}
 
         def draw(count):
             return [batches.tensor(wanted, case.draw, count, random) for wanted in self.network.inputs]

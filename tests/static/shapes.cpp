@@ -68,3 +68,25 @@ static_assert(same<output_of<nn::layer_norm<8>, tensor<float, 2, 4, 6, 8>>, tens
 static_assert(same<output_of<nn::softmax, tensor<float, 4, 6, 8>>, tensor<float, 4, 6, 8>>);
 static_assert(same<output_of<nn::concat, tensor<float, 4, 6, 8>, tensor<float, 4, 6, 1>>, tensor<float, 4, 6, 9>>);
 static_assert(same<output_of<nn::concat, image<float, 4, 6, 8>, image<float, 1, 6, 8>>, image<float, 5, 6, 8>>);
+
+// Attention takes queries, keys and values in one tensor or in three, grouped or not, and a mask of their keys.
+using grouped = nn::attention<4, nn::attention_options{.key_value_heads = 2}>;
+using causal = nn::attention<4, nn::attention_options{.causal = true}>;
+static_assert(same<output_of<causal, tensor<float, 9, 36>>, tensor<float, 9, 12>>);
+static_assert(same<output_of<grouped, tensor<float, 9, 24>, tensor<std::int32_t, 9>>, tensor<float, 9, 12>>);
+static_assert(
+    same<output_of<grouped, tensor<float, 9, 12>, tensor<float, 5, 6>, tensor<float, 5, 6>>, tensor<float, 9, 12>>);
+static_assert(
+    Accepts<grouped, tensor<float, 9, 12>, tensor<float, 5, 6>, tensor<float, 5, 6>, tensor<std::uint8_t, 5>>);
+static_assert(
+    !Accepts<grouped, tensor<float, 9, 12>, tensor<float, 5, 6>, tensor<float, 5, 6>, tensor<std::uint8_t, 9>>);
+static_assert(!Accepts<grouped, tensor<float, 9, 25>> && !Accepts<causal, tensor<float, 9, 36>, tensor<float, 9>>);
+static_assert(!Accepts<causal, tensor<float, 9, 12>, tensor<float, 5, 12>, tensor<float, 5, 12>>);
+static_assert(same<decltype(causal::saved_shape(tensor<float, 9, 36>{})), tensor<float, 4, 9>>);
+
+// Positions are those that a table has, or fewer; heads are whole.
+static_assert(Accepts<nn::positional_embedding<9, 4>, tensor<float, 3, 4>> &&
+              !Accepts<nn::positional_embedding<9, 4>, tensor<float, 10, 4>>);
+static_assert(Accepts<nn::rotary_embedding<4>, tensor<float, 3, 12>> &&
+              !Accepts<nn::rotary_embedding<4>, tensor<float, 3, 10>>);
+static_assert(same<output_of<nn::rms_norm<8>, tensor<float, 2, 4, 8>>, tensor<float, 2, 4, 8>>);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// A primitive of oneDNN, made once, when a plan is built. Executing it allocates nothing of ours: its memory objects
-/// are its own and are pointed at the call's addresses, and scratch is the caller's (scratchpad_mode::user).
+/// are its own and are pointed at the call's addresses, and scratch is the caller's (scratchpad_mode::user). Where
+/// several threads execute one at once, each has memory objects of its own (`serve`).
 ///
 /// oneDNN itself keeps the last 1,024 primitives of the process, whoever made them; DNNL_PRIMITIVE_CACHE_CAPACITY in the
 /// environment sets how many.
@@ -15,6 +16,7 @@
 #include <initializer_list>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace remat::onednn {
 
@@ -106,7 +108,7 @@ class primitive {
     return *this;
   }
   ~primitive() {
-    for (int i = 0; i < memories_; ++i) dnnl_memory_destroy(memory_[i].object);
+    for (const dnnl_memory_t object : objects_) dnnl_memory_destroy(object);
     if (primitive_ != nullptr) dnnl_primitive_destroy(primitive_);
     if (description_ != nullptr) dnnl_primitive_desc_destroy(description_);
   }
@@ -114,60 +116,70 @@ class primitive {
   explicit operator bool() const { return primitive_ != nullptr; }
   /// The layout that an argument must have.
   layout layout_of(argument_name name) const {
-    const dnnl_memory_desc_t* found = dnnl_primitive_desc_query_md(description_, dnnl_query_exec_arg_md, name);
+    const dnnl_memory_desc_t* const found = memory_of(name);
     return found != nullptr ? layout(*found) : layout();
   }
   std::size_t scratch_bytes() const { return layout_of(scratchpad).bytes(); }
   /// oneDNN's name of the implementation that it chose.
   std::string_view implementation() const { return detail::name_of(description_); }
 
-  void execute(void* scratch, std::initializer_list<argument> arguments) const {
+  /// From now on this many threads may execute it at once, each on a scratch of its own.
+  void serve(std::size_t callers) {
+    while (objects_.size() < callers * static_cast<std::size_t>(memories_)) add_objects();
+  }
+
+  /// `caller` is below what it serves, 1 at first.
+  void execute(void* scratch, std::initializer_list<argument> arguments, std::size_t caller = 0) const {
+    const dnnl_memory_t* const objects = objects_.data() + caller * static_cast<std::size_t>(memories_);
     dnnl_exec_arg_t filled[max_arguments];
     int count = 0;
-    for (const argument& a : arguments) filled[count++] = {a.name, pointed(a.name, a.address)};
-    filled[count++] = {scratchpad, pointed(scratchpad, scratch)};
+    for (const argument& a : arguments) filled[count++] = {a.name, pointed(objects, a.name, a.address)};
+    filled[count++] = {scratchpad, pointed(objects, scratchpad, scratch)};
     check(dnnl_primitive_execute(primitive_, stream(), count, filled), "run a primitive");
   }
 
  private:
   static constexpr int max_arguments = 8;
 
-  struct slot {
-    argument_name name = source;
-    dnnl_memory_t object = nullptr;
-  };
-
   void finish(dnnl_primitive_desc_t description, const char* what) {
     description_ = description;
     check(dnnl_primitive_create(&primitive_, description_), what);
     for (argument_name name : {source, weights, bias, result, workspace, source_gradient, weights_gradient,
-                               bias_gradient, result_gradient, scratchpad}) {
-      const dnnl_memory_desc_t* found = dnnl_primitive_desc_query_md(description_, dnnl_query_exec_arg_md, name);
-      if (found == nullptr || found->ndims == 0) continue;
-      memory_[memories_].name = name;
-      check(dnnl_memory_create(&memory_[memories_].object, found, engine(), DNNL_MEMORY_NONE), "make a memory object");
-      ++memories_;
-    }
+                               bias_gradient, result_gradient, scratchpad})
+      if (const dnnl_memory_desc_t* const found = memory_of(name); found != nullptr && found->ndims > 0)
+        names_[memories_++] = name;
+    add_objects();
   }
-  dnnl_memory_t pointed(argument_name name, const void* address) const {
+  const dnnl_memory_desc_t* memory_of(argument_name name) const {
+    return dnnl_primitive_desc_query_md(description_, dnnl_query_exec_arg_md, name);
+  }
+  /// Memory objects for one more caller.
+  void add_objects() {
+    for (int i = 0; i < memories_; ++i)
+      check(dnnl_memory_create(&objects_.emplace_back(nullptr), memory_of(names_[i]), engine(), DNNL_MEMORY_NONE),
+            "make a memory object");
+  }
+  dnnl_memory_t pointed(const dnnl_memory_t* objects, argument_name name, const void* address) const {
     for (int i = 0; i < memories_; ++i) {
-      if (memory_[i].name != name) continue;
-      check(dnnl_memory_set_data_handle(memory_[i].object, const_cast<void*>(address)), "point at a tensor");
-      return memory_[i].object;
+      if (names_[i] != name) continue;
+      check(dnnl_memory_set_data_handle(objects[i], const_cast<void*>(address)), "point at a tensor");
+      return objects[i];
     }
     return nullptr;
   }
   void swap(primitive& other) noexcept {
     std::swap(primitive_, other.primitive_);
     std::swap(description_, other.description_);
-    std::swap(memory_, other.memory_);
+    std::swap(names_, other.names_);
     std::swap(memories_, other.memories_);
+    std::swap(objects_, other.objects_);
   }
 
   dnnl_primitive_t primitive_ = nullptr;
   dnnl_primitive_desc_t description_ = nullptr;
-  slot memory_[10] = {};
+  argument_name names_[10] = {};  // of what it takes
   int memories_ = 0;
+  std::vector<dnnl_memory_t> objects_;  // for each caller, as many
 };
 
 }  // namespace remat::onednn

@@ -49,6 +49,19 @@ TEST_CASE("norms, gates and positions of transformers use exactly what is planne
                          nn::rotary_embedding<4>, nn::rms_norm<12>, nn::linear<12, 5>>;
   check<net, tensor<std::int32_t, 6>, nn::cross_entropy>(integers(12 * 6, 40), classes(12 * 6, 5));
 }
+TEST_CASE("attention uses exactly what is planned, and no memory for scores", "[serial][bytes]") {
+  using causal = nn::attention<2, nn::attention_options{.causal = true, .key_value_heads = 1, .dropout = 0.5}>;
+  using net = sequential<nn::embedding<41, 16>, nn::linear<16, 32>, causal,
+                         remat::parallel<nn::attention<4>, nn::linear<16, 16>, nn::linear<16, 16>, remat::identity>,
+                         nn::linear<16, 5>>;
+  check<net, tensor<std::int32_t, 77>, nn::cross_entropy>(integers(3 * 77, 40), classes(3 * 77, 5));
+
+  const auto bytes = [](auto input) {
+    return remat::peak_activation_bytes<nn::attention<2>, decltype(input), nn::mse_loss>(1);
+  };
+  constexpr std::size_t length = 2000;
+  CHECK(bytes(tensor<float, length, 48>{}) < length * (48 * 2 + 16 * 3 + 3 * 2) * sizeof(float));
+}
 TEST_CASE("images with a target of float use exactly what is planned", "[serial][bytes]") {
   using net = sequential<nn::conv2d<3, 7, 3, nn::window{.padding = 1}>, nn::sigmoid,
                          remat::parallel<nn::concat, nn::softmax, nn::silu>, nn::conv2d<14, 3, 1>, nn::tanh>;

@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -245,6 +246,37 @@ TEST_CASE("weights of classes are a state of the loss, and the denominator of th
                         Catch::Matchers::Contains("weight of class 1 is ") &&
                             Catch::Matchers::Contains("weights of classes are 0 or more"));
     }
+}
+
+TEST_CASE("options of a linear cross entropy in several chunks are those of the same in two layers") {
+  constexpr std::size_t in = 5, classes = 30011, rows = 130;
+  using of_classes = nn::class_weights<classes>;
+  remat::model<nn::linear<in, classes>, tensor<float, in>, nn::cross_entropy_with<of_classes, smooth, ignore>> apart{
+      {.seed = 1}};
+  remat::model<remat::identity, tensor<float, in>,
+               nn::linear_cross_entropy<in, classes, nn::bias::with, of_classes, smooth, ignore>>
+      joint{{.seed = 1}};
+  floats x(rows * in);
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] = number(i, 1);
+  std::vector<std::int32_t> t(rows);
+  for (std::size_t i = 0; i < rows; ++i) t[i] = i % 5 == 3 ? 255 : static_cast<std::int32_t>(i * 7919 % classes);
+  for (std::size_t c = 0; c < classes; ++c)
+    apart.states()[0].values[c] = joint.states()[0].values[c] = static_cast<float>(c % 4) / 2;
+  for (std::size_t p = 0; p < 2; ++p)
+    std::copy(apart.parameters()[p].values.begin(), apart.parameters()[p].values.end(),
+              joint.parameters()[p].values.begin());
+  CHECK(wide(joint.train_step(x, t)) == Approx(wide(apart.train_step(x, t))).epsilon(1e-6));
+  for (std::size_t p = 0; p < 2; ++p) {
+    const auto &found = joint.parameters()[p].gradient, &wanted = apart.parameters()[p].gradient;
+    REQUIRE(found.size() == wanted.size());
+    double largest = 0, error = 0;
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      largest = std::max(largest, std::abs(wide(wanted[i])));
+      error = std::max(error, std::abs(wide(found[i]) - wide(wanted[i])));
+    }
+    CHECK(largest > 1e-3);
+    CHECK(error < 1e-5 * largest);
+  }
 }
 
 }  // namespace loss_options_tests

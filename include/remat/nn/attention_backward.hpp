@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT
+/// The backward pass of attention, with scores as rows of keys, so that four of its five products read rows.
+///
+///     P^T = exp(K Q^T - L),  dV += P^T dO,  dP^T = V dO^T,  dS^T = P^T (dP^T - D),  dK += dS^T Q,  dQ += (dS^T)^T K
+///
+/// L are the logarithms that forward saved, D the sums of dO O over the rows. A task is some tiles of the keys of a key
+/// and value head. For each it takes the heads of the group, and of each the queries from the last tile to the first, as
+/// the last meets all keys of the tile. The gradients of queries grow from tile to tile of the keys; where several tasks
+/// have a part of them, each after the first has a part of its own, and these are added in their order.
+#pragma once
+
+#include <remat/core/kernel.hpp>
+#include <remat/nn/attention_dropout.hpp>
+#include <remat/nn/attention_mask.hpp>
+#include <remat/nn/attention_rows.hpp>
+#include <remat/nn/each_task.hpp>
+#include <remat/nn/prepared_attention.hpp>
+
+#include <algorithm>
+#include <cstddef>
+
+namespace remat::nn::detail {
+
+class attention_backward {
+ public:
+  explicit attention_backward(const backward_pass& pass)
+      : pass_(pass),
+        state_(pass.prepared_as<prepared_attention>()),
+        e_(state_.e),
+        in_(e_, {pass.input(0).data(), e_.is_fused ? nullptr : pass.input(1).data(),
+                 e_.is_fused ? nullptr : pass.input(2).data()}),
+        to_(e_, {gradient(0), e_.is_fused ? nullptr : gradient(1), e_.is_fused ? nullptr : gradient(2)}),
+        out_{pass.output().data(), e_.heads * e_.width, e_.queries, e_.width},
+        dout_{pass.output_gradient().data(), e_.heads * e_.width, e_.queries, e_.width},
+        logs_(pass.saved(0).data()),
+        dots_(shared(state_.dots_at)),
+        mask_(pass, e_),
+        dropout_(pass.random(), pass.attributes<attention_attributes>().dropped,
+                 pass.attributes<attention_attributes>().kept_scale, e_.keys) {}
+
+  void run() const {
+    make_dots();
+    const std::size_t heads = e_.batch * e_.key_value_heads, tasks = heads * state_.parts;
+    each_task(tasks, std::min(tasks, state_.workers), [&](std::size_t task, std::size_t worker) {
+      const std::size_t head = task % heads;
+      run_task(head / e_.key_value_heads, head % e_.key_value_heads, task / heads, worker);
+    });
+    if (to_.q) add_parts();
+    for (int i = 0; i < (e_.is_fused ? 1 : 3); ++i)
+      if (pass_.wants_input_gradient(i) && pass_.input_gradient(i).accumulates())
+        accumulate(gradient(i), pass_.input_gradient(i));
+  }
+
+ private:
+  float* shared(std::size_t bytes) const { return reinterpret_cast<float*>(pass_.scratch() + bytes); }
+
+  /// Where the gradient of input i is written; null where nobody wants it.
+  float* gradient(int i) const {
+    if (!pass_.wants_input_gradient(i)) return nullptr;
+    const destination to = pass_.input_gradient(i);
+    return to.accumulates() ? shared(state_.gradients_at[i]) : to.data();
+  }
+  /// Where a part of the gradients of queries goes.
+  heads_view<float> queries_of_part(std::size_t part) const {
+    if (part == 0 || !to_.q) return to_.q;
+    const std::size_t size = e_.batch * e_.queries * e_.heads * e_.width;
+    return {shared(state_.partial_at) + (part - 1) * size, e_.heads * e_.width, e_.queries, e_.width};
+  }
+
+  void make_dots() const {
+    const std::size_t rows = e_.queries, d = e_.width;
+    parallel_for(e_.batch * e_.heads, 1 + 8192 / (rows * d), [&](std::size_t begin, std::size_t end) {
+      for (std::size_t head = begin; head < end; ++head)
+        dots_of_rows(out_.at(head / e_.heads, 0, head % e_.heads), dout_.at(head / e_.heads, 0, head % e_.heads),
+                     out_.step, dots_ + head * rows, rows, d);
+    });
+  }
+
+  void run_task(std::size_t sample, std::size_t head, std::size_t part, std::size_t worker) const {
+    const heads_view<float> dq = queries_of_part(part);
+    const std::size_t d = e_.width, begin = state_.part_begin(part), end = state_.part_begin(part + 1);
+    std::byte* const own = pass_.scratch() + state_.shared_bytes +
+                           worker * (state_.backward.bytes + aligned(state_.products.scratch_bytes()));
+    const auto at = [own](std::size_t bytes) { return reinterpret_cast<float*>(own + bytes); };
+    float *const k = at(state_.backward.k), *const v = at(state_.backward.v), *const dk = at(state_.backward.dk),
+                 *const dv = at(state_.backward.dv);
+    bool adds = false;  // to the gradients of queries
+    for (std::size_t key = begin; key < end; key += e_.key_tile) {
+      masked_keys masked;
+      mask_.read(sample, key, e_.keys_at(key), masked);
+      if (masked.is_empty()) {
+        if (!adds && dq) clear_queries(dq, sample, head, part);
+        std::fill(dk, dk + masked.count * d, 0.0f);
+        std::fill(dv, dv + masked.count * d, 0.0f);
+      } else {
+        gather_rows(in_.k.at(sample, key, head), in_.k.step, k, masked.count, d, 1, masked.bias);
+        gather_rows(in_.v.at(sample, key, head), in_.v.step, v, masked.count, d, 1, masked.bias);
+        for (std::size_t i = 0; i < e_.group(); ++i)
+          run_tile(sample, head * e_.group() + i, key, masked, i == 0, own, worker, dq, adds);
+      }
+      adds = true;
+      if (to_.k) give_rows(dk, to_.k.at(sample, key, head), to_.k.step, masked.count, d, 1, false);
+      if (to_.v) give_rows(dv, to_.v.at(sample, key, head), to_.v.step, masked.count, d, 1, false);
+    }
+  }
+
+  /// A tile of keys and all queries of a head.
+  void run_tile(std::size_t sample, std::size_t head, std::size_t key, const masked_keys& masked, bool is_first,
+                std::byte* own, std::size_t worker, const heads_view<float>& dq, bool adds) const {
+    const auto at = [own](std::size_t bytes) { return reinterpret_cast<float*>(own + bytes); };
+    float *const k = at(state_.backward.k), *const v = at(state_.backward.v), *const dk = at(state_.backward.dk),
+                 *const dv = at(state_.backward.dv), *const q = at(state_.backward.q),
+                 *const dout = at(state_.backward.dout), *const of_q = at(state_.backward.dq),
+                 *const scores = at(state_.backward.scores), *const gradients = at(state_.backward.gradients);
+    float* const kept = dropout_.dropped > 0 ? at(state_.backward.kept) : nullptr;
+    const std::size_t d = e_.width, row = (sample * e_.heads + head) * e_.queries;
+    const auto multiply = [&](tile_product which, std::size_t m, std::size_t n, std::size_t terms, const float* a,
+                              const float* b, float* c) {
+      state_.products.execute(which, m, n, terms, a, b, c, own + state_.backward.bytes, worker);
+    };
+    for (std::size_t last = e_.queries; last > 0;) {
+      const std::size_t query = (last - 1) / e_.query_tile * e_.query_tile, count = last - query;
+      const std::size_t rows = e_.keys_at(key, query, count);
+      if (rows == 0) break;
+      gather_rows(in_.q.at(sample, query, head), in_.q.step, q, count, d, e_.scale, nullptr);
+      gather_rows(dout_.at(sample, query, head), dout_.step, dout, count, d, 1, nullptr);
+      if (kept != nullptr) kept_of_keys(dropout_, kept, rows, count, row + query, key);
+      multiply(tile_product::by_rows, rows, count, d, k, q, scores);
+      multiply(tile_product::by_rows, rows, count, d, v, dout, gradients);
+      probabilities_of_keys({scores, gradients, rows, count, key, query, e_.causal, masked.bias, logs_ + row + query,
+                             dots_ + row + query, kept});
+      const tile_product sum = is_first && last == e_.queries ? tile_product::plain : tile_product::added;
+      multiply(sum, rows, d, count, scores, dout, dv);
+      multiply(sum, rows, d, count, gradients, q, dk);
+      if (dq) {
+        multiply(tile_product::of_transposed, count, d, rows, gradients, k, of_q);
+        give_rows(of_q, dq.at(sample, query, head), dq.step, count, d, e_.scale, adds);
+      }
+      last = query;
+    }
+  }
+
+  /// Where no key of the first tile is attended to, which otherwise writes these.
+  void clear_queries(const heads_view<float>& dq, std::size_t sample, std::size_t head, std::size_t part) const {
+    for (std::size_t row = state_.first_query(part); row < e_.queries; ++row)
+      for (std::size_t i = 0; i < e_.group(); ++i)
+        std::fill_n(dq.at(sample, row, head * e_.group() + i), e_.width, 0.0f);
+  }
+
+  void add_parts() const {
+    const std::size_t size = e_.heads * e_.width, rows = e_.batch * e_.queries;
+    if (state_.parts == 1) return;
+    parallel_for(rows, 1 + 8192 / size, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t row = begin; row < end; ++row)
+        for (std::size_t part = 1; part < state_.parts && state_.first_query(part) <= row % e_.queries; ++part)
+          give_rows(queries_of_part(part).at(0, row, 0), to_.q.at(0, row, 0), size, 1, size, 1, true);
+    });
+  }
+
+  const backward_pass& pass_;
+  const prepared_attention& state_;
+  const attention_extents& e_;
+  query_key_value<const float> in_;
+  query_key_value<float> to_;
+  heads_view<const float> out_, dout_;
+  const float* logs_;
+  float* dots_;
+  attention_mask mask_;
+  attention_dropout dropout_;
+};
+
+}  // namespace remat::nn::detail

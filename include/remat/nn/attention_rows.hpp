@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+/// The loops of attention: rows of heads that are gathered and given back, and tiles of scores.
+#pragma once
+
+#include <remat/core/random.hpp>
+#include <remat/nn/exponential.hpp>
+#include <remat/nn/rows.hpp>
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+
+namespace remat::nn::detail {
+
+inline constexpr float no_score = -std::numeric_limits<float>::infinity();
+
+/// A tile of scores (rows, columns), rows of queries, as forward makes probabilities of it.
+struct scores_of_queries {
+  float* scores;
+  std::size_t rows, columns;
+  std::size_t limit;      ///< columns that the first row attends to, of those that there are
+  bool limit_grows;       ///< by one from row to row
+  const float* bias;      ///< of each column, 0 or `no_score`; or null
+  std::size_t first;      ///< column that is attended to
+  float *largest, *sums;  ///< (rows), of the tiles before and of this
+  float* output;          ///< (rows, width), of the tiles before
+  std::size_t width;
+  bool is_first;  ///< there are none before
+};
+
+/// A tile of scores (rows, columns), rows of keys, and of the gradients of the probabilities.
+struct scores_of_keys {
+  float *scores, *gradients;
+  std::size_t rows, columns;
+  std::size_t key, query;  ///< of the first row and the first column
+  bool causal;
+  const float* bias;         ///< of each row, 0 or `no_score`; or null
+  const float *logs, *dots;  ///< (columns): the logarithm of the sum of exponentials; the sum of dO O
+  const float* kept;         ///< (rows, columns): what dropout multiplies with; or null
+};
+
+REMAT_BEGIN_VECTOR_CODE
+
+/// `count` rows of `width`, from rows that are `step` apart; 0 where `bias` is not.
+REMAT_VECTORISED inline void gather_rows(const float* from, std::size_t step, float* to, std::size_t count,
+                                         std::size_t width, float scale, const float* bias) {
+  for (std::size_t r = 0; r < count; ++r) {
+    const float* const in = from + r * step;
+    float* const out = to + r * width;
+    if (bias != nullptr && bias[r] != 0)
+      for (std::size_t c = 0; c < width; ++c) out[c] = 0;
+    else
+      for (std::size_t c = 0; c < width; ++c) out[c] = in[c] * scale;
+  }
+}
+
+/// The other way: writes them, or adds them to what is there.
+REMAT_VECTORISED inline void give_rows(const float* from, float* to, std::size_t step, std::size_t count,
+                                       std::size_t width, float scale, bool adds) {
+  for (std::size_t r = 0; r < count; ++r) {
+    const float* const in = from + r * width;
+    float* const out = to + r * step;
+    if (adds)
+      for (std::size_t c = 0; c < width; ++c) out[c] += in[c] * scale;
+    else
+      for (std::size_t c = 0; c < width; ++c) out[c] = in[c] * scale;
+  }
+}
+
+/// Probabilities, but for the division by their sum, relative to the largest score so far; the output of the tiles
+/// before becomes relative to it as well.
+REMAT_VECTORISED inline void probabilities_of_queries(const scores_of_queries& t) {
+  for (std::size_t r = 0; r < t.rows; ++r) {
+    float* const row = t.scores + r * t.columns;
+    std::size_t limit = t.limit_grows ? t.limit + r : t.limit;
+    if (limit > t.columns) limit = t.columns;
+    const float before = t.is_first ? no_score : t.largest[r];
+    const float sum_before = t.is_first ? 0.0f : t.sums[r];
+    if (t.first >= limit) {
+      for (std::size_t c = 0; c < t.columns; ++c) row[c] = 0;
+      t.largest[r] = before;
+      t.sums[r] = sum_before;
+      continue;
+    }
+    if (t.bias != nullptr) {
+      const float* const bias = t.bias;
+      for (std::size_t c = 0; c < limit; ++c) row[c] += bias[c];
+    }
+    const float here = largest_of(row, limit), largest = here > before ? here : before;
+    float sums[lanes] = {};
+    std::size_t c = 0;
+    for (; c + lanes <= limit; c += lanes)
+      for (std::size_t lane = 0; lane < lanes; ++lane) {
+        row[c + lane] = exponential(row[c + lane] - largest);
+        sums[lane] += row[c + lane];
+      }
+    for (std::size_t lane = 0; c + lane < limit; ++lane) {
+      row[c + lane] = exponential(row[c + lane] - largest);
+      sums[lane] += row[c + lane];
+    }
+    for (c = limit; c < t.columns; ++c) row[c] = 0;
+    float sum = 0;
+    for (const float s : sums) sum += s;
+    t.largest[r] = largest;
+    if (t.is_first) {
+      t.sums[r] = sum;
+      continue;
+    }
+    const float share = exponential(before - largest);
+    t.sums[r] = sum_before * share + sum;
+    if (share == 1) continue;
+    float* const output = t.output + r * t.width;
+    for (std::size_t k = 0; k < t.width; ++k) output[k] *= share;
+  }
+}
+
+/// The output of `count` rows over the sums, and the logarithms of the sums of the exponentials of all scores: infinity
+/// where nothing was attended to, so that the probabilities are 0 again. `logs` may be null.
+REMAT_VECTORISED inline void finish_queries(const float* output, const float* largest, const float* sums, float* to,
+                                            std::size_t step, float* logs, std::size_t count, std::size_t width) {
+  for (std::size_t r = 0; r < count; ++r) {
+    const bool is_empty = sums[r] == 0;
+    const float share = is_empty ? 0.0f : 1 / sums[r];
+    const float* const in = output + r * width;
+    float* const out = to + r * step;
+    for (std::size_t c = 0; c < width; ++c) out[c] = in[c] * share;
+    if (logs == nullptr) continue;
+    const double log = static_cast<double>(largest[r]) + std::log(static_cast<double>(sums[r]));
+    logs[r] = is_empty ? -no_score : static_cast<float>(log);
+  }
+}
+
+/// Probabilities, as they met the values, and the gradients of the scores.
+REMAT_VECTORISED inline void probabilities_of_keys(const scores_of_keys& t) {
+  const float *const logs = t.logs, *const dots = t.dots;
+  for (std::size_t r = 0; r < t.rows; ++r) {
+    float *const p = t.scores + r * t.columns, *const ds = t.gradients + r * t.columns;
+    std::size_t begin = t.causal && t.key + r > t.query ? t.key + r - t.query : 0;
+    if (begin > t.columns || (t.bias != nullptr && t.bias[r] != 0)) begin = t.columns;
+    if (begin < t.columns && t.kept == nullptr) {
+      REMAT_INDEPENDENT
+      for (std::size_t c = 0; c < t.columns; ++c) {
+        p[c] = exponential(p[c] - logs[c]);
+        ds[c] = p[c] * (ds[c] - dots[c]);
+      }
+    } else if (begin < t.columns) {
+      const float* const kept = t.kept + r * t.columns;
+      REMAT_INDEPENDENT
+      for (std::size_t c = 0; c < t.columns; ++c) {
+        const float probability = exponential(p[c] - logs[c]);
+        p[c] = probability * kept[c];
+        ds[c] = probability * (ds[c] * kept[c] - dots[c]);
+      }
+    }
+    for (std::size_t c = 0; c < begin; ++c) p[c] = ds[c] = 0;
+  }
+}
+
+/// The sums of x y over `width`, for `count` rows that are `step` apart.
+REMAT_VECTORISED inline void dots_of_rows(const float* x, const float* y, std::size_t step, float* to,
+                                          std::size_t count, std::size_t width) {
+  for (std::size_t r = 0; r < count; ++r) {
+    const float *const a = x + r * step, *const b = y + r * step;
+    to[r] = static_cast<float>(sum_of(0, width, [=](std::size_t c) { return a[c] * b[c]; }));
+  }
+}
+
+REMAT_END_VECTOR_CODE
+
+}  // namespace remat::nn::detail
