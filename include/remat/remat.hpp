@@ -9,6 +9,10 @@
 #include <remat/io/idx.hpp>
 #include <remat/io/image_set.hpp>
 #include <remat/io/in_memory.hpp>
+#include <remat/io/npy_array.hpp>
+#include <remat/io/npy_set.hpp>
+#include <remat/io/token_file.hpp>
+#include <remat/io/token_windows.hpp>
 #include <remat/model/checkpoint.hpp>
 #include <remat/model/compose.hpp>
 #include <remat/model/frozen.hpp>

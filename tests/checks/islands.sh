@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# islands.sh <root>: oneDNN, Boost.Hana, nlohmann-json, MPI and xxHash are each included by at most one header of remat, which
+# islands.sh <root>: oneDNN, Boost.Hana, Boost.Interprocess, nlohmann-json, MPI and xxHash are each included by at most one header of remat, which
 # gives the rest a narrow, named interface.
 set -euo pipefail
 
@@ -17,6 +17,7 @@ at_most_one "$1" '(oneapi/dnnl/|dnnl)' oneDNN
 at_most_one "$1" 'boost/hana' Boost.Hana
 at_most_one "$1" 'nlohmann/' nlohmann-json
 at_most_one "$1" 'mpi\.h[>"]' MPI
+at_most_one "$1" 'boost/interprocess' Boost.Interprocess
 at_most_one "$1" 'xxhash\.h[>"]' xxHash
 # Nor does anything of oneDNN's leave its island by name: remat/nn/onednn.hpp and the files that it is made of.
 names=$(grep -rlE '\b(dnnl_|DNNL_)' "$1/include" | grep -vE '/nn/onednn(_[a-z]+)?\.hpp$' | sort || true)

@@ -8,10 +8,13 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstddef>
 #include <filesystem>
 #include <numeric>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -123,6 +126,59 @@ TEST_CASE("all replicas are given the weights of the file") {
     remat::load_weights(model, path);
     CHECK(has_weights_of(model, one));
   }
+}
+
+TEST_CASE("each rank reads its own tensors of rank 0's files, and is sent them where it has others") {
+  const temporary_folder folder;
+  const networks::network& n = networks::named("stateful");
+  remat::network one(n.lower(), {.seed = 3, .threads = 1}), other(n.lower(), {.seed = 9, .threads = 1});
+  train(n, one, n.microbatch);
+  const std::filesystem::path before = std::filesystem::current_path();
+  std::filesystem::current_path(folder.path());
+  remat::save_weights(session().rank() == 0 ? one : other, "weights");
+  std::string map;
+  const remat::safetensors_file mine("weights");
+  for (const remat::safetensor& t : mine.tensors())
+    map += (map.empty() ? "\"" : ", \"") + t.name + "\": \"weights\"";
+  folder.write("index.json", "{\"weight_map\": {" + map + "}}");
+  // Paths that are files of rank 0 for all ranks, and those that are a file of its own for each.
+  for (const char* const path : {"weights", "index.json", "/proc/self/cwd/weights", "/proc/self/cwd/index.json"})
+    for (int partitions = 1; partitions <= session().size(); ++partitions) {
+      if (session().size() % partitions != 0) continue;
+      INFO(path << " on " << partitions << " partitions");
+      remat::distributed_network model(session(), n.lower(), options(partitions, 4));
+      remat::load_weights(model, path);
+      CHECK(has_weights_of(model, one));
+    }
+  std::filesystem::current_path(before);
+}
+
+TEST_CASE("a rank whose file is not that of rank 0 does not read it") {
+  const networks::network& n = networks::named("stateful");
+  const std::filesystem::path shared = std::filesystem::temp_directory_path() / "remat-test-of-ranks";
+  remat::distributed_network model(session(), n.lower(), options(0, 4));
+  remat::save_weights(model, shared);
+  for (const bool is_same : {true, false}) {
+    const remat::tensor_list tensors = model.weights();
+    remat::detail::reading_plan plan;
+    std::optional<remat::tensor_files> files;
+    if (session().rank() == 0) {
+      files.emplace(shared);
+      std::vector<const remat::safetensor*> all;
+      for (const remat::named_tensor& t : tensors)
+        all.push_back(&*std::ranges::find(files->tensors(), t.name, &remat::safetensor::name));
+      plan = {*files, all};
+    }
+    plan.share(tensors.ranks());
+    if (!is_same && session().rank() == 0)  // written again after rank 0 has opened it
+      std::filesystem::last_write_time(shared, std::filesystem::file_time_type::clock::now() + std::chrono::hours(1));
+    largest_of_ranks(0);
+    const bool is_without_any = std::ranges::none_of(
+        tensors, [&](const auto& t) { return remat::detail::reading_plan::has_part_of(t, session().rank()); });
+    CHECK(plan.open_own(tensors) == (is_same || session().rank() == 0 || is_without_any));
+    largest_of_ranks(0);
+  }
+  if (session().rank() == 0) std::filesystem::remove(shared);
 }
 
 TEST_CASE("a file that does not fit is refused on all ranks, and the model stays as it was") {

@@ -10,8 +10,9 @@
 
 namespace remat {
 
-/// Tensors of a program are of the first three; what else a model remembers, such as counters, may be of all of them.
-enum class element : std::uint8_t { float32, int32, uint8, uint32, uint64 };
+/// Tensors of a program are of the first three; what else a model remembers, such as counters, is of the next two, and
+/// files may have all of them.
+enum class element : std::uint8_t { float32, int32, uint8, uint32, uint64, bfloat16 };
 
 namespace detail {
 
@@ -23,7 +24,7 @@ struct element_facts {
 /// One row for each, in the order of the enumeration.
 inline constexpr element_facts element_table[] = {
     {"float32", sizeof(float)},        {"int32", sizeof(std::int32_t)},   {"uint8", sizeof(std::uint8_t)},
-    {"uint32", sizeof(std::uint32_t)}, {"uint64", sizeof(std::uint64_t)},
+    {"uint32", sizeof(std::uint32_t)}, {"uint64", sizeof(std::uint64_t)}, {"bfloat16", 2},
 };
 constexpr const element_facts& facts_of(element type) { return element_table[static_cast<std::size_t>(type)]; }
 

@@ -58,9 +58,14 @@ class distributed_tensors : public tensor_ranks {
 
   void meet() const override { calls_->meet(call_kind::weights); }
   void run_on(int rank, const std::function<void()>& f) const override {
+    run_on_each([&] {
+      if (blueprint_->rank == rank) f();
+    });
+  }
+  void run_on_each(const std::function<void()>& f) const override {
     std::string complaint;
     try {
-      if (blueprint_->rank == rank) f();
+      f();
     } catch (const std::exception& e) {
       complaint = e.what();
     }

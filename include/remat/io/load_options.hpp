@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
 /// What a weights file may lack, and have beyond a model: fine-tuning under another head, a backbone alone, names of a
-/// wrapper.
+/// wrapper; and how one is written.
 ///
 ///     remat::load_weights(m, file);                                            // all of it, and nothing else
 ///     remat::load_weights(m, file, {.allow_missing = {"head"}, .allow_unexpected = {"fc.*"}});
 ///     remat::load_weights(m, file, {.rename = {{"module.", ""}, {"model.", "backbone."}}});
 ///     const auto [loaded, missing, unexpected, mismatched] = remat::load_weights(m, file, {.strict = false});
+///     remat::save_weights(m, file, {.element = remat::element::bfloat16});
 #pragma once
 
-#include <remat/core/language.hpp>
+#include <remat/core/element.hpp>
 
 #include <string>
 #include <utility>
@@ -44,6 +45,9 @@ struct save_options {
   /// A parameter that modules share is written under the name of each of its places, which PyTorch's
   /// `load_state_dict(strict=True)` asks for. By default it is written once, under the name of the first.
   bool every_name = false;
+  /// What parameters and states are written as: float32, or bfloat16, to which they are rounded (two bytes each; loading
+  /// them makes float32 of them again). What else a model remembers is written as it is.
+  remat::element element = remat::element::float32;
 };
 
 }  // namespace remat

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Which tensor of a file each named tensor of a model is read from.
+/// Which tensor of some files each named tensor of a model is read from.
 ///
 /// A parameter that modules share has a name for each of its places, and the file may have it under any of them: PyTorch
 /// keeps one or all. PyTorch counts batches in `num_batches_tracked`, which nothing of remat's reads: it is skipped.
@@ -9,7 +9,7 @@
 #include <remat/core/near_name.hpp>
 #include <remat/core/shown_text.hpp>
 #include <remat/io/load_options.hpp>
-#include <remat/io/safetensors_file.hpp>
+#include <remat/io/tensor_files.hpp>
 #include <remat/run/named_tensor.hpp>
 #include <remat/train/parameter_pattern.hpp>
 
@@ -50,7 +50,7 @@ class tensor_matcher {
   load_report report;
 
   /// Throws a `data_error` that lists all that does not fit.
-  tensor_matcher(const safetensors_file& file, std::span<const named_tensor> weights, const load_options& options)
+  tensor_matcher(const tensor_files& file, std::span<const named_tensor> weights, const load_options& options)
       : file_(file), options_(options), is_expected_(file.tensors().size()) {
     if (file.tensors().empty() && !weights.empty())
       throw data_error(file.name(), "holds no tensors, and the model, which is unchanged, has weights");
@@ -173,21 +173,12 @@ class tensor_matcher {
       unexpected_.add(t.name + (names_[i] == t.name ? "" : " (renamed " + names_[i] + ")") + " " + shape_text(t.shape));
   }
 
-  const safetensors_file& file_;
+  const tensor_files& file_;
   const load_options& options_;
   std::vector<std::string> names_;  // of the file's tensors, as the model would have them
   std::map<std::string, std::size_t, std::less<>> index_of_;
   std::vector<bool> is_expected_;
   listing missing_, misshapen_, unreadable_, unequal_, unexpected_;
 };
-
-/// Reads a tensor of a model. Throws `error` where that fails, which says how far the model is loaded.
-inline void read_tensor(safetensors_file& file, const safetensor& t, element type, std::span<std::byte> to) {
-  try {
-    file.read(t, type, to);
-  } catch (const data_error& failed) {
-    throw error(std::string(failed.what()) + "; the model is loaded up to '" + t.name + "'");
-  }
-}
 
 }  // namespace remat::detail

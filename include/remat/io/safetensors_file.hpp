@@ -5,13 +5,16 @@
 ///     header    names, types, shapes and places of the tensors (safetensors_header.hpp)
 ///     data      the tensors, row-major and little-endian, each at its offset from here, without gaps
 ///
-/// A file is accepted whole or not at all, before any tensor is read: the header is not trusted. Tensors are read one
-/// by one, in pieces, so that no second copy of them is in memory. safetensors_writer.hpp writes such files.
+/// A file is accepted whole or not at all, before any tensor is read: the header is not trusted. It is mapped into memory,
+/// and tensors, or parts of them, are copied to where they are needed, so that no second copy of them is in memory.
+/// safetensors_writer.hpp writes such files; tensor_files.hpp reads several as one.
 #pragma once
 
 #include <remat/core/element.hpp>
 #include <remat/core/error.hpp>
-#include <remat/core/input_file.hpp>
+#include <remat/core/narrow_float.hpp>
+#include <remat/core/shown_text.hpp>
+#include <remat/io/mapped_file.hpp>
 #include <remat/io/safetensors_header.hpp>
 
 #include <algorithm>
@@ -20,7 +23,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <limits>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -32,17 +35,6 @@ namespace detail {
 
 static_assert(std::endian::native == std::endian::little,
               "remat: safetensors files are little-endian, and are read and written on such machines only");
-static_assert(std::numeric_limits<float>::is_iec559 && std::numeric_limits<double>::is_iec559);
-
-inline float float_of_half(std::uint16_t half) {
-  const std::uint32_t sign = std::uint32_t{half} >> 15 << 31, exponent = half >> 10 & 31, fraction = half & 1023;
-  if (exponent == 0) {  // zero or subnormal: fraction * 2^-24, exact
-    const float magnitude = static_cast<float>(fraction) * 0x1p-24f;
-    return std::bit_cast<float>(std::bit_cast<std::uint32_t>(magnitude) | sign);
-  }
-  return std::bit_cast<float>(sign | (exponent == 31 ? 255u : exponent + 112) << 23 | fraction << 13);
-}
-inline float float_of_bfloat(std::uint16_t bits) { return std::bit_cast<float>(std::uint32_t{bits} << 16); }
 
 }  // namespace detail
 
@@ -63,9 +55,12 @@ class safetensors_file {
     file_.read(text.data(), text.size(), sizeof header);
     data_ = sizeof header + static_cast<std::size_t>(header);
     tensors_ = detail::parse_safetensors_header(text, size - data_, name());
+    identity_ = file_.identity() ^ std::hash<std::string>()(text);
   }
 
   const std::string& name() const { return file_.name(); }
+  /// The same on every host for one file with these tensors, and another after it has been written again.
+  std::uint64_t identity() const { return identity_; }
   /// All tensors, in the order of their bytes.
   std::span<const safetensor> tensors() const { return tensors_; }
   /// Null for a name that the file does not have.
@@ -84,33 +79,34 @@ class safetensors_file {
     return as == element::float32 ? "F32, F16, BF16 and F64" : std::string(safetensor_type(as));
   }
 
-  /// Whether two tensors have the same type, shape and bytes.
-  bool has_equal(const safetensor& a, const safetensor& b) const {
-    if (a.type != b.type || a.shape != b.shape || a.end - a.begin != b.end - b.begin) return false;
-    std::array<char, 16384> of_a, of_b;
-    for (std::size_t at = 0; at < a.end - a.begin; at += of_a.size()) {
-      const std::size_t count = std::min(of_a.size(), a.end - a.begin - at);
-      file_.read(of_a.data(), count, data_ + a.begin + at);
-      file_.read(of_b.data(), count, data_ + b.begin + at);
-      if (!std::equal(of_a.begin(), of_a.begin() + static_cast<std::ptrdiff_t>(count), of_b.begin())) return false;
-    }
-    return true;
+  /// Copies bytes of a tensor of this file, as they are stored, from byte `from` of it on.
+  void read_bytes(const safetensor& t, std::size_t from, std::span<std::byte> to) const {
+    file_.read(to.data(), to.size(), data_ + t.begin + from);
   }
 
-  /// Reads a tensor of this file into memory of as many elements of a type.
-  void read(const safetensor& t, element as, std::span<std::byte> to) {
-    if (as == element::float32) return read(t, {reinterpret_cast<float*>(to.data()), to.size() / sizeof(float)});
-    require_fits(t, as, to.size() / size_of(as));
-    file_.read(to.data(), to.size(), data_ + t.begin);
+  /// Reads elements of a tensor of this file, from element `first` on, into memory of elements of a type. What F64 has
+  /// beyond float is rounded away.
+  void read_part(const safetensor& t, element as, std::size_t first, std::span<std::byte> to) const {
+    const std::size_t count = to.size() / size_of(as);
+    if (!is_readable(t.type, as))
+      refuse("tensor '" + detail::shown_text(t.name) + "' is of type " + detail::shown_text(t.type) + "; " +
+             readable_types(as) + " can be read as " + (as == element::float32 ? "float" : std::string(name_of(as))));
+    if (first > t.elements() || count > t.elements() - first)
+      refuse("tensor '" + detail::shown_text(t.name) + "' has " + std::to_string(t.elements()) +
+             " elements, and those from " + std::to_string(first) + " to " + std::to_string(first + count) +
+             " are asked for");
+    if (t.type == safetensor_type(as)) return read_bytes(t, first * size_of(as), to);
+    const std::span<float> floats(reinterpret_cast<float*>(to.data()), count);
+    if (t.type == "F16") return convert<std::uint16_t>(t, first, floats, detail::float_of_half);
+    if (t.type == "BF16") return convert<std::uint16_t>(t, first, floats, detail::float_of_bfloat);
+    convert<double>(t, first, floats, [](double x) { return static_cast<float>(x); });
   }
-  /// Reads one into as many floats. What F64 has beyond float is rounded away.
-  void read(const safetensor& t, std::span<float> to) {
-    require_fits(t, element::float32, to.size());
-    const std::size_t from = data_ + t.begin;
-    if (t.type == "F32") return file_.read(to.data(), to.size_bytes(), from);
-    if (t.type == "F16") return convert<std::uint16_t>(to, from, detail::float_of_half);
-    if (t.type == "BF16") return convert<std::uint16_t>(to, from, detail::float_of_bfloat);
-    convert<double>(to, from, [](double x) { return static_cast<float>(x); });
+  /// Reads a whole one into as many floats.
+  void read(const safetensor& t, std::span<float> to) const {
+    if (is_readable(t.type) && t.elements() != to.size())
+      refuse("tensor '" + detail::shown_text(t.name) + "' has " + std::to_string(t.elements()) +
+             " elements, and is read into " + std::to_string(to.size()));
+    read_part(t, element::float32, 0, std::as_writable_bytes(to));
   }
 
  private:
@@ -118,29 +114,21 @@ class safetensors_file {
 
   [[noreturn]] void refuse(const std::string& what) const { throw data_error(name(), what); }
 
-  void require_fits(const safetensor& t, element as, std::size_t elements) const {
-    if (!is_readable(t.type, as))
-      refuse("tensor '" + t.name + "' is of type " + t.type + "; " + readable_types(as) + " can be read as " +
-             (as == element::float32 ? "float" : std::string(name_of(as))));
-    if (t.elements() != elements)
-      refuse("tensor '" + t.name + "' has " + std::to_string(t.elements()) + " elements, and is read into " +
-             std::to_string(elements));
-  }
-
   template <class T, class F>
-  void convert(std::span<float> to, std::size_t from, const F& to_float) {
+  void convert(const safetensor& t, std::size_t first, std::span<float> to, const F& to_float) const {
     std::array<T, 4096> piece;
     while (!to.empty()) {
       const std::size_t count = std::min(piece.size(), to.size());
-      file_.read(piece.data(), count * sizeof(T), from);
-      from += count * sizeof(T);
+      read_bytes(t, first * sizeof(T), std::as_writable_bytes(std::span(piece).first(count)));
       std::transform(piece.begin(), piece.begin() + static_cast<std::ptrdiff_t>(count), to.begin(), to_float);
+      first += count;
       to = to.subspan(count);
     }
   }
 
-  input_file file_;
+  mapped_file file_;
   std::size_t data_ = 0;  // where the data begins
+  std::uint64_t identity_ = 0;
   std::vector<safetensor> tensors_;
 };
 

@@ -9,6 +9,7 @@
 #include <remat/core/element.hpp>
 #include <remat/core/error.hpp>
 #include <remat/core/json.hpp>
+#include <remat/core/shown_text.hpp>
 
 #include <algorithm>
 #include <array>
@@ -30,6 +31,7 @@ struct safetensor {
   std::string type;  ///< "F32", "BF16", "I64"
   std::vector<std::size_t> shape;
   std::size_t begin = 0, end = 0;
+  std::size_t file = 0;  ///< of several, the one that holds it
 
   std::size_t elements() const {
     std::size_t product = 1;
@@ -47,15 +49,15 @@ inline std::string shape_text(std::span<const std::size_t> shape) {
 
 /// What the format calls an element type.
 constexpr std::string_view safetensor_type(element type) {
-  constexpr std::string_view names[] = {"F32", "I32", "U8", "U32", "U64"};
+  constexpr std::string_view names[] = {"F32", "I32", "U8", "U32", "U64", "BF16"};
   return names[static_cast<std::size_t>(type)];
 }
 
 /// Adds a tensor to those of a file that is to be written, after the last.
 inline void add_safetensor(std::vector<safetensor>& tensors, std::string name, std::vector<std::size_t> shape,
                            element type = element::float32) {
-  safetensor t{std::move(name), std::string(safetensor_type(type)), std::move(shape),
-               tensors.empty() ? 0 : tensors.back().end, 0};
+  safetensor t{.name = std::move(name), .type = std::string(safetensor_type(type)), .shape = std::move(shape)};
+  t.begin = tensors.empty() ? 0 : tensors.back().end;
   t.end = t.begin + t.elements() * size_of(type);
   tensors.push_back(std::move(t));
 }
@@ -92,9 +94,14 @@ inline std::size_t bits_of_safetensor_type(std::string_view type) {
   return found == known.end() ? 0 : found->second;
 }
 
+/// Of a tensor, as PyTorch's. What has more is no tensor, and would fill pages of a message.
+inline constexpr std::size_t most_extents = 64;
+
 /// One entry of the header; what is wrong with it is a `data_error`.
 inline safetensor describe_safetensor(const std::string& name, const json& entry, const std::string& file) {
-  const auto refuse = [&](const std::string& what) { throw data_error(file, "tensor '" + name + "' " + what); };
+  const auto refuse = [&](const std::string& what) {
+    throw data_error(file, "tensor '" + shown_text(name) + "' " + what);
+  };
   const auto numbers = [&](const char* key) {
     const json* const found = entry.find(key);
     const json::array* const given = found == nullptr ? nullptr : found->as<json::array>();
@@ -113,9 +120,12 @@ inline safetensor describe_safetensor(const std::string& name, const json& entry
   if (type == nullptr) refuse("needs `dtype`, a name such as \"F32\"");
   for (const auto& [key, ignored] : *members)
     if (key != "dtype" && key != "shape" && key != "data_offsets")
-      refuse("has '" + key + "'; dtype, shape and data_offsets are accepted");
+      refuse("has '" + shown_text(key) + "'; dtype, shape and data_offsets are accepted");
 
-  safetensor t{name, *type, numbers("shape")};
+  safetensor t{.name = name, .type = *type, .shape = numbers("shape")};
+  if (t.shape.size() > most_extents)
+    refuse("has " + std::to_string(t.shape.size()) + " extents; at most " + std::to_string(most_extents) +
+           " are accepted");
   const std::vector<std::size_t> offsets = numbers("data_offsets");
   if (offsets.size() != 2 || offsets[0] > offsets[1]) refuse("needs `data_offsets` [begin, end] with begin <= end");
   t.begin = offsets[0];
@@ -157,19 +167,20 @@ inline std::vector<safetensor> parse_safetensors_header(const std::string& text,
   std::size_t covered = 0;
   for (const safetensor& t : tensors) {
     if (t.end > data_bytes)
-      refuse("is truncated or damaged: tensor '" + t.name + "' ends at byte " + std::to_string(t.end) +
+      refuse("is truncated or damaged: tensor '" + shown_text(t.name) + "' ends at byte " + std::to_string(t.end) +
              " of the data, which has " + std::to_string(data_bytes));
     if (t.begin != covered)
-      refuse("tensor '" + t.name + "' begins at byte " + std::to_string(t.begin) + " of the data, and the one before " +
+      refuse("tensor '" + shown_text(t.name) + "' begins at byte " + std::to_string(t.begin) +
+             " of the data, and the one before " +
              (t.begin < covered ? "it, which it overlaps, ends at " : "it ends at ") + std::to_string(covered));
     covered = t.end;
   }
   if (covered != data_bytes)
-    refuse("has " + std::to_string(data_bytes - covered) + " bytes behind its last tensor; none are accepted");
+    refuse("has " + std::to_string(data_bytes - covered) + " bytes after its last tensor; none are accepted");
   return tensors;
 }
 
-/// The header of tensors that lie one behind the other. The data begins at a multiple of 8.
+/// The header of tensors that lie one after the other. The data begins at a multiple of 8.
 inline std::string safetensors_header_of(std::span<const safetensor> tensors, const std::string& file) {
   std::string text = R"({"__metadata__":{"format":"pt"})";
   std::set<std::string> names{"__metadata__"};

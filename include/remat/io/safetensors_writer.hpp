@@ -3,9 +3,12 @@
 #pragma once
 
 #include <remat/core/error.hpp>
+#include <remat/core/narrow_float.hpp>
 #include <remat/core/text_file.hpp>
 #include <remat/io/safetensors_header.hpp>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -62,6 +65,16 @@ class safetensors_writer {
     require_written();
   }
   void write(std::span<const float> values) { write(std::as_bytes(values)); }
+  /// The same of numbers that the header says are BF16: each is rounded to the nearest.
+  void write_as_bfloat16(std::span<const float> values) {
+    std::array<std::uint16_t, 4096> piece;
+    while (!values.empty()) {
+      const std::span<const float> some = values.first(std::min(piece.size(), values.size()));
+      std::ranges::transform(some, piece.begin(), detail::bfloat_of_float);
+      write(std::as_bytes(std::span(piece).first(some.size())));
+      values = values.subspan(some.size());
+    }
+  }
   /// Gives the file its name.
   void finish() {
     file_.close();

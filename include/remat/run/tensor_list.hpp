@@ -79,17 +79,17 @@ class tensor_list {
     return most([&](const named_tensor& t) { return !is_gathered_in_place(t, to); });
   }
 
-  /// Where rank `from`, which calls it, puts the whole of a tensor before it is scattered: where it is, if it is there
-  /// whole, else in `room`, which holds at least `room_to_scatter()` bytes.
-  std::span<std::byte> place_of(const named_tensor& t, std::span<std::byte> room) const {
-    return t.is_whole_here() ? t.here : room.first(t.bytes());
+  /// Bytes of the largest tensor that is there.
+  std::size_t largest() const {
+    return most([](const named_tensor&) { return true; });
   }
-  std::size_t room_to_scatter() const {
-    return most([](const named_tensor& t) { return !t.is_whole_here(); });
-  }
-  /// Collective. Gives the whole of a tensor, which rank `from` has, to all that hold elements of it.
-  void scatter(const named_tensor& t, int from, std::span<const std::byte> whole) const {
+  /// Collective. Gives the whole of a tensor, which rank `from` has, to all that hold elements of it and are among those
+  /// to be given some: `is_given(rank)`, which is the same on all ranks.
+  void scatter(
+      const named_tensor& t, int from, std::span<const std::byte> whole,
+      const std::function<bool(int)>& is_given = [](int) { return true; }) const {
     for (const held_elements& each : t.holders) {
+      if (!is_given(each.rank)) continue;
       const bool is_mine = ranks_->rank() == each.rank;
       if (ranks_->rank() == from) {
         const std::span<const std::byte> part = part_of(t, whole, each.first, each.last);

@@ -31,6 +31,8 @@ class tensor_ranks {
   virtual void meet() const {}
   /// Does something on one rank; where that throws, all ranks throw.
   virtual void run_on(int /*rank*/, const std::function<void()>& f) const { f(); }
+  /// Does something on every rank; where that throws on one, all ranks throw.
+  virtual void run_on_each(const std::function<void()>& f) const { f(); }
   virtual void send(std::span<const std::byte>, int /*to*/) const {}
   virtual void receive(std::span<std::byte>, int /*from*/) const {}
   virtual void broadcast(std::span<std::byte>, int /*from*/) const {}

@@ -113,7 +113,7 @@ TEST_CASE("a file cut anywhere, or with a byte more, is refused", "[io][safetens
   CHECK_THAT(refusal(whole.substr(0, 7)), Contains("it has 7 bytes, not even 8"));
   CHECK_THAT(refusal(whole.substr(0, 20)), Contains("is truncated or no safetensors file"));
   CHECK_THAT(refusal(whole.substr(0, whole.size() - 1)), Contains("ends at byte 8 of the data, which has 7"));
-  CHECK_THAT(refusal(whole + '\0'), Contains("has 1 bytes behind its last tensor"));
+  CHECK_THAT(refusal(whole + '\0'), Contains("has 1 bytes after its last tensor"));
   CHECK_THROWS_WITH(remat::safetensors_file(folder.path() / "missing"),
                     Contains("missing: cannot be opened (No such file"));
   CHECK_THROWS_WITH(remat::safetensors_file(folder.path()), Contains("cannot be"));

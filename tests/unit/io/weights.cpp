@@ -8,9 +8,13 @@
 #include <catch2/catch.hpp>
 
 #include <array>
+#include <bit>
+#include <cmath>
 #include <cstring>
+#include <limits>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace weights_tests {
@@ -95,6 +99,32 @@ TEST_CASE("weights and states come back bit by bit", "[io][weights]") {
   for (const auto& t : file.tensors()) names.push_back(t.name);
   CHECK(names == std::vector<std::string>{"conv.weight", "conv.bias", "fc.weight", "fc.bias", "count.passes"});
   CHECK(file.find("conv.weight")->shape == std::vector<std::size_t>{3, 1, 3, 3});
+}
+
+TEST_CASE("weights are written as bfloat16, the nearest, and come back as these", "[io][weights]") {
+  model one{{.seed = 1}}, other{{.seed = 2}};
+  const auto weight = one.parameter("conv.weight").values;
+  constexpr float infinite = std::numeric_limits<float>::infinity();
+  const std::vector<std::pair<float, float>> rounded{
+      {1 + 0x1p-8f, 1},    {1 + 0x1.8p-7f, 1 + 0x1p-6f}, {1 + 0x1.002p-8f, 1 + 0x1p-7f}, {-0.0f, -0.0f},
+      {3.4e38f, infinite}, {-infinite, -infinite},       {0x1.8p-133f, 0x1p-132f},       {0x1p-149f, 0}};
+  for (std::size_t i = 0; i < rounded.size(); ++i) weight[i] = rounded[i].first;
+  weight[8] = std::bit_cast<float>(0xff800001);  // a NaN of which the upper half alone is an infinity
+  const auto path = folder.path() / "two_bytes", whole_path = folder.path() / "four_bytes";
+  remat::save_weights(one, path, {.element = remat::element::bfloat16});
+  remat::save_weights(one, whole_path);
+  CHECK(remat::safetensors_file(path).find("count.passes")->type == "BF16");
+  const std::size_t elements = 27 + 3 + 240 + 5 + 1;
+  CHECK(std::filesystem::file_size(whole_path) - std::filesystem::file_size(path) >= 2 * elements - 8);
+  remat::load_weights(other, path);
+  const auto loaded = other.parameter("conv.weight").values;
+  for (std::size_t i = 0; i < rounded.size(); ++i)
+    CHECK(std::bit_cast<std::uint32_t>(loaded[i]) == std::bit_cast<std::uint32_t>(rounded[i].second));
+  CHECK(std::isnan(loaded[8]));
+  remat::save_weights(other, folder.path() / "again", {.element = remat::element::bfloat16});
+  CHECK(temporary_folder::stored(folder.path() / "again") == temporary_folder::stored(path));
+  CHECK_THROWS_WITH(remat::save_weights(one, path, {.element = remat::element::int32}),
+                    Contains("cannot be written as int32; float32 and bfloat16 are accepted"));
 }
 
 TEST_CASE("what is missing, unexpected or of another shape is listed, and nothing changes", "[io][weights]") {
