@@ -6,6 +6,7 @@
 #pragma once
 
 #include <remat/core/error.hpp>
+#include <remat/core/shown_text.hpp>
 
 #include <nlohmann/json.hpp>
 
@@ -69,7 +70,7 @@ class json_builder : public nlohmann::json_sax<nlohmann::json> {
     for (const auto& [name, value] : std::get<json::object>(open_.back()->held)) names.push_back(name);
     std::ranges::sort(names);
     if (const auto twice = std::ranges::adjacent_find(names); twice != names.end())
-      throw data_error(file_, "has '" + std::string(*twice) + "' twice in its " + what_ + "; once is accepted");
+      throw data_error(file_, "has '" + shown_text(*twice) + "' twice in its " + what_ + "; once is accepted");
     open_.pop_back();
     return true;
   }
@@ -78,7 +79,10 @@ class json_builder : public nlohmann::json_sax<nlohmann::json> {
     return true;
   }
   bool parse_error(std::size_t, const std::string&, const nlohmann::json::exception& refused) override {
-    throw data_error(file_, "has a " + what_ + " that is no JSON (" + refused.what() + ")");
+    constexpr std::size_t start = 300, end = 100;  // the parser quotes what it has read, which may be pages
+    std::string why = refused.what();
+    if (why.size() > start + end) why = why.substr(0, start) + " ... " + why.substr(why.size() - end);
+    throw data_error(file_, "has a " + what_ + " that is no JSON (" + why + ")");
   }
 
  private:
