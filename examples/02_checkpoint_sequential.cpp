@@ -32,6 +32,10 @@ constexpr std::size_t kept(std::size_t batch, auto net) {
 }
 static_assert(kept(16, checkpointed{}) < kept(16, plain{}));
 
+/// The same from outside, by path, as one does to a model that others wrote: it is the same program.
+using annotated = remat::set_activation_checkpointing<plain, "seq", remat::strategy::contiguous>;
+static_assert(kept(16, annotated{}) == kept(16, checkpointed{}));
+
 /// A class from 0 to 63 for each of the 20 x 20 pixels that the convolutions reach.
 std::vector<std::int32_t> brightness(std::span<const float> images) {
   std::vector<std::int32_t> classes;

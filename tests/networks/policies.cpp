@@ -85,9 +85,22 @@ std::vector<std::string> innermost_blocks(const program& p) {
   });
 }
 
+/// Checkpoints from the outermost to the innermost; those of one module are one value.
+checkpoints within_one_another(const checkpoints& some) {
+  std::vector<checkpoint_at> all;
+  for (const checkpoint_at& each : some) {
+    const auto known = std::ranges::find(all, each.path, &checkpoint_at::path);
+    if (known == all.end())
+      all.push_back(each);
+    else
+      known->settings.insert(known->settings.end(), each.settings.begin(), each.settings.end());
+  }
+  return all;
+}
+
 checkpoints at_blocks(checkpoints outer, const std::vector<std::string>& paths) {
   for (const std::string& path : paths) outer.push_back(checkpoint_at(path));
-  return outer;
+  return within_one_another(outer);
 }
 
 template <class Policy>
@@ -103,7 +116,7 @@ checkpoints named_ones(const network&, const program& p) {
       if (each.name == name) return made.push_back(checkpoint_at("", strategy::contiguous{}, policy));
   };
   (add(Names.view(), remat::save_named<Names>{}), ...);
-  return made;
+  return made.size() == 0 ? made : within_one_another(made);
 }
 template <class Strategy, class Policy = remat::recompute_all>
 checkpoints chain(const network& n, const program&) {

@@ -20,6 +20,8 @@ static_assert(same<decltype(a{} | remat::as_checkpointed(b{} | c{})),
                    remat::sequential<a, remat::checkpoint<remat::sequential<b, c>>>>);
 static_assert(same<decltype(remat::as_checkpointed_sequential<remat::strategy::group<2>>(a{} | b{})),
                    remat::checkpoint_sequential<remat::sequential<a, b>, remat::strategy::group<2>>>);
+static_assert(same<decltype(remat::as_checkpointed_at<"1">(a{} | b{}) | c{}),
+                   remat::sequential<remat::set_activation_checkpointing<remat::sequential<a, b>, "1">, c>>);
 static_assert(same<decltype(remat::as_named<"x">(a{})), remat::named<"x", a>>);
 static_assert(same<decltype(remat::as_staged<1>(a{})), remat::on_stage<1, a>>);
 
@@ -40,6 +42,14 @@ static_assert(same<decltype(hana::transform(hana::transform(net{}, check), stage
 static_assert(hana::unpack(net{}, [](auto... m) { return sizeof...(m); }) == 3);
 static_assert(hana::fold_left(net{}, 0, [](int n, auto m) { return n + (same<decltype(m), b> ? 10 : 1); }) == 12);
 static_assert(decltype(hana::length(net{}))::value == 3);
+
+// An annotation stays around what is changed inside of it.
+using annotated = remat::set_activation_checkpointing<net, "0">;
+static_assert(hana::Foldable<annotated>::value && hana::Functor<annotated>::value);
+static_assert(same<decltype(hana::transform(annotated{}, stage)),
+                   remat::set_activation_checkpointing<decltype(hana::transform(net{}, stage)), "0">>);
+static_assert(decltype(hana::length(annotated{}))::value == 3);
+static_assert(!hana::Foldable<remat::set_activation_checkpointing<a, "">>::value);
 
 // A module without a checkpoint may straddle two stages; so may a checkpointed sequential, but not its child.
 using straddling = remat::sequential<a, remat::on_stage<1, remat::sequential<b, c>>>;

@@ -42,7 +42,8 @@ using shapes = tensors<tensor<float, 3>, tensor<std::int32_t>, scalar<float>, pe
 using chain = sequential<named<"a", linear<4, 4>>, repeat<2, sequential<linear<4, 4>, relu>>, tag<"x">, join<"x", add>,
                          residual<linear<4, 4>>, shared<"s", linear<4, 4>>, frozen<linear<4, 4>>, on_stage<0, identity>,
                          checkpoint<linear<4, 4>, recompute_all>,
-                         checkpoint_sequential<sequential<linear<4, 4>, gelu>, strategy::each>>;
+                         checkpoint_sequential<sequential<linear<4, 4>, gelu>, strategy::each>,
+                         set_activation_checkpointing<sequential<linear<4, 4>, gelu>, "0">>;
 using both = parallel<concat, pick<0>, sequential<pick<1>, sigmoid>>;
 using parts = sequential<pick<1, 0>, both>;
 using layers = sequential<conv2d<1, 2, 3>, batch_norm2d<2>, silu, max_pool2d<2>, conv_transpose2d<2, 2, 2>,

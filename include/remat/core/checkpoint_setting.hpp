@@ -13,6 +13,8 @@ struct checkpoint_setting {
 
   /// The children of a sequential form segments of their own.
   constexpr bool cuts() const { return policy.cuts_chains() || !strategy.is_contiguous(); }
+  /// It says nothing of a module that has no children.
+  constexpr bool needs_children() const { return policy.cuts_chains() || !strategy.takes_any_module(); }
 };
 
 /// Of tags.

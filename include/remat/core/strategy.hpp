@@ -4,6 +4,7 @@
 /// | strategy                       | a segment                                                                     |
 /// |--------------------------------|-------------------------------------------------------------------------------|
 /// | `each`                         | is one child                                                                  |
+/// | `each_if_sequential`           | is one child; of a module that is no sequential, all of it                    |
 /// | `contiguous`                   | is all consecutive children on one stage                                      |
 /// | `group<N>`, `groups{n}`        | is N children; grouping starts anew at each stage                             |
 /// | `at({"h.3", "h.7"})`,          | begins with each of these modules, and at the start of each stage (the twin   |
@@ -34,6 +35,11 @@ inline constexpr std::size_t unlimited = static_cast<std::size_t>(-1);
 /// Every child is a segment of its own.
 struct each {
   static constexpr std::size_t children = 1;
+};
+/// The same of a sequential; any other module is one segment: for paths that stand for both.
+struct each_if_sequential {
+  static constexpr std::size_t children = 1;
+  static constexpr bool takes_any_module = true;
 };
 /// All consecutive children on one stage are one segment.
 struct contiguous {
@@ -67,6 +73,9 @@ template <class T>
 concept CountingStrategy = requires(const T& strategy) {
   { strategy.children } -> std::convertible_to<std::size_t>;
 };
+/// A number of children of a sequential; any other module is one segment.
+template <class T>
+concept LenientStrategy = T::takes_any_module;
 /// Places where segments begin.
 template <class T>
 concept PlacingStrategy = requires(const T& strategy) {
@@ -84,6 +93,7 @@ struct strategy_base {
   strategy_base& operator=(const strategy_base&) = delete;
   constexpr virtual ~strategy_base() = default;
   constexpr virtual std::size_t children() const = 0;
+  constexpr virtual bool takes_any_module() const = 0;
   constexpr virtual core::list<std::string_view> paths() const = 0;
 };
 
@@ -98,6 +108,7 @@ struct held_strategy final : strategy_base {
     else
       return strategy::unlimited;
   }
+  constexpr bool takes_any_module() const override { return LenientStrategy<S>; }
   constexpr core::list<std::string_view> paths() const override {
     core::list<std::string_view> all;
     if constexpr (PlacingStrategy<S>)
@@ -129,6 +140,8 @@ class setting {
 
   /// How many are in a segment, at most.
   constexpr std::size_t children() const { return held_->children(); }
+  /// A module that is no sequential may have it, too, and is one segment then.
+  constexpr bool takes_any_module() const { return is_contiguous() || held_->takes_any_module(); }
   /// The modules with which segments begin.
   constexpr core::list<std::string_view> paths() const { return held_->paths(); }
   /// All that a stage has of the sequential is one segment.

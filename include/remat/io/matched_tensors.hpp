@@ -8,10 +8,10 @@
 #include <remat/core/error.hpp>
 #include <remat/core/near_name.hpp>
 #include <remat/core/shown_text.hpp>
+#include <remat/core/text_pattern.hpp>
 #include <remat/io/load_options.hpp>
 #include <remat/io/tensor_files.hpp>
 #include <remat/run/named_tensor.hpp>
-#include <remat/train/parameter_pattern.hpp>
 
 #include <algorithm>
 #include <cstddef>

@@ -51,6 +51,12 @@ constexpr checkpoint_sequential<M, S, P> as_checkpointed_sequential(M) {
   return {};
 }
 
+/// `set_activation_checkpointing<M, Pattern, S, P>` of a value: `as_checkpointed_at<"h.*.mlp">(net)`.
+template <fixed_string Pattern, class S = strategy::each_if_sequential, class P = recompute_all, Module M>
+constexpr set_activation_checkpointing<M, Pattern, S, P> as_checkpointed_at(M) {
+  return {};
+}
+
 /// `named<Name, M>` of a value: `as_named<"fc1">(nn::linear<9216, 128>{})`.
 template <fixed_string Name, Module M>
 constexpr named<Name, M> as_named(M) {

@@ -4,6 +4,7 @@
 
 #include <remat/core/error.hpp>
 #include <remat/core/module.hpp>
+#include <remat/model/annotation.hpp>
 #include <remat/model/layer_rules.hpp>
 #include <remat/model/program.hpp>
 #include <remat/model/rules.hpp>
@@ -29,6 +30,10 @@ struct emission {
   core::list<remembered> tags;
   bool shares = false;                        ///< some module is `shared`
   core::list<checkpoint_setting> checkpoints = {};  ///< around the module that comes next, the outermost first
+  /// Of the modules of a `repeat` two are written, the second for all that follow: what is asked of paths, names and
+  /// stages needs no more (module_pattern.hpp).
+  bool is_outline = false;
+  core::list<annotated_module> annotated = {};  ///< in an outline
 
   constexpr void remember(std::string_view name, const edge& tensors) {
     for (remembered& r : tags)
@@ -44,6 +49,17 @@ struct emission {
     return {};
   }
 };
+
+/// Annotates modules inside of node `top`, which may be `none`, or at it: then inside of its `outer` outermost
+/// checkpoints.
+constexpr void annotate(emission& e, int top, const siblings& inside, int outer, std::string_view pattern,
+                        const checkpoint_setting& setting) {
+  program& p = e.made;
+  each_annotated(p, top, inside, pattern, [&](int n) {
+    put_around(p.nodes[n], {&setting, 1}, n == top ? outer : 0);
+    if (e.is_outline) e.annotated.push_back({n, pattern});
+  });
+}
 
 /// What a module is told by those around it.
 struct label {
@@ -84,6 +100,11 @@ constexpr void require_few(Broken) {}
 constexpr edge together(edge a, const edge& b) {
   for (int t : b) a.push_back(t);
   return a;
+}
+
+template <class... T>
+constexpr void add_inputs(program& p, edge& in, tensors<T...>) {
+  ((in.push_back(p.add_tensor(shape_of<T>::value, core::none)), ++p.inputs), ...);
 }
 
 template <class... T>

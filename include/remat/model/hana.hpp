@@ -5,10 +5,12 @@
 ///     hana::unpack(net, f), hana::for_each(net, f), hana::fold_left(net, state, f)
 ///
 /// work on their direct children: the modules of a sequential, the N of a repeat (which a transform changes alike), the
-/// branches of a parallel, the body and the shortcut of a residual. `transform_modules` reaches every depth. Minimal
-/// complete definition: unpack and transform. This is the only file that includes Hana.
+/// branches of a parallel, the body and the shortcut of a residual; and those of such a model that is annotated.
+/// `transform_modules` reaches every depth. Minimal complete definition: unpack and transform. This is the only file that
+/// includes Hana.
 #pragma once
 
+#include <remat/model/checkpoint.hpp>
 #include <remat/model/parallel.hpp>
 #include <remat/model/repeat.hpp>
 #include <remat/model/sequential.hpp>
@@ -71,6 +73,15 @@ template <class Body, class Shortcut, class Join>
 struct children_of<residual<Body, Shortcut, Join>> : children_of<sequential<Body, Shortcut>> {
   template <class F>
   using transformed = residual<transformed_by<F, Body>, transformed_by<F, Shortcut>, Join>;
+};
+
+/// Those of what is annotated: the annotation stays around them.
+template <class M, fixed_string Pattern, class Strategy, class Policy, class Storage>
+  requires requires { sizeof(children_of<M>); }
+struct children_of<set_activation_checkpointing<M, Pattern, Strategy, Policy, Storage>> : children_of<M> {
+  template <class F>
+  using transformed = set_activation_checkpointing<typename children_of<M>::template transformed<F>, Pattern, Strategy,
+                                                   Policy, Storage>;
 };
 
 }  // namespace detail

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <remat/model/lowered.hpp>
+#include <remat/model/lowered_annotation.hpp>
 #include <remat/model/lowered_branches.hpp>
 #include <remat/model/lowered_wrappers.hpp>
 #include <remat/model/program.hpp>
@@ -71,10 +72,6 @@ constexpr int count_of(tensors<T...>) {
 }
 constexpr int count_of(broken) { return 0; }
 
-template <class... T>
-constexpr void add_inputs(program& p, edge& in, tensors<T...>) {
-  ((in.push_back(p.add_tensor(shape_of<T>::value, core::none)), ++p.inputs), ...);
-}
 constexpr void add_inputs(program&, edge&, broken) {}
 
 template <class Net, class Input, class Loss>

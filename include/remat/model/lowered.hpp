@@ -215,7 +215,10 @@ struct lowered<repeat<N, M>, tensors<In...>, Context, Scope> {
   static constexpr edge emit(emission& e, const edge& in, const label& l) {
     const int n = open_node(e, l, "repeat", true, stage_of_node(first_stage, Context::before::stage));
     edge out = first::emit(e, in, {n, 0});
-    for (std::size_t i = 1; i < N; ++i) out = rest::emit(e, out, {n, static_cast<int>(i)});
+    const int second = e.made.nodes.count();
+    const std::size_t written = e.is_outline && N > 2 ? 2 : N;
+    for (std::size_t i = 1; i < written; ++i) out = rest::emit(e, out, {n, static_cast<int>(i)});
+    if (written < N && second < e.made.nodes.count()) e.made.nodes[second].alike = static_cast<int>(N - written);
     close_node(e.made, n);
     return out;
   }

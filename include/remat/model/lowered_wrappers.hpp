@@ -9,6 +9,7 @@
 #include <remat/model/named.hpp>
 #include <remat/model/on_stage.hpp>
 #include <remat/model/running_statistics.hpp>
+#include <remat/model/setting_rules.hpp>
 #include <remat/model/shared.hpp>
 #include <remat/model/words_inside.hpp>
 
@@ -78,6 +79,9 @@ struct bare<checkpoint<M, P, S>> : bare<M> {};
 template <class M, class S, class P, class Storage_>
 struct bare<checkpoint_sequential<M, S, P, Storage_>> : bare<M> {};
 
+template <class M, fixed_string Pattern, class S, class P, class Storage_>
+struct bare<set_activation_checkpointing<M, Pattern, S, P, Storage_>> : bare<M> {};
+
 template <class T>
 inline constexpr bool is_repeat = false;
 template <std::size_t N, class M>
@@ -88,14 +92,11 @@ inline constexpr bool has_children = is_sequential<typename bare<M>::type> || is
 template <class M, class P, class S, class... In, class Context, class Scope>
 struct lowered<checkpoint<M, P, S>, tensors<In...>, Context, Scope>
     : lowered<M, tensors<In...>, Context, typename Scope::template within<true>> {
-  static_assert(rules::is_policy<P>::holds);
-  static_assert(rules::where<Policy<P>, rules::tag_has_its_members<P>>);
+  static_assert(setting_rules<P, strategy::contiguous, S>::holds);
   static_assert(rules::where<(Policy<P> && SeeksWords<P>), rules::policy_finds_its_words<P, words_inside<M>>>);
-  static_assert(rules::is_storage<S>::holds);
-  static_assert(rules::where<(ChainPolicy<P> && is_complete_tag<P>), rules::segment_has_links<P>>);
   static_assert(rules::where<ChainPolicy<P>, rules::chain_policy_has_children<P, M, has_children<M>>>);
   static constexpr edge emit(emission& e, const edge& in, label l) {
-    if constexpr (Policy<P> && is_complete_tag<P>) e.checkpoints.push_back(setting_of<P>);
+    if constexpr (make_a_setting<P, strategy::contiguous>) e.checkpoints.push_back(setting_of<P>);
     const edge out = lowered<M, tensors<In...>, Context, typename Scope::template within<true>>::emit(e, in, l);
     e.checkpoints.clear();  // where M is no module of the program
     return out;
@@ -106,17 +107,10 @@ template <class M, class S, class P, class Storage_, class... In, class Context,
 struct lowered<checkpoint_sequential<M, S, P, Storage_>, tensors<In...>, Context, Scope>
     : lowered<M, tensors<In...>, Context, typename Scope::template within<true>> {
   static_assert(rules::strategy_has_children<M, has_children<M>>::holds);
-  static_assert(rules::is_strategy<S>::holds);
-  static_assert(rules::where<Strategy<S>, rules::tag_has_its_members<S>>);
-  static_assert(rules::where<(Strategy<S> && is_complete_tag<S>), rules::group_has_members<S>>);
-  static_assert(rules::is_policy<P>::holds);
-  static_assert(rules::where<Policy<P>, rules::tag_has_its_members<P>>);
+  static_assert(setting_rules<P, S, Storage_>::holds);
   static_assert(rules::where<(Policy<P> && SeeksWords<P>), rules::policy_finds_its_words<P, words_inside<M>>>);
-  static_assert(rules::where<(ChainPolicy<P> && is_complete_tag<P>), rules::segment_has_links<P>>);
-  static_assert(rules::is_storage<Storage_>::holds);
   static constexpr edge emit(emission& e, const edge& in, label l) {
-    if constexpr (Policy<P> && is_complete_tag<P> && Strategy<S> && is_complete_tag<S>)
-      e.checkpoints.push_back(setting_of<P, S>);
+    if constexpr (make_a_setting<P, S>) e.checkpoints.push_back(setting_of<P, S>);
     const edge out = lowered<M, tensors<In...>, Context, typename Scope::template within<true>>::emit(e, in, l);
     e.checkpoints.clear();  // where M is no module of the program
     return out;

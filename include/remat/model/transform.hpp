@@ -5,9 +5,9 @@
 ///         net, [](auto m) { return remat::is_kind<"conv2d">(m); }, [](auto m) { return remat::as_checkpointed(m); });
 ///
 /// Each module for which the predicate holds is replaced by f of it, and is not searched; the others are searched
-/// through sequentials, names, stages, repeats, branches, joins, checkpoints, shared and frozen parts, and bodies of
-/// blocks. Predicate and f are functions without state of an empty module, as lambdas are that capture nothing. A block
-/// in whose body something was replaced becomes a `changed_block`, of the same kind, with the new body.
+/// through sequentials, names, stages, repeats, branches, joins, checkpoints, annotations, shared and frozen parts, and
+/// bodies of blocks. Predicate and f are functions without state of an empty module, as lambdas are that capture
+/// nothing. A block in whose body something was replaced becomes a `changed_block`, of the same kind, with the new body.
 #pragma once
 
 #include <remat/core/fixed_string.hpp>
@@ -123,6 +123,11 @@ struct searched<checkpoint<M, Policy_, Storage_>, P, F> {
 template <class M, class Strategy_, class Policy_, class Storage_, class P, class F>
 struct searched<checkpoint_sequential<M, Strategy_, Policy_, Storage_>, P, F> {
   using type = checkpoint_sequential<transformed_t<M, P, F>, Strategy_, Policy_, Storage_>;
+};
+
+template <class M, fixed_string Pattern, class Strategy_, class Policy_, class Storage_, class P, class F>
+struct searched<set_activation_checkpointing<M, Pattern, Strategy_, Policy_, Storage_>, P, F> {
+  using type = set_activation_checkpointing<transformed_t<M, P, F>, Pattern, Strategy_, Policy_, Storage_>;
 };
 
 }  // namespace detail

@@ -66,5 +66,7 @@ template <class M, class P, class S>
 struct words_inside<checkpoint<M, P, S>> : words_inside<M> {};
 template <class M, class Strategy_, class P, class S>
 struct words_inside<checkpoint_sequential<M, Strategy_, P, S>> : words_inside<M> {};
+template <class M, fixed_string Pattern, class Strategy_, class P, class S>
+struct words_inside<set_activation_checkpointing<M, Pattern, Strategy_, P, S>> : words_inside<M> {};
 
 }  // namespace remat::detail

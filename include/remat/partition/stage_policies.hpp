@@ -41,7 +41,7 @@ inline void set_stage_policies(program& p, const std::vector<checkpoint_on_stage
     for (const stage_policy& known : p.stage_policies)
       if (known.stage == each.stage)
         throw error("stage " + std::to_string(each.stage) + " is given two policies; one is accepted");
-    detail::require_words(p, 0, each.policy, "the model");  // not the stage: one that has none keeps none
+    detail::require_words(p, {0}, each.policy, "the model");  // not the stage: one that has none keeps none
     p.stage_policies.push_back({each.stage, each.policy});
   }
 }

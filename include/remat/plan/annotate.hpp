@@ -4,10 +4,11 @@
 #pragma once
 
 #include <remat/core/error.hpp>
+#include <remat/model/annotation.hpp>
 #include <remat/model/program.hpp>
+#include <remat/model/stage_range.hpp>
 #include <remat/plan/checkpoints.hpp>
 #include <remat/plan/module_paths.hpp>
-#include <remat/plan/segment_boundaries.hpp>
 #include <remat/plan/sought_words.hpp>
 
 #include <string>
@@ -17,36 +18,59 @@ namespace remat {
 
 namespace detail {
 
-inline void require_one_stage(const program& p, int n) {
-  const module_node& here = p.nodes[n];
-  for (int i = here.first; i < here.last; ++i)
-    if (p.operations[i].stage != p.operations[here.first].stage)
-      throw error("the checkpointed module '" + path_of(p, n) + "' is on stages " +
-                  std::to_string(p.operations[here.first].stage) + " and " + std::to_string(p.operations[i].stage) +
-                  "; a checkpoint must be within one stage: checkpoint its parts");
+/// Throws `error` for the fault of an annotation.
+[[noreturn]] inline void refuse(const program& p, const annotation_fault& fault, const std::string& pattern) {
+  const std::string path = fault.node == core::none ? std::string() : path_of(p, fault.node);
+  const std::string module = path.empty() ? "the model" : "'" + path + "'";
+  const auto on_stages = [&] {
+    const stage_range stages = stages_of(p, fault.node);
+    return module + " is on stages " + std::to_string(stages.first) + " and " + std::to_string(stages.last);
+  };
+  switch (fault.what) {
+    case annotation_fault::none:
+    case annotation_fault::unknown_path:
+      break;
+    case annotation_fault::no_children:
+      throw error(
+          "an annotated module that is no sequential has no children for a strategy, or a policy that cuts "
+          "chains, to group, and " +
+          module + " is no sequential; checkpoint it as one, or name a sequential or a repeat");
+    case annotation_fault::second_annotation:
+      throw error("a module is annotated once, and " + module + " is annotated by '" + std::string(fault.earlier) +
+                  "' " + (fault.earlier == pattern ? "twice" : "and by '" + pattern + "'") +
+                  "; leave one of them out, change its path, or put one checkpoint around another: "
+                  "checkpoint_at(path, outer).around(inner)");
+    case annotation_fault::module_on_stages:
+      throw error("a checkpointed module that is no sequential must be within one stage, and " + on_stages() +
+                  "; give all of it one stage, or checkpoint its parts");
+    case annotation_fault::child_on_stages:
+      throw error("each child of a checkpointed sequential must be within one stage, and " + on_stages() +
+                  "; give all of the child one stage, or move the checkpoint into it");
+  }
+  refuse_path(p, pattern);
 }
 
 }  // namespace detail
 
-/// Puts checkpoints in place of the tags of the program, unless they are the tags. Throws `error` for a path that the
-/// model does not have, for a strategy on a module without children, for a checkpoint that is not within one stage, and
-/// for a policy about kinds or names that are not inside of it.
+/// Puts checkpoints in place of the tags and annotations of the program, unless they are these. Throws `error` for a path
+/// that no module has, for a strategy on a module without children, for a second annotation of a module, for a checkpoint
+/// that is not within one stage, and for a policy about kinds or names that are not inside of it.
 inline void annotate(program& p, const checkpoints& all) {
   if (!all.replace_tags()) return;
   for (module_node& n : p.nodes) n.checkpoints.clear();
+  core::list<detail::annotated_module> annotated;
   for (const checkpoint_at& wanted : all) {
-    const int n = detail::require_node(p, wanted.path);
-    module_node& here = p.nodes[n];
-    if (!here.is_sequential && wanted.setting.cuts())
-      throw error("the module '" + wanted.path +
-                  "' is no sequential, so it has no children for a strategy to group; checkpoint it as one");
-    detail::require_words(p, n, wanted.setting.policy,
-                          wanted.path.empty() ? "the model" : "the checkpointed module '" + wanted.path + "'");
-    here.checkpoints.push_back(wanted.setting);
-    if (!here.is_sequential)
-      detail::require_one_stage(p, n);
-    else
-      for (int c = n + 1; c < here.end; c = p.nodes[c].end) detail::require_one_stage(p, c);
+    const detail::siblings inside = detail::first_level(p);
+    core::list<int> modules;
+    detail::each_annotated(p, 0, inside, wanted.path, [&](int n) { modules.push_back(n); });
+    if (modules.empty()) detail::refuse_path(p, wanted.path);
+    for (const checkpoint_setting& each : wanted.settings)
+      detail::require_words(p, modules, each.policy,
+                            wanted.path.empty() ? "the model" : "the checkpointed module '" + wanted.path + "'");
+    const detail::annotation_fault fault =
+        detail::check_annotation(p, 0, inside, wanted.path, wanted.settings, annotated);
+    if (fault.what != detail::annotation_fault::none) detail::refuse(p, fault, wanted.path);
+    for (const int n : modules) detail::put_around(p.nodes[n], wanted.settings);
   }
 }
 

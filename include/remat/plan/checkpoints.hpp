@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: MIT
-/// Checkpoints as values: by path, when the model is built, in place of the tags in its type.
+/// Checkpoints as values: by path, when the model is built, in place of the tags and annotations in its type.
 ///
 ///     remat::model<net, input, loss> model{{.checkpoints = {
 ///         remat::checkpoint_at("fc1"),                                     // one module
 ///         remat::checkpoint_at("blocks", remat::every<2>{}),               // under a policy
 ///         remat::checkpoint_at("features", remat::strategy::each{}),       // a sequential, child by child
 ///         remat::checkpoint_at("h", remat::strategy::at({"h.3", "h.7"})),  // a segment begins with each of these
+///         remat::checkpoint_at("h.*.mlp"),                                 // the mlp of every block
 ///         remat::checkpoint_at("", remat::strategy::group<3>{})}}};        // the whole model, in threes
 ///
-/// One compiled network so runs under every policy and strategy. Of several for one path, the first is the outermost.
-/// `remat::checkpoints::none()` stands for no checkpoint at all.
+/// One compiled network so runs under every policy and strategy. `remat::checkpoints::none()` stands for no checkpoint at
+/// all. In a path `*` stands for any characters of one part of it. A module is annotated once; checkpoints of one module
+/// within one another are one value:
+///
+///     remat::checkpoint_at("h", remat::strategy::group<4>{}).around(remat::strategy::each{})
 #pragma once
 
 #include <remat/core/checkpoint_setting.hpp>
@@ -47,18 +51,36 @@ strategy::setting checked_strategy(S groups) {
 }  // namespace detail
 
 struct checkpoint_at {
-  std::string path;  ///< as in parameter names; empty: the whole model
-  checkpoint_setting setting;
+  std::string path;                          ///< as in parameter names, with `*`; empty: the whole model
+  std::vector<checkpoint_setting> settings;  ///< the outermost first
 
   /// Keeps both objects.
   template <Strategy S = strategy::contiguous, Policy P = recompute_all>
-  explicit checkpoint_at(std::string module, S groups = {}, P policy = {})
-      : path(std::move(module)),
-        setting{detail::checked_policy(std::move(policy)), detail::checked_strategy(std::move(groups))} {}
+  explicit checkpoint_at(std::string module, S groups = {}, P policy = {}) : path(std::move(module)) {
+    add(std::move(groups), std::move(policy));
+  }
   /// What `checkpoint<M, P>` says in the type.
   template <Policy P>
   checkpoint_at(std::string module, P policy)
       : checkpoint_at(std::move(module), strategy::contiguous{}, std::move(policy)) {}
+
+  /// The same with one more checkpoint of the module inside of those that it has.
+  template <Strategy S = strategy::contiguous, Policy P = recompute_all>
+  checkpoint_at around(S groups = {}, P policy = {}) const {
+    checkpoint_at more = *this;
+    more.add(std::move(groups), std::move(policy));
+    return more;
+  }
+  template <Policy P>
+  checkpoint_at around(P policy) const {
+    return around(strategy::contiguous{}, std::move(policy));
+  }
+
+ private:
+  template <class S, class P>
+  void add(S groups, P policy) {
+    settings.push_back({detail::checked_policy(std::move(policy)), detail::checked_strategy(std::move(groups))});
+  }
 };
 
 /// The checkpoints that a model is built with. By default they are the tags in its type.

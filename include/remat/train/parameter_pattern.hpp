@@ -7,45 +7,18 @@
 ///     remat::is_bias_or_norm     those for which this holds: anything that takes a parameter_view and gives a bool
 #pragma once
 
+#include <remat/core/text_pattern.hpp>
 #include <remat/run/parameter_store.hpp>
 
 #include <concepts>
-#include <cstddef>
 #include <functional>
 #include <string>
-#include <string_view>
 #include <utility>
 
 namespace remat {
 
 /// Parameters of rank 0 or 1: biases, and the scales and shifts of normalisations. They are usually not decayed.
 inline bool is_bias_or_norm(const parameter_view& p) { return p.shape.size() <= 1; }
-
-namespace detail {
-
-/// Whether `pattern` stands for the whole of `text`. A * takes as few characters as it can, and one more whenever what
-/// follows does not fit.
-constexpr bool is_text_of_pattern(std::string_view text, std::string_view pattern) {
-  std::size_t t = 0, p = 0, after_star = std::string_view::npos, taken = 0;
-  while (t < text.size()) {
-    if (p < pattern.size() && pattern[p] == '*') {
-      after_star = ++p;
-      taken = t;
-    } else if (p < pattern.size() && pattern[p] == text[t]) {
-      ++p;
-      ++t;
-    } else if (after_star != std::string_view::npos) {
-      p = after_star;
-      t = ++taken;
-    } else {
-      return false;
-    }
-  }
-  while (p < pattern.size() && pattern[p] == '*') ++p;
-  return p == pattern.size();
-}
-
-}  // namespace detail
 
 class parameter_pattern {
  public:

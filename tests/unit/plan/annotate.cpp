@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <remat/core/policies.hpp>
 #include <remat/nn/linear.hpp>
+#include <remat/nn/mse_loss.hpp>
 #include <remat/nn/relu.hpp>
 #include <remat/plan/annotate.hpp>
 #include <remat/plan/plan.hpp>
@@ -69,6 +70,22 @@ TEST_CASE("the names that are near a path are those of the level where it leaves
   CHECK(refusal("b.0") == "no module has the path 'b.0'; 'b' has no modules inside");
   CHECK_THAT(refusal("cc"), Contains("first level is 'a', 'b', 'c'; the nearest is 'c'"));
   CHECK_THAT(refusal("something"), !Contains("nearest"));
+  CHECK_THAT(refusal("*.9"), Contains("'*' has '*.0', '*.1', '*.2'; the nearest is '*.0'"));
+  CHECK_THAT(refusal("x.*.1"), Contains("no module has the path 'x.*.1'"));
+  CHECK_THAT(refusal("2"), Contains("first level is 'a', 'b', 'c'"));  // a name is in the place of a position
+  CHECK_THAT(refusal("a..1"), Contains("no module has the path 'a..1'"));
+  CHECK_THAT(refusal("a.01"), Contains("the nearest is 'a.0'"));
+}
+
+TEST_CASE("who forgets or mistypes the beginning of a path is told all of it") {
+  using inner = remat::sequential<remat::named<"h", remat::repeat<3, remat::sequential<remat::named<"mlp", layer>>>>>;
+  remat::program p =
+      remat::lower<remat::sequential<layer, remat::named<"transformer", inner>>, remat::tensor<float, 4>>();
+  CHECK_THROWS_WITH(remat::annotate(p, {checkpoint_at("h.*.mlp")}), Contains("nearest is 'transformer.h.*.mlp'"));
+  CHECK_THROWS_WITH(remat::annotate(p, {checkpoint_at("mlp")}), Contains("nearest is 'transformer.h.0.mlp'"));
+  CHECK_THROWS_WITH(remat::annotate(p, {checkpoint_at("trasnformer.h.2")}), Contains("nearest is 'transformer.h.2'"));
+  CHECK_THROWS_WITH(remat::annotate(p, {checkpoint_at("transformer.h.*.lmp")}),
+                    Contains("'transformer.h.*' has 'transformer.h.*.mlp'; the nearest is 'transformer.h.*.mlp'"));
 }
 
 TEST_CASE("the checkpoints of the type stay unless others are given, of which there may be none") {
@@ -112,14 +129,47 @@ TEST_CASE("a policy about kinds or names that its checkpoint does not hold is re
 TEST_CASE("a strategy needs children") {
   CHECK_THROWS_WITH(annotated({checkpoint_at("b", remat::strategy::each{})}), Contains("'b' is no sequential"));
   CHECK_THROWS_WITH(annotated({checkpoint_at("c", remat::strategy::each{})}), Contains("'c' is no sequential"));
+  CHECK_THROWS_WITH(annotated({checkpoint_at("*", remat::strategy::each{})}), Contains("'b' is no sequential"));
+  CHECK_THROWS_WITH(annotated({checkpoint_at("b", remat::every<2>{})}), Contains("'b' is no sequential"));
+  CHECK_NOTHROW(annotated({checkpoint_at("b", remat::strategy::each_if_sequential{})}));
 }
 
-TEST_CASE("of several checkpoints for one path, the first is the outermost") {
-  const auto found = segments(annotated({checkpoint_at("a"), checkpoint_at("a", remat::strategy::group<2>{})}));
+TEST_CASE("checkpoints of one module within one another are one value, the first is the outermost") {
+  const auto found = segments(annotated({checkpoint_at("a").around(remat::strategy::group<2>{})}));
   REQUIRE(found.size() == 3);
   CHECK((found[0].last == 3 && found[1].parent == 0 && found[1].last == 2 && found[2].first == 2));
-  const std::vector<checkpoint_at> five(5, checkpoint_at("a"));  // as many as one likes
-  CHECK(segments(annotated(five)).size() == 1);
+  const checkpoint_at three = checkpoint_at("a").around().around(remat::save_all{});  // as many as one likes
+  REQUIRE(three.settings.size() == 3);
+  CHECK(three.settings[2].policy.name() == "save_all");
+  CHECK(segments(annotated({three})).size() == 1);
+}
+
+TEST_CASE("a module is annotated once, through a pattern, too") {
+  CHECK_THROWS_WITH(annotated({checkpoint_at("a"), checkpoint_at("a", remat::strategy::group<2>{})}),
+                    Contains("a module is annotated once, and 'a' is annotated by 'a' twice"));
+  CHECK_THROWS_WITH(annotated({checkpoint_at("a.*"), checkpoint_at("b"), checkpoint_at("a.1")}),
+                    Contains("'a.1' is annotated by 'a.*' and by 'a.1'") && Contains(".around(inner)"));
+  CHECK_THROWS_WITH(annotated({checkpoint_at("*.2"), checkpoint_at("a.*")}), Contains("'a.2' is annotated by '*.2'"));
+  CHECK_THROWS_WITH(annotated({checkpoint_at("c.0"), checkpoint_at("c.0")}),
+                    Contains("'c.0' is annotated by 'c.0' twice"));
+  CHECK_NOTHROW(annotated({checkpoint_at("a.0"), checkpoint_at("a"), checkpoint_at("a.2")}));
+}
+
+TEST_CASE("a pattern stands for every module that it fits, and a loss is named in full") {
+  using remat::strategy::each_if_sequential;
+  const auto paths = [](const remat::program& p) {
+    std::string all;
+    for (int n = 0; n < p.nodes.count(); ++n)
+      if (!p.nodes[n].checkpoints.empty()) all += remat::path_of(p, n) + " ";
+    return all;
+  };
+  CHECK(paths(annotated({checkpoint_at("a.*")})) == "a.0 a.1 a.2 ");
+  CHECK(paths(annotated({checkpoint_at("*.1")})) == "a.1 c.1 ");
+  remat::program p = remat::lower<remat::sequential<layer, layer>, remat::tensor<float, 4>, nn::mse_loss>();
+  remat::annotate(p, {checkpoint_at("*", each_if_sequential{})});
+  CHECK(paths(p) == "0 1 ");
+  remat::annotate(p, {checkpoint_at("loss")});
+  CHECK(paths(p) == "loss ");
 }
 
 TEST_CASE("a segment begins with each of the places that a strategy names") {

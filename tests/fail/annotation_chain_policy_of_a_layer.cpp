@@ -1,0 +1,18 @@
+// error: remat: an annotated module that is no sequential has no children for a strategy, or a policy that cuts chains, to group
+#include <remat/core/policies.hpp>
+#include <remat/nn/linear.hpp>
+#include <remat/nn/relu.hpp>
+#include <remat/plan/plan.hpp>
+
+using layer = remat::nn::linear<8, 8>;
+using block = remat::sequential<remat::named<"attn", remat::residual<layer>>,
+                                remat::named<"mlp", remat::sequential<layer, remat::nn::relu, layer>>>;
+using net = remat::sequential<remat::named<"h", remat::repeat<12, block>>, remat::named<"head", layer>>;
+
+#ifdef REMAT_FIXED
+using annotated = remat::set_activation_checkpointing<net, "h.3.mlp", remat::strategy::contiguous, remat::square_root>;
+#else
+using annotated = remat::set_activation_checkpointing<net, "h.3.attn", remat::strategy::contiguous, remat::square_root>;
+#endif
+
+static_assert(remat::peak_activation_bytes<annotated, remat::tensor<float, 8>>(1) > 0);
