@@ -1,4 +1,4 @@
-// error: remat: a checkpoint's storage must be remat::keep
+// error: remat: a checkpoint's storage must be one of those in remat/core/storage.hpp
 #include <remat/nn/linear.hpp>
 #include <remat/plan/plan.hpp>
 

@@ -2,6 +2,8 @@
 // What a stage recomputes: policies by stage, policies that see their stage, and micro-batches without checkpoints.
 #include "training.hpp"
 
+#include <networks/policies.hpp>
+
 #include <catch2/catch.hpp>
 
 #include <algorithm>
@@ -93,6 +95,27 @@ TEST_CASE("each stage may have a policy of its own") {
     check(model, n, expected);
     for (const remat::segment& s : remat::internals::last_pipeline(model).planned(0, 0).segments)
       CHECK(s.policy == (model.partition() % 2 == 0 ? "save_only" : "every"));
+  }
+}
+
+TEST_CASE("what waits in a storage gives the same bits on every stage, under every schedule") {
+  remat::silence_warning(remat::warning_names::skipped_checkpoint);
+  for (const char* name : {"nested", "resnet"}) {
+    const networks::network& n = networks::named(name);
+    const std::size_t microbatches = 2 * static_cast<std::size_t>(session().size());
+    const outcome expected = of_one_process(n, microbatches);
+    for (const char* policy : {"a user's own storage of all that is kept", "blocks, stored apart"})
+      for (const remat::pipeline_schedule& schedule : {remat::pipeline_schedule(remat::schedule::one_f_one_b),
+                                                       remat::pipeline_schedule(remat::schedule::zero_bubble)}) {
+        INFO(name << ", " << policy << ", " << schedule.name());
+        remat::distributed_options how = options(n, microbatches, schedule);
+        how.checkpoints = networks::policy_named(policy).checkpoints(n, fuse(n.lower()));
+        remat::distributed_network model(session(), n.lower(), how);
+        check(model, n, expected);
+        const remat::pipeline& line = remat::internals::last_pipeline(model);
+        CHECK(largest_of_ranks(line.executed(action_kind::store)) > 0);
+        CHECK(line.executed(action_kind::restore) == line.planned_count(action_kind::restore));
+      }
   }
 }
 

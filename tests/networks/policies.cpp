@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 
 namespace networks {
 namespace {
@@ -60,6 +61,19 @@ struct halves {
     divide(choice, middle, last);
   }
 };
+
+/// A storage of a user's own, which gives back what it was given: the bytes in another order, each of them inverted.
+struct inverted {
+  static constexpr std::string_view storage_name = "inverted";
+  static constexpr bool is_lossless = true;
+  static constexpr std::size_t bytes(const remat::tensor_shape& shape, std::size_t batch) { return shape.bytes(batch); }
+  static void store(const remat::stored_tensor& t, const std::byte* from, std::byte* to) {
+    const std::size_t size = t.shape.bytes(t.batch);
+    for (std::size_t i = 0; i < size; ++i) to[size - 1 - i] = ~from[i];
+  }
+  static void restore(const remat::stored_tensor& t, const std::byte* from, std::byte* to) { store(t, from, to); }
+};
+static_assert(remat::Storage<inverted>);
 
 /// The paths of modules that hold several operations, at most a dozen of them: those that `accept` wants.
 template <class Accept>
@@ -143,6 +157,15 @@ checkpoints at_thirds(const network& n, const program& p) {
   return {checkpoint_at(n.chain, strategy::at(places))};
 }
 
+/// What every second block reads is stored; within it are others that say nothing of storages.
+checkpoints stored_blocks(const network&, const program& p) {
+  checkpoints all;
+  for (const std::string& path : all_blocks(p))
+    all.push_back(checkpoint_at(path, remat::recompute_all{},
+                                all.size() % 2 == 0 ? remat::storage_setting(inverted{}) : remat::storage_setting()));
+  return all;
+}
+
 }  // namespace
 
 std::span<const policy> policies() {
@@ -169,6 +192,11 @@ std::span<const policy> policies() {
       policy{"a user's own tree of segments",
              [](const network&, const program&) { return checkpoints{checkpoint_at("", halves{2})}; }},
       policy{"strategy::at", &at_thirds},
+      policy{
+          "a user's own storage of all that is kept",
+          [](const network&, const program&) { return checkpoints{checkpoint_at("", remat::save_all{}, inverted{})}; },
+          true},
+      policy{"blocks, stored apart", &stored_blocks},
   };
   return all;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <remat/core/policy.hpp>
+#include <remat/core/storage.hpp>
 #include <remat/core/strategy.hpp>
 
 namespace remat {
@@ -10,6 +11,7 @@ namespace remat {
 struct checkpoint_setting {
   policy_setting policy = {};
   strategy::setting strategy = {};
+  storage_setting storage = {};
 
   /// The children of a sequential form segments of their own.
   constexpr bool cuts() const { return policy.cuts_chains() || !strategy.is_contiguous(); }
@@ -18,7 +20,8 @@ struct checkpoint_setting {
 };
 
 /// Of tags.
-template <Policy P, Strategy S = strategy::contiguous>
-inline constexpr checkpoint_setting setting_of{policy_setting::of_type<P>(), strategy::setting::of_type<S>()};
+template <Policy P, Strategy S = strategy::contiguous, Storage T = keep>
+inline constexpr checkpoint_setting setting_of{policy_setting::of_type<P>(), strategy::setting::of_type<S>(),
+                                               storage_setting::of_type<T>()};
 
 }  // namespace remat

@@ -84,12 +84,6 @@ inline constexpr bool is_complete_tag = std::is_empty_v<T>&& std::is_default_con
 template <auto Object>
 inline constexpr bool is_complete_tag<with<Object>> = true;
 
-/// A storage: a kept activation stays in the arena, as computed.
-struct keep {};
-
-template <class T>
-concept Storage = std::same_as<T, keep>;
-
 namespace detail {
 
 struct policy_base {

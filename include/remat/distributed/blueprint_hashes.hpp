@@ -59,7 +59,7 @@ inline std::uint64_t hash_of_partition(const program& p) {
   for (const operation& o : p.operations) f.add(static_cast<std::uint64_t>(o.stage));
   return f.value();
 }
-/// The segments that strategies make are the same where each rank may be given its own policies.
+/// The segments that strategies make are the same where each rank may be given its own policies, and so is what rounds.
 inline std::uint64_t hash_of_checkpoints(const program& p) {
   fingerprint f;
   segment_search search{p};
@@ -67,6 +67,12 @@ inline std::uint64_t hash_of_checkpoints(const program& p) {
   for (const found_segment& s : search.found) {
     f.add(static_cast<std::uint64_t>(s.first));
     f.add(static_cast<std::uint64_t>(s.last));
+  }
+  const core::list<const storage_form*> forms = forms_of_nodes(p);
+  for (int n = 0; n < forms.count(); ++n) {
+    if (forms[n] == nullptr || forms[n]->is_lossless) continue;
+    f.add(static_cast<std::uint64_t>(n));
+    f.add(forms[n]->name);
   }
   return f.value();
 }

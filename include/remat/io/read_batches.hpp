@@ -25,8 +25,8 @@ class read_batches {
   using value_type = std::tuple<std::span<const Numbers>...>;
   using iterator = detail::batch_iterator<read_batches>;
 
-  read_batches(Samples samples, std::size_t batch_size, const batch_options& options)
-      : samples_(std::move(samples)), order_(samples_.size(), batch_size, options) {}
+  read_batches(Samples samples, std::size_t batch_size, const batch_options& how)
+      : samples_(std::move(samples)), order_(samples_.size(), batch_size, how) {}
 
   /// The number of batches of the epoch.
   std::size_t count() const { return order_.count(); }

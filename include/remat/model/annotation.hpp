@@ -63,7 +63,7 @@ constexpr void put_around(module_node& n, std::span<const checkpoint_setting> se
   all.reserve(n.checkpoints.size() + settings.size());
   for (int i = 0; i < outer; ++i) all.push_back(n.checkpoints[i]);
   for (const checkpoint_setting& each : settings)
-    all.push_back(n.is_sequential ? each : checkpoint_setting{each.policy, {}});
+    all.push_back(n.is_sequential ? each : checkpoint_setting{each.policy, {}, each.storage});
   for (int i = outer; i < n.checkpoints.count(); ++i) all.push_back(n.checkpoints[i]);
   n.checkpoints = static_cast<core::list<checkpoint_setting>&&>(all);
 }

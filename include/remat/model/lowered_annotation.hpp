@@ -161,7 +161,7 @@ struct lowered<set_activation_checkpointing<M, Pattern, S, P, Storage_>, tensors
     : lowered<M, tensors<In...>, Context, Scope> {
   using base = lowered<M, tensors<In...>, Context, Scope>;
   using check = annotation_check<as_module<base>, tensors<In...>, Context, Pattern, P, S>;
-  static constexpr bool is_whole = make_a_setting<P, S> && !std::is_same_v<typename base::output, broken>;
+  static constexpr bool is_whole = make_a_setting<P, S, Storage_> && !std::is_same_v<typename base::output, broken>;
   static_assert(setting_rules<P, S, Storage_>::holds);
   static_assert(annotation_laws<is_whole, check, Pattern>::holds);
 
@@ -170,7 +170,7 @@ struct lowered<set_activation_checkpointing<M, Pattern, S, P, Storage_>, tensors
     const edge out = base::emit(e, in, l);
     if constexpr (is_whole)
       if (top < e.made.nodes.count())
-        annotate(e, top, children_of_node(e.made, top), outer, Pattern.view(), setting_of<P, S>);
+        annotate(e, top, children_of_node(e.made, top), outer, Pattern.view(), setting_of<P, S, Storage_>);
     return out;
   }
 };
@@ -182,7 +182,7 @@ struct parts<set_activation_checkpointing<M, Pattern, S, P, Storage_>, Inputs, C
     : parts<M, Inputs, Context, Scope> {
   using base = parts<M, Inputs, Context, Scope>;
   using check = annotation_check<as_body<base>, Inputs, Context, Pattern, P, S>;
-  static constexpr bool is_whole = make_a_setting<P, S> && !std::is_same_v<typename base::output, broken>;
+  static constexpr bool is_whole = make_a_setting<P, S, Storage_> && !std::is_same_v<typename base::output, broken>;
   static_assert(setting_rules<P, S, Storage_>::holds);
   static_assert(annotation_laws<is_whole, check, Pattern>::holds);
 
@@ -190,7 +190,7 @@ struct parts<set_activation_checkpointing<M, Pattern, S, P, Storage_>, Inputs, C
     const int begin = e.made.nodes.count();
     const edge out = base::emit(e, in, parent, position);
     if constexpr (is_whole)
-      annotate(e, core::none, {begin, e.made.nodes.count(), position}, 0, Pattern.view(), setting_of<P, S>);
+      annotate(e, core::none, {begin, e.made.nodes.count(), position}, 0, Pattern.view(), setting_of<P, S, Storage_>);
     return out;
   }
 };

@@ -96,7 +96,8 @@ struct lowered<checkpoint<M, P, S>, tensors<In...>, Context, Scope>
   static_assert(rules::where<(Policy<P> && SeeksWords<P>), rules::policy_finds_its_words<P, words_inside<M>>>);
   static_assert(rules::where<ChainPolicy<P>, rules::chain_policy_has_children<P, M, has_children<M>>>);
   static constexpr edge emit(emission& e, const edge& in, label l) {
-    if constexpr (make_a_setting<P, strategy::contiguous>) e.checkpoints.push_back(setting_of<P>);
+    if constexpr (make_a_setting<P, strategy::contiguous, S>)
+      e.checkpoints.push_back(setting_of<P, strategy::contiguous, S>);
     const edge out = lowered<M, tensors<In...>, Context, typename Scope::template within<true>>::emit(e, in, l);
     e.checkpoints.clear();  // where M is no module of the program
     return out;
@@ -110,7 +111,7 @@ struct lowered<checkpoint_sequential<M, S, P, Storage_>, tensors<In...>, Context
   static_assert(setting_rules<P, S, Storage_>::holds);
   static_assert(rules::where<(Policy<P> && SeeksWords<P>), rules::policy_finds_its_words<P, words_inside<M>>>);
   static constexpr edge emit(emission& e, const edge& in, label l) {
-    if constexpr (make_a_setting<P, S>) e.checkpoints.push_back(setting_of<P, S>);
+    if constexpr (make_a_setting<P, S, Storage_>) e.checkpoints.push_back(setting_of<P, S, Storage_>);
     const edge out = lowered<M, tensors<In...>, Context, typename Scope::template within<true>>::emit(e, in, l);
     e.checkpoints.clear();  // where M is no module of the program
     return out;

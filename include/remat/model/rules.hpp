@@ -100,7 +100,9 @@ struct policy_finds_its_words {
 template <class Storage_>
 struct is_storage {
   static constexpr bool holds = true;
-  static_assert(Storage<Storage_>, "remat: a checkpoint's storage must be remat::keep; pass it, or leave it out");
+  static_assert(Storage<Storage_>,
+                "remat: a checkpoint's storage must be one of those in remat/core/storage.hpp, or a type with `storage_name`, "
+                "`is_lossless`, `bytes`, `store` and `restore`; pass one of these, or leave it out");
 };
 
 template <class Strategy_>

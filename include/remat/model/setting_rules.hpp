@@ -19,7 +19,7 @@ struct setting_rules {
 };
 
 /// Whether a setting can be made of the tags: after a broken law, there is none.
-template <class P, class S>
-inline constexpr bool make_a_setting = Policy<P>&& is_complete_tag<P>&& Strategy<S>&& is_complete_tag<S>;
+template <class P, class S, class T>
+inline constexpr bool make_a_setting = Policy<P>&& is_complete_tag<P>&& Strategy<S>&& is_complete_tag<S>&& Storage<T>;
 
 }  // namespace remat::detail

@@ -54,32 +54,34 @@ struct checkpoint_at {
   std::string path;                          ///< as in parameter names, with `*`; empty: the whole model
   std::vector<checkpoint_setting> settings;  ///< the outermost first
 
-  /// Keeps both objects.
+  /// Keeps the objects.
   template <Strategy S = strategy::contiguous, Policy P = recompute_all>
-  explicit checkpoint_at(std::string module, S groups = {}, P policy = {}) : path(std::move(module)) {
-    add(std::move(groups), std::move(policy));
+  explicit checkpoint_at(std::string module, S groups = {}, P policy = {}, storage_setting storage = {})
+      : path(std::move(module)) {
+    add(std::move(groups), std::move(policy), storage);
   }
-  /// What `checkpoint<M, P>` says in the type.
+  /// What `checkpoint<M, P, S>` says in the type.
   template <Policy P>
-  checkpoint_at(std::string module, P policy)
-      : checkpoint_at(std::move(module), strategy::contiguous{}, std::move(policy)) {}
+  checkpoint_at(std::string module, P policy, storage_setting storage = {})
+      : checkpoint_at(std::move(module), strategy::contiguous{}, std::move(policy), storage) {}
 
   /// The same with one more checkpoint of the module inside of those that it has.
   template <Strategy S = strategy::contiguous, Policy P = recompute_all>
-  checkpoint_at around(S groups = {}, P policy = {}) const {
+  checkpoint_at around(S groups = {}, P policy = {}, storage_setting storage = {}) const {
     checkpoint_at more = *this;
-    more.add(std::move(groups), std::move(policy));
+    more.add(std::move(groups), std::move(policy), storage);
     return more;
   }
   template <Policy P>
-  checkpoint_at around(P policy) const {
-    return around(strategy::contiguous{}, std::move(policy));
+  checkpoint_at around(P policy, storage_setting storage = {}) const {
+    return around(strategy::contiguous{}, std::move(policy), storage);
   }
 
  private:
   template <class S, class P>
-  void add(S groups, P policy) {
-    settings.push_back({detail::checked_policy(std::move(policy)), detail::checked_strategy(std::move(groups))});
+  void add(S groups, P policy, storage_setting storage) {
+    settings.push_back(
+        {detail::checked_policy(std::move(policy)), detail::checked_strategy(std::move(groups)), storage});
   }
 };
 

@@ -51,6 +51,8 @@ struct movement {
   std::string_view name;
 };
 inline constexpr movement movements[] = {{action_kind::load, "load"},
+                                         {action_kind::store, "store"},
+                                         {action_kind::restore, "restore"},
                                          {action_kind::seed, "seed"},
                                          {action_kind::fetch, "fetch"},
                                          {action_kind::load_gradient, "load_gradient"},

@@ -70,6 +70,9 @@ inline std::vector<std::string> readers_of_buffers(const program& p, const plan&
         last[static_cast<std::size_t>(b)] = reader;
       }
   }
+  for (const action& a : made.steps.actions)
+    if (a.kind == action_kind::restore)
+      readers[static_cast<std::size_t>(a.inputs[0])] = readers[static_cast<std::size_t>(a.outputs[0])];
   return readers;
 }
 
@@ -103,6 +106,7 @@ inline kept_tensor describe_kept(const program& p, const buffer& here, const std
   if (producer != core::none)
     for (int saved : p.operations[producer].saved)
       if (saved == here.tensor) k.path += " (saved)";
+  if (here.form != nullptr) k.path += ", " + std::string(here.form->name);
   k.shape = text_of(p.tensors[here.tensor]);
   k.bytes = here.bytes;
   k.readers = readers;

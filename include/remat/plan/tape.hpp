@@ -10,6 +10,8 @@
 /// | `send`                | gives one to other stages                                                     |
 /// | `forward`             | an operation, for the first time                                              |
 /// | `update_state`        | what a module remembers of its first forward pass                             |
+/// | `store`               | a tensor into the form in which it waits for backward (see stored_tensors.hpp)|
+/// | `restore`             | the tensor out of it                                                          |
 /// | `recompute`           | the same kernel on the same shapes, again                                     |
 /// | `seed`                | the gradient of the loss: 1, or the micro-batch's share of the batch          |
 /// | `load_gradient`       | the user's gradient of an output, where there is no loss                      |
@@ -55,6 +57,8 @@ enum class action_kind : std::uint8_t {
   send,
   forward,
   update_state,
+  store,
+  restore,
   recompute,
   seed,
   load_gradient,
@@ -91,6 +95,7 @@ struct buffer {
   std::size_t offset = 0;         ///< in its region
   int port = core::none;          ///< of the slice, where it is received or sent
   int parameter = core::none;     ///< the slot whose gradient it is; then it is of no tensor
+  const storage_form* form = nullptr;  ///< in which it holds the tensor; null: as it was computed
 };
 
 /// Actions that run in one go.

@@ -46,6 +46,13 @@ class tape_builder {
     buffers_ = tape_.buffers.data();
     return b;
   }
+  /// The same, of what tensor t becomes in a storage.
+  constexpr int define_stored(int t, const storage_form& form) {
+    const int b = define(t, false);
+    buffers_[b].bytes = form.bytes(tensors_[t], batch_);
+    buffers_[b].form = &form;
+    return b;
+  }
   /// The action being written reads a buffer, or changes it.
   constexpr int use(int b) { return buffers_[b].last = now_, b; }
 
@@ -55,6 +62,7 @@ class tape_builder {
   constexpr int gradient_port(int t) const { return has_ports_ ? port_of_gradient_[t] : core::none; }
   constexpr bool receives(int port) const { return port != core::none && ports_[port].receives(); }
   constexpr bool sends(int port) const { return port != core::none && ports_[port].sends(); }
+  constexpr const storage_form* form_of(int b) const { return tape_.buffers[b].form; }
   constexpr int port_of(int b) const { return tape_.buffers[b].port; }
   constexpr const core::list<stage_port>& ports() const { return ports_; }
   constexpr bool has_ports() const { return has_ports_; }

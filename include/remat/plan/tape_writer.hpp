@@ -9,6 +9,7 @@
 #include <remat/plan/gradient_writer.hpp>
 #include <remat/plan/in_place_storage.hpp>
 #include <remat/plan/segment_plans.hpp>
+#include <remat/plan/stored_tensors.hpp>
 #include <remat/plan/tape_builder.hpp>
 #include <remat/plan/unread_outputs.hpp>
 #include <remat/plan/value_writer.hpp>
@@ -32,12 +33,14 @@ class training_tape_writer {
         out_(p, ports, batch),
         values_(p, covered, out_),
         gradients_(p, covered, needs, values_, out_),
-        is_dropped_(p.operations.size()) {
+        is_dropped_(p.operations.size()),
+        stored_(stored_values(p, covered, ports, plans, needs)) {
     out_.reserve(static_cast<std::size_t>(covered.last - covered.first) * 4 + 8);
   }
 
   constexpr tape write() {
     out_.begin_section("forward");
+    if (!stored_.empty()) values_.store(stored_);
     values_.forward(true);
     if (p_.loss == core::none)
       values_.fetch_outputs();
@@ -68,7 +71,8 @@ class training_tape_writer {
     int child = last_child(s);
     while (i > first) {
       if (child != core::none && segments_[child].last == i) {
-        for (int t : plans_[child].kept) ensure(t);
+        for (int t : plans_[child].kept)
+          if (is_dropped(t)) ensure(t);  // what is stored is restored when it is read
         begin_recomputation(child);
         backward(child);
         i = segments_[child].first;
@@ -98,8 +102,8 @@ class training_tape_writer {
   /// Before tensor t is read: computes it again where it was dropped, from what is there. Not sooner, so that a segment
   /// whose policy keeps something within it is computed again piece by piece.
   constexpr void ensure(int t) {
+    if (!is_dropped(t)) return restore(t);
     const int producer = p_.producers[t];
-    if (producer == core::none || !is_dropped_[producer]) return;
     again_.clear();
     is_dropped_[producer] = 2;  // found, and about to run
     for (int i = producer, open = 1; open > 0; --i) {
@@ -115,8 +119,13 @@ class training_tape_writer {
     }
     for (int k = again_.count(); k-- > 0;) {
       is_dropped_[again_[k]] = 0;
+      for (int input : p_.operations[again_[k]].inputs) restore(input);
       values_.recompute(again_[k]);
     }
+  }
+  constexpr bool is_dropped(int t) const { return p_.producers[t] != core::none && is_dropped_[p_.producers[t]]; }
+  constexpr void restore(int t) {
+    if (!stored_.empty()) values_.restore(t);
   }
   constexpr int last_child(int s) const {
     int c = segments_.count();
@@ -143,6 +152,7 @@ class training_tape_writer {
   gradient_writer gradients_;
   core::list<int> is_dropped_;  // operations that the segments entered so far compute again, and have not yet
   core::list<int> again_;
+  core::list<stored_value> stored_;
 };
 
 }  // namespace detail

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <remat/plan/slice.hpp>
+#include <remat/plan/stored_tensors.hpp>
 #include <remat/plan/tape_builder.hpp>
 
 namespace remat::detail {
@@ -19,6 +20,9 @@ class value_writer {
         has_ports_(out.has_ports()),
         values_(p.tensors.size(), core::none),
         value_(values_.data()) {}
+
+  /// Those that are stored when the forward pass has used them for the last time.
+  constexpr void store(const core::list<stored_value>& these) { stored_ = &these; }
 
   /// The newest buffer of tensor t, or `none`.
   constexpr int newest(int t) const { return value_[t]; }
@@ -36,7 +40,22 @@ class value_writer {
       obtain(each.tensor);
       send(each.tensor);
     }
-    for (int i = covered_.first; i < end; ++i) compute(i, action_kind::forward, training);
+    for (int i = covered_.first, next = 0; i < end; ++i) {
+      compute(i, action_kind::forward, training);
+      if (stored_ == nullptr) continue;
+      for (; next < stored_->count() && (*stored_)[next].last_use == i; ++next)
+        store((*stored_)[next].tensor, *(*stored_)[next].form);
+    }
+  }
+
+  /// Before tensor t is read in the backward pass: as it was computed, where it is stored.
+  constexpr void restore(int t) {
+    const int stored = value_[t];
+    if (stored == core::none || out_.form_of(stored) == nullptr) return;
+    action a{action_kind::restore};
+    a.inputs.push_back(out_.use(stored));
+    a.outputs.push_back(make(t, core::none));
+    out_.add(a);
   }
 
   constexpr void recompute(int i) { compute(i, action_kind::recompute, true); }
@@ -51,6 +70,12 @@ class value_writer {
   }
 
  private:
+  constexpr void store(int t, const storage_form& form) {
+    action a{action_kind::store};
+    a.inputs.push_back(out_.use(value_[t]));
+    a.outputs.push_back(value_[t] = out_.define_stored(t, form));
+    out_.add(a);
+  }
   /// An input comes into the arena when it is first read: a target before the loss, not at the start.
   constexpr void obtain(int t) {
     const int port = out_.value_port(t);
@@ -93,6 +118,7 @@ class value_writer {
   slice covered_;
   tape_builder& out_;
   bool has_ports_;
+  const core::list<stored_value>* stored_ = nullptr;
   core::list<int> values_;
   int* value_;  // the newest buffer of each tensor
 };

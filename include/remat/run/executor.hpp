@@ -133,6 +133,14 @@ class executor {
           from.load(from, shape_of_buffer(a.outputs[0]), address(a.outputs[0]));
           break;
         }
+        case action_kind::store:
+          plan_.steps.buffers[a.outputs[0]].form->store(stored(a.inputs[0]), address(a.inputs[0]),
+                                                        address(a.outputs[0]));
+          break;
+        case action_kind::restore:
+          plan_.steps.buffers[a.inputs[0]].form->restore(stored(a.inputs[0]), address(a.inputs[0]),
+                                                         address(a.outputs[0]));
+          break;
         case action_kind::receive:
           s.ports->receive(plan_.steps.buffers[a.outputs[0]].port);
           break;
@@ -216,6 +224,7 @@ class executor {
     return plan_.steps.buffers[a.output_gradients[0]].bytes / sizeof(float);
   }
 
+  stored_tensor stored(int b) const { return {shape_of_buffer(b), plan_.batch}; }
   const tensor_shape& shape_of_buffer(int b) const { return program_->tensors[plan_.steps.buffers[b].tensor]; }
 
   const program* program_;
