@@ -82,7 +82,8 @@ static_assert(
     !Accepts<grouped, tensor<float, 9, 12>, tensor<float, 5, 6>, tensor<float, 5, 6>, tensor<std::uint8_t, 9>>);
 static_assert(!Accepts<grouped, tensor<float, 9, 25>> && !Accepts<causal, tensor<float, 9, 36>, tensor<float, 9>>);
 static_assert(!Accepts<causal, tensor<float, 9, 12>, tensor<float, 5, 12>, tensor<float, 5, 12>>);
-static_assert(same<decltype(causal::saved_shape(tensor<float, 9, 36>{})), tensor<float, 4, 9>>);
+static_assert(same<decltype(causal::saved_shape(tensor<float, 9, 36>{})),
+                   remat::tensors<tensor<float, 4, 9>, tensor<float, 4, 9>>>);
 
 // Positions are those that a table has, or fewer; heads are whole.
 static_assert(Accepts<nn::positional_embedding<9, 4>, tensor<float, 3, 4>> &&

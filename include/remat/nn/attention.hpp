@@ -3,11 +3,14 @@
 /// held, nor saved (FlashAttention, Dao et al. 2022; FlashAttention-2, Dao 2023).
 ///
 ///     forward   O = dropout(softmax(scale Q K^T)) V                    Q (T, d), K and V (S, d), of each head
-///     backward  P = exp(scale Q K^T - L),  dV = P^T dO,  dS = P (dO V^T - D),  dQ = scale dS K,  dK = scale dS^T Q
+///     backward  P = exp(scale (Q K^T - M)) R,  dV = P^T dO,  dS = P (dO V^T - D),  dQ = scale dS K,  dK = scale dS^T Q
 ///
-/// Between the passes one number waits for each row of each head, L, the logarithm of the sum of the exponentials of its
-/// scores. D are the sums of dO O over the rows: backward reads the inputs, the output, which the projection after it
-/// keeps anyway, and L, and computes probabilities again. Dropout draws its mask again, and keeps none.
+/// Between the passes two numbers wait for each row of each head, M, its largest score, and R, 1 over the sum of the
+/// exponentials of the distances from it. (One number, the logarithm of the sum of the exponentials of the scores, would
+/// be as coarse as the scores are large: near 1,000, probabilities would be off by 3e-5.) D are the sums of dO O over the
+/// rows, or, what is the same, of P dO V^T, where a tile has all keys: backward reads the inputs, the output, which the
+/// projection after it keeps anyway, M and R, and computes probabilities again. Dropout draws its mask again, and keeps
+/// none.
 ///
 /// Every sum has one order, at any number of threads. Products are oneDNN's, on one thread each; heads and parts of the
 /// sequence are spread over the threads.
@@ -97,9 +100,9 @@ struct attention : module {
   template <std::size_t T, std::size_t S, std::size_t Q, std::size_t K, detail::MaskElement M>
     requires(Q % Heads == 0 && K == Q / Heads * key_value_heads && (S == T || !Options.causal))
   static tensor<float, T, Q> output(tensor<float, T, Q>, tensor<float, S, K>, tensor<float, S, K>, tensor<M, S>);
-  /// The logarithm of the sum of the exponentials of each row's scores.
+  /// Of each row's scores the largest, and 1 over the sum of the exponentials of their distances from it.
   template <std::size_t T, std::size_t W, class... Others>
-  static tensor<float, Heads, T> saved_shape(tensor<float, T, W>, Others...);
+  static tensors<tensor<float, Heads, T>, tensor<float, Heads, T>> saved_shape(tensor<float, T, W>, Others...);
 
   static constexpr reads backward_input_reads = reads::inputs | reads::outputs | reads::saved;
   /// Two products, of which a causal mask leaves half.

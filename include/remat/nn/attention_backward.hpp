@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: MIT
 /// The backward pass of attention, with scores as rows of keys, so that four of its five products read rows.
 ///
-///     P^T = exp(K Q^T - L),  dV += P^T dO,  dP^T = V dO^T,  dS^T = P^T (dP^T - D),  dK += dS^T Q,  dQ += (dS^T)^T K
+///     P^T = exp(scale (K Q^T - M)) R,  dV += P^T dO,  dP^T = V dO^T,  dS^T = P^T (dP^T - D)
+///     dK += dS^T Q,  dQ += (dS^T)^T K
 ///
-/// L are the logarithms that forward saved, D the sums of dO O over the rows. A task is some tiles of the keys of a key
-/// and value head. For each it takes the heads of the group, and of each the queries from the last tile to the first, as
-/// the last meets all keys of the tile. The gradients of queries grow from tile to tile of the keys; where several tasks
-/// have a part of them, each after the first has a part of its own, and these are added in their order.
+/// M are the largest scores and R the shares that forward saved. D are the sums of P dP over the rows where one tile has
+/// all keys, as softmax has them, and otherwise those of dO O. Where a probability is nearly 1, its dP - D is nearly 0, and
+/// noise unless D is rounded as dP is.
+///
+/// A task is some tiles of the keys of a key and value head. For each it takes the heads of the group, and of each the
+/// queries from the last tile to the first, as the last meets all keys of the tile. The gradients of queries grow from
+/// tile to tile of the keys; where several tasks have a part of them, each after the first has a part of its own, and
+/// these are added in their order.
 #pragma once
 
 #include <remat/core/kernel.hpp>
@@ -32,14 +37,15 @@ class attention_backward {
         to_(e_, {gradient(0), e_.is_fused ? nullptr : gradient(1), e_.is_fused ? nullptr : gradient(2)}),
         out_{pass.output().data(), e_.heads * e_.width, e_.queries, e_.width},
         dout_{pass.output_gradient().data(), e_.heads * e_.width, e_.queries, e_.width},
-        logs_(pass.saved(0).data()),
+        largest_(pass.saved(0).data()),
+        shares_(pass.saved(1).data()),
         dots_(shared(state_.dots_at)),
         mask_(pass, e_),
         dropout_(pass.random(), pass.attributes<attention_attributes>().dropped,
                  pass.attributes<attention_attributes>().kept_scale, e_.keys) {}
 
   void run() const {
-    make_dots();
+    if (e_.key_tiles() > 1) make_dots();
     const std::size_t heads = e_.batch * e_.key_value_heads, tasks = heads * state_.parts;
     each_task(tasks, std::min(tasks, state_.workers), [&](std::size_t task, std::size_t worker) {
       const std::size_t head = task % heads;
@@ -99,7 +105,7 @@ class attention_backward {
           run_tile(sample, head * e_.group() + i, key, masked, i == 0, own, worker, dq, adds);
       }
       adds = true;
-      if (to_.k) give_rows(dk, to_.k.at(sample, key, head), to_.k.step, masked.count, d, 1, false);
+      if (to_.k) give_rows(dk, to_.k.at(sample, key, head), to_.k.step, masked.count, d, e_.scale, false);
       if (to_.v) give_rows(dv, to_.v.at(sample, key, head), to_.v.step, masked.count, d, 1, false);
     }
   }
@@ -122,13 +128,28 @@ class attention_backward {
       const std::size_t query = (last - 1) / e_.query_tile * e_.query_tile, count = last - query;
       const std::size_t rows = e_.keys_at(key, query, count);
       if (rows == 0) break;
-      gather_rows(in_.q.at(sample, query, head), in_.q.step, q, count, d, e_.scale, nullptr);
+      gather_rows(in_.q.at(sample, query, head), in_.q.step, q, count, d, 1, nullptr);
       gather_rows(dout_.at(sample, query, head), dout_.step, dout, count, d, 1, nullptr);
       if (kept != nullptr) kept_of_keys(dropout_, kept, rows, count, row + query, key);
       multiply(tile_product::by_rows, rows, count, d, k, q, scores);
       multiply(tile_product::by_rows, rows, count, d, v, dout, gradients);
-      probabilities_of_keys({scores, gradients, rows, count, key, query, e_.causal, masked.bias, logs_ + row + query,
-                             dots_ + row + query, kept});
+      const scores_of_keys tile{scores,
+                                gradients,
+                                rows,
+                                count,
+                                key,
+                                query,
+                                e_.causal,
+                                masked.bias,
+                                e_.scale,
+                                largest_ + row + query,
+                                shares_ + row + query,
+                                dots_ + row + query,
+                                kept};
+      if (e_.key_tiles() == 1)
+        probabilities_of_all_keys(tile);
+      else
+        probabilities_of_keys(tile);
       const tile_product sum = is_first && last == e_.queries ? tile_product::plain : tile_product::added;
       multiply(sum, rows, d, count, scores, dout, dv);
       multiply(sum, rows, d, count, gradients, q, dk);
@@ -163,7 +184,7 @@ class attention_backward {
   query_key_value<const float> in_;
   query_key_value<float> to_;
   heads_view<const float> out_, dout_;
-  const float* logs_;
+  const float *largest_, *shares_;
   float* dots_;
   attention_mask mask_;
   attention_dropout dropout_;

@@ -25,7 +25,8 @@ class attention_forward {
         in_(e_, {pass.input(0).data(), e_.is_fused ? nullptr : pass.input(1).data(),
                  e_.is_fused ? nullptr : pass.input(2).data()}),
         out_{pass.output().data(), e_.heads * e_.width, e_.queries, e_.width},
-        logs_(pass.saved(0).data()),
+        largest_(pass.saved(0).data()),
+        shares_(pass.saved(1).data()),
         mask_(pass, e_),
         dropout_(pass.random(), pass.attributes<attention_attributes>().dropped,
                  pass.attributes<attention_attributes>().kept_scale, e_.keys),
@@ -50,7 +51,7 @@ class attention_forward {
     float *const q = at(state_.forward.q), *const o = at(state_.forward.o), *const k = at(state_.forward.k),
                  *const v = at(state_.forward.v), *const scores = at(state_.forward.scores),
                  *const largest = at(state_.forward.largest), *const sums = at(state_.forward.sums);
-    gather_rows(in_.q.at(sample, begin, head), in_.q.step, q, end - begin, d, e_.scale, nullptr);
+    gather_rows(in_.q.at(sample, begin, head), in_.q.step, q, end - begin, d, 1, nullptr);
     const std::size_t row = (sample * e_.heads + head) * e_.queries, of_keys = head / e_.group();
     for (std::size_t key = 0; key < (e_.causal ? end : e_.keys); key += e_.key_tile) {
       const bool is_first = key == 0;
@@ -64,21 +65,22 @@ class attention_forward {
         if (columns == 0) continue;
         state_.products.execute(tile_product::by_rows, rows, columns, d, q + r * d, k, scores, of_products, worker);
         probabilities_of_queries({scores, rows, columns, e_.causal ? query - key + 1 : columns, e_.causal, masked.bias,
-                                  masked.first, largest + r, sums + r, o + r * d, d, is_first});
+                                  masked.first, e_.scale, largest + r, sums + r, o + r * d, d, is_first});
         if (drops_) drop_of_queries(dropout_, scores, rows, columns, row + query, key);
         state_.products.execute(is_first ? tile_product::plain : tile_product::added, rows, d, columns, scores, v,
                                 o + r * d, of_products, worker);
       }
     }
     finish_queries(o, largest, sums, out_.at(sample, begin, head), out_.step,
-                   logs_ == nullptr ? nullptr : logs_ + row + begin, end - begin, d);
+                   largest_ == nullptr ? nullptr : largest_ + row + begin,
+                   shares_ == nullptr ? nullptr : shares_ + row + begin, end - begin, d);
   }
 
   const prepared_attention& state_;
   const attention_extents& e_;
   query_key_value<const float> in_;
   heads_view<float> out_;
-  float* logs_;
+  float *largest_, *shares_;
   attention_mask mask_;
   attention_dropout dropout_;
   bool drops_;

@@ -6,7 +6,6 @@
 #include <remat/nn/exponential.hpp>
 #include <remat/nn/rows.hpp>
 
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -23,6 +22,7 @@ struct scores_of_queries {
   bool limit_grows;       ///< by one from row to row
   const float* bias;      ///< of each column, 0 or `no_score`; or null
   std::size_t first;      ///< column that is attended to
+  float scale;            ///< of scores
   float *largest, *sums;  ///< (rows), of the tiles before and of this
   float* output;          ///< (rows, width), of the tiles before
   std::size_t width;
@@ -35,9 +35,18 @@ struct scores_of_keys {
   std::size_t rows, columns;
   std::size_t key, query;  ///< of the first row and the first column
   bool causal;
-  const float* bias;         ///< of each row, 0 or `no_score`; or null
-  const float *logs, *dots;  ///< (columns): the logarithm of the sum of exponentials; the sum of dO O
-  const float* kept;         ///< (rows, columns): what dropout multiplies with; or null
+  const float* bias;              ///< of each row, 0 or `no_score`; or null
+  float scale;                    ///< of scores
+  const float *largest, *shares;  ///< (columns): the largest score; 1 over the sum of exponentials
+  float* dots;                    ///< (columns): the sums of probabilities and their gradients
+  const float* kept;              ///< (rows, columns): what dropout multiplies with; or null
+
+  /// The first column that attends to the key of a row.
+  std::size_t begin(std::size_t r) const {
+    if (bias != nullptr && bias[r] != 0) return columns;
+    const std::size_t first = causal && key + r > query ? key + r - query : 0;
+    return first < columns ? first : columns;
+  }
 };
 
 REMAT_BEGIN_VECTOR_CODE
@@ -71,6 +80,7 @@ REMAT_VECTORISED inline void give_rows(const float* from, float* to, std::size_t
 /// Probabilities, but for the division by their sum, relative to the largest score so far; the output of the tiles
 /// before becomes relative to it as well.
 REMAT_VECTORISED inline void probabilities_of_queries(const scores_of_queries& t) {
+  const float scale = t.scale;
   for (std::size_t r = 0; r < t.rows; ++r) {
     float* const row = t.scores + r * t.columns;
     std::size_t limit = t.limit_grows ? t.limit + r : t.limit;
@@ -92,11 +102,11 @@ REMAT_VECTORISED inline void probabilities_of_queries(const scores_of_queries& t
     std::size_t c = 0;
     for (; c + lanes <= limit; c += lanes)
       for (std::size_t lane = 0; lane < lanes; ++lane) {
-        row[c + lane] = exponential(row[c + lane] - largest);
+        row[c + lane] = exponential((row[c + lane] - largest) * scale);
         sums[lane] += row[c + lane];
       }
     for (std::size_t lane = 0; c + lane < limit; ++lane) {
-      row[c + lane] = exponential(row[c + lane] - largest);
+      row[c + lane] = exponential((row[c + lane] - largest) * scale);
       sums[lane] += row[c + lane];
     }
     for (c = limit; c < t.columns; ++c) row[c] = 0;
@@ -107,7 +117,7 @@ REMAT_VECTORISED inline void probabilities_of_queries(const scores_of_queries& t
       t.sums[r] = sum;
       continue;
     }
-    const float share = exponential(before - largest);
+    const float share = exponential((before - largest) * scale);
     t.sums[r] = sum_before * share + sum;
     if (share == 1) continue;
     float* const output = t.output + r * t.width;
@@ -115,54 +125,91 @@ REMAT_VECTORISED inline void probabilities_of_queries(const scores_of_queries& t
   }
 }
 
-/// The output of `count` rows over the sums, and the logarithms of the sums of the exponentials of all scores: infinity
-/// where nothing was attended to, so that the probabilities are 0 again. `logs` may be null.
+/// The output of `count` rows over the sums, and what backward makes probabilities with: the largest scores, infinity
+/// where nothing was attended to, and 1 over the sums. `kept_largest` and `shares` may be null.
 REMAT_VECTORISED inline void finish_queries(const float* output, const float* largest, const float* sums, float* to,
-                                            std::size_t step, float* logs, std::size_t count, std::size_t width) {
+                                            std::size_t step, float* kept_largest, float* shares, std::size_t count,
+                                            std::size_t width) {
   for (std::size_t r = 0; r < count; ++r) {
     const bool is_empty = sums[r] == 0;
     const float share = is_empty ? 0.0f : 1 / sums[r];
     const float* const in = output + r * width;
     float* const out = to + r * step;
     for (std::size_t c = 0; c < width; ++c) out[c] = in[c] * share;
-    if (logs == nullptr) continue;
-    const double log = static_cast<double>(largest[r]) + std::log(static_cast<double>(sums[r]));
-    logs[r] = is_empty ? -no_score : static_cast<float>(log);
+    if (shares == nullptr) continue;
+    kept_largest[r] = is_empty ? -no_score : largest[r];
+    shares[r] = share;
   }
 }
 
-/// Probabilities, as they met the values, and the gradients of the scores.
-REMAT_VECTORISED inline void probabilities_of_keys(const scores_of_keys& t) {
-  const float *const logs = t.logs, *const dots = t.dots;
-  for (std::size_t r = 0; r < t.rows; ++r) {
-    float *const p = t.scores + r * t.columns, *const ds = t.gradients + r * t.columns;
-    std::size_t begin = t.causal && t.key + r > t.query ? t.key + r - t.query : 0;
-    if (begin > t.columns || (t.bias != nullptr && t.bias[r] != 0)) begin = t.columns;
-    if (begin < t.columns && t.kept == nullptr) {
-      REMAT_INDEPENDENT
-      for (std::size_t c = 0; c < t.columns; ++c) {
-        p[c] = exponential(p[c] - logs[c]);
-        ds[c] = p[c] * (ds[c] - dots[c]);
-      }
-    } else if (begin < t.columns) {
-      const float* const kept = t.kept + r * t.columns;
-      REMAT_INDEPENDENT
-      for (std::size_t c = 0; c < t.columns; ++c) {
-        const float probability = exponential(p[c] - logs[c]);
-        p[c] = probability * kept[c];
-        ds[c] = probability * (ds[c] * kept[c] - dots[c]);
-      }
+/// Probabilities of a row of keys, before dropout.
+[[gnu::always_inline]] inline void probabilities_of_key(const scores_of_keys& t, std::size_t r) {
+  const float *const largest = t.largest, *const shares = t.shares, scale = t.scale;
+  float* const p = t.scores + r * t.columns;
+  const std::size_t begin = t.begin(r);
+  if (begin < t.columns) {
+    REMAT_INDEPENDENT
+    for (std::size_t c = 0; c < t.columns; ++c) p[c] = exponential((p[c] - largest[c]) * scale) * shares[c];
+  }
+  for (std::size_t c = 0; c < begin; ++c) p[c] = 0;
+}
+
+/// The gradients of the scores of a row of keys, and probabilities as they met the values.
+[[gnu::always_inline]] inline void gradients_of_key(const scores_of_keys& t, std::size_t r) {
+  const float* const dots = t.dots;
+  float *const p = t.scores + r * t.columns, *const ds = t.gradients + r * t.columns;
+  const std::size_t begin = t.begin(r);
+  if (begin < t.columns && t.kept == nullptr) {
+    REMAT_INDEPENDENT
+    for (std::size_t c = 0; c < t.columns; ++c) ds[c] = p[c] * (ds[c] - dots[c]);
+  } else if (begin < t.columns) {
+    const float* const kept = t.kept + r * t.columns;
+    REMAT_INDEPENDENT
+    for (std::size_t c = 0; c < t.columns; ++c) {
+      ds[c] = p[c] * (ds[c] * kept[c] - dots[c]);
+      p[c] *= kept[c];
     }
-    for (std::size_t c = 0; c < begin; ++c) p[c] = ds[c] = 0;
+  }
+  for (std::size_t c = 0; c < begin; ++c) ds[c] = 0;
+}
+
+/// Both of all rows, where the dots are known.
+REMAT_VECTORISED inline void probabilities_of_keys(const scores_of_keys& t) {
+  for (std::size_t r = 0; r < t.rows; ++r) {
+    probabilities_of_key(t, r);
+    gradients_of_key(t, r);
   }
 }
 
-/// The sums of x y over `width`, for `count` rows that are `step` apart.
+/// Both of all rows, where these are all keys, and the dots.
+REMAT_VECTORISED inline void probabilities_of_all_keys(const scores_of_keys& t) {
+  float* const dots = t.dots;
+  for (std::size_t c = 0; c < t.columns; ++c) dots[c] = 0;
+  for (std::size_t r = 0; r < t.rows; ++r) {
+    probabilities_of_key(t, r);
+    const float *const p = t.scores + r * t.columns, *const dp = t.gradients + r * t.columns;
+    const std::size_t begin = t.begin(r);
+    if (t.kept == nullptr) {
+      for (std::size_t c = begin; c < t.columns; ++c) dots[c] += p[c] * dp[c];
+    } else {
+      const float* const kept = t.kept + r * t.columns;
+      for (std::size_t c = begin; c < t.columns; ++c) dots[c] += p[c] * (dp[c] * kept[c]);
+    }
+  }
+  for (std::size_t r = 0; r < t.rows; ++r) gradients_of_key(t, r);
+}
+
+/// The sums of x y over `width`, for `count` rows that are `step` apart, each from its first term to its last and rounded
+/// once a term: so the products of tiles sum, and where one probability is 1, its gradient is its row's dot, bit by bit.
 REMAT_VECTORISED inline void dots_of_rows(const float* x, const float* y, std::size_t step, float* to,
                                           std::size_t count, std::size_t width) {
-  for (std::size_t r = 0; r < count; ++r) {
-    const float *const a = x + r * step, *const b = y + r * step;
-    to[r] = static_cast<float>(sum_of(0, width, [=](std::size_t c) { return a[c] * b[c]; }));
+  for (std::size_t r = 0; r < count; r += lanes) {
+    const std::size_t rows = count - r < lanes ? count - r : lanes;
+    float sums[lanes] = {};
+    for (std::size_t c = 0; c < width; ++c)
+      for (std::size_t lane = 0; lane < rows; ++lane)
+        sums[lane] = __builtin_fmaf(x[(r + lane) * step + c], y[(r + lane) * step + c], sums[lane]);
+    for (std::size_t lane = 0; lane < rows; ++lane) to[r + lane] = sums[lane];
   }
 }
 

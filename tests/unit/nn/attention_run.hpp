@@ -37,9 +37,9 @@ struct attention_place {
 
 class attention_run {
  public:
-  std::vector<floats> inputs, gradients;  ///< one or three
-  floats output, output_gradient, logs;
-  std::vector<std::int32_t> mask;  ///< (batch, keys)
+  std::vector<floats> inputs, gradients;                   ///< one or three
+  floats output, output_gradient, largest_scores, shares;  ///< and what is saved
+  std::vector<std::int32_t> mask;                          ///< (batch, keys)
 
   explicit attention_run(const attention_problem& problem)
       : p_(problem), attributes_{p_.heads, p_.key_value_heads, p_.causal, p_.dropout, 1 / (1 - p_.dropout), p_.scale} {
@@ -49,7 +49,7 @@ class attention_run {
     else
       shapes_ = {shape(p_.queries, of_q), shape(p_.keys, of_k), shape(p_.keys, of_k)};
     output_shape_ = shape(p_.queries, of_q);
-    saved_shape_ = shape(p_.heads, p_.queries);
+    saved_shapes_.assign(2, shape(p_.heads, p_.queries));
     for (const remat::tensor_shape& s : shapes_) {
       floats& x = inputs.emplace_back(s.elements(p_.batch));
       for (std::size_t i = 0; i < x.size(); ++i) x[i] = number(i, inputs.size()) / 2;
@@ -58,8 +58,12 @@ class attention_run {
     output.resize(output_shape_.elements(p_.batch));
     output_gradient.resize(output.size());
     for (std::size_t i = 0; i < output.size(); ++i) output_gradient[i] = number(i, 9);
-    logs.resize(saved_shape_.elements(p_.batch));
+    largest_scores.resize(p_.batch * p_.heads * p_.queries);
+    shares.resize(largest_scores.size());
   }
+
+  const attention_problem& problem() const { return p_; }
+  double scale() const { return p_.scale > 0 ? p_.scale : 1 / std::sqrt(static_cast<double>(p_.width)); }
 
   attention_place query(std::size_t n, std::size_t t, std::size_t h, std::size_t c) const {
     return {0, (n * p_.queries + t) * row(0) + h * p_.width + c};
@@ -102,13 +106,14 @@ class attention_run {
 
   /// All of it in double: the output, and the gradients of the inputs.
   struct reference {
-    std::vector<double> output, logs;
+    std::vector<double> output, largest_scores, shares;
     std::vector<std::vector<double>> gradients;
   };
   reference naive() const {
     reference made;
     made.output.resize(output.size());
-    made.logs.resize(logs.size());
+    made.largest_scores.resize(shares.size());
+    made.shares.resize(shares.size());
     for (const floats& x : inputs) made.gradients.emplace_back(x.size());
     for (std::size_t n = 0; n < p_.batch; ++n)
       for (std::size_t h = 0; h < p_.heads; ++h)
@@ -134,7 +139,7 @@ class attention_run {
 
   void naive_row(std::size_t n, std::size_t h, std::size_t t, reference& to) const {
     const std::size_t g = h / p_.group(), d = p_.width, place = (n * p_.queries + t) * p_.heads * d + h * d;
-    const double scale = p_.scale > 0 ? p_.scale : 1 / std::sqrt(static_cast<double>(d));
+    const double scale = this->scale();
     std::vector<double> p(p_.keys), dp(p_.keys);
     double largest = -INFINITY, sum = 0, dot = 0;
     for (std::size_t s = 0; s < p_.keys; ++s) {
@@ -143,7 +148,9 @@ class attention_run {
       if (attends(n, t, s)) largest = std::max(largest, p[s]);
     }
     for (std::size_t s = 0; s < p_.keys; ++s) sum += p[s] = attends(n, t, s) ? std::exp(p[s] - largest) : 0;
-    to.logs[(n * p_.heads + h) * p_.queries + t] = sum > 0 ? largest + std::log(sum) : INFINITY;
+    const std::size_t saved = (n * p_.heads + h) * p_.queries + t;
+    to.largest_scores[saved] = sum > 0 ? largest / scale : INFINITY;  // before they are scaled
+    to.shares[saved] = sum > 0 ? 1 / sum : 0;
     if (sum == 0) return;
     for (std::size_t s = 0; s < p_.keys; ++s) {
       if (!attends(n, t, s)) continue;
@@ -178,7 +185,7 @@ class attention_run {
     p.module_attributes = &attributes_;
     p.inputs = input_shapes_;
     p.outputs = {&output_shape_, 1};
-    p.saved = {&saved_shape_, 1};
+    p.saved = saved_shapes_;
     p.batch = p_.batch;
     p.training = training;
     p.backward_input = training;
@@ -199,14 +206,15 @@ class attention_run {
     }
     call_.output_shapes[0] = &output_shape_;
     call_.outputs[0] = bytes(output);
-    call_.saved_shapes[0] = &saved_shape_;
-    call_.saved[0] = training ? bytes(logs) : nullptr;
+    for (std::size_t i = 0; i < saved_shapes_.size(); ++i) call_.saved_shapes[i] = &saved_shapes_[i];
+    call_.saved[0] = training ? bytes(largest_scores) : nullptr;
+    call_.saved[1] = training ? bytes(shares) : nullptr;
   }
 
   attention_problem p_;
   remat::nn::detail::attention_attributes attributes_;
-  std::vector<remat::tensor_shape> shapes_, input_shapes_;
-  remat::tensor_shape output_shape_, saved_shape_;
+  std::vector<remat::tensor_shape> shapes_, input_shapes_, saved_shapes_;
+  remat::tensor_shape output_shape_;
   std::vector<std::uint8_t> narrow_;
   remat::random_stream random_{3, 1};
   std::unique_ptr<remat::prepared> state_;
