@@ -4,6 +4,7 @@
 
 #include <remat/check/audit.hpp>
 #include <remat/check/check_gradients.hpp>
+#include <remat/core/bfloat16.hpp>
 #include <remat/core/policies.hpp>
 #include <remat/io/batches.hpp>
 #include <remat/io/idx.hpp>

@@ -20,8 +20,8 @@
 ///     };
 ///
 /// Who reads a tensor in the backward pass says how it waits: the innermost checkpoint around the reader that names a
-/// storage. Where readers disagree, it stays as it is, and so do outputs of the model and what a stage gets from another
-/// or sends to one.
+/// storage. Where readers disagree, it stays as it is, and so do outputs of the model, what a stage gets from another or
+/// sends to one, and, unless the storage is lossless, what a layer saves in addition to its output (a row's mean).
 #pragma once
 
 #include <remat/core/tensor.hpp>

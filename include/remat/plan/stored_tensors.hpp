@@ -96,6 +96,7 @@ constexpr core::list<stored_value> stored_values(const program& p, const slice& 
       for (const int t : *some) {
         const storage_form* const form = votes.of(t);
         if (last_use[t] != i || form == nullptr || !form->takes(p.tensors[t])) continue;
+        if (some == &o.saved && !form->is_lossless) continue;  // a row's mean, or its largest score
         found.push_back({t, i, form});
         votes.keep(t);  // once
       }

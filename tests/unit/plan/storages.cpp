@@ -84,6 +84,21 @@ TEST_CASE("a storage in the type is that of a value, and its peak is known to th
   CHECK_THAT(report.str(), Contains("a.0 linear, stored_as<bfloat16>"));
 }
 
+TEST_CASE("what a layer saves in addition to its output is not rounded") {
+  using normed = remat::sequential<nn::layer_norm<64>, nn::linear<64, 64>>;
+  remat::program p = fuse(remat::lower<normed, input>());
+  annotate(p, {checkpoint_at("", remat::save_all{}, half{})});
+  const remat::plan made = plan_training(p, batch);
+  std::size_t rounded = 0;
+  for (const remat::buffer& b : made.steps.buffers)
+    if (b.form != nullptr) {
+      ++rounded;
+      for (const remat::operation& o : p.operations)
+        for (const int saved : o.saved) CHECK(b.tensor != saved);
+    }
+  CHECK(rounded == 2);  // the input, and what the linear layer reads
+}
+
 /// Of a step from the same weights: the gradient of the first layer.
 std::vector<float> first_gradient(std::vector<checkpoint_at> checkpoints) {
   remat::model<net, input, nn::cross_entropy> model{{.seed = 3, .checkpoints = std::move(checkpoints)}};
