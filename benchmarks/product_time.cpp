@@ -112,7 +112,7 @@ void compare(const shape& s, const std::pair<const char*, product>& which, std::
   const auto parts = [&, rows = s.rows, in = s.in, out = s.out](const detail::product_extents& tile) {
     return of(matrix_product(which.second, rows, in, out, {}, false, tile), with);
   };
-  const kernel_call calls[] = {of(matrix_product(which.second, s.rows, s.in, s.out), with), parts(with.size),
+  const call calls[] = {of(matrix_product(which.second, s.rows, s.in, s.out), with), parts(with.size),
                                sgemm(with), packed(with),
                                parts({std::min<std::size_t>(m, 256), std::min<std::size_t>(n, 1024), k})};
   std::vector<double> seconds[std::size(calls)];

@@ -5,6 +5,8 @@
 
 #include <remat/core/language.hpp>
 
+#include <cstddef>
+#include <type_traits>
 #include <utility>
 
 namespace remat {
@@ -16,10 +18,15 @@ struct internals {
   static decltype(auto) store(Model& m) {
     return m.store();
   }
-  /// What runs a training step of a batch, ready to run.
+  /// What runs a training step of a batch, or of a split of one on ranks, ready to run.
   template <class Model, class... How>
-  static decltype(auto) training(Model& m, How&&... how) {
-    return m.training(std::forward<How>(how)...);
+  static decltype(auto) training(Model& m, std::size_t batch, How... how) {
+    return m.training(batch, how...);
+  }
+  template <class Model, class Split, class... How>
+    requires(!std::is_convertible_v<Split, std::size_t>)
+  static decltype(auto) training(Model& m, const Split& split, How... how) {
+    return m.training(split, how...);
   }
   template <class Model>
   static decltype(auto) inference(Model& m, std::size_t batch) {
