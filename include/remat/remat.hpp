@@ -4,8 +4,8 @@
 
 #include <remat/check/audit.hpp>
 #include <remat/check/check_gradients.hpp>
-#include <remat/core/bfloat16.hpp>
 #include <remat/core/policies.hpp>
+#include <remat/core/stored_as.hpp>
 #include <remat/io/batches.hpp>
 #include <remat/io/idx.hpp>
 #include <remat/io/image_set.hpp>

@@ -103,7 +103,7 @@ TEST_CASE(
         for (int k = 0; k < made.ports.count(); ++k)
           messages += remat::aligned(made.regions[made.region_of_port(k)].bytes);
         for (const remat::buffer& b : made.steps.buffers)
-          if (b.storage == &b - made.steps.buffers.data() && made.steps.section_of(b.last) == remat::parameters_section)
+          if (b.allocation == &b - made.steps.buffers.data() && made.steps.section_of(b.last) == remat::parameters_section)
             postponed += remat::aligned(b.bytes);
         const std::size_t most = std::min(static_cast<std::size_t>(halved.partition()) + 1, microbatches);
         CHECK((postponed > 0) == (halved.partition() > 0));

@@ -58,7 +58,7 @@ def skip():
 
 
 class Parallel(nn.Module):
-    """Branches behind one input, and what joins them: a function, or a module of several tensors, the last child."""
+    """Branches after one input, and what joins them: a function, or a module of several tensors, the last child."""
 
     def __init__(self, join, *branches):
         super().__init__()
@@ -134,9 +134,11 @@ class PositionalEmbedding(nn.Embedding):
 def rotary(width, theta, factor, original_positions, low=1, high=4):
     """As transformers' Llama computes it, angles in float32."""
     frequencies = 1 / theta ** (torch.arange(0, width, 2).float() / width)
-    waves = original_positions * frequencies / (2 * math.pi)
-    smooth = ((waves - low) / (high - low)).clamp(0, 1)
-    frequencies = (1 - smooth) * frequencies / factor + smooth * frequencies
+    waves = 2 * math.pi / frequencies
+    smooth = (original_positions / waves - low) / (high - low)
+    between = (1 - smooth) * frequencies / factor + smooth * frequencies
+    long = torch.where(waves > original_positions / low, frequencies / factor, between)
+    frequencies = torch.where(waves < original_positions / high, frequencies, long)
 
     def turn(x):
         heads = x.unflatten(-1, (x.shape[-1] // width, width))

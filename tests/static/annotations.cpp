@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // An annotated model needs the bytes of the one whose tags are written by hand; and both are compiled in steps that do
-// not grow with the modules of a repeat, but for what any program of so many operations takes.
+// not grow with the modules of a repeat, but for what any program of that many operations takes.
 #include <remat/remat.hpp>
 
 #include <type_traits>

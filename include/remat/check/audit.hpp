@@ -53,14 +53,14 @@ struct audit_report {
 
 namespace detail {
 
-/// Every byte of a dead storage: four of them are a NaN.
+/// Every byte of a dead allocation: four of them are a NaN.
 inline constexpr std::byte scribble{0xff};
 
 inline bool is_all(std::span<const std::byte> bytes, std::byte value) {
   return std::ranges::all_of(bytes, [=](std::byte b) { return b == value; });
 }
 
-/// Fills storages with NaN outside of their lives, in an arena that is NaN at the start.
+/// Fills allocations with NaN outside of their lives, in an arena that is NaN at the start.
 class scribbler : public observer {
  public:
   explicit scribbler(const executor& e) : executor_(e) {}
@@ -81,7 +81,7 @@ class scribbler : public observer {
   void each_storage(const F& f) {
     const core::list<buffer>& buffers = executor_.planned().steps.buffers;
     for (int b = 0; b < buffers.count(); ++b)
-      if (buffers[b].storage == b) f(buffers[b], std::span(executor_.address(b), buffers[b].bytes));
+      if (buffers[b].allocation == b) f(buffers[b], std::span(executor_.address(b), buffers[b].bytes));
     for (const kernel_buffer& b : executor_.kernels().buffers()) f(b, std::span(executor_.address(b), b.bytes));
   }
   const executor& executor_;

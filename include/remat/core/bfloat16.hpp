@@ -2,15 +2,15 @@
 /// bfloat16: the upper half of a float, eight bits of exponent and seven of fraction.
 #pragma once
 
-#include <remat/core/parallel.hpp>
-#include <remat/core/storage.hpp>
+#include <remat/core/language.hpp>
 
 #include <bit>
-#include <cstddef>
 #include <cstdint>
-#include <string_view>
+#include <limits>
 
 namespace remat {
+
+static_assert(std::numeric_limits<float>::is_iec559);
 
 struct bfloat16 {
   std::uint16_t bits = 0;
@@ -27,29 +27,5 @@ struct bfloat16 {
   }
 };
 static_assert(sizeof(bfloat16) == 2);
-
-/// Stored in the arena as numbers of another type, half as many bytes of floats as bfloat16. It is lossy: backward reads
-/// what was rounded. Tensors of integers stay as they are.
-template <class T>
-struct stored_as;
-
-template <>
-struct stored_as<bfloat16> {
-  static constexpr std::string_view storage_name = "stored_as<bfloat16>";
-  static constexpr bool is_lossless = false;
-
-  static constexpr bool takes(const tensor_shape& shape) { return shape.type == element::float32; }
-  static constexpr std::size_t bytes(const tensor_shape& shape, std::size_t batch) {
-    return shape.elements(batch) * sizeof(bfloat16);
-  }
-  static void store(const stored_tensor& t, const std::byte* from, std::byte* to) {
-    elementwise(t.elements(), [x = reinterpret_cast<const float*>(from),
-                               y = reinterpret_cast<bfloat16*>(to)](std::size_t i) { y[i] = bfloat16(x[i]); });
-  }
-  static void restore(const stored_tensor& t, const std::byte* from, std::byte* to) {
-    elementwise(t.elements(), [x = reinterpret_cast<const bfloat16*>(from),
-                               y = reinterpret_cast<float*>(to)](std::size_t i) { y[i] = static_cast<float>(x[i]); });
-  }
-};
 
 }  // namespace remat

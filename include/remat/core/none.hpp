@@ -6,7 +6,7 @@
 
 namespace remat::core {
 
-/// In place of the index of an operation, tensor, module, stage or buffer: there is none.
+/// The index where there is no operation, tensor, module, stage or buffer.
 inline constexpr int none = -1;
 
 }  // namespace remat::core

@@ -4,7 +4,7 @@
 /// | storage                 | where it waits                                                        |
 /// |-------------------------|-----------------------------------------------------------------------|
 /// | `keep`                  | in the arena, as it was computed                                      |
-/// | `stored_as<bfloat16>`   | in the arena, rounded to two bytes a number (core/bfloat16.hpp)       |
+/// | `stored_as<bfloat16>`   | in the arena, rounded to two bytes a number (core/stored_as.hpp)       |
 /// | a user's own            | in a form of its own                                                  |
 ///
 /// One of a user's own is an empty type that stores a tensor after its last use in the forward pass, and gives it back

@@ -36,7 +36,7 @@ inline constexpr std::size_t unlimited = static_cast<std::size_t>(-1);
 struct each {
   static constexpr std::size_t children = 1;
 };
-/// The same of a sequential; any other module is one segment: for paths that stand for both.
+/// The same of a sequential; any other module is one segment: for paths that match both.
 struct each_if_sequential {
   static constexpr std::size_t children = 1;
   static constexpr bool takes_any_module = true;

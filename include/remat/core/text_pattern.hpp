@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Patterns of text: `*` stands for any characters, none included.
+/// Patterns of text: `*` matches any characters, none included.
 #pragma once
 
 #include <remat/core/language.hpp>
@@ -9,7 +9,7 @@
 
 namespace remat::detail {
 
-/// Whether `pattern` stands for the whole of `text`. A * takes as few characters as it can, and one more whenever what
+/// Whether `pattern` matches the whole of `text`. A * takes as few characters as it can, and one more whenever what
 /// follows does not fit.
 constexpr bool is_text_of_pattern(std::string_view text, std::string_view pattern) {
   std::size_t t = 0, p = 0, after_star = std::string_view::npos, taken = 0;

@@ -28,7 +28,7 @@
 namespace remat {
 
 struct distributed_blueprint {
-  program checked, unchecked;  ///< fused, in stages; with checkpoints and without
+  program checkpointed, plain;  ///< fused, in stages; with checkpoints and without
   plan_terms terms = {};
   rank_grid grid;
   schedule_table schedule;
@@ -44,11 +44,11 @@ struct distributed_blueprint {
   int rank_of(int stage) const { return schedule.rank_of(stage); }
   bool runs(const operation& o) const { return rank_of(o.stage) == partition(); }
   /// Whether this rank is given batches.
-  bool has_data() const { return !checked.inputs_enter_first || rank_of(0) == partition(); }
+  bool has_data() const { return !checkpointed.inputs_enter_first || rank_of(0) == partition(); }
   /// Who is handed the same batches. Ranks compare them where another one is handed the same.
   call_groups groups(bool compares) const {
     const int alike = replicas_have_their_own      ? grid.partitions()
-                      : checked.inputs_enter_first ? grid.replicas()
+                      : checkpointed.inputs_enter_first ? grid.replicas()
                                                    : grid.size();
     return {.groups = replicas_have_their_own ? grid.replicas() : 1,
             .mine = replicas_have_their_own ? replica() : 0,
@@ -59,16 +59,16 @@ struct distributed_blueprint {
   }
   /// The rank of a pipeline that holds each parameter slot of the program, and each state slot.
   std::vector<int> ranks_of_parameters() const {
-    return ranks_of_slots(checked.parameters.size(), &operation::first_parameter, &operation::parameters);
+    return ranks_of_slots(checkpointed.parameters.size(), &operation::first_parameter, &operation::parameters);
   }
   std::vector<int> ranks_of_states() const {
-    return ranks_of_slots(checked.states.size(), &operation::first_state, &operation::states);
+    return ranks_of_slots(checkpointed.states.size(), &operation::first_state, &operation::states);
   }
 
  private:
   std::vector<int> ranks_of_slots(std::size_t slots, int operation::*first, int operation::*count) const {
     std::vector<int> ranks(slots, core::none);
-    for (const operation& o : checked.operations)
+    for (const operation& o : checkpointed.operations)
       for (int k = 0; k < o.*count; ++k) ranks[static_cast<std::size_t>(o.*first + k)] = rank_of(o.stage);
     return ranks;
   }
@@ -119,7 +119,7 @@ inline void require_whole_states(const program& p, const distributed_blueprint& 
 }
 
 inline std::string log_of(const distributed_blueprint& made, const partition::setting& how, std::size_t batch) {
-  const program& p = made.checked;
+  const program& p = made.checkpointed;
   const operation_costs costs = how.costs ? *how.costs : made.terms.costs ? *made.terms.costs : counted_costs(p, batch);
   return partition_log(p) + checkpoint_log(p) +
          stage_log(summarize_stages(p, made.schedule, batch, costs, made.terms), batch);
@@ -162,7 +162,7 @@ inline distributed_blueprint draw_blueprint(const mpi::session& session, program
                              {},
                              session.rank()};
   made.replicas_have_their_own = options.inputs == inputs_from::each_replica;
-  program& p = made.checked;
+  program& p = made.checkpointed;
   require_backward(p);
   made.terms = make_terms(p, options.costs, options.activation_bytes);
   const bool trains = p.loss != core::none;
@@ -183,8 +183,8 @@ inline distributed_blueprint draw_blueprint(const mpi::session& session, program
   check_schedule(made.schedule,
                  {.is_training = trains, .messages = between_stages(messages_of(p, made.schedule.stages, trains))});
   require_whole_states(p, made);
-  made.unchecked = p;
-  for (module_node& n : made.unchecked.nodes) n.checkpoints.clear();
+  made.plain = p;
+  for (module_node& n : made.plain.nodes) n.checkpoints.clear();
   if (session.rank() == 0 && options.logs_partition) made.log = log_of(made, how, options.partition_batch);
   return made;
 }
@@ -211,15 +211,15 @@ inline distributed_blueprint agree_on_blueprint(const mpi::session& session, pro
   const auto same = [&](std::uint64_t hash, const std::string& what) {
     all.require_same("", hash, what + " of a distributed model must be the same on all ranks");
   };
-  same(detail::hash_of_program(made->checked), "the modules");
-  same(detail::hash_of_frozen(made->checked), "the frozen modules, and those with running statistics,");
+  same(detail::hash_of_program(made->checkpointed), "the modules");
+  same(detail::hash_of_frozen(made->checkpointed), "the frozen modules, and those with running statistics,");
   same(detail::hash_of_grid(made->grid), "the rank map and the number of partitions");
   same(detail::hash_of_schedule(made->schedule), "the schedule and the number of micro-batches");
-  same(detail::hash_of_partition(made->checked), "the partition");
-  same(detail::hash_of_checkpoints(made->checked), "the checkpoints");
+  same(detail::hash_of_partition(made->checkpointed), "the partition");
+  same(detail::hash_of_checkpoints(made->checkpointed), "the checkpoints");
   same(detail::hash_of_options(options), "seed, all-reduce, inputs and other options");
   if (session.rank() == 0) {
-    warn_of_skipped_checkpoints(made->checked, made->ignored);
+    warn_of_skipped_checkpoints(made->checkpointed, made->ignored);
     if (options.logs_partition) std::clog << made->log << std::flush;
   }
   return std::move(*made);

@@ -79,7 +79,7 @@ class distributed_evaluation {
   /// What a metric refuses on one rank is thrown at the end, on all of them.
   template <class Targets>
   void add(std::span<const float> outputs, const Targets& targets) {
-    const program& p = blueprint_->checked;
+    const program& p = blueprint_->checkpointed;
     if (!blueprint_->has_data() || !complaint_.empty()) return;
     try {
       metric_.add(outputs, targets, p.tensors[p.outputs[0]]);

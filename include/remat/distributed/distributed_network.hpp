@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// A distributed network: a program whose stages run on the ranks of a job. What `distributed_model` is behind its
-/// type.
+/// A distributed network: a program whose stages run on the ranks of a job. What `distributed_model` is without its type.
+/// Where its ranks and parameters are is in network_on_ranks.hpp.
 ///
 /// Every rank makes the same calls with the same batches, as one process would, and ranks compare a hash of what they
 /// are handed; or each replica brings its share of a batch. A batch is split as evenly as possible into the
@@ -15,14 +15,11 @@
 
 #include <remat/distributed/call_agreement.hpp>
 #include <remat/distributed/data_hash.hpp>
-#include <remat/distributed/distributed_blueprint.hpp>
 #include <remat/distributed/distributed_evaluation.hpp>
 #include <remat/distributed/distributed_options.hpp>
 #include <remat/distributed/distributed_prediction.hpp>
-#include <remat/distributed/distributed_tensors.hpp>
 #include <remat/distributed/distributed_training.hpp>
-#include <remat/distributed/model_ranks.hpp>
-#include <remat/distributed/optimizer_shards.hpp>
+#include <remat/distributed/network_on_ranks.hpp>
 #include <remat/distributed/pipeline_cache.hpp>
 #include <remat/distributed/rank_report.hpp>
 #include <remat/distributed/session.hpp>
@@ -35,10 +32,8 @@
 #include <remat/run/network_checks.hpp>
 #include <remat/run/parameter_updater.hpp>
 #include <remat/run/source.hpp>
-#include <remat/run/trainable.hpp>
 #include <remat/run/updates_of_step.hpp>
 
-#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
@@ -53,32 +48,11 @@
 
 namespace remat {
 
-class distributed_network : public trainable {
+class distributed_network : public network_on_ranks {
  public:
   /// Throws `collective_error` on all ranks where the model cannot be built as asked for, or differs between ranks.
   distributed_network(const mpi::session& session, program lowered, const distributed_options& options)
       : distributed_network(session, agree_on_blueprint(session, std::move(lowered), options), options) {}
-  distributed_network(const distributed_network&) = delete;
-  distributed_network& operator=(const distributed_network&) = delete;
-
-  // --- where this rank is -----------------------------------------------------------------------------------------
-
-  int rank() const { return blueprint_.rank; }
-  int size() const { return blueprint_.grid.size(); }
-  int partition() const { return blueprint_.partition(); }  ///< in its pipeline
-  int partitions() const { return blueprint_.grid.partitions(); }
-  int replica() const { return blueprint_.replica(); }  ///< its replica
-  int replicas() const { return blueprint_.grid.replicas(); }
-  const rank_grid& grid() const { return blueprint_.grid; }
-  const schedule_table& schedule() const { return blueprint_.schedule; }
-  /// The fused program; each operation has its stage.
-  const program& lowered() const override { return blueprint_.checked; }
-  std::size_t microbatches() const { return static_cast<std::size_t>(blueprint_.schedule.microbatches); }
-  /// Checkpoints that the partition cuts through and that cannot be divided.
-  const core::list<ignored_checkpoint>& ignored() const { return blueprint_.ignored; }
-  /// Children of checkpointed sequentials that the partition cuts through and that are checkpointed in parts, one on
-  /// each stage.
-  core::list<split_checkpoint> split() const { return split_checkpoints(blueprint_.checked); }
 
   // --- training -----------------------------------------------------------------------------------------------------
 
@@ -131,7 +105,7 @@ class distributed_network : public trainable {
   }
 
   std::span<const float> predict_on(std::span<const tensor_source> sources) {
-    const program& p = blueprint_.checked;
+    const program& p = blueprint_.checkpointed;
     const std::size_t batch =
         calls_.meet_with_batch(call_kind::prediction, p, sources, p.inputs - p.targets, blueprint_.has_data(),
                                [&](std::size_t) { require_float_outputs(p); });
@@ -153,54 +127,28 @@ class distributed_network : public trainable {
   template <class Batches, class Metric>
   auto evaluate(Batches&& batches, Metric metric) {
     const thread_scope scope(threads_);
-    detail::begin_metric(metric, blueprint_.checked, *parameters_, partitions() == 1);
+    detail::begin_metric(metric, blueprint_.checkpointed, *parameters_, partitions() == 1);
     distributed_evaluation<Metric> evaluation(blueprint_, ranks_, calls_, std::move(metric));
     for (auto&& batch : batches)
       detail::with_batch_parts(
           batch, [&](const auto& targets, const auto&... inputs) { evaluation.add(predict(inputs...), targets); });
     return evaluation.value();
   }
-  const tensor_shape& output_shape() const { return blueprint_.checked.tensors[blueprint_.checked.outputs[0]]; }
-
-  // --- what optimizers and clipping ask -----------------------------------------------------------------------------
-
-  double sum_over_parameters(std::span<const double> numbers) override {
-    calls_.meet(call_kind::sum);
-    everyones_.assign(blueprint_.checked.parameters.size(), 0);
-    for (std::size_t i = 0; i < numbers.size(); ++i)
-      everyones_[store().slots()[i]] = std::bit_cast<std::uint64_t>(numbers[i]);
-    all().wait(ranks_.pipeline.largest(everyones_));
-    double sum = 0;
-    for (const std::uint64_t each : everyones_) sum += std::bit_cast<double>(each);
-    return sum;
-  }
-  std::pair<std::size_t, std::size_t> updated_here(std::size_t i) const override { return shards_.here(i); }
-  void before_update(std::span<const double> settings) override { calls_.remember(settings); }
-  /// Where the optimizer's numbers are shared out over replicas, each has updated its shard: now all have all.
-  void after_update() override {
-    if (!shards_.are_apart()) return;
-    calls_.meet(call_kind::update);
-    shards_.gather(all());
-  }
-
-  // --- what files of weights and snapshots ask: `weights`, `tensors` ------------------------------------------------
-
-  const tensor_ranks& ranks_of_tensors() const override { return tensors_; }
 
   // --- reports ------------------------------------------------------------------------------------------------------
 
   /// What each stage of this rank does, keeps, takes and gives in a training step of a micro-batch of this size.
   rank_report plan(std::size_t microbatch) const {
-    checked_batch(blueprint_.checked, microbatch);
+    checked_batch(blueprint_.checkpointed, microbatch);
     const thread_scope scope(threads_);  // kernels are made for a number of threads
-    return report(blueprint_.checked, pipelines_.planned(microbatch), partition());
+    return report(blueprint_.checkpointed, pipelines_.planned(microbatch), partition());
   }
   /// What a step takes where the operations cost this much and the ranks are connected like this.
   simulated_program simulate(const operation_costs& costs, pipeline_costs how = {}) const {
     how.replicas = replicas();
     how.overlapped_all_reduce = training_.overlaps();
     how.early_recompute = recomputes_early_;
-    return remat::simulate(blueprint_.checked, blueprint_.schedule, costs, std::move(how), blueprint_.terms);
+    return remat::simulate(blueprint_.checkpointed, blueprint_.schedule, costs, std::move(how), blueprint_.terms);
   }
   /// Where memory goes on this rank, that of the optimizers that are named included: `model.memory(optimizer)`.
   template <class... Optimizers>
@@ -219,15 +167,6 @@ class distributed_network : public trainable {
   const regions& reserved() const { return pipelines_.reserved(); }
   /// When this rank did what in the last training step.
   const pipeline_trace& trace() const { return training_.trace(); }
-
-  /// What every rank gives, on all of them, in the order of ranks: `model.of_all_ranks(seconds)`. Plain numbers, or a
-  /// struct of them.
-  template <class T>
-    requires std::is_trivially_copyable_v<T>
-  std::vector<T> of_all_ranks(const T& mine) const {
-    calls_.meet(call_kind::gathering);
-    return calls_.all().gather(mine);
-  }
 
  private:
   friend struct remat::internals;
@@ -248,9 +187,6 @@ class distributed_network : public trainable {
     parameters_->making_gradients([&] { loss = run(sources, split, nullptr); });
     return loss;
   }
-  const mpi::communicator& world() const { return ranks_.world; }
-  const agreement& all() const { return calls_.all(); }
-  const call_agreement& calls() const { return calls_; }
   /// Gives a pipeline its place in this model's arena (back).
   void bind(pipeline& line) { pipelines_.bind(line); }
   /// Gives every replica the states of replica 0, as it is when replicas predict: their own, of training on their share
@@ -262,36 +198,23 @@ class distributed_network : public trainable {
   }
 
   distributed_network(const mpi::session& session, distributed_blueprint drawn, const distributed_options& options)
-      : trainable(options.seed, threads_of(session, options.threads),
-                  std::make_unique<parameter_store>(
-                      drawn.checked, options.seed,
-                      slots_of_operations(drawn.checked, [&](const operation& o) { return drawn.runs(o); }))),
-        blueprint_(std::move(drawn)),
-        ranks_(session, blueprint_, threads_),
-        calls_(session, blueprint_.model, ranks_.waiting, threads_, blueprint_.groups(options.compares_batches)),
+      : network_on_ranks(session, std::move(drawn), options),
         recomputes_early_(options.recomputes_early),
-        shards_(options.shards_optimizer, blueprint_, *parameters_, ranks_.replicas),
-        tensors_(blueprint_, ranks_.world, calls_, shards_),
-        pipelines_({.checked = &blueprint_.checked,
-                    .unchecked = &blueprint_.unchecked,
+        pipelines_({.checkpointed = &blueprint_.checkpointed,
+                    .plain = &blueprint_.plain,
                     .terms = blueprint_.terms,
                     .parameters = parameters_.get(),
                     .table = blueprint_.schedule,
                     .rank = partition(),
                     .ranks = &ranks_.tensors,
                     .waiting = ranks_.waiting,
-                    .is_training = blueprint_.checked.loss != core::none,
+                    .is_training = blueprint_.checkpointed.loss != core::none,
                     .checkpoints = options.checkpointing,
                     .recomputes_early = options.recomputes_early,
                     .packing = options.packing},
                    threads_, options.max_plans),
         training_(blueprint_, options, *parameters_, ranks_, calls_.all()),
         prediction_(blueprint_, ranks_, calls_.all(), pipelines_) {}
-
-  static int threads_of(const mpi::session& session, int wanted) {
-    if (wanted != 0) return checked_threads(wanted);
-    return std::max(1, std::min(thread_count(), session.this_host().cores / session.this_host().ranks));
-  }
 
   /// With updates where there is an updater that has begun.
   float train(std::span<const tensor_source> sources, parameter_updater* updater,
@@ -342,17 +265,11 @@ class distributed_network : public trainable {
     return blueprint_.has_data() ? sources : std::span<const tensor_source>();
   }
 
-  distributed_blueprint blueprint_;
-  model_ranks ranks_;
-  call_agreement calls_;
   bool recomputes_early_;
-  optimizer_shards shards_;
-  distributed_tensors tensors_;
   pipeline_cache pipelines_;
   distributed_training training_;
   distributed_prediction prediction_;
   bool states_differ_ = false;  // between replicas, since a training step
-  std::vector<std::uint64_t> everyones_;
 };
 
 }  // namespace remat

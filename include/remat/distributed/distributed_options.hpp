@@ -31,7 +31,7 @@ enum class inputs_from : std::uint8_t {
 struct distributed_options {
   std::uint64_t seed = 0;
   int threads = 0;                                   ///< 0: the node's cores, shared evenly by its ranks
-  remat::checkpoints checkpoints = {};               ///< where given, they are in place of the tags
+  remat::checkpoints checkpoints = {};               ///< where given, they replace the tags
   std::optional<operation_costs> costs = {};         ///< what policies see instead of FLOPs: `profile(mpi, one, 16)`
   std::optional<std::size_t> activation_bytes = {};  ///< that the activations of a stage may take, as policies are told
   std::vector<checkpoint_on_stage> stage_policies = {};  ///< in place of what the checkpoints of a stage say

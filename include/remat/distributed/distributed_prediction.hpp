@@ -26,7 +26,7 @@ class distributed_prediction {
 
   /// Collective. A replica's share is cut into as many micro-batches as divide it, up to those of a training step.
   void run(std::span<const tensor_source> sources, std::size_t batch, std::uint64_t seed, std::uint32_t step) {
-    const program& p = blueprint_->checked;
+    const program& p = blueprint_->checkpointed;
     const std::size_t replicas = static_cast<std::size_t>(blueprint_->grid.replicas());
     const bool is_its_own = blueprint_->replicas_have_their_own;
     const bool shares = batch % replicas == 0 && !is_its_own;
@@ -68,12 +68,12 @@ class distributed_prediction {
  private:
   /// Part i of output k, where all parts have this number of samples.
   std::span<std::byte> part_of_result(int k, std::size_t i, std::size_t samples) const {
-    const std::size_t bytes = blueprint_->checked.tensors[blueprint_->checked.outputs[k]].bytes(samples);
+    const std::size_t bytes = blueprint_->checkpointed.tensors[blueprint_->checkpointed.outputs[k]].bytes(samples);
     return results_.views()[static_cast<std::size_t>(k)].subspan(i * bytes, bytes);
   }
   int stage_of_output(int k) const {
-    const int producer = blueprint_->checked.producers[blueprint_->checked.outputs[k]];
-    return producer == core::none ? 0 : blueprint_->checked.operations[producer].stage;
+    const int producer = blueprint_->checkpointed.producers[blueprint_->checkpointed.outputs[k]];
+    return producer == core::none ? 0 : blueprint_->checkpointed.operations[producer].stage;
   }
 
   const distributed_blueprint* blueprint_;

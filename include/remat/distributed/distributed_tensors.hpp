@@ -34,8 +34,8 @@ class distributed_tensors : public tensor_ranks {
         world_(&world),
         calls_(&calls),
         shards_(&shards),
-        parameters_(places_of(b.checked.parameters, b.ranks_of_parameters())),
-        states_(places_of(b.checked.states, b.ranks_of_states())) {}
+        parameters_(places_of(b.checkpointed.parameters, b.ranks_of_parameters())),
+        states_(places_of(b.checkpointed.states, b.ranks_of_states())) {}
 
   int rank() const override { return blueprint_->rank; }
 

@@ -34,9 +34,9 @@ class distributed_training {
         store_(&store),
         ranks_(&ranks),
         all_(&all),
-        shared_(b.checked, b.ranks_of_parameters(), store, ranks.pipeline, ranks.waiting),
+        shared_(b.checkpointed, b.ranks_of_parameters(), store, ranks.pipeline, ranks.waiting),
         reduction_(
-            b.checked, [&](const operation& o) { return b.runs(o); }, store, ranks.replicas, ranks.waiting,
+            b.checkpointed, [&](const operation& o) { return b.runs(o); }, store, ranks.replicas, ranks.waiting,
             options.bucket_bytes),
         overlaps_(options.allreduce == allreduce::overlapped),
         counter_(b, store, ranks, all) {}
@@ -52,7 +52,7 @@ class distributed_training {
   /// several places are in the block in the end.
   float run(pipeline& line, std::span<const tensor_source> sources, const batch_split& split, std::uint64_t seed,
             std::uint32_t step, gradient_receiver* updates = nullptr) {
-    const program& p = blueprint_->checked;
+    const program& p = blueprint_->checkpointed;
     const std::size_t first = first_part();
     const int loss_stage = p.operations[p.producers[p.loss]].stage;
     counter_.count(sources, split);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// The stages of one rank, and for each the executors of its micro-batches: the first one writes gradients, later ones
-/// add to them, and the last may go without checkpoints and may update the parameters. Where a batch does not split evenly, the first ones are larger.
+/// add to them, and the last may go without checkpoints and may update the parameters. Where a batch does not split
+/// evenly, the first ones are larger.
 #pragma once
 
 #include <remat/distributed/message_wait.hpp>
@@ -29,8 +30,8 @@ enum class checkpointing : std::uint8_t {
 
 /// What a pipeline is made for.
 struct pipeline_setup {
-  const program* checked = nullptr;    ///< the fused program, with its stages
-  const program* unchecked = nullptr;  ///< the same without checkpoints
+  const program* checkpointed = nullptr;    ///< the fused program, with its stages
+  const program* plain = nullptr;  ///< the same without checkpoints
   plan_terms terms = {};
   parameter_store* parameters = nullptr;
   schedule_table table = {};
@@ -109,14 +110,14 @@ class local_stages {
     std::map<std::array<bool, 5>, int> made;
     const executor* of_size[2] = {};  // the first one, with whose packed weights the others of the size go on
     for (int m = 0; m < count; ++m) {
-      const bool accumulates = setup.is_training && m > 0, is_unchecked = last_differs && m + 1 == count;
+      const bool accumulates = setup.is_training && m > 0, is_plain = last_differs && m + 1 == count;
       const bool halves = setup.is_training && positions.halves_backward(s, m);
       const bool updates = setup.updates && m + 1 == count;
       const auto [at, is_new] = made.insert(
-          {{setup.is_larger(m), is_unchecked, accumulates, halves, updates}, static_cast<int>(made.size())});
+          {{setup.is_larger(m), is_plain, accumulates, halves, updates}, static_cast<int>(made.size())});
       here.of_microbatch.push_back(at->second);
       if (!is_new) continue;
-      const program& p = is_unchecked ? *setup.unchecked : *setup.checked;
+      const program& p = is_plain ? *setup.plain : *setup.checkpointed;
       plan steps = setup.is_training
                        ? plan_training(p, setup.terms.request(setup.samples(m), covered(p, s, m),
                                                               updates ? updating::from_block : updating::after_step))

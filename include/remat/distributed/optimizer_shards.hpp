@@ -29,7 +29,7 @@ class optimizer_shards {
         count_(is_wanted ? replicas.size() : 1),
         mine_(replicas.rank()) {
     if (!are_apart()) return;
-    const program& p = b.checked;
+    const program& p = b.checkpointed;
     for (int rank = 0; rank < b.grid.partitions(); ++rank) {
       const auto held = slots_of_operations(p, [&](const operation& o) { return b.rank_of(o.stage) == rank; });
       const std::vector<std::size_t> first = detail::first_places(p.parameters, held.parameters);
@@ -48,7 +48,7 @@ class optimizer_shards {
   }
   /// The same of any rank of a pipeline and replica, for a parameter whose first place on that rank is this slot.
   std::pair<std::size_t, std::size_t> of(int partition, std::size_t slot, int replica) const {
-    const std::size_t size = blueprint_->checked.parameters[slot].declared.elements();
+    const std::size_t size = blueprint_->checkpointed.parameters[slot].declared.elements();
     if (!are_apart()) return {0, size};
     const detail::slot_layout& at = layouts_[static_cast<std::size_t>(partition)];
     return part(at.offsets[slot], size, at.bytes, replica);

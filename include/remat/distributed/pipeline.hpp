@@ -180,7 +180,7 @@ class pipeline : private exchange {
     if (!makes_final_ || how_.listener == nullptr) return;
     const action& a = running_->planned().steps.actions[number];
     if (a.kind == action_kind::backward_parameters || a.kind == action_kind::backward)
-      how_.listener->final_gradients(setup_.checked->operations[a.operation]);
+      how_.listener->final_gradients(setup_.checkpointed->operations[a.operation]);
   }
 
   static bool is_backward(const action& a) {

@@ -26,7 +26,7 @@ class pipeline_transport {
   pipeline_transport(const pipeline_setup& setup, const local_stages& stages)
       : setup_(&setup),
         stages_(&stages),
-        messages_(messages_of(*setup.checked, setup.table.stages, setup.is_training)),
+        messages_(messages_of(*setup.checkpointed, setup.table.stages, setup.is_training)),
         times_(message_times(setup.table, nominal_clock(setup.table), between_stages(messages_))),
         slots_(setup.table, times_) {
     if (messages_.count() > setup.ranks->largest_tag())
@@ -94,7 +94,7 @@ class pipeline_transport {
   std::span<std::byte> memory(std::size_t local, int m, int k) const {
     const std::span<const std::size_t> offsets = layout_->offsets(local, static_cast<std::size_t>(m));
     return {activations_ + offsets[static_cast<std::size_t>(stages_->planned(local, m).region_of_port(k))],
-            setup_->checked->tensors[ports(local, m)[k].tensor].bytes(setup_->samples(m))};
+            setup_->checkpointed->tensors[ports(local, m)[k].tensor].bytes(setup_->samples(m))};
   }
   mpi::request& request_of(int message, int m) { return requests_[times_.index(message, m)]; }
 

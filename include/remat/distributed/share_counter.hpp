@@ -27,11 +27,11 @@ namespace remat {
 class share_counter {
  public:
   share_counter(const distributed_blueprint& b, parameter_store& store, const model_ranks& ranks, const agreement& all)
-      : blueprint_(&b), store_(&store), ranks_(&ranks), all_(&all), counter_(b.checked) {}
+      : blueprint_(&b), store_(&store), ranks_(&ranks), all_(&all), counter_(b.checkpointed) {}
 
   /// Collective. The shares of the parts of a batch.
   void count(std::span<const tensor_source> sources, const batch_split& split) {
-    const program& p = blueprint_->checked;
+    const program& p = blueprint_->checkpointed;
     shares_.begin(split.parts, counter_.divides());
     if (split.parts == 1) return;
     const std::span<double> counts = shares_.counts();
@@ -72,7 +72,7 @@ class share_counter {
 
   /// Gives every rank the states of the operation that gives the loss.
   void share_states() {
-    const program& p = blueprint_->checked;
+    const program& p = blueprint_->checkpointed;
     const operation& loss = p.operations[p.producers[p.loss]];
     const int from = blueprint_->grid.rank(blueprint_->rank_of(loss.stage), 0);
     states_.resize(static_cast<std::size_t>(loss.states));

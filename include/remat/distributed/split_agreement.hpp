@@ -22,7 +22,7 @@ namespace detail {
 inline void require_split(const distributed_blueprint& b, std::size_t samples, std::size_t parts) {
   const std::string microbatches = std::to_string(b.schedule.microbatches);
   const int replicas = b.grid.replicas();
-  if (b.checked.loss == core::none)
+  if (b.checkpointed.loss == core::none)
     throw error("a training step needs a loss; give the model one: remat::distributed_model<net, input, loss>");
   if (b.replicas_have_their_own && samples % parts != 0)
     throw error("a replica's own batch of " + std::to_string(samples) + " does not split evenly into " + microbatches +
@@ -44,7 +44,7 @@ inline batch_split agree_on_split(const call_agreement& calls, const distributed
   const std::size_t own = static_cast<std::size_t>(b.schedule.microbatches), all = replicas * own;
   const std::size_t parts = b.replicas_have_their_own ? own : all;
   const std::size_t batch = calls.meet_with_batch(
-      kind, b.checked, sources, b.checked.inputs, b.has_data(),
+      kind, b.checkpointed, sources, b.checkpointed.inputs, b.has_data(),
       [&](std::size_t samples) { detail::require_split(b, samples, parts); }, parameters);
   if (!b.replicas_have_their_own) return {batch, all};
   calls.require_equal_groups();

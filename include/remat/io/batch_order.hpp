@@ -14,7 +14,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
 #include <optional>
 #include <string>
 #include <vector>
@@ -99,30 +98,6 @@ class batch_order {
   std::vector<std::size_t> order_;         // empty: as stored
   std::size_t position_ = options_.first;  // in batches
   bool has_begun_ = false;
-};
-
-/// Walks through the batches, of `value_type`, of a range that has `current`, `advance` and `is_done`. An
-/// input iterator: what it gives is valid until it moves on.
-template <class Range>
-class batch_iterator {
- public:
-  using value_type = typename Range::value_type;
-  using difference_type = std::ptrdiff_t;
-  using iterator_concept = std::input_iterator_tag;
-
-  explicit batch_iterator(Range& range) : range_(&range) {}
-
-  value_type operator*() const { return range_->current(); }
-  batch_iterator& operator++() {
-    range_->advance();
-    return *this;
-  }
-  void operator++(int) { range_->advance(); }
-
-  bool operator==(std::default_sentinel_t) const { return range_->is_done(); }
-
- private:
-  Range* range_;
 };
 
 }  // namespace detail

@@ -10,7 +10,7 @@
 #pragma once
 
 #include <remat/core/error.hpp>
-#include <remat/io/batch_order.hpp>
+#include <remat/io/epoch_batches.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -36,45 +36,29 @@ struct labelled_bytes {
 };
 
 /// The batches of one epoch.
-class batch_range {
+class batch_range : public detail::epoch_batches<batch_range> {
  public:
   using value_type = batch;
   using iterator = detail::batch_iterator<batch_range>;
 
   batch_range(labelled_bytes samples, std::size_t batch_size, const batch_options& options = {})
-      : samples_(samples), order_(samples.labels.size(), batch_size, options) {
+      : epoch_batches(detail::batch_order(samples.labels.size(), batch_size, options)), samples_(samples) {
     const std::size_t channels = samples.values.size() / 256;
     if (channels == 0 || samples.values.size() % 256 != 0 || sample_size() % channels != 0)
       throw error("bytes stand for 256 floats in each channel, and " + std::to_string(samples.values.size()) +
                   " floats for samples of " + std::to_string(sample_size()) + " bytes are none of that");
   }
 
-  /// The number of batches of the epoch.
-  std::size_t count() const { return order_.count(); }
-  /// The number of the batch that comes next, after the current one within a loop, counted from 0: a run that is stopped
-  /// here goes on with `{.first = position}`. `tensor_list::add_counter` has it remembered.
-  std::size_t position() const { return order_.next(); }
-
-  iterator begin() {
-    images_.resize(order_.largest() * sample_size());
-    labels_.resize(order_.largest());
-    order_.start();
-    if (!is_done()) fill();
-    return iterator{*this};
-  }
-  std::default_sentinel_t end() const { return {}; }
-
-  // What the iterator asks for.
   batch current() const {
     return {std::span{images_}.first(order_.size() * sample_size()), std::span{labels_}.first(order_.size())};
   }
-  void advance() {
-    order_.advance();
-    if (!is_done()) fill();
-  }
-  bool is_done() const { return order_.is_done(); }
-
  private:
+  friend epoch_batches;
+
+  void allocate() {
+    images_.resize(order_.largest() * sample_size());
+    labels_.resize(order_.largest());
+  }
   std::size_t sample_size() const { return samples_.bytes.size() / samples_.labels.size(); }
 
   void fill() {
@@ -91,7 +75,6 @@ class batch_range {
   }
 
   labelled_bytes samples_;
-  detail::batch_order order_;
   std::vector<float> images_;
   std::vector<std::int32_t> labels_;
 };

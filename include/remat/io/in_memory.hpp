@@ -11,7 +11,7 @@
 #pragma once
 
 #include <remat/core/error.hpp>
-#include <remat/io/batch_order.hpp>
+#include <remat/io/epoch_batches.hpp>
 #include <remat/run/tensor_range.hpp>
 
 #include <algorithm>
@@ -30,38 +30,26 @@ namespace remat {
 
 /// The batches of one epoch of some arrays of numbers.
 template <class... Numbers>
-class array_batches {
+class array_batches : public detail::epoch_batches<array_batches<Numbers...>> {
+  using base = detail::epoch_batches<array_batches>;
+
  public:
   using value_type = std::tuple<std::span<const Numbers>...>;
   using iterator = detail::batch_iterator<array_batches>;
 
   array_batches(const value_type& all, std::size_t samples, std::size_t batch_size, const batch_options& options)
-      : arrays_(all), samples_(samples), order_(samples, batch_size, options) {}
+      : base(detail::batch_order(samples, batch_size, options)), arrays_(all), samples_(samples) {}
 
-  /// The number of batches of the epoch.
-  std::size_t count() const { return order_.count(); }
-  /// The number of the batch that comes next, after the current one within a loop, counted from 0: a run that is stopped
-  /// here goes on with `{.first = position}`. `tensor_list::add_counter` has it remembered.
-  std::size_t position() const { return order_.next(); }
+  value_type current() const { return current(std::index_sequence_for<Numbers...>{}); }
+ private:
+  friend base;
+  using base::order_;
 
-  iterator begin() {
-    order_.start();
+  void allocate() {
     if (order_.is_shuffled())
       for_each_array([&](auto array, auto& buffer) { buffer.resize(order_.largest() * (array.size() / samples_)); });
-    if (!is_done()) fill();
-    return iterator{*this};
   }
-  std::default_sentinel_t end() const { return {}; }
 
-  // What the iterator asks for.
-  value_type current() const { return current(std::index_sequence_for<Numbers...>{}); }
-  void advance() {
-    order_.advance();
-    if (!is_done()) fill();
-  }
-  bool is_done() const { return order_.is_done(); }
-
- private:
   template <class F>
   void for_each_array(const F& f) {
     [&]<std::size_t... I>(std::index_sequence<I...>) { (f(std::get<I>(arrays_), std::get<I>(buffers_)), ...); }
@@ -90,7 +78,6 @@ class array_batches {
 
   value_type arrays_;
   std::size_t samples_;
-  detail::batch_order order_;
   std::tuple<std::valarray<Numbers>...> buffers_;  // a std::vector<bool> has no array to view
 };
 

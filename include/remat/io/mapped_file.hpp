@@ -67,7 +67,7 @@ class mapped_file {
       mapping_->copy(static_cast<std::byte*>(to) + done, piece, from + done);
       done += piece;
     }
-    // Of its last page, what lies after the end is zeros, and no signal.
+    // Of its last page, what is after the end is zeros, and no signal.
     if (mapping_->range.is_lost() || static_cast<std::size_t>(status().st_size) < from + count) refuse();
   }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// Memory that a file is mapped to, read without ending the process where the file no longer gives it.
 ///
-/// A mapped page that lies beyond the end of its file (another process has truncated it), or that its disk cannot give,
+/// A mapped page that is beyond the end of its file (another process has truncated it), or that its disk cannot give,
 /// answers a read with the signal SIGBUS, which ends a process without a word. While a thread reads a range through
 /// `reading_scope`, that signal puts pages of zeros in the place of what is lost and is remembered: whoever reads looks
 /// at `is_lost()` afterwards, and throws what it has read away. (Wayland's shared buffers are read in this way.) All other

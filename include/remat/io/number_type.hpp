@@ -3,7 +3,7 @@
 #pragma once
 
 #include <remat/core/error.hpp>
-#include <remat/core/narrow_float.hpp>
+#include <remat/core/half_float.hpp>
 #include <remat/io/mapped_file.hpp>
 
 #include <algorithm>

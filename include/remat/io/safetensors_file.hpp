@@ -10,9 +10,10 @@
 /// safetensors_writer.hpp writes such files; tensor_files.hpp reads several as one.
 #pragma once
 
+#include <remat/core/bfloat16.hpp>
 #include <remat/core/element.hpp>
 #include <remat/core/error.hpp>
-#include <remat/core/narrow_float.hpp>
+#include <remat/core/half_float.hpp>
 #include <remat/core/shown_text.hpp>
 #include <remat/io/mapped_file.hpp>
 #include <remat/io/safetensors_header.hpp>
@@ -98,7 +99,7 @@ class safetensors_file {
     if (t.type == safetensor_type(as)) return read_bytes(t, first * size_of(as), to);
     const std::span<float> floats(reinterpret_cast<float*>(to.data()), count);
     if (t.type == "F16") return convert<std::uint16_t>(t, first, floats, detail::float_of_half);
-    if (t.type == "BF16") return convert<std::uint16_t>(t, first, floats, detail::float_of_bfloat);
+    if (t.type == "BF16") return convert<bfloat16>(t, first, floats, [](bfloat16 x) { return static_cast<float>(x); });
     convert<double>(t, first, floats, [](double x) { return static_cast<float>(x); });
   }
   /// Reads a whole one into as many floats.

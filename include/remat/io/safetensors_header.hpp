@@ -180,7 +180,7 @@ inline std::vector<safetensor> parse_safetensors_header(const std::string& text,
   return tensors;
 }
 
-/// The header of tensors that lie one after the other. The data begins at a multiple of 8.
+/// The header of tensors that follow one another. The data begins at a multiple of 8.
 inline std::string safetensors_header_of(std::span<const safetensor> tensors, const std::string& file) {
   std::string text = R"({"__metadata__":{"format":"pt"})";
   std::set<std::string> names{"__metadata__"};

@@ -2,8 +2,8 @@
 /// Writing safetensors files (safetensors_file.hpp has the format).
 #pragma once
 
+#include <remat/core/bfloat16.hpp>
 #include <remat/core/error.hpp>
-#include <remat/core/narrow_float.hpp>
 #include <remat/core/text_file.hpp>
 #include <remat/io/safetensors_header.hpp>
 
@@ -36,7 +36,7 @@ inline std::string system_text(int code) {
 /// and the old one is as it was.
 class safetensors_writer {
  public:
-  /// Writes the header. The tensors lie one after the other, as `add_safetensor` adds them.
+  /// Writes the header. The tensors follow one another, as `add_safetensor` adds them.
   safetensors_writer(const std::filesystem::path& path, std::span<const safetensor> tensors)
       : path_(path), partial_(partial_path_of(path)) {
     if (path.empty()) throw data_error("''", "names no file");
@@ -67,10 +67,10 @@ class safetensors_writer {
   void write(std::span<const float> values) { write(std::as_bytes(values)); }
   /// The same of numbers that the header says are BF16: each is rounded to the nearest.
   void write_as_bfloat16(std::span<const float> values) {
-    std::array<std::uint16_t, 4096> piece;
+    std::array<bfloat16, 4096> piece;
     while (!values.empty()) {
       const std::span<const float> some = values.first(std::min(piece.size(), values.size()));
-      std::ranges::transform(some, piece.begin(), detail::bfloat_of_float);
+      std::ranges::transform(some, piece.begin(), [](float x) { return bfloat16(x); });
       write(std::as_bytes(std::span(piece).first(some.size())));
       values = values.subspan(some.size());
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// The safetensors files that a path stands for, read as if they were one.
+/// The safetensors files that a path names, read as if they were one.
 ///
 ///     "model.safetensors"                  that file
 ///     "model.safetensors.index.json"       the files that the index names (tensor_index.hpp)

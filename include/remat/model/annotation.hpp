@@ -5,7 +5,7 @@
 ///
 /// | law                                                                                  | `annotation_fault`    |
 /// |--------------------------------------------------------------------------------------|-----------------------|
-/// | a pattern stands for one module at least                                             | `unknown_path`        |
+/// | a pattern matches one module at least                                                | `unknown_path`        |
 /// | a strategy, or a policy that cuts chains, is for a sequential or a repeat            | `no_children`         |
 /// | a module is annotated once                                                           | `second_annotation`   |
 /// | a checkpointed module that is no sequential is within one stage                      | `module_on_stages`    |
@@ -37,7 +37,7 @@ struct annotation_fault {
   std::string_view earlier = {};  ///< the other annotation's pattern
 };
 
-/// Calls `visit` for each module among these that a pattern stands for. The empty pattern stands for the module that
+/// Calls `visit` for each module among these that a pattern matches. The empty pattern matches the module that
 /// holds them, `top`, which may be `none`.
 template <class Visit>
 constexpr void each_annotated(const program& p, int top, const siblings& inside, std::string_view pattern,

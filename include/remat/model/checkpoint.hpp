@@ -12,11 +12,11 @@
 /// Checkpoints nest: the recomputation of an outer one drops the inside of an inner one again. A checkpointed
 /// sequential is `strategy::contiguous`: its consecutive children on one stage are one segment. Of inputs and outputs,
 /// only those are kept that some backward or recomputation reads, and a segment that would keep more than no
-/// checkpoint at all is left unchecked (the plan says so). Examples 01 and 02 show these forms.
+/// checkpoint at all is left plain (the plan says so). Examples 01 and 02 show these forms.
 ///
 /// `set_activation_checkpointing` is an annotation: the model and its paths stay as they are, and the program is that of
 /// tags inside of it. What it names is found when the model is lowered, so that it reaches into a `repeat` without a copy
-/// of it. In its path `*` stands for any characters of one part. Several are written around one another; one module is
+/// of it. In its path `*` matches any characters of one part. Several are written around one another; one module is
 /// annotated once. The annotation's checkpoint is around those of tags that the module has.
 #pragma once
 

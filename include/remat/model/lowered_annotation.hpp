@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Lowering of annotations: what a pattern stands for is found among the nodes that the model has written, and the laws
+/// Lowering of annotations: what a pattern matches is found among the nodes that the model has written, and the laws
 /// are checked on an outline of it, whose cost does not grow with the number of modules of a `repeat`.
 #pragma once
 
@@ -66,7 +66,7 @@ struct annotation_check {
   }
   static constexpr annotation_fault::kind what = find();
 
-  /// Whether what the pattern stands for has this inside.
+  /// Whether what the pattern matches has this inside.
   static constexpr bool have(const sought_word& word) {
     const emission e = outline();
     bool has = e.made.nodes.empty();

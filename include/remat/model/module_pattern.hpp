@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-/// Modules by patterns of paths: `*` stands for any characters of one part of a path, so that "h.*.mlp" is the mlp of
+/// Modules by patterns of paths: `*` matches any characters of one part of a path, so that "h.*.mlp" is the mlp of
 /// every block, and "layer*" is layer1 to layer4.
 ///
-/// A program may be an outline: of the modules of a `repeat`, the second then stands for those after it
+/// A program may be an outline: of the modules of a `repeat`, the second then represents those after it
 /// (`module_node::alike`), so that an outline is no longer for 1,000 of them.
 #pragma once
 
@@ -42,7 +42,7 @@ class part_pattern {
   constexpr explicit part_pattern(std::string_view part)
       : part_(part), is_any_(part == "*"), has_star_(part.find('*') != std::string_view::npos), number_(read(part)) {}
 
-  /// Whether it stands for a module among its siblings, of which the first is counted as `first`. A loss must be named
+  /// Whether it matches a module among its siblings, of which the first is counted as `first`. A loss must be named
   /// in full.
   constexpr bool stands_for(const module_node& n, int first) const {
     if (has_star_ && n.parent == core::none) return false;
@@ -54,8 +54,8 @@ class part_pattern {
       if (stands_for_number(number)) return true;
     return false;
   }
-  /// Whether both stand for one of the numbers from `first` to `last`.
-  friend constexpr bool stand_for_one_of(const part_pattern& a, const part_pattern& b, int first, int last) {
+  /// Whether both match one of the numbers from `first` to `last`.
+  friend constexpr bool match_one_of(const part_pattern& a, const part_pattern& b, int first, int last) {
     if (a.is_any_ && b.is_any_) return true;
     if (!a.has_star_) return first <= a.number_ && a.number_ <= last && b.stands_for_number(a.number_);
     if (!b.has_star_) return first <= b.number_ && b.number_ <= last && a.stands_for_number(b.number_);
@@ -88,7 +88,7 @@ class part_pattern {
   int number_;
 };
 
-/// Calls `visit` for each module that a pattern of one part or more stands for, among these and inside of them.
+/// Calls `visit` for each module that a pattern of one part or more matches, among these and inside of them.
 template <class Visit>
 constexpr void each_of_pattern(const program& p, const siblings& some, std::string_view pattern, const Visit& visit) {
   const part_pattern part(first_part(pattern));
@@ -102,12 +102,12 @@ constexpr void each_of_pattern(const program& p, const siblings& some, std::stri
   }
 }
 
-/// Whether two patterns, which both stand for node n, do so for the same of the modules that it stands for. They may
+/// Whether two patterns, which both match node n, do so for the same of the modules that it represents. They may
 /// begin at different modules around it.
 constexpr bool meet_in(const program& p, int n, std::string_view a, std::string_view b) {
   for (; !a.empty() && !b.empty() && n != core::none; n = p.nodes[n].parent) {
     const module_node& here = p.nodes[n];
-    if (here.alike > 0 && !stand_for_one_of(part_pattern(last_part(a)), part_pattern(last_part(b)), here.position,
+    if (here.alike > 0 && !match_one_of(part_pattern(last_part(a)), part_pattern(last_part(b)), here.position,
                                             here.position + here.alike))
       return false;
     a = before_last_part(a);

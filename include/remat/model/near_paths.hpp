@@ -17,7 +17,7 @@ constexpr void add_part(core::text& path, std::string_view part) {
   path += part;
 }
 
-/// What a module is called among its siblings; of those that it stands for, the one at a distance from it.
+/// What a module is called among its siblings; of those that it represents, the one at a distance from it.
 constexpr core::text part_of(const module_node& n, int distance = 0) {
   core::text part(n.name);
   if (n.name.empty()) part += n.position + distance;

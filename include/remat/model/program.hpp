@@ -34,7 +34,7 @@ struct module_node {
   int end = 0;              ///< one past the last descendant
   int first = 0, last = 0;  ///< its operations, [first, last)
   int stage = 0;            ///< of its first operation
-  int alike = 0;            ///< in an outline (model/module_pattern.hpp): the siblings after it that it stands for
+  int alike = 0;            ///< in an outline (model/module_pattern.hpp): the siblings after it that it represents
   bool is_sequential = false;
   std::string_view shared_as = {};            ///< given by `shared`
   core::list<checkpoint_setting> checkpoints = {};  ///< around this module, the outermost first

@@ -19,7 +19,7 @@ struct extents {
   constexpr extents() = default;
   /// Both are the same.
   template <std::integral Number>
-  constexpr extents(Number both) : extents(both, both) {}  // NOLINT(google-explicit-constructor): 3 stands for 3 x 3
+  constexpr extents(Number both) : extents(both, both) {}  // NOLINT(google-explicit-constructor): 3 means 3 x 3
   template <std::integral Height, std::integral Width>
   constexpr extents(Height h, Width w) : height(whole(h)), width(whole(w)) {}
 

@@ -106,7 +106,7 @@ class fused_relu {
     std::size_t stride = 1, padding = 0;
     std::size_t reach = 0;  ///< of a window, after its first element
 
-    /// The outputs whose windows lie within `size` of x.
+    /// The outputs whose windows are within `size` of x.
     range inner(std::size_t size, std::size_t outputs) const {
       if (size + padding <= reach) return {};
       return {(padding + stride - 1) / stride, std::min(outputs, (size + padding - reach - 1) / stride + 1)};

@@ -33,7 +33,7 @@ struct convolution {
     dnnl_convolution_desc_t d;
     check(dnnl_dilated_convolution_forward_desc_init(
               &d, dnnl_forward_training, dnnl_convolution_direct, x.get(), w.get(), b != nullptr ? b->get() : nullptr,
-              y.get(), over.stride.data(), over.gaps.data(), over.padding_before.data(), over.padding_behind.data()),
+              y.get(), over.stride.data(), over.gaps.data(), over.padding_before.data(), over.padding_after.data()),
           "describe a convolution");
     return {&d, e, "make a convolution"};
   }
@@ -42,7 +42,7 @@ struct convolution {
     dnnl_convolution_desc_t d;
     check(dnnl_dilated_convolution_backward_data_desc_init(&d, dnnl_convolution_direct, x.get(), w.get(), y.get(),
                                                            over.stride.data(), over.gaps.data(),
-                                                           over.padding_before.data(), over.padding_behind.data()),
+                                                           over.padding_before.data(), over.padding_after.data()),
           "describe a convolution's backward");
     const primitive hint = forward({});
     return {&d, {}, "make a convolution's backward", &hint};
@@ -52,7 +52,7 @@ struct convolution {
     dnnl_convolution_desc_t d;
     check(dnnl_dilated_convolution_backward_weights_desc_init(
               &d, dnnl_convolution_direct, x.get(), gradient.get(), b != nullptr ? b->get() : nullptr, y.get(),
-              over.stride.data(), over.gaps.data(), over.padding_before.data(), over.padding_behind.data()),
+              over.stride.data(), over.gaps.data(), over.padding_before.data(), over.padding_after.data()),
           "describe a convolution's weight gradient");
     const primitive hint = forward({});
     return {&d, {}, "make a convolution's weight gradient", &hint};
@@ -64,14 +64,14 @@ inline primitive max_pooling(const layout& x, const layout& y, const window& ove
   dnnl_pooling_desc_t d;
   check(dnnl_pooling_forward_desc_init(&d, training ? dnnl_forward_training : dnnl_forward_inference, dnnl_pooling_max,
                                        x.get(), y.get(), over.stride.data(), over.kernel.data(),
-                                       over.padding_before.data(), over.padding_behind.data()),
+                                       over.padding_before.data(), over.padding_after.data()),
         "describe a pooling");
   return {&d, {}, "make a pooling"};
 }
 inline primitive max_pooling_backward(const layout& x, const layout& y, const window& over, const primitive& forward) {
   dnnl_pooling_desc_t d;
   check(dnnl_pooling_backward_desc_init(&d, dnnl_pooling_max, x.get(), y.get(), over.stride.data(), over.kernel.data(),
-                                        over.padding_before.data(), over.padding_behind.data()),
+                                        over.padding_before.data(), over.padding_after.data()),
         "describe a pooling's backward");
   return {&d, {}, "make a pooling's backward", &forward};
 }

@@ -24,15 +24,15 @@ struct extras {
 struct window {
   using pair = std::array<extent, 2>;
 
-  pair kernel, stride, padding_before, padding_behind;
+  pair kernel, stride, padding_before, padding_after;
   pair gaps;  ///< between neighbours in the window: the dilation less 1
 
-  window(const nn::extents& k, const nn::extents& step, const nn::extents& padding, pair behind,
+  window(const nn::extents& k, const nn::extents& step, const nn::extents& padding, pair after,
          const nn::extents& dilation = 1)
       : kernel(of(k)),
         stride(of(step)),
         padding_before(of(padding)),
-        padding_behind(behind),
+        padding_after(after),
         gaps{extent(dilation.height) - 1, extent(dilation.width) - 1} {}
 
   static pair of(const nn::extents& e) { return {extent(e.height), extent(e.width)}; }

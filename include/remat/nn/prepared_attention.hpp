@@ -3,12 +3,14 @@
 #pragma once
 
 #include <remat/core/alignment.hpp>
+#include <remat/core/error.hpp>
 #include <remat/core/thread_scope.hpp>
 #include <remat/nn/attention_extents.hpp>
 #include <remat/nn/tile_products.hpp>
 
 #include <algorithm>
 #include <cstddef>
+#include <string>
 
 namespace remat::nn::detail {
 
@@ -55,6 +57,8 @@ struct prepared_attention : prepared {
     products = tile_products(workers);
     const bool drops = p.training && p.attributes<attention_attributes>().dropped > 0;
 
+    if (drops) require_numbers();
+
     e.for_each_tile([&](std::size_t queries, std::size_t keys) {
       products.want(tile_product::by_rows, queries, keys, e.width);
       products.want(tile_product::plain, queries, e.width, keys);
@@ -85,6 +89,15 @@ struct prepared_attention : prepared {
   }
 
  private:
+  /// Of a stream of random numbers, each block is one of 2^32.
+  void require_numbers() const {
+    constexpr std::size_t of_stream = std::size_t{1} << 32, words = 4;
+    const std::size_t rows = e.batch * e.heads * e.queries, of_row = (e.keys + words - 1) / words;
+    if (rows <= of_stream / of_row) return;
+    throw error("attention: dropout of " + std::to_string(rows) + " rows of " + std::to_string(e.keys) +
+                " probabilities takes more than the 2^34 random numbers that a micro-batch has; train in smaller "
+                "micro-batches: {.microbatches = 2}");
+  }
   void prepare_backward(const preparation& p, bool drops) {
     e.for_each_tile([&](std::size_t queries, std::size_t keys) {
       products.want(tile_product::by_rows, keys, queries, e.width);

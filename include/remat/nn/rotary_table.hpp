@@ -8,6 +8,7 @@
 #pragma once
 
 #include <remat/core/language.hpp>
+#include <remat/nn/vectorised.hpp>
 
 #include <cmath>
 #include <cstddef>
@@ -32,6 +33,21 @@ struct rotary_options {
 
 namespace detail {
 
+REMAT_BEGIN_VECTOR_CODE  // each step is rounded, whatever the user compiles for
+
+/// Llama 3.1's scaling of a frequency, step by step in float32 as transformers takes it.
+inline float scaled_frequency(float f, const rotary_options& o) {
+  const auto original = static_cast<double>(o.original_positions);
+  const float wave = static_cast<float>(2 * std::numbers::pi) / f, factor = static_cast<float>(o.factor);
+  if (wave < static_cast<float>(original / o.high_frequency_factor)) return f;
+  if (wave > static_cast<float>(original / o.low_frequency_factor)) return f / factor;
+  const float smooth = (static_cast<float>(original) / wave - static_cast<float>(o.low_frequency_factor)) /
+                       static_cast<float>(o.high_frequency_factor - o.low_frequency_factor);
+  return (1.0f - smooth) * f / factor + smooth * f;
+}
+
+REMAT_END_VECTOR_CODE
+
 /// (positions, width / 2) each.
 struct rotary_table {
   std::size_t positions, width;
@@ -54,14 +70,7 @@ struct rotary_table {
   float frequency(std::size_t i) const {
     const float exponent = static_cast<float>(2 * i) / static_cast<float>(width);
     const float f = 1.0f / static_cast<float>(std::pow(options.theta, static_cast<double>(exponent)));
-    if (options.factor <= 1) return f;
-    const double low = options.low_frequency_factor, high = options.high_frequency_factor;
-    const double waves = static_cast<double>(options.original_positions) * static_cast<double>(f) /
-                         (2 * std::numbers::pi);  // in the original context
-    if (waves > high) return f;
-    if (waves < low) return static_cast<float>(static_cast<double>(f) / options.factor);
-    const double smooth = (waves - low) / (high - low);
-    return static_cast<float>((1 - smooth) * static_cast<double>(f) / options.factor + smooth * static_cast<double>(f));
+    return options.factor <= 1 ? f : scaled_frequency(f, options);
   }
 };
 

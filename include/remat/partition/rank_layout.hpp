@@ -40,7 +40,7 @@ class rank_layout {
               const core::list<pipeline_message>& messages, const message_timetable& times,
               std::span<const laid_out_stage> stages)
       : row_(table.rows[rank].count()) {
-    core::list<detail::storage> storages;
+    core::list<detail::allocation> allocations;
     std::vector<std::size_t*> places;
     for (const laid_out_stage& here : stages) {
       offsets_.emplace_back();
@@ -71,7 +71,7 @@ class rank_layout {
             for (const int i : of_ports[static_cast<std::size_t>(k)].sent)
               if (times.is_sent(i)) to = std::max(to, times.at(i, m).wait);
           }
-          add(storages, places, mine[static_cast<std::size_t>(r)], here.bytes, from, to);
+          add(allocations, places, mine[static_cast<std::size_t>(r)], here.bytes, from, to);
           if (k == core::none) continue;
           ++begun[static_cast<std::size_t>(k)][static_cast<std::size_t>(from)];
           --begun[static_cast<std::size_t>(k)][static_cast<std::size_t>(to) + 1];
@@ -80,7 +80,7 @@ class rank_layout {
       slots_.emplace_back();
       for (const std::vector<int>& each : begun) slots_.back().push_back(largest_sum(each));
     }
-    place(storages, places);
+    place(allocations, places);
     for (std::size_t s = 0; s < stages.size(); ++s)
       for (std::size_t m = 0; m < offsets_[s].size(); ++m)
         for (int r = 0; r < stages[s].plans[m]->regions.count(); ++r)
@@ -118,28 +118,28 @@ class rank_layout {
     for (const int change : changes) most = std::max(most, now += change);
     return most;
   }
-  static void add(core::list<detail::storage>& storages, std::vector<std::size_t*>& places, std::size_t& place,
+  static void add(core::list<detail::allocation>& allocations, std::vector<std::size_t*>& places, std::size_t& place,
                   std::size_t bytes, int first, int last) {
     if (bytes == 0) return;
-    detail::storage s;
+    detail::allocation s;
     s.buffer = static_cast<int>(places.size());
     s.size = aligned(bytes);
     s.first = first;
     s.last = last;
-    storages.push_back(s);
+    allocations.push_back(s);
     places.push_back(&place);
   }
-  void place(core::list<detail::storage>& storages, std::span<std::size_t* const> places) {
-    std::ranges::sort(storages, {}, [](const detail::storage& s) { return std::pair(s.first, s.buffer); });
+  void place(core::list<detail::allocation>& allocations, std::span<std::size_t* const> places) {
+    std::ranges::sort(allocations, {}, [](const detail::allocation& s) { return std::pair(s.first, s.buffer); });
     core::list<std::size_t> live(static_cast<std::size_t>(row_) + 3);
-    for (const detail::storage& s : storages) {  // unsigned sums wrap and come back
+    for (const detail::allocation& s : allocations) {  // unsigned sums wrap and come back
       live[s.first] += s.size;
       live[s.last + 1] -= s.size;
     }
     for (int now = 1; now < live.count(); ++now) live[now] += live[now - 1];
     live_ = detail::maximum_of(live);
-    placed_ = detail::place(storages, live);
-    for (const detail::storage& s : storages) *places[static_cast<std::size_t>(s.buffer)] = s.offset;
+    placed_ = detail::place(allocations, live);
+    for (const detail::allocation& s : allocations) *places[static_cast<std::size_t>(s.buffer)] = s.offset;
   }
 
   int row_;

@@ -52,7 +52,7 @@ namespace detail {
 
 }  // namespace detail
 
-/// Puts checkpoints in place of the tags and annotations of the program, unless they are these. Throws `error` for a path
+/// Puts checkpoints instead of the tags and annotations of the program, unless they are these. Throws `error` for a path
 /// that no module has, for a strategy on a module without children, for a second annotation of a module, for a checkpoint
 /// that is not within one stage, and for a policy about kinds or names that are not inside of it.
 inline void annotate(program& p, const checkpoints& all) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Placement at two ends, for chains; linear in the number of storages.
+/// Placement at two ends, for chains; linear in the number of allocations.
 ///
 /// Backward frees kept values in the reverse of the order in which forward made them, so they form a stack at the lower
 /// end (recomputation pushes and pops on it). What lives shortly goes to the upper end, into the first gap that is
@@ -7,38 +7,38 @@
 /// waits for a recomputation is not in the stack's way.
 #pragma once
 
-#include <remat/plan/storages.hpp>
+#include <remat/plan/allocations.hpp>
 
 #include <cstddef>
 
 namespace remat::detail {
 
-/// For each storage, whether it goes to the upper end. Every second gradient does not; the last one before a value is
+/// For each allocation, whether it goes to the upper end. Every second gradient does not; the last one before a value is
 /// defined does.
-constexpr core::list<int> upper_ends(const core::list<storage>& storages) {
-  core::list<int> found(storages.size());
-  const storage* const all = storages.data();
+constexpr core::list<int> upper_ends(const core::list<allocation>& allocations) {
+  core::list<int> found(allocations.size());
+  const allocation* const all = allocations.data();
   int* const upper = found.data();
   bool next_upper = true;
-  for (int i = storages.count(); i-- > 0;) {
+  for (int i = allocations.count(); i-- > 0;) {
     upper[i] = all[i].is_gradient ? next_upper : !all[i].is_kept;
     next_upper = !all[i].is_gradient || !next_upper;
   }
   return found;
 }
 
-/// Gives each storage its offset; returns the bytes of the region.
-constexpr std::size_t place_chain(core::list<storage>& storages) {
-  const core::list<int> ends = upper_ends(storages);
-  const int count = storages.count();
-  core::list<int> both(2 * storages.size());
-  storage* const all = storages.data();
+/// Gives each allocation its offset; returns the bytes of the region.
+constexpr std::size_t place_chain(core::list<allocation>& allocations) {
+  const core::list<int> ends = upper_ends(allocations);
+  const int count = allocations.count();
+  core::list<int> both(2 * allocations.size());
+  allocation* const all = allocations.data();
   const int* const is_upper = ends.data();
   int *const lower = both.data(), *const upper = lower + count;  // alive: a stack, and a list in order of offset
   int lowers = 0, uppers = 0;
   std::size_t highest = 0;
   for (int i = 0; i < count; ++i) {
-    storage& s = all[i];
+    allocation& s = all[i];
     while (lowers > 0 && all[lower[lowers - 1]].last < s.first) --lowers;
     int alive = 0;
     for (int k = 0; k < uppers; ++k)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Checkpoints as values: by path, when the model is built, in place of the tags and annotations in its type.
+/// Checkpoints as values: by path, when the model is built, instead of the tags and annotations in its type.
 ///
 ///     remat::model<net, input, loss> model{{.checkpoints = {
 ///         remat::checkpoint_at("fc1"),                                     // one module
@@ -9,8 +9,8 @@
 ///         remat::checkpoint_at("h.*.mlp"),                                 // the mlp of every block
 ///         remat::checkpoint_at("", remat::strategy::group<3>{})}}};        // the whole model, in threes
 ///
-/// One compiled network so runs under every policy and strategy. `remat::checkpoints::none()` stands for no checkpoint at
-/// all. In a path `*` stands for any characters of one part of it. A module is annotated once; checkpoints of one module
+/// One compiled network so runs under every policy and strategy. `remat::checkpoints::none()` means no checkpoint at
+/// all. In a path `*` matches any characters of one part of it. A module is annotated once; checkpoints of one module
 /// within one another are one value:
 ///
 ///     remat::checkpoint_at("h", remat::strategy::group<4>{}).around(remat::strategy::each{})
@@ -89,7 +89,7 @@ struct checkpoint_at {
 class checkpoints {
  public:
   checkpoints() = default;
-  /// These, in place of the tags.
+  /// These, instead of the tags.
   checkpoints(std::initializer_list<checkpoint_at> each) : values_(each) {}
   checkpoints(std::vector<checkpoint_at> each)  // NOLINT(google-explicit-constructor): a list is one
       : values_(std::move(each)) {}
@@ -97,13 +97,13 @@ class checkpoints {
   /// No checkpoint, whatever the tags say.
   static checkpoints none() { return std::vector<checkpoint_at>(); }
 
-  /// One more, in place of the tags.
+  /// One more, instead of the tags.
   void push_back(checkpoint_at each) {
     if (!values_) values_.emplace();
     values_->push_back(std::move(each));
   }
 
-  /// Whether they are in place of the tags.
+  /// Whether they replace the tags.
   bool replace_tags() const { return values_.has_value(); }
   std::size_t size() const { return values_ ? values_->size() : 0; }
   const checkpoint_at* begin() const { return values_ ? values_->data() : nullptr; }

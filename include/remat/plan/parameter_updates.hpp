@@ -154,7 +154,7 @@ class update_writer {
       out_.buffers.push_back(b);
     }
     for (buffer b : gradients_) {
-      b.storage += before;
+      b.allocation += before;
       out_.buffers.push_back(b);
     }
     for (int& b : out_.parameter_gradients)

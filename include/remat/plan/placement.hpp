@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Placement: where in the arena each storage lives, so that no two that live at once overlap.
+/// Placement: where in the arena each allocation lives, so that no two that live at once overlap.
 ///
 /// Chains are placed in one go (chain_placement.hpp). Where that leaves gaps, a stack of what waits for backward and the rest
 /// in several orders are tried (stack_placement.hpp), until none is left or the budget is spent; the smallest placement
@@ -27,10 +27,10 @@ inline constexpr attempt attempts[] = {{stacking::nested, order::by_pressure},  
                                        {stacking::nothing, order::by_life},     {stacking::nothing, order::by_area}};
 
 /// The budget of a placement. Up to about 500 operations it leaves the rest of the planner what it needs of the steps
-/// that clang allows a constant expression; longer tapes than 1,600 storages do not fit in any case.
-constexpr long looks_for(int storages) {
-  if (storages > 1'600) return 1'500'000;
-  const long affordable = 690'000 - 280L * storages, useful = 16'000L * storages;
+/// that clang allows a constant expression; longer tapes than 1,600 allocations do not fit in any case.
+constexpr long looks_for(int allocations) {
+  if (allocations > 1'600) return 1'500'000;
+  const long affordable = 690'000 - 280L * allocations, useful = 16'000L * allocations;
   return useful < affordable ? useful : affordable;
 }
 
@@ -42,7 +42,7 @@ constexpr std::size_t maximum_of(const core::list<std::size_t>& values) {
 }
 
 /// Improves a placement of this height until it reaches the goal or the budget is spent; returns its height.
-constexpr std::size_t improve(core::list<storage>& best, std::size_t height, std::size_t goal,
+constexpr std::size_t improve(core::list<allocation>& best, std::size_t height, std::size_t goal,
                               const core::list<std::size_t>& live) {
   long left = looks_for(best.count());
   long attempts_left = static_cast<long>(std::size(attempts));
@@ -72,13 +72,13 @@ constexpr std::size_t improve(core::list<storage>& best, std::size_t height, std
   return height;
 }
 
-/// Gives each storage, in the order of their first moments, its offset; returns the bytes of the region.
-constexpr std::size_t place(core::list<storage>& storages, const core::list<std::size_t>& live) {
+/// Gives each allocation, in the order of their first moments, its offset; returns the bytes of the region.
+constexpr std::size_t place(core::list<allocation>& allocations, const core::list<std::size_t>& live) {
   const std::size_t bound = maximum_of(live);
   // A long tape that is within a hundredth is left as it is.
-  const std::size_t goal = bound + (storages.count() > 350 ? bound / 100 : 0);
-  const std::size_t height = place_chain(storages);
-  return height > goal ? improve(storages, height, goal, live) : height;
+  const std::size_t goal = bound + (allocations.count() > 350 ? bound / 100 : 0);
+  const std::size_t height = place_chain(allocations);
+  return height > goal ? improve(allocations, height, goal, live) : height;
 }
 
 }  // namespace detail
@@ -90,11 +90,11 @@ constexpr std::size_t live_maximum(const tape& t, int region = 0) {
 
 /// Gives every buffer of a region its offset; returns the bytes of the region.
 constexpr std::size_t place(tape& t, int region = 0) {
-  core::list<detail::storage> storages = detail::storages_of(t, region);
-  const std::size_t height = detail::place(storages, detail::live_bytes(t, region));
-  for (const detail::storage& s : storages) t.buffers[s.buffer].offset = s.offset;
+  core::list<detail::allocation> allocations = detail::allocations_of(t, region);
+  const std::size_t height = detail::place(allocations, detail::live_bytes(t, region));
+  for (const detail::allocation& s : allocations) t.buffers[s.buffer].offset = s.offset;
   for (buffer& b : t.buffers)
-    if (b.region == region) b.offset = t.buffers[b.storage].offset;
+    if (b.region == region) b.offset = t.buffers[b.allocation].offset;
   return height;
 }
 

@@ -79,7 +79,7 @@ constexpr int region_between(const plan& made, int first, int last) {
 /// Says which region each buffer is in: this follows from the first and the last section that use it.
 constexpr void choose_regions(plan& made) {
   for (buffer& b : made.steps.buffers) {
-    const buffer& root = made.steps.buffers[b.storage];
+    const buffer& root = made.steps.buffers[b.allocation];
     const int first = made.steps.section_of(root.first), last = made.steps.section_of(root.last);
     if (b.port != core::none) {
       b.region = made.region_of_port(b.port);

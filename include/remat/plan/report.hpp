@@ -34,7 +34,7 @@ struct plan_report {
   double recompute_share = 0;                            ///< recomputed FLOPs / forward FLOPs
   std::vector<kept_tensor> kept;
   std::vector<std::string> recomputed;  ///< paths, in order
-  std::vector<std::string> unchecked;   ///< segments that would have kept more than without a checkpoint
+  std::vector<std::string> plain;   ///< segments that would have kept more than without a checkpoint
   std::vector<std::string> split;       ///< what other stages have parts of: "blocks: blocks.0 to blocks.5"
   std::vector<std::string> ignored;     ///< paths of modules whose checkpoint is ignored, since they lie on two stages
 };
@@ -167,9 +167,9 @@ inline plan_report report(const program& p, const plan& made) {
     r.kept.back().flops = detail::cost_of_recomputing(p, here.tensor, kept_tensors) * static_cast<double>(made.batch);
   }
   for (int s = 0; s < made.segments.count(); ++s)
-    if (made.segment_plans[s].unchecked) {
+    if (made.segment_plans[s].is_plain) {
       const std::string path = path_of(p, p.operations[made.segments[s].first].node);
-      r.unchecked.push_back(path.empty() ? "the model" : path);
+      r.plain.push_back(path.empty() ? "the model" : path);
     }
   if (!made.covered.is_whole()) detail::describe_divided(p, made.covered.stage, r);
   return r;
@@ -206,8 +206,8 @@ inline std::ostream& operator<<(std::ostream& out, const plan_report& r) {
     out << "    " << column(k.path, 24) << column(k.shape, 28) << column(megabytes(k.bytes), 12) << "read by "
         << k.readers << (k.flops > 0 ? "; costs " + detail::megaflops(k.flops) + " to recompute" : "") << "\n";
   for (const std::string& path : r.recomputed) out << "    recomputed: " << path << "\n";
-  for (const std::string& path : r.unchecked)
-    out << "    unchecked: the checkpoint at " << path << " would keep more than none\n";
+  for (const std::string& path : r.plain)
+    out << "    plain: the checkpoint at " << path << " would keep more than none\n";
   for (const std::string& part : r.split) out << "    checkpointed in parts: of " << part << "\n";
   for (const std::string& path : r.ignored)
     out << "    not checkpointed: " << path << " is on another stage, too, and cannot be divided\n";

@@ -6,8 +6,8 @@
 /// same way, no further than needed. So recomputation stops early, nothing is computed again that nobody reads, and of a
 /// segment's inputs and outputs only those wait that somebody reads.
 ///
-/// Next to its neighbours, a segment may keep more than no checkpoint would (a pool's input in place of its indices):
-/// such a segment is left unchecked.
+/// Next to its neighbours, a segment may keep more than no checkpoint would (a pool's input instead of its indices):
+/// such a segment is left plain.
 #pragma once
 
 #include <remat/plan/backward_needs.hpp>
@@ -19,7 +19,7 @@ namespace remat {
 struct segment_plan {
   core::list<int> kept = {};        ///< tensors that wait between forward and this segment's backward
   core::list<int> recomputed = {};  ///< operations, in program order; empty where nothing is dropped
-  bool unchecked = false;     ///< it would have kept more than without a checkpoint
+  bool is_plain = false;      ///< it would have kept more than without a checkpoint
 };
 
 namespace detail {
@@ -160,11 +160,11 @@ class segment_analysis {
       });
   }
 
-  /// Leaves segment `c` unchecked: its operations, and the segments inside it, then belong to the level around it.
+  /// Leaves segment `c` plain: its operations, and the segments inside it, then belong to the level around it.
   constexpr void dissolve(int c) {
     plans_[c].kept.clear();
     plans_[c].recomputed.clear();
-    plans_[c].unchecked = true;
+    plans_[c].is_plain = true;
     const int around = parents_[c];
     for (int inner = first_child(c); inner < segments_.count(); inner = next_child(inner + 1, c))
       parents_[inner] = around;

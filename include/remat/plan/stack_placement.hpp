@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: MIT
 /// Placement of a stack and of the rest, for every tape.
 ///
-/// The stack is at the lower end. The rest is pushed against the upper end: one storage after the other, each as
+/// The stack is at the lower end. The rest is pushed against the upper end: one allocation after the other, each as
 /// far up as those before it leave room (Pisarchyk and Lee 2020, "Efficient Memory Management for Deep Neural Net
-/// Inference", place all storages so, the largest first). The region is as high as stack and rest are at the action
-/// that needs most. So only storages of the rest that live at once meet: of a deep network with checkpoints these are
+/// Inference", place all allocations so, the largest first). The region is as high as stack and rest are at the action
+/// that needs most. So only allocations of the rest that live at once meet: of a deep network with checkpoints these are
 /// its gradients, a residual's among them, and what lives for an action or two. With nothing stacked, all are the rest.
 ///
-/// A try ends at the first storage that does not fit below the best height so far. That storage moves to the front of
-/// the order, for the next try. What is done is counted in looks from one storage at another, since it has to fit into
+/// A try ends at the first allocation that does not fit below the best height so far. That allocation moves to the front of
+/// the order, for the next try. What is done is counted in looks from one allocation at another, since it has to fit into
 /// the limits on constant expressions; a look costs clang about one of its steps.
 #pragma once
 
 #include <remat/core/alignment.hpp>
 #include <remat/plan/merge_sort.hpp>
-#include <remat/plan/stacked_storages.hpp>
+#include <remat/plan/stacked_allocations.hpp>
 
 #include <cstddef>
 
@@ -28,14 +28,14 @@ enum class order {
 
 class stack_placement {
  public:
-  constexpr stack_placement(const core::list<storage>& storages, int actions, stacking how)
-      : stack_offsets_(storages.size()), heights_(static_cast<std::size_t>(actions)) {
-    stand_on_each_other(storages, stacked(storages, how));
+  constexpr stack_placement(const core::list<allocation>& allocations, int actions, stacking how)
+      : stack_offsets_(allocations.size()), heights_(static_cast<std::size_t>(actions)) {
+    stand_on_each_other(allocations, stacked(allocations, how));
   }
 
   /// What it takes to look at them all, at the beginning.
-  static constexpr long looks_at(const core::list<storage>& storages) { return 50L * storages.count(); }
-  /// About what meeting and the first placement take, in looks from one storage at another.
+  static constexpr long looks_at(const core::list<allocation>& allocations) { return 50L * allocations.count(); }
+  /// About what meeting and the first placement take, in looks from one allocation at another.
   constexpr long looks_needed() const { return 8 * meetings_ + lives_ + 75 * rest_.count(); }
   /// What was done so far.
   constexpr long looks() const { return looks_; }
@@ -100,15 +100,15 @@ class stack_placement {
   }
 
   /// Writes the offsets of a placement of this height.
-  constexpr void write(core::list<storage>& storages, std::size_t height) const {
-    storage* const all = storages.data();
-    for (int i = 0, count = storages.count(); i < count; ++i) all[i].offset = stack_offsets_.data()[i];
-    for (const item& s : rest_) all[s.storage].offset = height - s.end;
+  constexpr void write(core::list<allocation>& allocations, std::size_t height) const {
+    allocation* const all = allocations.data();
+    for (int i = 0, count = allocations.count(); i < count; ++i) all[i].offset = stack_offsets_.data()[i];
+    for (const item& s : rest_) all[s.allocation].offset = height - s.end;
   }
 
  private:
   struct item {
-    int storage = core::none;
+    int allocation = core::none;
     std::size_t size = 0;
     int first = 0, last = 0;
     std::size_t floor = 0, pressure = 0;     ///< in its life: the highest stack, and the most bytes alive
@@ -117,14 +117,14 @@ class stack_placement {
     std::size_t offset = 0, end = 0;         ///< from the upper end; 0 and 0 where not placed
   };
 
-  constexpr void stand_on_each_other(const core::list<storage>& storages, const core::list<int>& on_stack) {
-    core::list<int> alive(storages.size()), begun(heights_.size());
-    const storage* const all = storages.data();
+  constexpr void stand_on_each_other(const core::list<allocation>& allocations, const core::list<int>& on_stack) {
+    core::list<int> alive(allocations.size()), begun(heights_.size());
+    const allocation* const all = allocations.data();
     std::size_t *const offsets = stack_offsets_.data(), *const heights = heights_.data();
     int *const stack = alive.data(), *const rest_begun = begun.data();
-    rest_.reserve(storages.size());
+    rest_.reserve(allocations.size());
     int depth = 0, next = 0;
-    for (int now = 0, count = storages.count(), actions = heights_.count(); now < actions; ++now) {
+    for (int now = 0, count = allocations.count(), actions = heights_.count(); now < actions; ++now) {
       while (depth > 0 && all[stack[depth - 1]].last < now) --depth;
       for (; next < count && all[next].first == now; ++next) {
         if (!on_stack.data()[next]) {
@@ -143,7 +143,7 @@ class stack_placement {
       meetings_ += rest[i].later_end - i - 1;
       lives_ += rest[i].last - rest[i].first + 1;
     }
-    looks_ = looks_at(storages);
+    looks_ = looks_at(allocations);
   }
 
   constexpr void look_around(const core::list<std::size_t>& live) {
@@ -160,7 +160,7 @@ class stack_placement {
     looks_ += lives_ + 10 * rest_.count();
   }
 
-  /// The neighbours that began before it are, for each storage, those of the one before it that still live, and it.
+  /// The neighbours that began before it are, for each allocation, those of the one before it that still live, and it.
   constexpr void meet_neighbours() {
     neighbours_ = core::list<int>(static_cast<std::size_t>(meetings_) + rest_.size() + 1);
     item* const rest = rest_.data();
@@ -190,7 +190,7 @@ class stack_placement {
     while (placed_ > 0) rest_.data()[order_.data()[--placed_]].end = 0;
   }
 
-  core::list<std::size_t> stack_offsets_, heights_;  // per storage; per action
+  core::list<std::size_t> stack_offsets_, heights_;  // per allocation; per action
   std::size_t highest_stack_ = 0;
   core::list<item> rest_;  // in the order of their first actions
   core::list<int> neighbours_, order_;

@@ -90,7 +90,7 @@ struct buffer {
   bool is_gradient = false;
   std::size_t bytes = 0;          ///< as used
   int first = core::none, last = core::none;  ///< actions
-  int storage = core::none;       ///< the buffer whose memory it uses: itself, unless an operation runs in place
+  int allocation = core::none;       ///< the buffer whose memory it uses: itself, unless an operation runs in place
   int region = 0;                 ///< of the plan (see plan.hpp)
   std::size_t offset = 0;         ///< in its region
   int port = core::none;          ///< of the slice, where it is received or sent

@@ -7,7 +7,7 @@
 #pragma once
 
 #include <remat/plan/gradient_writer.hpp>
-#include <remat/plan/in_place_storage.hpp>
+#include <remat/plan/in_place_allocation.hpp>
 #include <remat/plan/segment_plans.hpp>
 #include <remat/plan/stored_tensors.hpp>
 #include <remat/plan/tape_builder.hpp>
@@ -40,7 +40,7 @@ class training_tape_writer {
 
   constexpr tape write() {
     out_.begin_section("forward");
-    if (!stored_.empty()) values_.store(stored_);
+    if (!stored_.empty()) values_.store_after_use(stored_);
     values_.forward(true);
     if (p_.loss == core::none)
       values_.fetch_outputs();

@@ -22,7 +22,7 @@ class value_writer {
         value_(values_.data()) {}
 
   /// Those that are stored when the forward pass has used them for the last time.
-  constexpr void store(const core::list<stored_value>& these) { stored_ = &these; }
+  constexpr void store_after_use(const core::list<stored_value>& these) { stored_ = &these; }
 
   /// The newest buffer of tensor t, or `none`.
   constexpr int newest(int t) const { return value_[t]; }

@@ -101,15 +101,15 @@ class kernel_memory {
   }
 
   void place_all(const tape& steps) {
-    core::list<detail::storage> storages;
+    core::list<detail::allocation> allocations;
     core::list<std::size_t> live(steps.actions.size() + 1), packed(steps.actions.size() + 1);
-    storages.reserve(buffers_.size());
+    allocations.reserve(buffers_.size());
     for (std::size_t i = 0; i < buffers_.size(); ++i) {
       const kernel_buffer& b = buffers_[i];
       if (b.is_for_step) continue;
       const std::size_t size = aligned(b.bytes);
       const bool waits = b.last > b.first + 1;
-      storages.push_back({static_cast<int>(i), size, b.first, b.last, false, waits, false, 0});
+      allocations.push_back({static_cast<int>(i), size, b.first, b.last, false, waits, false, 0});
       for (core::list<std::size_t>* bytes : {&live, &packed}) {
         if (bytes == &packed && b.weights == core::none) continue;
         (*bytes)[b.first] += size;  // unsigned sums wrap and come back
@@ -118,9 +118,9 @@ class kernel_memory {
     }
     for (core::list<std::size_t>* bytes : {&live, &packed})
       for (int now = 1; now < bytes->count(); ++now) (*bytes)[now] += (*bytes)[now - 1];
-    passing_bytes_ = detail::place(storages, live);
+    passing_bytes_ = detail::place(allocations, live);
     passing_packed_bytes_ = detail::maximum_of(packed);
-    for (const detail::storage& s : storages) buffers_[static_cast<std::size_t>(s.buffer)].offset = s.offset;
+    for (const detail::allocation& s : allocations) buffers_[static_cast<std::size_t>(s.buffer)].offset = s.offset;
   }
 
   std::vector<kernel_buffer> buffers_;

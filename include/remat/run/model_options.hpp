@@ -24,7 +24,7 @@ struct model_options {
   /// Where a call has fewer (OMP_THREAD_LIMIT, a parallel region around it), it is refused. 0: as many as OpenMP gives
   /// when the model is built, or fewer where a call has fewer.
   int threads = 0;
-  remat::checkpoints checkpoints = {};               ///< where given, they are in place of the tags
+  remat::checkpoints checkpoints = {};               ///< where given, they replace the tags
   std::optional<operation_costs> costs = {};         ///< what policies see instead of FLOPs: `profile(model, 64)`
   std::optional<std::size_t> activation_bytes = {};  ///< that a step's activations may take, as policies are told
   std::vector<std::string> frozen = {};  ///< paths of modules that are not trained, next to those in the type

@@ -22,7 +22,7 @@ struct network_link {
   double bytes_per_second = std::numeric_limits<double>::infinity();
 };
 
-/// Who moves a message: a network, beside the processors, or they themselves.
+/// Who moves a message: a network, next to the processors, or they themselves.
 enum class transfer : std::uint8_t { overlapped, copied };
 
 struct pipeline_costs {

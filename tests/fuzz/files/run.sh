@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # run.sh <seconds> [target]...: fuzzes the readers of files with libFuzzer, each for so long: all of them, or those named.
 # It needs clang++ with its run-time libraries (Debian: clang-19 libclang-rt-19-dev; CXX names another) and python3. What
-# it has found lies in the folder that it prints, and is among the tests when it is mended.
+# it has found is in the folder that it prints, and is among the tests when it is mended.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)

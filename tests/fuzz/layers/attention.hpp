@@ -154,7 +154,7 @@ inline layer_case attention(random_source& random) {
   if (has_mask) made.inputs.push_back(integers(keys));
   made.integers_below = 3;
   made.output = floats(queries, heads * width);
-  made.saved = {floats(heads, queries)};
+  made.saved.assign(2, floats(heads, queries));
   made.input_scale = static_cast<float>(random.one_of({1, 1, 3}));
   const remat::nn::detail::attention_attributes attributes{heads, groups, causal, 0, 1, 0};
   made.attributes = std::make_shared<remat::nn::detail::attention_attributes>(attributes);

@@ -106,6 +106,8 @@ TEST_CASE("arrays of other shapes, types or lengths than asked for are refused b
   const auto few = folder.write("few.npy", array<std::uint8_t>("|u1", "(2,)", {1, 2}));
   CHECK_THROWS_WITH((npy_set<float, std::int32_t>(x_path, few)),
                     Contains("few.npy: has 2 samples, and") && Contains("50"));
+  const auto nobody = folder.write("none.npy", array<std::uint8_t>("|u1", "(0, 3)", {}));
+  CHECK_THROWS_WITH((npy_set<std::int32_t>(nobody)), Contains("none.npy: has shape (0, 3); every extent must be at least 1"));
   const auto one = folder.write("one.npy", array<std::uint8_t>("|u1", "()", {1}));
   CHECK_THROWS_WITH((npy_set<std::int32_t>(one)), Contains("is a single number"));
 }

@@ -65,7 +65,7 @@ std::string as_values(const std::vector<checkpoint_at>& values) {
   return text_of(p);
 }
 
-TEST_CASE("an annotation is the tags that it stands for, and so is a value") {
+TEST_CASE("an annotation is the tags that it means, and so is a value") {
   const auto same = [](auto annotated, auto by_hand, const std::vector<checkpoint_at>& values) {
     const std::string expected = in_type(by_hand);
     CHECK(expected != in_type(net{}));
@@ -130,7 +130,7 @@ TEST_CASE("an annotation is the tags that it stands for, and so is a value") {
   }
 }
 
-TEST_CASE("patterns of positions stand for each that they fit") {
+TEST_CASE("patterns of positions match each that they fit") {
   using rows = remat::repeat<13, remat::residual<layer>>;
   const auto marked = [](const remat::program& p) {
     std::string all;

@@ -86,7 +86,7 @@ TEST_CASE("attention is naive attention at any length") {
       check({.heads = 2, .key_value_heads = 1, .width = 40, .queries = length, .keys = length, .causal = causal});
     }
 }
-TEST_CASE("attention is naive attention at any width of heads") {
+TEST_CASE("attention is naive attention at any width of heads", "[once]") {
   for (const std::size_t width : std::initializer_list<std::size_t>{1, 2, 7, 64, 80, 128, 160})
     for (const bool causal : {false, true})
       check({.batch = 2,
@@ -98,7 +98,7 @@ TEST_CASE("attention is naive attention at any width of heads") {
              .causal = causal,
              .is_fused = width % 2 == 0});
 }
-TEST_CASE("attention of long sequences, few heads and several parts") {
+TEST_CASE("attention of long sequences, few heads and several parts", "[once]") {
   check({.heads = 1, .key_value_heads = 1, .width = 5, .queries = 1100, .keys = 1100, .causal = true});
   check({.heads = 4, .key_value_heads = 1, .width = 16, .queries = 777, .keys = 777, .causal = true, .mask_bytes = 4});
   check({.batch = 3, .heads = 4, .key_value_heads = 4, .width = 3, .queries = 600, .keys = 600, .is_fused = false});
@@ -225,7 +225,7 @@ attention_run of_chosen_keys(attention_problem p, std::size_t twins) {
 
 constexpr std::size_t lengths_of_chosen[] = {17, 128, 256, 300, 600};
 
-TEST_CASE("where one probability is 1, its value is the output, and scores have no gradients") {
+TEST_CASE("where one probability is 1, its value is the output, and scores have no gradients", "[once]") {
   for (const std::size_t length : lengths_of_chosen)
     for (const bool causal : {false, true})
       for (const float dropout : {0.0f, 0.3f}) {
@@ -246,7 +246,7 @@ TEST_CASE("where one probability is 1, its value is the output, and scores have 
         }
       }
 }
-TEST_CASE("probabilities are as exact for scores of hundreds as for small ones") {
+TEST_CASE("probabilities are as exact for scores of hundreds as for small ones", "[once]") {
   for (const std::size_t length : lengths_of_chosen)
     for (const bool causal : {false, true}) {
       attention_run run = of_chosen_keys({.queries = length, .causal = causal}, 2);
@@ -259,6 +259,22 @@ TEST_CASE("probabilities are as exact for scores of hundreds as for small ones")
       CHECK(error_of(run.gradients[1], wanted.gradients[1]) < 48 * half_unit);
       CHECK(error_of(run.gradients[2], wanted.gradients[2]) < 16 * half_unit);
     }
+}
+
+TEST_CASE("more dropout than a stream of random numbers holds is refused") {
+  const nn::detail::attention_attributes attributes{16, 16, false, 0.1f, 1 / 0.9f, 0};
+  const remat::tensor_shape in{remat::element::float32, true, 2, {32768, 48}},
+      out{remat::element::float32, true, 2, {32768, 16}};
+  remat::preparation p;
+  p.module_attributes = &attributes;
+  p.inputs = {&in, 1};
+  p.outputs = {&out, 1};
+  p.training = true;
+  p.batch = 2;
+  CHECK_THROWS_WITH(nn::detail::attention_kernels::prepare(p),
+                    Catch::Contains("dropout of 1048576 rows of 32768 probabilities takes more than"));
+  p.batch = 1;
+  CHECK_NOTHROW(nn::detail::attention_kernels::prepare(p));  // 2^32 blocks
 }
 
 TEST_CASE("a mask is an input of a model, of bytes as of integers") {

@@ -34,7 +34,7 @@ void check(const X& inputs, const T& targets) {
   }
 }
 
-TEST_CASE("activations, branches and rows use exactly what is planned", "[serial][bytes]") {
+TEST_CASE("activations, branches and rows use exactly what is planned", "[serial][once]") {
   using net = sequential<nn::linear<13, 21>, nn::tanh, nn::layer_norm<21>,
                          remat::residual<sequential<nn::linear<21, 21>, nn::sigmoid>, remat::identity, nn::multiply>,
                          nn::gelu, remat::parallel<nn::concat, nn::softmax, nn::silu, nn::tanh, nn::linear<21, 2>>,
@@ -42,14 +42,14 @@ TEST_CASE("activations, branches and rows use exactly what is planned", "[serial
   check<net, tensor<float, 5, 13>, nn::cross_entropy>(drawn(7 * 5 * 13), classes(7 * 5, 6));
   check<net, tensor<float, 13>, nn::bce_with_logits>(drawn(9 * 13), floats(9 * 6, 0.25f));
 }
-TEST_CASE("norms, gates and positions of transformers use exactly what is planned", "[serial][bytes]") {
+TEST_CASE("norms, gates and positions of transformers use exactly what is planned", "[serial][once]") {
   using gated = remat::parallel<nn::swiglu, nn::linear<12, 30, nn::bias::without>, nn::linear<12, 30>>;
   using net = sequential<nn::embedding<41, 12>, nn::positional_embedding<9, 12>,
                          remat::residual<sequential<nn::rms_norm<12>, gated, nn::linear<30, 12>>>,
                          nn::rotary_embedding<4>, nn::rms_norm<12>, nn::linear<12, 5>>;
   check<net, tensor<std::int32_t, 6>, nn::cross_entropy>(integers(12 * 6, 40), classes(12 * 6, 5));
 }
-TEST_CASE("attention uses exactly what is planned, and no memory for scores", "[serial][bytes]") {
+TEST_CASE("attention uses exactly what is planned, and no memory for scores", "[serial][once]") {
   using causal = nn::attention<2, nn::attention_options{.causal = true, .key_value_heads = 1, .dropout = 0.5}>;
   using net = sequential<nn::embedding<41, 16>, nn::linear<16, 32>, causal,
                          remat::parallel<nn::attention<4>, nn::linear<16, 16>, nn::linear<16, 16>, remat::identity>,
@@ -62,12 +62,12 @@ TEST_CASE("attention uses exactly what is planned, and no memory for scores", "[
   constexpr std::size_t length = 2000;
   CHECK(bytes(tensor<float, length, 48>{}) < length * (48 * 2 + 16 * 3 + 3 * 2) * sizeof(float));
 }
-TEST_CASE("images with a target of float use exactly what is planned", "[serial][bytes]") {
+TEST_CASE("images with a target of float use exactly what is planned", "[serial][once]") {
   using net = sequential<nn::conv2d<3, 7, 3, nn::window{.padding = 1}>, nn::sigmoid,
                          remat::parallel<nn::concat, nn::softmax, nn::silu>, nn::conv2d<14, 3, 1>, nn::tanh>;
   check<net, image<float, 3, 9, 7>, nn::mse_loss>(drawn(4 * 189), drawn(4 * 189));
 }
-TEST_CASE("indices and a loss in chunks use exactly what is planned", "[serial][bytes]") {
+TEST_CASE("indices and a loss in chunks use exactly what is planned", "[serial][once]") {
   using net = sequential<nn::embedding<41, 12>, nn::layer_norm<12>, nn::gelu, nn::linear<12, 12>>;
   check<net, tensor<std::int32_t, 6>, nn::linear_cross_entropy<12, 30011>>(integers(12 * 6, 40),
                                                                            classes(12 * 6, 30011));

@@ -46,7 +46,7 @@ std::vector<used> regions_of(const remat::schedule_table& table, const remat::ra
         const std::size_t offset = offsets[static_cast<std::size_t>(r)], bytes = made.regions[r].bytes;
         int first = table.rows[positions.rank_of(stages[s].stage)].count(), last = -1;
         for (const remat::buffer& b : made.steps.buffers) {
-          const remat::buffer& root = made.steps.buffers[b.storage];
+          const remat::buffer& root = made.steps.buffers[b.allocation];
           if (b.region != r || b.bytes == 0) continue;
           first = std::min(first, task_of(root.first));
           last = std::max(last, task_of(root.last));

@@ -155,7 +155,7 @@ TEST_CASE("a module is annotated once, through a pattern, too") {
   CHECK_NOTHROW(annotated({checkpoint_at("a.0"), checkpoint_at("a"), checkpoint_at("a.2")}));
 }
 
-TEST_CASE("a pattern stands for every module that it fits, and a loss is named in full") {
+TEST_CASE("a pattern matches every module that it fits, and a loss is named in full") {
   using remat::strategy::each_if_sequential;
   const auto paths = [](const remat::program& p) {
     std::string all;

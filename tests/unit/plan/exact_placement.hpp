@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-/// The smallest region that storages can be placed in: dynamic storage allocation by branch and bound, exponential, for
+/// The smallest region that allocations can be placed in: dynamic storage allocation by branch and bound, exponential, for
 /// comparison with what `place` finds.
 ///
-/// In some best placement every storage is on the ground or on another that lives at the same time. So storages are
+/// In some best placement every allocation is on the ground or on another that lives at the same time. So allocations are
 /// placed from below, each on the highest of those already placed that it meets. A branch is left where, at some time,
 /// what is placed and what is yet to come do not fit into the region together.
 #pragma once
 
-#include <remat/plan/storages.hpp>
+#include <remat/plan/allocations.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -22,10 +22,10 @@ struct exact_placement {
 
 class exact_placement_search {
  public:
-  explicit exact_placement_search(const remat::core::list<remat::detail::storage>& storages)
-      : storages_(storages.begin(), storages.end()), is_placed_(storages.size()), floors_(storages.size()) {
-    std::ranges::sort(storages_, std::greater(), &remat::detail::storage::area);
-    for (const auto& s : storages_) {
+  explicit exact_placement_search(const remat::core::list<remat::detail::allocation>& allocations)
+      : allocations_(allocations.begin(), allocations.end()), is_placed_(allocations.size()), floors_(allocations.size()) {
+    std::ranges::sort(allocations_, std::greater(), &remat::detail::allocation::area);
+    for (const auto& s : allocations_) {
       live_.resize(std::max(live_.size(), static_cast<std::size_t>(s.last) + 1));
       for (int now = s.first; now <= s.last; ++now) live_[static_cast<std::size_t>(now)] += s.size;
     }
@@ -52,11 +52,11 @@ class exact_placement_search {
       if (to_come_[now] > 0 && std::max(tops_[now], ground) + to_come_[now] > region) return false;
     std::vector<std::size_t> next;
     bool is_done = true;
-    for (std::size_t i = 0; i < storages_.size(); ++i) {
+    for (std::size_t i = 0; i < allocations_.size(); ++i) {
       if (is_placed_[i]) continue;
       is_done = false;
       floors_[i] = 0;
-      for (int now = storages_[i].first; now <= storages_[i].last; ++now)
+      for (int now = allocations_[i].first; now <= allocations_[i].last; ++now)
         floors_[i] = std::max(floors_[i], tops_[static_cast<std::size_t>(now)]);
       if (floors_[i] > ground || (floors_[i] == ground && i >= from)) next.push_back(i);
     }
@@ -64,7 +64,7 @@ class exact_placement_search {
     std::ranges::sort(next, {}, [&](std::size_t i) { return std::pair(floors_[i], i); });
     const std::vector<std::size_t> floors = floors_;
     for (const std::size_t i : next) {
-      const auto& s = storages_[i];
+      const auto& s = allocations_[i];
       const auto begin = static_cast<std::size_t>(s.first), end = static_cast<std::size_t>(s.last) + 1;
       const std::vector<std::size_t> before(tops_.begin() + s.first, tops_.begin() + s.last + 1);
       for (std::size_t now = begin; now < end; ++now) {
@@ -84,7 +84,7 @@ class exact_placement_search {
     return false;
   }
 
-  std::vector<remat::detail::storage> storages_;
+  std::vector<remat::detail::allocation> allocations_;
   std::vector<bool> is_placed_;
   std::vector<std::size_t> floors_;
   std::vector<std::size_t> live_, tops_, to_come_;  // per action: bytes alive; where the highest placed ends; unplaced

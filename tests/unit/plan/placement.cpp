@@ -159,8 +159,8 @@ program two_headed_net(int layers, std::initializer_list<std::size_t> around) {
 void check(const std::string& name, const program& p) {
   const remat::plan made = remat::plan_training(p, 1);
   const double ratio = static_cast<double>(made.activation_bytes) / static_cast<double>(made.live_bytes);
-  INFO(name << ": " << p.operations.size() << " operations, " << remat::detail::storages_of(made.steps, 0).size()
-            << " storages, " << made.activation_bytes << " of " << made.live_bytes << " bytes");
+  INFO(name << ": " << p.operations.size() << " operations, " << remat::detail::allocations_of(made.steps, 0).size()
+            << " allocations, " << made.activation_bytes << " of " << made.live_bytes << " bytes");
   CHECK(ratio <= 1.02);
 }
 
@@ -180,16 +180,16 @@ TEST_CASE("the optimum of a placement may be above the maximum of the live sum")
     std::size_t size;
     int first, last;
   };
-  remat::core::list<remat::detail::storage> storages;
+  remat::core::list<remat::detail::allocation> allocations;
   for (const auto& [size, first, last] :
        {life{1, 3, 5}, {2, 0, 1}, {1, 3, 6}, {2, 7, 7}, {2, 0, 0}, {2, 6, 7}, {1, 5, 6}, {2, 1, 3}}) {
-    remat::detail::storage s;
+    remat::detail::allocation s;
     s.size = size * remat::alignment;
     s.first = first;
     s.last = last;
-    storages.push_back(s);
+    allocations.push_back(s);
   }
-  const exact_placement exact = exact_placement_search(storages).run(10 * remat::alignment, 10'000);
+  const exact_placement exact = exact_placement_search(allocations).run(10 * remat::alignment, 10'000);
   CHECK(exact.at_least == 5 * remat::alignment);  // 4 live at once
   CHECK(exact.at_most == 5 * remat::alignment);
 }

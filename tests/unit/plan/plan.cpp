@@ -68,7 +68,7 @@ TEST_CASE("an inner checkpoint is dropped and computed again inside the recomput
                                                  "0.1.1 linear", "0.0.0 linear", "0.0.1 linear"});
 }
 
-TEST_CASE("a segment that would keep more than without a checkpoint is left unchecked") {
+TEST_CASE("a segment that would keep more than without a checkpoint is left plain") {
   // A pool keeps a byte for each output; checkpointed, it would keep its input.
   using net = sequential<nn::conv2d<1, 4, 3>, nn::max_pool2d<2>, nn::flatten, nn::linear<36, 4>, nn::log_softmax>;
   using checked =
@@ -78,10 +78,10 @@ TEST_CASE("a segment that would keep more than without a checkpoint is left unch
   const auto r = planned_on<checked, input>(2);
   CHECK(r.kept_bytes == plain.kept_bytes);
   CHECK(r.recompute == 0);
-  CHECK(r.unchecked == std::vector<std::string>{"1"});
+  CHECK(r.plain == std::vector<std::string>{"1"});
   std::ostringstream text;
   text << r;
-  CHECK(text.str().find("unchecked: the checkpoint at 1 would keep more than none") != std::string::npos);
+  CHECK(text.str().find("plain: the checkpoint at 1 would keep more than none") != std::string::npos);
 }
 
 TEST_CASE("policies decide operation by operation") {

@@ -26,7 +26,7 @@ using remat::action, remat::action_kind, remat::buffer, remat::plan;
 
 using namespace random_programs;
 
-/// Every read finds its buffer defined and alive, no two storages that live at once overlap, nothing is recomputed that
+/// Every read finds its buffer defined and alive, no two allocations that live at once overlap, nothing is recomputed that
 /// nobody reads.
 void check_soundness(const plan& made) {
   const auto& buffers = made.steps.buffers;
@@ -37,7 +37,7 @@ void check_soundness(const plan& made) {
     const auto read = [&](int b) {
       if (b == none) return;
       RC_ASSERT(buffers[b].first < now || a.kind == action_kind::differentiate);
-      RC_ASSERT(buffers[buffers[b].storage].last >= now);
+      RC_ASSERT(buffers[buffers[b].allocation].last >= now);
       RC_ASSERT(buffers[b].last >= now);
       is_read[static_cast<std::size_t>(b)] = true;
     };
@@ -61,7 +61,7 @@ void check_soundness(const plan& made) {
   for (int i = 0; i < buffers.count(); ++i)
     for (int k = 0; k < i; ++k) {
       const buffer &a = buffers[i], &b = buffers[k];
-      if (a.storage != i || b.storage != k || a.last < b.first || b.last < a.first || a.region != b.region) continue;
+      if (a.allocation != i || b.allocation != k || a.last < b.first || b.last < a.first || a.region != b.region) continue;
       RC_ASSERT(a.offset + a.bytes <= b.offset || b.offset + b.bytes <= a.offset);
     }
   RC_ASSERT(made.activation_bytes >= made.live_bytes);
@@ -135,7 +135,7 @@ std::vector<std::byte> run(const program& p, const plan& made) {
 /// What placement made of a program.
 struct placed {
   std::size_t region = 0, live = 0;
-  remat::core::list<remat::detail::storage> storages;
+  remat::core::list<remat::detail::allocation> allocations;
 
   double ratio() const { return static_cast<double>(region) / static_cast<double>(std::max<std::size_t>(1, live)); }
 };
@@ -146,8 +146,8 @@ std::string beside_the_optimum(const std::vector<placed>& placements) {
   for (std::size_t i = 0; i < placements.size(); ++i) {
     const placed& p = placements[i];
     if (p.region == p.live || (p.ratio() <= 1.1 && i >= 3)) break;
-    const exact_placement exact = exact_placement_search(p.storages).run(p.region, 200'000);
-    lines << "\n  " << p.storages.size() << " storages, live maximum " << p.live << ": " << p.region << " ("
+    const exact_placement exact = exact_placement_search(p.allocations).run(p.region, 200'000);
+    lines << "\n  " << p.allocations.size() << " allocations, live maximum " << p.live << ": " << p.region << " ("
           << p.ratio() << "), ";
     if (exact.at_least == exact.at_most)
       lines << "the optimum is " << exact.at_most;
@@ -184,7 +184,7 @@ void check_programs(int programs, int largest) {
           RC_ASSERT(run(random.value, updating) == expected);
         }
         placements.push_back(
-            {checked.activation_bytes, checked.live_bytes, remat::detail::storages_of(checked.steps, 0)});
+            {checked.activation_bytes, checked.live_bytes, remat::detail::allocations_of(checked.steps, 0)});
         recomputed += remat::count(checked, action_kind::recompute);
       },
       rc::detail::TestMetadata(), params);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Storages: what a plan keeps of each tensor, and what comes back.
-#include <remat/core/bfloat16.hpp>
 #include <remat/remat.hpp>
 
 #include <catch2/catch.hpp>

@@ -98,7 +98,7 @@ bool must_recompute(const program& p, const plan& made) {
   for (int t : p.outputs) last_read[static_cast<std::size_t>(t)] = p.operations.count();
   const remat::core::list<remat::backward_need> needs = remat::detail::backward_needs(p);
   for (int k = 0; k < made.segments.count(); ++k) {
-    if (made.segment_plans[k].unchecked) continue;
+    if (made.segment_plans[k].is_plain) continue;
     const remat::segment& s = made.segments[k];
     bool drops = false;
     for (int i = s.first; i < s.last; ++i)

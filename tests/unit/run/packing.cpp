@@ -41,7 +41,7 @@ traced train(remat::network& model, const networks::network& n, std::size_t samp
   return t;
 }
 
-TEST_CASE("a step has the same bits and uses the planned memory, whenever it packs", "[bytes]") {
+TEST_CASE("a step has the same bits and uses the planned memory, whenever it packs", "[once]") {
   std::size_t kept = 0, packed_again = 0;
   for (const char* name : {"example_01", "resnet", "unet", "branches", "grid"})
     for (const char* policy : {"none", "each", "all as one"})

@@ -138,7 +138,7 @@ TEST_CASE("with one micro-batch there is no block of gradients, and what they ta
   }
 }
 
-TEST_CASE("a step with an optimizer uses exactly the memory that is planned", "[bytes]") {
+TEST_CASE("a step with an optimizer uses exactly the memory that is planned", "[once]") {
   for (const network& n : networks::all())
     for (const char* name : {"none", "blocks in groups in all"}) {
       INFO(n.name << ", " << name);

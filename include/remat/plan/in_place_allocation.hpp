@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Storage of what works in place: an output without a buffer of its own.
+/// Memory of what works in place: an output without an allocation of its own.
 #pragma once
 
 #include <remat/plan/tape.hpp>
@@ -13,7 +13,7 @@ constexpr void work_in_place(const program& p, tape& t) {
   const action* const actions = t.actions.data();
   const operation* const operations = p.operations.data();
   auto root = [=](int b) {
-    while (buffers[b].storage != b) b = buffers[b].storage;
+    while (buffers[b].allocation != b) b = buffers[b].allocation;
     return b;
   };
   for (int now = 0, end = t.actions.count(); now < end; ++now) {
@@ -34,13 +34,13 @@ constexpr void work_in_place(const program& p, tape& t) {
       buffer& moved = buffers[to];
       if (held.last != now || held.bytes != moved.bytes || held.port != core::none || moved.port != core::none)
         continue;
-      moved.storage = held.storage;
+      moved.allocation = held.allocation;
       held.last = moved.last;
       break;
     }
   }
   for (int b = 0, end = t.buffers.count(); b < end; ++b)
-    if (buffers[b].storage != b) buffers[b].storage = root(b);
+    if (buffers[b].allocation != b) buffers[b].allocation = root(b);
 }
 
 }  // namespace remat

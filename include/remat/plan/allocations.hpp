@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Storages: what placement places. Buffers that work in place share one, and it lives as long as all of them.
+/// Allocations: what placement places. Buffers that work in place share one, and it lives as long as all of them.
 #pragma once
 
 #include <remat/core/alignment.hpp>
@@ -10,7 +10,7 @@
 
 namespace remat::detail {
 
-struct storage {
+struct allocation {
   int buffer = core::none;
   std::size_t size = 0;
   int first = 0, last = 0;  ///< actions
@@ -25,19 +25,19 @@ struct storage {
 
 /// Those of a region, in the order of their first actions; of those that begin together, the one that lives longest
 /// first.
-constexpr core::list<storage> storages_of(const tape& t, int region) {
-  core::list<storage> found;
+constexpr core::list<allocation> allocations_of(const tape& t, int region) {
+  core::list<allocation> found;
   found.reserve(t.buffers.size());
   const buffer* const buffers = t.buffers.data();
   const int backward = t.end_of(forward_section);
   for (int b = 0, end = t.buffers.count(); b < end; ++b) {
     const buffer& here = buffers[b];
     // work_in_place has merged the life of those that work in place into the root's.
-    if (here.storage != b || here.region != region) continue;
+    if (here.allocation != b || here.region != region) continue;
     const bool is_value = !here.is_gradient;
     found.push_back({b, aligned(here.bytes), here.first, here.last, here.is_gradient, is_value && here.last >= backward,
                      is_value && here.first >= backward, 0});
-    storage* const all = found.data();
+    allocation* const all = found.data();
     for (int i = found.count(); --i > 0 && all[i - 1].first == all[i].first && all[i - 1].last < all[i].last;)
       std::swap(all[i - 1], all[i]);
   }
@@ -50,7 +50,7 @@ constexpr core::list<std::size_t> live_bytes(const tape& t, int region) {
   std::size_t* const changes = live.data();  // unsigned sums wrap and come back
   const buffer* const buffers = t.buffers.data();
   for (int b = 0, all = t.buffers.count(); b < all; ++b) {
-    if (buffers[b].storage != b || buffers[b].region != region) continue;
+    if (buffers[b].allocation != b || buffers[b].region != region) continue;
     changes[buffers[b].first] += aligned(buffers[b].bytes);
     changes[buffers[b].last + 1] -= aligned(buffers[b].bytes);
   }
