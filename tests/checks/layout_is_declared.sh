@@ -10,7 +10,7 @@ compares='[[:space:]]*([!=<>]=|[<>])[[:space:]]*'
 what='(\b(max_)?rank(\(\))?|extents(\.size\(\)|_count)|sizeof\.\.\.\((Extents|extents)\))'
 # A rank of 0 is a single number; `i < rank` walks over extents.
 asked=$(grep -rnE "$what$compares[1-9]|(^|[^A-Za-z_0-9.])[1-9]$compares([A-Za-z_]+(\.|->))*$what|switch \([^)]*\brank" \
-          core nn model plan run train check report || true)
+          core nn model models plan run train check report || true)
 if [[ -n $asked ]]; then
   printf '%s\n' "a layout is asked of the rank; read tensor_shape::layout (or is_image, is_in_order) instead:" "$asked"
   exit 1

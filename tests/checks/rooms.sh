@@ -4,7 +4,7 @@
 # distributed.hpp, the front doors, include the rooms, and no room includes a front door.
 set -euo pipefail
 
-rooms='core nn model plan schedule partition run train check distributed io report'
+rooms='core nn model models plan schedule partition run train check distributed io report'
 cd "$1/include/remat"
 # shellcheck disable=SC2016 # awk's own fields
 find . -name '*.hpp' | sort | xargs -r awk -v rooms="$rooms" '

@@ -62,10 +62,22 @@ struct parameter {
   std::size_t extents[max_rank] = {};
   int rank = 0;
   initial start;
+  bool is_transposed_in_files = false;  ///< a matrix (Out, In) that published files have as (In, Out)
+  bool is_of_parent = false;            ///< its path is that of the module around its layer, and its name
 
   constexpr parameter() = default;
   constexpr parameter(std::string_view n, std::initializer_list<std::size_t> e, initial s) : name(n), start(s) {
     for (std::size_t extent : e) extents[rank++] = extent;
+  }
+  constexpr parameter transposed_in_files() const {
+    parameter made = *this;
+    made.is_transposed_in_files = true;
+    return made;
+  }
+  constexpr parameter of_parent() const {
+    parameter made = *this;
+    made.is_of_parent = true;
+    return made;
   }
   constexpr bool has_shape_of(const parameter& other) const {
     bool is_same = rank == other.rank;

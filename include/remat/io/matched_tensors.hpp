@@ -2,16 +2,19 @@
 /// Which tensor of some files each named tensor of a model is read from.
 ///
 /// A parameter that modules share has a name for each of its places, and the file may have it under any of them: PyTorch
-/// keeps one or all. PyTorch counts batches in `num_batches_tracked`, which nothing of remat's reads: it is skipped.
+/// keeps one or all. PyTorch counts batches in `num_batches_tracked`, which nothing of remat's reads: it is skipped. What
+/// files of a published architecture call weights, and hold beyond them, the model says itself (file_names.hpp).
 #pragma once
 
 #include <remat/core/error.hpp>
 #include <remat/core/near_name.hpp>
 #include <remat/core/shown_text.hpp>
 #include <remat/core/text_pattern.hpp>
+#include <remat/io/file_names.hpp>
 #include <remat/io/load_options.hpp>
 #include <remat/io/tensor_files.hpp>
 #include <remat/run/named_tensor.hpp>
+#include <remat/run/tensor_list.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -50,15 +53,17 @@ class tensor_matcher {
   load_report report;
 
   /// Throws a `data_error` that lists all that does not fit.
-  tensor_matcher(const tensor_files& file, std::span<const named_tensor> weights, const load_options& options)
-      : file_(file), options_(options), is_expected_(file.tensors().size()) {
+  tensor_matcher(const tensor_files& file, const tensor_list& all, const load_options& options)
+      : file_(file), options_(options), published_(all), is_expected_(file.tensors().size()) {
+    const std::span<const named_tensor> weights(all.begin(), all.end());
     if (file.tensors().empty() && !weights.empty())
       throw data_error(file.name(), "holds no tensors, and the model, which is unchanged, has weights");
     give_names();
     require_known(weights);
     for (const named_tensor& w : weights) tensors.push_back(match(w));
     for (std::size_t i = 0; i < is_expected_.size(); ++i)
-      if (!is_expected_[i] && !names_[i].ends_with("num_batches_tracked")) add_unexpected(i);
+      if (!is_expected_[i] && !names_[i].ends_with("num_batches_tracked") && !published_.is_ignored(names_[i]))
+        add_unexpected(i);
     const std::string wrong = missing_.text("missing") + misshapen_.text("of another shape") +
                               unreadable_.text("of a type that is not read") +
                               unequal_.text("one parameter of the model, and not equal in the file") +
@@ -76,6 +81,7 @@ class tensor_matcher {
   /// What the tensors of the file are called in the model.
   void give_names() {
     bool is_renamed = options_.rename.empty();
+    std::map<std::string, std::size_t> index_of;
     for (const safetensor& t : file_.tensors()) {
       std::string name = t.name;
       for (const auto& [from, to] : options_.rename) {
@@ -83,11 +89,12 @@ class tensor_matcher {
         name = to + name.substr(from.size());
         is_renamed = true;
       }
-      const auto [other, is_new] = index_of_.emplace(name, names_.size());
+      const auto [other, is_new] = index_of.emplace(name, names_.size());
       if (!is_new)
         throw data_error(file_.name(), "has '" + shown_text(file_.tensors()[other->second].name) + "' and '" +
                                            shown_text(t.name) + "', which are both '" + shown_text(name) +
                                            "' when they are renamed; a rename for one of them alone is accepted");
+      if (const auto known = published_.in_model(name)) places_of_[*known].push_back(names_.size());
       names_.push_back(std::move(name));
     }
     if (!is_renamed) refuse_renames();
@@ -132,14 +139,16 @@ class tensor_matcher {
   const safetensor* match(const named_tensor& w) {
     const safetensor* found = nullptr;
     for (const std::string& name : w.names) {
-      const auto at = index_of_.find(name);
-      if (at == index_of_.end()) continue;
-      is_expected_[at->second] = true;
-      const safetensor& t = file_.tensors()[at->second];
-      if (found == nullptr)
-        found = &t;
-      else if (!file_.has_equal(*found, t))
-        unequal_.add(found->name + " and " + t.name);
+      const auto at = places_of_.find(name);
+      if (at == places_of_.end()) continue;
+      for (const std::size_t place : at->second) {
+        is_expected_[place] = true;
+        const safetensor& t = file_.tensors()[place];
+        if (found == nullptr)
+          found = &t;
+        else if (!file_.has_equal(*found, t))
+          unequal_.add(found->name + " and " + t.name);
+      }
     }
     if (found == nullptr && w.keep) return nullptr;  // it need not be there
     const bool may_stay = matches(options_.allow_missing, w);
@@ -147,15 +156,15 @@ class tensor_matcher {
       if (may_stay || !options_.strict)
         report.missing.push_back(w.name);
       else
-        missing_.add(w.name + " " + shape_text(w.shape));
+        missing_.add(w.name + " " + shape_text(w.shape_in_files()));
       return nullptr;
     }
-    if (found->shape != w.shape) {
+    if (found->shape != w.shape_in_files()) {
       if (may_stay)
         report.mismatched.push_back(w.name);
       else
-        misshapen_.add(w.name + " is " + shape_text(found->shape) + " in the file and " + shape_text(w.shape) +
-                       " in the model");
+        misshapen_.add(w.name + " is " + shape_text(found->shape) + " in the file and " +
+                       shape_text(w.shape_in_files()) + " in the model");
       return nullptr;
     }
     if (!safetensors_file::is_readable(found->type, w.type))
@@ -175,8 +184,9 @@ class tensor_matcher {
 
   const tensor_files& file_;
   const load_options& options_;
+  const file_names published_;
   std::vector<std::string> names_;  // of the file's tensors, as the model would have them
-  std::map<std::string, std::size_t, std::less<>> index_of_;
+  std::map<std::string, std::vector<std::size_t>, std::less<>> places_of_;  // of each weight's name
   std::vector<bool> is_expected_;
   listing missing_, misshapen_, unreadable_, unequal_, unexpected_;
 };

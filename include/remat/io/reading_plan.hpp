@@ -6,11 +6,11 @@
 /// with an older copy of its own, the rank is sent its tensors by rank 0, whose files are the ones that count.
 #pragma once
 
-#include <remat/core/element.hpp>
 #include <remat/core/error.hpp>
 #include <remat/io/matched_tensors.hpp>
 #include <remat/io/safetensors_file.hpp>
 #include <remat/io/tensor_files.hpp>
+#include <remat/io/transposed_tensor.hpp>
 #include <remat/run/tensor_list.hpp>
 
 #include <algorithm>
@@ -79,14 +79,18 @@ class reading_plan {
     if (t.here.empty()) return;
     const std::uint64_t number = file_of_[i];
     const safetensors_file& file = files_ != nullptr ? files_->files()[number] : opened_.at(number);
-    read(file, file.tensors()[place_of_[i]], t.type, t.first, t.here);
+    read(file, file.tensors()[place_of_[i]], t, t.first, t.here);
   }
 
-  /// Throws `error` where that fails, which says how far the model is loaded.
-  static void read(const safetensors_file& file, const safetensor& t, element type, std::size_t first,
+  /// Reads elements of what is `wanted`, from `first` on; all of what is transposed. Throws `error` where that fails,
+  /// which says how far the model is loaded.
+  static void read(const safetensors_file& file, const safetensor& t, const named_tensor& wanted, std::size_t first,
                    std::span<std::byte> to) {
     try {
-      file.read_part(t, type, first, to);
+      if (wanted.is_transposed_in_files)
+        read_transposed(file, t, {reinterpret_cast<float*>(to.data()), to.size() / sizeof(float)});
+      else
+        file.read_part(t, wanted.type, first, to);
     } catch (const data_error& failed) {
       throw error(std::string(failed.what()) + "; the model is loaded in part, up to '" + shown_text(t.name) + "'");
     }

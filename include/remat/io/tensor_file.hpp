@@ -11,11 +11,13 @@
 /// `collective_error` on all ranks.
 #pragma once
 
+#include <remat/io/file_names.hpp>
 #include <remat/io/load_options.hpp>
 #include <remat/io/matched_tensors.hpp>
 #include <remat/io/reading_plan.hpp>
 #include <remat/io/safetensors_writer.hpp>
 #include <remat/io/tensor_files.hpp>
+#include <remat/io/transposed_tensor.hpp>
 #include <remat/run/tensor_list.hpp>
 
 #include <algorithm>
@@ -48,10 +50,11 @@ inline void write_tensors(const tensor_list& tensors, const std::filesystem::pat
       throw error("weights cannot be written as " + std::string(name_of(options.element)) +
                   "; float32 and bfloat16 are accepted");
     room.resize(tensors.room_to_gather(0));
+    const detail::file_names names(tensors);
     std::vector<safetensor> header;
     for (const named_tensor& t : tensors)
       for (const std::string& name : t.names)
-        if (is_written_as(t, name)) add_safetensor(header, name, t.shape, type_in_file(t));
+        if (is_written_as(t, name)) add_safetensor(header, names.in_files(name), t.shape_in_files(), type_in_file(t));
     file.emplace(path, header);
   });
   for (const named_tensor& t : tensors) {
@@ -60,10 +63,13 @@ inline void write_tensors(const tensor_list& tensors, const std::filesystem::pat
     ranks.run_on(0, [&] {
       for (const std::string& name : t.names)
         if (is_written_as(t, name)) {
-          if (type_in_file(t) == t.type)
+          const std::span<const float> floats(reinterpret_cast<const float*>(whole.data()), t.elements());
+          if (t.is_transposed_in_files)
+            detail::write_transposed(*file, floats, t.shape[1], t.shape[0], type_in_file(t));
+          else if (type_in_file(t) == t.type)
             file->write(whole);
           else
-            file->write_as_bfloat16({reinterpret_cast<const float*>(whole.data()), t.elements()});
+            file->write_as_bfloat16(floats);
         }
     });
   }
@@ -84,7 +90,7 @@ inline load_report read_tensors(tensor_list tensors, const std::filesystem::path
   detail::reading_plan plan;
   ranks.run_on(0, [&] {
     files.emplace(path);
-    matched.emplace(*files, std::span<const named_tensor>(tensors.begin(), tensors.end()), options);
+    matched.emplace(*files, tensors, options);
     plan = {*files, matched->tensors};
   });
   plan.share(ranks);
@@ -104,8 +110,7 @@ inline load_report read_tensors(tensor_list tensors, const std::filesystem::path
     ranks.run_on(0, [&] {
       room.resize(tensors.largest());
       const safetensor& t = *matched->tensors[i];
-      detail::reading_plan::read(files->files()[t.file], t, tensors[i].type, 0,
-                                 std::span(room).first(tensors[i].bytes()));
+      detail::reading_plan::read(files->files()[t.file], t, tensors[i], 0, std::span(room).first(tensors[i].bytes()));
     });
     tensors.scatter(tensors[i], 0, std::span(room).first(room.empty() ? 0 : tensors[i].bytes()), is_given);
   }

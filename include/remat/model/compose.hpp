@@ -9,6 +9,7 @@
 
 #include <remat/model/checkpoint.hpp>
 #include <remat/model/frozen.hpp>
+#include <remat/model/inlined.hpp>
 #include <remat/model/named.hpp>
 #include <remat/model/on_stage.hpp>
 #include <remat/model/parallel.hpp>
@@ -96,6 +97,12 @@ constexpr shared<Name, M> as_shared(M) {
 /// `frozen<M>` of a value.
 template <Module M>
 constexpr frozen<M> as_frozen(M) {
+  return {};
+}
+
+/// `inlined<M>` of a value.
+template <Module M>
+constexpr inlined<M> as_inlined(M) {
   return {};
 }
 

@@ -28,7 +28,7 @@ struct remembered {
 struct emission {
   program made;
   core::list<remembered> tags;
-  bool shares = false;                        ///< some module is `shared`
+  bool shares = false;                              ///< some module is `shared`
   core::list<checkpoint_setting> checkpoints = {};  ///< around the module that comes next, the outermost first
   /// Of the modules of a `repeat` two are written, the second for all that follow: what is asked of paths, names and
   /// stages needs no more (module_pattern.hpp).
@@ -67,6 +67,7 @@ struct label {
   int position = 0;
   std::string_view name = {};
   std::string_view shared_as = {};
+  bool may_be_inlined = false;  ///< the one around it has counted its parts
 };
 
 constexpr int open_node(emission& e, const label& l, std::string_view kind, bool is_sequential, int stage) {

@@ -61,6 +61,7 @@ struct nothing {
   using output = broken;
   using after = Context;
   static constexpr int first_stage = core::none;
+  static constexpr int width = 1;  // how many children it is of the module around it
   static constexpr edge emit(emission&, const edge& in, const label&) { return in; }
 };
 
@@ -78,6 +79,7 @@ template <class M, class... In, class Context, class Scope>
 struct lowered<M, tensors<In...>, Context, Scope> {
   using before = typename Context::before;
   static constexpr int first_stage = Scope::number == core::none ? before::stage : Scope::number;
+  static constexpr int width = 1;
   static_assert(rules::stage_numbers_rise<before, placed<first_stage, M>>::holds);
   static_assert(rules::neighbours_meet<M, In...>::holds);
   static_assert(rules::where<requires { M::parameters; }, rules::parameters_have_gradients<M>>);
@@ -127,12 +129,16 @@ struct lowered<M, tensors<In...>, Context, Scope> {
   }
 };
 
+/// Of a child that is counted with its `width`.
+constexpr label child_label(int parent, int position) { return {parent, position, {}, {}, true}; }
+
 /// Modules one after another. Eight to an instantiation, so that 500 of them stay within the compilers' default depth.
 template <class Inputs, class Context, class Scope, class... M>
 struct chain {
   using output = Inputs;
   using after = Context;
   static constexpr int first_stage = core::none;
+  static constexpr int width = 0;
   static constexpr edge emit(emission&, const edge& in, int, int) { return in; }
 };
 
@@ -152,8 +158,9 @@ struct chain<Inputs, Context, Scope, M, Rest...> {
   using output = typename tail::output;
   using after = typename tail::after;
   static constexpr int first_stage = head::first_stage != core::none ? head::first_stage : tail::first_stage;
+  static constexpr int width = head::width + tail::width;
   static constexpr edge emit(emission& e, const edge& in, int parent, int position) {
-    return tail::emit(e, head::emit(e, in, {parent, position}), parent, position + 1);
+    return tail::emit(e, head::emit(e, in, child_label(parent, position)), parent, position + head::width);
   }
 };
 
@@ -168,21 +175,19 @@ struct chain<Inputs, Context, Scope, A, B, C, D, E, F, G, H, Rest...> {
   static constexpr int first_stage = head::first_stage != core::none     ? head::first_stage
                                      : eighth::first_stage != core::none ? eighth::first_stage
                                                                          : tail::first_stage;
+  static constexpr int width = head::width + eighth::width + tail::width;
   static constexpr edge emit(emission& e, const edge& in, int parent, int position) {
     const edge seven = head::emit(e, in, parent, position);
-    return tail::emit(e, eighth::emit(e, seven, {parent, position + 7}), parent, position + 8);
+    const int after_seven = position + head::width;
+    return tail::emit(e, eighth::emit(e, seven, child_label(parent, after_seven)), parent, after_seven + eighth::width);
   }
 };
 
 /// The parts of a sequential, or the module itself, as children of what holds it.
 template <class M, class Inputs, class Context, class Scope>
-struct parts : chain<Inputs, Context, Scope, M> {
-  static constexpr int count = 1;
-};
+struct parts : chain<Inputs, Context, Scope, M> {};
 template <class... M, class Inputs, class Context, class Scope>
-struct parts<sequential<M...>, Inputs, Context, Scope> : chain<Inputs, Context, Scope, M...> {
-  static constexpr int count = sizeof...(M);
-};
+struct parts<sequential<M...>, Inputs, Context, Scope> : chain<Inputs, Context, Scope, M...> {};
 
 constexpr int stage_of_node(int first_stage, int before) { return first_stage == core::none ? before : first_stage; }
 
@@ -192,6 +197,10 @@ struct lowered<sequential<M...>, tensors<In...>, Context, Scope> {
   using output = typename children::output;
   using after = typename children::after;
   static constexpr int first_stage = children::first_stage;
+  static constexpr int width = 1, width_of_parts = children::width;
+  static constexpr edge emit_parts(emission& e, const edge& in, int parent, int position) {
+    return children::emit(e, in, parent, position);
+  }
   static constexpr edge emit(emission& e, const edge& in, const label& l) {
     const int n = open_node(e, l, "sequential", true, stage_of_node(first_stage, Context::before::stage));
     const edge out = children::emit(e, in, n, 0);
@@ -212,13 +221,19 @@ struct lowered<repeat<N, M>, tensors<In...>, Context, Scope> {
   using output = typename first::output;
   using after = typename rest::after;
   static constexpr int first_stage = first::first_stage;
-  static constexpr edge emit(emission& e, const edge& in, const label& l) {
-    const int n = open_node(e, l, "repeat", true, stage_of_node(first_stage, Context::before::stage));
-    edge out = first::emit(e, in, {n, 0});
+  static constexpr int width = 1;
+  static constexpr int width_of_parts = static_cast<int>(N);
+  static constexpr edge emit_parts(emission& e, const edge& in, int parent, int position) {
+    edge out = first::emit(e, in, {parent, position});
     const int second = e.made.nodes.count();
     const std::size_t written = e.is_outline && N > 2 ? 2 : N;
-    for (std::size_t i = 1; i < written; ++i) out = rest::emit(e, out, {n, static_cast<int>(i)});
+    for (std::size_t i = 1; i < written; ++i) out = rest::emit(e, out, {parent, position + static_cast<int>(i)});
     if (written < N && second < e.made.nodes.count()) e.made.nodes[second].alike = static_cast<int>(N - written);
+    return out;
+  }
+  static constexpr edge emit(emission& e, const edge& in, const label& l) {
+    const int n = open_node(e, l, "repeat", true, stage_of_node(first_stage, Context::before::stage));
+    const edge out = emit_parts(e, in, n, 0);
     close_node(e.made, n);
     return out;
   }
@@ -232,6 +247,7 @@ struct lowered<M, tensors<In...>, Context, Scope> {
   using output = typename children::output;
   using after = typename children::after;
   static constexpr int first_stage = children::first_stage;
+  static constexpr int width = 1;
   using where_it_lies = stages<first_stage, after::before::stage>;
   static_assert(
       rules::where<(Scope::checked && first_stage != core::none), rules::checkpoint_in_one_stage<M, where_it_lies>>);
@@ -240,6 +256,7 @@ struct lowered<M, tensors<In...>, Context, Scope> {
     std::string_view kind = "block";
     if constexpr (requires { M::kind; }) kind = M::kind;
     const int n = open_node(e, l, kind, false, stage_of_node(first_stage, Context::before::stage));
+    if constexpr (requires(const weight_names*& of_files) { of_files = &M::names; }) e.made.nodes[n].names = &M::names;
     const edge out = children::emit(e, in, n, 0);
     close_node(e.made, n);
     return out;

@@ -165,7 +165,9 @@ struct lowered<set_activation_checkpointing<M, Pattern, S, P, Storage_>, tensors
   static_assert(setting_rules<P, S, Storage_>::holds);
   static_assert(annotation_laws<is_whole, check, Pattern>::holds);
 
-  static constexpr edge emit(emission& e, const edge& in, const label& l) {
+  static constexpr int width = 1;
+  static constexpr edge emit(emission& e, const edge& in, label l) {
+    l.may_be_inlined = false;
     const int top = e.made.nodes.count(), outer = e.checkpoints.count();
     const edge out = base::emit(e, in, l);
     if constexpr (is_whole)

@@ -26,6 +26,7 @@ struct beside {
   using output = tensors<>;
   using after = Context;
   static constexpr int first_stage = core::none;
+  static constexpr int width = 0;
   static constexpr edge emit(emission&, const edge&, int, int) { return {}; }
 };
 template <class Inputs, class Context, class Scope, class M, class... Rest>
@@ -35,9 +36,10 @@ struct beside<Inputs, Context, Scope, M, Rest...> {
   using output = typename joined<typename head::output, typename tail::output>::type;
   using after = typename tail::after;
   static constexpr int first_stage = head::first_stage != core::none ? head::first_stage : tail::first_stage;
+  static constexpr int width = head::width + tail::width;
   static constexpr edge emit(emission& e, const edge& in, int parent, int position) {
-    const edge first = head::emit(e, in, {parent, position});
-    return together(first, tail::emit(e, in, parent, position + 1));
+    const edge first = head::emit(e, in, child_label(parent, position));
+    return together(first, tail::emit(e, in, parent, position + head::width));
   }
 };
 
@@ -53,23 +55,26 @@ struct branched {
   static_assert(
       rules::where<(Scope::checked && first_stage != core::none), rules::checkpoint_in_one_stage<M, where_it_lies>>);
 
+  static constexpr int width = 1;
+  static constexpr int width_of_parts = Branches::width + join_::width;
+  static constexpr edge emit_parts(emission& e, const edge& in, int parent, int position) {
+    require_few(typename Branches::output{});
+    return join_::emit(e, Branches::emit(e, in, parent, position), parent, position + Branches::width);
+  }
   static constexpr edge emit_as(std::string_view kind, emission& e, const edge& in, const label& l) {
     require_few(typename Branches::output{});
     const int n = open_node(e, l, kind, false, stage_of_node(first_stage, Context::before::stage));
-    const edge out = join_::emit(e, Branches::emit(e, in, n, 0), n, Branches::count);
+    const edge out = join_::emit(e, Branches::emit(e, in, n, 0), n, Branches::width);
     close_node(e.made, n);
     return out;
   }
 };
 
 template <class Inputs, class Context, class Scope, class... M>
-struct all_beside : beside<Inputs, Context, Scope, M...> {
-  static constexpr int count = sizeof...(M);
-};
+struct all_beside : beside<Inputs, Context, Scope, M...> {};
 template <class Inputs, class Context, class Scope>
 struct all_beside<Inputs, Context, Scope> : beside<Inputs, Context, Scope> {
   using output = broken;
-  static constexpr int count = 0;
 };
 
 template <class Join, class... M, class... In, class Context, class Scope>
@@ -91,10 +96,10 @@ struct body_and_shortcut {
   using after = typename shortcut::after;
   static constexpr bool computes = !std::is_same_v<Shortcut, identity>;
   static constexpr int first_stage = body::first_stage != core::none ? body::first_stage : shortcut::first_stage;
-  static constexpr int count = body::count + (computes ? 1 : 0);
+  static constexpr int width = body::width + (computes ? shortcut::width : 0);
   static constexpr edge emit(emission& e, const edge& in, int parent, int position) {
     const edge first = body::emit(e, in, parent, position);
-    if constexpr (computes) return together(first, shortcut::emit(e, in, {parent, position + body::count}));
+    if constexpr (computes) return together(first, shortcut::emit(e, in, child_label(parent, position + body::width)));
     return together(first, in);
   }
 };
@@ -139,6 +144,7 @@ struct lowered<tag<Name>, tensors<In...>, Context, Scope> {
   using output = tensors<In...>;
   using after = typename with_tag<Context, tagged<Name, output>>::type;
   static constexpr int first_stage = core::none;
+  static constexpr int width = 1;
   static constexpr edge emit(emission& e, const edge& in, const label&) {
     e.remember(Name.view(), in);
     return in;
@@ -184,6 +190,7 @@ struct lowered<pick<I...>, tensors<In...>, Context, Scope> {
   using output = typename result<is_there>::type;
   using after = Context;
   static constexpr int first_stage = core::none;
+  static constexpr int width = 1;
   static constexpr edge emit(emission&, const edge& in, const label&) {
     require_few(output{});
     edge out;

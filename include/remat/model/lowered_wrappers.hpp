@@ -5,6 +5,7 @@
 
 #include <remat/model/checkpoint.hpp>
 #include <remat/model/frozen.hpp>
+#include <remat/model/inlined.hpp>
 #include <remat/model/lowered.hpp>
 #include <remat/model/named.hpp>
 #include <remat/model/on_stage.hpp>
@@ -29,8 +30,10 @@ constexpr bool is_part_of_a_path(std::string_view name) {
 template <fixed_string Name, class M, class... In, class Context, class Scope>
 struct lowered<named<Name, M>, tensors<In...>, Context, Scope> : lowered<M, tensors<In...>, Context, Scope> {
   static_assert(rules::name_is_part_of_a_path<named<Name, M>, is_part_of_a_path(Name.view())>::holds);
+  static constexpr int width = 1;
   static constexpr edge emit(emission& e, const edge& in, label l) {
     l.name = Name.view();
+    l.may_be_inlined = false;
     return lowered<M, tensors<In...>, Context, Scope>::emit(e, in, l);
   }
 };
@@ -44,8 +47,10 @@ struct lowered<on_stage<Stage, M>, tensors<In...>, Context, Scope>
 template <fixed_string Name, class M, class... In, class Context, class Scope>
 struct lowered<shared<Name, M>, tensors<In...>, Context, Scope> : lowered<M, tensors<In...>, Context, Scope> {
   static_assert(rules::shared_has_a_name<shared<Name, M>, !Name.view().empty()>::holds);
+  static constexpr int width = 1;
   static constexpr edge emit(emission& e, const edge& in, label l) {
     l.shared_as = Name.view();
+    l.may_be_inlined = false;
     e.shares = true;
     return lowered<M, tensors<In...>, Context, Scope>::emit(e, in, l);
   }
@@ -58,6 +63,26 @@ struct lowered<frozen<M>, tensors<In...>, Context, Scope> : lowered<M, tensors<I
 template <class M, class... In, class Context, class Scope>
 struct lowered<running_statistics<M>, tensors<In...>, Context, Scope>
     : lowered<M, tensors<In...>, Context, typename Scope::kept> {};
+
+template <class M, class... In, class Context, class Scope>
+struct lowered<inlined<M>, tensors<In...>, Context, Scope> : lowered<M, tensors<In...>, Context, Scope> {
+  using base = lowered<M, tensors<In...>, Context, Scope>;
+  static constexpr bool is_broken = std::is_same_v<typename base::output, broken>;
+  static constexpr bool has_parts = requires { base::width_of_parts; };
+  static_assert(rules::inlined_has_parts<inlined<M>, (has_parts || is_broken)>::holds);
+  static constexpr int count() {
+    if constexpr (has_parts)
+      return base::width_of_parts;
+    else
+      return 1;
+  }
+  static constexpr int width = count();
+  static constexpr edge emit(emission& e, const edge& in, const label& l) {
+    if constexpr (has_parts)
+      if (l.may_be_inlined) return base::emit_parts(e, in, l.parent, l.position);
+    return base::emit(e, in, l);
+  }
+};
 
 /// M without the wrappers that a path does not show.
 template <class M>
@@ -74,6 +99,8 @@ template <class M>
 struct bare<frozen<M>> : bare<M> {};
 template <class M>
 struct bare<running_statistics<M>> : bare<M> {};
+template <class M>
+struct bare<inlined<M>> : bare<M> {};
 template <class M, class P, class S>
 struct bare<checkpoint<M, P, S>> : bare<M> {};
 template <class M, class S, class P, class Storage_>
@@ -95,7 +122,9 @@ struct lowered<checkpoint<M, P, S>, tensors<In...>, Context, Scope>
   static_assert(setting_rules<P, strategy::contiguous, S>::holds);
   static_assert(rules::where<(Policy<P> && SeeksWords<P>), rules::policy_finds_its_words<P, words_inside<M>>>);
   static_assert(rules::where<ChainPolicy<P>, rules::chain_policy_has_children<P, M, has_children<M>>>);
+  static constexpr int width = 1;
   static constexpr edge emit(emission& e, const edge& in, label l) {
+    l.may_be_inlined = false;
     if constexpr (make_a_setting<P, strategy::contiguous, S>)
       e.checkpoints.push_back(setting_of<P, strategy::contiguous, S>);
     const edge out = lowered<M, tensors<In...>, Context, typename Scope::template within<true>>::emit(e, in, l);
@@ -110,7 +139,9 @@ struct lowered<checkpoint_sequential<M, S, P, Storage_>, tensors<In...>, Context
   static_assert(rules::strategy_has_children<M, has_children<M>>::holds);
   static_assert(setting_rules<P, S, Storage_>::holds);
   static_assert(rules::where<(Policy<P> && SeeksWords<P>), rules::policy_finds_its_words<P, words_inside<M>>>);
+  static constexpr int width = 1;
   static constexpr edge emit(emission& e, const edge& in, label l) {
+    l.may_be_inlined = false;
     if constexpr (make_a_setting<P, S, Storage_>) e.checkpoints.push_back(setting_of<P, S, Storage_>);
     const edge out = lowered<M, tensors<In...>, Context, typename Scope::template within<true>>::emit(e, in, l);
     e.checkpoints.clear();  // where M is no module of the program

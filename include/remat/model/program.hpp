@@ -18,6 +18,7 @@
 #include <remat/core/short_list.hpp>
 #include <remat/core/tensor.hpp>
 #include <remat/core/traits.hpp>
+#include <remat/core/weight_names.hpp>
 
 #include <cstddef>
 #include <string>
@@ -37,6 +38,7 @@ struct module_node {
   int alike = 0;            ///< in an outline (model/module_pattern.hpp): the siblings after it that it represents
   bool is_sequential = false;
   std::string_view shared_as = {};            ///< given by `shared`
+  const weight_names* names = nullptr;        ///< of a block: what files call the weights inside
   core::list<checkpoint_setting> checkpoints = {};  ///< around this module, the outermost first
 };
 
@@ -150,7 +152,7 @@ constexpr int find_node(const program& p, std::string_view path) {
 
 /// The path of a parameter: "conv1.weight".
 inline std::string parameter_path(const program& p, const parameter_slot& slot) {
-  const std::string module = path_of(p, slot.node);
+  const std::string module = path_of(p, slot.declared.is_of_parent ? p.nodes[slot.node].parent : slot.node);
   return module.empty() ? std::string(slot.declared.name) : module + '.' + std::string(slot.declared.name);
 }
 

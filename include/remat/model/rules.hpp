@@ -100,9 +100,10 @@ struct policy_finds_its_words {
 template <class Storage_>
 struct is_storage {
   static constexpr bool holds = true;
-  static_assert(Storage<Storage_>,
-                "remat: a checkpoint's storage must be one of those in remat/core/storage.hpp, or a type with `storage_name`, "
-                "`is_lossless`, `bytes`, `store` and `restore`; pass one of these, or leave it out");
+  static_assert(
+      Storage<Storage_>,
+      "remat: a checkpoint's storage must be one of those in remat/core/storage.hpp, or a type with `storage_name`, "
+      "`is_lossless`, `bytes`, `store` and `restore`; pass one of these, or leave it out");
 };
 
 template <class Strategy_>
@@ -194,6 +195,14 @@ template <class Parallel, bool HasBranches>
 struct parallel_has_branches {
   static constexpr bool holds = true;
   static_assert(HasBranches, "remat: parallel<Join, Branches...> has at least one branch; give it one");
+};
+
+template <class Inlined, bool HasParts>
+struct inlined_has_parts {
+  static constexpr bool holds = true;
+  static_assert(HasParts,
+                "remat: inlined<M> makes the parts of M children of the module around it, and this M has none; take a "
+                "sequential, a repeat, a residual or a parallel, or leave the word out");
 };
 
 template <class Pick, bool IsThere>

@@ -14,6 +14,7 @@
 #include <remat/core/module.hpp>
 #include <remat/model/checkpoint.hpp>
 #include <remat/model/frozen.hpp>
+#include <remat/model/inlined.hpp>
 #include <remat/model/named.hpp>
 #include <remat/model/on_stage.hpp>
 #include <remat/model/parallel.hpp>
@@ -103,6 +104,10 @@ struct searched<named<Name, M>, P, F> {
 template <fixed_string Name, class M, class P, class F>
 struct searched<shared<Name, M>, P, F> {
   using type = shared<Name, transformed_t<M, P, F>>;
+};
+template <class M, class P, class F>
+struct searched<inlined<M>, P, F> {
+  using type = inlined<transformed_t<M, P, F>>;
 };
 template <class M, class P, class F>
 struct searched<frozen<M>, P, F> {

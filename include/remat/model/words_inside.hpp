@@ -5,6 +5,7 @@
 #include <remat/core/policy_search.hpp>
 #include <remat/model/checkpoint.hpp>
 #include <remat/model/frozen.hpp>
+#include <remat/model/inlined.hpp>
 #include <remat/model/named.hpp>
 #include <remat/model/on_stage.hpp>
 #include <remat/model/parallel.hpp>
@@ -56,6 +57,8 @@ struct words_inside<named<Name, M>> {
 };
 template <fixed_string Name, class M>
 struct words_inside<shared<Name, M>> : words_inside<M> {};
+template <class M>
+struct words_inside<inlined<M>> : words_inside<M> {};
 template <class M>
 struct words_inside<frozen<M>> : words_inside<M> {};
 template <class M>

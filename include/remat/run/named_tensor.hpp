@@ -38,6 +38,7 @@ struct named_tensor {
   element type = element::float32;
   /// The names of all places of a parameter or state that modules share; `name` is the first.
   std::vector<std::string> names = {name};
+  bool is_transposed_in_files = false;  ///< a matrix that files have the other way round
   int slot = core::none;  ///< of a parameter or state: the one of the program that owns it
   /// All ranks that hold elements of it, in the order in which they are asked for them. Others may hold the same.
   std::vector<held_elements> holders = {};
@@ -53,6 +54,9 @@ struct named_tensor {
     std::size_t product = 1;
     for (const std::size_t extent : shape) product *= extent;
     return product;
+  }
+  std::vector<std::size_t> shape_in_files() const {
+    return is_transposed_in_files ? std::vector<std::size_t>{shape.rbegin(), shape.rend()} : shape;
   }
   std::size_t bytes() const { return elements() * size_of(type); }
   bool is_whole_here() const { return here.size() == bytes(); }

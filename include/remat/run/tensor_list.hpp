@@ -11,6 +11,7 @@
 #pragma once
 
 #include <remat/core/error.hpp>
+#include <remat/core/weight_names.hpp>
 #include <remat/run/named_tensor.hpp>
 #include <remat/run/tensor_ranks.hpp>
 
@@ -26,6 +27,12 @@
 #include <vector>
 
 namespace remat {
+
+/// A block whose weights files call otherwise.
+struct weight_scope {
+  std::string path = {};  ///< what names inside of it begin with, a dot at its end, or nothing
+  const weight_names* names = nullptr;
+};
 
 class tensor_list {
  public:
@@ -62,6 +69,9 @@ class tensor_list {
          .holders = ranks_->all_holders(1),
          .here = std::as_writable_bytes(std::span(&number, 1))});
   }
+
+  void add_scope(weight_scope scope) { scopes_.push_back(std::move(scope)); }
+  std::span<const weight_scope> weight_scopes() const { return scopes_; }
 
   /// Collective. The whole of a tensor on rank `to`: as it is in memory where that rank is the one to ask for all of it,
   /// else in `room`, which holds at least `room_to_gather(to)` bytes there. Nothing on other ranks.
@@ -136,6 +146,7 @@ class tensor_list {
 
   const tensor_ranks* ranks_;
   std::vector<named_tensor> tensors_;
+  std::vector<weight_scope> scopes_;
   std::map<std::string, std::size_t, std::less<>> number_of_;
 };
 

@@ -38,6 +38,7 @@ inline void add_weights(tensor_list& all, tensor_role role, const program& p, co
              .shape = {declared.extents, declared.extents + declared.rank},
              .type = element::float32,
              .names = std::move(names[i]),
+             .is_transposed_in_files = declared.is_transposed_in_files,
              .slot = static_cast<int>(i),
              .holders = all.ranks().holders_of(role, static_cast<int>(i), declared.elements()),
              .here = std::as_writable_bytes(values[i])});
@@ -56,6 +57,11 @@ inline tensor_list weight_tensors(const program& p, const parameter_store& store
   for (std::size_t k = 0; k < store.state_views().size(); ++k)
     values[store.state_slots()[k]] = store.state_views()[k].values;
   detail::add_weights(all, tensor_role::state, p, p.states, used.states, values);
+  for (int n = 0; n < p.nodes.count(); ++n)
+    if (p.nodes[n].names != nullptr) {
+      const std::string path = path_of(p, n);
+      all.add_scope({path.empty() ? path : path + '.', p.nodes[n].names});
+    }
   return all;
 }
 

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+/// Layers that start as those of published transformers do: weights normal with a deviation, biases 0. They are the
+/// layers of nn/ in all else.
+#pragma once
+
+#include <remat/core/parameter.hpp>
+#include <remat/nn/embedding.hpp>
+#include <remat/nn/linear.hpp>
+#include <remat/nn/positional_embedding.hpp>
+#include <remat/nn/real.hpp>
+
+#include <array>
+#include <cstddef>
+
+namespace remat::models::detail {
+
+template <nn::bias Bias>
+constexpr auto with_bias(const parameter& weight, std::size_t out) {
+  if constexpr (Bias == nn::bias::with)
+    return std::array{weight, parameter("bias", {out}, initial::constant(0))};
+  else
+    return std::array{weight};
+}
+
+template <std::size_t In, std::size_t Out, nn::real Deviation = 0.02, nn::bias Bias = nn::bias::with>
+struct linear : nn::linear<In, Out, Bias> {
+  static constexpr auto parameters =
+      with_bias<Bias>(parameter("weight", {Out, In}, initial::normal(Deviation.value)), Out);
+};
+
+/// Hugging Face's `Conv1D(Out, In)`, a linear layer whose weight files have as (In, Out).
+template <std::size_t In, std::size_t Out, nn::real Deviation = 0.02>
+struct conv1d : nn::linear<In, Out> {
+  static constexpr auto parameters = with_bias<nn::bias::with>(
+      parameter("weight", {Out, In}, initial::normal(Deviation.value)).transposed_in_files(), Out);
+};
+
+template <std::size_t V, std::size_t D, nn::real Deviation = 0.02>
+struct embedding : nn::embedding<V, D> {
+  static constexpr std::array parameters{parameter("weight", {V, D}, initial::normal(Deviation.value))};
+};
+
+template <std::size_t T, std::size_t D, nn::real Deviation = 0.02>
+struct positional_embedding : nn::positional_embedding<T, D> {
+  static constexpr std::array parameters{parameter("weight", {T, D}, initial::normal(Deviation.value))};
+};
+
+}  // namespace remat::models::detail

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+// Weights of prebuilt models under the names of published files: prefixes, tied heads, transposed matrices, what is
+// skipped, and what is refused.
+#include <remat/remat.hpp>
+#include <remat/weights.hpp>
+
+#include <unit/io/temporary_folder.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace weight_files_tests {
+
+using Catch::Matchers::Contains;
+
+constexpr remat::models::gpt2_config small{
+    .vocabulary = 7, .positions = 6, .width = 4, .heads = 2, .blocks = 2, .dropout = 0};
+using input = remat::tensor<std::int32_t, 5>;
+using gpt2 = remat::model<remat::models::gpt2<small>, input>;
+using gpt2_without_head = remat::model<remat::models::gpt2_without_head<small>, input>;
+
+struct values {
+  std::vector<std::size_t> shape;
+  std::vector<float> numbers;
+};
+/// The tensors of a file, by name.
+using contents = std::map<std::string, values>;
+
+const temporary_folder folder;
+
+contents read(const std::filesystem::path& path) {
+  const remat::safetensors_file file(path);
+  contents found;
+  for (const remat::safetensor& t : file.tensors()) {
+    values& v = found[t.name];
+    v.shape = t.shape;
+    v.numbers.resize(t.elements());
+    file.read(t, v.numbers);
+  }
+  return found;
+}
+
+std::filesystem::path write(const contents& tensors) {
+  std::vector<remat::safetensor_values> all;
+  for (const auto& [name, v] : tensors) all.push_back({name, v.shape, v.numbers});
+  remat::write_safetensors(folder.path() / "file", all);
+  return folder.path() / "file";
+}
+
+template <class Model>
+contents saved(const Model& m, const remat::save_options& options = {}) {
+  remat::save_weights(m, folder.path() / "saved", options);
+  return read(folder.path() / "saved");
+}
+
+/// The same under names without their first part.
+contents without_prefix(const contents& tensors, const std::string& prefix) {
+  contents made;
+  for (const auto& [name, v] : tensors) made[name.starts_with(prefix) ? name.substr(prefix.size()) : name] = v;
+  return made;
+}
+
+bool is_same(const remat::trainable& a, const remat::trainable& b) {
+  for (const remat::parameter_view& p : a.parameters())
+    if (!std::ranges::equal(p.values, b.parameter(p.name).values)) return false;
+  return true;
+}
+
+template <class Model>
+std::string refusal(const contents& tensors) {
+  Model m{{.seed = 5}};
+  const contents before = saved(m);
+  try {
+    remat::load_weights(m, write(tensors));
+  } catch (const remat::error& refused) {
+    const contents after = saved(m);
+    for (const auto& [name, v] : before) CHECK(after.at(name).numbers == v.numbers);
+    return refused.what();
+  }
+  return "";
+}
+
+TEST_CASE("a GPT-2 is saved under the names of transformers, its matrices transposed", "[models][weights]") {
+  const gpt2 m{{.seed = 1}};
+  const contents file = saved(m);
+  CHECK(file.size() == 2 + 2 * 12 + 2);
+  CHECK(file.at("transformer.wte.weight").shape == std::vector<std::size_t>{7, 4});
+  CHECK(file.at("transformer.h.1.ln_2.bias").shape == std::vector<std::size_t>{4});
+  const values& matrix = file.at("transformer.h.1.attn.c_attn.weight");
+  CHECK(matrix.shape == std::vector<std::size_t>{4, 12});
+  const auto inside = m.parameter("transformer.h.1.attn.c_attn.weight").values;
+  for (std::size_t in = 0; in < 4; ++in)
+    for (std::size_t out = 0; out < 12; ++out) CHECK(matrix.numbers[in * 12 + out] == inside[out * 4 + in]);
+  CHECK(saved(m, {.every_name = true}).contains("lm_head.weight"));
+  // In two bytes, rounded.
+  const contents rounded = saved(m, {.element = remat::element::bfloat16});
+  CHECK(rounded.at("transformer.h.1.attn.c_attn.weight").numbers[1] ==
+        static_cast<float>(remat::bfloat16(matrix.numbers[1])));
+}
+
+TEST_CASE("a GPT-2 is loaded with its prefix or without, with a head and masks or without", "[models][weights]") {
+  const gpt2 m{{.seed = 1}};
+  const contents file = saved(m);
+  contents with_more = without_prefix(file, "transformer.");
+  CHECK(with_more.contains("h.0.mlp.c_fc.weight"));
+  with_more["h.0.attn.bias"] = {{1, 1, 2, 2}, {1, 0, 1, 1}};
+  with_more["h.1.attn.masked_bias"] = {{1}, {-1e4f}};
+  with_more["lm_head.weight"] = file.at("transformer.wte.weight");
+  for (const contents& each : {file, without_prefix(file, "transformer."), with_more}) {
+    gpt2 other{{.seed = 2}};
+    remat::load_weights(other, write(each));
+    CHECK(is_same(m, other));
+    gpt2_without_head headless{{.seed = 3}};
+    remat::load_weights(headless, write(each));
+    CHECK(is_same(headless, m));
+  }
+  CHECK(saved(gpt2_without_head{{.seed = 1}}).size() == file.size());
+}
+
+TEST_CASE("what a GPT-2's file has beyond, lacks or has in another shape is refused by name", "[models][weights]") {
+  const gpt2 m{{.seed = 1}};
+  const contents file = saved(m);
+  contents changed = file;
+  changed["transformer.h.0.attn.mask"] = {{1}, {0}};
+  CHECK_THAT(refusal<gpt2>(changed), Contains("unexpected") && Contains("transformer.h.0.attn.mask [1]"));
+  changed = file;
+  changed.erase("transformer.h.0.attn.c_attn.weight");
+  CHECK_THAT(refusal<gpt2>(changed), Contains("missing: transformer.h.0.attn.c_attn.weight [4, 12]"));
+  changed = file;
+  changed["transformer.h.0.attn.c_attn.weight"].shape = {12, 4};
+  CHECK_THAT(refusal<gpt2>(changed),
+             Contains("transformer.h.0.attn.c_attn.weight is [12, 4] in the file and [4, 12] in"));
+  changed = file;
+  changed["lm_head.weight"] = changed["transformer.wte.weight"];
+  changed["lm_head.weight"].numbers[3] += 1;
+  CHECK_THAT(refusal<gpt2>(changed), Contains("not equal in the file") && Contains("lm_head.weight"));
+  changed = file;
+  changed["wte.weight"] = changed["transformer.wte.weight"];
+  CHECK(refusal<gpt2>(changed).empty());
+  changed["wte.weight"].numbers[3] += 1;
+  CHECK_THAT(refusal<gpt2>(changed), Contains("not equal in the file") && Contains("wte.weight"));
+}
+
+TEST_CASE("names are those inside of a block, wherever it is", "[models][weights]") {
+  using wrapped = remat::model<
+      remat::sequential<remat::named<"backbone", remat::models::gpt2_without_head<small>>, remat::nn::linear<4, 3>>,
+      input>;
+  const gpt2 m{{.seed = 1}};
+  wrapped other{{.seed = 2}};
+  remat::load_weights(other, write(without_prefix(saved(m), "transformer.")),
+                      {.allow_missing = {"1"}, .rename = {{"", "backbone."}}});
+  CHECK(std::ranges::equal(other.parameter("backbone.transformer.h.1.mlp.c_proj.weight").values,
+                           m.parameter("transformer.h.1.mlp.c_proj.weight").values));
+}
+
+TEST_CASE("a Llama has a head of its own, or that of its embedding", "[models][weights]") {
+  constexpr remat::models::llama_config config{
+      .vocabulary = 7, .width = 8, .heads = 2, .key_value_heads = 1, .blocks = 2, .inner = 12};
+  constexpr remat::models::llama_config with_table{
+      .vocabulary = 7, .width = 8, .heads = 2, .key_value_heads = 1, .blocks = 2, .inner = 12, .tied = true};
+  using untied = remat::model<remat::models::llama<config>, input>;
+  using tied = remat::model<remat::models::llama<with_table>, input>;
+  const untied m{{.seed = 1}};
+  contents file = saved(m);
+  CHECK(file.at("model.layers.1.self_attn.k_proj.weight").shape == std::vector<std::size_t>{4, 8});
+  CHECK(file.contains("lm_head.weight"));
+  file["model.layers.0.self_attn.rotary_emb.inv_freq"] = {{2}, {1, 0.01f}};
+  untied other{{.seed = 2}};
+  remat::load_weights(other, write(without_prefix(file, "model.")));
+  CHECK(is_same(m, other));
+  CHECK_THAT(refusal<tied>(file), Contains("not equal in the file"));
+  file.erase("lm_head.weight");
+  CHECK_THAT(refusal<untied>(file), Contains("missing: lm_head.weight [7, 8]"));
+  CHECK(refusal<tied>(file).empty());
+}
+
+TEST_CASE("a loss that computes the logits has the head's weight", "[models][weights]") {
+  remat::model<remat::models::gpt2<small>, input, remat::nn::cross_entropy> with_logits{{.seed = 1}};
+  remat::model<remat::models::gpt2_without_head<small>, input, remat::models::gpt2_loss<small>> without{{.seed = 2}};
+  remat::save_weights(with_logits, folder.path() / "saved");
+  remat::load_weights(without, folder.path() / "saved");
+  const std::vector<std::int32_t> tokens{0, 1, 2, 3, 4, 6, 5, 4, 3, 2}, next{1, 2, 3, 4, 5, 5, 4, 3, 2, 1};
+  const float loss = with_logits.train_step(tokens, next);
+  CHECK(without.train_step(tokens, next) == Approx(loss));
+  CHECK(saved(without, {.every_name = true}).contains("lm_head.weight"));
+}
+
+}  // namespace weight_files_tests
