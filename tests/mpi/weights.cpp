@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Weights of distributed models: the file of one process, whatever the ranks, and one refusal on all of them.
 #include <remat/distributed_weights.hpp>
+#include <remat/models/gpt2.hpp>
 
 #include "training.hpp"
 
@@ -230,6 +231,42 @@ TEST_CASE("a shared parameter goes under any of its names, and parts are loaded 
   if (session().rank() == 0) CHECK(report.missing == std::vector<std::string>{first});
   for (const remat::parameter_view& p : other.parameters())
     CHECK(is_same(p.values, (p.name == first ? others : one).parameter(p.name).values));
+}
+
+TEST_CASE("published names, and matrices that files have transposed, are those of one process") {
+  constexpr remat::models::gpt2_config small{
+      .vocabulary = 11, .positions = 6, .width = 4, .heads = 2, .blocks = 3, .dropout = 0};
+  const auto lower = [] {
+    return remat::lower<remat::models::gpt2<small>, remat::tensor<std::int32_t, 5>, remat::nn::cross_entropy>();
+  };
+  const temporary_folder folder;
+  const auto shared = std::filesystem::temp_directory_path() / "remat-test-of-published-names";
+  // One file for all ranks, each of which reads its own, and one that rank 0 alone has.
+  for (const auto& path : {shared, folder.path() / "distributed"}) {
+    remat::network one(lower(), {.seed = 3, .threads = 1});
+    remat::distributed_network model(session(), lower(), options(0, 3)), other(session(), lower(), options(0, 4));
+    remat::save_weights(model, path);
+    if (session().rank() == 0) {
+      remat::save_weights(one, folder.path() / "one");
+      CHECK(temporary_folder::stored(path) == temporary_folder::stored(folder.path() / "one"));
+      std::vector<std::vector<float>> values;
+      std::vector<remat::safetensor_values> renamed;
+      const remat::safetensors_file file(path);
+      for (const remat::safetensor& t : file.tensors()) file.read(t, values.emplace_back(t.elements()));
+      for (std::size_t i = 0; i < values.size(); ++i) {
+        const remat::safetensor& t = file.tensors()[i];
+        renamed.push_back({t.name.substr(std::string("transformer.").size()), t.shape, values[i]});
+      }
+      const std::vector<float> mask(4);
+      renamed.push_back({"h.2.attn.bias", {1, 1, 2, 2}, mask});
+      remat::write_safetensors(path, renamed);
+    }
+    largest_of_ranks(0);  // it is written
+    remat::load_weights(other, path);
+    CHECK(has_weights_of(other, one));
+    largest_of_ranks(0);
+  }
+  if (session().rank() == 0) std::filesystem::remove(shared);
 }
 
 TEST_CASE("a file that cannot be written is refused on all ranks, and the older one stays") {

@@ -9,6 +9,7 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -178,6 +179,97 @@ TEST_CASE("a Llama has a head of its own, or that of its embedding", "[models][w
   file.erase("lm_head.weight");
   CHECK_THAT(refusal<untied>(file), Contains("missing: lm_head.weight [7, 8]"));
   CHECK(refusal<tied>(file).empty());
+}
+
+TEST_CASE("a BERT is loaded from old spellings, with other heads and a buffer of positions", "[models][weights]") {
+  constexpr remat::models::bert_config config{
+      .vocabulary = 7, .positions = 6, .width = 4, .heads = 2, .blocks = 1, .inner = 6, .dropout = 0};
+  using places = remat::models::bert_input<5>;
+  using pretrained = remat::model<remat::models::bert_for_masked_lm<config>, places>;
+  using encoder = remat::model<remat::models::bert<config>, places>;
+  const pretrained m{{.seed = 1}};
+  const encoder with_pooler{{.seed = 3}};
+  contents file = saved(m);
+  CHECK(file.contains("cls.predictions.bias"));
+  CHECK_FALSE(file.contains("cls.predictions.decoder.weight"));
+  file["cls.seq_relationship.weight"] = {{2, 4}, std::vector<float>(8)};
+  file["bert.embeddings.position_ids"] = {{1, 6}, std::vector<float>(6)};
+  for (const auto& [name, v] : saved(with_pooler))
+    if (name.starts_with("bert.pooler.")) file[name] = v;
+  contents old;
+  for (const auto& [name, v] : file) {
+    const std::size_t norm = name.find("LayerNorm.");
+    old[norm == name.npos          ? name
+        : name.ends_with("weight") ? name.substr(0, norm) + "LayerNorm.gamma"
+                                   : name.substr(0, norm) + "LayerNorm.beta"] = v;
+  }
+  CHECK(old.contains("bert.encoder.layer.0.attention.output.LayerNorm.gamma"));
+  for (const contents& each : {file, old, without_prefix(old, "bert.")}) {
+    pretrained other{{.seed = 2}};
+    remat::load_weights(other, write(each));
+    CHECK(is_same(m, other));
+    encoder headless{{.seed = 4}};
+    remat::load_weights(headless, write(each));
+    CHECK(std::ranges::equal(headless.parameter("bert.pooler.dense.weight").values,
+                             with_pooler.parameter("bert.pooler.dense.weight").values));
+    CHECK(std::ranges::equal(headless.parameter("bert.embeddings.LayerNorm.weight").values,
+                             m.parameter("bert.embeddings.LayerNorm.weight").values));
+  }
+  // The decoder's bias under both of its names, and those that are not equal.
+  file["cls.predictions.decoder.bias"] = file.at("cls.predictions.bias");
+  CHECK(refusal<pretrained>(file).empty());
+  file["cls.predictions.decoder.bias"].numbers[0] += 1;
+  CHECK_THAT(refusal<pretrained>(file), Contains("not equal in the file"));
+}
+
+TEST_CASE("a BERT gives hidden states, of which the first are pooled, and what is masked does not count", "[models]") {
+  constexpr remat::models::bert_config config{
+      .vocabulary = 7, .positions = 6, .width = 4, .heads = 2, .blocks = 2, .inner = 6, .dropout = 0};
+  remat::model<remat::models::bert<config>, remat::models::bert_input<5>> m{{.seed = 1}};
+  const std::vector<std::int32_t> types{0, 0, 1, 1, 1}, mask{1, 1, 1, 0, 0};
+  const auto run = [&](const std::vector<std::int32_t>& words) {
+    const std::span<const float> hidden = m.predict(words, types, mask);
+    return std::pair(std::vector<float>(hidden.begin(), hidden.end()),
+                     std::vector<float>(m.output(1).begin(), m.output(1).end()));
+  };
+  const auto [hidden, pooled] = run({1, 2, 3, 4, 5});
+  REQUIRE(hidden.size() == 20);
+  const auto weight = m.parameter("bert.pooler.dense.weight").values,
+             bias = m.parameter("bert.pooler.dense.bias").values;
+  for (std::size_t i = 0; i < 4; ++i) {
+    float sum = bias[i];
+    for (std::size_t k = 0; k < 4; ++k) sum += weight[4 * i + k] * hidden[k];
+    CHECK(pooled[i] == Approx(std::tanh(sum)));
+  }
+  CHECK(run({1, 2, 3, 6, 0}).second == pooled);
+  CHECK(run({1, 2, 4, 4, 5}).second != pooled);
+}
+
+TEST_CASE("a vision transformer is saved as torchvision spells its layers, and loaded from either spelling",
+          "[models][weights]") {
+  constexpr remat::models::vit_config config{
+      .image = 4, .patch = 2, .channels = 1, .width = 4, .heads = 2, .blocks = 2, .inner = 6, .classes = 3};
+  using photo = remat::image<float, 1, 4, 4>;
+  using vit = remat::model<remat::models::vit<config>, photo>;
+  using torchvision = remat::model<remat::models::torchvision_vit<config>, photo>;
+  const torchvision m{{.seed = 1}};
+  const contents file = saved(m);
+  CHECK(file.at("class_token").shape == std::vector<std::size_t>{1, 1, 4});
+  CHECK(file.at("encoder.pos_embedding").shape == std::vector<std::size_t>{1, 5, 4});
+  CHECK(file.at("encoder.layers.encoder_layer_1.self_attention.in_proj_bias").shape == std::vector<std::size_t>{12});
+  CHECK(refusal<torchvision>(file).empty());
+  CHECK_FALSE(refusal<vit>(file).empty());
+
+  const vit of_transformers{{.seed = 1}};
+  contents newer = saved(of_transformers);
+  CHECK(newer.at("vit.embeddings.cls_token").shape == std::vector<std::size_t>{1, 1, 4});
+  newer["vit.layers.0.attention.q_proj.weight"] = newer.at("vit.encoder.layer.0.attention.attention.query.weight");
+  newer.erase("vit.encoder.layer.0.attention.attention.query.weight");
+  newer["layers.1.mlp.fc1.bias"] = newer.at("vit.encoder.layer.1.intermediate.dense.bias");
+  newer.erase("vit.encoder.layer.1.intermediate.dense.bias");
+  vit other{{.seed = 2}};
+  remat::load_weights(other, write(newer));
+  CHECK(is_same(of_transformers, other));
 }
 
 TEST_CASE("a loss that computes the logits has the head's weight", "[models][weights]") {
