@@ -3,7 +3,8 @@
 
 transformers or torchvision (published.py) writes random weights to a safetensors file, which remat (PROGRAM, see models.cpp)
 loads as it is. Outputs, loss and every gradient are measured as parity.py does. What remat saves goes back to them,
-is written again, and loaded and saved by remat again: no bit changes on the way, and nothing is missing or unexpected.
+is written again, and loaded and saved by remat again: no bit changes on the way, and nothing is missing or unexpected. Files
+of float16, bfloat16 and float64 with all names of PyTorch's module, tied ones twice, are loaded as well.
 The exit status is 77, which ctest takes for skipped, where a package is not installed.
 """
 import copy
@@ -125,6 +126,19 @@ class Model:
         parity.require(names == set(saved), f"names differ: {sorted(names ^ set(saved))}")
         print(f"  {len(saved)} tensors there and back: the same bits, and names")
 
+    def other_types(self):
+        for kind in "F16", "BF16", "F64":
+            dtype = weight_files.TYPES[kind]
+            given = {name: tensor.to(dtype) if tensor.is_floating_point() else tensor
+                     for name, tensor in self.module.state_dict().items()}
+            weight_files.save(self.folder / "weights", given)
+            self.run("copy")
+            back = self.load(self.folder / "saved").state_dict()
+            for name, tensor in given.items():
+                same = not tensor.is_floating_point() or torch.equal(back[name], tensor.float())
+                parity.require(same, f"{kind}: {name} changed")
+        print("  float16, bfloat16 and float64 are read")
+
 
 def main(program, name):
     torch.set_num_threads(1)  # other tests run next to this one
@@ -138,6 +152,7 @@ def main(program, name):
         model = Model(name, program, pathlib.Path(folder))
         passed = model.compare()
         model.round_trip()
+        model.other_types()
     return passed
 
 
