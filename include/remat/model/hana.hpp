@@ -5,12 +5,13 @@
 ///     hana::unpack(net, f), hana::for_each(net, f), hana::fold_left(net, state, f)
 ///
 /// work on their direct children: the modules of a sequential, the N of a repeat (which a transform changes alike), the
-/// branches of a parallel, the body and the shortcut of a residual; and those of such a model that is annotated.
+/// branches of a parallel, the body and the shortcut of a residual; and those of such a model that is annotated or inlined.
 /// `transform_modules` reaches every depth. Minimal complete definition: unpack and transform. This is the only file that
 /// includes Hana.
 #pragma once
 
 #include <remat/model/checkpoint.hpp>
+#include <remat/model/inlined.hpp>
 #include <remat/model/parallel.hpp>
 #include <remat/model/repeat.hpp>
 #include <remat/model/sequential.hpp>
@@ -73,6 +74,14 @@ template <class Body, class Shortcut, class Join>
 struct children_of<residual<Body, Shortcut, Join>> : children_of<sequential<Body, Shortcut>> {
   template <class F>
   using transformed = residual<transformed_by<F, Body>, transformed_by<F, Shortcut>, Join>;
+};
+
+/// Those of what is inlined: the word stays around them.
+template <class M>
+  requires requires { sizeof(children_of<M>); }
+struct children_of<inlined<M>> : children_of<M> {
+  template <class F>
+  using transformed = inlined<typename children_of<M>::template transformed<F>>;
 };
 
 /// Those of what is annotated: the annotation stays around them.

@@ -7,11 +7,13 @@
 /// Each module for which the predicate holds is replaced by f of it, and is not searched; the others are searched
 /// through sequentials, names, stages, repeats, branches, joins, checkpoints, annotations, shared and frozen parts, and
 /// bodies of blocks. Predicate and f are functions without state of an empty module, as lambdas are that capture
-/// nothing. A block in whose body something was replaced becomes a `changed_block`, of the same kind, with the new body.
+/// nothing. A block in whose body something was replaced becomes a `changed_block`, of the same kind, with the new body;
+/// what files call its weights stays.
 #pragma once
 
 #include <remat/core/fixed_string.hpp>
 #include <remat/core/module.hpp>
+#include <remat/core/weight_names.hpp>
 #include <remat/model/checkpoint.hpp>
 #include <remat/model/frozen.hpp>
 #include <remat/model/inlined.hpp>
@@ -39,8 +41,21 @@ constexpr bool is_kind(M) {
     return false;
 }
 
+namespace detail {
+
+/// What files call the weights of a block.
+template <class Block>
+struct names_of_block {};
+template <class Block>
+  requires requires(const weight_names*& names) { names = &Block::names; }
+struct names_of_block<Block> {
+  static constexpr weight_names names = Block::names;
+};
+
+}  // namespace detail
+
 template <class Original, class Body>
-struct changed_block : module {
+struct changed_block : module, detail::names_of_block<Original> {
   static constexpr std::string_view kind = [] {
     if constexpr (requires { Original::kind; })
       return Original::kind;

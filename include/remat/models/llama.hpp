@@ -67,7 +67,17 @@ inline constexpr llama_config llama_3_2_3b{.vocabulary = 128256,
 namespace detail {
 
 template <llama_config C>
+struct llama_heads {
+  static constexpr bool holds = true;
+  static_assert(
+      C.heads > 0 && (C.head_width > 0 || C.width % C.heads == 0),
+      "remat: the heads of a llama share its width evenly; give it a width that is a multiple of its heads, or "
+      "a head_width");
+};
+
+template <llama_config C>
 struct llama_parts {
+  static_assert(llama_heads<C>::holds);
   static constexpr std::size_t head = C.head_width == 0 ? C.width / C.heads : C.head_width;
   template <std::size_t In, std::size_t Out>
   using product = linear<In, Out, C.deviation, nn::bias::without>;

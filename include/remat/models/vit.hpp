@@ -81,7 +81,15 @@ struct in_proj : nn::linear<D, 3 * D> {
 };
 
 template <vit_config C>
+struct vit_patches {
+  static constexpr bool holds = true;
+  static_assert(C.patch > 0 && C.image >= C.patch && C.image % C.patch == 0,
+                "remat: patches of a vit fill its image; give it an image of a multiple of the patch");
+};
+
+template <vit_config C>
 struct vit_parts {
+  static_assert(vit_patches<C>::holds);
   static constexpr std::size_t rows = (C.image / C.patch) * (C.image / C.patch) + 1;
   template <std::size_t In, std::size_t Out>
   using product = linear<In, Out, C.deviation>;

@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <cstdint>
 #include <type_traits>
 
 namespace transform_tests {
@@ -41,13 +42,15 @@ using in_join = remat::join<"x", remat::sequential<nn::add, M>>;
 template <class M>
 using in_wrappers = remat::shared<"s", remat::frozen<remat::on_stage<0, M>>>;
 template <class M>
+using in_inlined = remat::sequential<remat::inlined<remat::residual<M>>>;
+template <class M>
 using in_checkpoint = remat::checkpoint<remat::sequential<M>, remat::save_all>;
 template <class M>
 using in_group = remat::checkpoint_sequential<remat::sequential<M>, remat::strategy::group<2>>;
 
 static_assert(reaches<in_sequential> && reaches<in_named> && reaches<in_repeat> && reaches<in_body> &&
               reaches<in_shortcut> && reaches<in_branch> && reaches<in_join> && reaches<in_wrappers> &&
-              reaches<in_checkpoint> && reaches<in_group>);
+              reaches<in_inlined> && reaches<in_checkpoint> && reaches<in_group>);
 
 constexpr auto in_block = remat::transform_modules(
     remat::sequential<block>{}, [](auto m) { return remat::is_kind<"conv2d">(m); },
@@ -56,6 +59,15 @@ static_assert(
     std::is_same_v<decltype(in_block),
                    const remat::sequential<remat::changed_block<block, remat::sequential<checked, nn::relu>>>>);
 
+// A published model that was changed has its names in files.
+constexpr auto in_published = remat::transform_modules(
+    remat::models::gpt2<remat::models::gpt2_config{.width = 8, .heads = 2, .blocks = 2}>{},
+    [](auto m) { return remat::is_kind<"gelu">(m); }, [](auto) { return nn::silu{}; });
+static_assert(decltype(in_published)::names.prefix == "transformer.");
+static_assert(remat::lower<std::remove_const_t<decltype(in_published)>, remat::tensor<std::int32_t, 4>>()
+                  .nodes[0]
+                  .names->prefix == "transformer.");
+
 // Foldable and Functor of the other containers.
 constexpr auto check = [](auto m) { return remat::as_checkpointed(m); };
 static_assert(decltype(hana::length(remat::repeat<5, conv>{}))::value == 5);
@@ -63,6 +75,8 @@ static_assert(decltype(hana::length(remat::parallel<nn::add, conv, nn::relu>{}))
 static_assert(std::is_same_v<decltype(hana::transform(remat::repeat<5, conv>{}, check)), remat::repeat<5, checked>>);
 static_assert(std::is_same_v<decltype(hana::transform(remat::residual<conv>{}, check)),
                              remat::residual<checked, remat::checkpoint<remat::identity>>>);
+static_assert(std::is_same_v<decltype(hana::transform(remat::inlined<remat::repeat<5, conv>>{}, check)),
+                             remat::inlined<remat::repeat<5, checked>>>);
 
 TEST_CASE("a transformed model has the paths and the results of the first") {
   using input = remat::image<float, 4, 5, 5>;
