@@ -21,6 +21,7 @@
 #include "layers/normalisations.hpp"
 #include "layers/positions.hpp"
 #include "layers/resampling.hpp"
+#include "layers/sequence_rows.hpp"
 #include "layers/softmaxes.hpp"
 #include "search.hpp"
 
@@ -48,6 +49,9 @@ constexpr fuzz::layer_kind kinds[] = {
     {"rms_norm", 2, &fuzz::rms_norm},
     {"rotary_embedding", 1, &fuzz::rotary_embedding},
     {"positional_embedding", 1, &fuzz::positional_embedding},
+    {"class_token", 1, &fuzz::class_token},
+    {"select_row", 1, &fuzz::select_row},
+    {"image_to_sequence", 1, &fuzz::image_to_sequence},
     {"batch_norm2d", 2, &fuzz::batch_norm2d},
     {"cross_entropy", 1, &fuzz::cross_entropy},
     {"embedding", 1, &fuzz::embedding},

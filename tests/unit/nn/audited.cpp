@@ -49,6 +49,11 @@ TEST_CASE("norms, gates and positions of transformers use exactly what is planne
                          nn::rotary_embedding<4>, nn::rms_norm<12>, nn::linear<12, 5>>;
   check<net, tensor<std::int32_t, 6>, nn::cross_entropy>(integers(12 * 6, 40), classes(12 * 6, 5));
 }
+TEST_CASE("patches and rows of vision transformers use exactly what is planned", "[serial][once]") {
+  using net = sequential<nn::conv2d<3, 12, 2, nn::window{.stride = 2}>, nn::image_to_sequence, nn::class_token<12>,
+                         remat::residual<nn::linear<12, 12>>, nn::select_row<0>, nn::linear<12, 5>>;
+  check<net, image<float, 3, 8, 6>, nn::cross_entropy>(drawn(7 * 144), classes(7, 5));
+}
 TEST_CASE("attention uses exactly what is planned, and no memory for scores", "[serial][once]") {
   using causal = nn::attention<2, nn::attention_options{.causal = true, .key_value_heads = 1, .dropout = 0.5}>;
   using net = sequential<nn::embedding<41, 16>, nn::linear<16, 32>, causal,
