@@ -48,9 +48,9 @@ struct row_blocks {
   template <class F>
   void for_each(const F& f) const {
     parallel_for(count, 1, [&](std::size_t begin, std::size_t end) {
-      for (std::size_t block = begin; block < end; ++block) {
-        const std::size_t first = block * block_rows;
-        f(block, first, rows - first < block_rows ? rows : first + block_rows);
+      for (std::size_t at = begin; at < end; ++at) {
+        const std::size_t first = at * block_rows;
+        f(at, first, rows - first < block_rows ? rows : first + block_rows);
       }
     });
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// A progress bar for a training loop: loss, images per second and remaining time, on one line of a terminal. Where the
+/// A progress bar for a training loop: loss, samples per second and remaining time, on one line of a terminal. Where the
 /// output is no terminal it prints a line at every tenth.
 #pragma once
 
@@ -18,9 +18,12 @@ namespace remat {
 
 class progress {
  public:
-  /// `total` steps will be reported; `title` comes before the bar.
-  progress(std::string title, std::size_t total)
-      : title_(std::move(title)), total_(total), is_terminal_(isatty(fileno(stdout)) != 0) {}
+  /// `total` steps will be reported; `title` comes before the bar, and samples are called `samples`.
+  progress(std::string title, std::size_t total, std::string samples = "images")
+      : title_(std::move(title)),
+        samples_name_(std::move(samples)),
+        total_(total),
+        is_terminal_(isatty(fileno(stdout)) != 0) {}
 
   /// One step on `samples` samples is done.
   void step(double loss, std::size_t samples) {
@@ -45,13 +48,14 @@ class progress {
     const std::size_t filled = width * done_ / total_;
     const std::string bar = std::string(filled, '#') + std::string(width - filled, '.');
     const double left = seconds / static_cast<double>(done_) * static_cast<double>(total_ - done_);
-    std::printf("%s%s [%s] %zu/%zu  loss %.4f  %.0f images/s  %.0f s %s%s", is_terminal_ ? "\r" : "", title_.c_str(),
+    std::printf("%s%s [%s] %zu/%zu  loss %.4f  %.0f %s/s  %.0f s %s%s", is_terminal_ ? "\r" : "", title_.c_str(),
                 bar.c_str(), done_, total_, smoothed_, static_cast<double>(samples_) / std::max(seconds, 1e-9),
-                is_last ? seconds : left, is_last ? "in all" : "left  ", is_terminal_ && !is_last ? "" : "\n");
+                samples_name_.c_str(), is_last ? seconds : left, is_last ? "in all" : "left  ",
+                is_terminal_ && !is_last ? "" : "\n");
     std::fflush(stdout);
   }
 
-  std::string title_;
+  std::string title_, samples_name_;
   std::size_t total_, done_ = 0, samples_ = 0;
   bool is_terminal_;
   double smoothed_ = 0;
