@@ -7,7 +7,7 @@
 ///
 /// It is trained on the first nine tenths of the text. On the rest it is compared with gzip -9 and with an order-3 Markov
 /// model (text_models.hpp): the bits that each takes for a byte. The file is mapped into memory, and of it what a step
-/// needs is read; each window of 256 bytes is a sample, and its targets are the bytes one further on.
+/// needs is read; each window of 128 bytes is a sample, and its targets are the bytes one further on.
 ///
 /// The blocks of the transformer are at "h": --policy says what a checkpoint of them keeps, --strategy which of them are
 /// one segment. Alone it is one process; of the ranks of an MPI job, --partitions are a pipeline, and the rest replicas
@@ -36,7 +36,7 @@
 namespace nn = remat::nn;
 namespace rate = remat::learning_rate;
 
-constexpr std::size_t bytes = 256, window = 256, width = 256, heads = 4, blocks = 4;
+constexpr std::size_t bytes = 256, window = 128, width = 128, heads = 4, blocks = 4;
 
 // clang-format off
 using attention = remat::sequential<
@@ -58,9 +58,9 @@ using model = remat::distributed_model<gpt, remat::tensor<std::int32_t, window>,
 
 struct settings {
   std::string data, dtype = "f32", policy = "none", strategy = "each", schedule = "1f1b", prompt = "\n";
-  std::size_t steps = 1200, warm_up = 60, batch = 16, microbatches = 1, characters = 400;
+  std::size_t steps = 6000, warm_up = 100, batch = 8, microbatches = 1, characters = 400;
   int partitions = 0, threads = 0;
-  float learning_rate = 1.5e-3f, weight_decay = 0.1f;
+  float learning_rate = 2e-3f, weight_decay = 0.1f;
   double max_norm = 1, temperature = 0.8;
   std::uint64_t seed = 1;
 };
@@ -93,6 +93,22 @@ remat::checkpoints checkpoints_of(const settings& s) {
 const std::map<std::string, remat::pipeline_schedule> schedules{{"gpipe", remat::schedule::gpipe},
                                                                 {"1f1b", remat::schedule::one_f_one_b},
                                                                 {"zero_bubble", remat::schedule::zero_bubble}};
+
+/// Small embeddings, and of positions the sine waves of Vaswani et al. 2017: places next to each other begin alike, and
+/// attention soon finds the byte before.
+void start_embeddings(const model& m) {
+  constexpr double scale = 0.1;
+  for (const remat::parameter_view& p : m.parameters()) {
+    if (p.name == "wte.weight")
+      for (float& value : p.values) value *= static_cast<float>(scale);
+    if (p.name != "wpe.weight") continue;
+    for (std::size_t i = 0; i < p.values.size(); ++i) {
+      const std::size_t position = i / width, pair = i % width / 2;
+      const double angle = static_cast<double>(position) * std::pow(1e-4, 2.0 * static_cast<double>(pair) / width);
+      p.values[i] = static_cast<float>(scale * (i % 2 == 0 ? std::sin(angle) : std::cos(angle)));
+    }
+  }
+}
 
 /// A byte by the logits of it: the higher the temperature, the more often an unlikely one.
 template <class Random>
@@ -137,6 +153,7 @@ void train(const remat::mpi::session& mpi, const settings& s) {
            .microbatches = s.microbatches,
            .schedule = schedules.at(s.schedule),
            .partition_batch = std::max<std::size_t>(1, batch / s.microbatches)}};
+  start_embeddings(m);
   remat::adamw adamw{{.learning_rate = s.learning_rate, .beta2 = 0.95f, .weight_decay = s.weight_decay}};
   adamw.group(remat::is_bias_or_norm, {.weight_decay = 0});
   remat::clipped optimizer{adamw, s.max_norm};

@@ -12,9 +12,9 @@
 ///
 /// Parameters and states stay as they are; gradients are as after a `train_step` on the same batch.
 ///
-/// `audit(model, images, labels, optimizer)` is that of the step that updates the parameters: the region of their
-/// gradients is audited in the same way, and what must be the same bits are loss and updated parameters. They and the
-/// optimizer stay as they are; gradients are left by no step.
+/// `audit(model, images, labels, optimizer)` is that of the step that updates the parameters: their gradients are among
+/// the activations, and what must be the same bits are loss and updated parameters. They and the optimizer stay as they
+/// are; gradients are left by no step.
 #pragma once
 
 #include <remat/run/internals.hpp>
@@ -41,7 +41,7 @@ struct audit_report {
   bool leaves_the_dead_alone = false;
   std::size_t forward = 0, recompute = 0, backward = 0;  ///< kernel calls that ran
 
-  /// Of the gradients of parameters, the same; 0 in a step without an optimizer.
+  /// What gradients of parameters need in addition, the same; 0 in a step without an optimizer.
   std::size_t planned_gradient_bytes = 0, reserved_gradient_bytes = 0, used_gradient_bytes = 0;
 
   bool holds() const {
@@ -119,23 +119,17 @@ class guarded_arena {
  public:
   template <class Runs>
   guarded_arena(Runs& runs, std::byte fill)
-      : activations_(runs.needed().activations, fill),
-        gradients_(runs.needed().gradients, fill),
+      : activations_(runs.needed().activations + runs.needed().gradients, fill),
         kernels_(runs.needed().kernels(), fill) {
-    if constexpr (requires { runs.bind(nullptr, nullptr, nullptr); })
-      runs.bind(activations_.data(), kernels_.data(), gradients_.data());
-    else
-      runs.bind(activations_.data(), kernels_.data());
+    runs.bind(activations_.data(), kernels_.data());
   }
+  /// Gradients of parameters among them.
   std::span<const std::byte> activations() const { return activations_.bytes(); }
-  std::span<const std::byte> gradients() const { return gradients_.bytes(); }
   std::span<const std::byte> kernels() const { return kernels_.bytes(); }
-  bool is_intact(std::byte fill) const {
-    return activations_.is_intact(fill) && gradients_.is_intact(fill) && kernels_.is_intact(fill);
-  }
+  bool is_intact(std::byte fill) const { return activations_.is_intact(fill) && kernels_.is_intact(fill); }
 
  private:
-  guarded_block activations_, gradients_, kernels_;
+  guarded_block activations_, kernels_;
 };
 
 /// The bytes of a part of an arena that steps changed, next to those that are planned.
@@ -178,7 +172,7 @@ audit_report audit_runs(executor& e, const executor::step& step, const Run& run)
   r.reserved_bytes = one_plan.reserved().activations;
   r.reserved_gradient_bytes = one_plan.reserved().gradients;
 
-  arena_usage activations(r.planned_bytes), gradients(r.planned_gradient_bytes), of_kernels(e.needed().kernels());
+  arena_usage activations(r.planned_bytes + r.planned_gradient_bytes), of_kernels(e.needed().kernels());
   step_result clean;
   r.guards_intact = true;
   for (const std::byte fill : {std::byte{0xa5}, std::byte{0x5a}}) {
@@ -186,24 +180,22 @@ audit_report audit_runs(executor& e, const executor::step& step, const Run& run)
     clean = run(step);
     r.guards_intact = r.guards_intact && arena.is_intact(fill);
     activations.add_changed(arena.activations(), fill);
-    gradients.add_changed(arena.gradients(), fill);
     of_kernels.add_changed(arena.kernels(), fill);
   }
-  for (const buffer& each : e.planned().steps.buffers)
-    (each.parameter == core::none ? activations : gradients).add_planned(each.offset, each.bytes);
+  for (const buffer& each : e.planned().steps.buffers) activations.add_planned(each.offset, each.bytes);
   for (const kernel_buffer& each : e.kernels().buffers())
     of_kernels.add_planned((each.is_for_step ? 0 : e.kernels().step_bytes()) + each.offset, each.bytes);
-  r.uses_what_is_planned = activations.is_as_planned() && gradients.is_as_planned() && of_kernels.is_within_plan();
-  r.used_bytes = activations.used_bytes();
-  r.used_gradient_bytes = gradients.used_bytes();
+  r.uses_what_is_planned = activations.is_as_planned() && of_kernels.is_within_plan();
+  r.used_bytes = std::min(activations.used_bytes(), r.planned_bytes);
+  r.used_gradient_bytes = activations.used_bytes() - r.used_bytes;
 
   const guarded_arena arena(e, scribble);
   scribbler scribbler(e);
   executor::step scribbled = step;
   scribbled.watching = &scribbler;
   r.survives_scribbling = run(scribbled) == clean;
-  r.leaves_the_dead_alone = scribbler.found_dead() && is_all(arena.activations(), scribble) &&
-                            is_all(arena.gradients(), scribble) && is_all(arena.kernels(), scribble);
+  r.leaves_the_dead_alone =
+      scribbler.found_dead() && is_all(arena.activations(), scribble) && is_all(arena.kernels(), scribble);
   r.forward = e.executed(action_kind::forward);
   r.recompute = e.executed(action_kind::recompute);
   r.backward = e.executed(action_kind::backward_input) + e.executed(action_kind::backward_parameters) +

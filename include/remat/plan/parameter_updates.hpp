@@ -7,7 +7,7 @@
 /// gradient reaches is updated at the end, from zeros, as an optimizer does that is given a block of gradients.
 ///
 /// Gradients are in a block, where other micro-batches have added theirs, or are buffers of the tape: each from the
-/// action that makes it to the update. These have a region of their own in the plan.
+/// action that makes it to the update.
 ///
 /// In a slice of the program, a parameter that is shared is left to who knows all of its places.
 #pragma once
@@ -176,7 +176,8 @@ class update_writer {
 
 }  // namespace detail
 
-/// A tape of training with updates. Gradients that are buffers are in this region of the plan.
+/// A tape of training with updates. Gradients that are buffers are in this region, until they are placed
+/// (gradient_placement.hpp).
 constexpr tape with_updates(const program& p, const tape& written, updating how, bool is_whole, int gradient_region) {
   return detail::update_writer(p, written, how == updating::from_arena, is_whole, gradient_region).write();
 }

@@ -5,6 +5,7 @@
 #include <remat/model/lower.hpp>
 #include <remat/plan/checked_batch.hpp>
 #include <remat/plan/fuse.hpp>
+#include <remat/plan/gradient_placement.hpp>
 #include <remat/plan/parameter_updates.hpp>
 #include <remat/plan/placement.hpp>
 #include <remat/plan/plan_request.hpp>
@@ -19,9 +20,8 @@ namespace remat {
 /// A region of memory that buffers of a plan lie in: those that the same sections use first and last.
 struct plan_region {
   int first_section = 0, last_section = 0;
-  int port = core::none;                 ///< it is the buffer of this port
-  bool is_passing = false;               ///< nothing in it outlives a section: one is enough for all micro-batches
-  bool has_parameter_gradients = false;  ///< and nothing else
+  int port = core::none;    ///< it is the buffer of this port
+  bool is_passing = false;  ///< nothing in it outlives a section: one is enough for all micro-batches
   std::size_t bytes = 0;
 };
 
@@ -33,14 +33,13 @@ struct plan {
   core::list<segment> segments = {};
   core::list<segment_plan> segment_plans = {};
   tape steps = {};
-  /// A step of one process has one region, and one for gradients of parameters where they are buffers. A stage has one
-  /// and, after it, one for each port. A stage that splits has in its place one for each two sections between which
-  /// something is kept, and one for what passes.
+  /// A step of one process has one region. A stage has one and, after it, one for each port. A stage that splits has in
+  /// its place one for each two sections between which something is kept, and one for what passes.
   core::list<plan_region> regions = {};
   std::size_t activation_bytes = 0;  ///< of the arena's activation region; of a stage, of each micro-batch in flight
   std::size_t passing_bytes = 0;     ///< of a stage that splits: what waits for no other section, once for all
   std::size_t live_bytes = 0;        ///< the maximum of the bytes alive at once: no placement needs less
-  std::size_t gradient_bytes = 0;    ///< of gradients of parameters that are buffers, in a region of their own
+  std::size_t gradient_bytes = 0;    ///< that gradients of parameters need in addition, where they are buffers
   updating updates = updating::after_step;
 
   constexpr int region_of_port(int port) const { return regions.count() - ports.count() + port; }
@@ -48,7 +47,7 @@ struct plan {
 
 namespace detail {
 
-/// That of a whole program's gradients of parameters, where they are buffers.
+/// That of a whole program's gradients of parameters until they are placed, where they are buffers.
 inline constexpr int gradient_region = 1;
 
 constexpr void make_regions(plan& made) {
@@ -60,7 +59,6 @@ constexpr void make_regions(plan& made) {
       for (int then = first + 1; then <= last; ++then) made.regions.push_back({first, then});
     made.regions.push_back({0, last, core::none, true});
   }
-  if (made.updates == updating::from_arena) made.regions.push_back({0, last, core::none, false, true});
   for (int k = 0; k < made.ports.count(); ++k) {
     const int section = made.ports[k].is_gradient ? backward_section : forward_section;  // where no buffer says more
     made.regions.push_back({section, section, k});
@@ -98,10 +96,6 @@ constexpr void place_all(plan& made) {
   for (int r = 0; r < made.region_of_port(0); ++r) {
     plan_region& here = made.regions[r];
     here.bytes = place(made.steps, r);
-    if (here.has_parameter_gradients) {
-      made.gradient_bytes = here.bytes;
-      continue;
-    }
     (here.is_passing ? made.passing_bytes : made.activation_bytes) += here.bytes;
     if (!here.is_passing) made.live_bytes += live_maximum(made.steps, r);
   }
@@ -122,10 +116,14 @@ constexpr plan plan_training(const program& p, const plan_request& request) {
   const core::list<backward_need> needs = detail::backward_needs(p);
   made.segment_plans = plan_segments(p, covered, made.segments, needs, made.batch);
   made.steps = write_training_tape(p, covered, made.ports, made.segments, made.segment_plans, needs, made.batch);
-  made.updates = request.updates;
+  detail::place_all(made);
+  made.updates = request.updates;  // activations are placed as without them
   if (made.updates != updating::after_step)
     made.steps = with_updates(p, made.steps, made.updates, covered.is_whole(), detail::gradient_region);
-  detail::place_all(made);
+  if (made.updates == updating::from_arena) {
+    made.gradient_bytes = place_gradients(made.steps, detail::gradient_region, made.activation_bytes);
+    made.regions[0].bytes += made.gradient_bytes;
+  }
   return made;
 }
 constexpr plan plan_training(const program& p, std::size_t batch, const slice& covered) {
@@ -134,11 +132,11 @@ constexpr plan plan_training(const program& p, std::size_t batch, const slice& c
 /// Of the whole program.
 constexpr plan plan_training(const program& p, std::size_t batch) { return plan_training(p, batch, whole(p)); }
 
-/// The bytes that the gradients of parameters would take as buffers, in a step like this one of the whole program that
-/// updates the parameters.
+/// The bytes that the gradients of parameters would need as buffers in addition to activations, in a step like this one of
+/// the whole program that updates the parameters.
 constexpr std::size_t transient_gradient_bytes(const program& p, const plan& made) {
   tape updating_step = with_updates(p, made.steps, updating::from_arena, true, detail::gradient_region);
-  return place(updating_step, detail::gradient_region);
+  return place_gradients(updating_step, detail::gradient_region, made.activation_bytes);
 }
 
 /// The plan of a forward pass that keeps nothing.
@@ -194,8 +192,8 @@ constexpr std::size_t peak_activation_bytes(std::size_t batch) {
   return plan_training(fuse(lower<Net, Input, Loss>()), batch).activation_bytes;
 }
 
-/// Peak bytes of the gradients of parameters in a training step of a model type that updates them,
-/// `train_step(x, y, optimizer)` in one micro-batch: exactly the gradient region that `model` reserves and uses.
+/// The bytes that gradients of parameters need in addition to activations, in a training step of a model type that
+/// updates them, `train_step(x, y, optimizer)` in one micro-batch: exactly what `model` reserves and uses for them.
 template <class Net, class Input, class Loss = no_loss>
 constexpr std::size_t peak_gradient_bytes(std::size_t batch) {
   return plan_training(fuse(lower<Net, Input, Loss>()), {.batch = batch, .updates = updating::from_arena})

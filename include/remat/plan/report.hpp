@@ -25,7 +25,7 @@ struct plan_report {
   bool is_training = true;
   std::size_t activation_bytes = 0, live_bytes = 0, kept_bytes = 0;
   std::size_t gradient_bytes = 0;            ///< of the parameters, in a block; 0 where no model is known
-  std::size_t transient_gradient_bytes = 0;  ///< the same, each until its update in `train_step(x, y, optimizer)`
+  std::size_t transient_gradient_bytes = 0;  ///< in addition to activations, in `train_step(x, y, optimizer)`
   /// What kernels need in addition: packed weights that are there at once, and scratch beyond them. 0 where none were
   /// prepared.
   std::size_t packed_bytes = 0, scratch_bytes = 0;
@@ -34,7 +34,7 @@ struct plan_report {
   double recompute_share = 0;                            ///< recomputed FLOPs / forward FLOPs
   std::vector<kept_tensor> kept;
   std::vector<std::string> recomputed;  ///< paths, in order
-  std::vector<std::string> plain;   ///< segments that would have kept more than without a checkpoint
+  std::vector<std::string> plain;       ///< segments that would have kept more than without a checkpoint
   std::vector<std::string> split;       ///< what other stages have parts of: "blocks: blocks.0 to blocks.5"
   std::vector<std::string> ignored;     ///< paths of modules whose checkpoint is ignored, since they lie on two stages
 };

@@ -35,11 +35,10 @@ class arena {
     return true;
   }
 
-  /// Where the gradients of parameters begin, and the memory of kernels.
-  std::byte* gradients() const { return data() + reserved_.activations; }
-  std::byte* kernels() const { return gradients() + reserved_.gradients; }
+  /// Where the memory of kernels begins.
+  std::byte* kernels() const { return data() + reserved_.activations + reserved_.gradients; }
 
-  void bind(executor& e) const { e.bind(data(), kernels(), gradients()); }
+  void bind(executor& e) const { e.bind(data(), kernels()); }
 
  private:
   memory_block block_;

@@ -67,11 +67,10 @@ class executor {
             m.step_bytes() + m.passing_bytes() - m.packed_bytes()};
   }
 
-  /// Moves to another arena: where its activations and the memory of its kernels begin. Gradients of parameters are of a
-  /// plan that has a region for them.
-  void bind(std::byte* activations, std::byte* kernels, std::byte* gradients = nullptr) {
-    const std::array all{activations, gradients};
-    bind(std::span(all).first(plan_.regions.size()), kernels, kernels + this->kernels().step_bytes());
+  /// Moves to another arena: where its activations, gradients of parameters among them, and the memory of its kernels
+  /// begin.
+  void bind(std::byte* activations, std::byte* kernels) {
+    bind(std::span(&activations, 1), kernels, kernels + this->kernels().step_bytes());
   }
   /// The regions of a stage, as its plan lists them, and the two parts of the memory of its kernels: what stays there for
   /// the other micro-batches of a step, and the rest.

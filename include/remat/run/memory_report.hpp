@@ -24,7 +24,7 @@ struct memory_report {
   std::size_t states = 0;     ///< what modules remember
   std::size_t optimizer = 0;  ///< what the optimizers that were named keep
   std::size_t activations = 0;            ///< the arena's first region, for the largest batch met
-  std::size_t transient_gradients = 0;    ///< the arena's gradients of parameters, each until its update
+  std::size_t transient_gradients = 0;    ///< what those need in addition to activations, each until its update
   std::size_t packed = 0;                 ///< the arena's packed weights, as many as are there at once
   std::size_t scratch = 0;                ///< the arena's kernel scratch, as far as it needs more than these
   std::size_t results = 0;                ///< outputs and gradients of inputs, as the user sees them

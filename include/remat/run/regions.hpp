@@ -12,7 +12,7 @@ namespace remat {
 
 struct regions {
   std::size_t activations = 0;
-  std::size_t gradients = 0;  ///< of parameters, in steps that update these themselves
+  std::size_t gradients = 0;  ///< what those of parameters need in addition, in steps that update these themselves
   std::size_t packed = 0, scratch = 0;
 
   std::size_t kernels() const { return packed + scratch; }

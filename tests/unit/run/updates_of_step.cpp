@@ -120,6 +120,7 @@ TEST_CASE("under every policy, too, on 1 and 2 threads", "[serial]") {
 }
 
 TEST_CASE("with one micro-batch there is no block of gradients, and what they take is what is planned") {
+  std::size_t most = 0;
   for (const network& n : networks::all()) {
     INFO(n.name);
     remat::network model = make(n, {.seed = 3, .threads = 1});
@@ -134,8 +135,9 @@ TEST_CASE("with one micro-batch there is no block of gradients, and what they ta
     CHECK(used.transient_gradients == plan.transient_gradient_bytes);
     CHECK(used.activations == plan.activation_bytes);  // as without updates
     CHECK(plan.transient_gradient_bytes <= plan.gradient_bytes);
-    CHECK(used.transient_gradients > 0);
+    most = std::max(most, used.transient_gradients);
   }
+  CHECK(most > 0);
 }
 
 TEST_CASE("a step with an optimizer uses exactly the memory that is planned", "[once]") {
@@ -155,7 +157,6 @@ TEST_CASE("a step with an optimizer uses exactly the memory that is planned", "[
       CHECK(r.survives_scribbling);
       CHECK(r.leaves_the_dead_alone);
       CHECK(r.holds());
-      CHECK(r.planned_gradient_bytes > 0);
       CHECK(copy_of(remat::internals::store(model).value_block()) == values);
       CHECK(optimizer.steps() == 0);
       CHECK(model.memory().gradients == 0);
@@ -168,14 +169,18 @@ using model = remat::model<net, remat::tensor<float, 6>, nn::cross_entropy>;
 const std::vector<float> inputs(12, 0.5f);
 const std::vector<int> classes{1, 3};
 
-static_assert(model::peak_gradient_bytes(2) == (30 * 40 + 32) * sizeof(float));  // weight and bias of the middle
+// Of activations, those that live while the middle layer's gradients do: the input, what the layer reads, and the gradients
+// of its output and input.
+static_assert(model::peak_activation_bytes(2) + model::peak_gradient_bytes(2) ==
+              64 + 320 + 256 + 320 + (30 * 40 + 32) * sizeof(float));
+static_assert(model::peak_gradient_bytes(2) < (30 * 40 + 32) * sizeof(float));  // the loss's memory is free by then
 
 TEST_CASE("the gradients of the largest layer are alive at once, no more") {
   model m;
   remat::sgd optimizer;
   m.train_step(inputs, classes, optimizer);
   CHECK(m.memory().transient_gradients == model::peak_gradient_bytes(2));
-  CHECK(m.plan(2).gradient_bytes > 2 * model::peak_gradient_bytes(2) - 40 * 30 * sizeof(float));
+  CHECK(m.memory().activations == model::peak_activation_bytes(2));
 }
 
 TEST_CASE("after a step that was given the optimizer there are no gradients to read") {
