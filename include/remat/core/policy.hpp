@@ -13,12 +13,13 @@
 ///     constexpr remat::segment_choice plan(std::span<const remat::operation_view> segment,
 ///                                          const remat::segment_context& context) const;   // or a list of decisions
 ///
-/// `decide` is asked where a policy has both. They may be static. A `policy_name` (a static string_view) is in reports.
+/// `decide` is asked where a policy has both. One that has a `limit` of bytes leaves it to the planner (core/budget.hpp). They may be static. A `policy_name` (a static string_view) is in reports.
 ///
 /// A policy may have members: `checkpoint_at("h", save_what_fits{bytes})` keeps the object. In a type it is a template
 /// argument, of the policy or of `with`: `checkpoint<M, with<save_what_fits{1'000'000}>>`.
 #pragma once
 
+#include <remat/core/budget.hpp>
 #include <remat/core/list.hpp>
 #include <remat/core/operation_view.hpp>
 #include <remat/core/policy_search.hpp>
@@ -95,6 +96,8 @@ struct policy_base {
   constexpr virtual std::optional<decision> always() const = 0;
   constexpr virtual segment_choice choose(std::span<const operation_view> segment,
                                           const segment_context& context) const = 0;
+  constexpr virtual bool has_budget() const = 0;
+  constexpr virtual std::optional<byte_limit> limit() const = 0;
   constexpr virtual bool cuts_chains() const = 0;
   constexpr virtual std::size_t links(std::size_t children) const = 0;
   constexpr virtual std::span<const sought_word> seeks() const = 0;
@@ -126,6 +129,13 @@ struct held_policy final : policy_base {
     } else {
       return object.plan(segment, context);
     }
+  }
+  constexpr bool has_budget() const override { return BudgetPolicy<P>; }
+  constexpr std::optional<byte_limit> limit() const override {
+    if constexpr (BudgetPolicy<P>)
+      return object.limit();
+    else
+      return {};
   }
   constexpr bool cuts_chains() const override { return ChainPolicy<P>; }
   constexpr std::size_t links(std::size_t children) const override {
@@ -167,6 +177,9 @@ class policy_setting {
   constexpr segment_choice choose(std::span<const operation_view> segment, const segment_context& context) const {
     return held_->choose(segment, context);
   }
+  /// The planner decides, within `limit` bytes, or those of the request where it has none.
+  constexpr bool has_budget() const { return held_->has_budget(); }
+  constexpr std::optional<byte_limit> limit() const { return held_->limit(); }
   /// `links` says how many children are in a segment, and the last segment is not dropped.
   constexpr bool cuts_chains() const { return held_->cuts_chains(); }
   constexpr std::size_t links(std::size_t children) const { return held_->links(children); }

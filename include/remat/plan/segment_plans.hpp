@@ -7,7 +7,7 @@
 /// segment's inputs and outputs only those wait that somebody reads.
 ///
 /// Next to its neighbours, a segment may keep more than no checkpoint would (a pool's input instead of its indices):
-/// such a segment is left plain.
+/// such a segment is left plain, unless it was chosen for a budget.
 #pragma once
 
 #include <remat/plan/backward_needs.hpp>
@@ -19,7 +19,7 @@ namespace remat {
 struct segment_plan {
   core::list<int> kept = {};        ///< tensors that wait between forward and this segment's backward
   core::list<int> recomputed = {};  ///< operations, in program order; empty where nothing is dropped
-  bool is_plain = false;      ///< it would have kept more than without a checkpoint
+  bool is_plain = false;            ///< it would have kept more than without a checkpoint
 };
 
 namespace detail {
@@ -102,7 +102,8 @@ class segment_analysis {
 
   constexpr bool may_stay(const segment& s, int t) const {
     const int producer = p_.producers.data()[t];
-    if (producer < s.first || producer >= s.last || last_read_.data()[t] >= s.last) return true;
+    if (producer < s.first || producer >= s.last) return true;
+    if (last_read_.data()[t] >= s.last && s.lets_stay(t)) return true;
     return s.keeps(producer);
   }
 
@@ -183,10 +184,14 @@ class segment_analysis {
     const int last = parent == core::none ? covered_.last : segments_[parent].last;
     for (int t = 0; t < keepers_.count(); ++t) keepers_[t] = 0;
     each_read_of(parent, [&](int t) { ++keepers_[t]; });
-    bool changed = false, recomputes = false;
+    bool changed = false, recomputes = false, has_chosen = false;
     for (int c = first_child(parent), next = 0; c < segments_.count(); c = next) {
       next = next_child(c + 1, parent);
       if (!computes_again_[c]) continue;
+      if (segments_[c].is_chosen) {
+        has_chosen = true;
+        continue;
+      }
       std::size_t with = 0, without = 0;
       for (int t : plans_[c].kept)
         if (--keepers_[t] == 0) with += p_.tensors[t].bytes(batch_);
@@ -202,7 +207,7 @@ class segment_analysis {
         for (int t : plans_[c].kept) ++keepers_[t];
       }
     }
-    if (changed || !recomputes) return changed;
+    if (changed || !recomputes || has_chosen) return changed;
     std::size_t with = 0, without = 0;
     seen_.clear();
     each_read_of(parent, [&](int t) {

@@ -47,15 +47,30 @@
 namespace remat {
 
 struct segment {
-  int first = 0, last = 0;        ///< operations [first, last)
-  int parent = core::none;        ///< the segment around it
-  int node = 0;                   ///< whose checkpoint it is
-  std::string_view policy = {};   ///< its name
+  int first = 0, last = 0;              ///< operations [first, last)
+  int parent = core::none;              ///< the segment around it
+  int node = 0;                         ///< whose checkpoint it is
+  std::string_view policy = {};         ///< its name
   core::list<decision> decisions = {};  ///< of its operations; those that it says nothing of are recomputed
+  bool is_chosen = false;               ///< for a budget, which looks at more than what it keeps: it is not left plain
+  core::list<int> staying = {};         ///< then, of what is read after it, this alone stays for its backward pass
 
+  /// What is read after the segment may stay for its backward pass.
+  constexpr bool lets_stay(int tensor) const {
+    if (!is_chosen) return true;
+    for (int each : staying)
+      if (each == tensor) return true;
+    return false;
+  }
   constexpr bool keeps(int operation) const {
     return operation - first < decisions.count() && decisions[operation - first] == decision::keep;
   }
+};
+
+/// Operations [first, last) of a program that a budget computes again.
+struct chosen_range {
+  int first = 0, last = 0;
+  core::list<int> staying = {};  ///< of the tensors that are read after it, those that stay for its backward pass
 };
 
 namespace detail {
@@ -84,8 +99,9 @@ constexpr void require_choice(const found_segment& s, const segment_choice& choi
 
 class segment_writer {
  public:
-  constexpr segment_writer(const program& p, const plan_request& request, const core::list<found_segment>& found)
-      : p_(p), request_(request), found_(found), moved_(found.size(), core::none) {}
+  constexpr segment_writer(const program& p, const plan_request& request, const core::list<found_segment>& found,
+                           const core::list<chosen_range>& chosen)
+      : p_(p), request_(request), found_(found), chosen_(chosen), moved_(found.size(), core::none) {}
 
   constexpr core::list<segment> run() {
     int decided = core::none;  // operations before this one are in a segment whose policy says what is inside
@@ -93,9 +109,18 @@ class segment_writer {
       const found_segment& s = found_[f];
       if (s.first < decided) continue;
       moved_[f] = made_.count();
-      segment& mine = made_.push_back(
-          {s.first, s.last, s.parent == core::none ? core::none : moved_[s.parent], s.node, s.policy->name(), {}});
-      if (const std::optional<decision> always = s.policy->always()) {
+      segment& mine = made_.push_back({s.first,
+                                       s.last,
+                                       s.parent == core::none ? core::none : moved_[s.parent],
+                                       s.node,
+                                       s.policy->name(),
+                                       {},
+                                       false,
+                                       {}});
+      if (s.policy->has_budget()) {
+        add_chosen(s, made_.count() - 1);
+        decided = s.last;
+      } else if (const std::optional<decision> always = s.policy->always()) {
         if (*always == decision::keep)
           mine.decisions = core::list<decision>(static_cast<std::size_t>(s.last - s.first), decision::keep);
       } else if (ask(s, made_.count() - 1)) {
@@ -139,7 +164,9 @@ class segment_writer {
                     core::none,
                     s.node,
                     s.policy->name(),
-                    static_cast<core::list<decision>&&>(nested[i].decisions)};
+                    static_cast<core::list<decision>&&>(nested[i].decisions),
+                    false,
+                    {}};
       while (made_[around].last <= inner.first) around = made_[around].parent;
       if (inner.last > made_[around].last || (inner.first == made_[around].first && inner.last == made_[around].last))
         throw error("the policy '" + std::string(s.policy->name()) + "' gives the nested segment " +
@@ -147,14 +174,58 @@ class segment_writer {
                     ", which overlaps another or is the same; two of them are apart, or one "
                     "holds the other");
       inner.parent = around;
+      if (s.policy->has_budget()) describe(inner);
       around = made_.count();
       made_.push_back(static_cast<segment&&>(inner));
     }
   }
 
+  /// Of a budget's segment: what is in none of the chosen ranges is kept, and what one of them gives those after it.
+  constexpr void add_chosen(const found_segment& s, int mine) {
+    made_[mine].decisions = core::list<decision>(static_cast<std::size_t>(s.last - s.first), decision::keep);
+    const bool is_all = has(s.first, s.last);
+    if (is_all) describe(made_[mine]);
+    core::list<nested_segment> nested;
+    int done = s.first;
+    for (const chosen_range& each : chosen_) {
+      if (each.first < s.first || each.last > s.last) continue;
+      if (each.last > done) {
+        for (int i = each.first; i < each.last; ++i)
+          if (is_all || last_reader(i) < each.last) made_[mine].decisions[i - s.first] = decision::recompute;
+        done = each.last;
+      }
+      if (each.first > s.first || each.last < s.last)
+        nested.push_back(
+            {static_cast<std::size_t>(each.first - s.first), static_cast<std::size_t>(each.last - s.first)});
+    }
+    add_nested(s, mine, nested);
+  }
+  constexpr bool has(int first, int last) const {
+    for (const chosen_range& each : chosen_)
+      if (each.first == first && each.last == last) return true;
+    return false;
+  }
+  constexpr void describe(segment& chosen) const {
+    chosen.is_chosen = true;
+    for (const chosen_range& each : chosen_)
+      if (each.first == chosen.first && each.last == chosen.last) chosen.staying = each.staying;
+  }
+  /// The last operation that reads an output of operation i.
+  constexpr int last_reader(int i) {
+    if (last_readers_.empty()) {
+      last_readers_ = core::list<int>(p_.operations.size(), core::none);
+      for (int reader = 0; reader < p_.operations.count(); ++reader)
+        for (int t : p_.operations[reader].inputs)
+          if (p_.producers[t] != core::none) last_readers_[p_.producers[t]] = reader;
+    }
+    return last_readers_[i];
+  }
+
   const program& p_;
   const plan_request& request_;
   const core::list<found_segment>& found_;
+  const core::list<chosen_range>& chosen_;
+  core::list<int> last_readers_ = {};
   std::optional<view_maker> views_ = {};  // made where a policy looks
   core::list<int> moved_;                 // of each found segment, its number among those made
   core::list<segment> made_ = {};
@@ -163,11 +234,13 @@ class segment_writer {
 }  // namespace detail
 
 /// The segments of what the request covers, with what their policies keep; a segment is before those inside it, and
-/// siblings are in program order. Throws `error` for an answer of a policy that is not about its segment.
-constexpr core::list<segment> segments_of(const program& p, const plan_request& request) {
+/// siblings are in program order. Throws `error` for an answer of a policy that is not about its segment. Of what has a
+/// budget, these ranges are computed again, in preorder; nothing, where they are not given.
+constexpr core::list<segment> segments_of(const program& p, const plan_request& request,
+                                          const core::list<chosen_range>& chosen = {}) {
   detail::segment_search search{p};
   search.run(request.covered.stage);
-  return detail::segment_writer(p, request, search.found).run();
+  return detail::segment_writer(p, request, search.found, chosen).run();
 }
 
 /// The modules whose checkpoint is ignored under the stages of the program, outer ones first. No policy is asked.

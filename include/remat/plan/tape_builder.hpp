@@ -29,6 +29,8 @@ class tape_builder {
     tape_.buffers.reserve(size);
   }
   constexpr void add(const action& a) { ++now_, tape_.actions.push_back(a); }
+  /// The action that is being written.
+  constexpr int now() const { return now_; }
   /// What follows is a section of this name.
   constexpr void begin_section(std::string_view name) {
     end_section();

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+/// What the budgets of a program may choose: for each of a grid of quanta, the fastest schedule that a solver finds.
+///
+/// The grid depends on the program, the batch and what is covered, not on how many bytes a budget has. All budgets outside
+/// of other segments are one problem, in which the operations around them take part, and are kept. One inside of another
+/// checkpoint is a problem of its own.
+#pragma once
+
+#include <remat/plan/plan_request.hpp>
+#include <remat/plan/segments.hpp>
+#include <remat/plan/spine_solver.hpp>
+
+#include <cstddef>
+#include <optional>
+
+namespace remat {
+
+/// Segments that are computed again, in preorder, and what the solver thinks that costs.
+struct budget_choice {
+  double again = 0;
+  core::list<chosen_range> ranges = {};
+};
+
+namespace detail {
+
+/// Into how many quanta the bytes of save_all are divided: tables grow with their number, and with the cube of the
+/// operations'.
+constexpr int levels_for(int operations) {
+  return operations <= 16 ? 64 : operations <= 200 ? 256 : operations <= 400 ? 128 : 64;
+}
+
+class budget_problems {
+ public:
+  constexpr budget_problems(const program& p, const plan_request& request, const slice& covered,
+                            const core::list<stage_port>& ports, const core::list<backward_need>& needs,
+                            std::size_t save_all_bytes, rounding how)
+      : p_(p), request_(request), ports_(ports), needs_(needs), levels_(levels_for(covered.last - covered.first)) {
+    quantum_ = (save_all_bytes + static_cast<std::size_t>(levels_) - 1) / static_cast<std::size_t>(levels_);
+    if (quantum_ < alignment) quantum_ = alignment;
+    segment_search search{p};
+    search.run(covered.stage);
+    core::list<int> group(static_cast<std::size_t>(covered.last - covered.first), core::none);
+    bool has_outer = false;
+    for (int k = 0; k < search.found.count(); ++k) {
+      const found_segment& each = search.found[k];
+      if (!each.policy->has_budget() || is_in_budget(search.found, each.parent)) continue;
+      if (each.parent != core::none) {
+        inner_.push_back({each.first, each.last});
+        continue;
+      }
+      has_outer = true;
+      for (int i = each.first; i < each.last; ++i) group[i - covered.first] = k;
+    }
+    if (has_outer) add(covered, ports_, group, how);
+    for (const chosen_range& each : inner_)
+      add({each.first, each.last}, no_ports_, core::list<int>(static_cast<std::size_t>(each.last - each.first), 0),
+          how);
+  }
+
+  constexpr int levels() const { return levels_; }
+  constexpr std::size_t quantum_bytes() const { return quantum_; }
+  /// The fewest quanta for which there is a choice.
+  constexpr int least() const {
+    int found = levels_ + 1;
+    for (const problem* each : all_)
+      if (each->solver.least() < found) found = each->solver.least();
+    return found;
+  }
+  constexpr double again(int quanta) const {
+    double sum = 0;
+    for (const problem* each : all_) sum += each->solver.again(at(*each, quanta));
+    return sum;
+  }
+  constexpr budget_choice choice(int quanta) {
+    budget_choice made;
+    for (problem* each : all_) {
+      const spine_solution found = each->solver.solution(at(*each, quanta));
+      made.again += found.again;
+      for (const spine_segment& s : found.segments)
+        made.ranges.push_back({each->chain.first + s.first, each->chain.first + s.last, s.staying});
+    }
+    return made;
+  }
+
+  budget_problems(const budget_problems&) = delete;
+  budget_problems& operator=(const budget_problems&) = delete;
+  constexpr ~budget_problems() {
+    for (problem* each : all_) delete each;
+  }
+
+ private:
+  struct problem {
+    spine chain;
+    spine_solver solver;
+
+    constexpr problem(const program& p, spine&& s, int levels, bool is_bound)
+        : chain(static_cast<spine&&>(s)), solver(p, chain, levels, is_bound) {}
+  };
+
+  static constexpr bool is_in_budget(const core::list<found_segment>& found, int s) {
+    for (; s != core::none; s = found[s].parent)
+      if (found[s].policy->has_budget()) return true;
+    return false;
+  }
+  static constexpr int at(const problem& each, int quanta) {
+    return quanta < each.solver.least() ? each.solver.least() : quanta;
+  }
+  constexpr void add(const slice& covered, const core::list<stage_port>& ports, const core::list<int>& group,
+                     rounding how) {
+    spine made = spine_maker(p_, covered, ports, needs_, request_.batch, request_.costs, quantum(quantum_, how)).make();
+    made.group = group;
+    all_.push_back(new problem(p_, static_cast<spine&&>(made), levels_, how == rounding::down));
+  }
+
+  const program& p_;
+  const plan_request& request_;
+  const core::list<stage_port>& ports_;
+  core::list<stage_port> no_ports_ = {};
+  const core::list<backward_need>& needs_;
+  int levels_;
+  std::size_t quantum_ = 0;
+  core::list<chosen_range> inner_ = {};
+  core::list<problem*> all_ = {};
+};
+
+}  // namespace detail
+
+/// The limit of a slice's budgets, the lowest one, where `save_all` takes these bytes; none where it has no budget.
+constexpr std::optional<std::size_t> budget_of(const program& p, const plan_request& request,
+                                               std::size_t save_all_bytes) {
+  detail::segment_search search{p};
+  search.run(request.covered.stage);
+  std::optional<std::size_t> lowest;
+  for (const detail::found_segment& each : search.found) {
+    if (!each.policy->has_budget()) continue;
+    const std::optional<byte_limit> own = each.policy->limit();
+    if (!own && !request.bytes)
+      throw error("a budget has no number of bytes; write budget{bytes}, or give the model its activation_bytes");
+    const std::size_t bytes = own ? own->of(save_all_bytes) : *request.bytes;
+    if (!lowest || bytes < *lowest) lowest = bytes;
+  }
+  return lowest;
+}
+
+/// Whether anything of what a request covers has one.
+constexpr bool has_budget(const program& p, const plan_request& request) {
+  bool is_possible = false;
+  for (const stage_policy& each : p.stage_policies) is_possible = is_possible || each.policy.has_budget();
+  for (const module_node& each : p.nodes)
+    for (const checkpoint_setting& setting : each.checkpoints) is_possible = is_possible || setting.policy.has_budget();
+  if (!is_possible) return false;
+  detail::segment_search search{p};
+  search.run(request.covered.stage);
+  for (const detail::found_segment& each : search.found)
+    if (each.policy->has_budget()) return true;
+  return false;
+}
+
+}  // namespace remat

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+// Budgets: plans are within their bytes, the fastest that an exhaustive search finds on small programs, and of the same bits.
+#include "random_chains.hpp"
+
+#include <remat/remat.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <numeric>
+#include <string>
+#include <vector>
+
+namespace budget_tests {
+
+namespace nn = remat::nn;
+using Catch::Matchers::Contains;
+using random_chains::maker, random_chains::ranges;
+using remat::budget, remat::checkpoint_at;
+
+struct point {
+  std::size_t bytes;
+  double again;
+};
+double fastest(const std::vector<point>& all, std::size_t bytes) {
+  double found = std::numeric_limits<double>::infinity();
+  for (const point& each : all)
+    if (each.bytes <= bytes) found = std::min(found, each.again);
+  return found;
+}
+
+/// The search finds what an exhaustive one over all nested segments does, with as many bytes as any of these takes.
+void check_exact(unsigned seed, int operations, bool has_skips) {
+  maker make(seed);
+  const remat::program p = make.chain(make.pick(1, operations + 1), has_skips);
+  const remat::plan_request request{.batch = 1, .bytes = 1};
+  const remat::detail::training_planner planner(p, request);
+  const auto point_of = [&](const remat::core::list<remat::chosen_range>& chosen) {
+    remat::plan made = planner.with_segments(chosen);
+    planner.write_tape(made);
+    return point{remat::live_maximum(made.steps), remat::detail::recomputation_cost(p, made, nullptr)};
+  };
+  std::vector<ranges> trees;
+  random_chains::each_tree(p, 0, p.operations.count() - 1, true, {}, trees);
+  std::vector<point> all, found;
+  for (const ranges& tree : trees) {
+    remat::core::list<remat::chosen_range> chosen;
+    for (const remat::chosen_range& each : tree) chosen.push_back(each);
+    all.push_back(point_of(chosen));
+  }
+  const remat::plan kept = planner.make();
+  found.push_back({kept.live_bytes, 0});
+  remat::detail::budget_search search(planner, p, request);
+  for (const auto& each : search.find_candidates(kept.live_bytes)) found.push_back(point_of(each.ranges));
+  INFO("seed " << seed);
+  for (const point& each : all) REQUIRE(fastest(found, each.bytes) == fastest(all, each.bytes));
+}
+
+TEST_CASE("of chains of unequal links, a budget's plan is the fastest of all persistent ones") {
+  for (unsigned seed = 0; seed < 1'000; ++seed) check_exact(seed, 4, false);
+}
+TEST_CASE("of longer chains, too", "[long]") {
+  for (unsigned seed = 0; seed < 2'000; ++seed) check_exact(seed, 5, false);
+  for (unsigned seed = 0; seed < 100; ++seed) check_exact(seed, 7, false);
+}
+TEST_CASE("of programs with long skips, too") {
+  for (unsigned seed = 0; seed < 500; ++seed) check_exact(seed, 4, true);
+}
+
+using layer = remat::residual<remat::sequential<nn::linear<32, 32>, nn::tanh, nn::layer_norm<32>, nn::dropout<0.1>>>;
+using chain = remat::repeat<6, layer>;
+template <class Chain>
+using net = remat::sequential<nn::linear<32, 32>, remat::named<"h", Chain>, nn::linear<32, 4>, nn::log_softmax>;
+template <class Chain>
+using model = remat::model<net<Chain>, remat::tensor<float, 32>, nn::nll_loss>;
+constexpr std::size_t batch = 16;
+
+model<chain> with(std::vector<checkpoint_at> checkpoints) {
+  return model<chain>{{.seed = 4, .threads = 1, .checkpoints = std::move(checkpoints)}};
+}
+/// The losses and gradients of two steps.
+std::vector<float> train(auto& m) {
+  std::vector<float> x(batch * 32);
+  std::iota(x.begin(), x.end(), -250.0f);
+  for (float& each : x) each /= 200;
+  std::vector<std::int32_t> y(batch);
+  for (std::size_t i = 0; i < batch; ++i) y[i] = static_cast<std::int32_t>(i % 4);
+  remat::sgd optimizer{{.learning_rate = 0.1f}};
+  std::vector<float> bits;
+  for (int step = 0; step < 2; ++step) {
+    bits.push_back(m.train_step(x, y));
+    for (const remat::parameter_view& p : m.parameters()) bits.insert(bits.end(), p.gradient.begin(), p.gradient.end());
+    optimizer.step(m);
+  }
+  return bits;
+}
+bool are_same(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+TEST_CASE("within its bytes, of the same bits, and more bytes never take longer") {
+  auto plain = with({});
+  const std::vector<float> expected = train(plain);
+  const std::size_t most = plain.plan(batch).activation_bytes;
+  double share_before = 0;
+  int feasible = 0, distinct = 0;
+  for (int k = 40; k > 0; --k) {
+    const std::size_t bytes = most * static_cast<std::size_t>(k) / 40;
+    for (const char* path : {"", "h"}) {
+      auto m = with({checkpoint_at(path, budget{bytes})});
+      try {
+        const remat::plan_report planned = m.plan(batch);
+        CHECK(planned.activation_bytes <= bytes);
+        if (path[0] == '\0') {
+          ++feasible;
+          CHECK(planned.recompute_share >= share_before);
+          if (planned.recompute_share > share_before) ++distinct;
+          share_before = planned.recompute_share;
+        }
+      } catch (const remat::error& e) {
+        CHECK_THAT(e.what(), Contains("the smallest with which a step fits is"));
+        continue;
+      }
+      if (k % 4 != 0) continue;
+      CHECK(are_same(train(m), expected));
+      CHECK(m.reserved().activations == m.plan(batch).activation_bytes);
+    }
+  }
+  CHECK(feasible > 15);
+  CHECK(distinct > 8);
+}
+
+TEST_CASE("a budget that is too small names the smallest one, with which a step fits") {
+  try {
+    with({checkpoint_at("", budget{1'000})}).plan(batch);
+    FAIL("1000 bytes are not enough");
+  } catch (const remat::error& e) {
+    const std::string text = e.what();
+    const std::size_t smallest = std::stoul(text.substr(text.rfind(' ') + 1));
+    CHECK(with({checkpoint_at("", budget{smallest})}).plan(batch).activation_bytes == smallest);
+    CHECK_THROWS_AS(with({checkpoint_at("", budget{smallest - 1})}).plan(batch), remat::error);
+  }
+}
+
+TEST_CASE("a share of save_all's bytes, and the model's own number, are budgets") {
+  const std::size_t most = with({}).plan(batch).activation_bytes;
+  const auto half = with({checkpoint_at("", budget{remat::share_of_save_all(0.5)})}).plan(batch);
+  CHECK(half.activation_bytes <= most / 2);
+  CHECK(half.recompute > 0);
+  CHECK(half.recomputed == with({checkpoint_at("", budget{most / 2})}).plan(batch).recomputed);
+  const model<chain> told{{.threads = 1, .checkpoints = {checkpoint_at("", budget{})}, .activation_bytes = most / 2}};
+  CHECK(told.plan(batch).recomputed == half.recomputed);
+  CHECK_THROWS_WITH(with({checkpoint_at("", budget{})}).plan(batch), Contains("has no number of bytes"));
+  CHECK_THROWS_WITH(remat::share_of_save_all(1.5), Contains("above 0 and up to 1"));
+}
+
+TEST_CASE("a tag is the same plan as its value, and nests in other checkpoints") {
+  auto plain = with({});
+  const std::vector<float> expected = train(plain);
+  using remat::share_of_save_all;
+  using tagged = remat::checkpoint<chain, budget<share_of_save_all(0.6)>>;
+  model<tagged> tag{{.seed = 4, .threads = 1}};
+  auto value = with({checkpoint_at("h", budget{share_of_save_all(0.6)})});
+  CHECK(tag.plan(batch).recomputed == value.plan(batch).recomputed);
+  CHECK(tag.plan(batch).recompute > 0);
+  CHECK(are_same(train(tag), expected));
+  auto nested = with({checkpoint_at("", remat::recompute_all{}), checkpoint_at("h", budget{share_of_save_all(0.95)})});
+  CHECK(nested.plan(batch).activation_bytes <= with({}).plan(batch).activation_bytes);
+  CHECK(are_same(train(nested), expected));
+}
+
+}  // namespace budget_tests
