@@ -32,8 +32,8 @@ class StepSide(Side):
         return milliseconds
 
 
-def peer_side(name, threads, layout, memory):
-    command = [sys.executable, peer.__file__, name, str(threads), layout]
+def peer_side(name, threads, layout, dtype, memory):
+    command = [sys.executable, peer.__file__, name, str(threads), layout, dtype]
     return StepSide(f"{name}, threads {threads}, PyTorch {layout}", command, peer_environment(threads, memory))
 
 
@@ -47,9 +47,9 @@ def time_within_by_apart(remat):
     return statistics.median(ratios)
 
 
-def compare(step_time, name, threads):
-    remat = StepSide(f"{name}, threads {threads}, remat", [step_time, name, str(threads)], environment(threads))
-    peers = {layout: peer_side(name, threads, layout, keep_memory) for layout in peer.layouts(name)}
+def compare(step_time, name, threads, dtype):
+    remat = StepSide(f"{name}, threads {threads}, remat", [step_time, name, str(threads), dtype], environment(threads))
+    peers = {layout: peer_side(name, threads, layout, dtype, keep_memory) for layout in peer.layouts(name, dtype)}
     sides = [*peers.values()]
     sides.insert(1, remat)  # between the layouts, next to both
     for side in sides:
@@ -57,7 +57,7 @@ def compare(step_time, name, threads):
     times = take_turns(sides)
     planned, reserved, gradients = remat.ask("peak")
     share = within_by_apart = None
-    if name in of_matrix_products:
+    if name in of_matrix_products and dtype == "float32":
         within_by_apart = time_within_by_apart(remat)
         whole, products = remat.ask(f"products {pairs}")
         share = products / whole
@@ -65,12 +65,13 @@ def compare(step_time, name, threads):
         side.close()
 
     result = ratios_to_best(remat, peers, times)
-    alone = peer_side(name, 1, result["peer_layout"], return_memory)
+    alone = peer_side(name, 1, result["peer_layout"], dtype, return_memory)
     [peer_peak] = alone.ask("peak")
     alone.close()
     return {
         "name": name,
         "threads": threads,
+        "dtype": dtype,
         **result,
         "remat_peak_bytes": int(planned),
         "peer_peak_bytes": int(peer_peak) if math.isfinite(peer_peak) else None,
@@ -109,8 +110,9 @@ def busy_cores():
 
 def main():
     parser = argparse.ArgumentParser(prog="benchmarks/run", add_help=False, allow_abbrev=False,
-                                     usage="benchmarks/run [--layers] [--only NAME]... [--json FILE] [--python PATH]")
+                                     usage="benchmarks/run [--layers] [--dtype TYPE] [--only NAME]... [--json FILE] [--python PATH]")
     parser.add_argument("--layers", action="store_true")
+    parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
     parser.add_argument("--only", action="append")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--programs", type=Path)  # without their folder, arguments are checked and no more
@@ -121,6 +123,8 @@ def main():
             parser.error(f"there is no {what} '{name}'; there are {'; '.join(known)}")
     if arguments.json and not arguments.json.absolute().parent.is_dir():
         parser.error(f"--json: there is no folder {arguments.json.absolute().parent}")
+    if arguments.layers and arguments.dtype != "float32":
+        parser.error("--layers compares float32 alone; --dtype bfloat16 is for networks")
     if not arguments.programs:
         return
     cores = len(os.sched_getaffinity(0))
@@ -130,7 +134,8 @@ def main():
         threads = [count for count in (1, 2) if count <= cores]
         compare_layers.main(arguments.programs / "layer_time", arguments.only or list(known), threads, arguments.json)
         return
-    print(f"PyTorch {peer.torch.__version__}, {cores} cores; ratio = remat / PyTorch, median of {pairs} pairs")
+    autocast = " with autocast" if arguments.dtype == "bfloat16" else ""
+    print(f"PyTorch {peer.torch.__version__}{autocast}, {arguments.dtype}, {cores} cores; ratio = remat / PyTorch, median of {pairs} pairs")
     print(header, flush=True)
     results = []
     for name in arguments.only or peer.networks:
@@ -138,7 +143,7 @@ def main():
             if threads > cores:
                 print(f"{name}: there is one core, no row with {threads} threads", file=sys.stderr)
                 continue
-            results.append(compare(arguments.programs / "step_time", name, threads))
+            results.append(compare(arguments.programs / "step_time", name, threads, arguments.dtype))
             print(row(results[-1]), flush=True)
             if (share := results[-1]["share_of_products"]) is not None:
                 print(f"  forward and backward reach {share:.3f} of the rate of their matrix products", flush=True)

@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string_view>
 
@@ -62,12 +63,28 @@ using resnet18 =
                       halved<64, 128>, halved<128, 256>, halved<256, 512>, nn::adaptive_avg_pool2d<1>, nn::flatten,
                       nn::linear<512, 10>, nn::log_softmax>;
 
+/// A GPT of 12 blocks.
+inline constexpr std::size_t width = 256, vocabulary = 4096;
+using gpt_block =
+    remat::sequential<remat::residual<remat::sequential<nn::layer_norm<width>, nn::linear<width, 3 * width>,
+                                                        nn::attention<4, nn::attention_options{.causal = true}>,
+                                                        nn::linear<width, width>>>,
+                      remat::residual<remat::sequential<nn::layer_norm<width>, nn::linear<width, 4 * width>, nn::gelu,
+                                                        nn::linear<4 * width, width>>>>;
+using gpt_blocks = remat::repeat<12, gpt_block>;
+template <class Blocks>
+using gpt_of = remat::sequential<nn::embedding<vocabulary, width>, nn::positional_embedding<256, width>, Blocks,
+                                 nn::layer_norm<width>>;
+using gpt = gpt_of<gpt_blocks>;
+using gpt_checkpointed = gpt_of<remat::checkpoint_sequential<gpt_blocks>>;
+
 struct network {
   std::string_view name;
   std::size_t batch;
   remat::program (*lower)();
   /// Changes the parameters before the first step, as the other side does.
   void (*initialise)(std::span<const remat::parameter_view>) = nullptr;
+  std::size_t tokens = 0;  ///< integers of its inputs and targets are below it
 };
 
 /// Weights of variance 1 / inputs, and no bias: neither signals nor gradients vanish in a deep chain of tanh.
@@ -78,6 +95,8 @@ inline void keep_variance(std::span<const remat::parameter_view> parameters) {
 
 using image = remat::image<float, 1, 28, 28>;
 using features = remat::image<float, 64, 32, 32>;
+using text = remat::tensor<std::int32_t, 256>;
+using token_loss = nn::linear_cross_entropy<width, vocabulary>;
 
 inline const network networks[] = {
     {"example01", 64, [] { return remat::lower<example01, image, nn::nll_loss>(); }},
@@ -89,6 +108,8 @@ inline const network networks[] = {
     {"residual_checkpointed", 32, [] { return remat::lower<residual_checkpointed, features, nn::mse_loss>(); }},
     {"residual_every4", 32, [] { return remat::lower<residual_every4, features, nn::mse_loss>(); }},
     {"resnet18", 64, [] { return remat::lower<resnet18, image, nn::nll_loss>(); }},
+    {"gpt", 8, [] { return remat::lower<gpt, text, token_loss>(); }, nullptr, vocabulary},
+    {"gpt_checkpointed", 8, [] { return remat::lower<gpt_checkpointed, text, token_loss>(); }, nullptr, vocabulary},
 };
 
 }  // namespace benchmarks

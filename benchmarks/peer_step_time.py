@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: MIT
 """PyTorch's side of the comparison (benchmarks/run): one network, kept warm, that answers commands.
 
-    peer_step_time.py NETWORK THREADS LAYOUT
+    peer_step_time.py NETWORK THREADS LAYOUT DTYPE
 
     time K   one step untimed, then K steps: the mean milliseconds of a step, and the loss of the last
     peak     the bytes by which the resident set rises within a step, gradients aside; `nan` where Linux does not tell
 
 Networks are those of networks.hpp, steps those of step_time.cpp, written as is fastest here: relu in place, checkpoints
 not reentrant, and none that lets go of nothing (example 01's, for which remat's plan recomputes nothing either). LAYOUT
-is contiguous or channels_last.
+is contiguous or channels_last, and "compiled" after it, as in contiguous+compiled, asks for torch.compile. DTYPE is
+float32, or bfloat16 for autocast to it.
 """
 import ctypes
 import re
@@ -54,6 +55,51 @@ class BasicBlock(nn.Module):
         y = self.body(x)
         y += x if self.downsample is None else self.downsample(x)
         return y.relu_()
+
+
+def attention(q, k, v):
+    """Causal attention of (N, H, T, d); before PyTorch 2 there is none in one call."""
+    if hasattr(nn.functional, "scaled_dot_product_attention"):
+        return nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+    length = q.shape[2]
+    allowed = torch.ones(length, length, dtype=torch.bool).tril()
+    scores = (q @ k.transpose(2, 3) / q.shape[3] ** 0.5).masked_fill(~allowed, float("-inf"))
+    return scores.softmax(3) @ v
+
+
+class GptBlock(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.heads = heads
+        self.ln_1, self.ln_2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.c_attn, self.attn_proj = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.c_fc, self.mlp_proj = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+
+    def forward(self, x):
+        n, t, width = x.shape
+        q, k, v = (each.view(n, t, self.heads, -1).transpose(1, 2) for each in self.c_attn(self.ln_1(x)).split(width, 2))
+        x = x + self.attn_proj(attention(q, k, v).transpose(1, 2).reshape(n, t, width))
+        return x + self.mlp_proj(nn.functional.gelu(self.c_fc(self.ln_2(x))))
+
+
+class Gpt(nn.Module):
+    def __init__(self, block):
+        super().__init__()
+        self.wte, self.wpe = nn.Embedding(vocabulary, 256), nn.Embedding(256, 256)
+        self.blocks = nn.Sequential(*(block(GptBlock(256, 4)) for _ in range(12)))
+        self.ln_f, self.head = nn.LayerNorm(256), nn.Linear(256, vocabulary)
+
+    def forward(self, tokens):
+        x = self.wte(tokens) + self.wpe.weight[:tokens.shape[1]]
+        return self.head(self.ln_f(self.blocks(x)))
+
+
+def gpt():
+    return Gpt(lambda block: block)
+
+
+def gpt_checkpointed():
+    return Gpt(Checkpointed)
 
 
 def example01():
@@ -109,6 +155,13 @@ def resnet18():
                          nn.Linear(512, 10), nn.LogSoftmax(1))
 
 
+vocabulary = 4096
+
+
+def token_loss(logits, targets):
+    return nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
+
+
 def classes(count, *shape):
     return nn.functional.nll_loss, lambda: torch.randint(count, shape)
 
@@ -129,20 +182,33 @@ networks = {
     "residual_checkpointed": (residual_checkpointed, features, *values(*features)),
     "residual_every4": (residual_every4, features, *values(*features)),
     "resnet18": (resnet18, (64, 1, 28, 28), *classes(10, 64)),
+    "gpt": (gpt, (8, 256), token_loss, lambda: torch.randint(vocabulary, (8, 256))),
+    "gpt_checkpointed": (gpt_checkpointed, (8, 256), token_loss, lambda: torch.randint(vocabulary, (8, 256))),
 }
+of_tokens = {"gpt", "gpt_checkpointed"}
 
 
-def layouts(name):
-    return ["contiguous", "channels_last"] if len(networks[name][1]) == 4 else ["contiguous"]
+def layouts(name, dtype):
+    """What is tried: with autocast torch.compile, too, where there is one (in float32 it was no faster)."""
+    found = ["contiguous", "channels_last"] if len(networks[name][1]) == 4 else ["contiguous"]
+    if dtype == "bfloat16" and hasattr(torch, "compile"):
+        found.append(found[-1] + "+compiled")
+    return found
 
 
 class Training:
-    def __init__(self, name, layout):
+    def __init__(self, name, layout, dtype):
         torch.manual_seed(1)
         make, shape, self.loss, targets = networks[name]
+        layout, *compiled = layout.split("+")
         memory_format = torch.channels_last if layout == "channels_last" else torch.contiguous_format
+        self.rounds = dtype == "bfloat16"
         self.model = make().to(memory_format=memory_format)
-        self.inputs = torch.empty(shape, memory_format=memory_format).normal_()
+        self.run = torch.compile(self.model) if compiled else self.model
+        if name in of_tokens:
+            self.inputs = torch.randint(vocabulary, shape)
+        else:
+            self.inputs = torch.empty(shape, memory_format=memory_format).normal_()
         self.targets = targets()
         if self.targets.dim() == 4:
             self.targets = self.targets.to(memory_format=memory_format)
@@ -150,7 +216,8 @@ class Training:
 
     def step(self, set_to_none=True):
         self.optimizer.zero_grad(set_to_none=set_to_none)
-        loss = self.loss(self.model(self.inputs), self.targets)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.rounds):
+            loss = self.loss(self.run(self.inputs), self.targets)
         loss.backward()
         self.optimizer.step()
         return loss.detach()
@@ -179,10 +246,10 @@ def resident(what):
     return 1024 * int(re.search(rf"{what}:\s*(\d+) kB", Path("/proc/self/status").read_text()).group(1))
 
 
-def main(name, threads, layout):
+def main(name, threads, layout, dtype):
     warnings.filterwarnings("ignore", category=UserWarning)
     torch.set_num_threads(int(threads))
-    training = Training(name, layout)
+    training = Training(name, layout, dtype)
     for line in sys.stdin:
         command, *arguments = line.split()
         numbers = {"time": training.time, "peak": training.peak}[command](*map(int, arguments))

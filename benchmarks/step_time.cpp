@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// remat's side of the comparison with PyTorch (benchmarks/run): one network, kept warm, that answers commands.
 ///
-///     step_time NETWORK THREADS
+///     step_time NETWORK THREADS DTYPE
 ///
 ///     time K       one step untimed, then K steps: the mean milliseconds of a step, and the loss of the last
 ///     apart K      the same, with the optimizer's step after each step and not within it
@@ -11,8 +11,8 @@
 ///                  their matrix products alone
 ///
 /// A step is forward, loss, backward and plain SGD on one batch of random numbers, which updates each parameter when its
-/// gradient is final. A network is added to networks.hpp,
-/// and as a line of peer_step_time.py.
+/// gradient is final. DTYPE is float32 or bfloat16. A network is added to networks.hpp, and as a line of
+/// peer_step_time.py.
 #include "matrix_products.hpp"
 #include "networks.hpp"
 
@@ -49,23 +49,31 @@ double median(std::vector<double> of) {
 /// One network on one batch.
 class training {
  public:
-  training(const network& chosen, int threads)
-      : batch_(chosen.batch), model_(chosen.lower(), {.seed = 1, .threads = threads}) {
+  training(const network& chosen, int threads, remat::element compute)
+      : batch_(chosen.batch), model_(chosen.lower(), {.seed = 1, .threads = threads, .compute = compute}) {
     if (chosen.initialise != nullptr) chosen.initialise(model_.parameters());
     const auto& tensors = model_.lowered().tensors;
+    const auto below = [&](std::size_t count, std::size_t size) {
+      return random_numbers<std::int32_t>(size, std::uniform_int_distribution(0, static_cast<int>(count) - 1));
+    };
+    if (chosen.tokens > 0) {
+      tokens_ = below(chosen.tokens, tensors[0].elements(batch_));
+      classes_ = below(chosen.tokens, tensors[1].elements(batch_));
+      return;
+    }
     inputs_ = random_numbers<float>(tensors[0].elements(batch_), std::normal_distribution<float>());
     if (tensors[1].type == remat::element::float32)
       values_ = random_numbers<float>(tensors[1].elements(batch_), std::normal_distribution<float>());
     else
-      classes_ = random_numbers<std::int32_t>(
-          tensors[1].elements(batch_),
-          std::uniform_int_distribution(0, static_cast<int>(model_.output_shape().channels()) - 1));
+      classes_ = below(model_.output_shape().channels(), tensors[1].elements(batch_));
   }
 
   float forward_and_backward() {
+    if (!tokens_.empty()) return model_.train_step(tokens_, classes_);
     return values_.empty() ? model_.train_step(inputs_, classes_) : model_.train_step(inputs_, values_);
   }
   float step() {
+    if (!tokens_.empty()) return model_.train_step(tokens_, classes_, optimizer_);
     return values_.empty() ? model_.train_step(inputs_, classes_, optimizer_)
                            : model_.train_step(inputs_, values_, optimizer_);
   }
@@ -112,12 +120,12 @@ class training {
   remat::network model_;
   remat::sgd optimizer_{{.learning_rate = 1e-4f}};
   std::vector<float> inputs_, values_;
-  std::vector<std::int32_t> classes_;
+  std::vector<std::int32_t> tokens_, classes_;
 };
 
 /// Answers until the input ends.
-void serve(const network& chosen, int threads) {
-  training subject(chosen, threads);
+void serve(const network& chosen, int threads, remat::element compute) {
+  training subject(chosen, threads, compute);
   std::string command;
   while (std::cin >> command) {
     if (int count = 0; command == "time" && std::cin >> count && count > 0)
@@ -136,17 +144,20 @@ void serve(const network& chosen, int threads) {
 }
 
 int main(int argc, char** argv) {
-  const std::string_view name = argc == 3 ? argv[1] : "", count = argc == 3 ? argv[2] : "";
+  const std::string_view name = argc == 4 ? argv[1] : "", count = argc == 4 ? argv[2] : "",
+                         dtype = argc == 4 ? argv[3] : "";
+  const bool is_rounded = dtype == name_of(remat::element::bfloat16);
   int threads = 0;
   std::from_chars(count.data(), count.data() + count.size(), threads);
   try {
     for (const network& each : benchmarks::networks)
-      if (each.name == name && threads > 0) return serve(each, threads), 0;
+      if (each.name == name && threads > 0 && (is_rounded || dtype == "float32"))
+        return serve(each, threads, is_rounded ? remat::element::bfloat16 : remat::element::float32), 0;
   } catch (const remat::error& e) {
     std::cerr << "step_time " << name << ": " << e.what() << "\n";
     return 1;
   }
-  std::cerr << "usage: step_time NETWORK THREADS; networks:";
+  std::cerr << "usage: step_time NETWORK THREADS float32|bfloat16; networks:";
   for (const network& each : benchmarks::networks) std::cerr << " " << each.name;
   std::cerr << "\n";
   return 2;

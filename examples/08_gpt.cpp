@@ -149,6 +149,7 @@ void train(const remat::mpi::session& mpi, const settings& s) {
           {.seed = s.seed,
            .threads = s.threads,
            .checkpoints = checkpoints_of(s),
+           .compute = s.dtype == "bf16" ? remat::element::bfloat16 : remat::element::float32,
            .partitions = s.partitions,
            .microbatches = s.microbatches,
            .schedule = schedules.at(s.schedule),
@@ -195,7 +196,9 @@ int main(int argc, char** argv) {
   CLI::App app{"Trains a GPT on the bytes of a text, alone or over the ranks of an MPI job"};
   const auto more_than_0 = CLI::PositiveNumber;
   app.add_option("--data", s.data, "A text")->required()->check(CLI::ExistingFile);
-  app.add_option("--dtype", s.dtype, "What is computed with")->check(CLI::IsMember({"f32"}))->capture_default_str();
+  app.add_option("--dtype", s.dtype, "What is computed with")
+      ->check(CLI::IsMember({"f32", "bf16"}))
+      ->capture_default_str();
   app.add_option("--policy", s.policy, "What checkpoints of blocks keep")
       ->check(
           CLI::IsMember({"none", "recompute_all", "save_products", "recompute_cheap", "recompute_mlp", "square_root"}))

@@ -15,6 +15,7 @@
 #include <remat/io/token_file.hpp>
 #include <remat/io/token_windows.hpp>
 #include <remat/model/checkpoint.hpp>
+#include <remat/model/computed_as.hpp>
 #include <remat/model/compose.hpp>
 #include <remat/model/frozen.hpp>
 #include <remat/model/hana.hpp>

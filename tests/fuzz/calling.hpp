@@ -17,6 +17,8 @@ struct calling {
   bool training = true, backward_input = true, backward_parameters = true, together = true;
   bool accumulates_input = false, accumulates_parameters = false, in_place = false;
   remat::activation activation_after = remat::activation::none;
+  /// What it computes with, and what it reads and writes.
+  remat::element factors = remat::element::float32, y = factors, dy = factors, dx = factors;
 
   calling(const layer_case& layer, random_source& random) {
     threads = static_cast<int>(random.between(1, 3));
@@ -32,6 +34,12 @@ struct calling {
     const remat::activation all[] = {remat::activation::relu, remat::activation::tanh, remat::activation::sigmoid};
     const remat::activation chosen = all[random.between(0, 2)];
     if (random.one_in(2) && layer.fuses.contains(chosen)) activation_after = chosen;
+    if (!layer.multiplies_bfloat16 || !remat::onednn::has_bfloat16() || !random.one_in(3)) return;
+    constexpr remat::element rounded = remat::element::bfloat16;
+    factors = rounded;
+    if (!random.one_in(3)) y = rounded;
+    if (y == rounded && !random.one_in(4)) dy = rounded;
+    if (!accumulates_input && !random.one_in(4)) dx = rounded;
   }
 
   std::string text() const {
@@ -42,6 +50,9 @@ struct calling {
     if (backward_input && backward_parameters && together) made += ", at once";
     if (in_place) made += ", in place";
     if (activation_after != remat::activation::none) made += ", then " + std::string(name_of(activation_after));
+    if (factors != remat::element::float32)
+      made += ", factors of " + std::string(name_of(factors)) + ", y " + std::string(name_of(y)) + ", dy " +
+              std::string(name_of(dy)) + ", dx " + std::string(name_of(dx));
     return made;
   }
 };

@@ -58,6 +58,7 @@ struct layer_case {
   std::size_t batch = 1;
   remat::activations fuses;
   bool works_in_place = false;
+  bool multiplies_bfloat16 = false;  ///< it may compute with it: sums of products of its inputs
 
   std::function<expectation(const values&)> forward;  ///< without a fused activation
   std::function<expectation(const values&)> input_gradient;

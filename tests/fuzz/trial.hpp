@@ -48,6 +48,14 @@ class trial {
     }
     values_.training = how.training;
     values_.output_gradient = random.numbers(layer.output.elements(layer.batch));
+    if (rounds()) {
+      for (std::vector<float>* each : {&values_.inputs[0], &values_.output_gradient}) round(*each);
+      round(values_.parameters[0]);
+    }
+    x_ = layer.inputs;
+    y_ = layer.output;
+    y_.type = how.y;
+    if (rounds()) x_[0].type = how.factors;
     dx_before_ = random.numbers(layer.inputs[0].elements(layer.batch));
     prepare();
   }
@@ -68,12 +76,20 @@ class trial {
   }
 
  private:
+  bool rounds() const { return how_.factors == remat::element::bfloat16; }
+  static void round(std::vector<float>& all) {
+    for (float& x : all) x = static_cast<float>(remat::bfloat16(x));
+  }
+
   void prepare() {
     const remat::thread_scope scope(how_.threads);
     remat::preparation p;
     p.module_attributes = layer_.attributes.get();
-    p.inputs = layer_.inputs;
-    p.outputs = {&layer_.output, 1};
+    p.inputs = x_;
+    p.outputs = {&y_, 1};
+    p.input_gradients = {&how_.dx, 1};
+    p.output_gradients = {&how_.dy, 1};
+    p.compute = how_.factors;
     p.batch = layer_.batch;
     p.training = how_.training;
     p.activation_after = how_.activation_after;
@@ -90,6 +106,11 @@ class trial {
     std::byte* const to = memory.buffer(name, from.size() * sizeof(T), alignof(T));
     std::memcpy(to, from.data(), from.size() * sizeof(T));
     return to;
+  }
+  /// Numbers as a tensor of this type holds them.
+  std::byte* placed(guarded_memory& memory, const char* name, const std::vector<float>& from, remat::element type) {
+    if (type == remat::element::float32) return placed(memory, name, from);
+    return placed(memory, name, std::vector<remat::bfloat16>(from.begin(), from.end()));
   }
   std::byte* poisoned(guarded_memory& memory, const char* name, std::size_t bytes, std::size_t alignment) {
     std::byte* const to = memory.buffer(name, bytes, alignment);
@@ -108,12 +129,14 @@ class trial {
     call_.output_count = 1;
     call_.activation_after = how_.activation_after;
     for (std::size_t i = 0; i < layer_.inputs.size(); ++i) {
-      call_.input_shapes[i] = &layer_.inputs[i];
-      call_.inputs[i] = values_.integers[i].empty() ? placed(memory, "the input", values_.inputs[i])
+      call_.input_shapes[i] = &x_[i];
+      call_.inputs[i] = values_.integers[i].empty() ? placed(memory, "the input", values_.inputs[i], x_[i].type)
                                                     : placed(memory, "the integers", values_.integers[i]);
     }
-    call_.output_shapes[0] = &layer_.output;
-    const std::size_t output_bytes = layer_.output.bytes(batch), input_bytes = layer_.inputs[0].bytes(batch);
+    call_.output_shapes[0] = &y_;
+    call_.input_gradient_types[0] = how_.dx;
+    call_.output_gradient_types[0] = how_.dy;
+    const std::size_t output_bytes = y_.bytes(batch), input_bytes = x_[0].elements(batch) * size_of(how_.dx);
     call_.outputs[0] = how_.in_place ? call_.inputs[0] : poisoned(memory, "the output", output_bytes, sizeof(float));
     for (std::size_t i = 0; i < layer_.saved.size() && how_.training; ++i) {
       call_.saved_shapes[i] = &layer_.saved[i];
@@ -137,7 +160,7 @@ class trial {
     call_.parameter_gradients = gradient_spans_.data();
     call_.accumulates_parameters = how_.accumulates_parameters;
     if (how_.backward_input || how_.backward_parameters) {
-      call_.output_gradients[0] = placed(memory, "dy", values_.output_gradient);
+      call_.output_gradients[0] = placed(memory, "dy", values_.output_gradient, how_.dy);
       if (how_.backward_input) {
         call_.accumulates[0] = how_.accumulates_input;
         if (how_.in_place && !how_.accumulates_input)
@@ -168,10 +191,13 @@ class trial {
   void forward() {
     run_pass(remat::passes::forward,
              [&] { layer_.kernels->forward(remat::forward_pass(call_, how_.training, remat::random_stream(1, 0))); });
-    const std::span<const float> y = floats_of(call_.outputs[0], layer_.output.elements(layer_.batch));
+    const std::vector<float> y = floats_of(call_.outputs[0], layer_.output.elements(layer_.batch), how_.y);
     if (expected_output_.empty()) {
       expected_output_ = layer_.forward(values_);
-      for (expected& e : expected_output_) activate(how_.activation_after, e);
+      for (expected& e : expected_output_) {
+        activate(how_.activation_after, e);
+        if (how_.y == remat::element::bfloat16) round_once(e);
+      }
     }
     compare("y", y, expected_output_);
     if (values_.output.size() != y.size() || !std::ranges::equal(values_.output, y)) {
@@ -197,9 +223,10 @@ class trial {
     if (how_.backward_input) {
       if (expected_dx_.empty()) {
         expected_dx_ = layer_.input_gradient(values_);
+        if (rounds()) std::ranges::for_each(expected_dx_, round_once);  // of float32, too, it may be rounded on the way
         if (how_.accumulates_input) add_before(expected_dx_, dx_before_);
       }
-      compare("dx", floats_of(call_.input_gradients[0], expected_dx_.size()), expected_dx_);
+      compare("dx", floats_of(call_.input_gradients[0], expected_dx_.size(), how_.dx), expected_dx_);
     }
     if (!how_.backward_parameters) return;
     if (expected_gradients_.empty())
@@ -211,8 +238,13 @@ class trial {
       compare(i == 0 ? "dw" : "db", gradient_spans_[i], expected_gradients_[i]);
   }
 
-  static std::span<const float> floats_of(const std::byte* at, std::size_t size) {
-    return {reinterpret_cast<const float*>(at), size};
+  static std::vector<float> floats_of(const std::byte* at, std::size_t size, remat::element type) {
+    std::vector<float> found(size);
+    for (std::size_t i = 0; i < size; ++i)
+      found[i] = type == remat::element::float32
+                     ? reinterpret_cast<const float*>(at)[i]
+                     : static_cast<float>(reinterpret_cast<const remat::bfloat16*>(at)[i]);
+    return found;
   }
   void compare(const char* name, std::span<const float> found, const expectation& wanted) {
     largest_ratio = std::max(largest_ratio, fuzz::compare(name, found, wanted));
@@ -226,13 +258,19 @@ class trial {
     for (std::size_t i = 0; i < layer_.parameters.size(); ++i)
       check("a parameter", spans_[i].data(), values_.parameters[i]);
     if (how_.in_place) return;
+    const auto check_floats = [&](const char* name, const std::byte* now, const std::vector<float>& before,
+                                  remat::element type) {
+      if (now != nullptr) check(name, floats_of(now, before.size(), type).data(), before);
+    };
     for (std::size_t i = 0; i < layer_.inputs.size(); ++i)
-      if (values_.integers[i].empty()) check("the input", call_.inputs[i], values_.inputs[i]);
-    check("dy", call_.output_gradients[0], values_.output_gradient);
+      if (values_.integers[i].empty()) check_floats("the input", call_.inputs[i], values_.inputs[i], x_[i].type);
+    check_floats("dy", call_.output_gradients[0], values_.output_gradient, how_.dy);
   }
 
   const layer_case& layer_;
   calling how_;
+  std::vector<remat::tensor_shape> x_;  // of the types that they have here
+  remat::tensor_shape y_;
   values values_;
   std::vector<float> dx_before_, inputs_again_;
   std::vector<std::vector<float>> gradients_before_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // One model on many ranks gives the bits of one process at the same micro-batches, whatever the schedule, the policy
-// and the way gradients are summed: losses, gradients, parameters and states after three steps of momentum SGD.
+// and the way gradients are summed, in float32 as in bfloat16: losses, gradients, parameters and states after three
+// steps of momentum SGD.
 #include "training.hpp"
 
 #include <networks/policies.hpp>
@@ -45,17 +46,22 @@ TEST_CASE("every schedule, policy and way to sum gradients gives the bits of one
   const std::size_t ranks = static_cast<std::size_t>(session().size());
   const std::size_t microbatches = ranks == 3 ? 6 : 4;
   std::size_t cells = 0, recomputing = 0;
+  remat::element compute = remat::element::bfloat16;
   for (const char* name :
        {"example_01", "unet", "tied", "resnet", "masked", "nested", "two_inputs", "branches", "sequence", "padded"}) {
     const networks::network& n = networks::named(name);
     const std::size_t samples = n.microbatch * microbatches;
-    remat::network one = networks::make(
-        n, {.seed = 3, .threads = 1, .checkpoints = remat::checkpoints::none(), .microbatches = microbatches});
+    compute = compute == remat::element::float32 ? remat::element::bfloat16 : remat::element::float32;
+    remat::network one = networks::make(n, {.seed = 3,
+                                            .threads = 1,
+                                            .checkpoints = remat::checkpoints::none(),
+                                            .compute = compute,
+                                            .microbatches = microbatches});
     const outcome expected = train(n, one, samples);
     for (const schedule& s : schedules())
       for (const policy& p : policies)
         for (const auto sum : {remat::allreduce::overlapped, remat::allreduce::after}) {
-          INFO(name << ", " << s.name << ", " << p.name << ", "
+          INFO(name << ", " << name_of(compute) << ", " << s.name << ", " << p.name << ", "
                     << (sum == remat::allreduce::after ? "after" : "overlapped"));
           if (s.value.stages(static_cast<int>(ranks)) > one.lowered().operations.count()) continue;
           remat::distributed_network model(session(), n.lower(),
@@ -63,6 +69,7 @@ TEST_CASE("every schedule, policy and way to sum gradients gives the bits of one
                                             .threads = 1,
                                             .checkpoints = p.checkpoints(n),
                                             .frozen = n.frozen,
+                                            .compute = compute,
                                             .microbatches = microbatches,
                                             .schedule = s.value,
                                             .allreduce = sum,

@@ -111,10 +111,23 @@ void run_step(remat::network& net, const networks::batch& data, const fs::path& 
   write(results / "outputs", networks::with(inputs, [&](const auto&... tensors) { return net.predict(tensors...); }));
 }
 
-void run(const networks::network& wanted, const fs::path& folder, int threads) {
+void write_masks(const remat::program& p, const networks::batch& data, const fs::path& folder) {
+  const std::size_t batch = source_of(data[0]).size / p.tensors[0].elements();
+  for (const remat::operation& o : p.operations) {
+    const fs::path file = folder / remat::path_of(p, o.node);
+    if (o.kind == "dropout") write(file, mask_of(p, o, batch));
+    if (o.kind == "attention" && static_cast<const remat::nn::detail::attention_attributes*>(o.attributes)->dropped > 0)
+      write(file, attention_mask_of(p, o, batch));
+  }
+}
+
+void run(const networks::network& wanted, const fs::path& folder, int threads, bool rounds) {
   const remat::program p = wanted.lower();
   const networks::batch data = read_batch(p, folder / "tensors");
-  const remat::model_options options{.seed = seed, .threads = threads};
+  remat::model_options options{.seed = seed, .threads = threads};
+  if (rounds) options.compute = remat::element::bfloat16;
+  write_masks(p, data, folder / "masks");
+  if (rounds && !remat::onednn::has_bfloat16()) return;
   for (const char* name : {"none", "all as one", "each", "blocks in groups in all", "policies within one another"}) {
     remat::model_options with_policy = options;
     with_policy.checkpoints = networks::policy_named(name).checkpoints(wanted, p);
@@ -125,21 +138,14 @@ void run(const networks::network& wanted, const fs::path& folder, int threads) {
     remat::network net = make(wanted, type.lower(), options);
     run_step(net, data, folder / "weights", folder / "results" / ("type with " + std::string(type.name)));
   }
-  const std::size_t batch = source_of(data[0]).size / p.tensors[0].elements();
-  for (const remat::operation& o : p.operations) {
-    const fs::path file = folder / "masks" / remat::path_of(p, o.node);
-    if (o.kind == "dropout") write(file, mask_of(p, o, batch));
-    if (o.kind == "attention" && static_cast<const remat::nn::detail::attention_attributes*>(o.attributes)->dropped > 0)
-      write(file, attention_mask_of(p, o, batch));
-  }
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   try {
-    if (argc != 4) throw remat::error("usage: parity NETWORK FOLDER THREADS");
-    run(networks::named(argv[1]), argv[2], std::stoi(argv[3]));
+    if (argc != 5) throw remat::error("usage: parity NETWORK FOLDER THREADS float32|bfloat16");
+    run(networks::named(argv[1]), argv[2], std::stoi(argv[3]), std::string_view(argv[4]) == "bfloat16");
   } catch (const std::exception& e) {
     std::cerr << "error: " << e.what() << "\n";
     return 1;

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""parity.py PROGRAM NETWORK           compares remat with PyTorch on one network, in each of its CASES
+"""parity.py PROGRAM NETWORK             compares remat with PyTorch on one network, in each of its CASES
+parity.py PROGRAM NETWORK bfloat16    the same where both compute with it
 parity.py PROGRAM --check-measure     changes remat's results by a little, and checks that each change is noticed
 
 The same weights and batch go to PyTorch in float64, to PyTorch in float32, and to remat (PROGRAM, see parity.cpp). For
@@ -7,6 +8,11 @@ the loss, the outputs of a prediction, the gradient of every parameter and every
 error of a result g is
 
     ||g - g64|| / max(||g64||, 1e-6 of the norm of all gradients)     (what is no gradient: / ||g64||)
+
+A model that computes with bfloat16, where the CPU can, is measured in the same way in a network's first case: its error may
+be 1.5 times that of PyTorch's autocast to bfloat16 in the same run, both as root mean squares over six draws of weights and
+batch. In networks with kinks, as relu has, where rounding decides on which side of one a number is, that holds of all
+gradients together, and of outputs; in others of each tensor.
 
 A gradient that is zero but for rounding, as of a bias before a batch norm, is measured against the norm of all. The error
 of remat's may be 1e-5, or twice that of PyTorch's float32 in the same run where that is more. The exit status is 77,
@@ -147,11 +153,11 @@ def results(folder):
 class Step:
     """A case with its weights and its batch."""
 
-    def __init__(self, case, program, folder):
-        self.case, self.program, self.folder = case, program, folder
+    def __init__(self, case, program, folder, dtype="float32", seed=2016):
+        self.case, self.program, self.folder, self.dtype = case, program, folder, dtype
         self.network = NETWORKS[case.network]
-        random = torch.Generator().manual_seed(2016)
-        torch.manual_seed(2016)
+        random = torch.Generator().manual_seed(seed)
+        torch.manual_seed(seed)
         self.net, self.loss = self.network.make(), self.network.loss()
         batches.weights(self.net, case.weights, random)
         self.dropouts = {name: m for name, m in self.net.named_modules() if isinstance(m, Dropout) and m.p > 0}
@@ -187,7 +193,7 @@ class Step:
             write(self.folder / "tensors" / str(i), "f" if tensor.is_floating_point() else "i", tensor)
         for name, parameter in self.named_parameters(self.net, self.loss):
             write(self.folder / "weights" / name, "f", parameter)
-        subprocess.run([self.program, self.case.network, self.folder, str(self.case.threads)], check=True)
+        subprocess.run([self.program, self.case.network, self.folder, str(self.case.threads), self.dtype], check=True)
 
     def take_masks(self):
         """Masks depend on the shape of the batch alone. Each drops the share that it should, within 5 deviations."""
@@ -202,16 +208,18 @@ class Step:
             require(scaled.all(), f"{name} multiplies by another factor than 0 or 1 / (1 - p)")
             dropout.mask = mask
 
-    def run_torch(self, dtype):
-        """What remat gives, by PyTorch in this precision."""
+    def run_torch(self, dtype, rounds=False):
+        """What remat gives, by PyTorch in this precision, or with autocast to bfloat16 up to the loss."""
         net, loss = self.fresh(dtype), copy.deepcopy(self.loss).to(dtype)
         *inputs, targets = batches.in_precision([*self.inputs, self.targets], dtype)
-        found = {"loss": loss(batches.apply(net.train(), inputs), targets)}
+        with torch.autocast("cpu", torch.bfloat16, enabled=rounds):
+            found = {"loss": loss(batches.apply(net.train(), inputs), targets)}
         names, parameters = zip(*[(name, p) for name, p in self.named_parameters(net, loss) if p.requires_grad])
         gradients = torch.autograd.grad(found["loss"], parameters)
         found |= {f"gradients/{name}": gradient for name, gradient in zip(names, gradients)}
         found |= {f"states/{name}": state for name, state in net.named_buffers() if state.is_floating_point()}
-        found["outputs"] = batches.apply(net.eval(), inputs)
+        with torch.autocast("cpu", torch.bfloat16, enabled=rounds):
+            found["outputs"] = batches.apply(net.eval(), inputs)
         return {name: tensor.detach().flatten().double() for name, tensor in found.items()}
 
 
@@ -220,10 +228,11 @@ class Line:
     name: str
     error: float
     own: float  # PyTorch's
+    factor: float = 2
 
     @property
     def bound(self):
-        return max(1e-5, 2 * self.own)
+        return max(1e-5, self.factor * self.own)
 
     @property
     def holds(self):
@@ -233,7 +242,7 @@ class Line:
         return f"  {self.name:36} {self.error:9.1e} {self.own:9.1e} {self.bound:9.1e}{'' if self.holds else '  FAILED'}"
 
 
-def compare(found, single, double):
+def compare(found, single, double, factor=2):
     """A line for each tensor: remat's results and PyTorch's float32 against PyTorch's float64."""
     require(found.keys() == double.keys(), f"remat has {sorted(found)}, PyTorch has {sorted(double)}")
     norms = {name: tensor.norm().item() for name, tensor in double.items()}
@@ -247,11 +256,15 @@ def compare(found, single, double):
             least = (1e-6 if norms[name] > 1e-12 * whole else 1) * whole
         return (tensor.double() - exact).norm().item() / max(norms[name], least)
 
-    return [Line(name, error(name, found[name]), error(name, single[name])) for name in double]
+    return [Line(name, error(name, found[name]), error(name, single[name]), factor) for name in double]
 
 
 def same_bits(a, b):
     return all(torch.equal(a[name].view(torch.int32), b[name].view(torch.int32)) for name in a)
+
+
+def results_of_policies(folder):
+    return {policy.name: results(policy) for policy in sorted(folder.iterdir())} if folder.exists() else {}
 
 
 def check(case, program):
@@ -260,18 +273,62 @@ def check(case, program):
         step = Step(case, program, pathlib.Path(folder))
         step.run_remat()
         single, double = step.run_torch(torch.float32), step.run_torch(torch.float64)
-        found = {policy.name: results(policy) for policy in sorted((step.folder / "results").iterdir())}
+        found = results_of_policies(step.folder / "results")
     print(f"{case}\n  {'':36} {'remat':>9} {'PyTorch':>9} {'bound':>9}")
     lines = compare(found["none"], single, double)
     print(*lines, sep="\n")
     worst = max(lines, key=lambda line: line.error / line.bound)
     print(f"  nearest to its bound: {worst.name}, {worst.error / worst.bound:.3f} of it")
-    passed = all(line.holds for line in lines)
+    passed = all(line.holds for line in lines) and have_same_bits(found)
+    print(flush=True)
+    return passed
+
+
+def check_rounded(case, program, draws=6):
+    """Whether a model that computes with bfloat16 is about as exact as PyTorch's autocast."""
+    squares = {}
+    for draw in range(draws):
+        with tempfile.TemporaryDirectory() as folder:
+            step = Step(case, program, pathlib.Path(folder), "bfloat16", 2016 + draw)
+            step.run_remat()
+            found = results_of_policies(step.folder / "results")
+            if not found:
+                print("skipped: this CPU has no instructions for bfloat16")
+                sys.exit(77)
+            double = step.run_torch(torch.float64)
+            try:
+                own = step.run_torch(torch.float32, rounds=True)
+            except RuntimeError as error:  # of PyTorch before 2
+                print(f"skipped: PyTorch's autocast does not run {case.network}: {error}")
+                sys.exit(77)
+        if not have_same_bits(found):
+            return False
+        for name, errors in {**{line.name: (line.error, line.own) for line in compare(found["none"], own, double)},
+                             "all gradients": [error_of_all(each, double) for each in (found["none"], own)]}.items():
+            squares[name] = [sum_ + error ** 2 for sum_, error in zip(squares.get(name, (0, 0)), errors)]
+    has_kinks = any(isinstance(m, KINKED) for m in step.net.modules())
+    lines = [Line(name, *(math.sqrt(sum_ / draws) for sum_ in both), 1.5) for name, both in squares.items()
+             if name != "loss" and (name in ("outputs", "all gradients") or not has_kinks)]
+    print(f"{case}, with bfloat16, {draws} draws\n  {'':36} {'remat':>9} {'PyTorch':>9} {'bound':>9}")
+    print(*lines, sep="\n", flush=True)
+    return all(line.holds for line in lines)
+
+
+KINKED = (torch.nn.ReLU, torch.nn.MaxPool2d)
+
+
+def error_of_all(found, double):
+    gradients = [name for name in double if name.startswith("gradients/")]
+    apart = math.hypot(*[(found[name].double() - double[name]).norm().item() for name in gradients])
+    return apart / math.hypot(*[double[name].norm().item() for name in gradients])
+
+
+def have_same_bits(found):
+    passed = True
     for policy in found.keys() - {"none"}:
         same = found[policy].keys() == found["none"].keys() and same_bits(found[policy], found["none"])
         passed = passed and same
         print(f"  checkpoints: {policy}: {'the same bits' if same else 'FAILED, other bits'}")
-    print(flush=True)
     return passed
 
 
@@ -297,17 +354,17 @@ def check_measure(program):
     return passed
 
 
-def main(program, wanted):
+def main(program, wanted, dtype="float32"):
     torch.set_num_threads(1)  # other tests run beside this one
     if wanted == "--check-measure":
         return check_measure(program)
     cases = [case for case in CASES if case.network == wanted]
     require(cases, f"no case is of a network '{wanted}'")
     print(f"PyTorch {torch.__version__}\n")
-    return all([check(case, program) for case in cases])
+    return check_rounded(cases[0], program) if dtype == "bfloat16" else all([check(case, program) for case in cases])
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
+    if len(sys.argv) not in (3, 4):
         sys.exit(__doc__)
     sys.exit(0 if main(*sys.argv[1:]) else 1)

@@ -40,17 +40,18 @@ struct activations {
 /// vectorise, and takes six times as long.
 inline float relu_gradient(float y, float dy) { return y <= 0 ? 0.0f : dy; }
 
-/// The gradient of an activation's input from its output `y` and the gradient `dy`; `dx` may be `dy`.
+/// The gradient of an activation's input from its output `y` and the gradient `dy`, on the calling thread; `dx` may be
+/// `dy`.
 inline void differentiate(activation a, const float* y, const float* dy, float* dx, std::size_t size) {
   switch (a) {
     case activation::relu:
-      return elementwise(size, [=](std::size_t i) { dx[i] = relu_gradient(y[i], dy[i]); });
+      return in_lanes(0, size, [=](std::size_t i) { dx[i] = relu_gradient(y[i], dy[i]); });
     case activation::tanh:
-      return elementwise(size, [=](std::size_t i) { dx[i] = dy[i] * ((1 - y[i]) * (1 + y[i])); });
+      return in_lanes(0, size, [=](std::size_t i) { dx[i] = dy[i] * ((1 - y[i]) * (1 + y[i])); });
     case activation::sigmoid:
-      return elementwise(size, [=](std::size_t i) { dx[i] = dy[i] * ((1 - y[i]) * y[i]); });
+      return in_lanes(0, size, [=](std::size_t i) { dx[i] = dy[i] * ((1 - y[i]) * y[i]); });
     case activation::none:
-      return elementwise(size, [=](std::size_t i) { dx[i] = dy[i]; });
+      return in_lanes(0, size, [=](std::size_t i) { dx[i] = dy[i]; });
   }
 }
 

@@ -37,6 +37,9 @@ concept DeclaresFacts = !requires {
   &with_other_members<M>::skips_outputs;
   &with_other_members<M>::passes_gradient;
   &with_other_members<M>::divides_by_counted_in_batch;
+  &with_other_members<M>::takes_bfloat16;
+  &with_other_members<M>::gives_bfloat16;
+  &with_other_members<M>::multiplies_bfloat16;
 };
 
 /// T has facts under the name that is read.

@@ -2,6 +2,7 @@
 /// Element types as values: a kernel learns what it computes on from its operation, not from a template argument.
 #pragma once
 
+#include <remat/core/bfloat16.hpp>
 #include <remat/core/language.hpp>
 
 #include <cstddef>
@@ -10,8 +11,8 @@
 
 namespace remat {
 
-/// Tensors of a program are of the first three; what else a model remembers, such as counters, is of the next two, and
-/// files may have all of them.
+/// What users hand over is of the first three; what else a model remembers, such as counters, is of the next two.
+/// Tensors between operations may be of bfloat16 (plan/compute_type.hpp), and files have all of them.
 enum class element : std::uint8_t { float32, int32, uint8, uint32, uint64, bfloat16 };
 
 namespace detail {
@@ -34,7 +35,7 @@ constexpr const element_facts& facts_of(element type) { return element_table[sta
 constexpr std::size_t size_of(element type) { return detail::facts_of(type).bytes; }
 constexpr std::string_view name_of(element type) { return detail::facts_of(type).name; }
 
-/// The element type of a C++ type; defined for `float`, `std::int32_t` and `std::uint8_t` only.
+/// The element type of a C++ type; defined for `float`, `bfloat16`, `std::int32_t` and `std::uint8_t` only.
 template <class T>
 inline constexpr element element_of = [] {
   static_assert(sizeof(T) == 0, "remat: a tensor holds float, std::int32_t or std::uint8_t; choose one of these");
@@ -46,8 +47,10 @@ template <>
 inline constexpr element element_of<std::int32_t> = element::int32;
 template <>
 inline constexpr element element_of<std::uint8_t> = element::uint8;
+template <>
+inline constexpr element element_of<bfloat16> = element::bfloat16;
 
-/// Whether tensors hold elements of a C++ type.
+/// Whether the tensors that users hand over hold elements of a C++ type.
 template <class T>
 inline constexpr bool is_element = false;
 template <>
@@ -56,6 +59,9 @@ template <>
 inline constexpr bool is_element<std::int32_t> = true;
 template <>
 inline constexpr bool is_element<std::uint8_t> = true;
+
+/// Numbers with fractions, which have gradients.
+constexpr bool is_floating(element type) { return type == element::float32 || type == element::bfloat16; }
 
 /// f(T{}) of the C++ type of an element type of integers.
 template <class F>

@@ -52,11 +52,29 @@ struct kernel_call {
   std::byte* saved[max_tensors] = {};
   std::byte* input_gradients[max_tensors] = {};
   std::byte* output_gradients[max_tensors] = {};
+  element input_gradient_types[max_tensors] = {};  ///< float32 where several readers add to the gradient of a bfloat16
+  element output_gradient_types[max_tensors] = {};
   bool accumulates[max_tensors] = {};  ///< per input gradient
   bool accumulates_parameters = false;
   std::span<float>* states = nullptr;
   std::span<float>* parameters = nullptr;
   std::span<float>* parameter_gradients = nullptr;
+};
+
+/// What a tensor of float32 or bfloat16 holds, to be read as floats (nn/floats.hpp).
+struct const_numbers {
+  const std::byte* data = nullptr;
+  std::size_t size = 0;
+  element type = element::float32;
+};
+/// The same to be written.
+struct numbers {
+  std::byte* data = nullptr;
+  std::size_t size = 0;
+  element type = element::float32;
+  bool accumulates = false;  ///< they are added to what is there, which is float32 then
+
+  operator const_numbers() const { return {data, size, type}; }  // NOLINT: what was written can be read
 };
 
 /// What every pass knows.
@@ -105,9 +123,13 @@ class kernel_pass {
     if constexpr (std::is_same_v<value, std::byte>) {
       return {tensors[i], shape.bytes(call_->batch)};
     } else {
-      if (shape.type != element_of<value>) refuse_view(what, i, shape.type, element_of<value>);
+      require<value>(what, i, shape.type);
       return {reinterpret_cast<T*>(tensors[i]), shape.elements(call_->batch)};
     }
+  }
+  template <class T>
+  void require(const char* what, int i, element held) const {
+    if (held != element_of<T>) refuse_view(what, i, held, element_of<T>);
   }
   [[noreturn]] void refuse_view(const char* what, int i, element held, element asked) const {
     throw error(std::string(call_->kind) + ": " + what + " " + std::to_string(i) + " holds " +
@@ -166,6 +188,15 @@ class forward_pass : public kernel_pass {
   std::span<T> output(int i = 0) const {
     if (call_->outputs[i] == nullptr) return {};
     return view<T>(call_->outputs, call_->output_shapes, i, "output");
+  }
+  /// Of a module that `takes_bfloat16`: its floats, of either type.
+  const_numbers input_numbers(int i = 0) const {
+    const tensor_shape& shape = *call_->input_shapes[i];
+    return {call_->inputs[i], shape.elements(call_->batch), shape.type};
+  }
+  numbers output_numbers(int i = 0) const {
+    const tensor_shape& shape = *call_->output_shapes[i];
+    return {call_->outputs[i], shape.elements(call_->batch), shape.type};
   }
   /// An extra tensor that backward will read; empty in inference.
   template <class T = float>
@@ -251,14 +282,29 @@ class backward_pass : public kernel_pass {
   /// Whether output i led to the loss; where it did not, it has no gradient.
   bool has_output_gradient(int i = 0) const { return call_->output_gradients[i] != nullptr; }
   std::span<const float> output_gradient(int i = 0) const {
-    return view<const float>(call_->output_gradients, call_->output_shapes, i, "the gradient of output");
+    require<float>("the gradient of output", i, call_->output_gradient_types[i]);
+    const const_numbers held = output_gradient_numbers(i);
+    return {reinterpret_cast<const float*>(held.data), held.size};
   }
   /// Whether somebody wants the gradient of input i.
   bool wants_input_gradient(int i = 0) const { return call_->input_gradients[i] != nullptr; }
   destination input_gradient(int i = 0) const {
-    const std::span<float> values =
-        view<float>(call_->input_gradients, call_->input_shapes, i, "the gradient of input");
-    return {values.data(), values.size(), call_->accumulates[i]};
+    require<float>("the gradient of input", i, call_->input_gradient_types[i]);
+    const numbers to = input_gradient_numbers(i);
+    return {reinterpret_cast<float*>(to.data), to.size, to.accumulates};
+  }
+  /// Of a module that `takes_bfloat16`: its floats, of either type.
+  const_numbers input_numbers(int i = 0) const { return declared_numbers(call_->inputs, call_->input_shapes, i, "input"); }
+  const_numbers output_numbers(int i = 0) const {
+    return declared_numbers(call_->outputs, call_->output_shapes, i, "output");
+  }
+  const_numbers output_gradient_numbers(int i = 0) const {
+    return {call_->output_gradients[i], call_->output_shapes[i]->elements(call_->batch),
+            call_->output_gradient_types[i]};
+  }
+  numbers input_gradient_numbers(int i = 0) const {
+    return {call_->input_gradients[i], call_->input_shapes[i]->elements(call_->batch), call_->input_gradient_types[i],
+            call_->accumulates[i]};
   }
   destination parameter_gradient(int i) const {
     const std::span<float> values = call_->parameter_gradients[i];
@@ -270,10 +316,17 @@ class backward_pass : public kernel_pass {
   template <class T>
   std::span<const T> declared(std::byte* const* tensors, const tensor_shape* const* shapes, int i,
                               const char* what) const {
-    if (tensors[i] == nullptr)
-      throw error(std::string(call_->kind) + ": backward reads " + what + " " + std::to_string(i) +
-                  " without saying so; add it to the module's backward_input_reads or backward_parameters_reads");
+    if (tensors[i] == nullptr) refuse_undeclared(i, what);
     return view<const T>(tensors, shapes, i, what);
+  }
+  const_numbers declared_numbers(std::byte* const* tensors, const tensor_shape* const* shapes, int i,
+                                 const char* what) const {
+    if (tensors[i] == nullptr) refuse_undeclared(i, what);
+    return {tensors[i], shapes[i]->elements(call_->batch), shapes[i]->type};
+  }
+  [[noreturn]] void refuse_undeclared(int i, const char* what) const {
+    throw error(std::string(call_->kind) + ": backward reads " + what + " " + std::to_string(i) +
+                " without saying so; add it to the module's backward_input_reads or backward_parameters_reads");
   }
 
   random_stream random_;

@@ -91,6 +91,7 @@ class prepared {
 struct preparation {
   const void* module_attributes = nullptr;
   tensor_shapes inputs, outputs, saved;
+  std::span<const element> input_gradients, output_gradients;  ///< the types of these; none: float32
   std::size_t batch = 0;
   element compute = element::float32;  ///< what the kernel computes with
   bool training = true;
@@ -99,9 +100,16 @@ struct preparation {
   bool accumulates_input = false;                            ///< some input gradient is added to what is there
   bool accumulates_parameters = false;                       ///< so are the parameters' gradients
 
+  element input_gradient_type(std::size_t i = 0) const { return type_of(input_gradients, i); }
+  element output_gradient_type(std::size_t i = 0) const { return type_of(output_gradients, i); }
   template <class Attributes>
   const Attributes& attributes() const {
     return *static_cast<const Attributes*>(module_attributes);
+  }
+
+ private:
+  static element type_of(std::span<const element> gradients, std::size_t i) {
+    return i < gradients.size() ? gradients[i] : element::float32;
   }
 };
 

@@ -10,6 +10,7 @@
 #include <remat/partition/pipeline_messages.hpp>
 #include <remat/partition/stage_log.hpp>
 #include <remat/plan/fuse.hpp>
+#include <remat/run/compute_option.hpp>
 #include <remat/run/network_checks.hpp>
 #include <remat/schedule/in_flight.hpp>
 #include <remat/schedule/schedule.hpp>
@@ -95,7 +96,8 @@ inline double bytes_as_stage(program p, int first, int last, int stage, std::siz
       bytes +=
           static_cast<double>(each.bytes) * (each.is_passing ? 1 : most_between(each.first_section, each.last_section));
   for (const stage_port& each : made.ports)
-    bytes += static_cast<double>(p.tensors[each.tensor].bytes(batch)) * (each.is_gradient ? 1 : covered.in_flight);
+    bytes += static_cast<double>(p.bytes_of(each.tensor, each.is_gradient, batch)) *
+             (each.is_gradient ? 1 : covered.in_flight);
   for (int i = first; i < last; ++i)
     for (int k = 0; k < p.operations[i].parameters; ++k)
       bytes += (p.operations[i].trains() ? 2.0 : 1.0) * sizeof(float) *
@@ -153,6 +155,7 @@ inline distributed_blueprint draw_blueprint(const mpi::session& session, program
   require_boundaries(lowered);
   freeze(lowered, options.frozen);
   keep_states(lowered, options.running_statistics);
+  compute_with(lowered, options.compute);
   lowered.inputs_enter_first = options.inputs == inputs_from::first_stage;
   distributed_blueprint made{fuse(std::move(lowered)),
                              {},

@@ -93,8 +93,9 @@ class pipeline_transport {
   const core::list<stage_port>& ports(std::size_t local, int m) const { return stages_->planned(local, m).ports; }
   std::span<std::byte> memory(std::size_t local, int m, int k) const {
     const std::span<const std::size_t> offsets = layout_->offsets(local, static_cast<std::size_t>(m));
+    const stage_port& port = ports(local, m)[k];
     return {activations_ + offsets[static_cast<std::size_t>(stages_->planned(local, m).region_of_port(k))],
-            setup_->checkpointed->tensors[ports(local, m)[k].tensor].bytes(setup_->samples(m))};
+            setup_->checkpointed->bytes_of(port.tensor, port.is_gradient, setup_->samples(m))};
   }
   mpi::request& request_of(int message, int m) { return requests_[times_.index(message, m)]; }
 

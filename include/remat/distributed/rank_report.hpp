@@ -79,7 +79,7 @@ inline rank_report report(const program& p, const pipeline& line, int partition)
                          .is_gradient = each.is_gradient,
                          .from = each.from,
                          .to = {each.to.begin(), each.to.end()},
-                         .bytes = p.tensors[each.tensor].bytes(line.microbatch()),
+                         .bytes = p.bytes_of(each.tensor, each.is_gradient, line.microbatch()),
                          .slots = line.layout().slots(local, k)});
     }
     r.stages.push_back(std::move(s));

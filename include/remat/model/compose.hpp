@@ -8,6 +8,7 @@
 #pragma once
 
 #include <remat/model/checkpoint.hpp>
+#include <remat/model/computed_as.hpp>
 #include <remat/model/frozen.hpp>
 #include <remat/model/inlined.hpp>
 #include <remat/model/named.hpp>
@@ -103,6 +104,12 @@ constexpr frozen<M> as_frozen(M) {
 /// `inlined<M>` of a value.
 template <Module M>
 constexpr inlined<M> as_inlined(M) {
+  return {};
+}
+
+/// `computed_as<T, M>` of a value: `as_computed<bfloat16>(m)`.
+template <class T, Module M>
+constexpr computed_as<T, M> as_computed(M) {
   return {};
 }
 

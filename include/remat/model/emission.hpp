@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -68,6 +69,7 @@ struct label {
   std::string_view name = {};
   std::string_view shared_as = {};
   bool may_be_inlined = false;  ///< the one around it has counted its parts
+  std::optional<element> compute = {};
 };
 
 constexpr int open_node(emission& e, const label& l, std::string_view kind, bool is_sequential, int stage) {
@@ -81,6 +83,7 @@ constexpr int open_node(emission& e, const label& l, std::string_view kind, bool
   n.stage = stage;
   n.is_sequential = is_sequential;
   n.shared_as = l.shared_as;
+  n.compute = l.compute;
   if (!e.checkpoints.empty()) n.checkpoints = static_cast<core::list<checkpoint_setting>&&>(e.checkpoints);
   p.nodes.push_back(static_cast<module_node&&>(n));
   return p.nodes.count() - 1;

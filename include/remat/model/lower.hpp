@@ -105,6 +105,7 @@ struct lowering {
       l.name = "loss";
       p.loss = loss::emit(e, together(p.outputs, target), l)[0];
     }
+    if (!p.nodes.empty() && p.nodes[0].compute) p.compute = *p.nodes[0].compute;
     if (e.shares) {
       find_owners(p, p.parameters);
       find_owners(p, p.states);

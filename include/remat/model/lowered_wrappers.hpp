@@ -4,6 +4,7 @@
 #pragma once
 
 #include <remat/model/checkpoint.hpp>
+#include <remat/model/computed_as.hpp>
 #include <remat/model/frozen.hpp>
 #include <remat/model/inlined.hpp>
 #include <remat/model/lowered.hpp>
@@ -15,6 +16,7 @@
 #include <remat/model/words_inside.hpp>
 
 #include <string_view>
+#include <type_traits>
 
 namespace remat::detail {
 
@@ -52,6 +54,17 @@ struct lowered<shared<Name, M>, tensors<In...>, Context, Scope> : lowered<M, ten
     l.shared_as = Name.view();
     l.may_be_inlined = false;
     e.shares = true;
+    return lowered<M, tensors<In...>, Context, Scope>::emit(e, in, l);
+  }
+};
+
+template <class T, class M, class... In, class Context, class Scope>
+struct lowered<computed_as<T, M>, tensors<In...>, Context, Scope> : lowered<M, tensors<In...>, Context, Scope> {
+  static_assert(computed_type<T>::holds);
+  static constexpr int width = 1;
+  static constexpr edge emit(emission& e, const edge& in, label l) {
+    l.compute = std::is_same_v<T, bfloat16> ? element::bfloat16 : element::float32;
+    l.may_be_inlined = false;
     return lowered<M, tensors<In...>, Context, Scope>::emit(e, in, l);
   }
 };
@@ -101,6 +114,8 @@ template <class M>
 struct bare<running_statistics<M>> : bare<M> {};
 template <class M>
 struct bare<inlined<M>> : bare<M> {};
+template <class T, class M>
+struct bare<computed_as<T, M>> : bare<M> {};
 template <class M, class P, class S>
 struct bare<checkpoint<M, P, S>> : bare<M> {};
 template <class M, class S, class P, class Storage_>

@@ -21,6 +21,7 @@
 #include <remat/core/weight_names.hpp>
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -35,6 +36,8 @@ struct module_node {
   int end = 0;              ///< one past the last descendant
   int first = 0, last = 0;  ///< its operations, [first, last)
   int stage = 0;            ///< of its first operation
+  /// What it computes with, where `computed_as` is around it; else as the module around it, or the model.
+  std::optional<element> compute = {};
   int alike = 0;            ///< in an outline (model/module_pattern.hpp): the siblings after it that it represents
   bool is_sequential = false;
   std::string_view shared_as = {};            ///< given by `shared`
@@ -88,6 +91,9 @@ struct stage_policy {
 struct program {
   core::list<tensor_shape> tensors = {};
   core::list<int> producers = {};  ///< of each tensor; `none` for an input
+  /// Of the gradient of each tensor, where operations compute with another type than float32; empty: all float32.
+  core::list<element> gradient_types = {};
+  element compute = element::float32;  ///< what modules compute with that say nothing themselves
   core::list<operation> operations = {};
   core::list<module_node> nodes = {};
   core::list<parameter_slot> parameters = {};
@@ -106,6 +112,12 @@ struct program {
     tensors.push_back(shape);
     producers.push_back(producer);
     return tensors.count() - 1;
+  }
+
+  constexpr element gradient_type(int t) const { return gradient_types.empty() ? tensors[t].type : gradient_types[t]; }
+  /// Of a tensor, or of its gradient.
+  constexpr std::size_t bytes_of(int t, bool gradient, std::size_t batch) const {
+    return tensors[t].elements(batch) * size_of(gradient ? gradient_type(t) : tensors[t].type);
   }
 };
 

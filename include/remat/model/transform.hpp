@@ -15,6 +15,7 @@
 #include <remat/core/module.hpp>
 #include <remat/core/weight_names.hpp>
 #include <remat/model/checkpoint.hpp>
+#include <remat/model/computed_as.hpp>
 #include <remat/model/frozen.hpp>
 #include <remat/model/inlined.hpp>
 #include <remat/model/named.hpp>
@@ -131,6 +132,10 @@ struct searched<frozen<M>, P, F> {
 template <class M, class P, class F>
 struct searched<running_statistics<M>, P, F> {
   using type = running_statistics<transformed_t<M, P, F>>;
+};
+template <class T, class M, class P, class F>
+struct searched<computed_as<T, M>, P, F> {
+  using type = computed_as<T, transformed_t<M, P, F>>;
 };
 template <int Stage, class M, class P, class F>
 struct searched<on_stage<Stage, M>, P, F> {

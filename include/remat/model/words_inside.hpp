@@ -4,6 +4,7 @@
 
 #include <remat/core/policy_search.hpp>
 #include <remat/model/checkpoint.hpp>
+#include <remat/model/computed_as.hpp>
 #include <remat/model/frozen.hpp>
 #include <remat/model/inlined.hpp>
 #include <remat/model/named.hpp>
@@ -63,6 +64,8 @@ template <class M>
 struct words_inside<frozen<M>> : words_inside<M> {};
 template <class M>
 struct words_inside<running_statistics<M>> : words_inside<M> {};
+template <class T, class M>
+struct words_inside<computed_as<T, M>> : words_inside<M> {};
 template <int Stage, class M>
 struct words_inside<on_stage<Stage, M>> : words_inside<M> {};
 template <class M, class P, class S>

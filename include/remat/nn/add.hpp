@@ -4,8 +4,11 @@
 #pragma once
 
 #include <remat/core/module.hpp>
+#include <remat/nn/floats.hpp>
 
+#include <array>
 #include <concepts>
+#include <cstddef>
 #include <string_view>
 
 namespace remat::nn {
@@ -15,20 +18,25 @@ struct add : module {
   template <class X, std::same_as<X>... Rest>
     requires(sizeof...(Rest) > 0)
   static X output(X, Rest...);
-  static constexpr traits is{.in_place = true, .fuses = {activation::relu}, .passes_gradient = true};
+  static constexpr traits is{
+      .in_place = true, .fuses = {activation::relu}, .passes_gradient = true, .takes_bfloat16 = true};
 
   static void forward(const forward_pass& pass) {
-    float* const y = pass.output().data();
-    const std::size_t size = pass.output().size();
+    constexpr std::size_t grain = 8192;
+    const numbers y = pass.output_numbers();
     const bool acts = pass.activation_after() == activation::relu;
-    const float* sum = pass.input(0).data();
+    const_numbers sum = pass.input_numbers(0);
     for (int i = 1; i < pass.inputs(); ++i) {
-      const float* const x = pass.input(i).data();
-      if (acts && i + 1 == pass.inputs())
-        elementwise(size, [=](std::size_t k) { y[k] = sum[k] + x[k] <= 0 ? 0.0f : sum[k] + x[k]; });
-      else
-        elementwise(size, [=](std::size_t k) { y[k] = sum[k] + x[k]; });
-      sum = y;
+      const bool is_last = i + 1 == pass.inputs();
+      detail::in_parts(std::array{sum, pass.input_numbers(i)}, y, grain,
+                       [acts = acts && is_last](const auto& x, float* to, std::size_t, std::size_t count) {
+                         const float *const a = x[0], *const b = x[1];
+                         if (acts)
+                           in_lanes(0, count, [=](std::size_t k) { to[k] = a[k] + b[k] <= 0 ? 0.0f : a[k] + b[k]; });
+                         else
+                           in_lanes(0, count, [=](std::size_t k) { to[k] = a[k] + b[k]; });
+                       });
+      sum = {y.data, y.size, y.type};
     }
   }
 };

@@ -105,6 +105,7 @@ struct attention : module {
   static tensors<tensor<float, Heads, T>, tensor<float, Heads, T>> saved_shape(tensor<float, T, W>, Others...);
 
   static constexpr reads backward_input_reads = reads::inputs | reads::outputs | reads::saved;
+  static constexpr traits is{.takes_bfloat16 = true, .gives_bfloat16 = true, .multiplies_bfloat16 = true};
   /// Two products, of which a causal mask leaves half.
   static constexpr double flops(tensor_shapes inputs, tensor_shapes outputs) {
     const std::size_t keys = inputs.size() > 2 ? inputs[1].extents[0] : inputs[0].extents[0];

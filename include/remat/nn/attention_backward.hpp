@@ -18,11 +18,13 @@
 #include <remat/nn/attention_dropout.hpp>
 #include <remat/nn/attention_mask.hpp>
 #include <remat/nn/attention_rows.hpp>
+#include <remat/nn/copy_numbers.hpp>
 #include <remat/nn/each_task.hpp>
 #include <remat/nn/prepared_attention.hpp>
 
 #include <algorithm>
 #include <cstddef>
+#include <cstring>
 
 namespace remat::nn::detail {
 
@@ -32,11 +34,11 @@ class attention_backward {
       : pass_(pass),
         state_(pass.prepared_as<prepared_attention>()),
         e_(state_.e),
-        in_(e_, {pass.input(0).data(), e_.is_fused ? nullptr : pass.input(1).data(),
-                 e_.is_fused ? nullptr : pass.input(2).data()}),
-        to_(e_, {gradient(0), e_.is_fused ? nullptr : gradient(1), e_.is_fused ? nullptr : gradient(2)}),
-        out_{pass.output().data(), e_.heads * e_.width, e_.queries, e_.width},
-        dout_{pass.output_gradient().data(), e_.heads * e_.width, e_.queries, e_.width},
+        in_(e_, {rows_of(pass.input_numbers(0)), e_.is_fused ? head_rows{} : rows_of(pass.input_numbers(1)),
+                 e_.is_fused ? head_rows{} : rows_of(pass.input_numbers(2))}),
+        to_(e_, {gradient(0), e_.is_fused ? head_rows{} : gradient(1), e_.is_fused ? head_rows{} : gradient(2)}),
+        out_(of_queries(rows_of(pass.output_numbers()))),
+        dout_(of_queries(rows_of(pass.output_gradient_numbers()))),
         largest_(pass.saved(0).data()),
         shares_(pass.saved(1).data()),
         dots_(shared(state_.dots_at)),
@@ -52,25 +54,35 @@ class attention_backward {
       run_task(head / e_.key_value_heads, head % e_.key_value_heads, task / heads, worker);
     });
     if (to_.q) add_parts();
-    for (int i = 0; i < (e_.is_fused ? 1 : 3); ++i)
-      if (pass_.wants_input_gradient(i) && pass_.input_gradient(i).accumulates())
-        accumulate(gradient(i), pass_.input_gradient(i));
+    for (int i = 0; i < (e_.is_fused ? 1 : 3); ++i) {
+      if (!pass_.wants_input_gradient(i)) continue;
+      const numbers to = pass_.input_gradient_numbers(i);
+      if (waits_in_scratch(to)) copy_numbers({gradient(i).data, to.size, element::float32}, to);
+    }
   }
 
  private:
   float* shared(std::size_t bytes) const { return reinterpret_cast<float*>(pass_.scratch() + bytes); }
 
+  static head_rows rows_of(const const_numbers& all) { return {const_cast<std::byte*>(all.data), all.type}; }
+  head_rows of_queries(const head_rows& all) const {
+    return {all.data, all.type, e_.heads * e_.width, e_.queries, e_.width};
+  }
+  /// What is added to another gradient, or rounded when it is whole.
+  bool waits_in_scratch(const numbers& to) const { return to.accumulates || state_.rounds_at_end(to.type); }
+
   /// Where the gradient of input i is written; null where nobody wants it.
-  float* gradient(int i) const {
-    if (!pass_.wants_input_gradient(i)) return nullptr;
-    const destination to = pass_.input_gradient(i);
-    return to.accumulates() ? shared(state_.gradients_at[i]) : to.data();
+  head_rows gradient(int i) const {
+    if (!pass_.wants_input_gradient(i)) return {};
+    const numbers to = pass_.input_gradient_numbers(i);
+    if (waits_in_scratch(to)) return {pass_.scratch() + state_.gradients_at[i], element::float32};
+    return {to.data, to.type};
   }
   /// Where a part of the gradients of queries goes.
-  heads_view<float> queries_of_part(std::size_t part) const {
+  head_rows queries_of_part(std::size_t part) const {
     if (part == 0 || !to_.q) return to_.q;
     const std::size_t size = e_.batch * e_.queries * e_.heads * e_.width;
-    return {shared(state_.partial_at) + (part - 1) * size, e_.heads * e_.width, e_.queries, e_.width};
+    return of_queries({pass_.scratch() + state_.partial_at + (part - 1) * size * sizeof(float), element::float32});
   }
 
   void make_dots() const {
@@ -78,18 +90,18 @@ class attention_backward {
     parallel_for(e_.batch * e_.heads, 1 + 8192 / (rows * d), [&](std::size_t begin, std::size_t end) {
       for (std::size_t head = begin; head < end; ++head)
         dots_of_rows(out_.at(head / e_.heads, 0, head % e_.heads), dout_.at(head / e_.heads, 0, head % e_.heads),
-                     out_.step, dots_ + head * rows, rows, d);
+                     dots_ + head * rows, rows);
     });
   }
 
   void run_task(std::size_t sample, std::size_t head, std::size_t part, std::size_t worker) const {
-    const heads_view<float> dq = queries_of_part(part);
+    const head_rows dq = queries_of_part(part);
     const std::size_t d = e_.width, begin = state_.part_begin(part), end = state_.part_begin(part + 1);
     std::byte* const own = pass_.scratch() + state_.shared_bytes +
                            worker * (state_.backward.bytes + aligned(state_.products.scratch_bytes()));
     const auto at = [own](std::size_t bytes) { return reinterpret_cast<float*>(own + bytes); };
-    float *const k = at(state_.backward.k), *const v = at(state_.backward.v), *const dk = at(state_.backward.dk),
-                 *const dv = at(state_.backward.dv);
+    std::byte *const k = own + state_.backward.k, *const v = own + state_.backward.v;
+    float *const dk = at(state_.backward.dk), *const dv = at(state_.backward.dv);
     bool adds = false;  // to the gradients of queries
     for (std::size_t key = begin; key < end; key += e_.key_tile) {
       masked_keys masked;
@@ -99,37 +111,38 @@ class attention_backward {
         std::fill(dk, dk + masked.count * d, 0.0f);
         std::fill(dv, dv + masked.count * d, 0.0f);
       } else {
-        gather_rows(in_.k.at(sample, key, head), in_.k.step, k, masked.count, d, 1, masked.bias);
-        gather_rows(in_.v.at(sample, key, head), in_.v.step, v, masked.count, d, 1, masked.bias);
+        gather_rows(in_.k.at(sample, key, head), k, state_.factors, masked.count, masked.bias);
+        gather_rows(in_.v.at(sample, key, head), v, state_.factors, masked.count, masked.bias);
         for (std::size_t i = 0; i < e_.group(); ++i)
           run_tile(sample, head * e_.group() + i, key, masked, i == 0, own, worker, dq, adds);
       }
       adds = true;
-      if (to_.k) give_rows(dk, to_.k.at(sample, key, head), to_.k.step, masked.count, d, e_.scale, false);
-      if (to_.v) give_rows(dv, to_.v.at(sample, key, head), to_.v.step, masked.count, d, 1, false);
+      if (to_.k) give_rows(dk, to_.k.at(sample, key, head), masked.count, e_.scale, false);
+      if (to_.v) give_rows(dv, to_.v.at(sample, key, head), masked.count, 1, false);
     }
   }
 
   /// A tile of keys and all queries of a head.
   void run_tile(std::size_t sample, std::size_t head, std::size_t key, const masked_keys& masked, bool is_first,
-                std::byte* own, std::size_t worker, const heads_view<float>& dq, bool adds) const {
+                std::byte* own, std::size_t worker, const head_rows& dq, bool adds) const {
     const auto at = [own](std::size_t bytes) { return reinterpret_cast<float*>(own + bytes); };
-    float *const k = at(state_.backward.k), *const v = at(state_.backward.v), *const dk = at(state_.backward.dk),
-                 *const dv = at(state_.backward.dv), *const q = at(state_.backward.q),
-                 *const dout = at(state_.backward.dout), *const of_q = at(state_.backward.dq),
+    std::byte *const k = own + state_.backward.k, *const v = own + state_.backward.v, *const q = own + state_.backward.q,
+                     *const dout = own + state_.backward.dout;
+    float *const dk = at(state_.backward.dk), *const dv = at(state_.backward.dv), *const of_q = at(state_.backward.dq),
                  *const scores = at(state_.backward.scores), *const gradients = at(state_.backward.gradients);
+    const element factors = state_.factors;
     float* const kept = dropout_.dropped > 0 ? at(state_.backward.kept) : nullptr;
     const std::size_t d = e_.width, row = (sample * e_.heads + head) * e_.queries;
-    const auto multiply = [&](tile_product which, std::size_t m, std::size_t n, std::size_t terms, const float* a,
-                              const float* b, float* c) {
+    const auto multiply = [&](tile_product which, std::size_t m, std::size_t n, std::size_t terms, const void* a,
+                              const void* b, float* c) {
       state_.products.execute(which, m, n, terms, a, b, c, own + state_.backward.bytes, worker);
     };
     for (std::size_t last = e_.queries; last > 0;) {
       const std::size_t query = (last - 1) / e_.query_tile * e_.query_tile, count = last - query;
       const std::size_t rows = e_.keys_at(key, query, count);
       if (rows == 0) break;
-      gather_rows(in_.q.at(sample, query, head), in_.q.step, q, count, d, 1, nullptr);
-      gather_rows(dout_.at(sample, query, head), dout_.step, dout, count, d, 1, nullptr);
+      gather_rows(in_.q.at(sample, query, head), q, factors, count, nullptr);
+      gather_rows(dout_.at(sample, query, head), dout, factors, count, nullptr);
       if (kept != nullptr) kept_of_keys(dropout_, kept, rows, count, row + query, key);
       multiply(tile_product::by_rows, rows, count, d, k, q, scores);
       multiply(tile_product::by_rows, rows, count, d, v, dout, gradients);
@@ -151,21 +164,23 @@ class attention_backward {
       else
         probabilities_of_keys(tile);
       const tile_product sum = is_first && last == e_.queries ? tile_product::plain : tile_product::added;
-      multiply(sum, rows, d, count, scores, dout, dv);
-      multiply(sum, rows, d, count, gradients, q, dk);
+      const void *const p = as_factors(scores, own + state_.backward.rounded, factors, rows * count),
+                 *const ds = as_factors(gradients, own + state_.backward.rounded_gradients, factors, rows * count);
+      multiply(sum, rows, d, count, p, dout, dv);
+      multiply(sum, rows, d, count, ds, q, dk);
       if (dq) {
-        multiply(tile_product::of_transposed, count, d, rows, gradients, k, of_q);
-        give_rows(of_q, dq.at(sample, query, head), dq.step, count, d, e_.scale, adds);
+        multiply(tile_product::of_transposed, count, d, rows, ds, k, of_q);
+        give_rows(of_q, dq.at(sample, query, head), count, e_.scale, adds);
       }
       last = query;
     }
   }
 
   /// Where no key of the first tile is attended to, which otherwise writes these.
-  void clear_queries(const heads_view<float>& dq, std::size_t sample, std::size_t head, std::size_t part) const {
+  void clear_queries(const head_rows& dq, std::size_t sample, std::size_t head, std::size_t part) const {
     for (std::size_t row = state_.first_query(part); row < e_.queries; ++row)
       for (std::size_t i = 0; i < e_.group(); ++i)
-        std::fill_n(dq.at(sample, row, head * e_.group() + i), e_.width, 0.0f);
+        std::memset(dq.at(sample, row, head * e_.group() + i).data, 0, e_.width * size_of(dq.type));
   }
 
   void add_parts() const {
@@ -174,16 +189,16 @@ class attention_backward {
     parallel_for(rows, 1 + 8192 / size, [&](std::size_t begin, std::size_t end) {
       for (std::size_t row = begin; row < end; ++row)
         for (std::size_t part = 1; part < state_.parts && state_.first_query(part) <= row % e_.queries; ++part)
-          give_rows(queries_of_part(part).at(0, row, 0), to_.q.at(0, row, 0), size, 1, size, 1, true);
+          give_floats(queries_of_part(part).at(0, row, 0).as<float>(), to_.q.at(0, row, 0).as<float>(), size, 1, size,
+                      1, true);
     });
   }
 
   const backward_pass& pass_;
   const prepared_attention& state_;
   const attention_extents& e_;
-  query_key_value<const float> in_;
-  query_key_value<float> to_;
-  heads_view<const float> out_, dout_;
+  query_key_value in_, to_;
+  head_rows out_, dout_;
   const float *largest_, *shares_;
   float* dots_;
   attention_mask mask_;

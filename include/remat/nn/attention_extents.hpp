@@ -69,37 +69,4 @@ struct attention_extents {
   }
 };
 
-/// A matrix of rows of heads, (batch * length, heads, d), whose rows may have other elements between them.
-template <class Float>
-struct heads_view {
-  Float* data = nullptr;
-  std::size_t step = 0, length = 0, width = 0;  ///< from a row to the next; of a sequence; of a head
-
-  explicit operator bool() const { return data != nullptr; }
-  Float* at(std::size_t sample, std::size_t row, std::size_t head) const {
-    return data + (sample * length + row) * step + head * width;
-  }
-};
-
-/// Queries, keys and values in one tensor or in three, or the gradients of these.
-template <class Float>
-struct query_key_value {
-  heads_view<Float> q, k, v;
-
-  query_key_value(const attention_extents& e, Float* const (&inputs)[3]) {
-    const std::size_t d = e.width, of_q = e.heads * d, of_k = e.key_value_heads * d;
-    if (e.is_fused) {
-      Float* const all = inputs[0];
-      const std::size_t step = of_q + 2 * of_k;
-      q = {all, step, e.queries, d};
-      k = {all + of_q, step, e.keys, d};
-      v = {all + of_q + of_k, step, e.keys, d};
-    } else {
-      q = {inputs[0], of_q, e.queries, d};
-      k = {inputs[1], of_k, e.keys, d};
-      v = {inputs[2], of_k, e.keys, d};
-    }
-  }
-};
-
 }  // namespace remat::nn::detail

@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: MIT
-/// The loops of attention: rows of heads that are gathered and given back, and tiles of scores.
+/// The loops of attention over tiles of scores.
 #pragma once
 
 #include <remat/core/random.hpp>
 #include <remat/nn/exponential.hpp>
+#include <remat/nn/head_rows.hpp>
 #include <remat/nn/rows.hpp>
 
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 
 namespace remat::nn::detail {
-
-inline constexpr float no_score = -std::numeric_limits<float>::infinity();
 
 /// A tile of scores (rows, columns), rows of queries, as forward makes probabilities of it.
 struct scores_of_queries {
@@ -50,32 +48,6 @@ struct scores_of_keys {
 };
 
 REMAT_BEGIN_VECTOR_CODE
-
-/// `count` rows of `width`, from rows that are `step` apart; 0 where `bias` is not.
-REMAT_VECTORISED inline void gather_rows(const float* from, std::size_t step, float* to, std::size_t count,
-                                         std::size_t width, float scale, const float* bias) {
-  for (std::size_t r = 0; r < count; ++r) {
-    const float* const in = from + r * step;
-    float* const out = to + r * width;
-    if (bias != nullptr && bias[r] != 0)
-      for (std::size_t c = 0; c < width; ++c) out[c] = 0;
-    else
-      for (std::size_t c = 0; c < width; ++c) out[c] = in[c] * scale;
-  }
-}
-
-/// The other way: writes them, or adds them to what is there.
-REMAT_VECTORISED inline void give_rows(const float* from, float* to, std::size_t step, std::size_t count,
-                                       std::size_t width, float scale, bool adds) {
-  for (std::size_t r = 0; r < count; ++r) {
-    const float* const in = from + r * width;
-    float* const out = to + r * step;
-    if (adds)
-      for (std::size_t c = 0; c < width; ++c) out[c] += in[c] * scale;
-    else
-      for (std::size_t c = 0; c < width; ++c) out[c] = in[c] * scale;
-  }
-}
 
 /// Probabilities, but for the division by their sum, relative to the largest score so far; the output of the tiles
 /// before becomes relative to it as well.
@@ -122,23 +94,6 @@ REMAT_VECTORISED inline void probabilities_of_queries(const scores_of_queries& t
     if (share == 1) continue;
     float* const output = t.output + r * t.width;
     for (std::size_t k = 0; k < t.width; ++k) output[k] *= share;
-  }
-}
-
-/// The output of `count` rows over the sums, and what backward makes probabilities with: the largest scores, infinity
-/// where nothing was attended to, and 1 over the sums. `kept_largest` and `shares` may be null.
-REMAT_VECTORISED inline void finish_queries(const float* output, const float* largest, const float* sums, float* to,
-                                            std::size_t step, float* kept_largest, float* shares, std::size_t count,
-                                            std::size_t width) {
-  for (std::size_t r = 0; r < count; ++r) {
-    const bool is_empty = sums[r] == 0;
-    const float share = is_empty ? 0.0f : 1 / sums[r];
-    const float* const in = output + r * width;
-    float* const out = to + r * step;
-    for (std::size_t c = 0; c < width; ++c) out[c] = in[c] * share;
-    if (shares == nullptr) continue;
-    kept_largest[r] = is_empty ? -no_score : largest[r];
-    shares[r] = share;
   }
 }
 
@@ -197,20 +152,6 @@ REMAT_VECTORISED inline void probabilities_of_all_keys(const scores_of_keys& t) 
     }
   }
   for (std::size_t r = 0; r < t.rows; ++r) gradients_of_key(t, r);
-}
-
-/// The sums of x y over `width`, for `count` rows that are `step` apart, each from its first term to its last and rounded
-/// once a term: so the products of tiles sum, and where one probability is 1, its gradient is its row's dot, bit by bit.
-REMAT_VECTORISED inline void dots_of_rows(const float* x, const float* y, std::size_t step, float* to,
-                                          std::size_t count, std::size_t width) {
-  for (std::size_t r = 0; r < count; r += lanes) {
-    const std::size_t rows = count - r < lanes ? count - r : lanes;
-    float sums[lanes] = {};
-    for (std::size_t c = 0; c < width; ++c)
-      for (std::size_t lane = 0; lane < rows; ++lane)
-        sums[lane] = __builtin_fmaf(x[(r + lane) * step + c], y[(r + lane) * step + c], sums[lane]);
-    for (std::size_t lane = 0; lane < rows; ++lane) to[r + lane] = sums[lane];
-  }
 }
 
 REMAT_END_VECTOR_CODE

@@ -42,7 +42,7 @@ struct batch_norm_kernels {
 
   static void forward(const forward_pass& pass) {
     const channel_geometry& all = pass.prepared_as<prepared_batch_norm>().rows;
-    channel_pass rows = batch_norm_rows(pass, pass.input().data(), nullptr);
+    channel_pass rows = batch_norm_rows(pass, pass.input_numbers(), {});
     std::span<const float> mean = pass.state(0), variance = pass.state(1);
     if (pass.training()) {
       rows.sum_up(channel_loop::moments);
@@ -55,7 +55,7 @@ struct batch_norm_kernels {
       variance = batch_variance;
     }
     set_batch_norm_scale(rows, pass, mean, variance);
-    if (!pass.output().empty()) rows.run(channel_loop::scale, pass.output().data());
+    if (const numbers y = pass.output_numbers(); y.data != nullptr) rows.run(channel_loop::scale, y);
   }
 
   static void backward_parameters(const backward_pass& pass) { differentiate(pass, true, false); }
@@ -76,7 +76,7 @@ struct batch_norm_kernels {
   static void differentiate(const backward_pass& pass, bool parameters, bool input) {
     const double count = static_cast<double>(pass.prepared_as<prepared_batch_norm>().rows.rows);
     const std::span<const float> variance = pass.saved(1);
-    channel_pass rows = batch_norm_rows(pass, pass.input().data(), pass.output_gradient().data());
+    channel_pass rows = batch_norm_rows(pass, pass.input_numbers(), pass.output_gradient_numbers());
     set_batch_norm_scale(rows, pass, pass.saved(0), variance);
     rows.sum_up(channel_loop::gradient_sums);
     const double *const sum = rows.sum(0), *const product = rows.sum(1);
@@ -91,8 +91,7 @@ struct batch_norm_kernels {
       const double inverse = inverse_deviation(pass, variance[c]);
       return static_cast<float>(product[c] * inverse * inverse / count);
     });
-    const destination dx = pass.input_gradient();
-    rows.run(channel_loop::scale_gradients, dx.data(), dx.accumulates());
+    rows.run(channel_loop::scale_gradients, pass.input_gradient_numbers());
   }
 };
 
@@ -123,7 +122,9 @@ struct batch_norm2d : module {
                              .overwrites_input = true,
                              .fuses = {activation::relu},
                              .differentiates_activation = true,
-                             .skips_outputs = true};
+                             .skips_outputs = true,
+                             .takes_bfloat16 = C <= detail::longest_part,
+                             .gives_bfloat16 = C <= detail::longest_part};
   static constexpr double flops(tensor_shapes, tensor_shapes outputs) {
     return 8.0 * static_cast<double>(outputs[0].elements());
   }

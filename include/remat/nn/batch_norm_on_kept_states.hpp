@@ -23,9 +23,9 @@ struct batch_norm_kernels_on_kept_states {
   static std::unique_ptr<prepared> prepare(const preparation& p) { return std::make_unique<prepared_batch_norm>(p); }
 
   static void forward(const forward_pass& pass) {
-    channel_pass rows = batch_norm_rows(pass, pass.input().data(), nullptr);
+    channel_pass rows = batch_norm_rows(pass, pass.input_numbers(), {});
     set_batch_norm_scale(rows, pass, pass.state(0), pass.state(1));
-    rows.run(channel_loop::scale, pass.output().data());
+    rows.run(channel_loop::scale, pass.output_numbers());
   }
   static void backward_parameters(const backward_pass& pass) { differentiate(pass, true, false); }
   static void backward_input(const backward_pass& pass) { differentiate(pass, false, true); }
@@ -33,7 +33,7 @@ struct batch_norm_kernels_on_kept_states {
 
  private:
   static void differentiate(const backward_pass& pass, bool parameters, bool input) {
-    channel_pass rows = batch_norm_rows(pass, pass.input().data(), pass.output_gradient().data());
+    channel_pass rows = batch_norm_rows(pass, pass.input_numbers(), pass.output_gradient_numbers());
     set_batch_norm_scale(rows, pass, pass.state(0), pass.state(1));
     if (parameters) {
       rows.sum_up(channel_loop::gradient_sums);
@@ -43,8 +43,7 @@ struct batch_norm_kernels_on_kept_states {
       pass.parameter_gradient(1).assign([&](std::size_t c) { return static_cast<float>(rows.sum(0)[c]); });
     }
     if (!input) return;
-    const destination dx = pass.input_gradient();
-    rows.run(channel_loop::pass_gradients, dx.data(), dx.accumulates());
+    rows.run(channel_loop::pass_gradients, pass.input_gradient_numbers());
   }
 };
 
@@ -54,11 +53,10 @@ struct frozen_batch_norm_kernels_on_kept_states {
   static void forward(const forward_pass& pass) { batch_norm_kernels_on_kept_states::forward(pass); }
   /// The gradient has gone back through a fused relu already.
   static void backward_input(const backward_pass& pass) {
-    channel_pass rows(pass.prepared_as<prepared_batch_norm>().rows, pass.scratch(), nullptr,
-                      pass.output_gradient().data(), false);
+    channel_pass rows(pass.prepared_as<prepared_batch_norm>().rows, pass.scratch(), {},
+                      pass.output_gradient_numbers(), false);
     set_batch_norm_scale(rows, pass, pass.state(0), pass.state(1));
-    const destination dx = pass.input_gradient();
-    rows.run(channel_loop::pass_gradients, dx.data(), dx.accumulates());
+    rows.run(channel_loop::pass_gradients, pass.input_gradient_numbers());
   }
 };
 

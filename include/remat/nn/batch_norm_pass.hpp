@@ -30,7 +30,7 @@ struct prepared_batch_norm : prepared {
   }
 };
 
-inline channel_pass batch_norm_rows(const kernel_pass& p, const float* x, const float* dy) {
+inline channel_pass batch_norm_rows(const kernel_pass& p, const const_numbers& x, const const_numbers& dy) {
   return {p.prepared_as<prepared_batch_norm>().rows, p.scratch(), x, dy, p.activation_after() == activation::relu};
 }
 inline double inverse_deviation(const kernel_pass& p, float variance) {

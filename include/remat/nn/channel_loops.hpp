@@ -15,6 +15,7 @@
 /// deviates from its own mean, so that a mean of 1000 costs a variance of 1 nothing.
 #pragma once
 
+#include <remat/core/bfloat16.hpp>
 #include <remat/nn/vectorised.hpp>
 
 #include <cmath>
@@ -26,12 +27,15 @@ REMAT_BEGIN_VECTOR_CODE
 
 enum class channel_loop { moments, scale, gradient_sums, scale_gradients, pass_gradients };
 
-/// What a loop works on: rows of `columns` numbers, `stride` apart.
+/// What a loop works on: rows of `columns` numbers, `stride` apart. Sums are taken of floats or of bfloat16, all else of
+/// floats.
+template <class X = float, class Dy = float>
 struct channel_rows {
   static constexpr std::size_t most_columns = 1024;  ///< of one call for sums
 
   std::size_t rows = 0, columns = 0, stride = 0;
-  const float *x = nullptr, *dy = nullptr;
+  const X* x = nullptr;
+  const Dy* dy = nullptr;
   float* to = nullptr;  ///< y or dx; may be x or dy
   const float *mean = nullptr, *scale = nullptr, *shift = nullptr, *average = nullptr, *slope = nullptr;
   double *first = nullptr, *second = nullptr;  ///< the sums of a column
@@ -57,22 +61,23 @@ template <class F>
 
 inline constexpr std::size_t rows_of_a_block = 64;
 
-[[gnu::always_inline]] inline void moments_of(const channel_rows& l) {
-  float middle[channel_rows::most_columns], offset[channel_rows::most_columns], square[channel_rows::most_columns];
+template <class X, class Dy>
+[[gnu::always_inline]] inline void moments_of(const channel_rows<X, Dy>& l) {
+  float middle[channel_rows<>::most_columns], offset[channel_rows<>::most_columns], square[channel_rows<>::most_columns];
   double *const mean = l.first, *const squares = l.second;
   for_columns(l.columns, [=](std::size_t k) { mean[k] = squares[k] = 0; });
   for (std::size_t done = 0; done < l.rows; done += rows_of_a_block) {
     const std::size_t rows = l.rows - done < rows_of_a_block ? l.rows - done : rows_of_a_block;
-    const float* const block = l.x + done * l.stride;
+    const X* const block = l.x + done * l.stride;
     const float one = 1 / static_cast<float>(rows);
     float *const m = middle, *const o = offset, *const s = square;
     for_columns(l.columns, [=](std::size_t k) { m[k] = o[k] = s[k] = 0; });
     for (std::size_t r = 0; r < rows; ++r)
-      for_columns(l.columns, [=, x = block + r * l.stride](std::size_t k) { m[k] += x[k]; });
+      for_columns(l.columns, [=, x = block + r * l.stride](std::size_t k) { m[k] += static_cast<float>(x[k]); });
     for_columns(l.columns, [=](std::size_t k) { m[k] *= one; });
     for (std::size_t r = 0; r < rows; ++r)
       for_columns(l.columns, [=, x = block + r * l.stride](std::size_t k) {
-        const float d = x[k] - m[k];
+        const float d = static_cast<float>(x[k]) - m[k];
         o[k] += d;
         s[k] += d * d;
       });
@@ -90,7 +95,7 @@ inline constexpr std::size_t rows_of_a_block = 64;
 }
 
 template <bool Acts>
-[[gnu::always_inline]] inline void scale_of(const channel_rows& l) {
+[[gnu::always_inline]] inline void scale_of(const channel_rows<>& l) {
   for (std::size_t r = 0; r < l.rows; ++r)
     for_columns(l.columns, [=, x = l.x + r * l.stride, y = l.to + r * l.stride, mean = l.mean, scale = l.scale,
                             shift = l.shift](std::size_t k) {
@@ -99,9 +104,9 @@ template <bool Acts>
     });
 }
 
-template <bool Acts>
-[[gnu::always_inline]] inline void gradient_sums_of(const channel_rows& l) {
-  float gradient[channel_rows::most_columns], product[channel_rows::most_columns];
+template <bool Acts, class X, class Dy>
+[[gnu::always_inline]] inline void gradient_sums_of(const channel_rows<X, Dy>& l) {
+  float gradient[channel_rows<>::most_columns], product[channel_rows<>::most_columns];
   double *const first = l.first, *const second = l.second;
   for_columns(l.columns, [=](std::size_t k) { first[k] = second[k] = 0; });
   for (std::size_t done = 0; done < l.rows; done += rows_of_a_block) {
@@ -111,8 +116,8 @@ template <bool Acts>
     for (std::size_t r = done; r < end; ++r)
       for_columns(l.columns, [=, x = l.x + r * l.stride, dy = l.dy + r * l.stride, mean = l.mean, scale = l.scale,
                               shift = l.shift](std::size_t k) {
-        const float d = x[k] - mean[k];
-        const float g = Acts && d * scale[k] + shift[k] <= 0 ? 0.0f : dy[k];
+        const float d = static_cast<float>(x[k]) - mean[k];
+        const float g = Acts && d * scale[k] + shift[k] <= 0 ? 0.0f : static_cast<float>(dy[k]);
         sum[k] += g;
         sum_of_products[k] += g * d;
       });
@@ -124,7 +129,7 @@ template <bool Acts>
 }
 
 template <bool Acts, bool Adds>
-[[gnu::always_inline]] inline void scale_gradients_of(const channel_rows& l) {
+[[gnu::always_inline]] inline void scale_gradients_of(const channel_rows<>& l) {
   for (std::size_t r = 0; r < l.rows; ++r)
     for_columns(l.columns,
                 [=, x = l.x + r * l.stride, dy = l.dy + r * l.stride, dx = l.to + r * l.stride, mean = l.mean,
@@ -137,7 +142,7 @@ template <bool Acts, bool Adds>
 }
 
 template <bool Acts, bool Adds>
-[[gnu::always_inline]] inline void pass_gradients_of(const channel_rows& l) {
+[[gnu::always_inline]] inline void pass_gradients_of(const channel_rows<>& l) {
   for (std::size_t r = 0; r < l.rows; ++r)
     for_columns(l.columns, [=, x = Acts ? l.x + r * l.stride : nullptr, dy = l.dy + r * l.stride,
                             dx = l.to + r * l.stride, mean = l.mean, scale = l.scale, shift = l.shift](std::size_t k) {
@@ -147,21 +152,40 @@ template <bool Acts, bool Adds>
     });
 }
 
-REMAT_VECTORISED inline void run_channel_loop(channel_loop which, const channel_rows& l) {
+/// The loops that give rows.
+REMAT_VECTORISED inline void run_channel_loop(channel_loop which, const channel_rows<>& l) {
   switch (which) {
-    case channel_loop::moments:
-      return moments_of(l);
     case channel_loop::scale:
       return l.acts ? scale_of<true>(l) : scale_of<false>(l);
-    case channel_loop::gradient_sums:
-      return l.acts ? gradient_sums_of<true>(l) : gradient_sums_of<false>(l);
     case channel_loop::scale_gradients:
       if (l.acts) return l.adds ? scale_gradients_of<true, true>(l) : scale_gradients_of<true, false>(l);
       return l.adds ? scale_gradients_of<false, true>(l) : scale_gradients_of<false, false>(l);
     case channel_loop::pass_gradients:
       if (l.acts) return l.adds ? pass_gradients_of<true, true>(l) : pass_gradients_of<true, false>(l);
       return l.adds ? pass_gradients_of<false, true>(l) : pass_gradients_of<false, false>(l);
+    case channel_loop::moments:
+    case channel_loop::gradient_sums:
+      break;
   }
+}
+
+/// The loops that give sums.
+template <class X, class Dy>
+[[gnu::always_inline]] inline void sum_of_channels(channel_loop which, const channel_rows<X, Dy>& l) {
+  if (which == channel_loop::moments) return moments_of(l);
+  return l.acts ? gradient_sums_of<true>(l) : gradient_sums_of<false>(l);
+}
+REMAT_VECTORISED inline void sum_channels(channel_loop which, const channel_rows<float, float>& l) {
+  sum_of_channels(which, l);
+}
+REMAT_VECTORISED inline void sum_channels(channel_loop which, const channel_rows<float, bfloat16>& l) {
+  sum_of_channels(which, l);
+}
+REMAT_VECTORISED inline void sum_channels(channel_loop which, const channel_rows<bfloat16, float>& l) {
+  sum_of_channels(which, l);
+}
+REMAT_VECTORISED inline void sum_channels(channel_loop which, const channel_rows<bfloat16, bfloat16>& l) {
+  sum_of_channels(which, l);
 }
 
 /// What a loop has summed up over `rows` rows of `size` columns joins `rows_before` rows.

@@ -7,8 +7,10 @@
 #include <remat/core/kernel.hpp>
 #include <remat/core/parallel.hpp>
 #include <remat/nn/channel_loops.hpp>
+#include <remat/nn/floats.hpp>
 #include <remat/nn/vectorised.hpp>
 
+#include <array>
 #include <cstddef>
 #include <numeric>
 
@@ -51,11 +53,11 @@ enum class coefficient { mean, scale, shift, average, slope };
 
 class channel_pass {
  public:
-  channel_pass(const channel_geometry& g, std::byte* scratch, const float* x, const float* dy, bool acts)
-      : geometry_(g), scratch_(scratch) {
+  /// `x` or `dy` may be nothing, where the loops do not read it.
+  channel_pass(const channel_geometry& g, std::byte* scratch, const const_numbers& x, const const_numbers& dy,
+               bool acts)
+      : geometry_(g), scratch_(scratch), x_(x), dy_(dy) {
     loop_.columns = loop_.stride = g.width;
-    loop_.x = x;
-    loop_.dy = dy;
     loop_.acts = acts;
     loop_.mean = at(coefficient::mean);
     loop_.scale = at(coefficient::scale);
@@ -88,12 +90,12 @@ class channel_pass {
     return part(geometry_.pieces) + static_cast<std::size_t>(which) * geometry_.channels;
   }
 
-  void run(channel_loop which, float* to, bool adds = false) {
-    loop_.to = to;
-    loop_.adds = adds;
-    parallel_for(geometry_.long_rows, 1 + 8192 / geometry_.width,
-                 [&](std::size_t begin, std::size_t end) { run_channel_loop(which, loop_.at(begin, end - begin)); });
-    if (geometry_.rows_left() > 0) run_channel_loop(which, rows_left());
+  void run(channel_loop which, const numbers& to) {
+    loop_.adds = to.accumulates;
+    const std::size_t width = geometry_.width, whole = geometry_.long_rows * width, all = geometry_.rows * geometry_.channels;
+    parallel_for(geometry_.long_rows, 1 + 8192 / width,
+                 [&](std::size_t begin, std::size_t end) { run_rows(which, to, begin * width, end * width, width); });
+    if (whole < all) run_rows(which, to, whole, all, all - whole);
   }
 
  private:
@@ -103,21 +105,44 @@ class channel_pass {
   double* part(std::size_t piece) const {
     return reinterpret_cast<double*>(scratch_ + geometry_.sums_at()) + piece * 2 * geometry_.channels;
   }
-  /// The rows behind the last long row, as a shorter one.
-  channel_rows rows_left() const {
-    channel_rows left = loop_.at(geometry_.long_rows, 1);
-    left.columns = geometry_.rows_left() * geometry_.channels;
-    return left;
+  /// Elements [begin, end), rows of `columns`.
+  void run_rows(channel_loop which, const numbers& to, std::size_t begin, std::size_t end, std::size_t columns) const {
+    in_parts_of(std::array{x_, dy_}, to, begin, end, columns,
+                [&](const auto& from, float* written, std::size_t, std::size_t count) {
+                  channel_rows<> rows = loop_;
+                  rows.rows = count / columns;
+                  rows.columns = rows.stride = columns;
+                  rows.x = from[0];
+                  rows.dy = from[1];
+                  rows.to = written;
+                  run_channel_loop(which, rows);
+                });
   }
 
   void sum_up(channel_loop which, std::size_t piece) const {
-    constexpr std::size_t most = channel_rows::most_columns;
+    const bool rounded_x = x_.type == element::bfloat16;
+    if (dy_.type == element::bfloat16)
+      rounded_x ? sum_up<bfloat16, bfloat16>(which, piece) : sum_up<float, bfloat16>(which, piece);
+    else
+      rounded_x ? sum_up<bfloat16, float>(which, piece) : sum_up<float, float>(which, piece);
+  }
+  template <class X, class Dy>
+  void sum_up(channel_loop which, std::size_t piece) const {
+    channel_rows<X, Dy> all;
+    all.stride = geometry_.width;
+    all.x = reinterpret_cast<const X*>(x_.data);
+    all.dy = reinterpret_cast<const Dy*>(dy_.data);
+    all.mean = loop_.mean;
+    all.scale = loop_.scale;
+    all.shift = loop_.shift;
+    all.acts = loop_.acts;
+    constexpr std::size_t most = channel_rows<>::most_columns;
     double first[most], second[most];
     double* const sums = part(piece);
     const std::size_t begin = geometry_.first_long_row(piece), rows = geometry_.first_long_row(piece + 1) - begin;
     for (std::size_t c = 0; c < 2 * geometry_.channels; ++c) sums[c] = 0;
     for (std::size_t at = 0; rows > 0 && at < geometry_.width; at += most) {
-      channel_rows loop = loop_.at(begin, rows);
+      channel_rows<X, Dy> loop = all.at(begin, rows);
       loop.columns = geometry_.width - at < most ? geometry_.width - at : most;
       loop.x += at;
       if (loop.dy != nullptr) loop.dy += at;
@@ -126,18 +151,20 @@ class channel_pass {
       loop.shift += at;
       loop.first = first;
       loop.second = second;
-      run_channel_loop(which, loop);
+      sum_channels(which, loop);
       join_groups(which, sums + at, 0, loop, rows);
     }
     if (piece + 1 < geometry_.pieces || geometry_.rows_left() == 0) return;
-    channel_rows left = rows_left();
+    channel_rows<X, Dy> left = all.at(geometry_.long_rows, 1);  // the rows after the last long row, as a shorter one
+    left.columns = geometry_.rows_left() * geometry_.channels;
     left.first = first;
     left.second = second;
-    run_channel_loop(which, left);
+    sum_channels(which, left);
     join_groups(which, sums, rows * geometry_.group, left, 1);
   }
   /// The sums of a long row's columns become sums of channels.
-  void join_groups(channel_loop which, double* sums, std::size_t rows_before, const channel_rows& from,
+  template <class X, class Dy>
+  void join_groups(channel_loop which, double* sums, std::size_t rows_before, const channel_rows<X, Dy>& from,
                    std::size_t rows) const {
     const std::size_t size = from.columns < geometry_.channels ? from.columns : geometry_.channels;
     for (std::size_t at = 0; at < from.columns; at += size, rows_before += rows)
@@ -146,7 +173,8 @@ class channel_pass {
 
   const channel_geometry& geometry_;
   std::byte* scratch_;
-  channel_rows loop_;
+  const_numbers x_, dy_;
+  channel_rows<> loop_;  // what is the same of all rows
 };
 
 }  // namespace remat::nn::detail

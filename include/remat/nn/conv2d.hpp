@@ -37,29 +37,32 @@ struct prepared_conv2d : prepared {
   onednn::primitive forward, backward_weights, backward_weights_rest, pack_forward, unpack_gradient;
   conv2d_input_gradient backward_input;
   fused_relu relu;
+  element factors;                ///< of its products
+  bool rounds = false;            ///< the gradient of its output is of float32, and factors are not
   std::size_t chunk = 0;          ///< samples that the weight gradient takes at a time
   std::size_t bias_at = 0;        ///< of the bias's gradient, in scratch after that of the weights
   std::size_t part_at = 0;        ///< of a chunk's weight gradient, after the sum of those before it
+  std::size_t rounded_at = 0;     ///< of a chunk's gradient of the output, where it is rounded
   std::size_t primitives_at = 0;  ///< of what primitives ask for
 
-  explicit prepared_conv2d(const preparation& p) {
+  explicit prepared_conv2d(const preparation& p) : factors(p.compute), rounds(p.output_gradient_type() != p.compute) {
     using onednn::layout;
     const auto& a = p.attributes<conv2d_attributes>();
     const tensor_shape &in = p.inputs[0], &out = p.outputs[0];
-    const layout any = weights_layout(a, a.in, a.out, true), plain = weights_layout(a, a.in, a.out, false);
+    const layout any = weights_layout(a, a.in, a.out, true).of(factors), plain = weights_layout(a, a.in, a.out, false);
     const layout b = layout::row_major({a.out});
     const nn::window& over = a.over;
     const onednn::window window(a.kernel, over.stride, over.padding, onednn::window::of(over.padding), over.dilation);
     // f(the convolution of some samples)
-    const auto of_samples = [&](std::size_t samples, const auto& f) {
-      const layout x = layout::channels_last({samples, a.in, in.height(), in.width()});
-      const layout y = layout::channels_last({samples, a.out, out.height(), out.width()});
+    const auto of_samples = [&](std::size_t samples, element of_y, const auto& f) {
+      const layout x = layout::channels_last({samples, a.in, in.height(), in.width()}).of(factors);
+      const layout y = layout::channels_last({samples, a.out, out.height(), out.width()}).of(of_y);
       return f(onednn::convolution{x, any, a.has_bias ? &b : nullptr, y, window});
     };
 
     relu = {p.activation_after,
             {p.batch, a.in, in.height(), in.width(), a.out, out.height(), out.width(), a.kernel, over}};
-    forward = of_samples(p.batch, [&](const auto& c) { return c.forward({.after = relu.in_primitive()}); });
+    forward = of_samples(p.batch, out.type, [&](const auto& c) { return c.forward({.after = relu.in_primitive()}); });
     const layout weights = forward.layout_of(onednn::weights);
     pack_forward = onednn::primitive::reorder(plain, weights);
     packed.push_back({weights.bytes(), passes::forward});
@@ -72,16 +75,17 @@ struct prepared_conv2d : prepared {
     }
     if (p.backward_parameters) {
       const auto gradient_of = [&](std::size_t samples, const layout& gradient) {
-        return of_samples(samples, [&](const auto& c) { return c.backward_weights(gradient); });
+        return of_samples(samples, factors, [&](const auto& c) { return c.backward_weights(gradient); });
       };
-      chunk = samples_at_a_time(p.batch, in.bytes(1) + out.bytes(1), plain.bytes());
-      backward_weights = gradient_of(chunk, any);
+      chunk = samples_at_a_time(p.batch, (in.elements() + out.elements()) * sizeof(float), plain.bytes());
+      backward_weights = gradient_of(chunk, any.of(element::float32));
       const layout gradient = backward_weights.layout_of(onednn::weights_gradient);
       if (p.batch % chunk != 0) backward_weights_rest = gradient_of(p.batch % chunk, gradient);
       unpack_gradient = onednn::primitive::reorder(gradient, plain, {.adds_to_destination = p.accumulates_parameters});
       bias_at = aligned(gradient.bytes());
       part_at = bias_at + (a.has_bias ? aligned(b.bytes()) : 0);
-      primitives_at = chunk < p.batch ? 2 * part_at : part_at;
+      rounded_at = chunk < p.batch ? 2 * part_at : part_at;
+      primitives_at = rounded_at + (rounds ? aligned(chunk * out.elements() * sizeof(bfloat16)) : 0);
       for (const onednn::primitive* each : {&backward_weights, &backward_weights_rest, &unpack_gradient})
         if (*each) reserve_scratch(*this, passes::backward_parameters, primitives_at, *each);
     }
@@ -105,11 +109,11 @@ struct conv2d_kernels {
 
   static void forward(const forward_pass& pass) {
     const auto& state = pass.prepared_as<prepared_conv2d>();
-    const float* const x = pass.input().data();
+    const const_numbers x = pass.input_numbers();
     const float* const b = pass.attributes<conv2d_attributes>().has_bias ? pass.parameter(1).data() : nullptr;
-    float* const y = pass.output().data();
-    const onednn::primitive::argument src{onednn::source, x}, weights{onednn::weights, pass.packed(forward_weights)},
-        dst{onednn::result, y};
+    const numbers y = pass.output_numbers();
+    const onednn::primitive::argument src{onednn::source, x.data},
+        weights{onednn::weights, pass.packed(forward_weights)}, dst{onednn::result, y.data};
     if (b != nullptr)
       state.forward.execute(pass.scratch(), {src, weights, {onednn::bias, b}, dst});
     else
@@ -132,9 +136,13 @@ struct conv2d_kernels {
       float* const part = first == 0 ? sum : reinterpret_cast<float*>(pass.scratch() + state.part_at);
       const onednn::primitive& gradient =
           batch - first < state.chunk ? state.backward_weights_rest : state.backward_weights;
-      const onednn::primitive::argument src{onednn::source, pass.input().data() + first * x_size},
-          dy{onednn::result_gradient, pass.output_gradient().data() + first * y_size},
-          dw{onednn::weights_gradient, part};
+      const std::size_t samples = batch - first < state.chunk ? batch - first : state.chunk;
+      const std::byte* const of_y =
+          factors_of(part_of(pass.output_gradient_numbers(), first * y_size, samples * y_size), state.factors,
+                     pass.scratch() + state.rounded_at);
+      const onednn::primitive::argument src{onednn::source,
+                                            part_of(pass.input_numbers(), first * x_size, samples * x_size).data},
+          dy{onednn::result_gradient, of_y}, dw{onednn::weights_gradient, part};
       if (has_bias)
         gradient.execute(scratch,
                          {src, dy, dw, {onednn::bias_gradient, reinterpret_cast<std::byte*>(part) + state.bias_at}});
@@ -186,7 +194,10 @@ struct conv2d : module {
   static image<float, Out, detail::places({H, W}, Kernel, over).height, detail::places({H, W}, Kernel, over).width>
       output(image<float, In, H, W>);
   static constexpr reads backward_parameters_reads = reads::inputs;
-  static constexpr traits is{.fuses = {activation::relu, activation::tanh, activation::sigmoid}};
+  static constexpr traits is{.fuses = {activation::relu, activation::tanh, activation::sigmoid},
+                             .takes_bfloat16 = over.groups == 1,  // oneDNN 2.6 has not all sizes of groups
+                             .gives_bfloat16 = over.groups == 1,
+                             .multiplies_bfloat16 = over.groups == 1};
   static constexpr double flops(tensor_shapes, tensor_shapes outputs) {
     return 2.0 * static_cast<double>(outputs[0].elements()) * fan_in;
   }

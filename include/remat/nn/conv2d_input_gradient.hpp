@@ -9,10 +9,13 @@
 /// | more, or a border that | oneDNN's backward                            | some samples at a time, by way of scratch  |
 /// | is wider than a kernel |                                              |                                            |
 ///
+/// Of factors of bfloat16, oneDNN's backward gives bfloat16, which is widened from scratch where the gradient is a sum.
+///
 /// Without addition and where the channels do not fill vectors, oneDNN's backward is the faster one at any stride.
 #pragma once
 
 #include <remat/core/module.hpp>
+#include <remat/nn/copy_numbers.hpp>
 #include <remat/nn/onednn_turned.hpp>
 #include <remat/nn/scratch.hpp>
 #include <remat/nn/window.hpp>
@@ -40,7 +43,8 @@ inline onednn::layout weights_layout(const conv2d_attributes& a, std::size_t in,
 class conv2d_input_gradient {
  public:
   conv2d_input_gradient() = default;
-  explicit conv2d_input_gradient(const preparation& p) : attributes_(p.attributes<conv2d_attributes>()) {
+  explicit conv2d_input_gradient(const preparation& p)
+      : attributes_(p.attributes<conv2d_attributes>()), factors_(p.compute) {
     const auto& a = attributes_;
     constexpr std::size_t vector = 16;
     const extents after_first = reach(a.kernel, a.over.dilation);
@@ -54,31 +58,34 @@ class conv2d_input_gradient {
   std::size_t packed_bytes = 0;
 
   void reserve(prepared& state) const {
-    reserve_scratch(state, passes::backward_input, temporary_, product);
-    if (rest) reserve_scratch(state, passes::backward_input, temporary_, rest);
+    reserve_scratch(state, passes::backward_input, temporary_ + rounded_, product);
+    if (rest) reserve_scratch(state, passes::backward_input, temporary_ + rounded_, rest);
     reserve_scratch(state, passes::pack, 0, packing);
   }
 
   void pack(const float* weight, std::byte* packed, std::byte* scratch) const {
     packing.execute(scratch, {{onednn::source, weight}, {onednn::result, packed}});
-    if (is_forward_) windows_.turn(reinterpret_cast<float*>(packed));
+    if (is_forward_) windows_.turn(packed);
   }
 
   void run(const backward_pass& pass, const std::byte* packed) const {
-    const destination dx = pass.input_gradient();
-    const float* const dy = pass.output_gradient().data();
+    const numbers dx = pass.input_gradient_numbers();
+    const const_numbers dy = pass.output_gradient_numbers();
     const std::size_t batch = pass.batch(), x_size = pass.input_shape().elements(),
                       y_size = pass.output_shape().elements();
     for (std::size_t first = 0; first < batch; first += chunk_) {
       const std::size_t samples = batch - first < chunk_ ? batch - first : chunk_;
-      float* const to = dx.data() + first * x_size;
-      float* const written = temporary_ > 0 ? reinterpret_cast<float*>(pass.scratch()) : to;
+      std::byte* const to = dx.data + first * x_size * size_of(dx.type);
+      std::byte* const written = temporary_ > 0 ? pass.scratch() : to;
+      const std::byte* const factors =
+          factors_of(part_of(dy, first * y_size, samples * y_size), factors_, pass.scratch() + temporary_);
       (samples < chunk_ ? rest : product)
-          .execute(pass.scratch() + temporary_,
-                   {{is_forward_ ? onednn::source : onednn::result_gradient, dy + first * y_size},
+          .execute(pass.scratch() + temporary_ + rounded_,
+                   {{is_forward_ ? onednn::source : onednn::result_gradient, factors},
                     {onednn::weights, packed},
                     {is_forward_ ? onednn::result : onednn::source_gradient, written}});
-      if (temporary_ > 0) accumulate(written, {to, samples * x_size, true});
+      if (temporary_ > 0)
+        copy_numbers({written, samples * x_size, written_}, {to, samples * x_size, dx.type, dx.accumulates});
     }
   }
 
@@ -90,14 +97,16 @@ class conv2d_input_gradient {
     const bool adds = is_forward_ && p.accumulates_input && a.kernel.area() > 1;
     chunk_ = p.batch;
     temporary_ = 0;
-    if (p.accumulates_input && !adds) {
-      const std::size_t sample = p.inputs[0].bytes(1);
+    written_ = is_forward_ ? p.input_gradient_type() : factors_;
+    if ((p.accumulates_input && !adds) || written_ != p.input_gradient_type()) {
+      const std::size_t sample = p.inputs[0].elements() * size_of(written_);
       chunk_ = cached / sample > fewest ? cached / sample : fewest;
       if (chunk_ > p.batch) chunk_ = p.batch;
       temporary_ = aligned(chunk_ * sample);
     }
-    product =
-        of_samples(p, chunk_, weights_layout(a, is_forward_ ? a.out : a.in, is_forward_ ? a.in : a.out, true), adds);
+    rounded_ = p.output_gradient_type() != factors_ ? aligned(chunk_ * p.outputs[0].elements() * size_of(factors_)) : 0;
+    product = of_samples(
+        p, chunk_, weights_layout(a, is_forward_ ? a.out : a.in, is_forward_ ? a.in : a.out, true).of(factors_), adds);
     const onednn::layout packed = product.layout_of(onednn::weights);
     rest = p.batch % chunk_ != 0 ? of_samples(p, p.batch % chunk_, packed, adds) : onednn::primitive();
     packing = onednn::primitive::reorder(
@@ -113,8 +122,8 @@ class conv2d_input_gradient {
                                bool adds) const {
     const auto& a = attributes_;
     const tensor_shape &in = p.inputs[0], &out = p.outputs[0];
-    const onednn::layout x = onednn::layout::channels_last({samples, a.in, in.height(), in.width()});
-    const onednn::layout y = onednn::layout::channels_last({samples, a.out, out.height(), out.width()});
+    const onednn::layout x = onednn::layout::channels_last({samples, a.in, in.height(), in.width()}).of(written_);
+    const onednn::layout y = onednn::layout::channels_last({samples, a.out, out.height(), out.width()}).of(factors_);
     extents padding = a.over.padding;
     if (is_forward_) {
       const extents after_first = reach(a.kernel, a.over.dilation);
@@ -126,9 +135,12 @@ class conv2d_input_gradient {
   }
 
   conv2d_attributes attributes_{};
+  element factors_ = element::float32;
+  element written_ = element::float32;  ///< what the product writes: oneDNN's backward gives what its factors are
   bool is_forward_ = false;
   std::size_t chunk_ = 0;           ///< samples at a time
   std::size_t temporary_ = 0;       ///< bytes of a chunk in scratch, where it is added from there
+  std::size_t rounded_ = 0;         ///< and of its output's gradient after these, where that is rounded
   onednn::turned_windows windows_;  ///< of the packed weights
 };
 

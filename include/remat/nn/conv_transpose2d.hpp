@@ -92,10 +92,10 @@ struct conv_transpose2d_kernels {
     const bool has_bias = pass.attributes<conv2d_attributes>().has_bias;
     const bool acts = pass.activation_after() == activation::relu;
     if (!has_bias && !acts) return;
-    channel_pass pixels(state.pixels, pass.scratch(), y, nullptr, acts);
+    channel_pass pixels(state.pixels, pass.scratch(), pass.output_numbers(), {}, acts);
     set_identity(pixels);
     if (has_bias) pixels.set(coefficient::shift, [b = pass.parameter(1)](std::size_t c) { return b[c]; });
-    pixels.run(channel_loop::scale, y);
+    pixels.run(channel_loop::scale, pass.output_numbers());
   }
 
   static void backward_input(const backward_pass& pass) {
@@ -115,7 +115,8 @@ struct conv_transpose2d_kernels {
     state.unpack_gradient.execute(
         primitives, {{onednn::source, pass.scratch()}, {onednn::result, pass.parameter_gradient(0).data()}});
     if (!pass.attributes<conv2d_attributes>().has_bias) return;
-    channel_pass pixels(state.pixels, pass.scratch(), dy, dy, false);
+    channel_pass pixels(state.pixels, pass.scratch(), pass.output_gradient_numbers(),
+                        pass.output_gradient_numbers(), false);
     set_identity(pixels);
     pixels.sum_up(channel_loop::gradient_sums);
     pass.parameter_gradient(1).assign([sum = pixels.sum(0)](std::size_t c) { return static_cast<float>(sum[c]); });

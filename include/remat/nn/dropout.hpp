@@ -22,20 +22,21 @@ struct dropout_attributes {
 
 REMAT_BEGIN_VECTOR_CODE
 
-/// Elements [begin, end), `begin` a multiple of 4; y may be x. Numbers are drawn for sixteen blocks at a time.
+/// `size` elements of a tensor from `begin` on, a multiple of 4; y may be x. Numbers are drawn for sixteen blocks at a
+/// time.
 REMAT_VECTORISED inline void drop_elements(const random_stream& random, const dropout_attributes& a, const float* x,
-                                           float* y, bool adds, std::size_t begin, std::size_t end) {
+                                           float* y, bool adds, std::size_t begin, std::size_t size) {
   constexpr std::size_t blocks = 16, words = 4;
-  for (std::size_t i = begin; i < end; i += words * blocks) {
+  for (std::size_t i = 0; i < size; i += words * blocks) {
     std::uint32_t bits[words][blocks];
     for (std::size_t b = 0; b < blocks; ++b) {
-      const auto drawn = random.block(i / words + b);
+      const auto drawn = random.block((begin + i) / words + b);
       for (std::size_t w = 0; w < words; ++w) bits[w][b] = drawn[w];
     }
     float kept[words * blocks];
     for (std::size_t b = 0; b < blocks; ++b)
       for (std::size_t w = 0; w < words; ++w) kept[b * words + w] = random_stream::uniform(bits[w][b]);
-    const std::size_t count = end - i < words * blocks ? end - i : words * blocks;
+    const std::size_t count = size - i < words * blocks ? size - i : words * blocks;
     const float *const from = x + i, probability = a.probability, scale = a.scale;
     float* const to = y + i;
     REMAT_INDEPENDENT
@@ -50,23 +51,25 @@ REMAT_END_VECTOR_CODE
 
 struct dropout_kernels {
   static void forward(const forward_pass& pass) {
-    const std::span<const float> x = pass.input();
-    float* const y = pass.output().data();
+    const const_numbers x = pass.input_numbers();
+    const numbers y = pass.output_numbers();
     if (pass.training())
-      apply(pass.random(), pass.attributes<dropout_attributes>(), x.data(), {y, x.size(), false});
-    else if (y != x.data())
-      elementwise(x.size(), [y, from = x.data()](std::size_t i) { y[i] = from[i]; });
+      apply(pass.random(), pass.attributes<dropout_attributes>(), x, y);
+    else if (y.data != x.data)
+      copy_numbers(x, y);
   }
   static void backward_input(const backward_pass& pass) {
-    apply(pass.random(), pass.attributes<dropout_attributes>(), pass.output_gradient().data(), pass.input_gradient());
+    apply(pass.random(), pass.attributes<dropout_attributes>(), pass.output_gradient_numbers(),
+          pass.input_gradient_numbers());
   }
 
  private:
-  static void apply(const random_stream& random, const dropout_attributes& a, const float* from,
-                    const destination& to) {
-    parallel_for(to.size(), 4096, [&](std::size_t begin, std::size_t end) {
-      drop_elements(random, a, from, to.data(), to.accumulates(), begin, end);
-    });
+  static void apply(const random_stream& random, const dropout_attributes& a, const const_numbers& x,
+                    const numbers& to) {
+    in_parts(std::array{x}, to, 4096,
+             [&](const auto& from, float* y, std::size_t first, std::size_t count) {
+               drop_elements(random, a, from[0], y, to.accumulates, first, count);
+             });
   }
 };
 
@@ -89,7 +92,7 @@ struct dropout : detail::same_shape {
   static_assert(detail::dropout_probability<Probability>::holds);
 
   static constexpr std::string_view kind = "dropout";
-  static constexpr traits is{.in_place = true};
+  static constexpr traits is{.in_place = true, .takes_bfloat16 = true, .gives_bfloat16 = true};
 
   static constexpr detail::dropout_attributes attributes = detail::dropout_of(Probability.value);
   using kernels = detail::dropout_kernels;

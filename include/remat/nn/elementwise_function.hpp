@@ -7,22 +7,35 @@
 #pragma once
 
 #include <remat/core/module.hpp>
+#include <remat/nn/copy_numbers.hpp>
 #include <remat/nn/scratch.hpp>
 
+#include <cstddef>
 #include <memory>
 
 namespace remat::nn::detail {
 
 struct prepared_function : prepared {
   onednn::primitive forward, backward;
+  element of_backward = element::float32;  ///< what it computes on: of bfloat16 where all of its tensors are
+  std::size_t x_at = 0, dy_at = 0, dx_at = 0, primitive_at = 0;  ///< of those that are not, and of one that is added
 
   prepared_function(const preparation& p, onednn::function f, bool has_backward) {
-    const onednn::layout x = onednn::layout::row_major({p.inputs[0].elements(p.batch)});
-    forward = onednn::elementwise(f, x);
+    const std::size_t size = p.inputs[0].elements(p.batch);
+    const onednn::layout x = onednn::layout::row_major({size});
+    forward = onednn::elementwise(f, x.of(p.outputs[0].type));
     reserve_scratch(*this, 0, forward);
     if (!has_backward || !p.backward_input) return;
-    backward = onednn::elementwise_backward(f, x);
-    reserve_scratch(*this, p.accumulates_input ? x.bytes() : 0, backward);
+    const element types[] = {p.inputs[0].type, p.output_gradient_type(), p.input_gradient_type()};
+    if (types[0] == types[1] && types[1] == types[2]) of_backward = types[0];
+    const auto room = [&](element type, bool is_needed) {
+      return type != of_backward || is_needed ? aligned(size * sizeof(float)) : 0;
+    };
+    dy_at = room(types[0], false);
+    dx_at = dy_at + room(types[1], false);
+    primitive_at = dx_at + room(types[2], p.accumulates_input);
+    backward = onednn::elementwise_backward(f, x.of(of_backward));
+    reserve_scratch(*this, primitive_at, backward);
   }
 };
 
@@ -32,20 +45,31 @@ struct function_forward {
     return std::make_unique<prepared_function>(p, F, HasBackward);
   }
   static void forward(const forward_pass& pass) {
-    pass.prepared_as<prepared_function>().forward.execute(
-        pass.scratch(), {{onednn::source, pass.input().data()}, {onednn::result, pass.output().data()}});
+    const numbers y = pass.output_numbers();
+    const_numbers x = pass.input_numbers();
+    if (x.type != y.type) {
+      copy_numbers(x, y);
+      x = y;
+    }
+    pass.prepared_as<prepared_function>().forward.execute(pass.scratch(),
+                                                          {{onednn::source, x.data}, {onednn::result, y.data}});
   }
 };
 
 template <onednn::function F>
 struct function_kernels : function_forward<F, true> {
   static void backward_input(const backward_pass& pass) {
-    write_or_add(pass.input_gradient(), pass.scratch(), [&](float* dx, std::byte* scratch) {
-      pass.prepared_as<prepared_function>().backward.execute(scratch,
-                                                             {{onednn::source, pass.input().data()},
-                                                              {onednn::result_gradient, pass.output_gradient().data()},
-                                                              {onednn::source_gradient, dx}});
-    });
+    const auto& state = pass.prepared_as<prepared_function>();
+    const element type = state.of_backward;
+    const numbers to = pass.input_gradient_numbers();
+    const bool waits = to.type != type || to.accumulates;
+    std::byte* const dx = waits ? pass.scratch() + state.dx_at : to.data;
+    state.backward.execute(
+        pass.scratch() + state.primitive_at,
+        {{onednn::source, factors_of(pass.input_numbers(), type, pass.scratch() + state.x_at)},
+         {onednn::result_gradient, factors_of(pass.output_gradient_numbers(), type, pass.scratch() + state.dy_at)},
+         {onednn::source_gradient, dx}});
+    if (waits) copy_numbers({dx, to.size, type}, to);
   }
 };
 

@@ -24,10 +24,11 @@ struct prepared_flatten : prepared {
     const std::size_t channels = is_image ? in.channels() : 1, pixels = in.elements() / channels;
     const layout image = layout::channels_last({p.batch, channels, pixels, 1}),
                  row = layout::row_major({p.batch, channels, pixels, 1});
-    forward = onednn::primitive::reorder(image, row);
+    forward = onednn::primitive::reorder(image.of(in.type), row.of(p.outputs[0].type));
     reserve_scratch(*this, 0, forward);
     if (!p.backward_input) return;
-    backward = onednn::primitive::reorder(row, image, {.adds_to_destination = p.accumulates_input});
+    backward = onednn::primitive::reorder(row.of(p.output_gradient_type()), image.of(p.input_gradient_type()),
+                                          {.adds_to_destination = p.accumulates_input});
     reserve_scratch(*this, 0, backward);
   }
 };
@@ -36,14 +37,14 @@ struct flatten_kernels {
   static std::unique_ptr<prepared> prepare(const preparation& p) { return std::make_unique<prepared_flatten>(p); }
 
   static void forward(const forward_pass& pass) {
-    const float* const x = pass.input().data();
-    float* const y = pass.output().data();
+    const std::byte* const x = pass.input_numbers().data;
+    std::byte* const y = pass.output_numbers().data;
     if (x == y) return;  // in place: the order is the same
     pass.prepared_as<prepared_flatten>().forward.execute(pass.scratch(), {{onednn::source, x}, {onednn::result, y}});
   }
   static void backward_input(const backward_pass& pass) {
-    const float* const dy = pass.output_gradient().data();
-    float* const dx = pass.input_gradient().data();
+    const std::byte* const dy = pass.output_gradient_numbers().data;
+    std::byte* const dx = pass.input_gradient_numbers().data;
     if (dx == dy) return;
     pass.prepared_as<prepared_flatten>().backward.execute(pass.scratch(), {{onednn::source, dy}, {onednn::result, dx}});
   }
@@ -60,7 +61,7 @@ struct flatten : module {
 
   template <class X>
   static constexpr traits is(X) {
-    return {.in_place = shape_of<X>::value.is_in_order()};
+    return {.in_place = shape_of<X>::value.is_in_order(), .takes_bfloat16 = true, .gives_bfloat16 = true};
   }
 
   using kernels = detail::flatten_kernels;

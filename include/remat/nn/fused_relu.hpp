@@ -14,6 +14,7 @@
 #pragma once
 
 #include <remat/core/activation.hpp>
+#include <remat/core/kernel.hpp>
 #include <remat/core/parallel.hpp>
 #include <remat/nn/vectorised.hpp>
 #include <remat/nn/window.hpp>
@@ -22,6 +23,7 @@
 #include <atomic>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 
 namespace remat::nn::detail {
@@ -34,13 +36,35 @@ REMAT_VECTORISED inline bool has_non_finite(const float* x, std::size_t size) {
   for (std::size_t i = 0; i < size; ++i) found |= x[i] - x[i] != 0 ? 1 : 0;
   return found != 0;
 }
+REMAT_VECTORISED inline bool has_non_finite(const bfloat16* x, std::size_t size) {
+  constexpr unsigned exponent = 0x7f80;
+  int found = 0;
+  for (std::size_t i = 0; i < size; ++i) found |= (x[i].bits & exponent) == exponent ? 1 : 0;
+  return found != 0;
+}
+
+/// A relu of each, in their place.
+REMAT_VECTORISED inline void rectify(float* y, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) y[i] = y[i] <= 0 ? 0.0f : y[i];
+}
+REMAT_VECTORISED inline void rectify(bfloat16* y, std::size_t count) {
+  constexpr unsigned negative_zero = 0x8000, negative_infinity = 0xff80;  // what is above the second is a NaN
+  for (std::size_t i = 0; i < count; ++i) {
+    const unsigned bits = y[i].bits;
+    y[i].bits = static_cast<std::uint16_t>(bits >= negative_zero && bits <= negative_infinity ? 0 : bits);
+  }
+}
 
 /// Whether one of them is positive and finite. All are looked at: a branch for each would keep the core from fetching
 /// what comes next from memory.
-inline bool has_positive(const float* y, std::size_t size) {
+template <class T>
+bool has_positive(const T* y, std::size_t size) {
   constexpr std::size_t vector = 16;
   int found = 0;
-  const auto look = [&](std::size_t i) { found |= (y[i] > 0) & (y[i] <= std::numeric_limits<float>::max()); };
+  const auto look = [&](std::size_t i) {
+    const float value = static_cast<float>(y[i]);
+    found |= (value > 0) & (value <= std::numeric_limits<float>::max());
+  };
   if (size == vector)
     for (std::size_t i = 0; i < vector; ++i) look(i);
   else
@@ -78,20 +102,22 @@ class fused_relu {
   /// What the primitive is to apply.
   activation in_primitive() const { return primitive_applies_; }
 
-  /// After the primitive; `b` may be null.
-  void finish(const float* x, const float* w, const float* b, float* y) const {
+  /// After the primitive; `b` may be null. x and y are of float32 or bfloat16.
+  void finish(const const_numbers& x, const float* w, const float* b, const numbers& y) const {
     if (!acts_) return;
-    if (!is_in_product_)
-      return elementwise(pixels() * sums_.out, [y](std::size_t i) { y[i] = y[i] <= 0 ? 0.0f : y[i]; });
-    const tensors t{x, w, b, y};
-    if (x_is_suspicious(t)) mend_pixels(t);
-    mend_channels(t);
+    const bool rounded_y = y.type == element::bfloat16;
+    if (x.type == element::bfloat16)
+      rounded_y ? finish_as<bfloat16, bfloat16>(x, w, b, y) : finish_as<bfloat16, float>(x, w, b, y);
+    else
+      rounded_y ? finish_as<float, bfloat16>(x, w, b, y) : finish_as<float, float>(x, w, b, y);
   }
 
  private:
+  template <class X, class Y>
   struct tensors {
-    const float *x, *w, *b;
-    float* y;
+    const X* x;
+    const float *w, *b;
+    Y* y;
   };
   struct pixel {
     std::size_t sample, row, column;
@@ -128,7 +154,19 @@ class fused_relu {
   std::size_t pixels() const { return sums_.samples * sums_.rows * sums_.columns; }
   std::size_t weights_of_a_channel() const { return sums_.in * sums_.kernel.area(); }
 
-  bool window_has_non_finite(const tensors& t, const pixel& at) const {
+  template <class X, class Y>
+  void finish_as(const const_numbers& x, const float* w, const float* b, const numbers& to) const {
+    Y* const y = reinterpret_cast<Y*>(to.data);
+    if (!is_in_product_)
+      return parallel_for(pixels() * sums_.out, 8192,
+                          [y](std::size_t begin, std::size_t end) { rectify(y + begin, end - begin); });
+    const tensors<X, Y> t{reinterpret_cast<const X*>(x.data), w, b, y};
+    if (x_is_suspicious(t)) mend_pixels(t);
+    mend_channels(t);
+  }
+
+  template <class X, class Y>
+  bool window_has_non_finite(const tensors<X, Y>& t, const pixel& at) const {
     const auto& s = sums_;
     const range rows = down_.covered(at.row, s.height), columns = across_.covered(at.column, s.width);
     for (std::size_t h = rows.begin; h < rows.end; ++h)
@@ -138,7 +176,8 @@ class fused_relu {
   }
 
   /// Looks at pixels whose windows, one next to the other, cover what all windows do.
-  bool x_is_suspicious(const tensors& t) const {
+  template <class X, class Y>
+  bool x_is_suspicious(const tensors<X, Y>& t) const {
     const auto& s = sums_;
     const std::size_t down = down_.step(s.over.dilation.height), across = across_.step(s.over.dilation.width),
                       lines = (s.rows - 1 + down - 1) / down + 1, few = std::min(s.out, looks);
@@ -148,7 +187,7 @@ class fused_relu {
         const std::size_t sample = l / lines, row = std::min(l % lines * down, s.rows - 1);
         for (std::size_t i = 0;; i += across) {
           const pixel at{sample, row, std::min(i, s.columns - 1)};
-          const float* const y = t.y + index(at) * s.out;
+          const Y* const y = t.y + index(at) * s.out;
           if (!has_positive(y, few) && window_has_non_finite(t, at)) found.store(true, std::memory_order_relaxed);
           if (at.column == s.columns - 1) break;
         }
@@ -158,7 +197,8 @@ class fused_relu {
     return found;
   }
 
-  void mend_pixels(const tensors& t) const {
+  template <class X, class Y>
+  void mend_pixels(const tensors<X, Y>& t) const {
     parallel_for(pixels(), 1, [&](std::size_t begin, std::size_t end) {
       for (std::size_t i = begin; i < end; ++i)
         if (window_has_non_finite(t, pixel_at(i)))
@@ -166,7 +206,8 @@ class fused_relu {
     });
   }
 
-  void mend_channels(const tensors& t) const {
+  template <class X, class Y>
+  void mend_channels(const tensors<X, Y>& t) const {
     const std::size_t size = weights_of_a_channel();
     parallel_for(sums_.out, 256, [&](std::size_t begin, std::size_t end) {
       for (std::size_t o = begin; o < end; ++o) {
@@ -177,7 +218,8 @@ class fused_relu {
     });
   }
 
-  bool is_positive_somewhere(const float* y, std::size_t channel) const {
+  template <class Y>
+  bool is_positive_somewhere(const Y* y, std::size_t channel) const {
     const std::size_t width = inner_columns_.size(), image = inner_rows_.size() * width;
     for (std::size_t k = 0; k < looks; ++k) {
       const std::size_t i = k * sums_.samples * image / looks;
@@ -187,13 +229,15 @@ class fused_relu {
     return false;
   }
 
-  void mend(const tensors& t, std::size_t pixel_index, std::size_t channel) const {
+  template <class X, class Y>
+  void mend(const tensors<X, Y>& t, std::size_t pixel_index, std::size_t channel) const {
     if (sums_to_nan(t, pixel_at(pixel_index), channel))
-      t.y[pixel_index * sums_.out + channel] = std::numeric_limits<float>::quiet_NaN();
+      t.y[pixel_index * sums_.out + channel] = Y(std::numeric_limits<float>::quiet_NaN());
   }
 
   /// Whether the products that are not finite add up to NaN.
-  bool sums_to_nan(const tensors& t, const pixel& to, std::size_t channel) const {
+  template <class X, class Y>
+  bool sums_to_nan(const tensors<X, Y>& t, const pixel& to, std::size_t channel) const {
     const auto& s = sums_;
     const float* const w = t.w + channel * weights_of_a_channel();
     float sum = t.b == nullptr || std::isfinite(t.b[channel]) ? 0.0f : t.b[channel];
@@ -202,10 +246,10 @@ class fused_relu {
         const std::size_t h = to.row * down_.stride + i * s.over.dilation.height - down_.padding,  // too large before
             v = to.column * across_.stride + j * s.over.dilation.width - across_.padding;          // the first
         if (h >= s.height || v >= s.width) continue;
-        const float* const x = t.x + ((to.sample * s.height + h) * s.width + v) * s.in;
+        const X* const x = t.x + ((to.sample * s.height + h) * s.width + v) * s.in;
         for (std::size_t c = 0; c < s.in && !std::isnan(sum); ++c) {
-          const float weight = w[(c * s.kernel.height + i) * s.kernel.width + j];
-          if (!std::isfinite(x[c]) || !std::isfinite(weight)) sum += x[c] * weight;
+          const float weight = w[(c * s.kernel.height + i) * s.kernel.width + j], factor = static_cast<float>(x[c]);
+          if (!std::isfinite(factor) || !std::isfinite(weight)) sum += factor * weight;
         }
       }
     return std::isnan(sum);

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <remat/core/module.hpp>
+#include <remat/nn/floats.hpp>
 #include <remat/nn/norm_options.hpp>
 #include <remat/nn/normalised_rows.hpp>
 #include <remat/nn/rows.hpp>
@@ -39,12 +40,11 @@ struct layer_norm_gradients {
 
 REMAT_BEGIN_VECTOR_CODE
 
-/// Rows [begin, end) of (rows, size); y may be x. `means` and `rs` may be null.
+/// Of (rows, size); y may be x. `means` and `rs` may be null.
 REMAT_VECTORISED inline void layer_norm_rows(const float* x, const float* w, const float* b, float* y, float* means,
-                                             float* rs, double epsilon, std::size_t size, std::size_t begin,
-                                             std::size_t end) {
+                                             float* rs, double epsilon, std::size_t size, std::size_t rows) {
   const double count = static_cast<double>(size);
-  for (std::size_t row = begin; row < end; ++row) {
+  for (std::size_t row = 0; row < rows; ++row) {
     const float* const in = x + row * size;
     float* const out = y + row * size;
     const float mean = static_cast<float>(sum_of(0, size, [=](std::size_t c) { return in[c]; }) / count);
@@ -57,11 +57,11 @@ REMAT_VECTORISED inline void layer_norm_rows(const float* x, const float* w, con
   }
 }
 
-/// Rows [begin, end) of dx, and their part of dw and db, (size) each, which starts at 0.
+/// Rows of dx, and their part of dw and db, (size) each, which starts at 0.
 REMAT_VECTORISED inline void layer_norm_rows_backward(const layer_norm_gradients& t, float* dw, float* db,
-                                                      std::size_t size, std::size_t begin, std::size_t end) {
+                                                      std::size_t size, std::size_t rows) {
   const float* const w = t.w;
-  for (std::size_t row = begin; row < end; ++row) {
+  for (std::size_t row = 0; row < rows; ++row) {
     const float *const x = t.x + row * size, *const dy = t.dy + row * size;
     const float mean = t.mean[row], r = t.r[row];
     if (dw != nullptr) {
@@ -104,13 +104,15 @@ struct layer_norm_kernels {
 
   static void forward(const forward_pass& pass) {
     const auto [width, epsilon] = pass.attributes<layer_norm_attributes>();
-    const float *const x = pass.input().data(), *const w = pass.parameter(0).data(),
-                       *const b = pass.parameter(1).data();
-    float *const y = pass.output().data(), *const means = pass.saved(0).data(), *const rs = pass.saved(1).data();
-    parallel_for(pass.input().size() / width, row_grain(width),
-                 [=, size = width, e = epsilon](std::size_t begin, std::size_t end) {
-                   layer_norm_rows(x, w, b, y, means, rs, e, size, begin, end);
-                 });
+    const float *const w = pass.parameter(0).data(), *const b = pass.parameter(1).data();
+    float *const means = pass.saved(0).data(), *const rs = pass.saved(1).data();
+    in_parts(
+        std::array{pass.input_numbers()}, pass.output_numbers(), row_grain(width),
+        [=, size = width, e = epsilon](const auto& x, float* y, std::size_t first, std::size_t count) {
+          const auto from = [row = first / size](float* values) { return values == nullptr ? nullptr : values + row; };
+          layer_norm_rows(x[0], w, b, y, from(means), from(rs), e, size, count / size);
+        },
+        width);
   }
   static void backward_input(const backward_pass& pass) { run(pass, true, false); }
   static void backward_parameters(const backward_pass& pass) { run(pass, false, true); }
@@ -120,24 +122,21 @@ struct layer_norm_kernels {
   static void run(const backward_pass& pass, bool input, bool parameters) {
     const std::size_t width = pass.attributes<layer_norm_attributes>().width;
     const row_blocks& blocks = pass.prepared_as<prepared_layer_norm>().blocks;
-    layer_norm_gradients t{pass.input().data(),
-                           pass.parameter(0).data(),
-                           pass.saved(0).data(),
-                           pass.saved(1).data(),
-                           pass.output_gradient().data(),
-                           nullptr,
-                           false};
-    if (input) {
-      t.dx = pass.input_gradient().data();
-      t.adds = pass.input_gradient().accumulates();
-    }
+    const float *const w = pass.parameter(0).data(), *const means = pass.saved(0).data(), *const rs = pass.saved(1).data();
+    const numbers dx = input ? pass.input_gradient_numbers() : numbers{};
+    const std::array read{pass.input_numbers(), pass.output_gradient_numbers()};
     float* const dw = parameters ? reinterpret_cast<float*>(pass.scratch()) : nullptr;  // (blocks, width)
     float* const db = parameters ? dw + blocks.count * width : nullptr;                 // likewise
     blocks.for_each([=](std::size_t block, std::size_t first, std::size_t last) {
-      if (dw == nullptr) return layer_norm_rows_backward(t, nullptr, nullptr, width, first, last);
-      float *const dw_part = dw + block * width, *const db_part = db + block * width;
-      for (std::size_t c = 0; c < width; ++c) dw_part[c] = db_part[c] = 0;
-      layer_norm_rows_backward(t, dw_part, db_part, width, first, last);
+      float *const dw_part = parameters ? dw + block * width : nullptr,
+                   *const db_part = parameters ? db + block * width : nullptr;
+      for (std::size_t c = 0; parameters && c < width; ++c) dw_part[c] = db_part[c] = 0;
+      in_parts_of(read, dx, first * width, last * width, width,
+                  [=](const auto& from, float* to, std::size_t at, std::size_t count) {
+                    const std::size_t row = at / width;
+                    layer_norm_rows_backward({from[0], w, means + row, rs + row, from[1], to, dx.accumulates}, dw_part,
+                                             db_part, width, count / width);
+                  });
     });
     if (!parameters) return;
     sum_rows(dw, blocks.count, width, pass.parameter_gradient(0));
@@ -165,7 +164,9 @@ struct layer_norm : detail::normalises_rows<D> {
   static tensors<Number, Number> saved_shape(X);
   static constexpr reads backward_input_reads = reads::inputs | reads::saved;
   static constexpr reads backward_parameters_reads = reads::inputs | reads::saved;
-  static constexpr traits is{.in_place = true};
+  static constexpr traits is{.in_place = true,
+                             .takes_bfloat16 = D <= detail::longest_part,
+                             .gives_bfloat16 = D <= detail::longest_part};
   static constexpr double flops(tensor_shapes inputs, tensor_shapes) {
     return 8.0 * static_cast<double>(inputs[0].elements());
   }

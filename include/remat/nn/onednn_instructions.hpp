@@ -20,4 +20,12 @@ inline instruction_set instructions() {
   return found;
 }
 
+/// The variable of the environment that says to use less.
+inline constexpr const char* instruction_limit = "DNNL_MAX_CPU_ISA";
+
+/// Whether they have products of bfloat16.
+inline bool has_bfloat16() {
+  return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
+}
+
 }  // namespace remat::onednn

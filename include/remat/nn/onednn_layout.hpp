@@ -2,6 +2,7 @@
 /// How tensors lie in memory, as oneDNN 2.6 describes it. The only file that includes its header.
 #pragma once
 
+#include <remat/core/element.hpp>
 #include <remat/core/error.hpp>
 #include <remat/nn/onednn_request.hpp>
 
@@ -19,7 +20,7 @@ inline void check(dnnl_status_t status, const char* what) {
                 (status == dnnl_unimplemented ? ", not implemented for these shapes)" : ")"));
 }
 
-/// How a tensor of float32 is laid out in memory.
+/// How a tensor is laid out in memory: of float32, unless `of` says otherwise.
 class layout {
  public:
   layout() = default;
@@ -52,6 +53,13 @@ class layout {
   static layout transposed_weights(std::size_t groups, std::size_t outputs, std::size_t inputs, const nn::extents& k) {
     return groups == 1 ? tagged({outputs, inputs, k.height, k.width}, dnnl_bacd)
                        : tagged({groups, outputs, inputs, k.height, k.width}, dnnl_acbde);
+  }
+
+  /// The same of elements of another type.
+  layout of(element type) const {
+    layout made = *this;
+    made.description_.data_type = type == element::bfloat16 ? dnnl_bf16 : dnnl_f32;
+    return made;
   }
 
   std::size_t bytes() const { return dnnl_memory_desc_get_size(&description_); }

@@ -8,6 +8,9 @@
 /// | convolution, dx          | jit:avx512     | more than 512 outputs, inputs no multiple of 16    |
 /// | convolution, y and sum   | jit_dw:sse41   | depthwise, channels that are no multiple of 4      |
 /// | convolution, y           | brgconv        | many channels of few pixels                        |
+/// | convolution, dw          | jit_bf16_1x1   | as jit_1x1                                         |
+/// | convolution, dw          | jit_bf16       | steps that are wider than the input                |
+/// | convolution, dx          | jit_bf16_1x1   | inputs no multiple of 16                           |
 #pragma once
 
 #include <remat/nn/onednn_layout.hpp>
@@ -57,7 +60,21 @@ inline bool is_wide_and_small(const dnnl_convolution_desc_t& d, const extras&) {
   return d.prop_kind == dnnl_forward_training && out[2] * out[3] <= 16 && in[1] * out[1] >= 256 * 256;
 }
 
+/// The gradient of the weights of bfloat16, where the second window of a row would begin after the input: the pairs of
+/// pixels that are multiplied at once are taken from memory that nobody has written, or after the tensor.
+inline bool steps_over_the_input(const dnnl_convolution_desc_t& d, const extras&) {
+  return d.prop_kind == dnnl_backward_weights && d.strides[1] > d.src_desc.dims[3];
+}
+
+/// The gradient of the input of bfloat16, whose last vector of channels is not full: it is written over what follows.
+inline bool writes_whole_vectors(const dnnl_convolution_desc_t& d, const extras&) {
+  return d.prop_kind == dnnl_backward_data && inputs_of_a_group(d) % 16 != 0;
+}
+
 inline constexpr skipped_convolution skipped_convolutions[] = {
+    {"jit_bf16_1x1:", "", &gathers_less_than_a_vector<16>},
+    {"jit_bf16_1x1:", "", &writes_whole_vectors},
+    {"jit_bf16:", "", &steps_over_the_input},
     {"jit_1x1:", "avx512", &gathers_less_than_a_vector<16>},
     {"jit_1x1:", "", &gathers_less_than_a_vector<8>},
     {"jit:avx512", "", &reads_whole_vectors_again},

@@ -40,20 +40,21 @@ class turned_windows {
     window_ = static_cast<std::size_t>(d.dims[channels]) * columns_;
     row_stride_ = static_cast<std::size_t>(blocks.strides[channels]);
     column_stride_ = static_cast<std::size_t>(blocks.strides[channels + 1]);
+    bytes_ = d.data_type == dnnl_bf16 ? 2 : 4;
     is_known_ = true;
   }
 
   /// Whether the layout is one that can be turned around so.
   explicit operator bool() const { return is_known_; }
 
-  void turn(float* weights) const {
+  void turn(std::byte* weights) const {
     const std::size_t half = window_ / 2, grain = 1 + 4096 / run_;
     parallel_for(half * blocks_, grain, [&](std::size_t begin, std::size_t end) {
       for (std::size_t i = begin; i < end; ++i) {
         const std::size_t at = i / blocks_, there = window_ - 1 - at, block = offset(i % blocks_);
-        float* const one = weights + block + place(at);
-        float* const other = weights + block + place(there);
-        std::swap_ranges(one, one + run_, other);
+        std::byte* const one = weights + (block + place(at)) * bytes_;
+        std::byte* const other = weights + (block + place(there)) * bytes_;
+        std::swap_ranges(one, one + run_ * bytes_, other);
       }
     });
   }
@@ -79,7 +80,8 @@ class turned_windows {
   bool is_known_ = false;
   std::size_t window_ = 0, columns_ = 1;  // elements of a window, and of a row of it
   std::size_t row_stride_ = 0, column_stride_ = 0;
-  std::size_t run_ = 1;              // floats that are next to each other
+  std::size_t bytes_ = 4;            // of a number
+  std::size_t run_ = 1;              // numbers that are next to each other
   std::size_t blocks_ = 1;           // runs at each place of a window
   loop loops_[DNNL_MAX_NDIMS] = {};  // over these
   int count_ = 0;

@@ -14,12 +14,12 @@
 
 namespace remat::nn::detail {
 
-/// Floats in scratch, one array after another.
+/// Numbers in scratch, one array after another.
 class scratch_plan {
  public:
-  std::size_t floats(std::size_t count) {
+  std::size_t floats(std::size_t count, element type = element::float32) {
     const std::size_t at = bytes_;
-    bytes_ += aligned(count * sizeof(float));
+    bytes_ += aligned(count * size_of(type));
     return at;
   }
   std::size_t bytes() const { return bytes_; }
@@ -34,16 +34,17 @@ class scratch_plan {
 struct prepared_attention : prepared {
   attention_extents e;
   std::size_t workers = 1, task_queries = 0, parts = 1;
+  element factors = element::float32;  ///< of products
   tile_products products;
 
   struct {
-    std::size_t q, o, k, v, scores, largest, sums, bytes;
+    std::size_t q, o, k, v, scores, rounded, largest, sums, bytes;
   } forward;
   struct {
-    std::size_t k, v, dk, dv, q, dout, dq, scores, gradients, kept, bytes;
+    std::size_t k, v, dk, dv, q, dout, dq, scores, gradients, kept, rounded, rounded_gradients, bytes;
   } backward;
   /// Of all threads, before theirs: the dots of the rows of dO and O, (batch, heads, queries); queries' gradients of the
-  /// parts after the first, (batch, queries, heads, d) each; gradients that are to be added to others.
+  /// parts after the first, (batch, queries, heads, d) each; gradients that are to be added to others, or rounded.
   std::size_t dots_at = 0, partial_at = 0, gradients_at[3] = {}, shared_bytes = 0;
 
   explicit prepared_attention(const preparation& p)
@@ -54,7 +55,8 @@ struct prepared_attention : prepared {
     parts = std::min({(many - 1) / (e.batch * e.key_value_heads) + 1, most_parts, e.key_tiles()});
     const std::size_t most_tasks = std::max(e.batch * e.heads * tasks_of_head(), e.batch * e.key_value_heads * parts);
     workers = std::min(static_cast<std::size_t>(primitive_threads()), most_tasks);
-    products = tile_products(workers);
+    factors = p.compute;
+    products = tile_products(workers, factors);
     const bool drops = p.training && p.attributes<attention_attributes>().dropped > 0;
 
     if (drops) require_numbers();
@@ -65,11 +67,12 @@ struct prepared_attention : prepared {
       products.want(tile_product::added, queries, e.width, keys);
     });
     scratch_plan own;
-    forward.q = own.floats(task_queries * e.width);
+    forward.q = own.floats(task_queries * e.width, factors);
     forward.o = own.floats(task_queries * e.width);
-    forward.k = own.floats(e.key_tile * e.width);
-    forward.v = own.floats(e.key_tile * e.width);
+    forward.k = own.floats(e.key_tile * e.width, factors);
+    forward.v = own.floats(e.key_tile * e.width, factors);
     forward.scores = own.floats(e.query_tile * e.key_tile);
+    forward.rounded = own.floats(is_rounded() ? e.query_tile * e.key_tile : 0, factors);
     forward.largest = own.floats(task_queries);
     forward.sums = own.floats(task_queries);
     forward.bytes = own.bytes();
@@ -80,6 +83,11 @@ struct prepared_attention : prepared {
                    shared_bytes + workers * (backward.bytes + aligned(products.scratch_bytes())));
   }
 
+  /// Whether a gradient grows from tile to tile, in float32, before it is rounded to its own type.
+  bool rounds_at_end(element type) const {
+    return type == element::bfloat16 && (e.key_tiles() > 1 || parts > 1);
+  }
+  bool is_rounded() const { return factors == element::bfloat16; }
   std::size_t tasks_of_head() const { return (e.queries + task_queries - 1) / task_queries; }
   /// The first key of a part.
   std::size_t part_begin(std::size_t part) const { return std::min(e.key_tiles() * part / parts * e.key_tile, e.keys); }
@@ -106,17 +114,21 @@ struct prepared_attention : prepared {
       products.want(tile_product::of_transposed, queries, e.width, keys);
     });
     scratch_plan own, shared;
-    for (std::size_t* each : {&backward.k, &backward.v, &backward.dk, &backward.dv})
-      *each = own.floats(e.key_tile * e.width);
-    for (std::size_t* each : {&backward.q, &backward.dout, &backward.dq}) *each = own.floats(e.query_tile * e.width);
+    for (std::size_t* each : {&backward.k, &backward.v}) *each = own.floats(e.key_tile * e.width, factors);
+    for (std::size_t* each : {&backward.dk, &backward.dv}) *each = own.floats(e.key_tile * e.width);
+    for (std::size_t* each : {&backward.q, &backward.dout}) *each = own.floats(e.query_tile * e.width, factors);
+    backward.dq = own.floats(e.query_tile * e.width);
     backward.scores = own.floats(e.query_tile * e.key_tile);
     backward.gradients = own.floats(e.query_tile * e.key_tile);
     backward.kept = own.floats(drops ? e.query_tile * e.key_tile : 0);
+    for (std::size_t* each : {&backward.rounded, &backward.rounded_gradients})
+      *each = own.floats(is_rounded() ? e.query_tile * e.key_tile : 0, factors);
     backward.bytes = own.bytes();
     dots_at = shared.floats(e.batch * e.heads * e.queries);
     partial_at = shared.floats((parts - 1) * e.batch * e.queries * e.heads * e.width);
-    for (std::size_t i = 0; p.accumulates_input && i < (e.is_fused ? 1u : 3u); ++i)
-      gradients_at[i] = shared.floats(p.inputs[i].elements(p.batch));
+    for (std::size_t i = 0; i < (e.is_fused ? 1u : 3u); ++i)
+      if (p.accumulates_input || rounds_at_end(p.input_gradient_type(i)))
+        gradients_at[i] = shared.floats(p.inputs[i].elements(p.batch));
     shared_bytes = shared.bytes();
   }
 };

@@ -6,8 +6,11 @@
 #pragma once
 
 #include <remat/core/module.hpp>
+#include <remat/nn/copy_numbers.hpp>
 #include <remat/nn/same_shape.hpp>
 
+#include <array>
+#include <cstddef>
 #include <string_view>
 
 namespace remat::nn {
@@ -15,16 +18,19 @@ namespace remat::nn {
 struct relu : detail::same_shape {
   static constexpr std::string_view kind = "relu";
   static constexpr reads backward_input_reads = reads::outputs;
-  static constexpr traits is{.in_place = true, .acts_as = activation::relu};
+  static constexpr traits is{.in_place = true, .acts_as = activation::relu, .takes_bfloat16 = true, .gives_bfloat16 = true};
 
   static void forward(const forward_pass& pass) {
-    const float* const x = pass.input().data();
-    float* const y = pass.output().data();
-    elementwise(pass.output().size(), [=](std::size_t i) { y[i] = x[i] <= 0 ? 0.0f : x[i]; });
+    constexpr std::size_t grain = 8192;
+    detail::in_parts(std::array{pass.input_numbers()}, pass.output_numbers(), grain,
+                     [](const auto& from, float* y, std::size_t, std::size_t count) {
+                       const float* const x = from[0];
+                       in_lanes(0, count, [=](std::size_t i) { y[i] = x[i] <= 0 ? 0.0f : x[i]; });
+                     });
   }
   static void backward_input(const backward_pass& pass) {
-    const float *const y = pass.output().data(), *const dy = pass.output_gradient().data();
-    pass.input_gradient().assign([=](std::size_t i) { return relu_gradient(y[i], dy[i]); });
+    differentiate(activation::relu, pass.output_numbers(), pass.output_gradient_numbers(),
+                  pass.input_gradient_numbers());
   }
 };
 

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <remat/core/module.hpp>
+#include <remat/nn/floats.hpp>
 #include <remat/nn/norm_options.hpp>
 #include <remat/nn/normalised_rows.hpp>
 #include <remat/nn/rows.hpp>
@@ -38,11 +39,11 @@ struct rms_norm_gradients {
 
 REMAT_BEGIN_VECTOR_CODE
 
-/// Rows [begin, end) of (rows, size); y may be x. `rs` may be null.
+/// Of (rows, size); y may be x. `rs` may be null.
 REMAT_VECTORISED inline void rms_norm_rows(const float* x, const float* w, float* y, float* rs, double epsilon,
-                                           std::size_t size, std::size_t begin, std::size_t end) {
+                                           std::size_t size, std::size_t rows) {
   const double count = static_cast<double>(size);
-  for (std::size_t row = begin; row < end; ++row) {
+  for (std::size_t row = 0; row < rows; ++row) {
     const float* const in = x + row * size;
     float* const out = y + row * size;
     const double squares = sum_of(0, size, [=](std::size_t c) { return in[c] * in[c]; });
@@ -53,11 +54,11 @@ REMAT_VECTORISED inline void rms_norm_rows(const float* x, const float* w, float
   }
 }
 
-/// Rows [begin, end) of dx, and their part of dw (size), which starts at 0.
+/// Rows of dx, and their part of dw (size), which starts at 0.
 REMAT_VECTORISED inline void rms_norm_rows_backward(const rms_norm_gradients& t, float* dw, std::size_t size,
-                                                    std::size_t begin, std::size_t end) {
+                                                    std::size_t rows) {
   const float* const w = t.w;
-  for (std::size_t row = begin; row < end; ++row) {
+  for (std::size_t row = 0; row < rows; ++row) {
     const float *const x = t.x + row * size, *const dy = t.dy + row * size;
     const float r = t.r[row];
     if (dw != nullptr) {
@@ -94,12 +95,14 @@ struct rms_norm_kernels {
 
   static void forward(const forward_pass& pass) {
     const auto [width, epsilon] = pass.attributes<rms_norm_attributes>();
-    const float *const x = pass.input().data(), *const w = pass.parameter(0).data();
-    float *const y = pass.output().data(), *const rs = pass.saved(0).data();
-    parallel_for(pass.input().size() / width, row_grain(width),
-                 [=, size = width, e = epsilon](std::size_t begin, std::size_t end) {
-                   rms_norm_rows(x, w, y, rs, e, size, begin, end);
-                 });
+    const float* const w = pass.parameter(0).data();
+    float* const rs = pass.saved(0).data();
+    in_parts(
+        std::array{pass.input_numbers()}, pass.output_numbers(), row_grain(width),
+        [=, size = width, e = epsilon](const auto& x, float* y, std::size_t first, std::size_t count) {
+          rms_norm_rows(x[0], w, y, rs == nullptr ? nullptr : rs + first / size, e, size, count / size);
+        },
+        width);
   }
   static void backward_input(const backward_pass& pass) { run(pass, true, false); }
   static void backward_parameters(const backward_pass& pass) { run(pass, false, true); }
@@ -109,21 +112,18 @@ struct rms_norm_kernels {
   static void run(const backward_pass& pass, bool input, bool parameters) {
     const std::size_t width = pass.attributes<rms_norm_attributes>().width;
     const row_blocks& blocks = pass.prepared_as<prepared_rms_norm>().blocks;
-    rms_norm_gradients t{pass.input().data(),
-                         pass.parameter(0).data(),
-                         pass.saved(0).data(),
-                         pass.output_gradient().data(),
-                         nullptr,
-                         false};
-    if (input) {
-      t.dx = pass.input_gradient().data();
-      t.adds = pass.input_gradient().accumulates();
-    }
+    const float *const w = pass.parameter(0).data(), *const rs = pass.saved(0).data();
+    const numbers dx = input ? pass.input_gradient_numbers() : numbers{};
+    const std::array read{pass.input_numbers(), pass.output_gradient_numbers()};
     float* const dw = parameters ? reinterpret_cast<float*>(pass.scratch()) : nullptr;  // (blocks, width)
     blocks.for_each([=](std::size_t block, std::size_t first, std::size_t last) {
       float* const part = dw == nullptr ? nullptr : dw + block * width;
       for (std::size_t c = 0; part != nullptr && c < width; ++c) part[c] = 0;
-      rms_norm_rows_backward(t, part, width, first, last);
+      in_parts_of(read, dx, first * width, last * width, width,
+                  [=](const auto& from, float* to, std::size_t at, std::size_t count) {
+                    rms_norm_rows_backward({from[0], w, rs + at / width, from[1], to, dx.accumulates}, part, width,
+                                           count / width);
+                  });
     });
     if (parameters) sum_rows(dw, blocks.count, width, pass.parameter_gradient(0));
   }
@@ -149,7 +149,8 @@ struct rms_norm : detail::normalises_rows<D> {
   static Number saved_shape(X);
   static constexpr reads backward_input_reads = reads::inputs | reads::saved;
   static constexpr reads backward_parameters_reads = reads::inputs | reads::saved;
-  static constexpr traits is{.in_place = true};
+  static constexpr traits is{
+      .in_place = true, .takes_bfloat16 = D <= detail::longest_part, .gives_bfloat16 = D <= detail::longest_part};
   static constexpr double flops(tensor_shapes inputs, tensor_shapes) {
     return 5.0 * static_cast<double>(inputs[0].elements());
   }

@@ -10,9 +10,11 @@
 #pragma once
 
 #include <remat/core/module.hpp>
+#include <remat/nn/floats.hpp>
 #include <remat/nn/rotary_table.hpp>
 #include <remat/nn/vectorised.hpp>
 
+#include <array>
 #include <cstddef>
 #include <memory>
 #include <string_view>
@@ -28,11 +30,12 @@ struct rotary_attributes {
 REMAT_BEGIN_VECTOR_CODE
 
 /// Rows [begin, end) of (rows, heads, 2 half), each at a position below `positions`; y may be x. `direction` is 1 or -1.
-REMAT_VECTORISED inline void rotate_rows(const float* x, float* y, const float* cosines, const float* sines,
-                                         float direction, bool adds, std::size_t heads, std::size_t half,
-                                         std::size_t positions, std::size_t begin, std::size_t end) {
-  for (std::size_t row = begin; row < end; ++row) {
-    const float *const c = cosines + row % positions * half, *const s = sines + row % positions * half;
+REMAT_VECTORISED inline void rotate_rows(const float* x, float* y, const rotary_table& table, float direction,
+                                         bool adds, std::size_t heads, std::size_t first_row, std::size_t rows) {
+  const std::size_t half = table.width / 2;
+  for (std::size_t row = 0; row < rows; ++row) {
+    const std::size_t position = (first_row + row) % table.positions;
+    const float *const c = table.cosines.data() + position * half, *const s = table.sines.data() + position * half;
     for (std::size_t head = 0; head < heads; ++head) {
       const std::size_t at = (row * heads + head) * 2 * half;
       const float *const first = x + at, *const second = x + at + half;
@@ -70,21 +73,21 @@ struct rotary_embedding_kernels {
   static std::unique_ptr<prepared> prepare(const preparation& p) {
     return std::make_unique<prepared_rotary_embedding>(p);
   }
-  static void forward(const forward_pass& pass) {
-    rotate(pass, pass.input().data(), {pass.output().data(), pass.output().size(), false}, 1);
-  }
+  static void forward(const forward_pass& pass) { rotate(pass, pass.input_numbers(), pass.output_numbers(), 1); }
   static void backward_input(const backward_pass& pass) {
-    rotate(pass, pass.output_gradient().data(), pass.input_gradient(), -1);
+    rotate(pass, pass.output_gradient_numbers(), pass.input_gradient_numbers(), -1);
   }
 
  private:
-  static void rotate(const kernel_pass& p, const float* x, const destination& to, float direction) {
+  static void rotate(const kernel_pass& p, const const_numbers& x, const numbers& to, float direction) {
     const rotary_table& table = *p.prepared_as<prepared_rotary_embedding>().table;
     const std::size_t size = p.input_shape().extents[1], heads = size / table.width;
-    parallel_for(to.size() / size, 1 + 4096 / size, [=, &table](std::size_t begin, std::size_t end) {
-      rotate_rows(x, to.data(), table.cosines.data(), table.sines.data(), direction, to.accumulates(), heads,
-                  table.width / 2, table.positions, begin, end);
-    });
+    in_parts(
+        std::array{x}, to, 1 + 4096 / size,
+        [=, &table, adds = to.accumulates](const auto& from, float* y, std::size_t first, std::size_t count) {
+          rotate_rows(from[0], y, table, direction, adds, heads, first / size, count / size);
+        },
+        size);
   }
 };
 
@@ -119,7 +122,11 @@ struct rotary_embedding : module {
   template <std::size_t T, std::size_t W>
     requires(W % D == 0)
   static tensor<float, T, W> output(tensor<float, T, W>);
-  static constexpr traits is{.in_place = true};
+  template <class X>
+  static constexpr traits is(X) {
+    constexpr bool fits = shape_of<X>::value.extents[1] <= detail::longest_part;
+    return {.in_place = true, .takes_bfloat16 = fits, .gives_bfloat16 = fits};
+  }
   static constexpr double flops(tensor_shapes inputs, tensor_shapes) {
     return 3.0 * static_cast<double>(inputs[0].elements());
   }

@@ -16,8 +16,8 @@ namespace detail {
 
 struct sigmoid_kernels : function_forward<onednn::function::sigmoid> {
   static void backward_input(const backward_pass& pass) {
-    const float *const y = pass.output().data(), *const dy = pass.output_gradient().data();
-    pass.input_gradient().assign([=](std::size_t i) { return dy[i] * ((1 - y[i]) * y[i]); });
+    differentiate(activation::sigmoid, pass.output_numbers(), pass.output_gradient_numbers(),
+                  pass.input_gradient_numbers());
   }
 };
 
@@ -26,7 +26,8 @@ struct sigmoid_kernels : function_forward<onednn::function::sigmoid> {
 struct sigmoid : detail::same_shape {
   static constexpr std::string_view kind = "sigmoid";
   static constexpr reads backward_input_reads = reads::outputs;
-  static constexpr traits is{.in_place = true, .acts_as = activation::sigmoid};
+  static constexpr traits is{
+      .in_place = true, .acts_as = activation::sigmoid, .takes_bfloat16 = true, .gives_bfloat16 = true};
   static constexpr double flops(tensor_shapes inputs, tensor_shapes) {
     return 8.0 * static_cast<double>(inputs[0].elements());
   }

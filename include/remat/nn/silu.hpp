@@ -7,8 +7,10 @@
 
 #include <remat/core/module.hpp>
 #include <remat/nn/exponential.hpp>
+#include <remat/nn/floats.hpp>
 #include <remat/nn/same_shape.hpp>
 
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <string_view>
@@ -19,9 +21,9 @@ namespace detail {
 REMAT_BEGIN_VECTOR_CODE
 
 /// y may be x.
-REMAT_VECTORISED inline void silu_elements(const float* x, float* y, std::size_t begin, std::size_t end) {
+REMAT_VECTORISED inline void silu_elements(const float* x, float* y, std::size_t count) {
   REMAT_INDEPENDENT
-  for (std::size_t i = begin; i < end; ++i) {
+  for (std::size_t i = 0; i < count; ++i) {
     const float e = exponential(-std::fabs(x[i]));
     y[i] = x[i] * (x[i] < 0 ? e : 1.0f) / (1.0f + e);
   }
@@ -29,9 +31,9 @@ REMAT_VECTORISED inline void silu_elements(const float* x, float* y, std::size_t
 
 /// dx may be dy.
 REMAT_VECTORISED inline void silu_elements_backward(const float* x, const float* dy, float* dx, bool adds,
-                                                    std::size_t begin, std::size_t end) {
+                                                    std::size_t count) {
   REMAT_INDEPENDENT
-  for (std::size_t i = begin; i < end; ++i) {
+  for (std::size_t i = 0; i < count; ++i) {
     const float e = exponential(-std::fabs(x[i])), share = 1.0f / (1.0f + e);
     const float slope = (x[i] < 0 ? e : 1.0f) * share + x[i] * e * share * share;
     dx[i] = adds ? dx[i] + dy[i] * slope : dy[i] * slope;
@@ -44,17 +46,15 @@ struct silu_kernels {
   static constexpr std::size_t grain = 4096;  // elements for which a second thread pays
 
   static void forward(const forward_pass& pass) {
-    const float* const x = pass.input().data();
-    float* const y = pass.output().data();
-    parallel_for(pass.output().size(), grain,
-                 [=](std::size_t begin, std::size_t end) { silu_elements(x, y, begin, end); });
+    in_parts(std::array{pass.input_numbers()}, pass.output_numbers(), grain,
+             [](const auto& from, float* y, std::size_t, std::size_t count) { silu_elements(from[0], y, count); });
   }
   static void backward_input(const backward_pass& pass) {
-    const float *const x = pass.input().data(), *const dy = pass.output_gradient().data();
-    const destination dx = pass.input_gradient();
-    parallel_for(dx.size(), grain, [=](std::size_t begin, std::size_t end) {
-      silu_elements_backward(x, dy, dx.data(), dx.accumulates(), begin, end);
-    });
+    const numbers dx = pass.input_gradient_numbers();
+    in_parts(std::array{pass.input_numbers(), pass.output_gradient_numbers()}, dx, grain,
+             [adds = dx.accumulates](const auto& from, float* to, std::size_t, std::size_t count) {
+               silu_elements_backward(from[0], from[1], to, adds, count);
+             });
   }
 };
 
@@ -64,7 +64,7 @@ struct silu_kernels {
 struct silu : detail::same_shape {
   static constexpr std::string_view kind = "silu";
   static constexpr reads backward_input_reads = reads::inputs;
-  static constexpr traits is{.in_place = true};
+  static constexpr traits is{.in_place = true, .takes_bfloat16 = true, .gives_bfloat16 = true};
   static constexpr double flops(tensor_shapes inputs, tensor_shapes) {
     return 8.0 * static_cast<double>(inputs[0].elements());
   }

@@ -14,7 +14,9 @@
 
 #include <remat/core/module.hpp>
 #include <remat/nn/exponential.hpp>
+#include <remat/nn/floats.hpp>
 
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <string_view>
@@ -25,10 +27,9 @@ namespace detail {
 REMAT_BEGIN_VECTOR_CODE
 
 /// y may be g.
-REMAT_VECTORISED inline void swiglu_elements(const float* g, const float* u, float* y, std::size_t begin,
-                                             std::size_t end) {
+REMAT_VECTORISED inline void swiglu_elements(const float* g, const float* u, float* y, std::size_t count) {
   REMAT_INDEPENDENT
-  for (std::size_t i = begin; i < end; ++i) {
+  for (std::size_t i = 0; i < count; ++i) {
     const float e = exponential(-std::fabs(g[i]));
     y[i] = g[i] * (g[i] < 0 ? e : 1.0f) / (1.0f + e) * u[i];
   }
@@ -36,12 +37,11 @@ REMAT_VECTORISED inline void swiglu_elements(const float* g, const float* u, flo
 
 /// The gradients of g and u, a few at a time: dg, then du, which may be the same memory, dg may be dy. Either may be null.
 REMAT_VECTORISED inline void swiglu_elements_backward(const float* g, const float* u, const float* dy, float* dg,
-                                                      bool adds_g, float* du, bool adds_u, std::size_t begin,
-                                                      std::size_t end) {
+                                                      bool adds_g, float* du, bool adds_u, std::size_t size) {
   constexpr std::size_t few = 256;
   float of_g[few], of_u[few];
-  for (std::size_t first = begin; first < end; first += few) {
-    const std::size_t count = end - first < few ? end - first : few;
+  for (std::size_t first = 0; first < size; first += few) {
+    const std::size_t count = size - first < few ? size - first : few;
     const float *const gate = g + first, *const up = u + first, *const gradient = dy + first;
     for (std::size_t k = 0; k < count; ++k) {
       const float e = exponential(-std::fabs(gate[k])), share = 1.0f / (1.0f + e);
@@ -66,26 +66,33 @@ struct swiglu : module {
   template <class X>
   static X output(X, X);
   static constexpr reads backward_input_reads = reads::inputs;
-  static constexpr traits is{.in_place = true};
+  static constexpr traits is{.in_place = true, .takes_bfloat16 = true, .gives_bfloat16 = true};
   static constexpr double flops(tensor_shapes inputs, tensor_shapes) {
     return 9.0 * static_cast<double>(inputs[0].elements());
   }
 
   static void forward(const forward_pass& pass) {
-    const float *const g = pass.input(0).data(), *const u = pass.input(1).data();
-    float* const y = pass.output().data();
-    parallel_for(pass.output().size(), grain,
-                 [=](std::size_t begin, std::size_t end) { detail::swiglu_elements(g, u, y, begin, end); });
+    detail::in_parts(std::array{pass.input_numbers(0), pass.input_numbers(1)}, pass.output_numbers(), grain,
+                     [](const auto& from, float* y, std::size_t, std::size_t count) {
+                       detail::swiglu_elements(from[0], from[1], y, count);
+                     });
   }
   static void backward_input(const backward_pass& pass) {
-    const float *const g = pass.input(0).data(), *const u = pass.input(1).data(),
-                       *const dy = pass.output_gradient().data();
-    const auto to = [&](int i) {
-      return pass.wants_input_gradient(i) ? pass.input_gradient(i) : destination(nullptr, 0, false);
-    };
-    const destination dg = to(0), du = to(1);
-    parallel_for(pass.output_gradient().size(), grain, [=](std::size_t begin, std::size_t end) {
-      detail::swiglu_elements_backward(g, u, dy, dg.data(), dg.accumulates(), du.data(), du.accumulates(), begin, end);
+    const std::array read{pass.input_numbers(0), pass.input_numbers(1), pass.output_gradient_numbers()};
+    const numbers dg = pass.input_gradient_numbers(0), du = pass.input_gradient_numbers(1);
+    const detail::floats_out of_u(du);
+    parallel_for(read[2].size, grain, [&](std::size_t begin, std::size_t end) {
+      alignas(64) float room[detail::usual_part];
+      for (std::size_t at = begin; at < end; at += detail::usual_part) {
+        const std::size_t last = end - at < detail::usual_part ? end : at + detail::usual_part;
+        detail::in_parts_of(read, dg, at, last, 1,
+                            [&](const auto& from, float* to_g, std::size_t first, std::size_t count) {
+                              float* const to_u = of_u.at(first, room);
+                              detail::swiglu_elements_backward(from[0], from[1], from[2], to_g, dg.accumulates, to_u,
+                                                               du.accumulates, count);
+                              of_u.finish(first, count, to_u);
+                            });
+      }
     });
   }
 

@@ -21,8 +21,9 @@ enum class tile_product {
 /// The products that a kernel makes, of sizes that it names before.
 class tile_products {
  public:
-  /// For this many threads at once.
-  explicit tile_products(std::size_t workers = 1) : workers_(workers) {}
+  /// For this many threads at once, of factors of this type; sums are of float32.
+  explicit tile_products(std::size_t workers = 1, element factors = element::float32)
+      : workers_(workers), factors_(factors) {}
 
   /// One of this kind and size will be asked for.
   void want(tile_product which, std::size_t m, std::size_t n, std::size_t k) {
@@ -38,7 +39,7 @@ class tile_products {
   /// Of each thread.
   std::size_t scratch_bytes() const { return scratch_bytes_; }
 
-  void execute(tile_product which, std::size_t m, std::size_t n, std::size_t k, const float* a, const float* b,
+  void execute(tile_product which, std::size_t m, std::size_t n, std::size_t k, const void* a, const void* b,
                float* c, std::byte* scratch, std::size_t worker) const {
     for (const variant& v : all_) {
       if (!v.is(which, m, n, k)) continue;
@@ -58,15 +59,18 @@ class tile_products {
     }
   };
 
-  static onednn::primitive made(tile_product which, std::size_t m, std::size_t n, std::size_t k) {
+  onednn::primitive made(tile_product which, std::size_t m, std::size_t n, std::size_t k) const {
     using onednn::layout;
     return onednn::matrix_product(
-        which == tile_product::of_transposed ? layout::transposed(m, k) : layout::row_major({m, k}),
-        which == tile_product::by_rows ? layout::transposed(k, n) : layout::row_major({k, n}),
+        which == tile_product::of_transposed ? layout::transposed(m, k).of(factors_)
+                                             : layout::row_major({m, k}).of(factors_),
+        which == tile_product::by_rows ? layout::transposed(k, n).of(factors_)
+                                       : layout::row_major({k, n}).of(factors_),
         layout::row_major({m, n}), {.adds_to_destination = which == tile_product::added});
   }
 
   std::size_t workers_;
+  element factors_;
   std::size_t scratch_bytes_ = 0;
   std::vector<variant> all_;
 };

@@ -128,7 +128,9 @@ inline simulated_program simulate(const program& p, const schedule_table& table,
   }
   const core::list<stage_message> between = between_stages(messages);
   for (int i = 0; i < messages.count(); ++i)
-    made.given.messages.push_back({between[i], static_cast<double>(p.tensors[messages[i].tensor].bytes(costs.batch))});
+    made.given.messages.push_back(
+        {between[i],
+         static_cast<double>(p.bytes_of(messages[i].tensor, messages[i].is_gradient, costs.batch))});
   detail::add_parameters(p, table, made.ranks, made.given);
 
   const task_positions positions(table);

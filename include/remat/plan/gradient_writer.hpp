@@ -4,7 +4,7 @@
 /// An addition runs no kernel backward: its inputs have the gradient of its output, in the same buffer, for as long as
 /// nobody changes it. Whoever adds to a gradient, or sends it back through an activation in place, while another tensor
 /// still waits for the same buffer, copies it first. So a residual's gradient waits in the buffer in which the body
-/// reads it, and the body's is added there.
+/// reads it, and the body's is added there. An input whose gradient is of another type has a copy of its own.
 ///
 /// Where a slice halves its backward, the gradients of parameters wait for a section of their own, and hold the
 /// gradients that they read until then. Operations that compute both halves at once do so in the first.
@@ -157,15 +157,17 @@ class gradient_writer {
     for (int t : o.inputs) {
       if (!is_wanted(t)) continue;
       await(t);
-      if (gradient_[t] == core::none) {
+      const bool is_first = gradient_[t] == core::none;
+      if (is_first && p_.gradient_type(t) == p_.gradient_type(o.outputs[0])) {
         gradient_[t] = passed;
         ++holders_[passed];
         continue;
       }
-      own(t);
-      action a{action_kind::add_gradient};
+      if (!is_first) own(t);
+      action a{is_first ? action_kind::copy_gradient : action_kind::add_gradient};
       a.output_gradients.push_back(out_.use(passed));
-      a.input_gradients.push_back(out_.use(gradient_[t]));
+      a.input_gradients.push_back(is_first ? define(t, has_ports_ ? made_port(t) : core::none)
+                                           : out_.use(gradient_[t]));
       out_.add(a);
     }
   }

@@ -17,7 +17,7 @@ namespace remat::detail {
 class tape_builder {
  public:
   constexpr tape_builder(const program& p, const core::list<stage_port>& ports, std::size_t batch)
-      : tensors_(p.tensors.data()), ports_(ports), has_ports_(!ports.empty()), batch_(batch) {
+      : program_(p), tensors_(p.tensors.data()), ports_(ports), has_ports_(!ports.empty()), batch_(batch) {
     if (!has_ports_) return;
     port_of_value_ = port_of_gradient_ = core::list<int>(p.tensors.size(), core::none);
     for (int k = 0; k < ports.count(); ++k)
@@ -44,7 +44,7 @@ class tape_builder {
   /// A buffer that the action being written makes.
   constexpr int define(int t, bool is_gradient, int port = core::none) {
     const int b = tape_.buffers.count();
-    tape_.buffers.push_back({t, is_gradient, tensors_[t].bytes(batch_), now_, now_, b, 0, 0, port});
+    tape_.buffers.push_back({t, is_gradient, program_.bytes_of(t, is_gradient, batch_), now_, now_, b, 0, 0, port});
     buffers_ = tape_.buffers.data();
     return b;
   }
@@ -87,6 +87,7 @@ class tape_builder {
     if (!tape_.sections.empty()) tape_.sections.back().last = now_;
   }
 
+  const program& program_;
   const tensor_shape* tensors_;
   const core::list<stage_port>& ports_;
   bool has_ports_;

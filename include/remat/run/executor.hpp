@@ -4,6 +4,7 @@
 
 #include <remat/core/error.hpp>
 #include <remat/core/parallel.hpp>
+#include <remat/nn/copy_numbers.hpp>
 #include <remat/plan/plan.hpp>
 #include <remat/run/exchange.hpp>
 #include <remat/run/gradient_receiver.hpp>
@@ -156,16 +157,14 @@ class executor {
           break;
         }
         case action_kind::differentiate:
-          differentiate(program_->operations[a.operation].gradient_through, floats(a.outputs[0]),
-                        floats(a.output_gradients[0]), floats(a.input_gradients[0]), size_of_gradient(a));
+          nn::differentiate(program_->operations[a.operation].gradient_through, numbers_of(a.outputs[0]),
+                            numbers_of(a.output_gradients[0]), written(a.input_gradients[0]));
           break;
         case action_kind::copy_gradient:
-          elementwise(size_of_gradient(a), [from = floats(a.output_gradients[0]),
-                                            to = floats(a.input_gradients[0])](std::size_t k) { to[k] = from[k]; });
+          nn::copy_numbers(numbers_of(a.output_gradients[0]), written(a.input_gradients[0]));
           break;
         case action_kind::add_gradient:
-          elementwise(size_of_gradient(a), [from = floats(a.output_gradients[0]),
-                                            to = floats(a.input_gradients[0])](std::size_t k) { to[k] += from[k]; });
+          nn::copy_numbers(numbers_of(a.output_gradients[0]), written(a.input_gradients[0], true));
           break;
         case action_kind::clear_gradient:
           std::ranges::fill(calls_.parameter_gradient(a.parameter), 0.0f);
@@ -218,9 +217,16 @@ class executor {
     }
   }
 
-  float* floats(int buffer) const { return reinterpret_cast<float*>(address(buffer)); }
-  std::size_t size_of_gradient(const action& a) const {
-    return plan_.steps.buffers[a.output_gradients[0]].bytes / sizeof(float);
+  /// What a buffer of the tape holds: a tensor of floats, or the gradient of one.
+  const_numbers numbers_of(int b) const {
+    const buffer& held = plan_.steps.buffers[b];
+    const element type =
+        held.is_gradient ? program_->gradient_type(held.tensor) : program_->tensors[held.tensor].type;
+    return {address(b), held.bytes / size_of(type), type};
+  }
+  numbers written(int b, bool adds = false) const {
+    const const_numbers there = numbers_of(b);
+    return {address(b), there.size, there.type, adds};
   }
 
   stored_tensor stored(int b) const { return {shape_of_buffer(b), plan_.batch}; }

@@ -102,8 +102,14 @@ class kernel_calls {
     c.output_count = o.outputs.size;
     c.activation_after = o.activation_after;
     c.accumulates_parameters = accumulates;
-    for (int k = 0; k < o.inputs.size; ++k) c.input_shapes[k] = &p.tensors[o.inputs[k]];
-    for (int k = 0; k < o.outputs.size; ++k) c.output_shapes[k] = &p.tensors[o.outputs[k]];
+    for (int k = 0; k < o.inputs.size; ++k) {
+      c.input_shapes[k] = &p.tensors[o.inputs[k]];
+      c.input_gradient_types[k] = p.gradient_type(o.inputs[k]);
+    }
+    for (int k = 0; k < o.outputs.size; ++k) {
+      c.output_shapes[k] = &p.tensors[o.outputs[k]];
+      c.output_gradient_types[k] = p.gradient_type(o.outputs[k]);
+    }
     for (int k = 0; k < o.saved.size; ++k) c.saved_shapes[k] = &p.tensors[o.saved[k]];
     for (int k = 0; k < kernel_call::max_tensors; ++k) c.accumulates[k] = a.accumulates[k];
     c.states = parameters.states(o.first_state);

@@ -7,6 +7,7 @@
 #include <remat/plan/annotate.hpp>
 #include <remat/plan/fuse.hpp>
 #include <remat/plan/operation_costs.hpp>
+#include <remat/run/compute_option.hpp>
 #include <remat/run/network_checks.hpp>
 #include <remat/run/packing.hpp>
 
@@ -29,6 +30,7 @@ struct model_options {
   std::optional<std::size_t> activation_bytes = {};  ///< that a step's activations may take, as policies are told
   std::vector<std::string> frozen = {};  ///< paths of modules that are not trained, next to those in the type
   std::vector<std::string> running_statistics = {};  ///< paths of modules whose batch norms use and keep theirs
+  std::optional<element> compute = {};  ///< what modules compute with: `element::bfloat16`, in place of what the type says
   std::size_t microbatches = 1;                      ///< parts that a batch is trained in, one after another
   bool input_gradients = false;                      ///< backward goes on to the inputs of float: `input_gradient()`
   std::size_t max_plans = 8;  ///< sizes of (micro-)batches whose plans are kept, to train and as many to predict
@@ -48,6 +50,7 @@ inline program with_options(program lowered, const model_options& options) {
   freeze(lowered, options.frozen);
   keep_states(lowered, options.running_statistics);
   lowered.input_gradients = options.input_gradients;
+  compute_with(lowered, options.compute);
   program fused = fuse(std::move(lowered));
   require_backward(fused);
   return fused;

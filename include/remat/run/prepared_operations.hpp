@@ -60,12 +60,16 @@ class prepared_operations {
     if (states_[i]) return;
     const std::vector<tensor_shape> in = shapes_of(p, o.inputs), out = shapes_of(p, o.outputs),
                                     saved = shapes_of(p, o.saved);
+    const std::vector<element> of_in = gradient_types(p, o.inputs), of_out = gradient_types(p, o.outputs);
     preparation& n = needs[i];
     n.inputs = in;
     n.outputs = out;
     n.saved = saved;
+    n.input_gradients = of_in;
+    n.output_gradients = of_out;
     states_[i] = o.kernels->prepare(n);
     n.inputs = n.outputs = n.saved = {};
+    n.input_gradients = n.output_gradients = {};
     require_packs(o, *states_[i]);
   }
   static void require_packs(const operation& o, const prepared& state) {
@@ -84,9 +88,16 @@ class prepared_operations {
     return shapes;
   }
   template <class Tensors>
+  static std::vector<element> gradient_types(const program& p, const Tensors& tensors) {
+    std::vector<element> types;
+    for (int t : tensors) types.push_back(p.gradient_type(t));
+    return types;
+  }
+  template <class Tensors>
   static bool has_same_shapes(const program& p, const Tensors& a, const Tensors& b) {
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                      [&](int s, int t) { return p.tensors[s] == p.tensors[t]; });
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](int s, int t) {
+      return p.tensors[s] == p.tensors[t] && p.gradient_type(s) == p.gradient_type(t);
+    });
   }
   static bool is_same(const program& p, const operation& a, const operation& b) {
     return a.kernels == b.kernels && a.attributes == b.attributes && has_same_shapes(p, a.inputs, b.inputs) &&

@@ -97,6 +97,7 @@ inline layer_case conv2d(random_source& random) {
   made.output = images(c.out, c.height, c.width);
   made.batch = c.batch;
   made.fuses = remat::nn::conv2d<1, 1, 1>::is.fuses;
+  made.multiplies_bfloat16 = c.groups == 1;
   detail::computes(made, c, has_bias);
   return made;
 }

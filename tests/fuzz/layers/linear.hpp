@@ -37,6 +37,7 @@ inline layer_case linear(random_source& random) {
   made.output = is_sequence ? floats(length, out) : floats(out);
   made.batch = batch;
   made.fuses = remat::nn::linear<1, 1>::is.fuses;
+  made.multiplies_bfloat16 = true;
   detail::computes(made, c, has_bias);
   return made;
 }

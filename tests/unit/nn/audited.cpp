@@ -31,6 +31,9 @@ void check(const X& inputs, const T& targets) {
        {checkpoints{}, checkpoints{checkpoint_at("")}, checkpoints{checkpoint_at("", remat::strategy::each{})}}) {
     remat::model<Net, Input, Loss> model{{.seed = 5, .threads = 2, .checkpoints = c}};
     CHECK(remat::audit(model, inputs, targets).holds());
+    remat::model<Net, Input, Loss> rounded{
+        {.seed = 5, .threads = 2, .checkpoints = c, .compute = remat::element::bfloat16}};
+    CHECK(remat::audit(rounded, inputs, targets).holds());
   }
 }
 

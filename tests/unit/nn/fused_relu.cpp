@@ -75,7 +75,8 @@ void check(const sums& s, std::mt19937& random, counts& seen) {
         const fused_relu relu(remat::activation::relu, s);
         const bool in_primitive = relu.in_primitive() == remat::activation::relu;
         floats y = convolved(s, of[0], of[1], of[2], in_primitive, false);
-        relu.finish(of[0].data(), of[1].data(), of[2].data(), y.data());
+        relu.finish({reinterpret_cast<const std::byte*>(of[0].data()), of[0].size()}, of[1].data(), of[2].data(),
+                    {reinterpret_cast<std::byte*>(y.data()), y.size()});
         const floats expected = convolved(s, of[0], of[1], of[2], true, true);
         std::size_t wrong = 0;
         for (std::size_t i = 0; i < y.size(); ++i) {

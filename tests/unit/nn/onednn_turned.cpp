@@ -24,17 +24,17 @@ struct weights {
     return groups == 1 ? make({out, in, k.height, k.width}) : make({groups, out, in, k.height, k.width});
   }
   /// That which oneDNN takes for them.
-  layout chosen() const {
-    const layout x = layout::channels_last({2, groups * in, 9, 9}),
-                 y = layout::channels_last({2, groups * out, 10 - k.height, 10 - k.width});
+  layout chosen(remat::element type) const {
+    const layout x = layout::channels_last({2, groups * in, 9, 9}).of(type),
+                 y = layout::channels_last({2, groups * out, 10 - k.height, 10 - k.width}).of(type);
     const onednn::window window(k, 1, 0, {0, 0});
-    const layout any = described(true);
+    const layout any = described(true).of(type);
     return onednn::convolution{x, any, nullptr, y, window}.forward({}).layout_of(onednn::weights);
   }
 };
 
-std::vector<float> in_layout(const std::vector<float>& from, const layout& a, const layout& b) {
-  std::vector<float> to(b.bytes() / sizeof(float));
+std::vector<std::byte> in_layout(const std::vector<float>& from, const layout& a, const layout& b) {
+  std::vector<std::byte> to(b.bytes());
   const onednn::primitive reorder = onednn::primitive::reorder(a, b);
   std::vector<std::byte> scratch(reorder.scratch_bytes() + 64);
   reorder.execute(scratch.data(), {{onednn::source, from.data()}, {onednn::result, to.data()}});
@@ -59,14 +59,18 @@ TEST_CASE("windows are turned around in every layout that a convolution takes") 
     const std::size_t window = w.k.area();
     for (std::size_t i = 0; i < plain.size(); ++i) plain[i] = static_cast<float>(i + 1);
     for (std::size_t i = 0; i < plain.size(); ++i) turned[i] = plain[i / window * window + (window - 1 - i % window)];
-    const layout ours = w.described(false), theirs = w.chosen();
-    std::vector<float> packed = in_layout(plain, ours, theirs);
-    const onednn::turned_windows windows(theirs);
-    REQUIRE(windows);
-    windows.turn(packed.data());
-    CHECK(packed == in_layout(turned, ours, theirs));  // padding included
-    windows.turn(packed.data());
-    CHECK(packed == in_layout(plain, ours, theirs));
+    const layout ours = w.described(false);
+    for (const remat::element type : {remat::element::float32, remat::element::bfloat16}) {
+      if (type == remat::element::bfloat16 && (w.groups > 1 || !onednn::has_bfloat16())) continue;
+      const layout theirs = w.chosen(type);
+      std::vector<std::byte> packed = in_layout(plain, ours, theirs);
+      const onednn::turned_windows windows(theirs);
+      REQUIRE(windows);
+      windows.turn(packed.data());
+      CHECK((packed == in_layout(turned, ours, theirs)));  // padding included
+      windows.turn(packed.data());
+      CHECK((packed == in_layout(plain, ours, theirs)));
+    }
   }
 }
 
@@ -79,7 +83,7 @@ TEST_CASE("windows are turned around in plain layouts, and refused where they ar
   }
   const onednn::turned_windows windows(w.described(false));
   REQUIRE(windows);
-  windows.turn(plain.data());
+  windows.turn(reinterpret_cast<std::byte*>(plain.data()));
   CHECK(plain == turned);
   CHECK_FALSE(onednn::turned_windows(w.described(true)));  // not chosen yet
 }

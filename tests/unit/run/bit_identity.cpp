@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Every network under every policy, in one or four micro-batches, on one or two threads: loss, every gradient and
-// state, and every parameter after three steps are the same bits as without checkpoints.
+// Every network under every policy, in one or four micro-batches, on one or two threads, in float32 and in bfloat16:
+// loss, every gradient and state, and every parameter after three steps are the same bits as without checkpoints.
 //
-// The whole is long; each run of the short tests takes a part in which any two of network, policy, micro-batches and
-// threads meet in all their values.
+// The whole is long; each run of the short tests takes a part in which any two of network, policy, micro-batches,
+// threads and types meet in all their values.
 #include "counted_kernels.hpp"
 
 #include <networks/networks.hpp>
@@ -32,9 +32,11 @@ using remat::action_kind, remat::plan, remat::program;
 
 constexpr std::array<std::size_t, 2> microbatches{1, 4};
 constexpr std::array<int, 2> threads{1, 2};
+constexpr std::array types{remat::element::float32, remat::element::bfloat16};
 
-/// One of all combinations: indices of the network, the policy, the number of micro-batches and that of threads.
-using cell = std::array<std::size_t, 4>;
+/// One of all combinations: indices of the network, the policy, the number of micro-batches, that of threads and the
+/// type that is computed with.
+using cell = std::array<std::size_t, 5>;
 
 std::vector<cell> all_cells() {
   std::vector<cell> cells;
@@ -42,7 +44,8 @@ std::vector<cell> all_cells() {
     for (std::size_t p = 0; p < policies().size(); ++p)
       for (std::size_t m = 0; m < microbatches.size(); ++m)
         for (std::size_t t = 0; t < threads.size(); ++t)
-          cells.push_back({n, p, (m + n + p) % 2, (t + (n + p) / 2) % 2});  // so that a cover takes of all alike
+          for (std::size_t e = 0; e < types.size(); ++e)  // turned, so that a cover takes of all alike
+            cells.push_back({n, p, (m + n + p) % 2, (t + (n + p) / 2) % 2, (e + n + p / 2) % 2});
   return cells;
 }
 
@@ -64,7 +67,7 @@ std::set<pair> pairs_of(const std::vector<cell>& cells) {
 std::vector<cell> pairwise_cover(std::vector<cell> cells) {
   std::set<pair> missing = pairs_of(cells);
   std::vector<cell> cover;
-  for (std::size_t wanted = 6; wanted > 0; --wanted)
+  for (std::size_t wanted = 10; wanted > 0; --wanted)
     for (const cell& c : cells) {
       const std::vector<pair> pairs = pairs_of(c);
       const auto fresh = std::ranges::count_if(pairs, [&](const pair& each) { return missing.contains(each); });
@@ -118,6 +121,14 @@ void each_executor(remat::network& model, std::size_t micro, std::size_t parts, 
   if (parts > 1) f(remat::internals::training(model, micro, true), parts - 1);
 }
 
+/// How often a plan runs a kind of action on operations of the model's modules: those that round are not counted.
+std::size_t count_of_modules(const remat::network& model, const plan& made, action_kind kind) {
+  std::size_t found = 0;
+  for (const remat::action& a : made.steps.actions)
+    if (a.kind == kind && model.lowered().operations[a.operation].kind != remat::nn::rounded::kind) ++found;
+  return found;
+}
+
 /// What a run executes of a kind: what is packed once for all micro-batches is the first one's.
 std::size_t planned_executions(const remat::executor& e, action_kind kind) {
   std::size_t found = count(e.planned(), kind);
@@ -131,11 +142,12 @@ kernel_calls::counts planned_calls(remat::network& model, std::size_t micro, std
   each_executor(model, micro, parts, [&](const remat::executor& e, std::size_t runs) {
     const plan& p = e.planned();
     sum.pack += runs * planned_executions(e, action_kind::pack);
-    sum.forward += runs * (count(p, action_kind::forward) + count(p, action_kind::recompute));
-    sum.update_state += runs * count(p, action_kind::update_state);
-    sum.backward_input += runs * count(p, action_kind::backward_input);
-    sum.backward_parameters += runs * count(p, action_kind::backward_parameters);
-    sum.backward += runs * count(p, action_kind::backward);
+    sum.forward +=
+        runs * (count_of_modules(model, p, action_kind::forward) + count_of_modules(model, p, action_kind::recompute));
+    sum.update_state += runs * count_of_modules(model, p, action_kind::update_state);
+    sum.backward_input += runs * count_of_modules(model, p, action_kind::backward_input);
+    sum.backward_parameters += runs * count_of_modules(model, p, action_kind::backward_parameters);
+    sum.backward += runs * count_of_modules(model, p, action_kind::backward);
   });
   return sum;
 }
@@ -177,35 +189,38 @@ trace train(const network& n, remat::network& model, std::size_t parts) {
   return t;
 }
 
-trace train(const network& n, program p, const remat::checkpoints& checkpoints, std::size_t parts, int cores) {
+trace train(const network& n, program p, const remat::checkpoints& checkpoints, std::size_t parts, int cores,
+            remat::element compute = remat::element::float32) {
   remat::network model =
-      make(n, counting(std::move(p)), {.seed = 3, .threads = cores, .checkpoints = checkpoints, .microbatches = parts});
+      make(n, counting(std::move(p)),
+           {.seed = 3, .threads = cores, .checkpoints = checkpoints, .compute = compute, .microbatches = parts});
   const trace t = train(n, model, parts);
   if (checkpoints.replace_tags() && checkpoints.size() == 0) check_gradients_are_there(n, model);
   return t;
 }
 
 void run(const std::vector<cell>& cells, std::size_t with_threads) {
-  std::map<std::pair<std::size_t, std::size_t>, trace> expected;
-  for (const auto& [at_network, at_policy, at_parts, at_threads] : cells) {
+  std::map<std::tuple<std::size_t, std::size_t, std::size_t>, trace> expected;
+  for (const auto& [at_network, at_policy, at_parts, at_threads, at_type] : cells) {
     if (at_threads != with_threads) continue;
     const network& n = networks::all()[at_network];
     const networks::policy& policy = policies()[at_policy];
     const std::size_t parts = microbatches[at_parts];
     const int cores = threads[at_threads];
-    INFO(n.name << ", " << policy.name << ", " << parts << " micro-batches, " << cores << " threads");
-    trace& plain = expected[{at_network, at_parts}];
-    if (plain.losses.empty()) plain = train(n, n.lower(), remat::checkpoints::none(), parts, cores);
-    const trace found = train(n, n.lower(), policy.checkpoints(n, n.lower()), parts, cores);
+    INFO(n.name << ", " << policy.name << ", " << parts << " micro-batches, " << cores << " threads, "
+                << name_of(types[at_type]));
+    trace& plain = expected[{at_network, at_parts, at_type}];
+    if (plain.losses.empty()) plain = train(n, n.lower(), remat::checkpoints::none(), parts, cores, types[at_type]);
+    const trace found = train(n, n.lower(), policy.checkpoints(n, n.lower()), parts, cores, types[at_type]);
     check_same(found, plain);
     CHECK(found.kept_bytes <= plain.kept_bytes);
   }
 }
 
-TEST_CASE("every policy gives the same bits: any two of network, policy, micro-batches, threads; 1 thread") {
+TEST_CASE("every policy gives the same bits: any two of network, policy, micro-batches, threads, type; 1 thread") {
   run(pairwise_cover(all_cells()), 0);
 }
-TEST_CASE("every policy gives the same bits: any two of network, policy, micro-batches, threads; 2 threads",
+TEST_CASE("every policy gives the same bits: any two of network, policy, micro-batches, threads, type; 2 threads",
           "[serial]") {
   run(pairwise_cover(all_cells()), 1);
 }
@@ -217,7 +232,7 @@ TEST_CASE("every policy gives the same bits on every network, in 1 and 4 micro-b
   run(all_cells(), 1);
 }
 
-TEST_CASE("in the short part, any two of network, policy, micro-batches and threads meet") {
+TEST_CASE("in the short part, any two of network, policy, micro-batches, threads and types meet") {
   const std::vector<cell> all = all_cells(), cover = pairwise_cover(all);
   CHECK(pairs_of(cover) == pairs_of(all));
   CHECK(cover.size() < all.size() * 2 / 5);

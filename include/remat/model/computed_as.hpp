@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+/// What modules compute with: `computed_as<bfloat16, M>`.
+///
+/// Products take factors of bfloat16 and add them up in float32; activations and their gradients are of two bytes, but
+/// for the stream of residual blocks; parameters, statistics and the loss stay float32 (plan/compute_type.hpp). Around a
+/// whole model it is about its loss, too. The innermost one counts: `computed_as<float, M>` in such a model keeps M as it
+/// is. At run time: `model_options::compute`.
+///
+/// The CPU must have instructions for it (AVX-512 with bfloat16, or AMX); elsewhere a model says so once, and computes
+/// with float32.
+#pragma once
+
+#include <remat/core/element.hpp>
+#include <remat/core/module.hpp>
+
+#include <type_traits>
+
+namespace remat {
+namespace detail {
+
+template <class T>
+struct computed_type {
+  static constexpr bool holds = true;
+  static_assert(std::is_same_v<T, float> || std::is_same_v<T, bfloat16>,
+                "remat: modules compute with float or with remat::bfloat16; choose one of these");
+};
+
+}  // namespace detail
+
+template <class T, class M>
+struct computed_as : module {};
+
+}  // namespace remat

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: MIT
+// What layers compute of tensors of bfloat16: loops of ours give what they give of floats, rounded once, whatever of
+// their tensors is rounded; products are within the rounding of their factors.
+#include <remat/remat.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <array>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <memory>
+#include <random>
+#include <vector>
+
+namespace bfloat16_kernels_tests {
+
+namespace nn = remat::nn;
+using remat::bfloat16, remat::element, remat::image, remat::tensor;
+
+/// Numbers that bfloat16 holds.
+std::vector<float> drawn(std::size_t size, unsigned seed) {
+  std::mt19937 random(seed);
+  std::vector<float> values(size);
+  for (float& v : values) {
+    v = static_cast<float>(bfloat16(std::normal_distribution<float>()(random)));
+  }
+  return values;
+}
+
+/// A tensor of either type.
+struct held {
+  element type = element::float32;
+  std::vector<std::byte> bytes = {};
+
+  held() = default;
+  held(const std::vector<float>& values, element as) : type(as), bytes(values.size() * size_of(as)) {
+    for (std::size_t i = 0; i < values.size(); ++i)
+      if (as == element::float32)
+        std::memcpy(bytes.data() + 4 * i, &values[i], 4);
+      else
+        std::memcpy(bytes.data() + 2 * i, std::array{bfloat16(values[i])}.data(), 2);
+  }
+  std::vector<float> floats() const {
+    std::vector<float> values(bytes.size() / size_of(type));
+    for (std::size_t i = 0; i < values.size(); ++i)
+      if (type == element::float32) {
+        std::memcpy(&values[i], bytes.data() + 4 * i, 4);
+      } else {
+        bfloat16 v;
+        std::memcpy(&v, bytes.data() + 2 * i, 2);
+        values[i] = static_cast<float>(v);
+      }
+    return values;
+  }
+};
+
+/// The types of a layer's tensors.
+struct types {
+  element x = element::float32, y = element::float32, dy = element::float32, dx = element::float32;
+  element compute = element::float32;
+};
+
+struct results {
+  std::vector<float> y, parameters;
+  std::vector<std::vector<float>> dx;
+};
+
+/// A layer forward and backward on made-up numbers.
+template <class M, class... In>
+results run(const types& t, std::size_t batch, bool adds = false) {
+  const remat::program p = remat::lower<M, remat::tensors<In...>>();
+  const remat::operation& o = p.operations[0];
+  std::vector<remat::tensor_shape> in, saved;
+  for (int i : o.inputs) in.push_back(p.tensors[i]);
+  for (int i : o.saved) saved.push_back(p.tensors[i]);
+  remat::tensor_shape out = p.tensors[o.outputs[0]];
+  std::vector<held> x, dx;
+  std::vector<element> dx_types;
+  for (std::size_t i = 0; i < in.size(); ++i) {
+    x.emplace_back(drawn(in[i].elements(batch), 1 + static_cast<unsigned>(i)), t.x);
+    dx.emplace_back(drawn(in[i].elements(batch), 7), t.dx);
+    dx_types.push_back(t.dx);
+    in[i].type = t.x;
+  }
+  held dy(drawn(out.elements(batch), 5), t.dy), y(std::vector<float>(out.elements(batch)), t.y);
+  out.type = t.y;
+  std::vector<std::vector<float>> parameters, gradients;
+  std::vector<std::vector<std::byte>> kept;
+  for (const auto& slot : p.parameters) parameters.push_back(drawn(slot.declared.elements(), 11));
+  gradients = parameters;
+  std::vector<std::span<float>> spans(parameters.begin(), parameters.end()), to(gradients.begin(), gradients.end());
+  std::vector<std::vector<float>> states;
+  for (const auto& slot : p.states) states.push_back(drawn(slot.declared.elements(), 13));
+  std::vector<std::span<float>> state_spans(states.begin(), states.end());
+
+  remat::preparation prepare;
+  prepare.module_attributes = o.attributes;
+  prepare.inputs = in;
+  prepare.outputs = {&out, 1};
+  prepare.saved = saved;
+  prepare.input_gradients = dx_types;
+  prepare.output_gradients = {&t.dy, 1};
+  prepare.batch = batch;
+  prepare.compute = t.compute;
+  prepare.backward_input = true;
+  prepare.backward_parameters = !parameters.empty();
+  prepare.accumulates_input = adds;
+  const auto state = o.kernels->prepare == nullptr ? nullptr : o.kernels->prepare(prepare);
+  struct alignas(64) line {
+    std::byte bytes[64];
+  };
+  std::vector<line> scratch(state ? state->scratch_of() / 64 + 1 : 1);
+  std::vector<std::vector<line>> packed;
+
+  remat::kernel_call c;
+  c.kind = o.kind;
+  c.module_attributes = o.attributes;
+  c.state = state.get();
+  c.scratch = scratch.data()->bytes;
+  c.batch = batch;
+  c.input_count = static_cast<int>(in.size());
+  c.output_count = 1;
+  for (std::size_t i = 0; i < in.size(); ++i) {
+    c.input_shapes[i] = &in[i];
+    c.inputs[i] = x[i].bytes.data();
+    c.input_gradients[i] = dx[i].bytes.data();
+    c.input_gradient_types[i] = t.dx;
+    c.accumulates[i] = adds;
+  }
+  c.output_shapes[0] = &out;
+  c.outputs[0] = y.bytes.data();
+  c.output_gradients[0] = dy.bytes.data();
+  c.output_gradient_types[0] = t.dy;
+  for (const remat::tensor_shape& s : saved) kept.emplace_back(s.bytes(batch));
+  for (std::size_t i = 0; i < saved.size(); ++i) {
+    c.saved_shapes[i] = &saved[i];
+    c.saved[i] = kept[i].data();
+  }
+  c.parameters = spans.data();
+  c.parameter_gradients = to.data();
+  c.states = state_spans.data();
+  for (std::size_t k = 0; state && k < state->packed.size(); ++k) {
+    packed.emplace_back(state->packed[k].bytes / 64 + 1);
+    c.packed[k] = packed[k].data()->bytes;
+    o.kernels->pack(remat::pack_pass(c, k));
+  }
+  const remat::random_stream random(1, 0);
+  o.kernels->forward(remat::forward_pass(c, true, random));
+  const remat::backward_pass backward(c, random);
+  if (o.kernels->backward_parameters != nullptr) o.kernels->backward_parameters(backward);
+  if (o.kernels->backward_input != nullptr) o.kernels->backward_input(backward);
+  results r{y.floats(), {}, {}};
+  for (const held& each : dx) r.dx.push_back(each.floats());
+  for (const auto& each : gradients) r.parameters.insert(r.parameters.end(), each.begin(), each.end());
+  return r;
+}
+
+std::vector<float> rounded(std::vector<float> values, element type) {
+  if (type == element::bfloat16)
+    for (float& v : values) v = static_cast<float>(bfloat16(v));
+  return values;
+}
+
+bool same(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);
+}
+
+/// Of a layer whose backward reads its output, gradients are those of the rounded one: `y` alone is compared where it is
+/// rounded.
+template <class M, class... In>
+void rounds_once(std::size_t batch, bool reads_output = false) {
+  constexpr std::array both{element::float32, element::bfloat16};
+  const results exact = run<M, In...>({}, batch);
+  for (const element x : both)
+    for (const element y : both)
+      for (const element dy : both)
+        for (const element dx : both) {
+          const results found = run<M, In...>({x, y, dy, dx, element::bfloat16}, batch);
+          CHECK(same(found.y, rounded(exact.y, y)));
+          if (reads_output && y == element::bfloat16) continue;
+          for (std::size_t i = 0; i < exact.dx.size(); ++i) CHECK(same(found.dx[i], rounded(exact.dx[i], dx)));
+          CHECK(same(found.parameters, exact.parameters));
+        }
+  const results added = run<M, In...>({}, batch, true),
+                of_rounded = run<M, In...>(
+                    {element::bfloat16, element::float32, element::bfloat16, element::float32, element::bfloat16},
+                    batch, true);
+  for (std::size_t i = 0; i < added.dx.size(); ++i) CHECK(same(of_rounded.dx[i], added.dx[i]));
+}
+
+TEST_CASE("functions of one number give of bfloat16 what they give of floats, rounded once") {
+  rounds_once<nn::relu, tensor<float, 37, 131>>(3, true);
+  rounds_once<nn::gelu, tensor<float, 37, 131>>(3);
+  rounds_once<nn::silu, tensor<float, 37, 131>>(3);
+  rounds_once<nn::dropout<0.3>, tensor<float, 37, 131>>(3);
+  rounds_once<nn::flatten, tensor<float, 37, 131>>(3);
+  rounds_once<nn::flatten, image<float, 5, 7, 3>>(3);
+  rounds_once<nn::swiglu, tensor<float, 37, 131>, tensor<float, 37, 131>>(3);
+}
+
+TEST_CASE("layers of rows give of bfloat16 what they give of floats, rounded once") {
+  rounds_once<nn::layer_norm<131>, tensor<float, 37, 131>>(3);
+  rounds_once<nn::layer_norm<5000>, tensor<float, 5000>>(3);
+  rounds_once<nn::rms_norm<131>, tensor<float, 37, 131>>(3);
+  rounds_once<nn::rotary_embedding<32>, tensor<float, 37, 128>>(3);
+}
+
+TEST_CASE("batch norms give of bfloat16 what they give of floats, rounded once") {
+  rounds_once<nn::batch_norm2d<5>, image<float, 5, 9, 7>>(3);
+  rounds_once<nn::batch_norm2d<70>, image<float, 70, 5, 5>>(4);
+  rounds_once<nn::batch_norm2d<1100>, image<float, 1100, 2, 1>>(3);
+}
+
+TEST_CASE("a sum of bfloat16 and float is one of floats") {
+  constexpr std::size_t batch = 3;
+  using input = tensor<float, 37, 131>;
+  const auto exact = run<nn::add, input, input>({}, batch).y;
+  for (const element x : {element::float32, element::bfloat16})
+    for (const element y : {element::float32, element::bfloat16})
+      CHECK(same(run<nn::add, input, input>({x, y}, batch).y, rounded(exact, y)));
+}
+
+/// At most `units` times the rounding to bfloat16 from what float32 gives, relative to the largest.
+void is_near(const std::vector<float>& found, const std::vector<float>& exact, double units) {
+  double largest = 0, apart = 0;
+  REQUIRE(found.size() == exact.size());
+  for (std::size_t i = 0; i < exact.size(); ++i) {
+    largest = std::max(largest, std::fabs(static_cast<double>(exact[i])));
+    apart = std::max(apart, std::fabs(static_cast<double>(found[i]) - static_cast<double>(exact[i])));
+  }
+  CHECK(apart <= units * std::ldexp(largest, -8));
+}
+
+/// Factors are drawn of bfloat16, parameters too: products differ from those of floats by the rounding of results.
+template <class M, class... In>
+void multiplies(std::size_t batch, double units) {
+  constexpr std::array both{element::float32, element::bfloat16};
+  const results exact = run<M, In...>({}, batch);
+  for (const element y : both)
+    for (const element dy : both)
+      for (const element dx : both) {
+        if (y == element::float32 && dy == element::bfloat16) continue;  // a gradient is never the narrower one
+        const results found = run<M, In...>({element::bfloat16, y, dy, dx, element::bfloat16}, batch);
+        is_near(found.y, exact.y, units);
+        for (std::size_t i = 0; i < exact.dx.size(); ++i) is_near(found.dx[i], exact.dx[i], units);
+        is_near(found.parameters, exact.parameters, units);
+      }
+  const results added = run<M, In...>({}, batch, true),
+                of_rounded = run<M, In...>(
+                    {element::bfloat16, element::bfloat16, element::bfloat16, element::float32, element::bfloat16},
+                    batch, true);
+  for (std::size_t i = 0; i < added.dx.size(); ++i) is_near(of_rounded.dx[i], added.dx[i], units);
+}
+
+TEST_CASE("products of bfloat16 are those of floats but for the rounding of their results") {
+  multiplies<nn::linear<37, 65>, tensor<float, 19, 37>>(3, 1.01);
+  multiplies<nn::linear<128, 64, nn::bias::without>, tensor<float, 128>>(40, 1.01);
+  multiplies<nn::conv2d<3, 8, 3, nn::window{.padding = 1}>, image<float, 3, 9, 11>>(5, 1.01);
+  multiplies<nn::conv2d<32, 16, 3, nn::window{.stride = 2, .padding = 1}>, image<float, 32, 10, 10>>(5, 1.01);
+  multiplies<nn::conv2d<16, 32, 1>, image<float, 16, 6, 6>>(9, 1.01);
+}
+
+TEST_CASE("attention of bfloat16 is that of floats but for the rounding of probabilities and results") {
+  constexpr nn::attention_options causal{.causal = true}, grouped{.causal = true, .key_value_heads = 1};
+  multiplies<nn::attention<4, causal>, tensor<float, 70, 192>>(2, 8);
+  multiplies<nn::attention<2>, tensor<float, 300, 96>>(2, 8);  // several tiles of keys
+  multiplies<nn::attention<2, grouped>, tensor<float, 70, 32>, tensor<float, 70, 16>, tensor<float, 70, 16>>(2, 8);
+}
+
+}  // namespace bfloat16_kernels_tests
