@@ -8,7 +8,7 @@
 /// Targets are classes from 0 to C - 1, or -100 where a sample does not count (PyTorch's `ignore_index`); another is an
 /// error that names it. The gradient of a row that does not count is 0, also of one that holds a NaN, where PyTorch has
 /// NaN. Between the passes two numbers wait for each row, m and 1 / s, and nothing of the logits' size
-/// but the logits.
+/// but the logits; where nobody else reads these, their gradient is written over them.
 #pragma once
 
 #include <remat/core/module.hpp>
@@ -81,7 +81,7 @@ struct cross_entropy_with : detail::loss_of_classes<Options...> {
   static tensors<tensor<float, H, W>, tensor<float, H, W>> saved_shape(image<float, C, H, W>,
                                                                        tensor<std::int32_t, H, W>);
   static constexpr reads backward_input_reads = reads::inputs | reads::saved;
-  static constexpr traits is{.divides_by_counted_in_batch = true};
+  static constexpr traits is{.overwrites_input = true, .divides_by_counted_in_batch = true};
   static constexpr double flops(tensor_shapes inputs, tensor_shapes) {
     return 8.0 * static_cast<double>(inputs[0].elements());
   }
