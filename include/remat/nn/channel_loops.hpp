@@ -63,7 +63,8 @@ inline constexpr std::size_t rows_of_a_block = 64;
 
 template <class X, class Dy>
 [[gnu::always_inline]] inline void moments_of(const channel_rows<X, Dy>& l) {
-  float middle[channel_rows<>::most_columns], offset[channel_rows<>::most_columns], square[channel_rows<>::most_columns];
+  float middle[channel_rows<>::most_columns], offset[channel_rows<>::most_columns],
+      square[channel_rows<>::most_columns];
   double *const mean = l.first, *const squares = l.second;
   for_columns(l.columns, [=](std::size_t k) { mean[k] = squares[k] = 0; });
   for (std::size_t done = 0; done < l.rows; done += rows_of_a_block) {
@@ -73,11 +74,11 @@ template <class X, class Dy>
     float *const m = middle, *const o = offset, *const s = square;
     for_columns(l.columns, [=](std::size_t k) { m[k] = o[k] = s[k] = 0; });
     for (std::size_t r = 0; r < rows; ++r)
-      for_columns(l.columns, [=, x = block + r * l.stride](std::size_t k) { m[k] += static_cast<float>(x[k]); });
+      for_columns(l.columns, [=, x = block + r * l.stride](std::size_t k) { m[k] += float_of(x[k]); });
     for_columns(l.columns, [=](std::size_t k) { m[k] *= one; });
     for (std::size_t r = 0; r < rows; ++r)
       for_columns(l.columns, [=, x = block + r * l.stride](std::size_t k) {
-        const float d = static_cast<float>(x[k]) - m[k];
+        const float d = float_of(x[k]) - m[k];
         o[k] += d;
         s[k] += d * d;
       });
@@ -116,8 +117,8 @@ template <bool Acts, class X, class Dy>
     for (std::size_t r = done; r < end; ++r)
       for_columns(l.columns, [=, x = l.x + r * l.stride, dy = l.dy + r * l.stride, mean = l.mean, scale = l.scale,
                               shift = l.shift](std::size_t k) {
-        const float d = static_cast<float>(x[k]) - mean[k];
-        const float g = Acts && d * scale[k] + shift[k] <= 0 ? 0.0f : static_cast<float>(dy[k]);
+        const float d = float_of(x[k]) - mean[k];
+        const float g = Acts && d * scale[k] + shift[k] <= 0 ? 0.0f : float_of(dy[k]);
         sum[k] += g;
         sum_of_products[k] += g * d;
       });

@@ -13,7 +13,6 @@
 #include <remat/nn/vectorised.hpp>
 
 #include <array>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -27,14 +26,14 @@ inline constexpr std::size_t usual_part = 2048;
 REMAT_BEGIN_VECTOR_CODE
 
 REMAT_VECTORISED inline void widen(const bfloat16* x, float* y, std::size_t count) {
-  for (std::size_t i = 0; i < count; ++i) y[i] = std::bit_cast<float>(std::uint32_t{x[i].bits} << 16);
+  for (std::size_t i = 0; i < count; ++i) y[i] = float_of(x[i]);
 }
 /// To the nearest, to even where two are as near; a NaN stays one (core/bfloat16.hpp).
 REMAT_VECTORISED inline void round(const float* x, bfloat16* y, std::size_t count) {
-  for (std::size_t i = 0; i < count; ++i) y[i] = bfloat16(x[i]);
+  for (std::size_t i = 0; i < count; ++i) put(x[i], y[i]);
 }
 REMAT_VECTORISED inline void add_widened(const bfloat16* x, float* y, std::size_t count) {
-  for (std::size_t i = 0; i < count; ++i) y[i] += std::bit_cast<float>(std::uint32_t{x[i].bits} << 16);
+  for (std::size_t i = 0; i < count; ++i) y[i] += float_of(x[i]);
 }
 
 REMAT_END_VECTOR_CODE

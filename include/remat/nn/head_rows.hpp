@@ -71,7 +71,7 @@ template <class From, class To>
     else if constexpr (std::is_same_v<From, To>)
       std::memcpy(out, in, width * sizeof(To));
     else
-      for (std::size_t c = 0; c < width; ++c) out[c] = To(static_cast<float>(in[c]));
+      for (std::size_t c = 0; c < width; ++c) put(float_of(in[c]), out[c]);
   }
 }
 REMAT_VECTORISED inline void gather_rounded(const float* from, std::size_t step, bfloat16* to, std::size_t count,
@@ -94,7 +94,7 @@ REMAT_VECTORISED inline void give_floats(const float* from, float* to, std::size
 REMAT_VECTORISED inline void give_rounded(const float* from, bfloat16* to, std::size_t step, std::size_t count,
                                           std::size_t width, float scale) {
   for (std::size_t r = 0; r < count; ++r)
-    for (std::size_t c = 0; c < width; ++c) to[r * step + c] = bfloat16(from[r * width + c] * scale);
+    for (std::size_t c = 0; c < width; ++c) put(from[r * width + c] * scale, to[r * step + c]);
 }
 
 /// What backward makes probabilities with, of `count` rows: the largest scores, infinity where nothing was attended to,
@@ -111,7 +111,7 @@ inline void finish_rows(const float* largest, const float* sums, float* kept_lar
 template <class T>
 [[gnu::always_inline]] inline void divide_row(const float* in, float sum, T* out, std::size_t width) {
   const float share = sum == 0 ? 0.0f : 1 / sum;
-  for (std::size_t c = 0; c < width; ++c) out[c] = T(in[c] * share);
+  for (std::size_t c = 0; c < width; ++c) put(in[c] * share, out[c]);
 }
 REMAT_VECTORISED inline void divide_rows(const float* output, const float* sums, float* to, std::size_t step,
                                          std::size_t count, std::size_t width) {
@@ -132,8 +132,7 @@ template <class X, class Y>
     float sums[lanes] = {};
     for (std::size_t c = 0; c < width; ++c)
       for (std::size_t lane = 0; lane < rows; ++lane)
-        sums[lane] = __builtin_fmaf(static_cast<float>(x[(r + lane) * step + c]),
-                                    static_cast<float>(y[(r + lane) * step + c]), sums[lane]);
+        sums[lane] = __builtin_fmaf(float_of(x[(r + lane) * step + c]), float_of(y[(r + lane) * step + c]), sums[lane]);
     for (std::size_t lane = 0; lane < rows; ++lane) to[r + lane] = sums[lane];
   }
 }
