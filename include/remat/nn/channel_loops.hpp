@@ -176,18 +176,28 @@ template <class X, class Dy>
   if (which == channel_loop::moments) return moments_of(l);
   return l.acts ? gradient_sums_of<true>(l) : gradient_sums_of<false>(l);
 }
-REMAT_VECTORISED inline void sum_channels(channel_loop which, const channel_rows<float, float>& l) {
+REMAT_VECTORISED inline void sum_floats(channel_loop which, const channel_rows<float, float>& l) {
   sum_of_channels(which, l);
 }
-REMAT_VECTORISED inline void sum_channels(channel_loop which, const channel_rows<float, bfloat16>& l) {
+REMAT_VECTORISED inline void sum_floats_by_rounded(channel_loop which, const channel_rows<float, bfloat16>& l) {
   sum_of_channels(which, l);
 }
-REMAT_VECTORISED inline void sum_channels(channel_loop which, const channel_rows<bfloat16, float>& l) {
+REMAT_VECTORISED inline void sum_rounded_by_floats(channel_loop which, const channel_rows<bfloat16, float>& l) {
   sum_of_channels(which, l);
 }
-REMAT_VECTORISED inline void sum_channels(channel_loop which, const channel_rows<bfloat16, bfloat16>& l) {
+REMAT_VECTORISED inline void sum_rounded(channel_loop which, const channel_rows<bfloat16, bfloat16>& l) {
   sum_of_channels(which, l);
 }
+
+// (Each has a name of its own: clang 19 crashes where functions for several instruction sets are overloaded.)
+inline void sum_channels(channel_loop which, const channel_rows<float, float>& l) { sum_floats(which, l); }
+inline void sum_channels(channel_loop which, const channel_rows<float, bfloat16>& l) {
+  sum_floats_by_rounded(which, l);
+}
+inline void sum_channels(channel_loop which, const channel_rows<bfloat16, float>& l) {
+  sum_rounded_by_floats(which, l);
+}
+inline void sum_channels(channel_loop which, const channel_rows<bfloat16, bfloat16>& l) { sum_rounded(which, l); }
 
 /// What a loop has summed up over `rows` rows of `size` columns joins `rows_before` rows.
 inline void join_sums(channel_loop which, std::size_t size, double* first, double* second, std::size_t rows_before,

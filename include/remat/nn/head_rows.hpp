@@ -113,12 +113,12 @@ template <class T>
   const float share = sum == 0 ? 0.0f : 1 / sum;
   for (std::size_t c = 0; c < width; ++c) put(in[c] * share, out[c]);
 }
-REMAT_VECTORISED inline void divide_rows(const float* output, const float* sums, float* to, std::size_t step,
-                                         std::size_t count, std::size_t width) {
+REMAT_VECTORISED inline void divide_floats(const float* output, const float* sums, float* to, std::size_t step,
+                                           std::size_t count, std::size_t width) {
   for (std::size_t r = 0; r < count; ++r) divide_row(output + r * width, sums[r], to + r * step, width);
 }
-REMAT_VECTORISED inline void divide_rows(const float* output, const float* sums, bfloat16* to, std::size_t step,
-                                         std::size_t count, std::size_t width) {
+REMAT_VECTORISED inline void divide_rounded(const float* output, const float* sums, bfloat16* to, std::size_t step,
+                                            std::size_t count, std::size_t width) {
   for (std::size_t r = 0; r < count; ++r) divide_row(output + r * width, sums[r], to + r * step, width);
 }
 
@@ -136,16 +136,16 @@ template <class X, class Y>
     for (std::size_t lane = 0; lane < rows; ++lane) to[r + lane] = sums[lane];
   }
 }
-REMAT_VECTORISED inline void dots_of_rows(const float* x, const float* y, std::size_t step, float* to,
-                                          std::size_t count, std::size_t width) {
+REMAT_VECTORISED inline void dots_of_floats(const float* x, const float* y, std::size_t step, float* to,
+                                            std::size_t count, std::size_t width) {
   dots_of(x, y, step, to, count, width);
 }
-REMAT_VECTORISED inline void dots_of_rows(const bfloat16* x, const float* y, std::size_t step, float* to,
-                                          std::size_t count, std::size_t width) {
+REMAT_VECTORISED inline void dots_of_mixed(const bfloat16* x, const float* y, std::size_t step, float* to,
+                                           std::size_t count, std::size_t width) {
   dots_of(x, y, step, to, count, width);
 }
-REMAT_VECTORISED inline void dots_of_rows(const bfloat16* x, const bfloat16* y, std::size_t step, float* to,
-                                          std::size_t count, std::size_t width) {
+REMAT_VECTORISED inline void dots_of_rounded(const bfloat16* x, const bfloat16* y, std::size_t step, float* to,
+                                             std::size_t count, std::size_t width) {
   dots_of(x, y, step, to, count, width);
 }
 
@@ -175,17 +175,17 @@ inline void give_rows(const float* from, const head_rows& to, std::size_t count,
 }
 inline void divide_rows(const float* output, const float* sums, const head_rows& to, std::size_t count) {
   if (to.type == element::bfloat16)
-    divide_rows(output, sums, to.as<bfloat16>(), to.step, count, to.width);
+    divide_rounded(output, sums, to.as<bfloat16>(), to.step, count, to.width);
   else
-    divide_rows(output, sums, to.as<float>(), to.step, count, to.width);
+    divide_floats(output, sums, to.as<float>(), to.step, count, to.width);
 }
 inline void dots_of_rows(const head_rows& x, const head_rows& y, float* to, std::size_t count) {
   if (y.type == element::bfloat16)
-    dots_of_rows(x.as<const bfloat16>(), y.as<const bfloat16>(), x.step, to, count, x.width);
+    dots_of_rounded(x.as<const bfloat16>(), y.as<const bfloat16>(), x.step, to, count, x.width);
   else if (x.type == element::bfloat16)
-    dots_of_rows(x.as<const bfloat16>(), y.as<const float>(), x.step, to, count, x.width);
+    dots_of_mixed(x.as<const bfloat16>(), y.as<const float>(), x.step, to, count, x.width);
   else
-    dots_of_rows(x.as<const float>(), y.as<const float>(), x.step, to, count, x.width);
+    dots_of_floats(x.as<const float>(), y.as<const float>(), x.step, to, count, x.width);
 }
 
 }  // namespace remat::nn::detail
