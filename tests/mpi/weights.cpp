@@ -139,8 +139,7 @@ TEST_CASE("each rank reads its own tensors of rank 0's files, and is sent them w
   remat::save_weights(session().rank() == 0 ? one : other, "weights");
   std::string map;
   const remat::safetensors_file mine("weights");
-  for (const remat::safetensor& t : mine.tensors())
-    map += (map.empty() ? "\"" : ", \"") + t.name + "\": \"weights\"";
+  for (const remat::safetensor& t : mine.tensors()) map += (map.empty() ? "\"" : ", \"") + t.name + "\": \"weights\"";
   folder.write("index.json", "{\"weight_map\": {" + map + "}}");
   // Paths that are files of rank 0 for all ranks, and those that are a file of its own for each.
   for (const char* const path : {"weights", "index.json", "/proc/self/cwd/weights", "/proc/self/cwd/index.json"})
@@ -234,7 +233,7 @@ TEST_CASE("a shared parameter goes under any of its names, and parts are loaded 
 }
 
 TEST_CASE("published names, and matrices that files have transposed, are those of one process") {
-  constexpr remat::models::gpt2_config small{
+  static constexpr remat::models::gpt2_config small{
       .vocabulary = 11, .positions = 6, .width = 4, .heads = 2, .blocks = 3, .dropout = 0};
   const auto lower = [] {
     return remat::lower<remat::models::gpt2<small>, remat::tensor<std::int32_t, 5>, remat::nn::cross_entropy>();
