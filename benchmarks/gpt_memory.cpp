@@ -4,9 +4,10 @@
 ///
 ///     gpt_memory [threads]
 ///
-/// The GPT has 12 blocks of width 256 with 4 heads, a vocabulary of 4,096, and reads 8 sequences of 256 tokens; a last row
-/// is of 1 sequence of 4,096. Bytes are all that the arena reserves: activations, packed weights, scratch. Times are
+/// The GPT is that of networks.hpp, and reads 8 sequences of 256 tokens; a last row is of 1 sequence of 4,096. Bytes are all that the arena reserves: activations, packed weights, scratch. Times are
 /// medians of 5 steps, taken in turn.
+#include "networks.hpp"
+
 #include <remat/remat.hpp>
 
 #include <algorithm>
@@ -22,28 +23,15 @@
 namespace {
 
 namespace nn = remat::nn;
-constexpr std::size_t width = 256, vocabulary = 4096;
-
-using attention = remat::sequential<remat::named<"c_attn", nn::linear<width, 3 * width>>,
-                                    nn::attention<4, nn::attention_options{.causal = true}>,
-                                    remat::named<"c_proj", nn::linear<width, width>>>;
-using mlp = remat::sequential<remat::named<"c_fc", nn::linear<width, 4 * width>>, nn::gelu_tanh,
-                              remat::named<"c_proj", nn::linear<4 * width, width>>>;
-using block =
-    remat::sequential<remat::residual<remat::sequential<nn::layer_norm<width>, remat::named<"attn", attention>>>,
-                      remat::residual<remat::sequential<nn::layer_norm<width>, remat::named<"mlp", mlp>>>>;
-template <std::size_t T>
-using body = remat::sequential<nn::embedding<vocabulary, width>, nn::positional_embedding<T, width>,
-                               remat::named<"h", remat::repeat<12, block>>, nn::layer_norm<width>>;
+using benchmarks::gpt_of, benchmarks::vocabulary, benchmarks::width;
 
 template <std::size_t T>
 remat::program without_head() {
-  return remat::lower<body<T>, remat::tensor<std::int32_t, T>,
-                      nn::linear_cross_entropy<width, vocabulary, nn::bias::without>>();
+  return remat::lower<gpt_of<T>, remat::tensor<std::int32_t, T>, benchmarks::token_loss>();
 }
 remat::program with_head() {
-  return remat::lower<remat::sequential<body<256>, nn::linear<width, vocabulary, nn::bias::without>>,
-                      remat::tensor<std::int32_t, 256>, nn::cross_entropy>();
+  return remat::lower<remat::sequential<gpt_of<256>, nn::linear<width, vocabulary>>, remat::tensor<std::int32_t, 256>,
+                      nn::cross_entropy>();
 }
 
 struct row {

@@ -63,7 +63,7 @@ using resnet18 =
                       halved<64, 128>, halved<128, 256>, halved<256, 512>, nn::adaptive_avg_pool2d<1>, nn::flatten,
                       nn::linear<512, 10>, nn::log_softmax>;
 
-/// A GPT of 12 blocks.
+/// A GPT of 12 blocks, that reads T tokens.
 inline constexpr std::size_t width = 256, vocabulary = 4096;
 using gpt_block =
     remat::sequential<remat::residual<remat::sequential<nn::layer_norm<width>, nn::linear<width, 3 * width>,
@@ -72,11 +72,12 @@ using gpt_block =
                       remat::residual<remat::sequential<nn::layer_norm<width>, nn::linear<width, 4 * width>, nn::gelu,
                                                         nn::linear<4 * width, width>>>>;
 using gpt_blocks = remat::repeat<12, gpt_block>;
-template <class Blocks>
-using gpt_of = remat::sequential<nn::embedding<vocabulary, width>, nn::positional_embedding<256, width>, Blocks,
-                                 nn::layer_norm<width>>;
-using gpt = gpt_of<gpt_blocks>;
-using gpt_checkpointed = gpt_of<remat::checkpoint_sequential<gpt_blocks>>;
+template <std::size_t T, class Blocks = gpt_blocks>
+using gpt_of = remat::sequential<nn::embedding<vocabulary, width>, nn::positional_embedding<T, width>,
+                                 remat::named<"h", Blocks>, nn::layer_norm<width>>;
+using gpt = gpt_of<256>;
+using gpt_checkpointed = gpt_of<256, remat::checkpoint_sequential<gpt_blocks>>;
+using token_loss = nn::linear_cross_entropy<width, vocabulary>;
 
 struct network {
   std::string_view name;
@@ -96,7 +97,6 @@ inline void keep_variance(std::span<const remat::parameter_view> parameters) {
 using image = remat::image<float, 1, 28, 28>;
 using features = remat::image<float, 64, 32, 32>;
 using text = remat::tensor<std::int32_t, 256>;
-using token_loss = nn::linear_cross_entropy<width, vocabulary>;
 
 inline const network networks[] = {
     {"example01", 64, [] { return remat::lower<example01, image, nn::nll_loss>(); }},

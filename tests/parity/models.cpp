@@ -8,6 +8,8 @@
 ///             results/          loss, outputs, gradients/PATH, states/PATH (as the step leaves them)
 ///
 /// For models.py to compare.
+#include "files.hpp"
+
 #include <remat/remat.hpp>
 #include <remat/weights.hpp>
 
@@ -75,37 +77,15 @@ constexpr named_model all[] = {
     {"unet", &lowered<unet<small_unet>, image<float, 3, 12, 8>>},
 };
 
-std::vector<float> read(const fs::path& file) {
-  std::vector<float> values(fs::file_size(file) / sizeof(float));
-  std::ifstream in(file, std::ios::binary);
-  in.read(reinterpret_cast<char*>(values.data()), static_cast<std::streamsize>(values.size() * sizeof(float)));
-  if (!in) throw remat::error("cannot read " + file.string());
-  return values;
-}
-std::vector<std::int32_t> read_integers(const fs::path& file) {
-  std::vector<std::int32_t> values(fs::file_size(file) / sizeof(std::int32_t));
-  std::ifstream in(file, std::ios::binary);
-  in.read(reinterpret_cast<char*>(values.data()), static_cast<std::streamsize>(values.size() * sizeof(std::int32_t)));
-  if (!in) throw remat::error("cannot read " + file.string());
-  return values;
-}
-
-void write(const fs::path& file, std::span<const float> values) {
-  fs::create_directories(file.parent_path());
-  std::ofstream out(file, std::ios::binary);
-  out.write(reinterpret_cast<const char*>(values.data()), static_cast<std::streamsize>(values.size_bytes()));
-  if (!out.flush()) throw remat::error("cannot write " + file.string());
-}
-
 /// The loss of a step, and the outputs of a prediction before it.
 void run_step(remat::network& net, const fs::path& folder, std::vector<float>& outputs, float& loss) {
   const remat::program& p = net.lowered();
   const fs::path tensors = folder / "tensors";
-  const auto integers = [&](int i) { return read_integers(tensors / std::to_string(i)); };
+  const auto integers = [&](int i) { return read_numbers<std::int32_t>(tensors / std::to_string(i)); };
   const auto keep = [&](std::span<const float> given) { outputs.assign(given.begin(), given.end()); };
   if (p.tensors[0].type == remat::element::float32) {
-    keep(net.predict(read(tensors / "0")));
-    loss = net.train_step(read(tensors / "0"), integers(1));
+    keep(net.predict(read_numbers<float>(tensors / "0")));
+    loss = net.train_step(read_numbers<float>(tensors / "0"), integers(1));
   } else if (p.inputs == 2) {
     keep(net.predict(integers(0)));
     loss = net.train_step(integers(0), integers(1));
@@ -126,10 +106,10 @@ void run(std::string_view what, std::string_view name, const fs::path& folder) {
   float loss = 0;
   run_step(net, folder, outputs, loss);
   const fs::path results = folder / "results";
-  write(results / "outputs", outputs);
-  write(results / "loss", std::span(&loss, 1));
-  for (const remat::parameter_view& p : net.parameters()) write(results / "gradients" / p.name, p.gradient);
-  for (const remat::state_view& s : net.states()) write(results / "states" / s.name, s.values);
+  write_numbers(results / "outputs", outputs);
+  write_numbers(results / "loss", std::span(&loss, 1));
+  for (const remat::parameter_view& p : net.parameters()) write_numbers(results / "gradients" / p.name, p.gradient);
+  for (const remat::state_view& s : net.states()) write_numbers(results / "states" / s.name, s.values);
 }
 
 }  // namespace

@@ -9,6 +9,8 @@
 ///             masks/PATH        what each dropout multiplies the elements of this batch with, in PyTorch's order
 ///
 /// The first policy is "none". The files hold numbers as they lie in memory, and nothing else.
+#include "files.hpp"
+
 #include <networks/networks.hpp>
 #include <networks/policies.hpp>
 
@@ -33,30 +35,14 @@ namespace {
 
 constexpr std::uint64_t seed = 7;  // of the masks
 
-template <class T>
-std::vector<T> read(const fs::path& file) {
-  std::vector<T> values(fs::file_size(file) / sizeof(T));
-  std::ifstream in(file, std::ios::binary);
-  in.read(reinterpret_cast<char*>(values.data()), static_cast<std::streamsize>(values.size() * sizeof(T)));
-  if (!in) throw remat::error("cannot read " + file.string());
-  return values;
-}
-
-void write(const fs::path& file, std::span<const float> values) {
-  fs::create_directories(file.parent_path());
-  std::ofstream out(file, std::ios::binary);
-  out.write(reinterpret_cast<const char*>(values.data()), static_cast<std::streamsize>(values.size_bytes()));
-  if (!out.flush()) throw remat::error("cannot write " + file.string());
-}
-
 networks::batch read_batch(const remat::program& p, const fs::path& folder) {
   networks::batch made;
   for (int t = 0; t < p.inputs; ++t) {
     const fs::path file = folder / std::to_string(t);
     if (p.tensors[t].type == remat::element::float32)
-      made.push_back({read<float>(file)});
+      made.push_back({read_numbers<float>(file)});
     else
-      made.push_back({read<std::int32_t>(file)});
+      made.push_back({read_numbers<std::int32_t>(file)});
   }
   return made;
 }
@@ -98,26 +84,27 @@ std::vector<float> attention_mask_of(const remat::program& p, const remat::opera
 
 void run_step(remat::network& net, const networks::batch& data, const fs::path& weights, const fs::path& results) {
   for (const remat::parameter_view& p : net.parameters()) {
-    const std::vector<float> values = read<float>(weights / p.name);
+    const std::vector<float> values = read_numbers<float>(weights / p.name);
     if (values.size() != p.values.size()) throw remat::error(p.name + " has another size in PyTorch");
     std::ranges::copy(values, p.values.begin());
   }
   const float loss = train_step(net, data);
-  write(results / "loss", std::span(&loss, 1));
+  write_numbers(results / "loss", std::span(&loss, 1));
   for (const remat::parameter_view& p : net.parameters())
-    if (!p.gradient.empty()) write(results / "gradients" / p.name, p.gradient);
-  for (const remat::state_view& s : net.states()) write(results / "states" / s.name, s.values);
+    if (!p.gradient.empty()) write_numbers(results / "gradients" / p.name, p.gradient);
+  for (const remat::state_view& s : net.states()) write_numbers(results / "states" / s.name, s.values);
   const auto inputs = std::span(data).first(static_cast<std::size_t>(net.lowered().inputs - net.lowered().targets));
-  write(results / "outputs", networks::with(inputs, [&](const auto&... tensors) { return net.predict(tensors...); }));
+  write_numbers(results / "outputs",
+                networks::with(inputs, [&](const auto&... tensors) { return net.predict(tensors...); }));
 }
 
 void write_masks(const remat::program& p, const networks::batch& data, const fs::path& folder) {
   const std::size_t batch = source_of(data[0]).size / p.tensors[0].elements();
   for (const remat::operation& o : p.operations) {
     const fs::path file = folder / remat::path_of(p, o.node);
-    if (o.kind == "dropout") write(file, mask_of(p, o, batch));
+    if (o.kind == "dropout") write_numbers(file, mask_of(p, o, batch));
     if (o.kind == "attention" && static_cast<const remat::nn::detail::attention_attributes*>(o.attributes)->dropped > 0)
-      write(file, attention_mask_of(p, o, batch));
+      write_numbers(file, attention_mask_of(p, o, batch));
   }
 }
 

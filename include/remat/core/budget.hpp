@@ -7,7 +7,8 @@
 ///     checkpoint_at("", budget{})                           // what the model's option `activation_bytes` says
 ///
 /// The plan's activations, all of them, take at most these bytes: those outside of the checkpoint, and what a stage of a
-/// pipeline holds for its micro-batches in flight, are counted. Among the plans that fit the fastest is taken
+/// pipeline holds for its micro-batches in flight, are counted. The slots of a stage's messages are not: how many there are
+/// depends on the schedule, and `plan(...)` lists them. Among the plans that fit the fastest is taken
 /// (plan/budget_search.hpp); where none fits, an error names the smallest number of bytes that one does. Checkpoints inside
 /// of a budget's are not used.
 #pragma once
@@ -19,6 +20,7 @@
 #include <cstddef>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 namespace remat {
 
@@ -27,7 +29,11 @@ struct byte_limit {
   std::size_t bytes = 0;
   double share = 0;  ///< of what `save_all` takes; 0: `bytes` counts
 
-  constexpr byte_limit(std::size_t number) : bytes(number) {}  // NOLINT(google-explicit-constructor): a number is one
+  template <std::integral Number>
+  constexpr byte_limit(Number number)  // NOLINT(google-explicit-constructor): a number is one
+      : bytes(static_cast<std::size_t>(number)) {
+    if (std::cmp_less(number, 0)) throw error("a budget's bytes are at least 0; give it as many as a step may take");
+  }
   constexpr byte_limit(std::size_t number, double of_save_all) : bytes(number), share(of_save_all) {}
 
   /// In bytes, where `save_all` takes these.

@@ -60,9 +60,6 @@ inline constexpr bool is_element<std::int32_t> = true;
 template <>
 inline constexpr bool is_element<std::uint8_t> = true;
 
-/// Numbers with fractions, which have gradients.
-constexpr bool is_floating(element type) { return type == element::float32 || type == element::bfloat16; }
-
 /// f(T{}) of the C++ type of an element type of integers.
 template <class F>
 constexpr decltype(auto) with_integer(element type, const F& f) {

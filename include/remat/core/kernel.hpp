@@ -17,7 +17,9 @@
 #pragma once
 
 #include <remat/core/activation.hpp>
+#include <remat/core/destination.hpp>
 #include <remat/core/error.hpp>
+#include <remat/core/numbers.hpp>
 #include <remat/core/parallel.hpp>
 #include <remat/core/prepared.hpp>
 #include <remat/core/random.hpp>
@@ -59,22 +61,6 @@ struct kernel_call {
   std::span<float>* states = nullptr;
   std::span<float>* parameters = nullptr;
   std::span<float>* parameter_gradients = nullptr;
-};
-
-/// What a tensor of float32 or bfloat16 holds, to be read as floats (nn/floats.hpp).
-struct const_numbers {
-  const std::byte* data = nullptr;
-  std::size_t size = 0;
-  element type = element::float32;
-};
-/// The same to be written.
-struct numbers {
-  std::byte* data = nullptr;
-  std::size_t size = 0;
-  element type = element::float32;
-  bool accumulates = false;  ///< they are added to what is there, which is float32 then
-
-  operator const_numbers() const { return {data, size, type}; }  // NOLINT: what was written can be read
 };
 
 /// What every pass knows.
@@ -234,33 +220,6 @@ class update_pass : public kernel_pass {
   std::span<float> state(int i) const { return call_->states[i]; }
 };
 
-/// Where a gradient goes: written, or added to what is there. The first contribution is written, so that no sum starts
-/// from a zero that could turn -0 into 0.
-class destination {
- public:
-  destination(float* values, std::size_t size, bool accumulates)
-      : values_(values), size_(size), accumulates_(accumulates) {}
-
-  std::size_t size() const { return size_; }
-  float* data() const { return values_; }
-  bool accumulates() const { return accumulates_; }
-
-  /// Element i becomes f(i), or grows by it. f must not read other elements of the destination.
-  template <class F>
-  void assign(const F& f) const {
-    float* const values = values_;
-    if (accumulates_)
-      elementwise(size_, [=](std::size_t i) { values[i] += f(i); });
-    else
-      elementwise(size_, [=](std::size_t i) { values[i] = f(i); });
-  }
-
- private:
-  float* values_;
-  std::size_t size_;
-  bool accumulates_;
-};
-
 /// Either half of backward. Only the tensors that the module says this half reads may be read; another is an `error`.
 class backward_pass : public kernel_pass {
  public:
@@ -294,7 +253,9 @@ class backward_pass : public kernel_pass {
     return {reinterpret_cast<float*>(to.data), to.size, to.accumulates};
   }
   /// Of a module that `takes_bfloat16`: its floats, of either type.
-  const_numbers input_numbers(int i = 0) const { return declared_numbers(call_->inputs, call_->input_shapes, i, "input"); }
+  const_numbers input_numbers(int i = 0) const {
+    return declared_numbers(call_->inputs, call_->input_shapes, i, "input");
+  }
   const_numbers output_numbers(int i = 0) const {
     return declared_numbers(call_->outputs, call_->output_shapes, i, "output");
   }

@@ -38,7 +38,7 @@ struct traits {
   /// Of a loss with `counted`: it divides by what counts in the whole batch, where the pass has it.
   bool divides_by_counted_in_batch = false;
   /// In a model that computes with bfloat16: each of its tensors of floats, and each of their gradients, may be of either
-  /// type, and its kernels ask which (`pass.input_values()`). A module without this is given float32.
+  /// type, and its kernels ask which (`pass.input_numbers()`). A module without this is given float32.
   bool takes_bfloat16 = false;
   /// Its outputs may be of bfloat16, too. A sum takes it, and gives float32.
   bool gives_bfloat16 = false;

@@ -37,7 +37,7 @@ struct distributed_options {
   std::vector<checkpoint_on_stage> stage_policies = {};  ///< in place of what the checkpoints of a stage say
   std::vector<std::string> frozen = {};                  ///< paths of modules that are not trained
   std::vector<std::string> running_statistics = {};      ///< paths of modules whose batch norms use and keep theirs
-  std::optional<element> compute = {};  ///< what modules compute with: `element::bfloat16`, in place of what the type says
+  std::optional<element> compute = {};  ///< what modules compute with, instead of what the type says
   int partitions = 0;            ///< ranks in a pipeline; 0: all of the job's ranks. The rest are replicas
   std::size_t microbatches = 1;  ///< parts of a replica's share of the batch
   std::size_t max_plans = 8;     ///< sizes of micro-batches whose pipelines are kept, to train and as many to predict

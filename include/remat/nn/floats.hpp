@@ -62,7 +62,6 @@ class floats_out {
   floats_out(const numbers& to) : to_(to) {}  // NOLINT: a view of them
 
   bool is_direct() const { return to_.data == nullptr || to_.type == element::float32; }
-  bool accumulates() const { return to_.accumulates; }
   /// Where those from `begin` on are to be written: in `room` unless they are floats in memory. Null where nobody wants
   /// them.
   float* at(std::size_t begin, float* room) const {

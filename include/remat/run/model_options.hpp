@@ -30,7 +30,7 @@ struct model_options {
   std::optional<std::size_t> activation_bytes = {};  ///< that a step's activations may take, as policies are told
   std::vector<std::string> frozen = {};  ///< paths of modules that are not trained, next to those in the type
   std::vector<std::string> running_statistics = {};  ///< paths of modules whose batch norms use and keep theirs
-  std::optional<element> compute = {};  ///< what modules compute with: `element::bfloat16`, in place of what the type says
+  std::optional<element> compute = {};  ///< what modules compute with, instead of what the type says
   std::size_t microbatches = 1;                      ///< parts that a batch is trained in, one after another
   bool input_gradients = false;                      ///< backward goes on to the inputs of float: `input_gradient()`
   std::size_t max_plans = 8;  ///< sizes of (micro-)batches whose plans are kept, to train and as many to predict

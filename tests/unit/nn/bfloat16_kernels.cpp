@@ -66,10 +66,14 @@ struct results {
   std::vector<std::vector<float>> dx;
 };
 
-/// A layer forward and backward on made-up numbers.
+/// A layer, as a program of one operation.
 template <class M, class... In>
-results run(const types& t, std::size_t batch, bool adds = false) {
-  const remat::program p = remat::lower<M, remat::tensors<In...>>();
+remat::program layer() {
+  return remat::lower<M, remat::tensors<In...>>();
+}
+
+/// It forward and backward on made-up numbers.
+results run(const remat::program& p, const types& t, std::size_t batch, bool adds = false) {
   const remat::operation& o = p.operations[0];
   std::vector<remat::tensor_shape> in, saved;
   for (int i : o.inputs) in.push_back(p.tensors[i]);
@@ -168,57 +172,57 @@ bool same(const std::vector<float>& a, const std::vector<float>& b) {
 
 /// Of a layer whose backward reads its output, gradients are those of the rounded one: `y` alone is compared where it is
 /// rounded.
-template <class M, class... In>
-void rounds_once(std::size_t batch, bool reads_output = false) {
+void rounds_once(const remat::program& p, std::size_t batch, bool reads_output = false) {
   constexpr std::array both{element::float32, element::bfloat16};
-  const results exact = run<M, In...>({}, batch);
+  const results exact = run(p, {}, batch);
   for (const element x : both)
     for (const element y : both)
       for (const element dy : both)
         for (const element dx : both) {
-          const results found = run<M, In...>({x, y, dy, dx, element::bfloat16}, batch);
+          const results found = run(p, {x, y, dy, dx, element::bfloat16}, batch);
           CHECK(same(found.y, rounded(exact.y, y)));
           if (reads_output && y == element::bfloat16) continue;
           for (std::size_t i = 0; i < exact.dx.size(); ++i) CHECK(same(found.dx[i], rounded(exact.dx[i], dx)));
           CHECK(same(found.parameters, exact.parameters));
         }
-  const results added = run<M, In...>({}, batch, true),
-                of_rounded = run<M, In...>(
-                    {element::bfloat16, element::float32, element::bfloat16, element::float32, element::bfloat16},
+  const results added = run(p, {}, batch, true),
+                of_rounded = run(
+                    p, {element::bfloat16, element::float32, element::bfloat16, element::float32, element::bfloat16},
                     batch, true);
   for (std::size_t i = 0; i < added.dx.size(); ++i) CHECK(same(of_rounded.dx[i], added.dx[i]));
 }
 
 TEST_CASE("functions of one number give of bfloat16 what they give of floats, rounded once") {
-  rounds_once<nn::relu, tensor<float, 37, 131>>(3, true);
-  rounds_once<nn::gelu, tensor<float, 37, 131>>(3);
-  rounds_once<nn::silu, tensor<float, 37, 131>>(3);
-  rounds_once<nn::dropout<0.3>, tensor<float, 37, 131>>(3);
-  rounds_once<nn::flatten, tensor<float, 37, 131>>(3);
-  rounds_once<nn::flatten, image<float, 5, 7, 3>>(3);
-  rounds_once<nn::swiglu, tensor<float, 37, 131>, tensor<float, 37, 131>>(3);
+  rounds_once(layer<nn::relu, tensor<float, 37, 131>>(), 3, true);
+  rounds_once(layer<nn::gelu, tensor<float, 37, 131>>(), 3);
+  rounds_once(layer<nn::silu, tensor<float, 37, 131>>(), 3);
+  rounds_once(layer<nn::dropout<0.3>, tensor<float, 37, 131>>(), 3);
+  rounds_once(layer<nn::flatten, tensor<float, 37, 131>>(), 3);
+  rounds_once(layer<nn::flatten, image<float, 5, 7, 3>>(), 3);
+  rounds_once(layer<nn::swiglu, tensor<float, 37, 131>, tensor<float, 37, 131>>(), 3);
 }
 
 TEST_CASE("layers of rows give of bfloat16 what they give of floats, rounded once") {
-  rounds_once<nn::layer_norm<131>, tensor<float, 37, 131>>(3);
-  rounds_once<nn::layer_norm<5000>, tensor<float, 5000>>(3);
-  rounds_once<nn::rms_norm<131>, tensor<float, 37, 131>>(3);
-  rounds_once<nn::rotary_embedding<32>, tensor<float, 37, 128>>(3);
+  rounds_once(layer<nn::layer_norm<131>, tensor<float, 37, 131>>(), 3);
+  rounds_once(layer<nn::layer_norm<5000>, tensor<float, 5000>>(), 3);
+  rounds_once(layer<nn::rms_norm<131>, tensor<float, 37, 131>>(), 3);
+  rounds_once(layer<nn::rotary_embedding<32>, tensor<float, 37, 128>>(), 3);
 }
 
 TEST_CASE("batch norms give of bfloat16 what they give of floats, rounded once") {
-  rounds_once<nn::batch_norm2d<5>, image<float, 5, 9, 7>>(3);
-  rounds_once<nn::batch_norm2d<70>, image<float, 70, 5, 5>>(4);
-  rounds_once<nn::batch_norm2d<1100>, image<float, 1100, 2, 1>>(3);
+  rounds_once(layer<nn::batch_norm2d<5>, image<float, 5, 9, 7>>(), 3);
+  rounds_once(layer<nn::batch_norm2d<70>, image<float, 70, 5, 5>>(), 4);
+  rounds_once(layer<nn::batch_norm2d<1100>, image<float, 1100, 2, 1>>(), 3);
 }
 
 TEST_CASE("a sum of bfloat16 and float is one of floats") {
   constexpr std::size_t batch = 3;
   using input = tensor<float, 37, 131>;
-  const auto exact = run<nn::add, input, input>({}, batch).y;
+  const remat::program sum = layer<nn::add, input, input>();
+  const auto exact = run(sum, {}, batch).y;
   for (const element x : {element::float32, element::bfloat16})
     for (const element y : {element::float32, element::bfloat16})
-      CHECK(same(run<nn::add, input, input>({x, y}, batch).y, rounded(exact, y)));
+      CHECK(same(run(sum, {x, y}, batch).y, rounded(exact, y)));
 }
 
 /// At most `units` times the rounding to bfloat16 from what float32 gives, relative to the largest.
@@ -233,39 +237,39 @@ void is_near(const std::vector<float>& found, const std::vector<float>& exact, d
 }
 
 /// Factors are drawn of bfloat16, parameters too: products differ from those of floats by the rounding of results.
-template <class M, class... In>
-void multiplies(std::size_t batch, double units) {
+void multiplies(const remat::program& p, std::size_t batch, double units) {
   constexpr std::array both{element::float32, element::bfloat16};
-  const results exact = run<M, In...>({}, batch);
+  const results exact = run(p, {}, batch);
   for (const element y : both)
     for (const element dy : both)
       for (const element dx : both) {
         if (y == element::float32 && dy == element::bfloat16) continue;  // a gradient is never the narrower one
-        const results found = run<M, In...>({element::bfloat16, y, dy, dx, element::bfloat16}, batch);
+        const results found = run(p, {element::bfloat16, y, dy, dx, element::bfloat16}, batch);
         is_near(found.y, exact.y, units);
         for (std::size_t i = 0; i < exact.dx.size(); ++i) is_near(found.dx[i], exact.dx[i], units);
         is_near(found.parameters, exact.parameters, units);
       }
-  const results added = run<M, In...>({}, batch, true),
-                of_rounded = run<M, In...>(
-                    {element::bfloat16, element::bfloat16, element::bfloat16, element::float32, element::bfloat16},
+  const results added = run(p, {}, batch, true),
+                of_rounded = run(
+                    p, {element::bfloat16, element::bfloat16, element::bfloat16, element::float32, element::bfloat16},
                     batch, true);
   for (std::size_t i = 0; i < added.dx.size(); ++i) is_near(of_rounded.dx[i], added.dx[i], units);
 }
 
 TEST_CASE("products of bfloat16 are those of floats but for the rounding of their results") {
-  multiplies<nn::linear<37, 65>, tensor<float, 19, 37>>(3, 1.01);
-  multiplies<nn::linear<128, 64, nn::bias::without>, tensor<float, 128>>(40, 1.01);
-  multiplies<nn::conv2d<3, 8, 3, nn::window{.padding = 1}>, image<float, 3, 9, 11>>(5, 1.01);
-  multiplies<nn::conv2d<32, 16, 3, nn::window{.stride = 2, .padding = 1}>, image<float, 32, 10, 10>>(5, 1.01);
-  multiplies<nn::conv2d<16, 32, 1>, image<float, 16, 6, 6>>(9, 1.01);
+  multiplies(layer<nn::linear<37, 65>, tensor<float, 19, 37>>(), 3, 1.01);
+  multiplies(layer<nn::linear<128, 64, nn::bias::without>, tensor<float, 128>>(), 40, 1.01);
+  multiplies(layer<nn::conv2d<3, 8, 3, nn::window{.padding = 1}>, image<float, 3, 9, 11>>(), 5, 1.01);
+  multiplies(layer<nn::conv2d<32, 16, 3, nn::window{.stride = 2, .padding = 1}>, image<float, 32, 10, 10>>(), 5, 1.01);
+  multiplies(layer<nn::conv2d<16, 32, 1>, image<float, 16, 6, 6>>(), 9, 1.01);
 }
 
 TEST_CASE("attention of bfloat16 is that of floats but for the rounding of probabilities and results") {
   constexpr nn::attention_options causal{.causal = true}, grouped{.causal = true, .key_value_heads = 1};
-  multiplies<nn::attention<4, causal>, tensor<float, 70, 192>>(2, 8);
-  multiplies<nn::attention<2>, tensor<float, 300, 96>>(2, 8);  // several tiles of keys
-  multiplies<nn::attention<2, grouped>, tensor<float, 70, 32>, tensor<float, 70, 16>, tensor<float, 70, 16>>(2, 8);
+  multiplies(layer<nn::attention<4, causal>, tensor<float, 70, 192>>(), 2, 8);
+  multiplies(layer<nn::attention<2>, tensor<float, 300, 96>>(), 2, 8);  // several tiles of keys
+  multiplies(layer<nn::attention<2, grouped>, tensor<float, 70, 32>, tensor<float, 70, 16>, tensor<float, 70, 16>>(), 2,
+             8);
 }
 
 }  // namespace bfloat16_kernels_tests

@@ -154,6 +154,7 @@ TEST_CASE("a share of save_all's bytes, and the model's own number, are budgets"
   CHECK(told.plan(batch).recomputed == half.recomputed);
   CHECK_THROWS_WITH(with({checkpoint_at("", budget{})}).plan(batch), Contains("has no number of bytes"));
   CHECK_THROWS_WITH(remat::share_of_save_all(1.5), Contains("above 0 and up to 1"));
+  CHECK_THROWS_WITH(budget(-1), Contains("at least 0"));
 }
 
 TEST_CASE("a tag is the same plan as its value, and nests in other checkpoints") {
