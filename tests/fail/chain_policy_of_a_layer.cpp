@@ -1,4 +1,4 @@
-// error: remat: a policy that cuts a chain (every, square_root) takes a sequential or a repeat
+// error: remat: a policy that cuts a chain (every, square_root, revolve) takes a sequential or a repeat
 #include <remat/core/policies.hpp>
 #include <remat/nn/linear.hpp>
 #include <remat/plan/plan.hpp>

@@ -62,7 +62,7 @@ static_assert(lower<patches, image<float, 2, 4, 4>>().inputs == 1);
 
 // Policies and strategies, values and options.
 using policies = tensors<recompute_all, save_all, save_only<relu>, recompute_only<relu>, save_named<"a">, every<2>,
-                         square_root, strategy::contiguous, strategy::group<2>>;
+                         square_root, revolve<2>, strategy::contiguous, strategy::group<2>>;
 using options = tensors<model_options, checkpoint_at, batch_options, normalisation, image_shape, load_options,
                         check_options, accuracy_options>;
 using optimizers = tensors<sgd, adam, adamw, parameter_pattern, network, tensor_source>;

@@ -8,11 +8,12 @@
 /// | `save_named<"a", "b">`        | the outputs of the modules of these names                                     |
 /// | `every<K>`                    | of a sequential, what passes between segments of K children                   |
 /// | `square_root`                 | the same, K the root of the number of children, rounded up (Chen et al. 2016) |
+/// | `revolve<Slots>`              | at most that many inputs of children at any time (core/revolve.hpp)           |
 ///
 /// A kind is that of a module, whatever its sizes, or `kind<"conv2d">`. Each `kind` and each name is to be that of a
 /// module inside the checkpoint, and of several modules' types one: a slip is an error. A fused activation belongs to the operation
-/// that applies it. `every` and `square_root` bring segments of their own, in place of a strategy's, and begin anew at
-/// each stage; the last segment, where it is on the last stage, is not recomputed, since that would follow at once on
+/// that applies it. `every`, `square_root` and `revolve` bring segments of their own, instead of a strategy's, and begin anew
+/// at each stage; the last segment, where it is on the last stage, is not recomputed, since that would follow at once on
 /// its forward pass and save nothing (PyTorch's `checkpoint_sequential` does the same).
 #pragma once
 
@@ -20,6 +21,7 @@
 #include <remat/core/module.hpp>
 #include <remat/core/policy.hpp>
 #include <remat/core/policy_search.hpp>
+#include <remat/core/revolve.hpp>
 
 #include <array>
 #include <cstddef>

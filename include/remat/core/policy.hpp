@@ -73,6 +73,24 @@ concept ChainPolicy = Policy<T> && requires(const T& policy, std::size_t childre
   { policy.links(children) } -> std::same_as<std::size_t>;
 };
 
+/// Children [first, last) of a chain.
+struct chain_segment {
+  std::size_t first = 0, last = 0;
+};
+
+/// A chain policy whose segments have others inside: `nested(children)` of a segment of `children` children, in preorder.
+template <class T>
+concept NestingPolicy = ChainPolicy<T> && requires(const T& policy, std::size_t children) {
+  { policy.nested(children) } -> std::same_as<core::list<chain_segment>>;
+};
+
+/// One for chains whose children are all the same: `needs_uniform_chain`.
+template <class T>
+inline constexpr bool needs_uniform_chain = false;
+template <class T>
+  requires requires { T::needs_uniform_chain; }
+inline constexpr bool needs_uniform_chain<T> = T::needs_uniform_chain;
+
 /// A policy or strategy with members, as a type: `checkpoint<M, with<save_what_fits{1'000'000}>>`.
 template <auto Object>
 struct with : std::remove_cv_t<decltype(Object)> {
@@ -100,6 +118,8 @@ struct policy_base {
   constexpr virtual std::optional<byte_limit> limit() const = 0;
   constexpr virtual bool cuts_chains() const = 0;
   constexpr virtual std::size_t links(std::size_t children) const = 0;
+  constexpr virtual core::list<chain_segment> nested(std::size_t children) const = 0;
+  constexpr virtual bool needs_uniform() const = 0;
   constexpr virtual std::span<const sought_word> seeks() const = 0;
 };
 
@@ -144,6 +164,13 @@ struct held_policy final : policy_base {
     else
       return children;
   }
+  constexpr core::list<chain_segment> nested(std::size_t children) const override {
+    if constexpr (NestingPolicy<P>)
+      return object.nested(children);
+    else
+      return {};
+  }
+  constexpr bool needs_uniform() const override { return needs_uniform_chain<P>; }
   constexpr std::span<const sought_word> seeks() const override {
     if constexpr (SeeksWords<P>)
       return P::seeks;
@@ -183,6 +210,10 @@ class policy_setting {
   /// `links` says how many children are in a segment, and the last segment is not dropped.
   constexpr bool cuts_chains() const { return held_->cuts_chains(); }
   constexpr std::size_t links(std::size_t children) const { return held_->links(children); }
+  /// The segments inside one of `children` children, in preorder.
+  constexpr core::list<chain_segment> nested(std::size_t children) const { return held_->nested(children); }
+  /// It takes chains whose children are all the same.
+  constexpr bool needs_uniform() const { return held_->needs_uniform(); }
   /// The kinds and names that it looks for.
   constexpr std::span<const detail::sought_word> seeks() const { return held_->seeks(); }
 

@@ -8,6 +8,7 @@
 #include <remat/model/layer_rules.hpp>
 #include <remat/model/program.hpp>
 #include <remat/model/rules.hpp>
+#include <remat/model/uniform_chain.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -58,6 +59,7 @@ constexpr void annotate(emission& e, int top, const siblings& inside, int outer,
   program& p = e.made;
   each_annotated(p, top, inside, pattern, [&](int n) {
     put_around(p.nodes[n], {&setting, 1}, n == top ? outer : 0);
+    if (setting.policy.needs_uniform() && p.nodes[n].is_sequential) require_uniform_chain(p, n, setting.policy);
     if (e.is_outline) e.annotated.push_back({n, pattern});
   });
 }

@@ -142,8 +142,11 @@ struct lowered<checkpoint<M, P, S>, tensors<In...>, Context, Scope>
     l.may_be_inlined = false;
     if constexpr (make_a_setting<P, strategy::contiguous, S>)
       e.checkpoints.push_back(setting_of<P, strategy::contiguous, S>);
+    [[maybe_unused]] const int here = e.made.nodes.count();
     const edge out = lowered<M, tensors<In...>, Context, typename Scope::template within<true>>::emit(e, in, l);
     e.checkpoints.clear();  // where M is no module of the program
+    if constexpr (needs_uniform_chain<P>)
+      if (here < e.made.nodes.count()) require_uniform_chain(e.made, here, policy_setting::of_type<P>());
     return out;
   }
 };
@@ -158,8 +161,11 @@ struct lowered<checkpoint_sequential<M, S, P, Storage_>, tensors<In...>, Context
   static constexpr edge emit(emission& e, const edge& in, label l) {
     l.may_be_inlined = false;
     if constexpr (make_a_setting<P, S, Storage_>) e.checkpoints.push_back(setting_of<P, S, Storage_>);
+    [[maybe_unused]] const int here = e.made.nodes.count();
     const edge out = lowered<M, tensors<In...>, Context, typename Scope::template within<true>>::emit(e, in, l);
     e.checkpoints.clear();  // where M is no module of the program
+    if constexpr (needs_uniform_chain<P>)
+      if (here < e.made.nodes.count()) require_uniform_chain(e.made, here, policy_setting::of_type<P>());
     return out;
   }
 };

@@ -214,14 +214,15 @@ struct picked_is_there {
 template <class P>
 struct segment_has_links {
   static constexpr bool holds = true;
-  static_assert(P{}.links(1) >= 1, "remat: a segment holds at least one child; write every<1> or more");
+  static_assert(P{}.links(1) >= 1, "remat: a segment holds at least one child, and revolve at least one slot; write every<1>, revolve<1> or "
+                "more");
 };
 
 template <class P, class M, bool IsSequential>
 struct chain_policy_has_children {
   static constexpr bool holds = true;
   static_assert(IsSequential,
-                "remat: a policy that cuts a chain (every, square_root) takes a sequential or a repeat; use another "
+                "remat: a policy that cuts a chain (every, square_root, revolve) takes a sequential or a repeat; use another "
                 "policy for any other module");
 };
 

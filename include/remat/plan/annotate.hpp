@@ -7,6 +7,7 @@
 #include <remat/model/annotation.hpp>
 #include <remat/model/program.hpp>
 #include <remat/model/stage_range.hpp>
+#include <remat/model/uniform_chain.hpp>
 #include <remat/plan/checkpoints.hpp>
 #include <remat/plan/module_paths.hpp>
 #include <remat/plan/sought_words.hpp>
@@ -54,7 +55,8 @@ namespace detail {
 
 /// Puts checkpoints instead of the tags and annotations of the program, unless they are these. Throws `error` for a path
 /// that no module has, for a strategy on a module without children, for a second annotation of a module, for a checkpoint
-/// that is not within one stage, and for a policy about kinds or names that are not inside of it.
+/// that is not within one stage, for a policy about kinds or names that are not inside of it, and for one of uniform
+/// chains on another.
 inline void annotate(program& p, const checkpoints& all) {
   if (!all.replace_tags()) return;
   for (module_node& n : p.nodes) n.checkpoints.clear();
@@ -70,7 +72,11 @@ inline void annotate(program& p, const checkpoints& all) {
     const detail::annotation_fault fault =
         detail::check_annotation(p, 0, inside, wanted.path, wanted.settings, annotated);
     if (fault.what != detail::annotation_fault::none) detail::refuse(p, fault, wanted.path);
-    for (const int n : modules) detail::put_around(p.nodes[n], wanted.settings);
+    for (const int n : modules) {
+      detail::put_around(p.nodes[n], wanted.settings);
+      for (const checkpoint_setting& each : wanted.settings)
+        if (each.policy.needs_uniform()) detail::require_uniform_chain(p, n, each.policy);
+    }
   }
 }
 

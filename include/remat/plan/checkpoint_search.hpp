@@ -3,6 +3,7 @@
 /// is asked what it keeps.
 #pragma once
 
+#include <remat/core/error.hpp>
 #include <remat/model/program.hpp>
 #include <remat/model/stage_range.hpp>
 #include <remat/plan/checkpoint_parts.hpp>
@@ -116,10 +117,50 @@ struct segment_search {
       const stage_window group{w.stage, units[first].first, units[last - 1].last};
       const bool is_dropped = !ends_chain || last < units.count();
       const int mine = is_dropped ? add({group.first, group.last, parent, n, &given.policy}) : parent;
-      visit(n, depth + 1, units[first].child, p.nodes[units[last - 1].child].end, group, mine);
+      core::list<chain_segment> nested;
+      if (chain != nullptr) nested = chain->nested(static_cast<std::size_t>(last - first));
+      if (nested.empty())
+        visit(n, depth + 1, units[first].child, p.nodes[units[last - 1].child].end, group, mine);
+      else
+        nest(n, depth, units, first, last, nested, mine);
       first = last;
     }
     visit_ignored(n, depth, begin, end, {w.stage, units.back().last, w.last}, parent);
+  }
+
+  /// The children [first, last) of a group in the segments that a chain policy nests: a run of them that has the same
+  /// innermost segment is visited at once.
+  constexpr void nest(int n, int depth, const core::list<unit>& units, int first, int last,
+                      const core::list<chain_segment>& nested, int parent) {
+    struct open_segment {
+      int last, number;
+    };
+    core::list<open_segment> open;
+    open.push_back({last, parent});
+    int done = first;
+    const auto advance = [&](int to) {
+      if (done == to) return;
+      const stage_window run{p.operations[units[done].first].stage, units[done].first, units[to - 1].last};
+      visit(n, depth + 1, units[done].child, p.nodes[units[to - 1].child].end, run, open.back().number);
+      done = to;
+    };
+    const auto close_before = [&](int place) {
+      for (; open.count() > 1 && open.back().last <= place; open.pop_back()) advance(open.back().last);
+    };
+    for (const chain_segment& each : nested) {
+      const int begin = first + static_cast<int>(each.first), end = first + static_cast<int>(each.last);
+      close_before(begin);
+      if (begin < done || begin >= end || end > open.back().last)
+        throw error(
+            "a chain policy gives a nested segment that is not inside of the one around it, or before an earlier one; "
+            "give them in preorder: two of them are apart, or one holds the other");
+      advance(begin);
+      const int number =
+          add({units[begin].first, units[end - 1].last, open.back().number, n, &p.nodes[n].checkpoints[depth].policy});
+      open.push_back({end, number});
+    }
+    close_before(last);
+    advance(last);
   }
 
   /// What cannot be divided, at the start or end of a stage, is in no group; checkpoints inside it still count.
