@@ -29,14 +29,25 @@ constexpr int levels_for(int operations) {
   return operations <= 16 ? 64 : operations <= 200 ? 256 : operations <= 400 ? 128 : 64;
 }
 
+/// Into what a problem divides memory.
+struct memory_grid {
+  std::size_t quantum = alignment;
+  int levels = 0;
+};
+constexpr memory_grid grid_for(int operations, std::size_t save_all_bytes) {
+  memory_grid grid{alignment, levels_for(operations)};
+  const std::size_t quantum =
+      (save_all_bytes + static_cast<std::size_t>(grid.levels) - 1) / static_cast<std::size_t>(grid.levels);
+  if (quantum > grid.quantum) grid.quantum = quantum;
+  return grid;
+}
+
 class budget_problems {
  public:
   constexpr budget_problems(const program& p, const plan_request& request, const slice& covered,
                             const core::list<stage_port>& ports, const core::list<backward_need>& needs,
-                            std::size_t save_all_bytes, rounding how)
-      : p_(p), request_(request), ports_(ports), needs_(needs), levels_(levels_for(covered.last - covered.first)) {
-    quantum_ = (save_all_bytes + static_cast<std::size_t>(levels_) - 1) / static_cast<std::size_t>(levels_);
-    if (quantum_ < alignment) quantum_ = alignment;
+                            memory_grid grid, rounding how)
+      : p_(p), request_(request), ports_(ports), needs_(needs), levels_(grid.levels), quantum_(grid.quantum) {
     segment_search search{p};
     search.run(covered.stage);
     core::list<int> group(static_cast<std::size_t>(covered.last - covered.first), core::none);
@@ -118,7 +129,7 @@ class budget_problems {
   core::list<stage_port> no_ports_ = {};
   const core::list<backward_need>& needs_;
   int levels_;
-  std::size_t quantum_ = 0;
+  std::size_t quantum_;
   core::list<chosen_range> inner_ = {};
   core::list<problem*> all_ = {};
 };

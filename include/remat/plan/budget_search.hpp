@@ -61,8 +61,9 @@ class budget_search {
   };
   /// The choices of the grid, the fastest first.
   constexpr const core::list<candidate>& find_candidates(std::size_t save_all_bytes) {
-    budget_problems problems(p_, request_, planner_.covered(), planner_.ports(), planner_.needs(), save_all_bytes,
-                             rounding::even);
+    const slice& covered = planner_.covered();
+    budget_problems problems(p_, request_, covered, planner_.ports(), planner_.needs(),
+                             grid_for(covered.last - covered.first, save_all_bytes), rounding::even);
     core::list<candidate> found;
     for (int quanta = problems.least(); quanta <= problems.levels(); ++quanta) {
       if (quanta > problems.least() && !(problems.again(quanta) < problems.again(quanta - 1))) continue;

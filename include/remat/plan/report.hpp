@@ -2,9 +2,11 @@
 /// A plan in words: what is kept and why, what is recomputed, and what the step needs.
 #pragma once
 
+#include <remat/plan/certificate_text.hpp>
 #include <remat/plan/plan.hpp>
 
 #include <cstddef>
+#include <optional>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -37,6 +39,8 @@ struct plan_report {
   std::vector<std::string> plain;       ///< segments that would have kept more than without a checkpoint
   std::vector<std::string> split;       ///< what other stages have parts of: "blocks: blocks.0 to blocks.5"
   std::vector<std::string> ignored;     ///< paths of modules whose checkpoint is ignored, since they lie on two stages
+  /// Of a plan with budgets: its predicted time, what any could reach, and where memory is lost.
+  std::optional<remat::certificate> certificate;
 };
 
 namespace detail {
@@ -122,12 +126,6 @@ inline void describe_divided(const program& p, int stage, plan_report& r) {
     if (each.stages.first <= stage && stage <= each.stages.last) r.ignored.push_back(path_of(p, each.node));
 }
 
-inline std::string megabytes(std::size_t bytes) {
-  const std::string hundredths = std::to_string(bytes / 10'000 + (bytes % 10'000 >= 5'000 ? 1 : 0));
-  const std::string padded = std::string(hundredths.size() < 3 ? 3 - hundredths.size() : 0, '0') + hundredths;
-  return padded.substr(0, padded.size() - 2) + "." + padded.substr(padded.size() - 2) + " MB";
-}
-
 inline std::string column(std::string text, std::size_t width) {
   text.append(text.size() + 2 > width ? 2 : width - text.size(), ' ');
   return text;
@@ -201,6 +199,7 @@ inline std::ostream& operator<<(std::ostream& out, const plan_report& r) {
       << " backward\n";
   if (!r.is_training) return out;
   out << "  recomputation   " << static_cast<int>(100 * r.recompute_share + 0.5) << " % of the forward pass's FLOPs\n";
+  if (r.certificate) out << *r.certificate;
   out << "  kept between forward and backward: " << megabytes(r.kept_bytes) << "\n";
   for (const kept_tensor& k : r.kept)
     out << "    " << column(k.path, 24) << column(k.shape, 28) << column(megabytes(k.bytes), 12) << "read by "

@@ -64,6 +64,8 @@ class quantum {
  public:
   constexpr quantum(std::size_t bytes, rounding how) : bytes_(bytes), how_(how) {}
 
+  constexpr bool rounds_down() const { return how_ == rounding::down; }
+
   constexpr int of(std::size_t bytes) {
     if (how_ == rounding::down) return static_cast<int>(bytes / bytes_);
     share_ = (share_ + 40'503) % 65'536;  // the golden ratio's: any few of them are spread over the whole
@@ -101,6 +103,9 @@ class spine_maker {
     made_.last_forward = core::list<int>(tensors, core::none);
     made_.stays_until = core::list<int>(tensors, core::none);
     for (int t = 0; t < p_.tensors.count(); ++t) made_.weight[t] = unit_.of(aligned(p_.tensors[t].bytes(batch_)));
+    if (unit_.rounds_down())
+      for (const stage_port& each : ports_)  // messages have memory of their own, which is not of the budget
+        if (!each.is_gradient) made_.weight[each.tensor] = 0;
     for (int i = 0; i < p_.operations.count(); ++i)
       for (int t : p_.operations[i].inputs) {
         made_.stays_until[t] = i - covered_.first;
@@ -211,7 +216,7 @@ class spine_maker {
     core::list<std::size_t> alive(apart.actions.size() + 1), across(apart.actions.size() + 1);
     for (int b = 0; b < apart.buffers.count(); ++b) {
       const buffer& each = apart.buffers[b];
-      if (!each.is_gradient) continue;
+      if (!each.is_gradient || (each.port != core::none && unit_.rounds_down())) continue;
       const std::size_t bytes = aligned(each.bytes);
       const bool is_in_place = together.buffers[b].allocation != b;
       for (int now = each.first + (is_in_place ? 1 : 0); now <= each.last; ++now) alive[now] += bytes;

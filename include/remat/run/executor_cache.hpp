@@ -8,6 +8,7 @@
 /// `held_for_backward` needs.
 #pragma once
 
+#include <remat/plan/certify.hpp>
 #include <remat/plan/plan_terms.hpp>
 #include <remat/plan/report.hpp>
 #include <remat/run/arena.hpp>
@@ -139,6 +140,7 @@ class executor_cache {
     if (r.is_training) {
       r.gradient_bytes = parameters_->gradient_memory().size_bytes();
       r.transient_gradient_bytes = transient_gradient_bytes(*program_, made);
+      r.certificate = certify(*program_, terms_.request(batch), made);
     }
     for (const auto& each : all)
       if (each->planned().batch == batch) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Random programs, built as values: their plans are sound, and run with kernels that hash what they read, they give the
 // bits of the plan without checkpoints.
+#include <remat/check/plan_checker.hpp>
 #include <remat/plan/plan.hpp>
 #include <remat/run/arena.hpp>
 #include <remat/run/executor.hpp>
@@ -61,7 +62,8 @@ void check_soundness(const plan& made) {
   for (int i = 0; i < buffers.count(); ++i)
     for (int k = 0; k < i; ++k) {
       const buffer &a = buffers[i], &b = buffers[k];
-      if (a.allocation != i || b.allocation != k || a.last < b.first || b.last < a.first || a.region != b.region) continue;
+      if (a.allocation != i || b.allocation != k || a.last < b.first || b.last < a.first || a.region != b.region)
+        continue;
       RC_ASSERT(a.offset + a.bytes <= b.offset || b.offset + b.bytes <= a.offset);
     }
   RC_ASSERT(made.activation_bytes >= made.live_bytes);
@@ -172,6 +174,8 @@ void check_programs(int programs, int largest) {
         const plan saved = remat::plan_training(plain, batch), checked = remat::plan_training(random.value, batch);
         check_soundness(saved);
         check_soundness(checked);
+        RC_ASSERT(remat::check_plan(plain, saved).fault == "");
+        RC_ASSERT(remat::check_plan(random.value, checked).fault == "");
         RC_ASSERT(remat::kept_bytes(checked) <= remat::kept_bytes(saved));
         RC_ASSERT(remat::count(saved, action_kind::recompute) == 0u);
         const std::vector<std::byte> expected = run(plain, saved);
@@ -179,6 +183,7 @@ void check_programs(int programs, int largest) {
         for (const auto how : {remat::updating::from_block, remat::updating::from_arena}) {
           const plan updating = remat::plan_training(random.value, {.batch = batch, .updates = how});
           check_soundness(updating);
+          RC_ASSERT(remat::check_plan(random.value, updating).fault == "");
           check_updates(random.value, updating);
           RC_ASSERT(updating.activation_bytes == checked.activation_bytes);
           RC_ASSERT(run(random.value, updating) == expected);

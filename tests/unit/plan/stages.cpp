@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Programs cut into stages: the plans of the stages, run one beside the other with several micro-batches in flight,
 // give the bits of the whole program's plan.
+#include <remat/check/plan_checker.hpp>
 #include <remat/plan/plan.hpp>
 #include <remat/run/arena.hpp>
 #include <remat/run/executor.hpp>
@@ -31,7 +32,9 @@ class stage : public remat::exchange {
     remat::slice covered = remat::slice_of_stage(p, number, microbatches, microbatches > 1);
     covered.halves_backward = halves;
     const plan made = remat::plan_training(p, batch, covered);
-    for (bool accumulates : {false, true}) executors_.emplace_back(p, made, store, remat::kernel_options{.accumulates = accumulates});
+    RC_ASSERT(remat::check_plan(p, made).fault == "");
+    for (bool accumulates : {false, true})
+      executors_.emplace_back(p, made, store, remat::kernel_options{.accumulates = accumulates});
     passing_ = remat::memory_block(made.passing_bytes);
     for (int m = 0; m < microbatches; ++m) {
       std::vector<remat::memory_block>& mine = memory_.emplace_back();
