@@ -3,12 +3,14 @@
 ///
 ///     checkpoint<Net, budget<20'000'000>>                   // bytes of the plan's activations
 ///     checkpoint<Net, budget<share_of_save_all(0.25)>>      // of what they take where everything is kept
+///     checkpoint<Net, budget<of_rank(2'000'000'000)>>       // of all that the rank holds
 ///     checkpoint_at("", budget{bytes})                      // the same as values
 ///     checkpoint_at("", budget{})                           // what the model's option `activation_bytes` says
 ///
 /// The plan's activations, all of them, take at most these bytes: those outside of the checkpoint, and what a stage of a
 /// pipeline holds for its micro-batches in flight, are counted. The slots of a stage's messages are not: how many there are
-/// depends on the schedule, and `plan(...)` lists them. Among the plans that fit the fastest is taken
+/// depends on the schedule, and `plan(...)` lists them. Of the whole rank it is what a model's `planned_memory` says: weights,
+/// states, gradients, optimizer, activations, packed weights, scratch. Among the plans that fit the fastest is taken
 /// (plan/budget_search.hpp); where none fits, an error names the smallest number of bytes that one does. Checkpoints inside
 /// of a budget's are not used.
 #pragma once
@@ -27,7 +29,8 @@ namespace remat {
 /// How many bytes a plan may take.
 struct byte_limit {
   std::size_t bytes = 0;
-  double share = 0;  ///< of what `save_all` takes; 0: `bytes` counts
+  double share = 0;         ///< of what `save_all` takes; 0: `bytes` counts
+  bool is_of_rank = false;  ///< of all that the rank holds, and not of activations alone
 
   template <std::integral Number>
   constexpr byte_limit(Number number)  // NOLINT(google-explicit-constructor): a number is one
@@ -46,6 +49,16 @@ struct byte_limit {
 constexpr byte_limit share_of_save_all(double share) {
   if (!(share > 0 && share <= 1)) throw error("a budget is a share of save_all's bytes above 0 and up to 1; give one");
   return {0, share};
+}
+
+/// All that the rank holds: weights, states, gradients, optimizer, and the arena. An optimizer counts that is given to the
+/// step (`train_step(x, y, optimizer)`); what steps apart, or is none of the model's, is told by the model's option
+/// `other_bytes`.
+template <std::integral Number>
+constexpr byte_limit of_rank(Number bytes) {
+  byte_limit limit = bytes;
+  limit.is_of_rank = true;
+  return limit;
 }
 
 /// A policy that leaves to the planner what is kept, within a number of bytes; none: those of the request.

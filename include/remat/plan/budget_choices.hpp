@@ -136,21 +136,40 @@ class budget_problems {
 
 }  // namespace detail
 
-/// The limit of a slice's budgets, the lowest one, where `save_all` takes these bytes; none where it has no budget.
-constexpr std::optional<std::size_t> budget_of(const program& p, const plan_request& request,
-                                               std::size_t save_all_bytes) {
+/// The limits of a slice's budgets, the lowest ones; none where it has no budget of the kind.
+struct budget_limits {
+  std::optional<std::size_t> activations, rank;
+};
+
+/// Where `save_all` takes these bytes.
+constexpr budget_limits limits_of(const program& p, const plan_request& request, std::size_t save_all_bytes) {
   detail::segment_search search{p};
   search.run(request.covered.stage);
-  std::optional<std::size_t> lowest;
+  budget_limits lowest;
   for (const detail::found_segment& each : search.found) {
     if (!each.policy->has_budget()) continue;
     const std::optional<byte_limit> own = each.policy->limit();
     if (!own && !request.bytes)
       throw error("a budget has no number of bytes; write budget{bytes}, or give the model its activation_bytes");
     const std::size_t bytes = own ? own->of(save_all_bytes) : *request.bytes;
-    if (!lowest || bytes < *lowest) lowest = bytes;
+    std::optional<std::size_t>& limit = own && own->is_of_rank ? lowest.rank : lowest.activations;
+    if (!limit || bytes < *limit) limit = bytes;
   }
   return lowest;
+}
+
+/// Whether a program has a budget of the whole rank.
+constexpr bool has_rank_budget(const program& p) {
+  const auto is_one = [](const auto& policy) {
+    const std::optional<byte_limit> limit = policy.has_budget() ? policy.limit() : std::nullopt;
+    return limit && limit->is_of_rank;
+  };
+  for (const stage_policy& each : p.stage_policies)
+    if (is_one(each.policy)) return true;
+  for (const module_node& each : p.nodes)
+    for (const checkpoint_setting& setting : each.checkpoints)
+      if (is_one(setting.policy)) return true;
+  return false;
 }
 
 /// Whether anything of what a request covers has one.

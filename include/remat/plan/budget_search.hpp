@@ -7,9 +7,11 @@
 
 #include <remat/core/error.hpp>
 #include <remat/plan/budget_choices.hpp>
+#include <remat/plan/rank_memory.hpp>
 #include <remat/plan/training_planner.hpp>
 
 #include <cstddef>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -28,31 +30,32 @@ constexpr double recomputation_cost(const program& p, const plan& made, const op
 class budget_search {
  public:
   constexpr budget_search(const training_planner& planner, const program& p, const plan_request& request)
-      : planner_(planner), p_(p), request_(request) {}
+      : planner_(planner),
+        p_(p),
+        request_(request),
+        of_program_(p, planner.covered(), request.updates),
+        rank_(request.rank != nullptr ? *request.rank : of_program_) {}
 
   constexpr plan run() {
     plan all = planner_.make();
-    const std::size_t limit = *budget_of(p_, request_, bytes_in_flight(all));
-    if (bytes_in_flight(all) <= limit) return all;
+    limits_ = limits_of(p_, request_, bytes_in_flight(all));
+    if (fits(all)) return all;
     find_candidates(all.live_bytes);
     for (const candidate& each : candidates_) {
       plan made = planner_.with_segments(each.ranges);
       planner_.write_tape(made);
-      if (!made.covered.splits && live_maximum(made.steps) > limit) continue;
+      if (!made.covered.splits && !may_fit(live_maximum(made.steps))) continue;
       planner_.place(made);
-      if (bytes_in_flight(made) <= limit) return made;
+      if (fits(made)) return made;
     }
-    const std::size_t smallest = smallest_bytes(bytes_in_flight(all));
-    throw error("a budget of " + std::to_string(limit) + " bytes is too small for a batch of " +
-                std::to_string(request_.batch) + ": the smallest with which a step fits is " +
-                std::to_string(smallest));
+    refuse(all);
   }
 
-  /// The smallest budget for which there is a plan.
+  /// The smallest budget for which there is a plan, of activations.
   constexpr std::size_t smallest() {
     const plan all = planner_.make();
     find_candidates(all.live_bytes);
-    return smallest_bytes(bytes_in_flight(all));
+    return smallest_bytes(all);
   }
 
   struct candidate {
@@ -81,10 +84,42 @@ class budget_search {
   }
 
  private:
-  constexpr std::size_t smallest_bytes(std::size_t save_all_bytes) const {
-    std::size_t least = save_all_bytes;
+  constexpr bool may_fit(std::size_t activation_bytes) const {
+    return (!limits_.activations || activation_bytes <= *limits_.activations) &&
+           (!limits_.rank || rank_.least_with(activation_bytes) <= *limits_.rank);
+  }
+  constexpr bool fits(const plan& made) const {
+    return may_fit(bytes_in_flight(made)) && (!limits_.rank || rank_.bytes_with(made) <= *limits_.rank);
+  }
+
+  [[noreturn]] void refuse(const plan& all) const {
+    const std::string batch = " bytes is too small for a batch of " + std::to_string(request_.batch);
+    const std::size_t activations = smallest_bytes(all);
+    if (limits_.activations && activations > *limits_.activations)
+      throw error("a budget of " + std::to_string(*limits_.activations) + batch +
+                  ": the smallest with which a step fits is " + std::to_string(activations));
+    throw error("a budget of the whole rank of " + std::to_string(*limits_.rank) + batch +
+                ": the smallest with which a step fits is " + std::to_string(smallest_of_rank(all)) +
+                ", of which weights, states, gradients and optimizer are " + std::to_string(rank_.least_with(0)));
+  }
+  constexpr std::size_t smallest_bytes(const plan& all) const {
+    std::size_t least = bytes_in_flight(all);
     for (const candidate& each : candidates_) {
       const std::size_t bytes = bytes_in_flight(planner_.make(each.ranges));
+      least = bytes < least ? bytes : least;
+    }
+    return least;
+  }
+  /// Of the plans that are within the limit of activations.
+  constexpr std::size_t smallest_of_rank(const plan& all) const {
+    std::size_t least = std::numeric_limits<std::size_t>::max();
+    if (!limits_.activations || bytes_in_flight(all) <= *limits_.activations) least = rank_.bytes_with(all);
+    for (const candidate& each : candidates_) {
+      const plan made = planner_.make(each.ranges);
+      const std::size_t activations = bytes_in_flight(made);
+      if (limits_.activations && activations > *limits_.activations) continue;
+      if (rank_.least_with(activations) >= least) continue;
+      const std::size_t bytes = rank_.bytes_with(made);
       least = bytes < least ? bytes : least;
     }
     return least;
@@ -93,6 +128,9 @@ class budget_search {
   const training_planner& planner_;
   const program& p_;
   const plan_request& request_;
+  program_memory of_program_;
+  const rank_memory& rank_;
+  budget_limits limits_ = {};
   core::list<candidate> candidates_ = {};
 };
 

@@ -6,7 +6,6 @@
 #include <remat/run/executor.hpp>
 #include <remat/run/memory_block.hpp>
 
-#include <algorithm>
 #include <cstddef>
 
 namespace remat {
@@ -19,9 +18,7 @@ class arena {
   /// Makes room for a plan. Whether the regions moved, so that executors must be bound again. Throws std::bad_alloc,
   /// and is then empty.
   bool reserve(const regions& needed) {
-    regions larger{std::max(needed.activations, reserved_.activations), std::max(needed.gradients, reserved_.gradients),
-                   std::max(needed.packed, reserved_.packed)};
-    larger.scratch = std::max(needed.kernels(), reserved_.kernels()) - larger.packed;
+    const regions larger = needed.with(reserved_);
     if (block_.size() > 0 && larger.total() == reserved_.total()) {
       reserved_ = larger;
       return false;

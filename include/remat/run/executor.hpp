@@ -62,11 +62,7 @@ class executor {
   int threads() const { return threads_; }
   /// What kernels need in addition to tensors.
   const kernel_memory& kernels() const { return calls_.memory(); }
-  regions needed() const {
-    const kernel_memory& m = kernels();
-    return {plan_.activation_bytes, plan_.gradient_bytes, m.packed_bytes(),
-            m.step_bytes() + m.passing_bytes() - m.packed_bytes()};
-  }
+  regions needed() const { return regions_of(plan_, kernels()); }
 
   /// Moves to another arena: where its activations, gradients of parameters among them, and the memory of its kernels
   /// begin.
@@ -220,8 +216,7 @@ class executor {
   /// What a buffer of the tape holds: a tensor of floats, or the gradient of one.
   const_numbers numbers_of(int b) const {
     const buffer& held = plan_.steps.buffers[b];
-    const element type =
-        held.is_gradient ? program_->gradient_type(held.tensor) : program_->tensors[held.tensor].type;
+    const element type = held.is_gradient ? program_->gradient_type(held.tensor) : program_->tensors[held.tensor].type;
     return {address(b), held.bytes / size_of(type), type};
   }
   numbers written(int b, bool adds = false) const {

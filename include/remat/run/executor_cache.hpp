@@ -15,6 +15,7 @@
 #include <remat/run/executor.hpp>
 #include <remat/run/network_checks.hpp>
 #include <remat/run/parameter_store.hpp>
+#include <remat/run/rank_with_kernels.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -29,9 +30,24 @@ class executor_cache {
  public:
   /// Both must stay where they are. `kernels`: how those of a training step run, in its first micro-batch.
   executor_cache(const program& p, parameter_store& parameters, std::size_t max_plans, plan_terms terms,
-            const kernel_options& kernels)
-      : program_(&p), parameters_(&parameters), max_plans_(max_plans), terms_(std::move(terms)), kernels_(kernels) {}
+                 const kernel_options& kernels)
+      : program_(&p),
+        parameters_(&parameters),
+        max_plans_(max_plans),
+        terms_(std::move(terms)),
+        kernels_(kernels),
+        has_rank_budget_(remat::has_rank_budget(p)) {}
 
+  /// Says how much the rank holds that is neither values nor states nor in the arena: a budget of the whole counts it. The
+  /// most that was said counts; what was planned with less is planned again.
+  void leave_room(std::size_t others) {
+    if (others <= others_) return;
+    others_ = others;
+    if (has_rank_budget_) release();
+  }
+
+  /// Whether plans depend on what else the rank holds.
+  bool has_rank_budget() const { return has_rank_budget_; }
   const plan_terms& terms() const { return terms_; }
   const kernel_options& kernels() const { return kernels_; }
 
@@ -68,13 +84,40 @@ class executor_cache {
   plan_report inference_report(std::size_t batch) const { return report_of(inference_, batch); }
 
   const regions& reserved() const { return arena_.reserved(); }
+  /// What a step at this batch needs of an arena of its own, where the rank holds so much else.
+  regions planned(std::size_t batch, updating updates, std::size_t others) const {
+    return regions_with_kernels(*program_, plan_of(training_, batch, updates, {}, others), kernels_);
+  }
 
  private:
   using known = std::vector<std::unique_ptr<executor>>;  // the last one is the one that was asked for last
 
-  plan plan_of(const known& all, std::size_t batch, updating updates = updating::after_step) const {
-    return &all == &training_ ? plan_training(*program_, terms_.request(batch, {}, updates))
-                              : plan_inference(*program_, batch);
+  /// `reserved`: of an arena that stays. `others`: what else the rank holds, where that is more than was said.
+  plan plan_of(const known& all, std::size_t batch, updating updates, const regions& reserved,
+               std::size_t others = 0) const {
+    if (&all == &inference_) return plan_inference(*program_, batch);
+    plan_request request = terms_.request(batch, {}, updates);
+    const rank_with_kernels rank(*program_, kernels_, reserved, fixed_bytes(updates) + std::max(others, others_));
+    if (has_rank_budget_) request.rank = &rank;
+    return plan_training(*program_, request);
+  }
+  /// Of values, states now and before the step, and gradients that outlive it.
+  std::size_t fixed_bytes(updating updates) const {
+    return parameters_->value_block().size() + 2 * parameters_->state_block().size() +
+           (updates == updating::from_arena ? 0 : parameters_->gradient_memory().size_bytes());
+  }
+  /// The same for an arena in which other batch sizes were: where nothing fits in addition to them, they are given up. The
+  /// micro-batches of one step are not.
+  plan plan_to_run(const known& all, std::size_t batch, updating updates) {
+    if (!has_rank_budget_ || arena_.reserved().total() == 0 || kernels_.microbatches > 1)
+      return plan_of(all, batch, updates, arena_.reserved());
+    try {
+      return plan_of(all, batch, updates, arena_.reserved());
+    } catch (const error&) {
+      plan alone = plan_of(all, batch, updates, {});
+      release();
+      return alone;
+    }
   }
 
   executor& ready(known& all, std::size_t batch, bool accumulates, updating updates) {
@@ -87,7 +130,7 @@ class executor_cache {
     kernel_options how = kernels_;
     how.accumulates = accumulates;
     if (&all == &inference_) how.microbatches = 1;
-    auto fresh = std::make_unique<executor>(*program_, plan_of(all, batch, updates), *parameters_, how);
+    auto fresh = std::make_unique<executor>(*program_, plan_to_run(all, batch, updates), *parameters_, how);
     bool moved = false;
     try {
       moved = arena_.reserve(fresh->needed());
@@ -135,7 +178,7 @@ class executor_cache {
   }
 
   plan_report report_of(const known& all, std::size_t batch) const {
-    const plan made = plan_of(all, batch);
+    const plan made = plan_of(all, batch, updating::after_step, {});
     plan_report r = report(*program_, made);
     if (r.is_training) {
       r.gradient_bytes = parameters_->gradient_memory().size_bytes();
@@ -156,6 +199,8 @@ class executor_cache {
   std::size_t max_plans_;
   plan_terms terms_;
   kernel_options kernels_;
+  bool has_rank_budget_;
+  std::size_t others_ = 0;
   arena arena_;
   known training_, inference_;
   executor* held_ = nullptr;

@@ -6,8 +6,8 @@
 #include <remat/core/kernel.hpp>
 #include <remat/core/list.hpp>
 #include <remat/plan/plan.hpp>
-#include <remat/run/kernel_memory.hpp>
 #include <remat/run/parameter_store.hpp>
+#include <remat/run/planned_kernels.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -17,38 +17,23 @@
 
 namespace remat {
 
-/// How kernels run.
-struct kernel_options {
-  bool accumulates = false;      ///< to the parameters' gradients
-  std::size_t microbatches = 1;  ///< of a step
-  remat::packing packing = remat::packing::automatic;
-};
-
 class kernel_calls {
  public:
   /// Adds pack actions to the plan's tape. `p` and `parameters` must outlive it. `like`: the calls of other micro-batches
   /// of this size, whose packed weights these read where they are kept.
   kernel_calls(const program& p, plan& made, parameter_store& parameters, const kernel_options& how,
                const kernel_calls* like)
-      : prepared_(p, made, how.accumulates),
-        packed_(packed_weights_of(made, prepared_)),
+      : kernels_(p, made, how, like != nullptr ? &like->kernels_ : nullptr),
         regions_(made.regions.size()),
         parameters_(&parameters),
         gradients_(made.steps.parameter_gradients.size()) {
-    if (like == nullptr)
-      choose_kept(packed_, how.packing, p, made, how.microbatches);
-    else
-      for (std::size_t i = 0; i < packed_.size(); ++i) packed_[i].is_kept = like->packed_[i].is_kept;
-    const std::vector<pack_action> packs = pack_actions(packed_);
-    made.steps = with_pack_actions(std::move(made.steps), packed_, packs);
-    memory_ = {made.steps, packed_, packs, prepared_, how.microbatches > 1 || !made.covered.is_whole()};
     calls_.resize(made.steps.actions.size());
     for (std::size_t i = 0; i < calls_.size(); ++i)
       if (const action& a = made.steps.actions[i]; a.operation != core::none)
         calls_[i] = described(p, made, a, parameters, how.accumulates);
   }
 
-  const kernel_memory& memory() const { return memory_; }
+  const kernel_memory& memory() const { return kernels_.memory(); }
   /// That of an action which runs a kernel.
   const kernel_call& of_action(std::size_t i) const { return calls_[i]; }
 
@@ -68,9 +53,9 @@ class kernel_calls {
       const action& a = steps.actions[i];
       if (a.operation == core::none) continue;
       kernel_call& c = calls_[i];
-      const kernel_memory::of_action& memory = memory_.at(static_cast<int>(i));
-      c.scratch = address(memory.scratch);
-      for (std::size_t k = 0; k < prepared::max_copies; ++k) c.packed[k] = address(memory.packed[k]);
+      const kernel_memory::of_action& here = kernels_.memory().at(static_cast<int>(i));
+      c.scratch = address(here.scratch);
+      for (std::size_t k = 0; k < prepared::max_copies; ++k) c.packed[k] = address(here.packed[k]);
       point(steps, c.inputs, a.inputs);
       point(steps, c.outputs, a.outputs);
       point(steps, c.saved, a.saved);
@@ -96,7 +81,7 @@ class kernel_calls {
     kernel_call c;
     c.kind = o.kind;
     c.module_attributes = o.attributes;
-    c.state = prepared_.state(a.operation);
+    c.state = kernels_.state(a.operation);
     c.batch = made.batch;
     c.input_count = o.inputs.size;
     c.output_count = o.outputs.size;
@@ -128,12 +113,10 @@ class kernel_calls {
   }
 
   std::byte* address(int kernel_buffer) const {
-    return kernel_buffer == core::none ? nullptr : address(memory_.buffers()[static_cast<std::size_t>(kernel_buffer)]);
+    return kernel_buffer == core::none ? nullptr : address(memory().buffers()[static_cast<std::size_t>(kernel_buffer)]);
   }
 
-  prepared_operations prepared_;
-  std::vector<packed_weights> packed_;
-  kernel_memory memory_;
+  planned_kernels kernels_;
   std::vector<kernel_call> calls_;  // one for each action
   std::byte *for_step_ = nullptr, *passing_ = nullptr;
   std::vector<std::byte*> regions_;  // where each region of the plan begins

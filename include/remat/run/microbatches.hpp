@@ -11,6 +11,7 @@
 #include <remat/run/source.hpp>
 #include <remat/run/target_counter.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -65,6 +66,10 @@ class microbatches {
   }
 
   std::size_t bytes() const { return counter_.bytes(); }
+  /// Those, or what a batch needs that is split so.
+  std::size_t bytes_with(const batch_split& split) const {
+    return split.filled() > 1 ? std::max(bytes(), counter_.bytes_for(split.largest())) : bytes();
+  }
 
  private:
   const program* program_;

@@ -28,9 +28,10 @@ struct model_options {
   remat::checkpoints checkpoints = {};               ///< where given, they replace the tags
   std::optional<operation_costs> costs = {};         ///< what policies see instead of FLOPs: `profile(model, 64)`
   std::optional<std::size_t> activation_bytes = {};  ///< that a step's activations may take, as policies are told
+  std::size_t other_bytes = 0;  ///< that a budget of the whole rank leaves to others: an optimizer that steps apart
   std::vector<std::string> frozen = {};  ///< paths of modules that are not trained, next to those in the type
   std::vector<std::string> running_statistics = {};  ///< paths of modules whose batch norms use and keep theirs
-  std::optional<element> compute = {};  ///< what modules compute with, instead of what the type says
+  std::optional<element> compute = {};               ///< what modules compute with, instead of what the type says
   std::size_t microbatches = 1;                      ///< parts that a batch is trained in, one after another
   bool input_gradients = false;                      ///< backward goes on to the inputs of float: `input_gradient()`
   std::size_t max_plans = 8;  ///< sizes of (micro-)batches whose plans are kept, to train and as many to predict

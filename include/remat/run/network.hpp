@@ -116,7 +116,8 @@ class network : public predicting_network {
   float train_on(std::span<const tensor_source> sources, parameter_updater& updater, double learning_rate_factor = 1) {
     held().drop_gradients();
     if (!updater.needs_all_gradients()) return train(sources, &updater, learning_rate_factor);
-    const float loss = train(sources, nullptr, 1, gradient_need::all_at_once);
+    const float loss = train(sources, nullptr, 1, gradient_need::all_at_once,
+                             executors_.has_rank_budget() ? updater.bytes_for(*this) : 0);
     updater.step(*this, learning_rate_factor);
     return loss;
   }
@@ -141,6 +142,13 @@ class network : public predicting_network {
   memory_report memory(const Optimizers&... optimizers) const {
     return memory_with(results_.bytes() + parts_.bytes(), (std::size_t{0} + ... + optimizers.bytes()));
   }
+  /// The same for a training step at this batch, as planned, before it takes any of it: what a budget of the whole rank
+  /// counts, all but `resident`. With an optimizer: of `train_step(x, y, optimizer)`. Primitives are made, to know what
+  /// kernels need. Throws `error` where a budget is too small.
+  memory_report planned_memory(std::size_t batch) const { return planned_memory_of(batch, nullptr); }
+  memory_report planned_memory(std::size_t batch, parameter_updater& optimizer) const {
+    return planned_memory_of(batch, &optimizer);
+  }
 
  private:
   friend struct remat::internals;
@@ -153,7 +161,14 @@ class network : public predicting_network {
 
   /// Updates the parameters within the step, where there is an updater.
   float train(std::span<const tensor_source> sources, parameter_updater* updater, double learning_rate_factor,
-              gradient_need need = gradient_need::steps_apart);
+              gradient_need need = gradient_need::steps_apart, std::size_t optimizer_bytes = 0);
+  memory_report planned_memory_of(std::size_t batch, parameter_updater* updater) const;
+  /// When the last micro-batch of so many updates parameters, within a step that has an updater.
+  static updating updates_of(const parameter_updater* updater, std::size_t count) {
+    return updater == nullptr || updater->needs_all_gradients() ? updating::after_step
+           : count == 1                                         ? updating::from_arena
+                                                                : updating::from_block;
+  }
 
   void differentiate(std::span<const tensor_source> gradients);
 
@@ -210,22 +225,25 @@ REMAT_DEFINED network::network(program lowered, const model_options& options, st
 REMAT_DEFINED network::network(const network& other, cloned) : predicting_network(other, cloned{}), parts_(*program_) {}
 
 REMAT_DEFINED float network::train(std::span<const tensor_source> sources, parameter_updater* updater,
-                                   double learning_rate_factor, gradient_need need) {
+                                   double learning_rate_factor, gradient_need need, std::size_t optimizer_bytes) {
   if (program_->loss == core::none)
     throw error("train_step needs a loss; give the model one: remat::model<net, input, loss>");
   const thread_scope scope = scope_of_call();
   const batch_split split{batch_of(sources, program_->inputs), microbatches_};
   parts_.begin(split, sources, held());
   const std::size_t count = parts_.count();
-  if (updater == nullptr) held().gradient_memory().provide(need);
-  if (updater != nullptr && count > 1) held().gradient_memory().provide(gradient_need::microbatches);
+  if (executors_.has_rank_budget()) {
+    if (updater != nullptr) optimizer_bytes = updater->bytes_for(*this);
+    executors_.leave_room(
+        others_with(updates_of(updater, count),
+                    parts_.bytes() + optimizer_bytes + results_.bytes_with_step(*program_, split.batch)));
+  }
   const auto executor_of = [&](std::size_t k) -> executor& {
-    const updating how = updater == nullptr || k + 1 < count ? updating::after_step
-                         : count == 1                        ? updating::from_arena
-                                                             : updating::from_block;
-    return training(split.samples(k), k > 0, how);
+    return training(split.samples(k), k > 0, k + 1 < count ? updating::after_step : updates_of(updater, count));
   };
   for (std::size_t k = 0; k < count; ++k) executor_of(k);  // all of them first: making one may move the arena
+  if (updater == nullptr) held().gradient_memory().provide(need);
+  if (updater != nullptr && count > 1) held().gradient_memory().provide(gradient_need::microbatches);
   executors_.hold_for_backward(nullptr);
   results_.begin_step(*program_, split.batch, parts_.losses());
   const auto run = [&](gradient_receiver* updates) {
@@ -248,8 +266,16 @@ REMAT_DEFINED float network::train(std::span<const tensor_source> sources, param
   return parts_.loss();
 }
 
+REMAT_DEFINED memory_report network::planned_memory_of(std::size_t batch, parameter_updater* updater) const {
+  const batch_split split{batch, microbatches_};
+  return planned_memory_with(split.samples(0), updates_of(updater, split.filled()),
+                             results_.bytes_with_step(*program_, batch) + parts_.bytes_with(split),
+                             updater != nullptr ? updater->bytes_for(*this) : 0);
+}
+
 REMAT_DEFINED void network::differentiate(std::span<const tensor_source> gradients) {
-  if (executors_.held_for_backward() == nullptr) throw error("backward needs what forward kept; call forward just before it");
+  if (executors_.held_for_backward() == nullptr)
+    throw error("backward needs what forward kept; call forward just before it");
   const thread_scope scope = scope_of_call();
   executor& e = *executors_.held_for_backward();
   if (e.threads() != scope.threads())

@@ -27,6 +27,14 @@ class network_results {
     for (int t = 0; t < p.inputs - p.targets; ++t)
       if (detail::has_gradient(p, t)) made_.expect(p.tensors[t], batch);
   }
+  /// What a step's take, or those that are there.
+  std::size_t bytes_with_step(const program& p, std::size_t batch) const {
+    std::size_t sum = 0;
+    for (int t = 0; t < p.inputs - p.targets; ++t)
+      if (detail::has_gradient(p, t))
+        sum += p.tensors[t].elements(batch) * sizeof(float) * (p.tensors[t].is_in_order() ? 1 : 2);
+    return sum > bytes() ? sum : bytes();
+  }
   /// Where it writes them.
   std::span<const std::span<std::byte>> places() const { return made_.views(); }
 

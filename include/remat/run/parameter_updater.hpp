@@ -33,6 +33,8 @@ class parameter_updater {
   virtual void add_tensors(tensor_list&, const trainable&, const std::string& /*prefix*/) {}
   /// Of the numbers that it keeps in this process, for reports of memory.
   virtual std::size_t bytes() const { return 0; }
+  /// Of those that it will keep once it has updated a model.
+  virtual std::size_t bytes_for(const trainable&) { return bytes(); }
   /// Whether it looks at the gradients of all parameters before it updates the first: then these are kept in a block.
   virtual bool needs_all_gradients() const { return false; }
   /// Before a step of the model; throws `error` before anything changes.

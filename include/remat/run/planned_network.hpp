@@ -99,19 +99,24 @@ class planned_network : public trainable {
         needs_all_threads_(options.threads > 0),
         microbatches_(options.microbatches),
         max_plans_(options.max_plans),
+        other_bytes_(options.other_bytes),
         program_(std::make_unique<program>(detail::with_options(std::move(lowered), options))),
         executors_(*program_, make_parameters(std::move(values)), kept_sizes(),
                    make_terms(*program_, options.costs, options.activation_bytes),
-                   {.microbatches = options.microbatches, .packing = options.packing}) {}
+                   {.microbatches = options.microbatches, .packing = options.packing}) {
+    executors_.leave_room(other_bytes_);
+  }
   planned_network(const planned_network& other, cloned)
       : trainable(other.seed_, other.threads(), nullptr),
         needs_all_threads_(other.needs_all_threads_),
         microbatches_(other.microbatches_),
         max_plans_(other.max_plans_),
+        other_bytes_(other.other_bytes_),
         program_(std::make_unique<program>(*other.program_)),
         executors_(*program_, make_parameters(std::make_shared<shared_values>(*other.held().shared())), kept_sizes(),
                    other.executors_.terms(), other.executors_.kernels()) {
     steps_ = other.steps_;
+    executors_.leave_room(other_bytes_);
   }
   planned_network(planned_network&&) noexcept = default;
   planned_network& operator=(planned_network&&) noexcept = default;  // not onto itself
@@ -132,8 +137,30 @@ class planned_network : public trainable {
             .gradients_needed_for = held().gradient_memory().needed_for()};
   }
 
+  /// What a budget of the whole rank counts in addition to values, states, arena, and gradients that outlive a step.
+  std::size_t others_with(updating updates, std::size_t results_and_optimizer) const {
+    return other_bytes_ + results_and_optimizer +
+           (updates == updating::from_arena ? held().gradient_memory().held_bytes() : 0);
+  }
+  /// The same as planned, of a step that has not run.
+  memory_report planned_memory_with(std::size_t batch, updating updates, std::size_t result_bytes,
+                                    std::size_t optimizer_bytes) const {
+    const thread_scope scope = scope_of_call();
+    const regions needed = executors_.planned(batch, updates, others_with(updates, result_bytes + optimizer_bytes));
+    const kept_gradients& block = held().gradient_memory();
+    return {.weights = held().value_block().size(),
+            .gradients = updates == updating::from_arena ? block.held_bytes() : block.size_bytes(),
+            .states = 2 * held().state_block().size(),
+            .optimizer = optimizer_bytes,
+            .activations = needed.activations,
+            .transient_gradients = needed.gradients,
+            .packed = needed.packed,
+            .scratch = needed.scratch,
+            .results = result_bytes};
+  }
+
   bool needs_all_threads_;
-  std::size_t microbatches_, max_plans_;
+  std::size_t microbatches_, max_plans_, other_bytes_;
   std::unique_ptr<program> program_;  // executors point into it, wherever the network moves
   mutable executor_cache executors_;
   std::size_t last_batch_ = 0;

@@ -6,6 +6,7 @@
 
 #include <remat/core/language.hpp>
 
+#include <algorithm>
 #include <cstddef>
 
 namespace remat {
@@ -17,6 +18,13 @@ struct regions {
 
   std::size_t kernels() const { return packed + scratch; }
   std::size_t total() const { return activations + gradients + kernels(); }
+  /// What serves both.
+  regions with(const regions& other) const {
+    regions both{std::max(activations, other.activations), std::max(gradients, other.gradients),
+                 std::max(packed, other.packed), 0};
+    both.scratch = std::max(kernels(), other.kernels()) - both.packed;
+    return both;
+  }
 };
 
 }  // namespace remat

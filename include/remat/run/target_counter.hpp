@@ -35,9 +35,7 @@ class target_counter {
     const program& p = *program_;
     const operation& loss = p.operations[p.producers[p.loss]];
     const int first = p.inputs - p.targets;
-    std::size_t bytes = 0;
-    for (int t = first; t < p.inputs; ++t) bytes += aligned(p.tensors[t].bytes(samples));
-    if (memory_.size() < bytes) memory_.resize(bytes);
+    if (const std::size_t bytes = bytes_for(samples); memory_.size() < bytes) memory_.resize(bytes);
     kernel_call c;
     c.kind = loss.kind;
     c.module_attributes = loss.attributes;
@@ -60,6 +58,14 @@ class target_counter {
     return counted == 0 ? 0.0 : counted;  // not -0.0, whose bits ranks would take for the largest number
   }
 
+  /// That counting so many samples takes.
+  std::size_t bytes_for(std::size_t samples) const {
+    std::size_t bytes = 0;
+    for (int t = program_->inputs - program_->targets; reads_targets() && t < program_->inputs; ++t)
+      bytes += aligned(program_->tensors[t].bytes(samples));
+    return bytes;
+  }
+  /// That it takes now.
   std::size_t bytes() const { return memory_.capacity(); }
 
  private:

@@ -39,6 +39,7 @@ class clipped : public parameter_updater {
 
   /// Of the optimizer's numbers.
   std::size_t bytes() const override { return optimizer_->bytes(); }
+  std::size_t bytes_for(const trainable& model) override { return optimizer_->bytes_for(model); }
   void add_tensors(tensor_list& all, const trainable& model, const std::string& prefix) override {
     optimizer_->add_tensors(all, model, prefix);
   }

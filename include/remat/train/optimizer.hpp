@@ -159,6 +159,20 @@ class optimizer : public parameter_updater {
     presence_.require(object);
     return state_.bytes();
   }
+  std::size_t bytes_for(const trainable& model) override {
+    presence_.require(object);
+    state_.attach(model);
+    assign(model);
+    std::size_t sum = 0;
+    for (std::size_t i = 0; i < model.parameters().size(); ++i) {
+      const std::size_t group = group_of_[state_.find(model.parameters()[i].name, i)];
+      const auto [first, last] = model.updated_here(i);
+      if (model.is_trained(i))
+        sum += (last - first) * sizeof(float) *
+               Rule::needs_rows(group == 0 ? options_ : Rule::changed(options_, changes_[group - 1]));
+    }
+    return sum > state_.bytes() ? sum : state_.bytes();
+  }
 
   /// May be changed at any time; the next step checks them.
   options& settings() {

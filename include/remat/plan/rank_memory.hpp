@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+/// What a rank holds, as far as a plan needs to know it: a budget may be given the whole.
+#pragma once
+
+#include <remat/core/alignment.hpp>
+#include <remat/core/list.hpp>
+#include <remat/plan/plan_layout.hpp>
+#include <remat/plan/plan_request.hpp>
+
+#include <cstddef>
+
+namespace remat {
+
+/// Asked by the planner for the bytes of a rank that runs one plan or another.
+class rank_memory {
+ public:
+  /// In all, with a plan whose memory is placed.
+  constexpr virtual std::size_t bytes_with(const plan& made) const = 0;
+  /// No plan of so many activations has less in all.
+  constexpr virtual std::size_t least_with(std::size_t activation_bytes) const = 0;
+
+ protected:
+  rank_memory() = default;
+  constexpr ~rank_memory() = default;
+};
+
+namespace detail {
+
+/// What is known of a program alone: the weights and states of the operations that a request covers, the gradients of
+/// those that are trained, and the plan's arena without what kernels need.
+class program_memory final : public rank_memory {
+ public:
+  constexpr program_memory(const program& p, const slice& covered, updating updates) {
+    core::list<int> is_met(p.parameters.size()), is_state_met(p.states.size());
+    for (int i = covered.first; i < covered.last; ++i) {
+      const operation& o = p.operations[i];
+      for (int k = o.first_parameter; k < o.first_parameter + o.parameters; ++k) {
+        const std::size_t bytes = aligned(p.parameters[k].declared.elements() * sizeof(float));
+        const int owner = p.parameters[k].owner;
+        if (!is_met[owner]) fixed_ += bytes;
+        is_met[owner] = 1;
+        if (!o.frozen && updates != updating::from_arena) fixed_ += bytes;
+      }
+      for (int k = o.first_state; k < o.first_state + o.states; ++k) {
+        const int owner = p.states[k].owner;  // and its values before the step
+        if (!is_state_met[owner]) fixed_ += 2 * aligned(p.states[k].declared.elements() * sizeof(float));
+        is_state_met[owner] = 1;
+      }
+    }
+  }
+
+  constexpr std::size_t bytes_with(const plan& made) const override {
+    return fixed_ + bytes_in_flight(made) + made.gradient_bytes;
+  }
+  constexpr std::size_t least_with(std::size_t activation_bytes) const override { return fixed_ + activation_bytes; }
+
+ private:
+  std::size_t fixed_ = 0;
+};
+
+}  // namespace detail
+}  // namespace remat
