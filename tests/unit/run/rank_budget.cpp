@@ -56,7 +56,7 @@ TEST_CASE("on every network, a step of the smallest budget of the whole rank tak
     if (n.name == "chain") continue;  // a thousand links
     INFO(n.name);
     const std::size_t samples = 2 * n.microbatch;
-    for (const std::size_t microbatches : {1, 2}) {
+    for (const std::size_t microbatches : {std::size_t{1}, std::size_t{2}}) {
       remat::adamw of_free{{.learning_rate = 0.01f}}, of_tight = of_free, of_least = of_free;
       remat::network free = make(n, {.threads = 1, .microbatches = microbatches});
       remat::network least = with(n, 1, microbatches);
