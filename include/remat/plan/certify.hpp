@@ -12,6 +12,7 @@
 #include <remat/plan/certificate_parts.hpp>
 #include <remat/plan/recomputation_bound.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <limits>
 #include <optional>
@@ -83,11 +84,27 @@ class certifier {
   std::vector<choice> choices_;
 };
 
+namespace detail {
+
+/// What the activations of a plan's micro-batches in flight may take, next to what else its rank then holds.
+inline std::size_t activation_limit(const program& p, const plan_request& request, const plan& save_all,
+                                    const plan& made) {
+  const program_memory of_program(p, made.covered, request.updates);
+  const rank_memory& rank = request.rank != nullptr ? *request.rank : of_program;
+  const budget_limits limits = limits_of(p, request, rank.activations(save_all));
+  std::size_t limit = std::numeric_limits<std::size_t>::max();
+  if (limits.activations) limit = *limits.activations - (rank.activations(made) - bytes_in_flight(made));
+  if (limits.rank) limit = std::min(limit, *limits.rank - (rank.bytes_with(made) - bytes_in_flight(made)));
+  return limit;
+}
+
+}  // namespace detail
+
 /// Of one plan; none where its request has no budget.
 inline std::optional<certificate> certify(const program& p, const plan_request& request, const plan& made) {
   if (!made.is_training || !has_budget(p, request)) return std::nullopt;
   certifier all(p, request);
-  return all.certify(made, *budget_of(p, request, bytes_in_flight(all.save_all())));
+  return all.certify(made, detail::activation_limit(p, request, all.save_all(), made));
 }
 
 }  // namespace remat
