@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace remat::detail {
@@ -128,7 +129,7 @@ class checked_memory {
     std::vector<int> order, alive;
     for (int b = 0; b < buffers.count(); ++b)
       if (buffers[b].allocation == b && buffers[b].bytes > 0) order.push_back(b);
-    std::ranges::stable_sort(order, {}, [&](int b) { return buffers[b].first; });
+    std::ranges::sort(order, {}, [&](int b) { return std::pair(buffers[b].first, b); });
     for (const int b : order) {
       std::erase_if(alive, [&](int other) { return buffers[other].last < buffers[b].first; });
       for (const int other : alive)

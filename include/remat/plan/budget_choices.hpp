@@ -8,6 +8,7 @@
 
 #include <remat/plan/plan_request.hpp>
 #include <remat/plan/segments.hpp>
+#include <remat/plan/spine_maker.hpp>
 #include <remat/plan/spine_solver.hpp>
 
 #include <cstddef>
@@ -26,7 +27,7 @@ namespace detail {
 /// Into how many quanta the bytes of save_all are divided: tables grow with their number, and with the cube of the
 /// operations'.
 constexpr int levels_for(int operations) {
-  return operations <= 16 ? 64 : operations <= 200 ? 256 : operations <= 400 ? 128 : 64;
+  return operations <= 16 ? 64 : 256;
 }
 
 /// Into what a problem divides memory.

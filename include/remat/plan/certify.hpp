@@ -10,6 +10,7 @@
 
 #include <remat/plan/budget_search.hpp>
 #include <remat/plan/certificate_parts.hpp>
+#include <remat/plan/rank_memory.hpp>
 #include <remat/plan/recomputation_bound.hpp>
 
 #include <algorithm>
@@ -86,25 +87,31 @@ class certifier {
 
 namespace detail {
 
-/// What the activations of a plan's micro-batches in flight may take, next to what else its rank then holds.
-inline std::size_t activation_limit(const program& p, const plan_request& request, const plan& save_all,
-                                    const plan& made) {
-  const program_memory of_program(p, made.covered, request.updates);
-  const rank_memory& rank = request.rank != nullptr ? *request.rank : of_program;
-  const budget_limits limits = limits_of(p, request, rank.activations(save_all));
-  std::size_t limit = std::numeric_limits<std::size_t>::max();
-  if (limits.activations) limit = *limits.activations - (rank.activations(made) - bytes_in_flight(made));
-  if (limits.rank) limit = std::min(limit, *limits.rank - (rank.bytes_with(made) - bytes_in_flight(made)));
-  return limit;
+/// The most activations with which what the rank holds may be within a limit.
+inline std::size_t activations_within(const rank_memory& rank, std::size_t limit) {
+  std::size_t fits = 0;
+  for (std::size_t too_many = limit + 1; too_many - fits > 1;) {
+    const std::size_t middle = fits + (too_many - fits) / 2;
+    (rank.least_with(middle) <= limit ? fits : too_many) = middle;
+  }
+  return fits;
 }
 
 }  // namespace detail
 
-/// Of one plan; none where its request has no budget.
+/// Of one plan; none where its request has no budget. A budget of the whole rank is one of the activations for which it
+/// leaves room.
 inline std::optional<certificate> certify(const program& p, const plan_request& request, const plan& made) {
   if (!made.is_training || !has_budget(p, request)) return std::nullopt;
   certifier all(p, request);
-  return all.certify(made, detail::activation_limit(p, request, all.save_all(), made));
+  const budget_limits limits = limits_of(p, request, bytes_in_flight(all.save_all()));
+  std::size_t limit = limits.activations.value_or(std::numeric_limits<std::size_t>::max());
+  if (limits.rank) {
+    const detail::program_memory of_program(p, made.covered, request.updates);
+    const rank_memory& rank = request.rank != nullptr ? *request.rank : of_program;
+    limit = std::min(limit, detail::activations_within(rank, *limits.rank));
+  }
+  return all.certify(made, limit);
 }
 
 }  // namespace remat

@@ -11,8 +11,9 @@ namespace remat::detail {
 
 /// A pass up to the end of a segment, from wherever it begins.
 struct spine_pass {
-  bool is_first = false;               ///< everything runs
-  frontier_set kept = 0;               ///< of the frontier at its end, what it is run for
+  bool is_first = false;       ///< everything runs
+  frontier_set kept = 0;       ///< of the frontier at its end, what it is run for
+  core::list<int> given = {};  ///< tensors made on the way that are there all the time, since they stay for others
   core::list<std::uint8_t> runs = {};  ///< of each operation before its end
   core::list<double> cost = {};        ///< from each operation to the end
   core::list<int> live = {};      ///< quanta at each operation, of all that was made before and is needed, and makes
@@ -25,12 +26,15 @@ class spine_passes {
   constexpr spine_passes(const program& p, const spine& s, const spine_needs& needs)
       : p_(p), spine_(s), needs_(needs), made_(2 * (static_cast<std::size_t>(s.count) + 1)) {}
 
-  /// The pass up to `end` that gives these tensors of the frontier there, and those that stay for a segment that ends there.
-  constexpr int find(spine_end end, bool is_first, frontier_set kept) {
+  /// The pass up to `end` that gives these tensors of the frontier there, and those that stay for a segment that ends
+  /// there; `given` are not computed, and not counted.
+  constexpr int find(spine_end end, bool is_first, frontier_set kept, const core::list<int>& given) {
     core::list<spine_pass>& known = made_.data()[end.number()];
     for (int k = 0, all = known.count(); k < all; ++k)
-      if (known.data()[k].kept == kept && known.data()[k].is_first == is_first) return k;
-    known.push_back(make(end, is_first, kept));
+      if (known.data()[k].kept == kept && known.data()[k].is_first == is_first &&
+          are_same(known.data()[k].given, given))
+        return k;
+    known.push_back(make(end, is_first, kept, given));
     return known.count() - 1;
   }
   constexpr const spine_pass& at(spine_end end, int number) const { return made_.data()[end.number()].data()[number]; }
@@ -71,11 +75,24 @@ class spine_passes {
   }
 
  private:
-  constexpr spine_pass make(spine_end segment, bool is_first, frontier_set kept) const {
+  static constexpr bool are_same(const core::list<int>& a, const core::list<int>& b) {
+    if (a.count() != b.count()) return false;
+    for (int k = 0; k < a.count(); ++k)
+      if (a.data()[k] != b.data()[k]) return false;
+    return true;
+  }
+  static constexpr bool is_among(const core::list<int>& some, int t) {
+    for (int k = 0, all = some.count(); k < all; ++k)
+      if (some.data()[k] == t) return true;
+    return false;
+  }
+
+  constexpr spine_pass make(spine_end segment, bool is_first, frontier_set kept, const core::list<int>& given) const {
     const int end = segment.at;
     const std::size_t operations = static_cast<std::size_t>(end);
     spine_pass made{is_first,
                     kept,
+                    given,
                     core::list<std::uint8_t>(operations),
                     core::list<double>(operations + 1),
                     core::list<int>(operations),
@@ -84,7 +101,8 @@ class spine_passes {
     const core::list<int>& front = spine_.frontier[end];
     for (int k = 0; k < front.count(); ++k)
       if (kept >> k & 1) made.last_use[front[k]] = end;
-    for (const spine_needs::boundary& each : needs_.boundaries(segment)) made.last_use[each.tensor] = end;
+    for (const spine_needs::boundary& each : needs_.boundaries(segment))
+      if (!is_among(given, each.tensor)) made.last_use[each.tensor] = end;
     for (int i = end; i-- > 0;) {
       const operation& o = p_.operations[spine_.first + i];
       bool runs = is_first;
@@ -94,7 +112,7 @@ class spine_passes {
       if (!runs) continue;
       made.runs[i] = 1;
       for (int t : o.inputs)
-        if (made.last_use[t] < i) made.last_use[t] = i;
+        if (made.last_use[t] < i && !is_among(given, t)) made.last_use[t] = i;
     }
     add_live(made, end);
     return made;

@@ -86,10 +86,16 @@ class training_tape_writer {
   }
 
   /// What the segment's backward reads first of all that was dropped is computed before it begins, while one gradient
-  /// waits; the rest when it is read.
+  /// waits; the rest when it is read. A segment that was chosen for a budget is computed in one go, as whoever chose it
+  /// reckons.
   constexpr void begin_recomputation(int s) {
     for (int again : plans_[s].recomputed) is_dropped_[again] = 1;
     if (plans_[s].recomputed.empty()) return;
+    if (segments_[s].is_chosen) {
+      for (int again : plans_[s].recomputed)
+        if (is_dropped_[again] == 1) compute_again(again);
+      return;
+    }
     bool found = false;
     for (int i = segments_[s].last; !found && i-- > segments_[s].first;)
       each_read(p_.operations[i], needs_[i], [&](int t) {
@@ -103,7 +109,9 @@ class training_tape_writer {
   /// whose policy keeps something within it is computed again piece by piece.
   constexpr void ensure(int t) {
     if (!is_dropped(t)) return restore(t);
-    const int producer = p_.producers[t];
+    compute_again(p_.producers[t]);
+  }
+  constexpr void compute_again(int producer) {
     again_.clear();
     is_dropped_[producer] = 2;  // found, and about to run
     for (int i = producer, open = 1; open > 0; --i) {

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+/// What the states of a chain solver cost, for each number of quanta: tables that are filled option by option.
+///
+/// A state is of the operations [s, t), and says which tensors of its frontier nobody else holds. Below `low` quanta there
+/// is no schedule, from `high` on none gets faster; between them a table has the cost of the fastest.
+#pragma once
+
+#include <remat/plan/spine_needs.hpp>
+
+#include <cstddef>
+#include <limits>
+#include <type_traits>
+
+namespace remat::detail {
+
+struct spine_state {
+  frontier_set unheld = 0;
+  int low = 0, high = 0;
+  int next = core::none;  ///< of the same operations
+  std::size_t at = 0;     ///< where its table is
+};
+/// A state, and quanta that its frontier takes in addition to it.
+struct spine_entry {
+  int state = 0, held = 0;
+};
+/// How a state begins: what that takes and costs, and which states follow.
+struct spine_option {
+  int peak = 0, charge = 0;
+  double cost = 0;
+  spine_entry right = {}, left = {};
+  frontier_set after = 0;  ///< of the right one's frontier, what nobody holds
+};
+
+class spine_values {
+ public:
+  static constexpr double never = std::numeric_limits<double>::infinity();
+
+  /// State 0 has nothing to do.
+  constexpr explicit spine_values(int levels) : levels_(levels) {
+    states_.push_back({});
+    values_.push_back(0);
+  }
+
+  constexpr const spine_state& state(int number) const { return states_.data()[number]; }
+  constexpr int count() const { return states_.count(); }
+  constexpr int low(const spine_entry& e) const { return states_.data()[e.state].low + e.held; }
+  constexpr int high(const spine_entry& e) const { return states_.data()[e.state].high + e.held; }
+  constexpr double value(const spine_entry& e, int quanta) const {
+    const spine_state& here = states_.data()[e.state];
+    const int own = quanta - e.held;
+    if (own < here.low) return never;
+    return values_.data()[here.at + static_cast<std::size_t>((own < here.high ? own : here.high) - here.low)];
+  }
+  constexpr int least(const spine_option& o) const {
+    int least = o.peak;
+    if (o.charge + low(o.right) > least) least = o.charge + low(o.right);
+    if (low(o.left) > least) least = low(o.left);
+    return least;
+  }
+
+  /// A table that is being filled. One after the other: those of states that others begin with come before.
+  struct table {
+    int number = 0, highest = 0, least = 0;
+  };
+  constexpr table begin(const spine_option& saving) {
+    if (open_ == scratch_.count()) scratch_.push_back(core::list<double>(static_cast<std::size_t>(levels_) + 1));
+    table made{open_++, saving.peak, least(saving)};
+    if (saving.charge + high(saving.right) > made.highest) made.highest = saving.charge + high(saving.right);
+    if (made.highest > levels_) made.highest = levels_;
+    double* const costs = scratch_.data()[made.number].data();
+    for (int m = 0; m <= made.highest; ++m) costs[m] = never;
+    offer(made, saving);
+    return made;
+  }
+  /// Takes it where it is faster.
+  constexpr void offer(table& to, const spine_option& o) {
+    const int from = least(o);
+    if (from < to.least) to.least = from;
+    if (from > to.highest) return;
+    const spine_state &right = states_.data()[o.right.state], &left = states_.data()[o.left.state];
+    double* const costs = scratch_.data()[to.number].data();
+    const double *const rights = values_.data() + right.at, *const lefts = values_.data() + left.at;
+    const double last_right = rights[right.high - right.low], last_left = lefts[left.high - left.low];
+    if (o.cost + last_right + last_left >= costs[from]) return;  // no number of quanta makes it faster
+    // The quanta of the first entries of both tables, and of the last ones, after which they do not change.
+    const int right_begin = o.charge + o.right.held + right.low, left_begin = o.left.held + left.low;
+    const int right_end = right_begin + right.high - right.low, left_end = left_begin + left.high - left.low;
+    const int first_end = right_end < left_end ? right_end : left_end,
+              last_end = right_end < left_end ? left_end : right_end;
+    const int stop = last_end < to.highest ? last_end : to.highest, both = first_end < stop ? first_end : stop;
+    int m = from;
+    if (m <= both) {
+      take_sums(costs + m, o.cost, rights + (m - right_begin), lefts + (m - left_begin), both - m + 1);
+      m = both + 1;
+    }
+    if (right_end > left_end)
+      for (; m <= stop; ++m) take(costs[m], o.cost + rights[m - right_begin] + last_left);
+    else
+      for (; m <= stop; ++m) take(costs[m], o.cost + last_right + lefts[m - left_begin]);
+    if (from > stop) take(costs[from], o.cost + last_right + last_left);
+  }
+  /// The state of the table, after all its options.
+  constexpr int end(const table& filled, frontier_set unheld, int next) {
+    spine_state made{unheld, filled.least > levels_ ? levels_ + 1 : filled.least, filled.highest, next, values_.size()};
+    if (made.high < made.low) made.high = made.low;
+    double* const costs = scratch_.data()[filled.number].data();
+    for (int m = made.low; m <= filled.highest; ++m) {
+      if (m > made.low && costs[m - 1] < costs[m]) costs[m] = costs[m - 1];
+      values_.push_back(costs[m]);
+    }
+    if (made.low > filled.highest) values_.push_back(never);
+    --open_;
+    states_.push_back(made);
+    return states_.count() - 1;
+  }
+
+ private:
+  static constexpr void take(double& best, double cost) { best = cost < best ? cost : best; }
+  static constexpr void take_sums(double* best, double cost, const double* rights, const double* lefts, int count) {
+    if (std::is_constant_evaluated()) {
+      for (int i = 0; i < count; ++i) take(best[i], cost + rights[i] + lefts[i]);
+    } else {
+      take_many(best, cost, rights, lefts, count);
+    }
+  }
+  /// By eights, which compilers turn into vectors.
+  static void take_many(double* __restrict best, double cost, const double* __restrict rights,
+                        const double* __restrict lefts, int count) {
+    for (; count >= 8; count -= 8, best += 8, rights += 8, lefts += 8)
+      for (int i = 0; i < 8; ++i) take(best[i], cost + rights[i] + lefts[i]);
+    for (int i = 0; i < count; ++i) take(best[i], cost + rights[i] + lefts[i]);
+  }
+
+  int levels_;
+  core::list<spine_state> states_;
+  core::list<double> values_;
+  core::list<core::list<double>> scratch_;  // tables that are being filled
+  int open_ = 0;
+};
+
+}  // namespace remat::detail
