@@ -54,6 +54,35 @@ TEST_CASE("a rank uses exactly the bytes of its layout") {
   }
 }
 
+TEST_CASE("under a budget, what a rank lays out is within the bytes, its messages included") {
+  remat::silence_warning(remat::warning_names::skipped_checkpoint);
+  const std::size_t microbatches = 4;
+  int within = 0;
+  for (const char* name : {"example_01", "gpt", "unet"}) {
+    const networks::network& n = networks::named(name);
+    for (const remat::pipeline_schedule& schedule :
+         {remat::pipeline_schedule(remat::schedule::gpipe), remat::pipeline_schedule(remat::schedule::one_f_one_b),
+          remat::pipeline_schedule(remat::schedule::zero_bubble)}) {
+      remat::distributed_network kept(session(), n.lower(), options(schedule, microbatches));
+      const std::size_t most = pipeline_of(kept, n.microbatch).layout().bytes();
+      for (const std::size_t tenths : {9u, 8u, 7u, 5u}) {
+        const std::size_t bytes = largest_of_ranks(most * tenths / 10);
+        INFO(name << ", " << schedule.name() << ", " << bytes << " of " << most << " bytes");
+        remat::distributed_network model(
+            session(), n.lower(), options(schedule, microbatches, {remat::checkpoint_at("", remat::budget{bytes})}));
+        try {
+          const remat::pipeline& line = pipeline_of(model, n.microbatch);
+          CHECK(line.layout().bytes() <= bytes);
+          ++within;
+        } catch (const remat::error& e) {
+          CHECK_THAT(e.what(), Catch::Matchers::Contains("too small"));
+        }
+      }
+    }
+  }
+  CHECK(within >= 9);
+}
+
 TEST_CASE("one_f_one_b holds min(p - s, m) kept regions on stage s, and its slots for messages") {
   const networks::network& n = networks::named("nested");
   for (const std::size_t microbatches : {1u, 2u, 3u, 8u}) {
@@ -103,7 +132,8 @@ TEST_CASE(
         for (int k = 0; k < made.ports.count(); ++k)
           messages += remat::aligned(made.regions[made.region_of_port(k)].bytes);
         for (const remat::buffer& b : made.steps.buffers)
-          if (b.allocation == &b - made.steps.buffers.data() && made.steps.section_of(b.last) == remat::parameters_section)
+          if (b.allocation == &b - made.steps.buffers.data() &&
+              made.steps.section_of(b.last) == remat::parameters_section)
             postponed += remat::aligned(b.bytes);
         const std::size_t most = std::min(static_cast<std::size_t>(halved.partition()) + 1, microbatches);
         CHECK((postponed > 0) == (halved.partition() > 0));

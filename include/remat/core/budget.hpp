@@ -7,12 +7,12 @@
 ///     checkpoint_at("", budget{bytes})                      // the same as values
 ///     checkpoint_at("", budget{})                           // what the model's option `activation_bytes` says
 ///
-/// The plan's activations, all of them, take at most these bytes: those outside of the checkpoint, and what a stage of a
-/// pipeline holds for its micro-batches in flight, are counted. The slots of a stage's messages are not: how many there are
-/// depends on the schedule, and `plan(...)` lists them. Of the whole rank it is what a model's `planned_memory` says: weights,
-/// states, gradients, optimizer, activations, packed weights, scratch. Among the plans that fit the fastest is taken
-/// (plan/budget_search.hpp); where none fits, an error names the smallest number of bytes that one does. Checkpoints inside
-/// of a budget's are not used.
+/// The plan's activations, all of them, take at most these bytes: those outside of the checkpoint are counted, and what a
+/// stage of a pipeline holds for its micro-batches in flight and for its messages. A budget of the whole rank counts what
+/// a model's `planned_memory` says: weights, states, gradients, optimizer, activations, packed weights, scratch.
+///
+/// Among the plans that fit the fastest is taken (plan/budget_search.hpp); where none fits, an error names the smallest
+/// number of bytes that one does. Checkpoints inside of a budget's are not used.
 #pragma once
 
 #include <remat/core/error.hpp>

@@ -30,8 +30,8 @@ enum class checkpointing : std::uint8_t {
 
 /// What a pipeline is made for.
 struct pipeline_setup {
-  const program* checkpointed = nullptr;    ///< the fused program, with its stages
-  const program* plain = nullptr;  ///< the same without checkpoints
+  const program* checkpointed = nullptr;  ///< the fused program, with its stages
+  const program* plain = nullptr;         ///< the same without checkpoints
   plan_terms terms = {};
   parameter_store* parameters = nullptr;
   schedule_table table = {};
@@ -113,14 +113,14 @@ class local_stages {
       const bool accumulates = setup.is_training && m > 0, is_plain = last_differs && m + 1 == count;
       const bool halves = setup.is_training && positions.halves_backward(s, m);
       const bool updates = setup.updates && m + 1 == count;
-      const auto [at, is_new] = made.insert(
-          {{setup.is_larger(m), is_plain, accumulates, halves, updates}, static_cast<int>(made.size())});
+      const auto [at, is_new] =
+          made.insert({{setup.is_larger(m), is_plain, accumulates, halves, updates}, static_cast<int>(made.size())});
       here.of_microbatch.push_back(at->second);
       if (!is_new) continue;
       const program& p = is_plain ? *setup.plain : *setup.checkpointed;
       plan steps = setup.is_training
-                       ? plan_training(p, setup.terms.request(setup.samples(m), covered(p, s, m),
-                                                              updates ? updating::from_block : updating::after_step))
+                       ? stage_planner(p, setup.table, positions)(setup.terms, setup.samples(m), covered(p, s, m),
+                                                                  updates ? updating::from_block : updating::after_step)
                        : plan_inference(p, setup.samples(m), slice_of_stage(p, s));
       const kernel_options how{accumulates, static_cast<std::size_t>(count), setup.packing};
       const executor*& like = of_size[setup.is_larger(m)];

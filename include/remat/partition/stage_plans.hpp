@@ -2,6 +2,7 @@
 /// The plan of every stage of a program under a schedule: what each stage runs and keeps for a micro-batch.
 #pragma once
 
+#include <remat/partition/stage_memory.hpp>
 #include <remat/plan/plan.hpp>
 #include <remat/plan/plan_terms.hpp>
 #include <remat/schedule/in_flight.hpp>
@@ -9,6 +10,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <optional>
 #include <vector>
 
 namespace remat {
@@ -37,17 +39,41 @@ class training_slices {
   const task_positions* positions_;
 };
 
+/// Makes the training plans of stages, whose budgets count what the rank lays out.
+class stage_planner {
+ public:
+  /// All of them must outlive it; p is the fused program with its stages.
+  stage_planner(const program& p, const schedule_table& table, const task_positions& positions)
+      : program_(&p), table_(&table), positions_(&positions) {}
+
+  plan operator()(const plan_terms& terms, std::size_t microbatch, const slice& covered,
+                  updating updates = updating::after_step) {
+    const plan_request plain = terms.request(microbatch, covered, updates);
+    if (!has_budget(*program_, plain)) return plan_training(*program_, plain);
+    if (!timetable_) timetable_.emplace(*program_, *table_, true);
+    const stage_memory rank(*program_, covered, updates, *table_, *positions_, *timetable_);
+    return plan_training(*program_, terms.request(microbatch, covered, updates, &rank));
+  }
+
+ private:
+  const program* program_;
+  const schedule_table* table_;
+  const task_positions* positions_;
+  std::optional<pipeline_timetable> timetable_ = {};  // once it is needed
+};
+
 /// The training plans of all stages, of the fused program with its stages, for a micro-batch
 /// whose backward is halved where the schedule has such.
 inline std::vector<plan> stage_plans(const program& p, const schedule_table& table, std::size_t microbatch,
                                      const plan_terms& terms = {}) {
   const task_positions positions(table);
   const training_slices covered(table, positions);
+  stage_planner planner(p, table, positions);
   std::vector<plan> plans;
   for (int s = 0; s < table.stages; ++s) {
     int m = 0;
     while (m + 1 < table.microbatches && !positions.halves_backward(s, m)) ++m;
-    plans.push_back(plan_training(p, terms.request(microbatch, covered(p, s, m))));
+    plans.push_back(planner(terms, microbatch, covered(p, s, m)));
   }
   return plans;
 }

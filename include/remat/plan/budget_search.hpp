@@ -38,7 +38,7 @@ class budget_search {
 
   constexpr plan run() {
     plan all = planner_.make();
-    limits_ = limits_of(p_, request_, bytes_in_flight(all));
+    limits_ = limits_of(p_, request_, rank_.activations(all));
     if (fits(all)) return all;
     find_candidates(all.live_bytes);
     for (const candidate& each : candidates_) {
@@ -89,7 +89,7 @@ class budget_search {
            (!limits_.rank || rank_.least_with(activation_bytes) <= *limits_.rank);
   }
   constexpr bool fits(const plan& made) const {
-    return may_fit(bytes_in_flight(made)) && (!limits_.rank || rank_.bytes_with(made) <= *limits_.rank);
+    return may_fit(rank_.activations(made)) && (!limits_.rank || rank_.bytes_with(made) <= *limits_.rank);
   }
 
   [[noreturn]] void refuse(const plan& all) const {
@@ -103,9 +103,9 @@ class budget_search {
                 ", of which weights, states, gradients and optimizer are " + std::to_string(rank_.least_with(0)));
   }
   constexpr std::size_t smallest_bytes(const plan& all) const {
-    std::size_t least = bytes_in_flight(all);
+    std::size_t least = rank_.activations(all);
     for (const candidate& each : candidates_) {
-      const std::size_t bytes = bytes_in_flight(planner_.make(each.ranges));
+      const std::size_t bytes = rank_.activations(planner_.make(each.ranges));
       least = bytes < least ? bytes : least;
     }
     return least;
@@ -113,10 +113,10 @@ class budget_search {
   /// Of the plans that are within the limit of activations.
   constexpr std::size_t smallest_of_rank(const plan& all) const {
     std::size_t least = std::numeric_limits<std::size_t>::max();
-    if (!limits_.activations || bytes_in_flight(all) <= *limits_.activations) least = rank_.bytes_with(all);
+    if (!limits_.activations || rank_.activations(all) <= *limits_.activations) least = rank_.bytes_with(all);
     for (const candidate& each : candidates_) {
       const plan made = planner_.make(each.ranges);
-      const std::size_t activations = bytes_in_flight(made);
+      const std::size_t activations = rank_.activations(made);
       if (limits_.activations && activations > *limits_.activations) continue;
       if (rank_.least_with(activations) >= least) continue;
       const std::size_t bytes = rank_.bytes_with(made);

@@ -10,7 +10,6 @@
 
 #include <remat/plan/budget_search.hpp>
 #include <remat/plan/certificate_parts.hpp>
-#include <remat/plan/rank_memory.hpp>
 #include <remat/plan/recomputation_bound.hpp>
 
 #include <algorithm>
@@ -97,21 +96,24 @@ inline std::size_t activations_within(const rank_memory& rank, std::size_t limit
   return fits;
 }
 
+/// What the activations of a plan's micro-batches in flight may take at most, next to what else its rank holds.
+inline std::size_t activation_limit(const program& p, const plan_request& request, const plan& save_all,
+                                    const plan& made) {
+  const program_memory of_program(p, made.covered, request.updates);
+  const rank_memory& rank = request.rank != nullptr ? *request.rank : of_program;
+  const budget_limits limits = limits_of(p, request, rank.activations(save_all));
+  std::size_t limit = limits.activations.value_or(std::numeric_limits<std::size_t>::max());
+  if (limits.rank) limit = std::min(limit, activations_within(rank, *limits.rank));
+  return limit - (rank.activations(made) - bytes_in_flight(made));  // slots of messages
+}
+
 }  // namespace detail
 
-/// Of one plan; none where its request has no budget. A budget of the whole rank is one of the activations for which it
-/// leaves room.
+/// Of one plan; none where its request has no budget.
 inline std::optional<certificate> certify(const program& p, const plan_request& request, const plan& made) {
   if (!made.is_training || !has_budget(p, request)) return std::nullopt;
   certifier all(p, request);
-  const budget_limits limits = limits_of(p, request, bytes_in_flight(all.save_all()));
-  std::size_t limit = limits.activations.value_or(std::numeric_limits<std::size_t>::max());
-  if (limits.rank) {
-    const detail::program_memory of_program(p, made.covered, request.updates);
-    const rank_memory& rank = request.rank != nullptr ? *request.rank : of_program;
-    limit = std::min(limit, detail::activations_within(rank, *limits.rank));
-  }
-  return all.certify(made, limit);
+  return all.certify(made, detail::activation_limit(p, request, all.save_all(), made));
 }
 
 }  // namespace remat

@@ -16,8 +16,9 @@ struct plan_terms {
   std::shared_ptr<const operation_costs> costs = {};  ///< measured; null: FLOPs are counted
   std::optional<std::size_t> activation_bytes = {};   ///< that the activations of a plan may take
 
-  plan_request request(std::size_t batch, const slice& covered = {}, updating updates = updating::after_step) const {
-    return {batch, covered, costs.get(), activation_bytes, updates};
+  plan_request request(std::size_t batch, const slice& covered = {}, updating updates = updating::after_step,
+                       const rank_memory* rank = nullptr) const {
+    return {batch, covered, costs.get(), activation_bytes, updates, rank};
   }
 };
 

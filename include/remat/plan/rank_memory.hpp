@@ -14,7 +14,9 @@ namespace remat {
 /// Asked by the planner for the bytes of a rank that runs one plan or another.
 class rank_memory {
  public:
-  /// In all, with a plan whose memory is placed.
+  /// Of the activations of a plan whose memory is placed, with those of all its micro-batches in flight.
+  constexpr virtual std::size_t activations(const plan& made) const { return bytes_in_flight(made); }
+  /// In all, with such a plan.
   constexpr virtual std::size_t bytes_with(const plan& made) const = 0;
   /// No plan of so many activations has less in all.
   constexpr virtual std::size_t least_with(std::size_t activation_bytes) const = 0;
@@ -27,8 +29,8 @@ class rank_memory {
 namespace detail {
 
 /// What is known of a program alone: the weights and states of the operations that a request covers, the gradients of
-/// those that are trained, and the plan's arena without what kernels need.
-class program_memory final : public rank_memory {
+/// those that are trained, and the plan's activations, without what kernels need.
+class program_memory : public rank_memory {
  public:
   constexpr program_memory(const program& p, const slice& covered, updating updates) {
     core::list<int> is_met(p.parameters.size()), is_state_met(p.states.size());
@@ -50,7 +52,7 @@ class program_memory final : public rank_memory {
   }
 
   constexpr std::size_t bytes_with(const plan& made) const override {
-    return fixed_ + bytes_in_flight(made) + made.gradient_bytes;
+    return fixed_ + activations(made) + made.gradient_bytes;
   }
   constexpr std::size_t least_with(std::size_t activation_bytes) const override { return fixed_ + activation_bytes; }
 

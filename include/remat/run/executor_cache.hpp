@@ -96,10 +96,16 @@ class executor_cache {
   plan plan_of(const known& all, std::size_t batch, updating updates, const regions& reserved,
                std::size_t others = 0) const {
     if (&all == &inference_) return plan_inference(*program_, batch);
+    const rank_with_kernels rank = rank_of(updates, reserved, others);
+    return plan_training(*program_, request_of(batch, updates, rank));
+  }
+  rank_with_kernels rank_of(updating updates, const regions& reserved, std::size_t others) const {
+    return {*program_, kernels_, reserved, fixed_bytes(updates) + std::max(others, others_)};
+  }
+  plan_request request_of(std::size_t batch, updating updates, const rank_with_kernels& rank) const {
     plan_request request = terms_.request(batch, {}, updates);
-    const rank_with_kernels rank(*program_, kernels_, reserved, fixed_bytes(updates) + std::max(others, others_));
     if (has_rank_budget_) request.rank = &rank;
-    return plan_training(*program_, request);
+    return request;
   }
   /// Of values, states now and before the step, and gradients that outlive it.
   std::size_t fixed_bytes(updating updates) const {
@@ -183,10 +189,8 @@ class executor_cache {
     if (r.is_training) {
       r.gradient_bytes = parameters_->gradient_memory().size_bytes();
       r.transient_gradient_bytes = transient_gradient_bytes(*program_, made);
-      plan_request request = terms_.request(batch);
-      const rank_with_kernels rank(*program_, kernels_, {}, fixed_bytes(updating::after_step) + others_);
-      if (has_rank_budget_) request.rank = &rank;
-      r.certificate = certify(*program_, request, made);
+      const rank_with_kernels rank = rank_of(made.updates, {}, 0);
+      r.certificate = certify(*program_, request_of(batch, made.updates, rank), made);
     }
     for (const auto& each : all)
       if (each->planned().batch == batch) {

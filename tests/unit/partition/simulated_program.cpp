@@ -15,6 +15,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <vector>
 
@@ -111,6 +112,28 @@ TEST_CASE("recomputation that starts early hides behind the gradient's way", "[d
   const auto kept = remat::simulate(chain<8>(4, {}), table, costs, how);
   CHECK(kept.step.seconds < early.step.seconds);
   for (std::size_t rank = 0; rank < 3; ++rank) CHECK(early.ranks[rank].activations < kept.ranks[rank].activations);
+}
+
+TEST_CASE("under a budget, each rank is within it, with its micro-batches in flight and its messages", "[dist]") {
+  const remat::operation_costs costs = remat::counted_seconds(chain<8>(4, {}), 8, flops(8));
+  for (const auto& setting : {schedule::one_f_one_b, schedule::gpipe, schedule::zero_bubble}) {
+    const auto table = setting.make(4, 8);
+    const auto kept = remat::simulate(chain<8>(4, {}), table, costs);
+    const std::size_t most = std::ranges::max(kept.ranks, {}, &remat::rank_bytes::activations).activations;
+    for (const std::size_t tenths : {10u, 9u, 8u, 7u}) {
+      INFO(setting.name << ", " << tenths << " tenths of " << most << " bytes");
+      const std::size_t bytes = most * tenths / 10;
+      const std::vector<remat::checkpoint_at> checkpoints{remat::checkpoint_at("", remat::budget{bytes})};
+      if (tenths < 10 && setting.name == schedule::zero_bubble.name) {
+        // What the gradients of the last stage's parameters wait for cannot be computed again.
+        CHECK_THROWS_WITH(remat::simulate(chain<8>(4, checkpoints), table, costs), Contains("too small"));
+        continue;
+      }
+      const auto s = remat::simulate(chain<8>(4, checkpoints), table, costs);
+      for (const remat::rank_bytes& rank : s.ranks) CHECK(rank.activations <= bytes);
+      CHECK((*std::ranges::max_element(s.recomputed) > 0) == (tenths < 10));
+    }
+  }
 }
 
 TEST_CASE("1,024 stages are simulated", "[dist]") {
