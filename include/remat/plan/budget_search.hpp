@@ -2,16 +2,20 @@
 /// The plan of a program with budgets: of all that a grid of choices gives (budget_choices.hpp), the fastest whose memory,
 /// as it is placed, is within the bytes.
 ///
-/// Keeping everything is tried first. The choices do not depend on the bytes, so that more bytes never take more time.
+/// Keeping everything is tried first. The choices do not depend on the bytes, so that more bytes never take more time. Those of
+/// a long uniform run, whose schedules have a closed form, take part (uniform_search.hpp); where it is too long for the
+/// solver, they are all.
 #pragma once
 
 #include <remat/core/error.hpp>
 #include <remat/plan/budget_choices.hpp>
 #include <remat/plan/rank_memory.hpp>
 #include <remat/plan/training_planner.hpp>
+#include <remat/plan/uniform_search.hpp>
 
 #include <cstddef>
 #include <limits>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -29,6 +33,9 @@ constexpr double recomputation_cost(const program& p, const plan& made, const op
 
 class budget_search {
  public:
+  /// Of more, a long uniform run has its schedules from a closed form alone.
+  static constexpr int most_solved_operations = 1'200;
+
   constexpr budget_search(const training_planner& planner, const program& p, const plan_request& request)
       : planner_(planner),
         p_(p),
@@ -40,14 +47,21 @@ class budget_search {
     plan all = planner_.make();
     limits_ = limits_of(p_, request_, rank_.activations(all));
     if (fits(all)) return all;
+    look_for_run();
+    std::optional<plan> of_run = fastest_of_run();
+    const double again_of_run = of_run ? recomputation_cost(p_, *of_run, request_.costs) : 0;
+    if (of_run && is_too_long()) return static_cast<plan&&>(*of_run);
     find_candidates(all.live_bytes);
     for (const candidate& each : candidates_) {
+      if (of_run && again_of_run <= each.again) return static_cast<plan&&>(*of_run);
       plan made = planner_.with_segments(each.ranges);
       planner_.write_tape(made);
       if (!made.covered.splits && !may_fit(live_maximum(made.steps))) continue;
       planner_.place(made);
       if (fits(made)) return made;
     }
+    if (of_run) return static_cast<plan&&>(*of_run);
+    if (!is_too_long()) find_some_of_run();
     refuse(all);
   }
 
@@ -65,6 +79,11 @@ class budget_search {
   /// The choices of the grid, the fastest first.
   constexpr const core::list<candidate>& find_candidates(std::size_t save_all_bytes) {
     const slice& covered = planner_.covered();
+    look_for_run();
+    if (is_too_long()) {
+      if (candidates_.empty()) find_some_of_run();
+      return candidates_;
+    }
     budget_problems problems(p_, request_, covered, planner_.ports(), planner_.needs(),
                              grid_for(covered.last - covered.first, save_all_bytes), rounding::even);
     core::list<candidate> found;
@@ -84,6 +103,32 @@ class budget_search {
   }
 
  private:
+  constexpr void look_for_run() {
+    if (!run_) run_.emplace(planner_, p_, request_);
+  }
+  /// A long uniform run in a program that is too long for the solver.
+  constexpr bool is_too_long() const {
+    return run_->is_there() && planner_.covered().last - planner_.covered().first > most_solved_operations;
+  }
+  /// The fastest plan of a long uniform run that fits.
+  constexpr std::optional<plan> fastest_of_run() const {
+    if (!run_->is_there()) return {};
+    std::size_t bytes = std::numeric_limits<std::size_t>::max();
+    if (limits_.activations) bytes = *limits_.activations;
+    if (limits_.rank) {
+      const std::size_t others = rank_.least_with(0), rest = *limits_.rank > others ? *limits_.rank - others : 0;
+      bytes = rest < bytes ? rest : bytes;
+    }
+    return run_->fastest(
+        bytes, [this](std::size_t activation_bytes) { return may_fit(activation_bytes); },
+        [this](const plan& made) { return fits(made); });
+  }
+  constexpr void find_some_of_run() {
+    if (!run_->is_there()) return;
+    const core::list<int> units = run_->some_units();
+    for (int k = units.count(); k-- > 0;) candidates_.push_back({run_->again(units[k]), run_->ranges(units[k])});
+  }
+
   constexpr bool may_fit(std::size_t activation_bytes) const {
     return (!limits_.activations || activation_bytes <= *limits_.activations) &&
            (!limits_.rank || rank_.least_with(activation_bytes) <= *limits_.rank);
@@ -132,6 +177,7 @@ class budget_search {
   const rank_memory& rank_;
   budget_limits limits_ = {};
   core::list<candidate> candidates_ = {};
+  std::optional<uniform_search> run_ = {};
 };
 
 }  // namespace remat::detail

@@ -27,9 +27,10 @@ inline constexpr attempt attempts[] = {{stacking::nested, order::by_pressure},  
                                        {stacking::nothing, order::by_life},     {stacking::nothing, order::by_area}};
 
 /// The budget of a placement. Up to about 500 operations it leaves the rest of the planner what it needs of the steps
-/// that clang allows a constant expression; longer tapes than 1,600 allocations do not fit in any case.
+/// that clang allows a constant expression; longer tapes than 1,600 allocations do not fit in any case. Of very long ones
+/// it is a fixed number for each allocation, so that planning them takes linear time.
 constexpr long looks_for(int allocations) {
-  if (allocations > 1'600) return 1'500'000;
+  if (allocations > 1'600) return allocations > 3'000 ? 500L * allocations : 1'500'000;
   const long affordable = 690'000 - 280L * allocations, useful = 16'000L * allocations;
   return useful < affordable ? useful : affordable;
 }

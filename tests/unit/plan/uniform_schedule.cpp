@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+// The closed form of uniform runs is the least of its recurrence, and budgets take their plans from it.
+#include "uniform_chain.hpp"
+
+#include <remat/remat.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+namespace uniform_schedule_tests {
+
+namespace nn = remat::nn;
+using Catch::Matchers::Contains;
+using remat::budget, remat::checkpoint_at;
+using remat::detail::uniform_links, remat::detail::uniform_schedules;
+
+/// What segments run again, in links.
+double again(const uniform_links& all, const remat::core::list<remat::chain_segment>& segments) {
+  double sum = 0;
+  for (const remat::chain_segment& each : segments) sum += static_cast<double>(each.last - each.first) - 1 + all.last;
+  return sum;
+}
+/// The largest ratio to the least that the recurrence gives, over numbers of units.
+double worst_ratio(const uniform_links& all, int most_units) {
+  const auto number = [](auto value) { return static_cast<std::size_t>(value); };
+  constexpr double never = std::numeric_limits<double>::infinity();
+  const uniform_schedules found(all);
+  std::vector<std::vector<double>> least(number(most_units) + 1, std::vector<double>(number(all.count) + 1));
+  double worst = 1;
+  for (int m = 0; m <= most_units; ++m) {
+    std::vector<double>& row = least[number(m)];
+    for (int l = m / all.tape + 2; l <= all.count; ++l) {
+      double best = never;
+      if (m >= all.tape) best = least[number(m - all.tape)][number(l - 1)];
+      if (m >= all.state) {
+        const std::vector<double>& rest = least[number(m - all.state)];
+        for (int u = 1; u < l; ++u) best = std::min(best, u - 1 + all.last + row[number(u)] + rest[number(l - u)]);
+      }
+      row[number(l)] = best;
+    }
+    if (row.back() == never) continue;
+    REQUIRE(found.again(m) >= row.back() * (1 - 1e-6));
+    REQUIRE(again(all, found.segments(m)) == Approx(found.again(m)).epsilon(1e-6));
+    worst = std::max(worst, row.back() > 0 ? found.again(m) / row.back() : 1);
+  }
+  return worst;
+}
+
+TEST_CASE("up to 400 links nothing is faster than the closed form's schedules") {
+  for (const uniform_links& all : std::vector<uniform_links>{{50, 1, 1, 1},
+                                                             {200, 1, 1, 1},
+                                                             {200, 1, 1, 0},
+                                                             {120, 2, 3, 0.5},
+                                                             {200, 1, 6, 1},
+                                                             {200, 6, 1, 1},
+                                                             {33, 8, 7, 1}})
+    CHECK(worst_ratio(all, std::min(uniform_schedules(all).most_units(), 40 * std::max(all.state, all.tape))) ==
+          Approx(1).epsilon(1e-6));
+}
+TEST_CASE("of longer chains, nothing by more than a thousandth", "[long]") {
+  for (const uniform_links& all : std::vector<uniform_links>{
+           {400, 1, 1, 1}, {1'500, 1, 1, 1}, {1'500, 1, 1, 0}, {1'000, 2, 3, 1}, {1'000, 1, 8, 1}})
+    CHECK(worst_ratio(all, 40 * std::max(all.state, all.tape)) < 1.001);
+}
+
+TEST_CASE("with one state for each slot, keeping nothing else, the closed form is at most revolve's") {
+  for (const int links : {10, 100, 1'000, 10'000}) {
+    const uniform_schedules found(uniform_links{links, 1, 1, 1});
+    for (const int slots : {3, 5, 10, 40, 100}) {
+      const auto revolve =
+          remat::binomial_forward_steps(static_cast<std::size_t>(links), static_cast<std::size_t>(slots));
+      CHECK(links + found.again(slots) <= static_cast<double>(revolve));
+    }
+  }
+}
+
+using layer = remat::residual<remat::sequential<nn::linear<8, 8>, nn::tanh, nn::dropout<0.1>>>;
+remat::program chain(int links, std::size_t bytes) {
+  static const remat::program one = remat::lower<remat::repeat<1, layer>, remat::tensor<float, 8>>();
+  return remat::fuse(uniform_chain::repeated(one, links, {budget{bytes}}));
+}
+
+TEST_CASE("plans of long uniform chains are within their bytes, and more bytes never take longer") {
+  constexpr int links = 2'500;
+  constexpr std::size_t batch = 8;
+  const remat::program kept = chain(links, 1'000'000'000);
+  const std::size_t most = remat::plan_training(kept, batch).activation_bytes;
+  double before = 0;
+  for (const std::size_t part : {2u, 5u, 20u, 50u, 100u, 150u}) {
+    const std::size_t bytes = most / part;
+    const remat::program p = chain(links, bytes);
+    const remat::plan made = remat::plan_training(p, batch);
+    const double cost = remat::detail::recomputation_cost(p, made, nullptr);
+    INFO("1/" << part);
+    CHECK(made.activation_bytes <= bytes);
+    CHECK(made.activation_bytes > bytes - bytes / 8);
+    CHECK(cost >= before);
+    before = cost;
+  }
+  CHECK_THROWS_WITH(remat::plan_training(chain(links, 1'000), batch),
+                    Contains("the smallest with which a step fits is"));
+}
+
+TEST_CASE("a chain that the solver could take has the better plan of both") {
+  constexpr std::size_t batch = 8;
+  const std::size_t most = remat::plan_training(chain(40, 1'000'000'000), batch).activation_bytes;
+  for (const std::size_t part : {2u, 4u, 8u}) {
+    const remat::program p = chain(40, most / part);
+    const remat::plan_request request{.batch = batch};
+    const remat::detail::training_planner planner(p, request);
+    const auto of_run = remat::detail::uniform_search(planner, p, request)
+                            .fastest(
+                                most / part, [](std::size_t) { return true; },
+                                [&](const remat::plan& made) { return made.activation_bytes <= most / part; });
+    REQUIRE(of_run);
+    const remat::plan made = remat::plan_training(p, batch);
+    CHECK(remat::detail::recomputation_cost(p, made, nullptr) <=
+          remat::detail::recomputation_cost(p, *of_run, nullptr));
+  }
+}
+
+TEST_CASE("bits are those of a plan that keeps everything") {
+  const auto train = [](std::size_t bytes) {
+    remat::network network(chain(420, bytes), {.threads = 1, .input_gradients = true});
+    std::vector<float> x(64), dy(64, 1.0f);
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] = 0.01f * static_cast<float>(i);
+    network.forward(x);
+    network.backward(dy);
+    std::vector<float> bits(network.input_gradient().begin(), network.input_gradient().end());
+    for (const remat::parameter_view& p : network.parameters())
+      bits.insert(bits.end(), p.gradient.begin(), p.gradient.end());
+    return bits;
+  };
+  const std::vector<float> expected = train(1'000'000'000);
+  for (const std::size_t bytes : {60'000u, 20'000u}) {
+    const std::vector<float> found = train(bytes);
+    CHECK(std::memcmp(found.data(), expected.data(), expected.size() * sizeof(float)) == 0);
+  }
+}
+
+}  // namespace uniform_schedule_tests
