@@ -4,8 +4,10 @@
 
 #include <remat/check/audit.hpp>
 #include <remat/check/check_gradients.hpp>
+#include <remat/core/offload.hpp>
 #include <remat/core/policies.hpp>
 #include <remat/core/stored_as.hpp>
+#include <remat/core/transfer_rate.hpp>
 #include <remat/io/batches.hpp>
 #include <remat/io/idx.hpp>
 #include <remat/io/image_set.hpp>
@@ -15,8 +17,8 @@
 #include <remat/io/token_file.hpp>
 #include <remat/io/token_windows.hpp>
 #include <remat/model/checkpoint.hpp>
-#include <remat/model/computed_as.hpp>
 #include <remat/model/compose.hpp>
+#include <remat/model/computed_as.hpp>
 #include <remat/model/frozen.hpp>
 #include <remat/model/hana.hpp>
 #include <remat/model/inlined.hpp>

@@ -104,7 +104,8 @@ TEST_CASE("what waits in a storage gives the same bits on every stage, under eve
     const networks::network& n = networks::named(name);
     const std::size_t microbatches = 2 * static_cast<std::size_t>(session().size());
     const outcome expected = of_one_process(n, microbatches);
-    for (const char* policy : {"a user's own storage of all that is kept", "blocks, stored apart"})
+    for (const char* policy :
+         {"a user's own storage of all that is kept", "blocks, stored apart", "save_all, in a file"})
       for (const remat::pipeline_schedule& schedule : {remat::pipeline_schedule(remat::schedule::one_f_one_b),
                                                        remat::pipeline_schedule(remat::schedule::zero_bubble)}) {
         INFO(name << ", " << policy << ", " << schedule.name());
@@ -113,8 +114,10 @@ TEST_CASE("what waits in a storage gives the same bits on every stage, under eve
         remat::distributed_network model(session(), n.lower(), how);
         check(model, n, expected);
         const remat::pipeline& line = remat::internals::last_pipeline(model);
-        CHECK(largest_of_ranks(line.executed(action_kind::store)) > 0);
-        CHECK(line.executed(action_kind::restore) == line.planned_count(action_kind::restore));
+        CHECK(largest_of_ranks(line.executed(action_kind::store) + line.executed(action_kind::begin_write)) > 0);
+        for (const action_kind kind : {action_kind::store, action_kind::restore, action_kind::begin_write,
+                                       action_kind::finish_write, action_kind::begin_read, action_kind::finish_read})
+          CHECK(line.executed(kind) == line.planned_count(kind));
       }
   }
 }

@@ -75,6 +75,9 @@ struct inverted {
 };
 static_assert(remat::Storage<inverted>);
 
+/// A file that takes what is small, too.
+remat::offload<remat::file> in_a_file() { return {.window = {.least_bytes = 1}}; }
+
 /// The paths of modules that hold several operations, at most a dozen of them: those that `accept` wants.
 template <class Accept>
 std::vector<std::string> blocks(const program& p, const Accept& accept) {
@@ -157,12 +160,13 @@ checkpoints at_thirds(const network& n, const program& p) {
   return {checkpoint_at(n.chain, strategy::at(places))};
 }
 
-/// What every second block reads is stored; within it are others that say nothing of storages.
+/// What every second block reads is stored, in the arena and in a file by turns; within it are others that say nothing of
+/// storages.
 checkpoints stored_blocks(const network&, const program& p) {
+  const std::array<remat::storage_setting, 4> storages{inverted{}, remat::keep{}, in_a_file(), remat::keep{}};
   checkpoints all;
   for (const std::string& path : all_blocks(p))
-    all.push_back(checkpoint_at(path, remat::recompute_all{},
-                                all.size() % 2 == 0 ? remat::storage_setting(inverted{}) : remat::storage_setting()));
+    all.push_back(checkpoint_at(path, remat::recompute_all{}, storages[all.size() % storages.size()]));
   return all;
 }
 
@@ -182,7 +186,10 @@ std::span<const policy> policies() {
       policy{"save_named", &named_ones<"fc1", "middle", "stem", "inner", "drop2", "conv1">},
       policy{"a user's own per operation", &whole<keep_dear>},
       policy{"a user's own per segment", &chain<strategy::group<4>, keep_thirds>},
-      policy{"save_all", &whole<remat::save_all>, true},
+      policy{
+          "save_all, in a file",
+          [](const network&, const program&) { return checkpoints{checkpoint_at("", remat::save_all{}, in_a_file())}; },
+          true},
       policy{"blocks", [](const network&, const program& p) { return at_blocks({}, all_blocks(p)); }},
       policy{"innermost blocks", [](const network&, const program& p) { return at_blocks({}, innermost_blocks(p)); }},
       policy{"blocks in groups in all", &nested_blocks},

@@ -255,6 +255,10 @@ audit_report audit(network& model, const Arguments&... arguments) {
     } else {
       static_assert(tensors + 1 == sizeof...(Arguments),
                     "remat: audit takes inputs and targets, and then an optimizer");
+      if (may_fail(model.lowered()))
+        throw error(
+            "a step of this model may fail before its end, and keeps all gradients in a block; audit it without an "
+            "optimizer");
       if (std::get<tensors>(all).needs_all_gradients())
         throw error("this optimizer needs all gradients at once, in a block; audit the step without it");
       return detail::audit_updates(model, sources, std::get<tensors>(all));

@@ -82,6 +82,7 @@ class checked_memory {
     std::vector<int>& others = intact_[at(here.region)];
     std::erase_if(others, [&](int other) {
       const buffer& there = plan_.steps.buffers[other];
+      if (there.bytes == 0 || here.bytes == 0) return false;  // what is out of the arena
       if (there.offset + there.bytes <= here.offset || here.offset + here.bytes <= there.offset) return false;
       holds_[at(other)] = core::none;
       return true;

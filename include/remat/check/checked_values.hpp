@@ -69,6 +69,35 @@ class checked_values {
     now_.write(a.outputs[0], terms_.tensor(t), now_.bytes_of(t, false));
   }
 
+  /// Out of the arena and back: what is on its way is what it will be when it is there, and nobody writes over it.
+  void transfer(const action& a) {
+    const bool is_write = a.kind == action_kind::begin_write || a.kind == action_kind::finish_write;
+    const int memory = is_write ? a.inputs[0] : a.outputs[0], outside = is_write ? a.outputs[0] : a.inputs[0];
+    const int t = now_.tensor_of(memory, false);
+    const storage_form* const form = now_.buffer_of(outside).form;
+    now_.require(form != nullptr && form->is_outside && form->takes(p_.tensors[t]) &&
+                     now_.buffer_of(memory).form == nullptr && now_.tensor_of(outside, false) == t,
+                 "moves a tensor out of the arena in no form, or in one that does not take it");
+    const int leaving = terms_.of(kind::leaving, t), stored = terms_.of(kind::stored, t),
+              arriving = terms_.of(kind::arriving, t);
+    switch (a.kind) {
+      case action_kind::begin_write:
+        now_.read(memory, terms_.tensor(t));
+        return now_.write(outside, leaving, 0);
+      case action_kind::finish_write:
+        now_.read(memory, terms_.tensor(t));
+        now_.read(outside, leaving);
+        return now_.write(outside, stored, 0, {outside});
+      case action_kind::begin_read:
+        now_.read(outside, stored);
+        return now_.write(memory, arriving, now_.bytes_of(t, false));
+      default:
+        now_.read(outside, stored);
+        now_.read(memory, arriving);
+        now_.write(memory, terms_.tensor(t), now_.bytes_of(t, false), {memory});
+    }
+  }
+
   /// Everything has run.
   void check_end() const {
     if (plan_.covered.first + next_ != last_operation())

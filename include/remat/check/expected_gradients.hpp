@@ -19,7 +19,7 @@ namespace remat::detail {
 /// What a buffer may hold, as a number: equal numbers are equal bits.
 class value_terms {
  public:
-  enum class kind { tensor, stored, given, contribution, through, converted, sum, of_parameter };
+  enum class kind { tensor, stored, leaving, arriving, given, contribution, through, converted, sum, of_parameter };
 
   int of(kind k, int a = core::none, int b = core::none) {
     return known_.try_emplace({k, a, b}, static_cast<int>(known_.size())).first->second;

@@ -83,6 +83,11 @@ class tape_checker {
       case store:
       case restore:
         return values_.move(a);
+      case begin_write:
+      case finish_write:
+      case begin_read:
+      case finish_read:
+        return values_.transfer(a);
       case forward:
       case recompute:
         return values_.compute(a);

@@ -7,6 +7,8 @@
 /// | `recompute_all` | the inputs and outputs of the checkpointed part                         |
 /// | a user's own    | the outputs of those operations for which it says `decision::keep`       |
 ///
+/// `verified<P>` is P, and compares what a step computes again or gets back from a storage with the first pass.
+///
 /// A policy of a user's own decides operation by operation, or for a whole segment at once:
 ///
 ///     constexpr remat::decision decide(const remat::operation_view& operation) const;
@@ -103,6 +105,20 @@ inline constexpr bool is_complete_tag = std::is_empty_v<T>&& std::is_default_con
 template <auto Object>
 inline constexpr bool is_complete_tag<with<Object>> = true;
 
+/// A policy whose checkpoint is looked after: every tensor that is computed again, or that a lossless storage gives back, is
+/// compared with that of the first pass, bit by bit (as hashes of 64 bits, which take no memory of the arena). The first
+/// difference ends the step with a `verification_error` that names the module. In a type `verified<P>`, as a value
+/// `verified{policy}`; it holds for checkpoints within, too. A step takes longer by about one reading of these tensors in
+/// each pass.
+template <Policy P>
+struct verified : P {
+  static constexpr bool verifies = true;
+};
+template <class P>
+verified(P) -> verified<P>;
+template <class P>
+inline constexpr bool is_complete_tag<verified<P>> = is_complete_tag<P>;
+
 namespace detail {
 
 struct policy_base {
@@ -121,6 +137,7 @@ struct policy_base {
   constexpr virtual core::list<chain_segment> nested(std::size_t children) const = 0;
   constexpr virtual bool needs_uniform() const = 0;
   constexpr virtual std::span<const sought_word> seeks() const = 0;
+  constexpr virtual bool verifies() const = 0;
 };
 
 template <class P>
@@ -177,6 +194,12 @@ struct held_policy final : policy_base {
     else
       return {};
   }
+  constexpr bool verifies() const override {
+    if constexpr (requires { P::verifies; })
+      return P::verifies;
+    else
+      return false;
+  }
 
   P object;
 };
@@ -216,6 +239,8 @@ class policy_setting {
   constexpr bool needs_uniform() const { return held_->needs_uniform(); }
   /// The kinds and names that it looks for.
   constexpr std::span<const detail::sought_word> seeks() const { return held_->seeks(); }
+  /// What is computed again is compared with the first pass.
+  constexpr bool verifies() const { return held_->verifies(); }
 
  private:
   using held = shared_constant<detail::policy_base>;

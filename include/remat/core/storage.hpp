@@ -5,10 +5,11 @@
 /// |-------------------------|-----------------------------------------------------------------------|
 /// | `keep`                  | in the arena, as it was computed                                      |
 /// | `stored_as<bfloat16>`   | in the arena, rounded to two bytes a number (core/stored_as.hpp)       |
-/// | a user's own            | in a form of its own                                                  |
+/// | `offload<file>`         | in a file, out of the arena (core/offload.hpp)                         |
+/// | a user's own            | in the arena in a form of its own, or out of it                       |
 ///
-/// One of a user's own is an empty type that stores a tensor after its last use in the forward pass, and gives it back
-/// before the first use in the backward pass:
+/// One of a user's own stores a tensor after its last use in the forward pass, and gives it back before the first use in
+/// the backward pass. In the arena:
 ///
 ///     struct my_storage {
 ///       static constexpr std::string_view storage_name = "my_storage";  // as reports name it
@@ -19,16 +20,28 @@
 ///       static void restore(const remat::stored_tensor&, const std::byte* from, std::byte* to);
 ///     };
 ///
+/// One that takes tensors out of the arena has `storage_name`, `is_lossless = true`, perhaps `takes`, and
+///
+///     std::unique_ptr<remat::storage_space> open(std::string_view directory) const;   // see core/storage_space.hpp
+///     remat::transfer_window window = {};                                             // left out: this one
+///
+/// It may have members, and so may one in the arena: `checkpoint_at("h", save_all{}, my_storage{...})` keeps the object.
+///
 /// Who reads a tensor in the backward pass says how it waits: the innermost checkpoint around the reader that names a
 /// storage. Where readers disagree, it stays as it is, and so do outputs of the model, what a stage gets from another or
-/// sends to one, and, unless the storage is lossless, what a layer saves in addition to its output (a row's mean).
+/// sends to one, unless it leaves the arena, and, unless the storage is lossless, what a layer saves in addition to its
+/// output (a row's mean).
 #pragma once
 
+#include <remat/core/shared_constant.hpp>
+#include <remat/core/storage_space.hpp>
 #include <remat/core/tensor.hpp>
 
 #include <concepts>
 #include <cstddef>
+#include <memory>
 #include <string_view>
+#include <utility>
 
 namespace remat {
 
@@ -45,14 +58,21 @@ struct keep {
   static constexpr std::string_view storage_name = "keep";
 };
 
-/// A storage that gives tensors another form.
+/// A storage that gives tensors another form, in the arena.
 template <class T>
-concept ConvertingStorage = requires(const tensor_shape& shape, const stored_tensor& t, const std::byte* from,
-                                     std::byte* to) {
+concept ConvertingStorage = requires(const T& storage, const tensor_shape& shape, const stored_tensor& t,
+                                     const std::byte* from, std::byte* to) {
   { T::is_lossless } -> std::convertible_to<bool>;
-  { T::bytes(shape, std::size_t{}) } -> std::convertible_to<std::size_t>;
-  T::store(t, from, to);
-  T::restore(t, from, to);
+  { storage.bytes(shape, std::size_t{}) } -> std::convertible_to<std::size_t>;
+  storage.store(t, from, to);
+  storage.restore(t, from, to);
+};
+
+/// A storage that takes tensors out of the arena.
+template <class T>
+concept OutsideStorage = requires(const T& storage, std::string_view directory) {
+  requires T::is_lossless;
+  { storage.open(directory) } -> std::same_as<std::unique_ptr<storage_space>>;
 };
 
 /// One that says no more than its name leaves them as they are.
@@ -60,49 +80,115 @@ template <class T>
 concept Storage = requires {
   std::string_view(T::storage_name);
 }
-&&(ConvertingStorage<T> || !requires { T::is_lossless; });
+&&(ConvertingStorage<T> || OutsideStorage<T> || !requires { T::is_lossless; });
 
-/// What a storage does, as a value: a row of functions, the same one for the same storage.
+/// What a storage does, as a value.
 struct storage_form {
   std::string_view name;
-  bool is_lossless;
-  bool (*takes)(const tensor_shape&);
-  std::size_t (*bytes)(const tensor_shape&, std::size_t batch);
-  void (*store)(const stored_tensor&, const std::byte* from, std::byte* to);
-  void (*restore)(const stored_tensor&, const std::byte* from, std::byte* to);
+  bool is_lossless, is_outside;
+  transfer_window window = {};  ///< of one that is outside of the arena
+
+  constexpr storage_form(std::string_view storage_name, bool lossless, bool outside)
+      : name(storage_name), is_lossless(lossless), is_outside(outside) {}
+  storage_form(const storage_form&) = default;
+  storage_form& operator=(const storage_form&) = delete;
+  constexpr virtual ~storage_form() = default;
+  /// Whether it stores tensors of this shape.
+  constexpr virtual bool takes(const tensor_shape&) const = 0;
+  /// Of a stored one in the arena.
+  constexpr virtual std::size_t bytes(const tensor_shape&, std::size_t batch) const = 0;
+  virtual void store(const stored_tensor&, const std::byte* from, std::byte* to) const = 0;
+  virtual void restore(const stored_tensor&, const std::byte* from, std::byte* to) const = 0;
+  /// Of one that is outside: what a model's plans use together.
+  virtual std::unique_ptr<storage_space> open(std::string_view directory) const = 0;
+  /// Whether a tensor stored by one may be given back by the other.
+  constexpr virtual bool is_same_as(const storage_form&) const = 0;
+  constexpr virtual const int* type() const = 0;  ///< one for each type of storages
 };
+
+namespace detail {
+
+template <class S>
+inline constexpr int storage_type = 0;
+
+template <class S>
+struct held_storage final : storage_form {
+  constexpr explicit held_storage(S storage)
+      : storage_form(S::storage_name, S::is_lossless, OutsideStorage<S>), object(std::move(storage)) {
+    if constexpr (requires { transfer_window(object.window); }) window = object.window;
+    if (window.read_ahead < 0 || window.write_behind < 0)
+      throw error("a storage reads ahead and writes behind by 0 or more tensors; give its window such numbers");
+  }
+  constexpr ~held_storage() override {}  // NOLINT(modernize-use-equals-default): g++ 12 wants it for constants
+
+  constexpr bool takes(const tensor_shape& shape) const override {
+    if constexpr (requires { object.takes(shape); })
+      return object.takes(shape);
+    else
+      return true;
+  }
+  constexpr std::size_t bytes([[maybe_unused]] const tensor_shape& shape,
+                              [[maybe_unused]] std::size_t batch) const override {
+    if constexpr (ConvertingStorage<S>)
+      return object.bytes(shape, batch);
+    else
+      return 0;
+  }
+  void store([[maybe_unused]] const stored_tensor& t, [[maybe_unused]] const std::byte* from,
+             [[maybe_unused]] std::byte* to) const override {
+    if constexpr (ConvertingStorage<S>) object.store(t, from, to);
+  }
+  void restore([[maybe_unused]] const stored_tensor& t, [[maybe_unused]] const std::byte* from,
+               [[maybe_unused]] std::byte* to) const override {
+    if constexpr (ConvertingStorage<S>) object.restore(t, from, to);
+  }
+  std::unique_ptr<storage_space> open([[maybe_unused]] std::string_view directory) const override {
+    if constexpr (OutsideStorage<S>)
+      return object.open(directory);
+    else
+      return nullptr;
+  }
+  constexpr bool is_same_as(const storage_form& other) const override {
+    if (&other == this) return true;
+    if constexpr (std::equality_comparable<S>)
+      return other.type() == type() && static_cast<const held_storage&>(other).object == object;
+    else
+      return false;
+  }
+  constexpr const int* type() const override { return &storage_type<S>; }
+
+  S object;
+};
+
+}  // namespace detail
 
 /// Any storage, as a value.
 class storage_setting {
  public:
   /// `keep`.
   constexpr storage_setting() = default;
+  /// Keeps the object.
   template <Storage S>
-  constexpr storage_setting(S)  // NOLINT(google-explicit-constructor): it is one
-      : storage_setting(of_type<S>()) {}
+  constexpr storage_setting(S storage) {  // NOLINT(google-explicit-constructor): it is one
+    if constexpr (moves<S>) form_ = held::template of<detail::held_storage>(std::move(storage));
+  }
   /// What a tag says.
   template <Storage S>
   static constexpr storage_setting of_type() {
     storage_setting made;
-    if constexpr (ConvertingStorage<S>) made.form_ = &row<S>;
+    if constexpr (moves<S>) made.form_ = held::template of_type<detail::held_storage, S>();
     return made;
   }
 
-  /// Null: tensors stay as they are.
-  constexpr const storage_form* form() const { return form_; }
+  /// Null: tensors stay as they are. It lives as long as some copy of this.
+  constexpr const storage_form* form() const { return form_.get(); }
 
  private:
+  using held = shared_constant<storage_form>;
   template <class S>
-  static constexpr bool takes(const tensor_shape& shape) {
-    if constexpr (requires { S::takes(shape); })
-      return S::takes(shape);
-    else
-      return true;
-  }
-  template <class S>
-  static constexpr storage_form row{S::storage_name, S::is_lossless, &takes<S>, &S::bytes, &S::store, &S::restore};
+  static constexpr bool moves = ConvertingStorage<S> || OutsideStorage<S>;
 
-  const storage_form* form_ = nullptr;
+  held form_;
 };
 
 }  // namespace remat

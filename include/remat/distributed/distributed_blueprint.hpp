@@ -48,9 +48,9 @@ struct distributed_blueprint {
   bool has_data() const { return !checkpointed.inputs_enter_first || rank_of(0) == partition(); }
   /// Who is handed the same batches. Ranks compare them where another one is handed the same.
   call_groups groups(bool compares) const {
-    const int alike = replicas_have_their_own      ? grid.partitions()
+    const int alike = replicas_have_their_own           ? grid.partitions()
                       : checkpointed.inputs_enter_first ? grid.replicas()
-                                                   : grid.size();
+                                                        : grid.size();
     return {.groups = replicas_have_their_own ? grid.replicas() : 1,
             .mine = replicas_have_their_own ? replica() : 0,
             .replicas = grid.replicas(),

@@ -211,7 +211,8 @@ class distributed_network : public network_on_ranks {
                     .is_training = blueprint_.checkpointed.loss != core::none,
                     .checkpoints = options.checkpointing,
                     .recomputes_early = options.recomputes_early,
-                    .packing = options.packing},
+                    .packing = options.packing,
+                    .spaces = std::make_shared<storage_spaces>(options.offload_directory)},
                    threads_, options.max_plans),
         training_(blueprint_, options, *parameters_, ranks_, calls_.all()),
         prediction_(blueprint_, ranks_, calls_.all(), pipelines_) {}

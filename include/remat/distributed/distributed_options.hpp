@@ -37,11 +37,12 @@ struct distributed_options {
   std::vector<checkpoint_on_stage> stage_policies = {};  ///< in place of what the checkpoints of a stage say
   std::vector<std::string> frozen = {};                  ///< paths of modules that are not trained
   std::vector<std::string> running_statistics = {};      ///< paths of modules whose batch norms use and keep theirs
-  std::optional<element> compute = {};  ///< what modules compute with, instead of what the type says
+  std::optional<element> compute = {};                   ///< what modules compute with, instead of what the type says
   int partitions = 0;            ///< ranks in a pipeline; 0: all of the job's ranks. The rest are replicas
   std::size_t microbatches = 1;  ///< parts of a replica's share of the batch
   std::size_t max_plans = 8;     ///< sizes of micro-batches whose pipelines are kept, to train and as many to predict
   remat::packing packing = remat::packing::automatic;  ///< of weights: before each use of them, or once for several
+  std::string offload_directory = {};  ///< of this rank, where `offload<file>` has its file; empty: TMPDIR, or /tmp
   pipeline_schedule schedule = {};
   std::optional<partition::setting> partition = {};  ///< none: as the type says, or `balanced` where it says nothing
   std::size_t partition_batch = 1;                   ///< samples of a micro-batch that automatic partitions count with

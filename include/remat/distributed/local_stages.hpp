@@ -45,6 +45,7 @@ struct pipeline_setup {
   bool recomputes_early = true;  ///< before the gradient is there
   bool updates = false;          ///< parameters, in the last micro-batch
   remat::packing packing = remat::packing::automatic;
+  std::shared_ptr<storage_spaces> spaces = {};  ///< for what leaves the arena
 
   bool is_larger(int m) const { return m < larger; }
   std::size_t samples(int m) const { return microbatch + (is_larger(m) ? 1 : 0); }
@@ -122,15 +123,26 @@ class local_stages {
                        ? stage_planner(p, setup.table, positions)(setup.terms, setup.samples(m), covered(p, s, m),
                                                                   updates ? updating::from_block : updating::after_step)
                        : plan_inference(p, setup.samples(m), slice_of_stage(p, s));
-      const kernel_options how{accumulates, static_cast<std::size_t>(count), setup.packing};
+      const auto waiting = static_cast<std::size_t>(setup.is_training ? covered(p, s, m).in_flight : 1);
+      const kernel_options how{accumulates, static_cast<std::size_t>(count), setup.packing, {setup.spaces, waiting}};
       const executor*& like = of_size[setup.is_larger(m)];
       here.executors.push_back(std::make_unique<executor>(p, std::move(steps), *setup.parameters, how, like));
       if (like == nullptr) like = here.executors.back().get();
     }
+    place_outside(here, static_cast<std::size_t>(setup.is_training ? covered(*setup.checkpointed, s, 0).in_flight : 1));
+  }
+
+  /// What leaves the arena: of one stage after another, and in a stage of each micro-batch that waits.
+  void place_outside(const stage& here, std::size_t waiting) {
+    std::size_t most = 0;
+    for (const auto& e : here.executors) most = std::max(most, e->outside().bytes());
+    for (const auto& e : here.executors) e->place_outside(outside_bytes_, most);
+    outside_bytes_ += most * waiting;
   }
 
   const pipeline_setup* setup_;
   std::vector<stage> stages_;
+  std::size_t outside_bytes_ = 0;
 };
 
 }  // namespace remat

@@ -111,6 +111,7 @@ class pipeline : private exchange {
       running_->run({.seed = how.seed,
                      .number = how.number,
                      .microbatch = how.first_microbatch + static_cast<std::uint32_t>(t.microbatch),
+                     .place = static_cast<std::size_t>(t.microbatch),
                      .share = how.shares.empty() ? 1 : how.shares[static_cast<std::size_t>(t.microbatch)],
                      .counted_in_batch = how.counted_in_batch,
                      .ports = this,

@@ -103,7 +103,7 @@ struct is_storage {
   static_assert(
       Storage<Storage_>,
       "remat: a checkpoint's storage must be one of those in remat/core/storage.hpp, or a type with `storage_name`, "
-      "`is_lossless`, `bytes`, `store` and `restore`; pass one of these, or leave it out");
+      "`is_lossless` and `bytes`, `store` and `restore`, or `open`; pass one of these, or leave it out");
 };
 
 template <class Strategy_>
@@ -214,16 +214,19 @@ struct picked_is_there {
 template <class P>
 struct segment_has_links {
   static constexpr bool holds = true;
-  static_assert(P{}.links(1) >= 1, "remat: a segment holds at least one child, and revolve at least one slot; write every<1>, revolve<1> or "
-                "more");
+  static_assert(
+      P{}.links(1) >= 1,
+      "remat: a segment holds at least one child, and revolve at least one slot; write every<1>, revolve<1> or "
+      "more");
 };
 
 template <class P, class M, bool IsSequential>
 struct chain_policy_has_children {
   static constexpr bool holds = true;
-  static_assert(IsSequential,
-                "remat: a policy that cuts a chain (every, square_root, revolve) takes a sequential or a repeat; use another "
-                "policy for any other module");
+  static_assert(
+      IsSequential,
+      "remat: a policy that cuts a chain (every, square_root, revolve) takes a sequential or a repeat; use another "
+      "policy for any other module");
 };
 
 template <class Tensors>

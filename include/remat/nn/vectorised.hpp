@@ -15,7 +15,7 @@
 
 #include <cstddef>
 
-#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)
+#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define REMAT_VECTORISED __attribute__((target_clones("avx512f", "arch=haswell", "default")))
 /// Defines `name`, a function of these parameters, from a template of functions that are always inlined: name_in<true>
 /// for machines with 32 registers of sixteen floats, name_in<false> for all others. Compilers take seconds, and tens of

@@ -47,6 +47,7 @@ class rank_layout {
       for (int m = 0; m < table.microbatches; ++m) {
         const plan& made = *here.plans[static_cast<std::size_t>(m)];
         passing_ = std::max(passing_, made.passing_bytes);
+        alignment_ = std::max(alignment_, made.steps.alignment);
         offsets_.back().emplace_back(made.regions.size());
       }
     }
@@ -88,7 +89,7 @@ class rank_layout {
   }
 
   /// Of the rank's activations.
-  std::size_t bytes() const { return placed_ + passing_; }
+  std::size_t bytes() const { return passing_ > 0 ? placed_ + passing_ : end_; }
   /// The largest sum of what is alive at once: no layout of these regions needs less.
   std::size_t live_bytes() const { return live_ + passing_; }
   /// How many micro-batches of the rank's stage number `stage` have a port's tensor at once.
@@ -118,16 +119,17 @@ class rank_layout {
     for (const int change : changes) most = std::max(most, now += change);
     return most;
   }
-  static void add(core::list<detail::allocation>& allocations, std::vector<std::size_t*>& places, std::size_t& place,
-                  std::size_t bytes, int first, int last) {
+  void add(core::list<detail::allocation>& allocations, std::vector<std::size_t*>& places, std::size_t& place,
+           std::size_t bytes, int first, int last) {
     if (bytes == 0) return;
     detail::allocation s;
     s.buffer = static_cast<int>(places.size());
-    s.size = aligned(bytes);
+    s.size = aligned(bytes, alignment_);
     s.first = first;
     s.last = last;
     allocations.push_back(s);
     places.push_back(&place);
+    sizes_.push_back(bytes);
   }
   void place(core::list<detail::allocation>& allocations, std::span<std::size_t* const> places) {
     std::ranges::sort(allocations, {}, [](const detail::allocation& s) { return std::pair(s.first, s.buffer); });
@@ -140,10 +142,13 @@ class rank_layout {
     live_ = detail::maximum_of(live);
     placed_ = detail::place(allocations, live);
     for (const detail::allocation& s : allocations) *places[static_cast<std::size_t>(s.buffer)] = s.offset;
+    for (std::size_t i = 0; i < places.size(); ++i) end_ = std::max(end_, *places[i] + aligned(sizes_[i]));
   }
 
   int row_;
-  std::size_t passing_ = 0, placed_ = 0, live_ = 0;
+  std::size_t alignment_ = alignment;  // of regions: the largest of their buffers'
+  std::size_t passing_ = 0, placed_ = 0, end_ = 0, live_ = 0;
+  std::vector<std::size_t> sizes_;                              // of what is placed, as it is used
   std::vector<std::vector<int>> slots_;                         // of each stage and port
   std::vector<std::vector<std::vector<std::size_t>>> offsets_;  // of each stage, micro-batch and region
 };

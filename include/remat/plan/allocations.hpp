@@ -35,8 +35,8 @@ constexpr core::list<allocation> allocations_of(const tape& t, int region) {
     // work_in_place has merged the life of those that work in place into the root's.
     if (here.allocation != b || here.region != region) continue;
     const bool is_value = !here.is_gradient;
-    found.push_back({b, aligned(here.bytes), here.first, here.last, here.is_gradient, is_value && here.last >= backward,
-                     is_value && here.first >= backward, 0});
+    found.push_back({b, aligned(here.bytes, t.alignment), here.first, here.last, here.is_gradient,
+                     is_value && here.last >= backward, is_value && here.first >= backward, 0});
     allocation* const all = found.data();
     for (int i = found.count(); --i > 0 && all[i - 1].first == all[i].first && all[i - 1].last < all[i].last;)
       std::swap(all[i - 1], all[i]);
@@ -44,18 +44,19 @@ constexpr core::list<allocation> allocations_of(const tape& t, int region) {
   return found;
 }
 
-/// The bytes of a region that are alive at each action.
-constexpr core::list<std::size_t> live_bytes(const tape& t, int region) {
+/// The bytes of a region that are alive at each action, of sizes that are rounded up to an alignment.
+constexpr core::list<std::size_t> live_bytes(const tape& t, int region, std::size_t to) {
   core::list<std::size_t> live(t.actions.size() + 1);
   std::size_t* const changes = live.data();  // unsigned sums wrap and come back
   const buffer* const buffers = t.buffers.data();
   for (int b = 0, all = t.buffers.count(); b < all; ++b) {
     if (buffers[b].allocation != b || buffers[b].region != region) continue;
-    changes[buffers[b].first] += aligned(buffers[b].bytes);
-    changes[buffers[b].last + 1] -= aligned(buffers[b].bytes);
+    changes[buffers[b].first] += aligned(buffers[b].bytes, to);
+    changes[buffers[b].last + 1] -= aligned(buffers[b].bytes, to);
   }
   for (int now = 1, end = live.count(); now < end; ++now) changes[now] += changes[now - 1];
   return live;
 }
+constexpr core::list<std::size_t> live_bytes(const tape& t, int region) { return live_bytes(t, region, t.alignment); }
 
 }  // namespace remat::detail

@@ -43,6 +43,8 @@ class update_writer {
         after_(p.parameters.size(), core::none),
         next_(p.parameters.size(), core::none),
         first_(written.actions.size(), core::none) {
+    out_.alignment = written.alignment;
+    out_.has_transfers = written.has_transfers;
     if (has_buffers) out_.parameter_gradients = core::list<int>(p.parameters.size(), core::none);
     out_.actions.reserve(written.actions.size() + 2 * p.parameters.size());
     out_.buffers.reserve(written.buffers.size() + p.parameters.size());

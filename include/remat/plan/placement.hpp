@@ -9,6 +9,7 @@
 #pragma once
 
 #include <remat/plan/chain_placement.hpp>
+#include <remat/plan/rolling_placement.hpp>
 #include <remat/plan/stack_placement.hpp>
 
 #include <cstddef>
@@ -86,16 +87,38 @@ constexpr std::size_t place(core::list<allocation>& allocations, const core::lis
 
 /// The maximum over all actions of the bytes alive in a region: a lower bound of every placement.
 constexpr std::size_t live_maximum(const tape& t, int region = 0) {
-  return detail::maximum_of(detail::live_bytes(t, region));
+  return detail::maximum_of(detail::live_bytes(t, region, alignment));
 }
+
+namespace detail {
+
+/// Where the last buffer of a region ends: what is rounded up to more than the alignment may be longer than it is used.
+constexpr std::size_t end_of_region(const tape& t, int region) {
+  std::size_t end = 0;
+  for (const buffer& b : t.buffers)
+    if (b.region == region && b.offset + aligned(b.bytes) > end) end = b.offset + aligned(b.bytes);
+  return end;
+}
+
+}  // namespace detail
 
 /// Gives every buffer of a region its offset; returns the bytes of the region.
 constexpr std::size_t place(tape& t, int region = 0) {
   core::list<detail::allocation> allocations = detail::allocations_of(t, region);
-  const std::size_t height = detail::place(allocations, detail::live_bytes(t, region));
+  std::size_t height = detail::place(allocations, detail::live_bytes(t, region));
+  if (t.has_transfers) {
+    for (const bool from_the_end : {false, true}) {
+      core::list<detail::allocation> rolling = allocations;
+      const std::size_t found = detail::place_rolling(rolling, from_the_end);
+      if (found >= height) continue;
+      height = found;
+      allocations = static_cast<core::list<detail::allocation>&&>(rolling);
+    }
+  }
   for (const detail::allocation& s : allocations) t.buffers[s.buffer].offset = s.offset;
   for (buffer& b : t.buffers)
     if (b.region == region) b.offset = t.buffers[b.allocation].offset;
+  if (t.has_transfers) height = detail::end_of_region(t, region);
   return height;
 }
 

@@ -15,19 +15,23 @@ namespace remat {
 
 /// What waits between the forward and the backward pass.
 struct kept_tensor {
-  std::string path;   ///< of the module that made it; "input 0" for the model's inputs
-  std::string shape;  ///< with its element type, of one sample
-  std::size_t bytes = 0;
-  std::string readers;  ///< the modules whose backward or recomputation reads it
-  double flops = 0;     ///< of computing it again from what else is kept; 0 for an input
+  std::string path;               ///< of the module that made it; "input 0" for the model's inputs
+  std::string shape;              ///< with its element type, of one sample
+  std::size_t bytes = 0;          ///< in the arena
+  std::size_t outside_bytes = 0;  ///< where a storage has taken it out of the arena
+  std::string readers;            ///< the modules whose backward or recomputation reads it
+  double flops = 0;               ///< of computing it again from what else is kept; 0 for an input
 };
 
 struct plan_report {
   std::size_t batch = 0;
   bool is_training = true;
   std::size_t activation_bytes = 0, live_bytes = 0, kept_bytes = 0;
-  std::size_t gradient_bytes = 0;            ///< of the parameters, in a block; 0 where no model is known
+  std::size_t outside_bytes = 0;   ///< that wait for backward out of the arena, written and read again in each step
+  std::size_t gradient_bytes = 0;  ///< of the parameters, in a block; 0 where no model is known
   std::size_t transient_gradient_bytes = 0;  ///< in addition to activations, in `train_step(x, y, optimizer)`
+  /// A step with this plan may fail before its end, and updates no parameter before: gradients are kept in the block.
+  bool needs_gradient_block = false;
   /// What kernels need in addition: packed weights that are there at once, and scratch beyond them. 0 where none were
   /// prepared.
   std::size_t packed_bytes = 0, scratch_bytes = 0;
@@ -75,7 +79,7 @@ inline std::vector<std::string> readers_of_buffers(const program& p, const plan&
       }
   }
   for (const action& a : made.steps.actions)
-    if (a.kind == action_kind::restore)
+    if (a.kind == action_kind::restore || a.kind == action_kind::finish_read)
       readers[static_cast<std::size_t>(a.inputs[0])] = readers[static_cast<std::size_t>(a.outputs[0])];
   return readers;
 }
@@ -102,7 +106,7 @@ inline std::string megaflops(double flops) {
   return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " MFLOP";
 }
 
-inline kept_tensor describe_kept(const program& p, const buffer& here, const std::string& readers) {
+inline kept_tensor describe_kept(const program& p, std::size_t batch, const buffer& here, const std::string& readers) {
   const int producer = p.producers[here.tensor];
   kept_tensor k;
   k.path =
@@ -113,6 +117,7 @@ inline kept_tensor describe_kept(const program& p, const buffer& here, const std
   if (here.form != nullptr) k.path += ", " + std::string(here.form->name);
   k.shape = text_of(p.tensors[here.tensor]);
   k.bytes = here.bytes;
+  if (here.form != nullptr && here.form->is_outside) k.outside_bytes = p.bytes_of(here.tensor, false, batch);
   k.readers = readers;
   return k;
 }
@@ -161,7 +166,8 @@ inline plan_report report(const program& p, const plan& made) {
   for (int b = 0; b < kept.count(); ++b) {
     if (!kept[b]) continue;
     const buffer& here = made.steps.buffers[b];
-    r.kept.push_back(detail::describe_kept(p, here, readers[static_cast<std::size_t>(b)]));
+    r.kept.push_back(detail::describe_kept(p, made.batch, here, readers[static_cast<std::size_t>(b)]));
+    r.outside_bytes += r.kept.back().outside_bytes;
     r.kept.back().flops = detail::cost_of_recomputing(p, here.tensor, kept_tensors) * static_cast<double>(made.batch);
   }
   for (int s = 0; s < made.segments.count(); ++s)
@@ -191,7 +197,9 @@ inline std::ostream& operator<<(std::ostream& out, const plan_report& r) {
   out << (r.is_training ? "Training" : "Inference") << " plan for batch " << r.batch << "\n";
   out << "  activations     " << megabytes(r.activation_bytes) << "  (" << r.activation_bytes
       << " bytes; alive at once: " << r.live_bytes << ")\n";
-  if (r.gradient_bytes > 0)
+  if (r.gradient_bytes > 0 && r.needs_gradient_block)
+    out << "  gradients       " << megabytes(r.gradient_bytes) << " in a block, since a step may fail before its end\n";
+  else if (r.gradient_bytes > 0)
     out << "  gradients       " << megabytes(r.gradient_bytes) << " in a block, or "
         << megabytes(r.transient_gradient_bytes) << " in one micro-batch that updates the parameters\n";
   detail::print_kernel_memory(out, r.packed_bytes, r.kept_packed_bytes, r.scratch_bytes);
@@ -200,10 +208,13 @@ inline std::ostream& operator<<(std::ostream& out, const plan_report& r) {
   if (!r.is_training) return out;
   out << "  recomputation   " << static_cast<int>(100 * r.recompute_share + 0.5) << " % of the forward pass's FLOPs\n";
   if (r.certificate) out << *r.certificate;
-  out << "  kept between forward and backward: " << megabytes(r.kept_bytes) << "\n";
+  out << "  kept between forward and backward: " << megabytes(r.kept_bytes);
+  if (r.outside_bytes > 0) out << ", and " << megabytes(r.outside_bytes) << " out of the arena";
+  out << "\n";
   for (const kept_tensor& k : r.kept)
-    out << "    " << column(k.path, 24) << column(k.shape, 28) << column(megabytes(k.bytes), 12) << "read by "
-        << k.readers << (k.flops > 0 ? "; costs " + detail::megaflops(k.flops) + " to recompute" : "") << "\n";
+    out << "    " << column(k.path, 24) << column(k.shape, 28) << column(megabytes(k.bytes + k.outside_bytes), 12)
+        << "read by " << k.readers << (k.flops > 0 ? "; costs " + detail::megaflops(k.flops) + " to recompute" : "")
+        << "\n";
   for (const std::string& path : r.recomputed) out << "    recomputed: " << path << "\n";
   for (const std::string& path : r.plain)
     out << "    plain: the checkpoint at " << path << " would keep more than none\n";

@@ -11,6 +11,8 @@
 #include <remat/plan/segment_plans.hpp>
 #include <remat/plan/slice.hpp>
 
+#include <cstddef>
+
 namespace remat {
 
 struct stored_value {
@@ -44,7 +46,7 @@ class storage_votes {
 
   /// A reader of t wants it so; null: as it was computed.
   constexpr void add(int t, const storage_form* form) {
-    forms_[t] = has_readers_[t] && forms_[t] != form ? nullptr : form;
+    forms_[t] = has_readers_[t] && !are_same(forms_[t], form) ? nullptr : form;
     has_readers_[t] = 1;
   }
   /// Somebody needs it as it was computed.
@@ -55,6 +57,10 @@ class storage_votes {
   constexpr const storage_form* of(int t) const { return forms_[t]; }
 
  private:
+  static constexpr bool are_same(const storage_form* a, const storage_form* b) {
+    return a == b || (a != nullptr && b != nullptr && a->is_same_as(*b));
+  }
+
   core::list<const storage_form*> forms_;
   core::list<int> has_readers_;
 };
@@ -65,7 +71,7 @@ class storage_votes {
 constexpr core::list<stored_value> stored_values(const program& p, const slice& covered,
                                                  const core::list<stage_port>& ports,
                                                  const core::list<segment_plan>& plans,
-                                                 const core::list<backward_need>& needs) {
+                                                 const core::list<backward_need>& needs, std::size_t batch) {
   core::list<stored_value> found;
   const core::list<const storage_form*> forms = detail::forms_of_nodes(p);
   if (forms.empty()) return found;
@@ -87,7 +93,8 @@ constexpr core::list<stored_value> stored_values(const program& p, const slice& 
     for (const int t : o.saved) last_use[t] = i;
   }
   for (const stage_port& each : ports)
-    if (!each.is_gradient) votes.keep(each.tensor);
+    if (!each.is_gradient && votes.of(each.tensor) != nullptr && !votes.of(each.tensor)->is_outside)
+      votes.keep(each.tensor);
   for (const int t : p.outputs) votes.keep(t);
   if (p.loss != core::none) votes.keep(p.loss);
   for (int i = covered.first; i < covered.last; ++i) {
@@ -97,6 +104,7 @@ constexpr core::list<stored_value> stored_values(const program& p, const slice& 
         const storage_form* const form = votes.of(t);
         if (last_use[t] != i || form == nullptr || !form->takes(p.tensors[t])) continue;
         if (some == &o.saved && !form->is_lossless) continue;  // a row's mean, or its largest score
+        if (form->is_outside && p.bytes_of(t, false, batch) < form->window.least_bytes) continue;
         found.push_back({t, i, form});
         votes.keep(t);  // once
       }

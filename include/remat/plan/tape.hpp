@@ -12,6 +12,11 @@
 /// | `update_state`        | what a module remembers of its first forward pass                             |
 /// | `store`               | a tensor into the form in which it waits for backward (see stored_tensors.hpp)|
 /// | `restore`             | the tensor out of it                                                          |
+/// | `begin_write`         | begins to write a tensor (its input) out of the arena (see transfers.hpp); its|
+/// |                       | output, of 0 bytes, is what is there                                          |
+/// | `finish_write`        | waits until it is written; up to here its input's memory is the transfer's    |
+/// | `begin_read`          | begins to read it (its input) into a new buffer, its output                   |
+/// | `finish_read`         | waits until the output is there; before, nobody touches it                    |
 /// | `recompute`           | the same kernel on the same shapes, again                                     |
 /// | `seed`                | the gradient of the loss: 1, or the micro-batch's share of the batch          |
 /// | `load_gradient`       | the user's gradient of an output, where there is no loss                      |
@@ -41,6 +46,7 @@
 /// | the same, with its backward halved | forward, backward of inputs, backward of parameters     |
 #pragma once
 
+#include <remat/core/alignment.hpp>
 #include <remat/core/list.hpp>
 #include <remat/model/program.hpp>
 
@@ -59,6 +65,10 @@ enum class action_kind : std::uint8_t {
   update_state,
   store,
   restore,
+  begin_write,
+  finish_write,
+  begin_read,
+  finish_read,
   recompute,
   seed,
   load_gradient,
@@ -81,20 +91,20 @@ struct action {
   core::short_list<int, operation::max_tensors> inputs = {}, outputs = {},
                                                 saved = {};  ///< buffers; `none` where not touched
   core::short_list<int, operation::max_tensors> input_gradients = {}, output_gradients = {};  ///< buffers
-  bool accumulates[operation::max_tensors] = {};                                 ///< per input gradient
+  bool accumulates[operation::max_tensors] = {};                                              ///< per input gradient
   int parameter = core::none;  ///< the slot whose gradient is cleared or summed, or whose parameter is updated
 };
 
 struct buffer {
   int tensor = core::none;
   bool is_gradient = false;
-  std::size_t bytes = 0;          ///< as used
+  std::size_t bytes = 0;                      ///< as used
   int first = core::none, last = core::none;  ///< actions
-  int allocation = core::none;       ///< the buffer whose memory it uses: itself, unless an operation runs in place
-  int region = 0;                 ///< of the plan (see plan.hpp)
-  std::size_t offset = 0;         ///< in its region
-  int port = core::none;          ///< of the slice, where it is received or sent
-  int parameter = core::none;     ///< the slot whose gradient it is; then it is of no tensor
+  int allocation = core::none;         ///< the buffer whose memory it uses: itself, unless an operation runs in place
+  int region = 0;                      ///< of the plan (see plan.hpp)
+  std::size_t offset = 0;              ///< in its region
+  int port = core::none;               ///< of the slice, where it is received or sent
+  int parameter = core::none;          ///< the slot whose gradient it is; then it is of no tensor
   const storage_form* form = nullptr;  ///< in which it holds the tensor; null: as it was computed
 };
 
@@ -112,6 +122,9 @@ struct tape {
   core::list<section> sections = {};
   /// The buffer of each parameter slot's gradient, or `none`. Empty where gradients of parameters are no buffers.
   core::list<int> parameter_gradients = {};
+  /// Buffers begin at multiples of this: where some are written out of the arena, of `transfer_alignment`.
+  std::size_t alignment = remat::alignment;
+  bool has_transfers = false;  ///< some tensors leave the arena and come back
 
   /// The number of the section that an action belongs to.
   constexpr int section_of(int action) const {

@@ -11,6 +11,7 @@
 #include <remat/plan/segment_plans.hpp>
 #include <remat/plan/stored_tensors.hpp>
 #include <remat/plan/tape_builder.hpp>
+#include <remat/plan/transfers.hpp>
 #include <remat/plan/unread_outputs.hpp>
 #include <remat/plan/value_writer.hpp>
 
@@ -34,7 +35,7 @@ class training_tape_writer {
         values_(p, covered, out_),
         gradients_(p, covered, needs, values_, out_),
         is_dropped_(p.operations.size()),
-        stored_(stored_values(p, covered, ports, plans, needs)) {
+        stored_(stored_values(p, covered, ports, plans, needs, batch)) {
     out_.reserve(static_cast<std::size_t>(covered.last - covered.first) * 4 + 8);
   }
 
@@ -60,7 +61,9 @@ class training_tape_writer {
       out_.begin_section("backward of parameters");
       gradients_.add_postponed();
     }
-    return out_.finish();
+    tape t = out_.finish();
+    if (!stored_.empty()) schedule_transfers(t, !covered_.splits);
+    return t;
   }
 
  private:

@@ -52,7 +52,7 @@ class value_writer {
   constexpr void restore(int t) {
     const int stored = value_[t];
     if (stored == core::none || out_.form_of(stored) == nullptr) return;
-    action a{action_kind::restore};
+    action a{out_.form_of(stored)->is_outside ? action_kind::finish_read : action_kind::restore};
     a.inputs.push_back(out_.use(stored));
     a.outputs.push_back(make(t, core::none));
     out_.add(a);
@@ -71,7 +71,7 @@ class value_writer {
 
  private:
   constexpr void store(int t, const storage_form& form) {
-    action a{action_kind::store};
+    action a{form.is_outside ? action_kind::begin_write : action_kind::store};
     a.inputs.push_back(out_.use(value_[t]));
     a.outputs.push_back(value_[t] = out_.define_stored(t, form));
     out_.add(a);

@@ -7,9 +7,11 @@
 #include <remat/nn/copy_numbers.hpp>
 #include <remat/plan/plan.hpp>
 #include <remat/run/exchange.hpp>
+#include <remat/run/first_pass.hpp>
 #include <remat/run/gradient_receiver.hpp>
 #include <remat/run/kernel_calls.hpp>
 #include <remat/run/observer.hpp>
+#include <remat/run/outside_tensors.hpp>
 #include <remat/run/parameter_store.hpp>
 #include <remat/run/regions.hpp>
 #include <remat/run/source.hpp>
@@ -35,7 +37,8 @@ class executor {
   struct step {
     std::uint64_t seed = 0;
     std::uint32_t number = 0, microbatch = 0;
-    float share = 1;  ///< of this micro-batch in the loss of the batch: what its backward pass begins with
+    std::size_t place = 0;  ///< of the micro-batch among those that wait at once, or its number there
+    float share = 1;        ///< of this micro-batch in the loss of the batch: what its backward pass begins with
     std::optional<double> counted_in_batch = {};  ///< what the loss divides by, where it is not to count by itself
     observer* watching = nullptr;
     exchange* ports = nullptr;  ///< of a stage
@@ -50,6 +53,8 @@ class executor {
       : program_(&p),
         plan_(std::move(made)),
         calls_(p, plan_, parameters, how, like != nullptr ? &like->calls_ : nullptr),
+        outside_(p, plan_.steps, plan_.batch, how.outside),
+        first_pass_(p, plan_, how.outside.microbatches),
         parameters_(&parameters),
         loss_(p.loss == core::none ? core::none : p.producers[p.loss]),
         accumulates_(how.accumulates),
@@ -60,6 +65,10 @@ class executor {
   bool accumulates() const { return accumulates_; }
   /// Those that its primitives are made for.
   int threads() const { return threads_; }
+  /// What leaves the arena.
+  const outside_tensors& outside() const { return outside_; }
+  /// Where it waits, next to what other executors have there (outside_tensors.hpp).
+  void place_outside(std::size_t first_byte, std::size_t distance) { outside_.place(first_byte, distance); }
   /// What kernels need in addition to tensors.
   const kernel_memory& kernels() const { return calls_.memory(); }
   regions needed() const { return regions_of(plan_, kernels()); }
@@ -78,13 +87,12 @@ class executor {
   /// Runs the tape on the program's inputs, behind them the gradients of its outputs where it has no loss. Results are
   /// read into `results`, one for each `fetch` in order.
   void run(const step& s, std::span<const tensor_source> inputs, std::span<const std::span<std::byte>> results) {
-    run_actions(s, inputs, results, 0, plan_.steps.actions.size());
+    run_actions(s, inputs, results, {"", 0, plan_.steps.actions.count()});
   }
   /// Runs a section of the tape, by its number; `results` are those that it fetches.
   void run(const step& s, std::span<const tensor_source> inputs, std::span<const std::span<std::byte>> results,
            int section) {
-    const remat::section& which = plan_.steps.sections[section];
-    run_actions(s, inputs, results, static_cast<std::size_t>(which.first), static_cast<std::size_t>(which.last));
+    run_actions(s, inputs, results, plan_.steps.sections[section]);
   }
 
   /// How often the last run executed a kind of action.
@@ -98,18 +106,33 @@ class executor {
 
  private:
   void run_actions(const step& s, std::span<const tensor_source> inputs, std::span<const std::span<std::byte>> results,
-                   std::size_t first, std::size_t last) {
+                   const section& which) {
+    if (outside_.empty()) return run_each(s, inputs, results, which);
+    try {
+      outside_.prepare();
+      run_each(s, inputs, results, which);
+    } catch (...) {
+      outside_.cancel();  // its memory is the caller's again
+      throw;
+    }
+  }
+
+  void run_each(const step& s, std::span<const tensor_source> inputs, std::span<const std::span<std::byte>> results,
+                const section& which) {
     if (primitive_threads() != threads_)
       throw error("a step that was made for " + std::to_string(threads_) + " threads cannot run on " +
                   std::to_string(primitive_threads()) + "; make it and run it in one thread_scope");
     if (plan_.is_training && plan_.updates != updating::from_arena) parameters_->gradient_memory().provide();
     std::size_t fetched = 0, gradients = static_cast<std::size_t>(program_->inputs);
-    if (first == 0) executed_ = {};
-    for (std::size_t i = first; i < last; ++i) {
+    if (which.first == 0) executed_ = {};
+    const bool verifies = !first_pass_.empty();
+    const auto place_of = [this](int b) { return address(b); };
+    for (std::size_t i = static_cast<std::size_t>(which.first); i < static_cast<std::size_t>(which.last); ++i) {
       const action& a = plan_.steps.actions[i];
       const kernel_memory::of_action& here = kernels().at(static_cast<int>(i));
       if (a.kind == action_kind::pack && here.is_for_step && !s.packs) continue;  // it is there
       if (s.watching != nullptr) s.watching->before(static_cast<int>(i));
+      if (verifies) first_pass_.before(plan_.steps, a, s.place, place_of);
       switch (a.kind) {
         case action_kind::load: {
           const tensor_source& from = inputs[static_cast<std::size_t>(plan_.steps.buffers[a.outputs[0]].tensor)];
@@ -136,6 +159,18 @@ class executor {
         case action_kind::restore:
           plan_.steps.buffers[a.inputs[0]].form->restore(stored(a.inputs[0]), address(a.inputs[0]),
                                                          address(a.outputs[0]));
+          break;
+        case action_kind::begin_write:
+          outside_.begin_write(a.outputs[0], s.place, address(a.inputs[0]));
+          break;
+        case action_kind::finish_write:
+          outside_.finish_write(a.outputs[0]);
+          break;
+        case action_kind::begin_read:
+          outside_.begin_read(a.inputs[0], s.place, address(a.outputs[0]));
+          break;
+        case action_kind::finish_read:
+          outside_.finish_read(a.inputs[0]);
           break;
         case action_kind::receive:
           s.ports->receive(plan_.steps.buffers[a.outputs[0]].port);
@@ -175,6 +210,7 @@ class executor {
           run_kernel(a, calls_.of_action(i), s);
       }
       ++executed_[static_cast<std::size_t>(a.kind)];
+      if (verifies) first_pass_.after(plan_.steps, a, s.place, place_of);
       if (s.watching != nullptr) s.watching->after(static_cast<int>(i));
       if (s.ports != nullptr) s.ports->after(static_cast<int>(i));
     }
@@ -230,6 +266,8 @@ class executor {
   const program* program_;
   plan plan_;
   kernel_calls calls_;
+  outside_tensors outside_;
+  first_pass first_pass_;
   parameter_store* parameters_;
   int loss_;  // the operation that gives it, or none
   bool accumulates_;

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <remat/plan/certify.hpp>
+#include <remat/plan/failing_steps.hpp>
 #include <remat/plan/plan_terms.hpp>
 #include <remat/plan/report.hpp>
 #include <remat/run/arena.hpp>
@@ -16,11 +17,13 @@
 #include <remat/run/network_checks.hpp>
 #include <remat/run/parameter_store.hpp>
 #include <remat/run/rank_with_kernels.hpp>
+#include <remat/run/storage_spaces.hpp>
 
 #include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <new>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -36,7 +39,9 @@ class executor_cache {
         max_plans_(max_plans),
         terms_(std::move(terms)),
         kernels_(kernels),
-        has_rank_budget_(remat::has_rank_budget(p)) {}
+        has_rank_budget_(remat::has_rank_budget(p)) {
+    close_spaces();  // another model has its own
+  }
 
   /// Says how much the rank holds that is neither values nor states nor in the arena: a budget of the whole counts it. The
   /// most that was said counts; what was planned with less is planned again.
@@ -73,6 +78,7 @@ class executor_cache {
   void release() {
     clear();
     arena_ = {};
+    close_spaces();
   }
 
   /// Batch sizes whose plans are kept, in training or in inference.
@@ -90,6 +96,11 @@ class executor_cache {
   }
 
  private:
+  void close_spaces() {
+    kernels_.outside.spaces = std::make_shared<storage_spaces>(
+        kernels_.outside.spaces == nullptr ? std::string() : kernels_.outside.spaces->directory());
+  }
+
   using known = std::vector<std::unique_ptr<executor>>;  // the last one is the one that was asked for last
 
   /// `reserved`: of an arena that stays. `others`: what else the rank holds, where that is more than was said.
@@ -188,7 +199,8 @@ class executor_cache {
     plan_report r = report(*program_, made);
     if (r.is_training) {
       r.gradient_bytes = parameters_->gradient_memory().size_bytes();
-      r.transient_gradient_bytes = transient_gradient_bytes(*program_, made);
+      r.needs_gradient_block = may_fail(*program_);
+      if (!r.needs_gradient_block) r.transient_gradient_bytes = transient_gradient_bytes(*program_, made);
       const rank_with_kernels rank = rank_of(made.updates, {}, 0);
       r.certificate = certify(*program_, request_of(batch, made.updates, rank), made);
     }

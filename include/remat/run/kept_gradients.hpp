@@ -22,12 +22,21 @@
 namespace remat {
 
 /// Why gradients are kept in a block.
-enum class gradient_need : std::uint8_t { steps_apart, microbatches, all_at_once, replicas, stages, reading };
-inline constexpr std::array<std::string_view, 6> gradient_need_names = {"steps without an optimizer",
+enum class gradient_need : std::uint8_t {
+  steps_apart,
+  microbatches,
+  all_at_once,
+  replicas,
+  stages,
+  failing_steps,
+  reading
+};
+inline constexpr std::array<std::string_view, 7> gradient_need_names = {"steps without an optimizer",
                                                                         "micro-batches, which add theirs",
                                                                         "clipping, which looks at all of them",
                                                                         "replicas, which sum them",
                                                                         "stages of a pipeline",
+                                                                        "steps that may fail (offload, verified)",
                                                                         "who reads or writes them"};
 
 class kept_gradients {

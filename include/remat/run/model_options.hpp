@@ -36,6 +36,7 @@ struct model_options {
   bool input_gradients = false;                      ///< backward goes on to the inputs of float: `input_gradient()`
   std::size_t max_plans = 8;  ///< sizes of (micro-)batches whose plans are kept, to train and as many to predict
   remat::packing packing = remat::packing::automatic;  ///< of weights: before each use of them, or once for several
+  std::string offload_directory = {};                  ///< where `offload<file>` has its file; empty: TMPDIR, or /tmp
 };
 
 namespace detail {

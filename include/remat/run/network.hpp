@@ -15,6 +15,7 @@
 #include <remat/core/compilation.hpp>
 #include <remat/core/error.hpp>
 #include <remat/core/parallel.hpp>
+#include <remat/plan/failing_steps.hpp>
 #include <remat/run/executor.hpp>
 #include <remat/run/internals.hpp>
 #include <remat/run/memory_report.hpp>
@@ -77,7 +78,8 @@ class network : public predicting_network {
   /// its gradient is final and the step needs its values no more, to the bits of `train_step(images, labels);
   /// optimizer.step(model, factor);`. Gradients are used up: in one micro-batch they have memory from when they are
   /// computed to the update (the line of transient gradients in `memory()`), and no block of all is kept. After such a
-  /// step there are none to read. An optimizer that looks at all of them first, `clipped`, keeps the block.
+  /// step there are none to read. An optimizer that looks at all of them first, `clipped`, keeps the block, and so does a
+  /// model whose steps may fail before their end: where activations wait on a disk, or recomputation is verified.
   ///
   /// What is thrown before the backward pass, such as for a target that is no class, leaves parameters, states and
   /// optimizer as they were. A kernel of the user's that throws within the backward pass does not undo the updates of
@@ -115,8 +117,9 @@ class network : public predicting_network {
   }
   float train_on(std::span<const tensor_source> sources, parameter_updater& updater, double learning_rate_factor = 1) {
     held().drop_gradients();
-    if (!updater.needs_all_gradients()) return train(sources, &updater, learning_rate_factor);
-    const float loss = train(sources, nullptr, 1, gradient_need::all_at_once,
+    const bool may_fail = remat::may_fail(lowered());
+    if (!updater.needs_all_gradients() && !may_fail) return train(sources, &updater, learning_rate_factor);
+    const float loss = train(sources, nullptr, 1, may_fail ? gradient_need::failing_steps : gradient_need::all_at_once,
                              executors_.has_rank_budget() ? updater.bytes_for(*this) : 0);
     updater.step(*this, learning_rate_factor);
     return loss;
@@ -164,10 +167,9 @@ class network : public predicting_network {
               gradient_need need = gradient_need::steps_apart, std::size_t optimizer_bytes = 0);
   memory_report planned_memory_of(std::size_t batch, parameter_updater* updater) const;
   /// When the last micro-batch of so many updates parameters, within a step that has an updater.
-  static updating updates_of(const parameter_updater* updater, std::size_t count) {
-    return updater == nullptr || updater->needs_all_gradients() ? updating::after_step
-           : count == 1                                         ? updating::from_arena
-                                                                : updating::from_block;
+  updating updates_of(const parameter_updater* updater, std::size_t count) const {
+    const bool updates_after = updater == nullptr || updater->needs_all_gradients() || may_fail(lowered());
+    return updates_after ? updating::after_step : count == 1 ? updating::from_arena : updating::from_block;
   }
 
   void differentiate(std::span<const tensor_source> gradients);
@@ -287,7 +289,14 @@ REMAT_DEFINED void network::differentiate(std::span<const tensor_source> gradien
   results_.begin_step(*program_, e.planned().batch, {});
   held().gradient_memory().provide(gradient_need::steps_apart);
   executors_.hold_for_backward(nullptr);
-  held().making_gradients([&] { e.run({seed_, steps_}, gradient_sources_, results_.places(), backward_section); });
+  held().making_gradients([&] {
+    try {
+      e.run({seed_, steps_}, gradient_sources_, results_.places(), backward_section);
+    } catch (...) {
+      held().restore_states();  // as they were before `forward`
+      throw;
+    }
+  });
   held().sum_shared();
   finish_step(e.planned().batch, 0);
 }

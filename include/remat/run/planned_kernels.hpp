@@ -4,6 +4,7 @@
 
 #include <remat/plan/plan.hpp>
 #include <remat/run/kernel_memory.hpp>
+#include <remat/run/outside_tensors.hpp>
 #include <remat/run/regions.hpp>
 
 #include <cstddef>
@@ -17,6 +18,7 @@ struct kernel_options {
   bool accumulates = false;      ///< to the parameters' gradients
   std::size_t microbatches = 1;  ///< of a step
   remat::packing packing = remat::packing::automatic;
+  outside_places outside = {};  ///< where what leaves the arena waits
 };
 
 class planned_kernels {

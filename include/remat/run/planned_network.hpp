@@ -103,7 +103,9 @@ class planned_network : public trainable {
         program_(std::make_unique<program>(detail::with_options(std::move(lowered), options))),
         executors_(*program_, make_parameters(std::move(values)), kept_sizes(),
                    make_terms(*program_, options.costs, options.activation_bytes),
-                   {.microbatches = options.microbatches, .packing = options.packing}) {
+                   {.microbatches = options.microbatches,
+                    .packing = options.packing,
+                    .outside = {std::make_shared<storage_spaces>(options.offload_directory)}}) {
     executors_.leave_room(other_bytes_);
   }
   planned_network(const planned_network& other, cloned)

@@ -110,6 +110,7 @@ TEST_CASE("under every policy, too, on 1 and 2 threads", "[serial]") {
         const outcome found = train(n, other, n.microbatch, 2,
                                     [&](int, const auto&... tensors) { return other.train_step(tensors..., within); });
         if (threads == 1) CHECK(found == expected);
+        if (remat::may_fail(other.lowered())) continue;  // it updates after the step
         const remat::plan& made =
             remat::internals::training(other, n.microbatch, false, remat::updating::from_arena).planned();
         CHECK(count(made, remat::action_kind::update) > 0);

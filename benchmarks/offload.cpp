@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+/// Activations on disk: what the arena takes with and without, and how long a training step takes by the longer of its
+/// computing and of its transfers at the bandwidth that was measured of the disk.
+///
+///     offload [DIRECTORY [THREADS [ROUNDS]]]
+///
+/// The files are read and written without the system's cache, so that they are as slow as they would be if they were larger
+/// than memory. Steps that keep and steps that offload are taken in turn; times are medians.
+#include <remat/remat.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+namespace {
+
+namespace nn = remat::nn;
+
+double median(std::vector<double> of) {
+  std::nth_element(of.begin(), of.begin() + static_cast<std::ptrdiff_t>(of.size() / 2), of.end());
+  return of[of.size() / 2];
+}
+
+double seconds_of_step(remat::network& model, const std::vector<float>& x, const std::vector<std::int32_t>& y) {
+  const auto begin = std::chrono::steady_clock::now();
+  model.train_step(x, y);
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+template <class Net, class Input>
+void compare(const char* name, std::size_t batch, const std::string& directory, int threads, std::size_t rounds) {
+  const remat::model_options keeps{.seed = 1, .threads = threads};
+  remat::model_options offloads = keeps;
+  offloads.checkpoints = {remat::checkpoint_at("", remat::save_all{}, remat::offload{directory})};
+  remat::model<Net, Input, nn::cross_entropy> kept(keeps), offloaded(offloads);
+  std::vector<float> x(kept.lowered().tensors[0].elements(batch));
+  std::vector<std::int32_t> y(batch);
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i * 2654435761u >> 9 & 1023) / 512 - 1;
+  for (std::size_t i = 0; i < batch; ++i) y[i] = static_cast<std::int32_t>(i % 10);
+
+  std::vector<double> with, without;
+  for (std::size_t round = 0; round <= rounds; ++round) {
+    const double a = seconds_of_step(kept, x, y), b = seconds_of_step(offloaded, x, y);
+    if (round == 0) continue;  // kernels are made, and room is taken
+    without.push_back(a);
+    with.push_back(b);
+  }
+  const double bytes = static_cast<double>(offloaded.plan(batch).outside_bytes);
+  const double computing = median(without), step = median(with);
+  const double transfers = remat::measured_transfer_rate(directory).seconds(bytes);
+  const double arena =
+      static_cast<double>(offloaded.reserved().activations) / static_cast<double>(kept.reserved().activations);
+  std::printf("%-28s %8.0f %8.0f %6.2f %9.0f %9.1f %9.1f %9.1f %6.2f\n", name,
+              static_cast<double>(kept.reserved().activations) / 1e6,
+              static_cast<double>(offloaded.reserved().activations) / 1e6, arena, bytes / 1e6, computing * 1e3,
+              transfers * 1e3, step * 1e3, step / std::max(computing, transfers));
+}
+
+using perceptron =
+    remat::sequential<remat::repeat<16, remat::sequential<nn::linear<2048, 2048>, nn::gelu>>, nn::linear<2048, 10>>;
+template <std::size_t Channels>
+using convolutions = remat::sequential<
+    remat::repeat<16, remat::sequential<nn::conv2d<Channels, Channels, 3, nn::window{.padding = 1}>, nn::relu>>,
+    nn::adaptive_avg_pool2d<1>, nn::flatten, nn::linear<Channels, 10>>;
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  const std::string directory = count > 1 ? arguments[1] : remat::temporary_directory();
+  const int threads = count > 2 ? std::atoi(arguments[2]) : 0;
+  const std::size_t rounds = count > 3 ? static_cast<std::size_t>(std::atoi(arguments[3])) : 5;
+  const remat::transfer_rate rate = remat::measured_transfer_rate(directory);
+  std::printf("%s: %.0f MB/s written, %.0f MB/s read, %s the system's cache\n", directory.c_str(), rate.write / 1e6,
+              rate.read / 1e6, remat::unlinked_file(directory).is_direct() ? "without" : "through");
+  std::printf("%-28s %8s %8s %6s %9s %9s %9s %9s %6s\n", "", "keep", "offload", "by", "on disk", "computing",
+              "transfers", "step", "by");
+  std::printf("%-28s %8s %8s %6s %9s %9s %9s %9s %6s\n", "", "MB", "MB", "keep", "MB", "ms", "ms", "ms", "longer");
+  compare<perceptron, remat::tensor<float, 2048>>("16 x linear 2048, gelu", 1024, directory, threads, rounds);
+  compare<convolutions<64>, remat::image<float, 64, 56, 56>>("16 x conv 64, relu", 64, directory, threads, rounds);
+  compare<convolutions<16>, remat::image<float, 16, 112, 112>>("16 x conv 16, relu", 64, directory, threads, rounds);
+}
