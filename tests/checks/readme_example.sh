@@ -6,4 +6,4 @@ cd "$1"
 diff <(sed -n '/^```cpp$/,/^```$/p' README.md | sed -n '2,/^```$/p' | sed '$d') <(sed '1,2d' examples/00_readme.cpp)
 # So is its layer, in the test that trains it.
 layer() { sed -n '/^struct leaky_relu/,/^};/p' "$1"; }
-diff <(layer README.md) <(layer tests/unit/model/own_layer.cpp)
+diff <(layer docs/layers.md) <(layer tests/unit/model/own_layer.cpp)

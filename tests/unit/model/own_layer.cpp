@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The layer of README.md: a user's own, under a checkpoint and against finite differences.
+// The layer of docs/layers.md: a user's own, under a checkpoint and against finite differences.
 #include <remat/remat.hpp>
 
 #include <catch2/catch.hpp>
