@@ -7,6 +7,7 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <cstring>
 #include <set>
 #include <vector>
 
@@ -81,6 +82,42 @@ TEST_CASE("under a budget, what a rank lays out is within the bytes, its message
     }
   }
   CHECK(within >= 9);
+}
+
+TEST_CASE("under a budget of the whole rank, a step takes no more than it, to the bits of one without") {
+  remat::silence_warning(remat::warning_names::skipped_checkpoint);
+  const std::size_t microbatches = 4;
+  int recomputed = 0;
+  for (const char* name : {"gpt", "llama", "unet"}) {
+    const networks::network& n = networks::named(name);
+    for (const remat::pipeline_schedule& schedule :
+         {remat::pipeline_schedule(remat::schedule::gpipe), remat::pipeline_schedule(remat::schedule::one_f_one_b)}) {
+      remat::distributed_network kept(session(), n.lower(), options(schedule, microbatches));
+      const auto data = networks::random_batch(n, kept.lowered(), n.microbatch * microbatches, 7);
+      const float expected = networks::with(data, [&](const auto&... tensors) { return kept.train_step(tensors...); });
+      const remat::memory_report all = kept.memory();
+      const std::size_t bytes = largest_of_ranks(all.explained() - all.results - all.activations / 8);
+      remat::distributed_options how =
+          options(schedule, microbatches, {remat::checkpoint_at("", remat::budget{remat::of_rank(bytes)})});
+      how.other_bytes = 64;
+      INFO(name << ", " << schedule.name() << ", " << bytes << " bytes");
+      remat::distributed_network model(session(), n.lower(), how);
+      std::size_t is_refused = 0;
+      try {
+        pipeline_of(model, n.microbatch);
+      } catch (const remat::error& e) {
+        CHECK_THAT(e.what(), Catch::Matchers::Contains("of the whole rank"));
+        is_refused = 1;
+      }
+      if (largest_of_ranks(is_refused) > 0) continue;
+      const float found = networks::with(data, [&](const auto&... tensors) { return model.train_step(tensors...); });
+      CHECK(std::memcmp(&found, &expected, sizeof(float)) == 0);
+      const remat::memory_report held = model.memory();
+      CHECK(held.explained() - held.results + how.other_bytes <= bytes);
+      recomputed += remat::internals::last_pipeline(model).planned_count(remat::action_kind::recompute) > 0 ? 1 : 0;
+    }
+  }
+  CHECK(largest_of_ranks(static_cast<std::size_t>(recomputed)) >= 1);
 }
 
 TEST_CASE("one_f_one_b holds min(p - s, m) kept regions on stage s, and its slots for messages") {

@@ -183,10 +183,10 @@ inline distributed_blueprint draw_blueprint(const mpi::session& session, program
                          },
                      .terms = made.terms});
   set_stage_policies(p, options.stage_policies);
-  if (has_rank_budget(p))
+  if (has_rank_budget(p) && made.schedule.stages > partitions)
     throw error(
-        "a budget of the whole rank is for a model in one process; on ranks, give a budget the bytes of a stage's "
-        "activations: budget{bytes}");
+        "a budget of the whole rank is for ranks of one stage, and this schedule gives them several; give a budget the "
+        "bytes of a stage's activations: budget{bytes}");
   check_schedule(made.schedule,
                  {.is_training = trains, .messages = between_stages(messages_of(p, made.schedule.stages, trains))});
   require_whole_states(p, made);

@@ -212,6 +212,7 @@ class distributed_network : public network_on_ranks {
                     .checkpoints = options.checkpointing,
                     .recomputes_early = options.recomputes_early,
                     .packing = options.packing,
+                    .other_bytes = options.other_bytes,
                     .spaces = std::make_shared<storage_spaces>(options.offload_directory)},
                    threads_, options.max_plans),
         training_(blueprint_, options, *parameters_, ranks_, calls_.all()),

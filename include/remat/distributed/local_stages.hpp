@@ -45,6 +45,7 @@ struct pipeline_setup {
   bool recomputes_early = true;  ///< before the gradient is there
   bool updates = false;          ///< parameters, in the last micro-batch
   remat::packing packing = remat::packing::automatic;
+  std::size_t other_bytes = 0;                  ///< that a budget of the whole rank leaves to others
   std::shared_ptr<storage_spaces> spaces = {};  ///< for what leaves the arena
 
   bool is_larger(int m) const { return m < larger; }
@@ -119,10 +120,8 @@ class local_stages {
       here.of_microbatch.push_back(at->second);
       if (!is_new) continue;
       const program& p = is_plain ? *setup.plain : *setup.checkpointed;
-      plan steps = setup.is_training
-                       ? stage_planner(p, setup.table, positions)(setup.terms, setup.samples(m), covered(p, s, m),
-                                                                  updates ? updating::from_block : updating::after_step)
-                       : plan_inference(p, setup.samples(m), slice_of_stage(p, s));
+      plan steps = setup.is_training ? training_plan(p, positions, covered(p, s, m), m, updates)
+                                     : plan_inference(p, setup.samples(m), slice_of_stage(p, s));
       const auto waiting = static_cast<std::size_t>(setup.is_training ? covered(p, s, m).in_flight : 1);
       const kernel_options how{accumulates, static_cast<std::size_t>(count), setup.packing, {setup.spaces, waiting}};
       const executor*& like = of_size[setup.is_larger(m)];
@@ -138,6 +137,24 @@ class local_stages {
     for (const auto& e : here.executors) most = std::max(most, e->outside().bytes());
     for (const auto& e : here.executors) e->place_outside(outside_bytes_, most);
     outside_bytes_ += most * waiting;
+  }
+
+  plan training_plan(const program& p, const task_positions& positions, const slice& covered, int m,
+                     bool updates) const {
+    const pipeline_setup& setup = *setup_;
+    const auto others = [&](const plan& made) {
+      std::size_t kept = 0, passing = 0;
+      for (const bool accumulates : {false, true}) {
+        plan with_packs = made;
+        const planned_kernels kernels(p, with_packs,
+                                      {accumulates, static_cast<std::size_t>(setup.table.microbatches), setup.packing});
+        kept = std::max(kept, kernels.memory().step_bytes());
+        passing = std::max(passing, kernels.memory().passing_bytes());
+      }
+      return setup.other_bytes + passing + kept * (setup.larger > 0 ? 2 : 1);
+    };
+    return stage_planner(p, setup.table, positions)(setup.terms, setup.samples(m), covered,
+                                                    updates ? updating::from_block : updating::after_step, others);
   }
 
   const pipeline_setup* setup_;

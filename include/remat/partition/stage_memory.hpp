@@ -11,6 +11,8 @@
 
 #include <array>
 #include <cstddef>
+#include <functional>
+#include <utility>
 #include <vector>
 
 namespace remat {
@@ -29,13 +31,17 @@ struct pipeline_timetable {
 /// A stage whose micro-batches all have the same plan, alone on its rank. What it is made of must outlive it.
 class stage_memory final : public detail::program_memory {
  public:
+  /// What a rank holds with a plan in addition to weights, states, gradients and activations: the memory of kernels.
+  using others = std::function<std::size_t(const plan&)>;
+
   stage_memory(const program& p, const slice& covered, updating updates, const schedule_table& table,
-               const task_positions& positions, const pipeline_timetable& timetable)
+               const task_positions& positions, const pipeline_timetable& timetable, others with)
       : program_memory(p, covered, updates),
         stage_(covered.stage),
         table_(&table),
         positions_(&positions),
-        timetable_(&timetable) {}
+        timetable_(&timetable),
+        with_(std::move(with)) {}
 
   std::size_t activations(const plan& made) const override {
     const std::array one{
@@ -43,12 +49,16 @@ class stage_memory final : public detail::program_memory {
     return rank_layout(*table_, positions_->rank_of(stage_), *positions_, timetable_->messages, timetable_->times, one)
         .bytes();
   }
+  std::size_t bytes_with(const plan& made) const override {
+    return program_memory::bytes_with(made) + (with_ ? with_(made) : 0);
+  }
 
  private:
   int stage_;
   const schedule_table* table_;
   const task_positions* positions_;
   const pipeline_timetable* timetable_;
+  others with_;
 };
 
 }  // namespace remat

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace remat {
@@ -39,7 +40,8 @@ class training_slices {
   const task_positions* positions_;
 };
 
-/// Makes the training plans of stages, whose budgets count what the rank lays out.
+/// Makes the training plans of stages, whose budgets count what the rank lays out, and of the whole rank what else it holds
+/// with a plan, where that is known.
 class stage_planner {
  public:
   /// All of them must outlive it; p is the fused program with its stages.
@@ -47,11 +49,11 @@ class stage_planner {
       : program_(&p), table_(&table), positions_(&positions) {}
 
   plan operator()(const plan_terms& terms, std::size_t microbatch, const slice& covered,
-                  updating updates = updating::after_step) {
+                  updating updates = updating::after_step, stage_memory::others with = {}) {
     const plan_request plain = terms.request(microbatch, covered, updates);
     if (!has_budget(*program_, plain)) return plan_training(*program_, plain);
     if (!timetable_) timetable_.emplace(*program_, *table_, true);
-    const stage_memory rank(*program_, covered, updates, *table_, *positions_, *timetable_);
+    const stage_memory rank(*program_, covered, updates, *table_, *positions_, *timetable_, std::move(with));
     return plan_training(*program_, terms.request(microbatch, covered, updates, &rank));
   }
 
