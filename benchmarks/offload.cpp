@@ -71,6 +71,7 @@ using convolutions = remat::sequential<
 }  // namespace
 
 int main(int count, char** arguments) {
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
   const std::string directory = count > 1 ? arguments[1] : remat::temporary_directory();
   const int threads = count > 2 ? std::atoi(arguments[2]) : 0;
   const std::size_t rounds = count > 3 ? static_cast<std::size_t>(std::atoi(arguments[3])) : 5;
@@ -81,6 +82,6 @@ int main(int count, char** arguments) {
               "transfers", "step", "by");
   std::printf("%-28s %8s %8s %6s %9s %9s %9s %9s %6s\n", "", "MB", "MB", "keep", "MB", "ms", "ms", "ms", "longer");
   compare<perceptron, remat::tensor<float, 2048>>("16 x linear 2048, gelu", 1024, directory, threads, rounds);
-  compare<convolutions<64>, remat::image<float, 64, 56, 56>>("16 x conv 64, relu", 64, directory, threads, rounds);
-  compare<convolutions<16>, remat::image<float, 16, 112, 112>>("16 x conv 16, relu", 64, directory, threads, rounds);
+  compare<convolutions<64>, remat::image<float, 64, 56, 56>>("16 x conv 64, relu", 32, directory, threads, rounds);
+  compare<convolutions<16>, remat::image<float, 16, 112, 112>>("16 x conv 16, relu", 32, directory, threads, rounds);
 }

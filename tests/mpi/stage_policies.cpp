@@ -122,6 +122,34 @@ TEST_CASE("what waits in a storage gives the same bits on every stage, under eve
   }
 }
 
+TEST_CASE("what waits in a file may be read some tasks before the backward pass of its stage") {
+  remat::silence_warning(remat::warning_names::skipped_checkpoint);
+  const networks::network& n = networks::named("nested");
+  const std::size_t microbatches = 2 * static_cast<std::size_t>(session().size());
+  const outcome expected = of_one_process(n, microbatches);
+  for (const remat::pipeline_schedule& schedule :
+       {remat::pipeline_schedule(remat::schedule::gpipe), remat::pipeline_schedule(remat::schedule::zero_bubble),
+        remat::pipeline_schedule(remat::schedule::interleaved<2>)})
+    for (const int tasks : {0, 1, 4}) {
+      INFO(schedule.name() << ", " << tasks << " tasks ahead");
+      remat::distributed_options how = options(n, microbatches, schedule);
+      how.checkpoints = {remat::checkpoint_at(
+          "", remat::verified{remat::save_all{}},
+          remat::offload<remat::file>{.window = {.read_ahead = 3, .tasks_ahead = tasks, .least_bytes = 1}})};
+      remat::distributed_network model(session(), n.lower(), how);
+      check(model, n, expected);
+      std::size_t ahead = 0;
+      const remat::pipeline& line = remat::internals::last_pipeline(model);
+      for (std::size_t local = 0; local < line.stages(); ++local)
+        for (const remat::plan_region& each : line.planned(local, 0).regions)
+          ahead += each.tasks_ahead > 0 ? each.bytes : 0;
+      if (session().size() > 1)
+        CHECK((largest_of_ranks(ahead) > 0) == (tasks > 0));
+      else  // a micro-batch may go back at once
+        CHECK((ahead == 0 || tasks > 0));
+    }
+}
+
 TEST_CASE("a stage that is not there, or is given two policies, is refused on all ranks") {
   const networks::network& n = networks::named("example_01");
   const auto refusal = [&](const std::vector<remat::checkpoint_on_stage>& policies) {

@@ -93,9 +93,9 @@ class file_space : public storage_space {
 
   std::uint64_t begin(const request& r) {
     std::unique_lock lock(mutex_);
-    // A list that is full holds requests that will be done; after a failure they are not, and `finish` says so.
+    // A list that is full holds requests that will be done. After a failure none will, which `finish` says.
     done_more_.wait(lock, [&] { return begun_ - done_ < requests_.size() || failure_ != nullptr; });
-    if (failure_ != nullptr) std::rethrow_exception(failure_);
+    if (failure_ != nullptr) return ++begun_;
     requests_[begun_ % requests_.size()] = r;
     const std::uint64_t number = ++begun_;
     lock.unlock();

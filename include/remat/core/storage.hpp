@@ -116,8 +116,8 @@ struct held_storage final : storage_form {
   constexpr explicit held_storage(S storage)
       : storage_form(S::storage_name, S::is_lossless, OutsideStorage<S>), object(std::move(storage)) {
     if constexpr (requires { transfer_window(object.window); }) window = object.window;
-    if (window.read_ahead < 0 || window.write_behind < 0)
-      throw error("a storage reads ahead and writes behind by 0 or more tensors; give its window such numbers");
+    if (window.read_ahead < 0 || window.write_behind < 0 || window.tasks_ahead < 0)
+      throw error("a storage reads ahead and writes behind by 0 or more tensors and tasks; give its window such numbers");
   }
   constexpr ~held_storage() override {}  // NOLINT(modernize-use-equals-default): g++ 12 wants it for constants
 

@@ -20,6 +20,7 @@ class offload_error : public error {
 struct transfer_window {
   int read_ahead = 2;    ///< that are on their way back, or there, when one is used
   int write_behind = 2;  ///< that may be on their way out while the next is computed
+  int tasks_ahead = 1;   ///< in a pipeline: the tasks of its rank before a backward pass at which its first reads begin
   std::size_t least_bytes = std::size_t{64}
                             << 10;  ///< smaller tensors stay: a transfer takes its time whatever it moves
 

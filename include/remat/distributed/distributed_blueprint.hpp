@@ -93,8 +93,10 @@ inline double bytes_as_stage(program p, int first, int last, int stage, std::siz
   double bytes = 0;
   for (const plan_region& each : made.regions)
     if (each.port == core::none)
-      bytes +=
-          static_cast<double>(each.bytes) * (each.is_passing ? 1 : most_between(each.first_section, each.last_section));
+      bytes += static_cast<double>(each.bytes) * (each.is_passing ? 1
+                                                  : each.tasks_ahead > 0
+                                                      ? std::min(each.tasks_ahead + 1, covered.in_flight)
+                                                      : most_between(each.first_section, each.last_section));
   for (const stage_port& each : made.ports)
     bytes += static_cast<double>(p.bytes_of(each.tensor, each.is_gradient, batch)) *
              (each.is_gradient ? 1 : covered.in_flight);

@@ -47,6 +47,7 @@ class pipeline : private exchange {
     }
     needed_.packed = packed_bytes_ + packed;
     needed_.scratch = passing - packed;
+    find_reads_ahead();
   }
   pipeline(const pipeline&) = delete;  // its parts know where they are
   pipeline& operator=(const pipeline&) = delete;
@@ -96,6 +97,8 @@ class pipeline : private exchange {
     const core::list<pipeline_task>& row = setup_.table.rows[setup_.rank];
     for (int position = 0; position < row.count(); ++position) {
       transport_.arrive_at(position);
+      for (const ahead& each : reads_ahead_)
+        if (each.position == position) read_ahead(each);
       const pipeline_task& t = row[position];
       local_ = stages_.find(t.stage);
       microbatch_ = t.microbatch;
@@ -189,10 +192,34 @@ class pipeline : private exchange {
            a.kind == action_kind::backward;
   }
 
-  void bind_running() {
-    const std::span<const std::size_t> offsets = layout_.offsets(local_, static_cast<std::size_t>(microbatch_));
+  /// Reads that begin before the task that needs them.
+  struct ahead {
+    int position = 0;
+    std::size_t local = 0;
+    int microbatch = 0;
+  };
+  void find_reads_ahead() {
+    for (std::size_t local = 0; local < stages_.size(); ++local)
+      for (int m = 0; m < setup_.table.microbatches; ++m)
+        for (const plan_region& each : planned(local, m).regions) {
+          if (each.tasks_ahead == 0) continue;
+          const int begin = begin_of_region(each, positions_, stages_.number(local), m);
+          if (begin < positions_.position_of(pass_kind::backward_input, stages_.number(local), m))
+            reads_ahead_.push_back({begin, local, m});
+        }
+  }
+  void read_ahead(const ahead& each) {
+    find_bases(each.local, each.microbatch);
+    stages_.executor_of(each.local, each.microbatch).read_ahead(static_cast<std::size_t>(each.microbatch), bases_);
+  }
+
+  void find_bases(std::size_t local, int microbatch) {
     bases_.clear();
-    for (const std::size_t offset : offsets) bases_.push_back(activations_ + offset);
+    for (const std::size_t offset : layout_.offsets(local, static_cast<std::size_t>(microbatch)))
+      bases_.push_back(activations_ + offset);
+  }
+  void bind_running() {
+    find_bases(local_, microbatch_);
     running_->bind(bases_, kernels_ + packed_at_[local_][setup_.is_larger(microbatch_)], kernels_ + packed_bytes_);
   }
   void count_executed() {
@@ -210,6 +237,7 @@ class pipeline : private exchange {
   std::size_t packed_bytes_ = 0;
   std::byte *activations_ = nullptr, *kernels_ = nullptr;
   std::vector<std::byte*> bases_;
+  std::vector<ahead> reads_ahead_;
   action_counts executed_ = {}, before_ = {};
 
   // What runs now.

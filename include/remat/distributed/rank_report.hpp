@@ -21,7 +21,7 @@ struct port_report {
   std::string shape;
   bool is_gradient = false;
   int from = core::none;  ///< the stage that it comes from, or `none`
-  std::vector<int> to;  ///< the stages that it is sent to
+  std::vector<int> to;    ///< the stages that it is sent to
   std::size_t bytes = 0;
   int slots = 0;  ///< how many micro-batches have theirs at once
 };
@@ -69,7 +69,9 @@ inline rank_report report(const program& p, const pipeline& line, int partition)
                    .plan = report(p, made)};
     for (const plan_region& each : made.regions)
       if (each.port == core::none && !each.is_passing)
-        (each.last_section == parameters_section ? s.postponed_region : s.kept_region) += each.bytes;
+        (each.tasks_ahead > 0                      ? s.passing_region
+         : each.last_section == parameters_section ? s.postponed_region
+                                                   : s.kept_region) += each.bytes;
     for (int k = 0; k < made.ports.count(); ++k) {
       const stage_port& each = made.ports[k];
       const int producer = p.producers[each.tensor];

@@ -7,6 +7,7 @@
 ///     a port that receives        from the task before which the receive is posted
 ///     a port that sends           to the task before which the send is complete; one that later sections read, to there
 ///     what passes                 in one task: one region for all, the largest
+///     what is read back           from some tasks before that of the backward pass to that
 ///
 /// and they are placed as the buffers of a plan are. So one_f_one_b holds min(p - s, m) kept regions on stage s, and as
 /// many slots for messages as the schedule's clock needs for receives that are posted early. zero_bubble holds no more
@@ -33,6 +34,14 @@ struct laid_out_stage {
   int stage = 0;
   std::vector<const plan*> plans = {};
 };
+
+/// The task from which on a region is alive: that of its first section, or so many tasks before, but after the forward
+/// pass.
+inline int begin_of_region(const plan_region& region, const task_positions& positions, int stage, int microbatch) {
+  const int own = positions.position_of(pass_of_section(region.first_section), stage, microbatch);
+  if (region.tasks_ahead == 0) return own;
+  return std::max(own - region.tasks_ahead, positions.position_of(pass_kind::forward, stage, microbatch) + 1);
+}
 
 class rank_layout {
  public:
@@ -61,7 +70,7 @@ class rank_layout {
         for (int r = 0; r < made.regions.count(); ++r) {
           const plan_region& here = made.regions[r];
           if (here.is_passing) continue;
-          int from = positions.position_of(pass_of_section(here.first_section), stage, m);
+          int from = begin_of_region(here, positions, stage, m);
           int to = positions.position_of(pass_of_section(here.last_section), stage, m);
           const int k = here.port;
           if (k != core::none) {

@@ -19,6 +19,7 @@ struct plan_region {
   int port = core::none;    ///< it is the buffer of this port
   bool is_passing = false;  ///< nothing in it outlives a section: one is enough for all micro-batches
   std::size_t bytes = 0;
+  int tasks_ahead = 0;  ///< what is in it is on its way back from so many tasks before its section on (transfers.hpp)
 };
 
 struct plan {
@@ -30,7 +31,8 @@ struct plan {
   core::list<segment_plan> segment_plans = {};
   tape steps = {};
   /// A step of one process has one region. A stage has one and, after it, one for each port. A stage that splits has in
-  /// its place one for each two sections between which something is kept, and one for what passes.
+  /// its place one for each two sections between which something is kept, one for what passes, and one for what is read
+  /// back before the backward pass begins, where there is such.
   core::list<plan_region> regions = {};
   std::size_t activation_bytes = 0;  ///< of the arena's activation region; of a stage, of each micro-batch in flight
   std::size_t passing_bytes = 0;     ///< of a stage that splits: what waits for no other section, once for all
@@ -46,6 +48,25 @@ namespace detail {
 /// That of a whole program's gradients of parameters until they are placed, where they are buffers.
 inline constexpr int gradient_region = 1;
 
+/// Calls f(action) for the reads with which the backward pass of a stage that splits begins, in a task of its own.
+template <class F>
+constexpr void each_read_ahead(const plan& made, const F& f) {
+  if (!made.covered.splits || !made.steps.has_transfers) return;
+  for (int i = made.steps.sections[backward_section].first;
+       i < made.steps.actions.count() && made.steps.actions[i].kind == action_kind::begin_read; ++i)
+    f(made.steps.actions[i]);
+}
+
+/// How many tasks before that they begin.
+constexpr int tasks_ahead(const plan& made) {
+  int most = 0;
+  each_read_ahead(made, [&](const action& a) {
+    const int here = made.steps.buffers[a.inputs[0]].form->window.tasks_ahead;
+    most = here > most ? here : most;
+  });
+  return most;
+}
+
 constexpr void make_regions(plan& made) {
   const int last = made.steps.sections.count() - 1;
   if (!made.covered.splits) {
@@ -54,6 +75,8 @@ constexpr void make_regions(plan& made) {
     for (int first = 0; first < last; ++first)
       for (int then = first + 1; then <= last; ++then) made.regions.push_back({first, then});
     made.regions.push_back({0, last, core::none, true});
+    if (const int ahead = tasks_ahead(made); ahead > 0)
+      made.regions.push_back({backward_section, backward_section, core::none, false, 0, ahead});
   }
   for (int k = 0; k < made.ports.count(); ++k) {
     const int section = made.ports[k].is_gradient ? backward_section : forward_section;  // where no buffer says more
@@ -72,6 +95,12 @@ constexpr int region_between(const plan& made, int first, int last) {
 
 /// Says which region each buffer is in: this follows from the first and the last section that use it.
 constexpr void choose_regions(plan& made) {
+  const int before_ports = made.region_of_port(0) - 1;
+  core::list<int> is_ahead;
+  if (made.covered.splits && made.regions[before_ports].tasks_ahead > 0) {
+    is_ahead = core::list<int>(made.steps.buffers.size());
+    each_read_ahead(made, [&](const action& a) { is_ahead[made.steps.buffers[a.outputs[0]].allocation] = 1; });
+  }
   for (buffer& b : made.steps.buffers) {
     const buffer& root = made.steps.buffers[b.allocation];
     const int first = made.steps.section_of(root.first), last = made.steps.section_of(root.last);
@@ -81,7 +110,8 @@ constexpr void choose_regions(plan& made) {
       here.bytes = b.bytes;
       if (last > here.last_section) here.last_section = last;
     } else if (made.covered.splits) {
-      b.region = region_between(made, first, last);
+      const bool comes_ahead = !is_ahead.empty() && is_ahead[b.allocation] != 0 && last == backward_section;
+      b.region = comes_ahead ? before_ports : region_between(made, first, last);
     }
   }
 }

@@ -69,6 +69,15 @@ class executor {
   const outside_tensors& outside() const { return outside_; }
   /// Where it waits, next to what other executors have there (outside_tensors.hpp).
   void place_outside(std::size_t first_byte, std::size_t distance) { outside_.place(first_byte, distance); }
+  /// Begins the reads that the backward pass of a micro-batch begins with, in a task before it; its forward pass has run.
+  /// `regions`: where the plan's are for it.
+  void read_ahead(std::size_t place, std::span<std::byte* const> regions) {
+    detail::each_read_ahead(plan_, [&](const action& a) {
+      const buffer& to = plan_.steps.buffers[a.outputs[0]];
+      if (plan_.regions[to.region].tasks_ahead > 0)
+        outside_.begin_read(a.inputs[0], place, regions[static_cast<std::size_t>(to.region)] + to.offset, true);
+    });
+  }
   /// What kernels need in addition to tensors.
   const kernel_memory& kernels() const { return calls_.memory(); }
   regions needed() const { return regions_of(plan_, kernels()); }
@@ -164,13 +173,13 @@ class executor {
           outside_.begin_write(a.outputs[0], s.place, address(a.inputs[0]));
           break;
         case action_kind::finish_write:
-          outside_.finish_write(a.outputs[0]);
+          outside_.finish_write(a.outputs[0], s.place);
           break;
         case action_kind::begin_read:
           outside_.begin_read(a.inputs[0], s.place, address(a.outputs[0]));
           break;
         case action_kind::finish_read:
-          outside_.finish_read(a.inputs[0]);
+          outside_.finish_read(a.inputs[0], s.place);
           break;
         case action_kind::receive:
           s.ports->receive(plan_.steps.buffers[a.outputs[0]].port);

@@ -35,11 +35,12 @@ class outside_tensors {
       if (a.kind != action_kind::begin_write) continue;
       const buffer& stored = steps.buffers[a.outputs[0]];
       outside& here = of_buffer_[static_cast<std::size_t>(a.outputs[0])];
-      here = {stored.form, stored.tensor, microbatch_bytes_, p.bytes_of(stored.tensor, false, batch)};
+      here = {stored.form, stored.tensor, stored_.size(), microbatch_bytes_, p.bytes_of(stored.tensor, false, batch)};
       microbatch_bytes_ += aligned(here.bytes, transfer_alignment);
       stored_.push_back(a.outputs[0]);
     }
     distance_ = microbatch_bytes_;
+    transfers_.resize(stored_.size() * places_.microbatches);
   }
 
   bool empty() const { return stored_.empty(); }
@@ -58,7 +59,7 @@ class outside_tensors {
     for (const int b : stored_) {
       outside& here = at(b);
       here.space = &places_.spaces->of(*here.form);
-      here.space->reserve(first_byte_ + distance_ * places_.microbatches, stored_.size());
+      here.space->reserve(first_byte_ + distance_ * places_.microbatches, transfers_.size());
     }
     is_prepared_ = true;
   }
@@ -66,37 +67,49 @@ class outside_tensors {
   /// Of the stored buffer b of a micro-batch.
   void begin_write(int b, std::size_t microbatch, const std::byte* from) {
     outside& here = at(b);
-    here.request = here.space->begin_write(at_byte(here, microbatch), {from, here.bytes});
+    transfer_of(here, microbatch).request = here.space->begin_write(at_byte(here, microbatch), {from, here.bytes});
   }
-  void finish_write(int b) { finish(at(b), "written"); }
-  void begin_read(int b, std::size_t microbatch, std::byte* to) {
+  void finish_write(int b, std::size_t microbatch) { finish(at(b), microbatch, "written"); }
+  /// `is_ahead`: before the tape says so, where the read then finds that it has begun.
+  void begin_read(int b, std::size_t microbatch, std::byte* to, bool is_ahead = false) {
     outside& here = at(b);
-    here.request = here.space->begin_read(at_byte(here, microbatch), {to, here.bytes});
+    transfer& own = transfer_of(here, microbatch);
+    if (!own.has_begun) own.request = here.space->begin_read(at_byte(here, microbatch), {to, here.bytes});
+    own.has_begun = is_ahead;
   }
-  void finish_read(int b) { finish(at(b), "read back"); }
+  void finish_read(int b, std::size_t microbatch) { finish(at(b), microbatch, "read back"); }
 
   /// After a step that has failed: nothing is under way.
   void cancel() noexcept {
     for (const int b : stored_)
       if (storage_space* const space = at(b).space; space != nullptr) space->cancel();
+    for (transfer& each : transfers_) each.has_begun = false;
   }
 
  private:
   struct outside {
     const storage_form* form = nullptr;
     int tensor = core::none;
+    std::size_t number = 0;
     std::size_t offset = 0, bytes = 0;  // in what a micro-batch has there
     storage_space* space = nullptr;
-    std::uint64_t request = 0;  // the last one
+  };
+  /// The last one of a tensor and micro-batch.
+  struct transfer {
+    std::uint64_t request = 0;
+    bool has_begun = false;  // ahead
   };
 
   outside& at(int b) { return of_buffer_[static_cast<std::size_t>(b)]; }
   std::size_t at_byte(const outside& here, std::size_t microbatch) const {
     return first_byte_ + distance_ * (microbatch % places_.microbatches) + here.offset;
   }
-  void finish(const outside& here, const char* what) const {
+  transfer& transfer_of(const outside& here, std::size_t microbatch) {
+    return transfers_[microbatch % places_.microbatches * stored_.size() + here.number];
+  }
+  void finish(const outside& here, std::size_t microbatch, const char* what) {
     try {
-      here.space->finish(here.request);
+      here.space->finish(transfer_of(here, microbatch).request);
     } catch (const error& e) {
       throw offload_error(name_of(here) + " cannot be " + what + ": " + e.what());
     }
@@ -111,7 +124,8 @@ class outside_tensors {
   const program* program_;
   outside_places places_;
   std::vector<outside> of_buffer_;
-  std::vector<int> stored_;  // buffers
+  std::vector<int> stored_;          // buffers
+  std::vector<transfer> transfers_;  // of each micro-batch that waits, and each of these
   std::size_t microbatch_bytes_ = 0, first_byte_ = 0, distance_ = 0;
   bool is_prepared_ = false;
 };

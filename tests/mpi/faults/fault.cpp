@@ -4,6 +4,7 @@
 #include <remat/distributed/distributed_audit.hpp>
 #include <remat/partition/partition_file.hpp>
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -45,6 +46,11 @@ void run(const remat::mpi::session& mpi, const std::string& fault) {
   if (fault == "other_schedule" && is_mine) options.schedule = remat::schedule::gpipe;
   if (fault == "other_microbatches" && is_mine) options.microbatches = 8;
   if (fault == "other_checkpoints" && is_mine) options.checkpoints = {remat::checkpoint_at("first")};
+  if (fault == "full_disk") {
+    options.schedule = remat::schedule::gpipe;  // each micro-batch waits on each stage
+    options.checkpoints = {remat::checkpoint_at(
+        "", remat::save_all{}, remat::offload<remat::file>{.path = "/tmp", .window = {.least_bytes = 1}})};
+  }
   if (fault == "other_rank_map") {
     options.partitions = 2;
     if (is_mine) options.rank_map = remat::rank_map::spread;
@@ -132,6 +138,10 @@ void run(const remat::mpi::session& mpi, const std::string& fault) {
       throw remat::error("the disk of rank " + std::to_string(mpi.rank()) + " is full");
     if (step == 5 && is_mine && fault == "killed") std::raise(SIGKILL);
     if (step == 5 && fault == "bad_label") y[7] = 99;
+    if (step == 5 && is_mine && fault == "full_disk") {
+      const rlimit limit{4096, RLIM_INFINITY};
+      setrlimit(RLIMIT_FSIZE, &limit);
+    }
     if (step == 5 && fault == "other_evaluation") {
       const std::vector<std::pair<std::vector<float>, std::vector<std::int32_t>>> batches(is_mine ? 3 : 2, {x, y});
       model.evaluate(batches, remat::accuracy{});
