@@ -33,6 +33,23 @@ using feed_forward = remat::sequential<nn::linear<768, 3072>, nn::gelu, nn::line
 using chain = remat::sequential<remat::repeat<1000, remat::sequential<nn::linear<128, 128>, nn::tanh>>,
                                 nn::linear<128, 10>, nn::log_softmax>;
 
+/// Links of very unequal sizes, in bytes and in time.
+template <std::size_t... Widths>
+struct links_between;
+template <std::size_t In, std::size_t Out, std::size_t... Rest>
+struct links_between<In, Out, Rest...> {
+  template <class... Before>
+  using after = typename links_between<Out, Rest...>::template after<Before..., nn::linear<In, Out>, nn::tanh>;
+};
+template <std::size_t Last>
+struct links_between<Last> {
+  template <class... Before>
+  using after = remat::sequential<Before...>;
+};
+using unequal_links =
+    links_between<256, 4096, 64, 2048, 256, 1024, 32, 4096, 512, 128, 3072, 64, 2048, 1024, 48, 4096, 256>::after<>;
+using unequal = remat::sequential<unequal_links, nn::linear<256, 10>, nn::log_softmax>;
+
 /// y = x + relu(batch_norm(conv(x))), 16 times.
 using residual_block =
     remat::residual<remat::sequential<nn::conv2d<64, 64, 3, nn::window{.padding = 1}>, nn::batch_norm2d<64>, nn::relu>>;
@@ -104,6 +121,7 @@ inline const network networks[] = {
     {"mlp", 256, [] { return remat::lower<mlp, remat::tensor<float, 1024>, nn::nll_loss>(); }},
     {"ffn", 1024, [] { return remat::lower<feed_forward, remat::tensor<float, 768>, nn::mse_loss>(); }},
     {"chain", 64, [] { return remat::lower<chain, remat::tensor<float, 128>, nn::nll_loss>(); }, keep_variance},
+    {"unequal", 512, [] { return remat::lower<unequal, remat::tensor<float, 256>, nn::nll_loss>(); }},
     {"residual", 32, [] { return remat::lower<residual, features, nn::mse_loss>(); }},
     {"residual_checkpointed", 32, [] { return remat::lower<residual_checkpointed, features, nn::mse_loss>(); }},
     {"residual_every4", 32, [] { return remat::lower<residual_every4, features, nn::mse_loss>(); }},

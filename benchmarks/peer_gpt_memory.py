@@ -40,7 +40,8 @@ def measured(make):
     return min(with_gradients, peak_of(step))
 
 
-torch.set_num_threads(int(sys.argv[1]) if len(sys.argv) > 1 else 1)
-print(f"PyTorch {torch.__version__}")
-for name, make in (("no checkpoint", gpt), ("each block checkpointed", gpt_checkpointed)):
-    print(f"{name:34}{measured(make) / 1e6:10.2f} MB")
+if __name__ == "__main__":
+    torch.set_num_threads(int(sys.argv[1]) if len(sys.argv) > 1 else 1)
+    print(f"PyTorch {torch.__version__}")
+    for name, make in (("no checkpoint", gpt), ("each block checkpointed", gpt_checkpointed)):
+        print(f"{name:34}{measured(make) / 1e6:10.2f} MB")

@@ -130,6 +130,12 @@ def chain():
     return model
 
 
+def unequal():
+    widths = [256, 4096, 64, 2048, 256, 1024, 32, 4096, 512, 128, 3072, 64, 2048, 1024, 48, 4096, 256]
+    links = [layer for sizes in zip(widths, widths[1:]) for layer in (nn.Linear(*sizes), nn.Tanh())]
+    return nn.Sequential(*links, nn.Linear(256, 10), nn.LogSoftmax(1))
+
+
 def residual_block():
     return Residual(nn.Conv2d(64, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU(True))
 
@@ -178,6 +184,7 @@ networks = {
     "mlp": (mlp, (256, 1024), *classes(10, 256)),
     "ffn": (ffn, (1024, 768), *values(1024, 768)),
     "chain": (chain, (64, 128), *classes(10, 64)),
+    "unequal": (unequal, (512, 256), *classes(10, 512)),
     "residual": (residual, features, *values(*features)),
     "residual_checkpointed": (residual_checkpointed, features, *values(*features)),
     "residual_every4": (residual_every4, features, *values(*features)),

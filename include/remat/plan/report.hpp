@@ -4,6 +4,7 @@
 
 #include <remat/plan/certificate_text.hpp>
 #include <remat/plan/plan.hpp>
+#include <remat/plan/tape_rows.hpp>
 
 #include <cstddef>
 #include <optional>
@@ -45,6 +46,10 @@ struct plan_report {
   std::vector<std::string> ignored;     ///< paths of modules whose checkpoint is ignored, since they lie on two stages
   /// Of a plan with budgets: its predicted time, what any could reach, and where memory is lost.
   std::optional<remat::certificate> certificate;
+  std::vector<tape_row> rows;
+
+  /// What the step does, action by action, and how much memory is alive meanwhile.
+  const std::vector<tape_row>& tape() const { return rows; }
 };
 
 namespace detail {
@@ -175,6 +180,7 @@ inline plan_report report(const program& p, const plan& made) {
       const std::string path = path_of(p, p.operations[made.segments[s].first].node);
       r.plain.push_back(path.empty() ? "the model" : path);
     }
+  r.rows = tape_rows(p, made);
   if (!made.covered.is_whole()) detail::describe_divided(p, made.covered.stage, r);
   return r;
 }

@@ -74,7 +74,9 @@ class spine_solver {
   /// What a state does not look at. Of a long spine's frontier these are all but the last few tensors: they are there to the
   /// end of the state; for a bound, they take nothing.
   constexpr frontier_set held_anyway(int s, frontier_set unheld) const {
-    const int last_few = spine_.count <= 16 ? 0 : spine_.frontier.data()[s].count() - (spine_.count <= 200 ? 3 : 1);
+    if (spine_.count <= 16) return steps_.sets().to_the_end(s);
+    const int looked_at = spine_.count <= 64 ? 6 : spine_.count <= 200 ? 3 : 1;
+    const int last_few = spine_.frontier.data()[s].count() - looked_at;
     return steps_.sets().to_the_end(s) | (last_few <= 0 ? 0 : unheld & ((frontier_set{1} << last_few) - 1));
   }
 

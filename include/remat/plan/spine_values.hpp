@@ -89,14 +89,21 @@ class spine_values {
               last_end = right_end < left_end ? left_end : right_end;
     const int stop = last_end < to.highest ? last_end : to.highest, both = first_end < stop ? first_end : stop;
     int m = from;
-    if (m <= both) {
-      take_sums(costs + m, o.cost, rights + (m - right_begin), lefts + (m - left_begin), both - m + 1);
+    const auto count_to = [&m](int end) { return end >= m ? end - m + 1 : 0; };
+    if (const int count = count_to(both); count > 0) {
+      const double *const a = rights + (m - right_begin), *const b = lefts + (m - left_begin);
+      take_all(costs + m, count, [=, cost = o.cost](int i) { return cost + a[i] + b[i]; });
       m = both + 1;
     }
-    if (right_end > left_end)
-      for (; m <= stop; ++m) take(costs[m], o.cost + rights[m - right_begin] + last_left);
-    else
-      for (; m <= stop; ++m) take(costs[m], o.cost + last_right + lefts[m - left_begin]);
+    if (const int count = count_to(stop); count > 0) {
+      if (right_end > left_end) {
+        const double* const a = rights + (m - right_begin);
+        take_all(costs + m, count, [=, cost = o.cost](int i) { return cost + a[i] + last_left; });
+      } else {
+        const double *const b = lefts + (m - left_begin), before = o.cost + last_right;
+        take_all(costs + m, count, [=](int i) { return before + b[i]; });
+      }
+    }
     if (from > stop) take(costs[from], o.cost + last_right + last_left);
   }
   /// The state of the table, after all its options.
@@ -116,19 +123,17 @@ class spine_values {
 
  private:
   static constexpr void take(double& best, double cost) { best = cost < best ? cost : best; }
-  static constexpr void take_sums(double* best, double cost, const double* rights, const double* lefts, int count) {
-    if (std::is_constant_evaluated()) {
-      for (int i = 0; i < count; ++i) take(best[i], cost + rights[i] + lefts[i]);
-    } else {
-      take_many(best, cost, rights, lefts, count);
-    }
-  }
-  /// By eights, which compilers turn into vectors.
-  static void take_many(double* __restrict best, double cost, const double* __restrict rights,
-                        const double* __restrict lefts, int count) {
-    for (; count >= 8; count -= 8, best += 8, rights += 8, lefts += 8)
-      for (int i = 0; i < 8; ++i) take(best[i], cost + rights[i] + lefts[i]);
-    for (int i = 0; i < count; ++i) take(best[i], cost + rights[i] + lefts[i]);
+  /// At run time by eights, which compilers turn into vectors.
+  template <class F>
+  static constexpr void take_all(double* best, int count, const F& cost) {
+    int i = 0;
+    if (!std::is_constant_evaluated())
+      for (; i + 8 <= count; i += 8) {
+        double costs[8] = {};
+        for (int k = 0; k < 8; ++k) costs[k] = cost(i + k);
+        for (int k = 0; k < 8; ++k) take(best[i + k], costs[k]);
+      }
+    for (; i < count; ++i) take(best[i], cost(i));
   }
 
   int levels_;

@@ -10,12 +10,11 @@
 
 #include <remat/core/error.hpp>
 #include <remat/core/text_file.hpp>
+#include <remat/report/svg_text.hpp>
 #include <remat/schedule/timeline.hpp>
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
-#include <cstdio>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -63,13 +62,14 @@ class gantt_chart {
     add("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%.0f\" font-family=\"sans-serif\" "
         "font-size=\"11\">\n",
         left + options_.width + 40, height);
-    text_ +=
+    out_.add_text(
         "<style>text{fill:#222}.n{fill:#fff;text-anchor:middle;pointer-events:none}.r{text-anchor:end}.t{text-anchor:"
-        "middle}";
+        "middle}");
     for (int i = 0; i < activities; ++i) add(".a%d{fill:%s}", i, activity_table[i].colour);
-    text_ += "</style>\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n";
+    out_.add_text("</style>\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n");
     add("<text x=\"%d\" y=\"20\" font-size=\"14\">", left);
-    text_ += escaped(options_.title) + "</text>\n";
+    out_.add_escaped(options_.title);
+    add("</text>\n");
     draw_axis();
     for (int rank = 0; rank < ranks_; ++rank) {
       add("<rect x=\"%d\" y=\"%.1f\" width=\"%d\" height=\"%d\" fill=\"#f4f4f4\"/>", left, lane(rank), options_.width,
@@ -79,7 +79,7 @@ class gantt_chart {
     }
     draw_events();
     draw_legend();
-    return text_ + "</svg>\n";
+    return out_.text() + "</svg>\n";
   }
 
  private:
@@ -92,15 +92,7 @@ class gantt_chart {
 
   template <class... Values>
   void add(const char* format, Values... values) {
-    char piece[512];
-    std::snprintf(piece, sizeof piece, format, values...);
-    text_ += piece;
-  }
-  static std::string escaped(std::string_view text) {
-    std::string result;
-    for (const char c : text)
-      result += c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '&' ? "&amp;" : c == '"' ? "&quot;" : std::string(1, c);
-    return result;
+    out_.add(format, values...);
   }
 
   struct unit {
@@ -113,11 +105,7 @@ class gantt_chart {
 
   /// About ten marks at 1, 2 or 5 times a power of ten.
   void draw_axis() {
-    const double length = end_ - begin_, rough = length / 10, power = std::pow(10, std::floor(std::log10(rough)));
-    const double step = rough <= power       ? power
-                        : rough <= 2 * power ? 2 * power
-                        : rough <= 5 * power ? 5 * power
-                                             : 10 * power;
+    const double length = end_ - begin_, step = mark_distance(length, 10);
     const double bottom = lane(ranks_);
     const unit u = unit_of(length);
     for (int i = 0; i * step <= length * (1 + 1e-9); ++i) {
@@ -146,11 +134,11 @@ class gantt_chart {
     add("<rect class=\"a%d\" x=\"%.2f\" y=\"%.1f\" width=\"%.2f\" height=\"%.1f\"", static_cast<int>(e.what), x, y,
         width, overlaps(e) ? line : box);
     if (width < 3) {
-      text_ += "/>\n";
+      out_.add_text("/>\n");
       return;
     }
-    text_ += is_task(e) ? " stroke=\"#fff\" stroke-width=\"0.6\"><title>" : "><title>";
-    text_ += activity_name(e.what);
+    out_.add_text(is_task(e) ? " stroke=\"#fff\" stroke-width=\"0.6\"><title>" : "><title>");
+    out_.add_text(activity_name(e.what));
     if (e.stage >= 0) add(", stage %d", e.stage);
     if (e.microbatch >= 0) add(", micro-batch %d", e.microbatch);
     const unit u = unit_of(end_ - begin_);
@@ -163,7 +151,7 @@ class gantt_chart {
         add("<text class=\"n\" x=\"%.2f\" y=\"%.1f\"%s>%s</text>", x + width / 2, y + box / 2 + 4,
             width > 7 * letters + 2 ? "" : " font-size=\"9\"", label.c_str());
     }
-    text_ += "\n";
+    out_.add_text("\n");
   }
 
   /// What the timeline has.
@@ -186,7 +174,7 @@ class gantt_chart {
   double begin_ = 0, end_ = 1;
   int ranks_ = 0;
   bool has_stages_ = false;
-  std::string text_;
+  svg_text out_;
 };
 
 }  // namespace detail

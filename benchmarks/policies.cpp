@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+/// remat's side of `benchmarks/run --policies`: what a training step takes, in bytes and in seconds, under several policies
+/// and under budgets; and the picture of both sides.
+///
+///     policies NETWORK THREADS ROUNDS            prints a row "series,policy,bytes,seconds" for each policy
+///     policies draw NETWORK CSV SVG              draws rows of both sides
+///     policies memory NETWORK SHARE CSV SVG      memory over time: of save_all, and of a budget of a share of its bytes
+///
+/// Budgets are of shares of what `save_all` takes, planned from costs that are profiled in the same run. Bytes are all that
+/// the arena reserves without gradients of parameters: activations, packed weights, scratch. Times are medians of steps that
+/// all policies take in turn.
+#include "networks.hpp"
+
+#include <remat/check/profile.hpp>
+#include <remat/core/text_file.hpp>
+#include <remat/report/memory_over_time.hpp>
+#include <remat/report/pareto.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cstddef>
+#include <cstdio>
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace {
+
+constexpr std::string_view budgets = "remat budgets";
+
+const benchmarks::network& named(std::string_view name) {
+  for (const benchmarks::network& each : benchmarks::networks)
+    if (each.name == name) return each;
+  throw remat::error("there is no network '" + std::string(name) + "'");
+}
+
+/// The path of the sequential that strategies are about.
+std::string chain_of(const benchmarks::network& chosen) {
+  const bool has_head = chosen.name == "mlp" || chosen.name == "chain" || chosen.name == "unequal";
+  return chosen.name == "gpt" ? "h" : has_head ? "0" : "";
+}
+
+remat::network make(const benchmarks::network& chosen, int threads, remat::checkpoints checkpoints,
+                    std::optional<remat::operation_costs> costs = {}) {
+  remat::program p = chosen.lower();
+  for (remat::module_node& each : p.nodes) each.checkpoints.clear();
+  remat::network model(
+      std::move(p), {.seed = 1, .threads = threads, .checkpoints = std::move(checkpoints), .costs = std::move(costs)});
+  if (chosen.initialise != nullptr) chosen.initialise(model.parameters());
+  return model;
+}
+
+struct measured {
+  remat::policy_point point;
+  remat::network model;
+  std::vector<double> seconds = {};
+};
+
+void measure(const benchmarks::network& chosen, int threads, int rounds) {
+  using remat::checkpoint_at, remat::strategy::contiguous, remat::strategy::each;
+  remat::network plain = make(chosen, threads, {});
+  const remat::detail::random_inputs inputs(plain.lowered(), chosen.batch);
+  const remat::operation_costs costs = remat::profile(plain, chosen.batch, {.runs = 5});
+  const std::string chain = chain_of(chosen);
+  std::vector<measured> all;
+  const auto add = [&](std::string_view series, std::string policy, remat::checkpoints checkpoints) {
+    remat::network model = make(chosen, threads, std::move(checkpoints), costs);
+    try {
+      model.plan(chosen.batch);
+    } catch (const remat::error&) {
+      return;  // a budget that is too small
+    }
+    all.push_back({{std::string(series), std::move(policy)}, std::move(model)});
+  };
+  add("remat policies", "save_all", {});
+  add("remat policies", "each", {checkpoint_at(chain, each{})});
+  add("remat policies", "square_root", {checkpoint_at(chain, contiguous{}, remat::square_root{})});
+  add("remat policies", "recompute_all", {checkpoint_at(chain)});
+  for (int percent = 95; percent > 0; percent -= 5)
+    add(budgets, "budget of " + std::to_string(percent) + " %",
+        {checkpoint_at("", remat::budget{remat::share_of_save_all(percent / 100.0)})});
+  for (int round = 0; round <= rounds; ++round)
+    for (measured& each : all) {
+      const auto begin = std::chrono::steady_clock::now();
+      each.model.train_on(inputs.sources());
+      const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin;
+      if (round > 0) each.seconds.push_back(spent.count());  // plans are made in the first
+    }
+  std::vector<remat::policy_point> points;
+  for (measured& each : all) {
+    std::ranges::sort(each.seconds);
+    each.point.seconds = each.seconds[each.seconds.size() / 2];
+    each.point.bytes = each.model.reserved().total() - each.model.reserved().gradients;
+    points.push_back(each.point);
+    if (each.point.policy == "save_all")
+      points.push_back({std::string(budgets), "save_all", each.point.bytes, each.point.seconds});
+  }
+  std::cout << remat::pareto_csv(points);
+}
+
+void draw(std::string_view network, const std::string& csv, const std::string& svg) {
+  std::vector<remat::policy_point> points;
+  std::istringstream lines(remat::read_text_file(csv));
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream cells(line);
+    std::string series, policy, bytes, seconds;
+    std::getline(cells, series, ',') && std::getline(cells, policy, ',') && std::getline(cells, bytes, ',') &&
+        std::getline(cells, seconds, ',');
+    if (series != "series" && !seconds.empty())
+      points.push_back({series, policy, std::stoul(bytes), std::stod(seconds)});
+  }
+  remat::write_chart(svg, remat::pareto_chart("A training step of " + std::string(network), points, budgets));
+}
+
+void draw_memory(const benchmarks::network& chosen, double share, const std::string& csv, const std::string& svg) {
+  const remat::plan_report plain = make(chosen, 1, {}).plan(chosen.batch);
+  const remat::plan_report planned =
+      make(chosen, 1, {remat::checkpoint_at("", remat::budget{remat::share_of_save_all(share)})}).plan(chosen.batch);
+  std::cout << planned.certificate.value();
+  remat::write_text_file(csv, remat::memory_csv(planned));
+  remat::write_chart(svg, remat::memory_over_time({{"save_all", plain}, {"budget", planned}},
+                                                  "Memory of a step of " + std::string(chosen.name)));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  try {
+    if (arguments.size() == 4 && arguments[0] == "draw")
+      draw(arguments[1], arguments[2], arguments[3]);
+    else if (arguments.size() == 5 && arguments[0] == "memory")
+      draw_memory(named(arguments[1]), std::stod(arguments[2]), arguments[3], arguments[4]);
+    else if (arguments.size() == 3)
+      measure(named(arguments[0]), std::stoi(arguments[1]), std::stoi(arguments[2]));
+    else
+      throw remat::error(
+          "usage: policies NETWORK THREADS ROUNDS | draw NETWORK CSV SVG | memory NETWORK SHARE CSV SVG");
+  } catch (const std::exception& e) {
+    std::cerr << "policies: " << e.what() << "\n";
+    return 1;
+  }
+}
