@@ -61,7 +61,7 @@ class budget_search {
       if (fits(made)) return made;
     }
     if (of_run) return static_cast<plan&&>(*of_run);
-    if (!is_too_long()) find_some_of_run();
+    find_some_of_run();
     refuse(all);
   }
 
@@ -69,6 +69,7 @@ class budget_search {
   constexpr std::size_t smallest() {
     const plan all = planner_.make();
     find_candidates(all.live_bytes);
+    find_some_of_run();
     return smallest_bytes(all);
   }
 
@@ -76,14 +77,11 @@ class budget_search {
     double again = 0;
     core::list<chosen_range> ranges = {};
   };
-  /// The choices of the grid, the fastest first.
+  /// The choices of the grid, the fastest first; none where the schedules of a long run are all that there are.
   constexpr const core::list<candidate>& find_candidates(std::size_t save_all_bytes) {
     const slice& covered = planner_.covered();
     look_for_run();
-    if (is_too_long()) {
-      if (candidates_.empty()) find_some_of_run();
-      return candidates_;
-    }
+    if (is_too_long()) return candidates_;
     budget_problems problems(p_, request_, covered, planner_.ports(), planner_.needs(),
                              grid_for(covered.last - covered.first, save_all_bytes), rounding::even);
     core::list<candidate> found;

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+/// The adjoint of a simulation under a memory budget: from what receivers on a ring have recorded, recovers the pressure
+/// with which sound has begun in a medium whose velocity varies.
+///
+///     10_adjoint --steps 1000 --bytes 2000000 --iterations 12 --output FOLDER
+///
+/// One step in time is a module of the user's (acoustic_wave.hpp), and a simulation is `repeat<10'000, step>`. Its gradient
+/// with respect to the initial pressure, and to the medium, takes as much memory as the budget says, whatever the number of
+/// steps. The pressure is found by conjugate gradients, since the recording depends on it linearly; the gradient with respect
+/// to the medium is compared with differences. FOLDER gets before.pgm (the first guess, whose gradient is a time reversal),
+/// after.pgm and true.pgm.
+#include "acoustic_wave.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <numeric>
+#include <string>
+#include <vector>
+
+namespace wave = acoustic_wave;
+using field = std::vector<float>;
+
+struct choices {
+  std::size_t steps = 250, bytes = 2'000'000, iterations = 12, slots = 0;
+  std::string policy = "budget", output = ".";
+};
+
+double dot(const field& a, const field& b) { return std::inner_product(a.begin(), a.end(), b.begin(), 0.0); }
+/// a + factor b.
+field sum_of(const field& a, double factor, const field& b) {
+  field sum = a;
+  for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += static_cast<float>(factor) * b[i];
+  return sum;
+}
+
+/// A grey picture of a field: 0 is grey.
+void write_picture(const std::string& name, const wave::grid& g, const field& shown, float largest) {
+  std::ofstream file(name, std::ios::binary);
+  file << "P5\n" << g.width << " " << g.height << "\n255\n";
+  for (const float each : shown)
+    file.put(static_cast<char>(std::clamp(128 + static_cast<int>(127 * each / largest), 0, 255)));
+  if (!file) throw remat::error("cannot write '" + name + "'");
+}
+
+/// Two sources of pressure, and a medium with a slow body in faster ground, in units of dx / dt.
+field true_pressure(const wave::grid& g) {
+  field p(g.size());
+  for (std::size_t i = 0; i < p.size(); ++i) {
+    const double y = static_cast<double>(i / g.width) / static_cast<double>(g.height),
+                 x = static_cast<double>(i % g.width) / static_cast<double>(g.width);
+    p[i] = static_cast<float>(std::exp(-900 * ((x - 0.4) * (x - 0.4) + (y - 0.35) * (y - 0.35))) -
+                              0.7 * std::exp(-400 * ((x - 0.62) * (x - 0.62) + (y - 0.6) * (y - 0.6))));
+  }
+  return p;
+}
+field true_medium(const wave::grid& g) {
+  field c(g.size());
+  for (std::size_t i = 0; i < c.size(); ++i) {
+    const double y = static_cast<double>(i / g.width) / static_cast<double>(g.height),
+                 x = static_cast<double>(i % g.width) / static_cast<double>(g.width);
+    c[i] = static_cast<float>(0.45 + 0.15 * y - 0.12 * std::exp(-40 * ((x - 0.5) * (x - 0.5) + (y - 0.7) * (y - 0.7))));
+  }
+  return c;
+}
+
+struct misfit {
+  double value = 0;
+  field of_pressure, of_medium;  ///< gradients
+};
+
+template <class Model>
+misfit differentiate(Model& model, const field& pressure, const field& medium) {
+  field fields = pressure;
+  fields.insert(fields.end(), pressure.begin(), pressure.end());  // at rest
+  const auto sums = model.forward(fields, field(3), medium);
+  misfit found{static_cast<double>(sums[0]) + static_cast<double>(sums[1]), field(pressure.size()), {}};
+  model.backward(field{1, 0, 0});
+  const auto of_fields = model.input_gradient(0), of_medium = model.input_gradient(2);
+  for (std::size_t i = 0; i < pressure.size(); ++i)
+    found.of_pressure[i] = of_fields[i] + of_fields[pressure.size() + i];
+  found.of_medium.assign(of_medium.begin(), of_medium.end());
+  return found;
+}
+
+/// The slope at which the rest of Taylor's series falls with the size of a change of the medium: 2 where the gradient is right.
+template <class Model>
+double taylor_slope(Model& model, const field& pressure, const field& medium, const field& change) {
+  const misfit here = differentiate(model, pressure, medium);
+  const auto rest = [&](double size) {
+    const field there = sum_of(medium, size, change);
+    return std::abs(differentiate(model, pressure, there).value - here.value -
+                    dot(here.of_medium, sum_of(there, -1, medium)));
+  };
+  const double large = 1.0 / 8, small = 1.0 / 32;
+  return std::log(rest(large) / rest(small)) / std::log(large / small);
+}
+
+template <std::size_t Steps, std::size_t Size>
+void invert(const choices& chosen) {
+  const wave::grid g{Size, Size};
+  const field truth = true_pressure(g), medium = true_medium(g);
+  wave::measured.receivers = wave::ring(g, 4, 2);
+  wave::measured.recorded = wave::record(g, truth, medium, wave::measured.receivers, Steps);
+
+  remat::checkpoints how{remat::checkpoint_at("steps", remat::budget{chosen.bytes})};
+  if (chosen.policy == "revolve") how = {remat::checkpoint_at("steps", remat::revolve{chosen.slots})};
+  wave::model<Steps, Size, Size> model{{.checkpoints = how, .input_gradients = true}};
+  const remat::plan_report planned = model.plan(1);
+  // A step takes 4 states itself: what it makes, two gradients, the medium and its gradient.
+  const std::size_t state = 2 * g.size() * sizeof(float), fitting = planned.activation_bytes / state,
+                    slots = chosen.policy == "revolve" ? chosen.slots
+                            : fitting > 5              ? fitting - 4
+                                                       : 1;
+  std::printf("%zu steps of %zu x %zu cells, %zu receivers\n", Steps, Size, Size, wave::measured.receivers.size());
+  std::printf("memory: %.3f MB planned; all states are %.1f MB\n", static_cast<double>(planned.activation_bytes) / 1e6,
+              static_cast<double>(Steps * state) / 1e6);
+  std::printf("steps forward: %zu of a gradient; the binomial schedule of %zu states runs %zu\n",
+              planned.forward + planned.recompute, slots,
+              remat::binomial_forward_steps(Steps, slots) - (Steps - 1));  // a step has no last pass
+
+  field pressure(g.size());
+  misfit here = differentiate(model, pressure, medium);
+  const double first = here.value;
+  const field reversed = sum_of(field(g.size()), -1, here.of_pressure);
+  const auto largest = [](const field& shown) {
+    return std::max(1e-9f, std::abs(*std::ranges::max_element(shown, {}, [](float each) { return std::abs(each); })));
+  };
+  write_picture(chosen.output + "/true.pgm", g, truth, largest(truth));
+  write_picture(chosen.output + "/before.pgm", g, reversed, largest(reversed));
+
+  const auto begin = std::chrono::steady_clock::now();
+  field rest = reversed, direction = rest;  // the rest of H pressure = -gradient at 0
+  double square = dot(rest, rest);
+  for (std::size_t k = 0; k < chosen.iterations; ++k) {
+    const misfit there = differentiate(model, sum_of(pressure, 1, direction), medium);
+    const field curved = sum_of(there.of_pressure, -1, here.of_pressure);
+    const double length = square / dot(direction, curved);
+    pressure = sum_of(pressure, length, direction);
+    here = differentiate(model, pressure, medium);
+    rest = sum_of(field(g.size()), -1, here.of_pressure);
+    const double next = dot(rest, rest);
+    direction = sum_of(rest, next / square, direction);
+    square = next;
+    if ((k + 1) % 4 == 0) std::printf("  %2zu iterations: misfit %.3e\n", k + 1, here.value);
+  }
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  write_picture(chosen.output + "/after.pgm", g, pressure, largest(truth));
+
+  field change(g.size());  // of the arrival times, by about as much whatever the number of steps
+  for (std::size_t i = 0; i < change.size(); ++i)
+    if (g.is_inside(i)) change[i] = 2 * medium[i * 7919 % change.size()] / static_cast<float>(Steps);
+  const double slope = taylor_slope(model, truth, sum_of(medium, 0.5, change), change);
+  const field difference = sum_of(pressure, -1, truth);
+  std::printf("result: steps=%zu bytes=%zu runs=%zu misfit=%.3e of %.3e error=%.3f slope=%.3f seconds=%.2f\n", Steps,
+              planned.activation_bytes, planned.forward + planned.recompute, here.value, first,
+              std::sqrt(dot(difference, difference) / dot(truth, truth)), slope,
+              seconds / static_cast<double>(2 * std::max<std::size_t>(1, chosen.iterations)));
+}
+
+int main(int argc, char** argv) {
+  choices chosen;
+  std::size_t size = 64;
+  CLI::App app{"Recovers a source of sound from what receivers have recorded"};
+  app.add_option("--steps", chosen.steps, "In time")->check(CLI::IsMember({250, 1'000, 10'000}))->capture_default_str();
+  app.add_option("--size", size, "Of the grid")->check(CLI::IsMember({64, 128}))->capture_default_str();
+  app.add_option("--bytes", chosen.bytes, "That activations may take")->capture_default_str();
+  app.add_option("--policy", chosen.policy, "budget, or revolve with --slots")
+      ->check(CLI::IsMember({"budget", "revolve"}))
+      ->capture_default_str();
+  app.add_option("--slots", chosen.slots, "States that revolve keeps")->capture_default_str();
+  app.add_option("--iterations", chosen.iterations, "Of conjugate gradients")->capture_default_str();
+  app.add_option("--output", chosen.output, "Folder of the pictures")->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+  try {
+    if (size == 64)
+      chosen.steps == 250     ? invert<250, 64>(chosen)
+      : chosen.steps == 1'000 ? invert<1'000, 64>(chosen)
+                              : invert<10'000, 64>(chosen);
+    else
+      chosen.steps == 250     ? invert<250, 128>(chosen)
+      : chosen.steps == 1'000 ? invert<1'000, 128>(chosen)
+                              : invert<10'000, 128>(chosen);
+  } catch (const remat::error& e) {
+    std::cerr << "error: " << e.what() << "\n";
+    return 1;
+  }
+}
