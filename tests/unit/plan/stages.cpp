@@ -115,7 +115,7 @@ outcome run(const program& p, int stages, std::size_t batch, int microbatches, u
       remat::executor e(p, whole, store, {.accumulates = m > 0});
       e.bind(memory.data(), nullptr);
       each(m, [&](auto& sources, auto results) {
-        e.run({7, 3, static_cast<std::uint32_t>(m), share}, sources, results);
+        e.run({.seed = 7, .number = 3, .microbatch = static_cast<std::uint32_t>(m), .share = share}, sources, results);
       });
     }
   } else {
