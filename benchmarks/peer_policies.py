@@ -49,6 +49,9 @@ class Checkpointing(nn.Module):
 
 def with_checkpoints(name, model, segments):
     blocks, rest = blocks_of(name, model)
+    for block in blocks:
+        if isinstance(block, nn.ReLU):
+            block.inplace = False  # it may not write over what a checkpoint keeps
     checkpointed = Checkpointing(blocks, segments)
     if name == "gpt":
         model.blocks = checkpointed

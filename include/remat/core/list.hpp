@@ -64,6 +64,13 @@ class list {
     if (size_ == capacity_) reserve(capacity_ == 0 ? 16 : 2 * capacity_);
     return data_[size_++] = std::move(value);
   }
+  /// Values of another list.
+  constexpr void append(const T* first, const T* last) {
+    const std::size_t size = size_ + static_cast<std::size_t>(last - first);
+    if (size > capacity_) reserve(size > 2 * capacity_ ? size : 2 * capacity_);
+    for (T* to = data_ + size_; first != last; ++first, ++to) *to = *first;
+    size_ = size;
+  }
   constexpr void pop_back() { --size_; }
   constexpr void clear() { size_ = 0; }
 

@@ -32,6 +32,42 @@ struct spine_option {
 };
 
 class spine_values {
+  /// Costs from a number of quanta to another, which has the last one.
+  struct costs_of {
+    const double* values;
+    int begin, end;
+
+    double last() const { return values[end - begin]; }
+  };
+  static constexpr void take(double& best, double cost) { best = cost < best ? cost : best; }
+  /// By eights, which compilers turn into vectors.
+  template <class F>
+  static void take_all(double* best, int count, const F& cost) {
+    int i = 0;
+    for (; i + 8 <= count; i += 8) {
+      double costs[8] = {};
+      for (int k = 0; k < 8; ++k) costs[k] = cost(i + k);
+      for (int k = 0; k < 8; ++k) take(best[i + k], costs[k]);
+    }
+    for (; i < count; ++i) take(best[i], cost(i));
+  }
+  static void offer_many(double* costs, int m, int stop, double cost, const costs_of& rights, const costs_of& lefts) {
+    const int first_end = rights.end < lefts.end ? rights.end : lefts.end, both = first_end < stop ? first_end : stop;
+    if (m <= both) {
+      const double *const a = rights.values + (m - rights.begin), *const b = lefts.values + (m - lefts.begin);
+      take_all(costs + m, both - m + 1, [=](int i) { return cost + a[i] + b[i]; });
+      m = both + 1;
+    }
+    if (m > stop) return;
+    if (rights.end > lefts.end) {
+      const double *const a = rights.values + (m - rights.begin), after = lefts.last();
+      take_all(costs + m, stop - m + 1, [=](int i) { return cost + a[i] + after; });
+    } else {
+      const double *const b = lefts.values + (m - lefts.begin), before = cost + rights.last();
+      take_all(costs + m, stop - m + 1, [=](int i) { return before + b[i]; });
+    }
+  }
+
  public:
   static constexpr double never = std::numeric_limits<double>::infinity();
 
@@ -85,24 +121,16 @@ class spine_values {
     // The quanta of the first entries of both tables, and of the last ones, after which they do not change.
     const int right_begin = o.charge + o.right.held + right.low, left_begin = o.left.held + left.low;
     const int right_end = right_begin + right.high - right.low, left_end = left_begin + left.high - left.low;
-    const int first_end = right_end < left_end ? right_end : left_end,
-              last_end = right_end < left_end ? left_end : right_end;
-    const int stop = last_end < to.highest ? last_end : to.highest, both = first_end < stop ? first_end : stop;
-    int m = from;
-    const auto count_to = [&m](int end) { return end >= m ? end - m + 1 : 0; };
-    if (const int count = count_to(both); count > 0) {
-      const double *const a = rights + (m - right_begin), *const b = lefts + (m - left_begin);
-      take_all(costs + m, count, [=, cost = o.cost](int i) { return cost + a[i] + b[i]; });
-      m = both + 1;
-    }
-    if (const int count = count_to(stop); count > 0) {
-      if (right_end > left_end) {
-        const double* const a = rights + (m - right_begin);
-        take_all(costs + m, count, [=, cost = o.cost](int i) { return cost + a[i] + last_left; });
-      } else {
-        const double *const b = lefts + (m - left_begin), before = o.cost + last_right;
-        take_all(costs + m, count, [=](int i) { return before + b[i]; });
+    const int last_end = right_end < left_end ? left_end : right_end,
+              stop = last_end < to.highest ? last_end : to.highest;
+    if (std::is_constant_evaluated()) {  // in few steps
+      for (int m = from; m <= stop; ++m) {
+        const double cost = o.cost + rights[(m < right_end ? m : right_end) - right_begin] +
+                            lefts[(m < left_end ? m : left_end) - left_begin];
+        if (cost < costs[m]) costs[m] = cost;
       }
+    } else {
+      offer_many(costs, from, stop, o.cost, {rights, right_begin, right_end}, {lefts, left_begin, left_end});
     }
     if (from > stop) take(costs[from], o.cost + last_right + last_left);
   }
@@ -111,10 +139,9 @@ class spine_values {
     spine_state made{unheld, filled.least > levels_ ? levels_ + 1 : filled.least, filled.highest, next, values_.size()};
     if (made.high < made.low) made.high = made.low;
     double* const costs = scratch_.data()[filled.number].data();
-    for (int m = made.low; m <= filled.highest; ++m) {
-      if (m > made.low && costs[m - 1] < costs[m]) costs[m] = costs[m - 1];
-      values_.push_back(costs[m]);
-    }
+    for (int m = made.low + 1; m <= filled.highest; ++m)
+      if (costs[m - 1] < costs[m]) costs[m] = costs[m - 1];
+    if (made.low <= filled.highest) values_.append(costs + made.low, costs + filled.highest + 1);
     if (made.low > filled.highest) values_.push_back(never);
     --open_;
     states_.push_back(made);
@@ -122,20 +149,6 @@ class spine_values {
   }
 
  private:
-  static constexpr void take(double& best, double cost) { best = cost < best ? cost : best; }
-  /// At run time by eights, which compilers turn into vectors.
-  template <class F>
-  static constexpr void take_all(double* best, int count, const F& cost) {
-    int i = 0;
-    if (!std::is_constant_evaluated())
-      for (; i + 8 <= count; i += 8) {
-        double costs[8] = {};
-        for (int k = 0; k < 8; ++k) costs[k] = cost(i + k);
-        for (int k = 0; k < 8; ++k) take(best[i + k], costs[k]);
-      }
-    for (; i < count; ++i) take(best[i], cost(i));
-  }
-
   int levels_;
   core::list<spine_state> states_;
   core::list<double> values_;
