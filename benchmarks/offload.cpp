@@ -61,8 +61,9 @@ void compare(const char* name, std::size_t batch, const std::string& directory, 
               transfers * 1e3, step * 1e3, step / std::max(computing, transfers));
 }
 
+template <std::size_t Width>
 using perceptron =
-    remat::sequential<remat::repeat<16, remat::sequential<nn::linear<2048, 2048>, nn::gelu>>, nn::linear<2048, 10>>;
+    remat::sequential<remat::repeat<16, remat::sequential<nn::linear<Width, Width>, nn::gelu>>, nn::linear<Width, 10>>;
 template <std::size_t Channels>
 using convolutions = remat::sequential<
     remat::repeat<16, remat::sequential<nn::conv2d<Channels, Channels, 3, nn::window{.padding = 1}>, nn::relu>>,
@@ -81,7 +82,8 @@ int main(int count, char** arguments) {
   std::printf("%-28s %8s %8s %6s %9s %9s %9s %9s %6s\n", "", "keep", "offload", "by", "on disk", "computing",
               "transfers", "step", "by");
   std::printf("%-28s %8s %8s %6s %9s %9s %9s %9s %6s\n", "", "MB", "MB", "keep", "MB", "ms", "ms", "ms", "longer");
-  compare<perceptron, remat::tensor<float, 2048>>("16 x linear 2048, gelu", 1024, directory, threads, rounds);
+  compare<perceptron<64>, remat::tensor<float, 64>>("16 x linear 64, gelu", 1 << 16, directory, threads, rounds);
+  compare<perceptron<2048>, remat::tensor<float, 2048>>("16 x linear 2048, gelu", 1024, directory, threads, rounds);
   compare<convolutions<64>, remat::image<float, 64, 56, 56>>("16 x conv 64, relu", 32, directory, threads, rounds);
   compare<convolutions<16>, remat::image<float, 16, 112, 112>>("16 x conv 16, relu", 32, directory, threads, rounds);
 }

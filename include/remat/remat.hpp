@@ -7,7 +7,6 @@
 #include <remat/core/offload.hpp>
 #include <remat/core/policies.hpp>
 #include <remat/core/stored_as.hpp>
-#include <remat/core/transfer_rate.hpp>
 #include <remat/io/batches.hpp>
 #include <remat/io/idx.hpp>
 #include <remat/io/image_set.hpp>
@@ -80,6 +79,7 @@
 #include <remat/plan/plan.hpp>
 #include <remat/report/progress.hpp>
 #include <remat/run/model.hpp>
+#include <remat/run/transfer_rate.hpp>
 #include <remat/train/accuracy.hpp>
 #include <remat/train/adam.hpp>
 #include <remat/train/adamw.hpp>

@@ -79,6 +79,21 @@ void check_networks(int threads) {
 TEST_CASE("a step allocates nothing of ours on any network, 1 thread") { check_networks(1); }
 TEST_CASE("a step allocates nothing of ours on any network, 2 threads", "[serial]") { check_networks(2); }
 
+TEST_CASE("a step whose activations wait in a file, and are verified, allocates nothing of ours") {
+  namespace nn = remat::nn;
+  using net = remat::repeat<6, remat::sequential<nn::linear<32, 32>, nn::tanh>>;
+  const remat::offload<remat::file> file{.window = {.least_bytes = 1}};
+  remat::model<net, remat::tensor<float, 32>, nn::cross_entropy> model{
+      {.seed = 1,
+       .threads = 1,
+       .checkpoints = {remat::checkpoint_at("", remat::strategy::group<2>{}, remat::verified{remat::recompute_all{}},
+                                            file)},
+       .microbatches = 2}};
+  check_steps(model, networks::batch{{std::vector<float>(32 * 32, 0.5f)}, {std::vector<std::int32_t>(32, 1)}},
+              64 * 1024);
+  CHECK(count(remat::plan_training(model.lowered(), 16), remat::action_kind::begin_write) > 0);
+}
+
 TEST_CASE("300 batch sizes take the memory of the plans that are kept, and within these a step allocates nothing") {
   namespace nn = remat::nn;
   using net = remat::sequential<nn::linear<6, 16>, nn::relu, nn::linear<16, 3>>;

@@ -4,6 +4,7 @@
 
 #include <remat/core/file_space.hpp>
 #include <remat/core/unlinked_file.hpp>
+#include <remat/run/memory_block.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -11,9 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <memory>
 #include <mutex>
-#include <new>
 #include <span>
 #include <string>
 #include <string_view>
@@ -33,12 +32,8 @@ namespace detail {
 /// Writes and reads 128 MiB in tensors of 8, two of which are under way, twice: the first time takes room on the disk.
 inline transfer_rate measure_transfer_rate(const std::string& directory) {
   constexpr std::size_t piece = std::size_t{8} << 20, pieces = 16;
-  constexpr std::align_val_t boundary{transfer_alignment};
-  struct release {
-    void operator()(std::byte* p) const { ::operator delete(p, boundary); }
-  };
-  const std::unique_ptr<std::byte, release> memory(static_cast<std::byte*>(::operator new(2 * piece, boundary)));
-  for (std::size_t i = 0; i < 2 * piece; ++i) memory.get()[i] = static_cast<std::byte>(i * 2654435761u >> 13);
+  const memory_block memory(2 * piece);  // in large pages, as an arena is: small ones take twice as long
+  for (std::size_t i = 0; i < memory.size(); ++i) memory.data()[i] = static_cast<std::byte>(i * 2654435761u >> 13);
   file_space space(directory);
   space.reserve(piece * pieces, 4);
   transfer_rate best;
@@ -47,7 +42,7 @@ inline transfer_rate measure_transfer_rate(const std::string& directory) {
       const auto begin = std::chrono::steady_clock::now();
       std::uint64_t before = 0;
       for (std::size_t k = 0; k < pieces; ++k) {
-        const std::span<std::byte> here(memory.get() + k % 2 * piece, piece);
+        const std::span<std::byte> here = memory.bytes().subspan(k % 2 * piece, piece);
         const std::uint64_t now = writes ? space.begin_write(k * piece, here) : space.begin_read(k * piece, here);
         if (before != 0) space.finish(before);
         before = now;
