@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <map>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -55,7 +56,16 @@ void check_exact(unsigned seed, int operations, bool has_skips) {
   remat::detail::budget_search search(planner, p, request);
   for (const auto& each : search.find_candidates(kept.live_bytes)) found.push_back(point_of(each.ranges));
   INFO("seed " << seed);
-  for (const point& each : all) REQUIRE(fastest(found, each.bytes) == fastest(all, each.bytes));
+  std::map<std::size_t, double> best;  // of each number of bytes that some tree takes
+  for (const point& each : all) {
+    const auto at = best.try_emplace(each.bytes, each.again).first;
+    at->second = std::min(at->second, each.again);
+  }
+  double least = std::numeric_limits<double>::infinity();
+  for (const auto& [bytes, again] : best) {
+    least = std::min(least, again);
+    REQUIRE(fastest(found, bytes) == least);
+  }
 }
 
 TEST_CASE("of chains of unequal links, a budget's plan is the fastest of all persistent ones") {
