@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// Placement: where in the arena each allocation lives, so that no two that live at once overlap.
 ///
-/// Chains are placed in one go (chain_placement.hpp). Where that leaves gaps, a stack of what waits for backward and the rest
+/// Chains are placed in one go (chain_placement.hpp). Where that leaves gaps, allocations of one size are placed next to each
+/// other (equal_placement.hpp), or a stack of what waits for backward and the rest
 /// in several orders are tried (stack_placement.hpp), until none is left or the budget is spent; the smallest placement
 /// is taken. The budget depends on the tape alone, so that `static_assert` and run time find the same placement.
 ///
@@ -9,6 +10,7 @@
 #pragma once
 
 #include <remat/plan/chain_placement.hpp>
+#include <remat/plan/equal_placement.hpp>
 #include <remat/plan/rolling_placement.hpp>
 #include <remat/plan/stack_placement.hpp>
 
@@ -79,7 +81,15 @@ constexpr std::size_t place(core::list<allocation>& allocations, const core::lis
   const std::size_t bound = maximum_of(live);
   // A long tape that is within a hundredth is left as it is.
   const std::size_t goal = bound + (allocations.count() > 350 ? bound / 100 : 0);
-  const std::size_t height = place_chain(allocations);
+  std::size_t height = place_chain(allocations);
+  if (height <= goal) return height;
+  if (const std::size_t size = common_size(allocations); size > 0) {
+    core::list<allocation> equal = allocations;
+    if (const std::size_t found = place_equal(equal, size); found < height) {
+      height = found;
+      allocations = static_cast<core::list<allocation>&&>(equal);
+    }
+  }
   return height > goal ? improve(allocations, height, goal, live) : height;
 }
 

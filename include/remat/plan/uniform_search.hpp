@@ -16,10 +16,10 @@ namespace remat::detail {
 
 class uniform_search {
  public:
-  /// Shorter runs are left to the solver, which is exact for them.
-  static constexpr int fewest_links = 33;
+  /// Shorter runs are left to the solver, which divides memory finely enough for them.
+  static constexpr int fewest_links = 13;
   /// How often all links are run again at most: a tape holds each time.
-  static constexpr int most_repeats = 32;
+  static constexpr double most_repeats = 32, most_of_few_links = 100'000;
 
   constexpr uniform_search(const training_planner& planner, const program& p, const plan_request& request)
       : planner_(planner), run_(find_uniform_run(p, planner.covered())) {
@@ -29,7 +29,8 @@ class uniform_search {
     quantum_ = found.quantum;
     if (planner.covered().splits) quantum_ *= static_cast<std::size_t>(planner.covered().in_flight);
     schedules_.emplace(found.links);
-    while (least_ < most() && !(again(least_) <= static_cast<double>(most_repeats) * run_.links)) ++least_;
+    const double all = most_repeats * run_.links, limit = all > most_of_few_links ? all : most_of_few_links;
+    while (least_ < most() && !(again(least_) <= limit)) ++least_;
   }
 
   /// Whether there is a long run.
