@@ -72,7 +72,7 @@ void sweep_all(int step) {
   WARN(lines.str());
 }
 
-TEST_CASE("on every network plans of budgets are sound, within their bytes, and not slower than with fewer") {
+TEST_CASE("on every network plans of budgets are sound, within their bytes, and not slower than with fewer", "[once]") {
   sweep_all(8);
 }
 TEST_CASE("on every network, at 40 budgets each, too", "[long]") { sweep_all(1); }

@@ -90,7 +90,7 @@ std::size_t planned_steps(std::size_t links, std::size_t slots) {
   return steps;
 }
 
-TEST_CASE("planned steps are those of the closed form, of all lengths up to 300 and slots up to 40") {
+TEST_CASE("planned steps are those of the closed form, of all lengths up to 300 and slots up to 40", "[once]") {
   for (std::size_t links = 1; links <= 300; ++links)
     for (std::size_t slots = 1; slots <= 40; ++slots) {
       INFO(links << " links, " << slots << " slots");

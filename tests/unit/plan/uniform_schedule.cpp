@@ -105,7 +105,7 @@ TEST_CASE("plans of long uniform chains are within their bytes, and more bytes n
                     Contains("the smallest with which a step fits is"));
 }
 
-TEST_CASE("a chain that the solver could take has the better plan of both") {
+TEST_CASE("a chain that the solver could take has the better plan of both", "[once]") {
   constexpr std::size_t batch = 8;
   const std::size_t most = remat::plan_training(chain(40, 1'000'000'000), batch).activation_bytes;
   for (const std::size_t part : {2u, 4u, 8u}) {

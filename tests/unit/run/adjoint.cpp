@@ -119,7 +119,7 @@ remat::plan planned(std::size_t bytes) {
   remat::annotate(p, {checkpoint_at("steps", budget{bytes})});
   return remat::plan_training(remat::fuse(p), 1);
 }
-TEST_CASE("10,000 steps take the memory of 1,000 under one budget") {
+TEST_CASE("10,000 steps take the memory of 1,000 under one budget", "[once]") {
   const std::size_t bytes = 40 * state;
   const remat::plan some = planned<1'000>(bytes), many = planned<10'000>(bytes);
   CHECK(some.activation_bytes <= bytes);

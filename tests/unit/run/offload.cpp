@@ -22,7 +22,7 @@ std::size_t count_in_step(const remat::network& m, action_kind kind) {
   return count(remat::plan_training(m.lowered(), batch), kind);
 }
 
-TEST_CASE("what waits in a file takes a fraction of the arena, and changes no bit") {
+TEST_CASE("what waits in a file takes a fraction of the arena, and changes no bit", "[once]") {
   const data d;
   for (const std::size_t microbatches : {std::size_t{1}, std::size_t{4}}) {
     model kept{{.seed = 2, .threads = 2, .checkpoints = remat::checkpoints::none(), .microbatches = microbatches}};
