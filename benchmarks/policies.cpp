@@ -4,7 +4,8 @@
 ///
 ///     policies NETWORK THREADS ROUNDS            prints a row "series,policy,bytes,seconds" for each policy
 ///     policies draw NETWORK CSV SVG              draws rows of both sides
-///     policies memory NETWORK SHARE CSV SVG      memory over time: of save_all, and of a budget of a share of its bytes
+///     policies memory NETWORK SHARE CSV SVG      memory over time: of save_all, and of a budget of a share of its bytes, or of
+///                                                the next larger one that there is a plan for
 ///
 /// Budgets are of shares of what `save_all` takes, planned from costs that are profiled in the same run. Bytes are all that
 /// the arena reserves without gradients of parameters: activations, packed weights, scratch. Times are medians of steps that
@@ -120,8 +121,19 @@ void draw(std::string_view network, const std::string& csv, const std::string& s
 
 void draw_memory(const benchmarks::network& chosen, double share, const std::string& csv, const std::string& svg) {
   const remat::plan_report plain = make(chosen, 1, {}).plan(chosen.batch);
-  const remat::plan_report planned =
-      make(chosen, 1, {remat::checkpoint_at("", remat::budget{remat::share_of_save_all(share)})}).plan(chosen.batch);
+  const auto within = [&](double of_save_all) {
+    return make(chosen, 1, {remat::checkpoint_at("", remat::budget{remat::share_of_save_all(of_save_all)})})
+        .plan(chosen.batch);
+  };
+  remat::plan_report planned;
+  for (;; share += 0.05) {
+    try {
+      planned = within(std::min(share, 1.0));
+      break;
+    } catch (const remat::error&) {
+      if (share >= 1) throw;
+    }
+  }
   std::cout << planned.certificate.value();
   remat::write_text_file(csv, remat::memory_csv(planned));
   remat::write_chart(svg, remat::memory_over_time({{"save_all", plain}, {"budget", planned}},

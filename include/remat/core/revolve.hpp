@@ -42,6 +42,7 @@ constexpr std::size_t most_links(std::size_t slots, std::size_t repeats) {
 
 /// How often a link is run again at most.
 constexpr std::size_t fewest_repeats(std::size_t links, std::size_t slots) {
+  if (slots > links) slots = links;  // more are of no use
   std::size_t repeats = 0;
   for (std::size_t range = 1; range < links; range = range * (slots + repeats) / repeats) ++repeats;
   return repeats;
@@ -80,6 +81,7 @@ constexpr core::list<chain_segment> binomial_segments(std::size_t links, std::si
 /// is the least number with (slots + r over slots) >= links, and each once for its backward pass.
 constexpr std::size_t binomial_forward_steps(std::size_t links, std::size_t slots) {
   if (slots == 0) throw error("a chain is reversed with at least one slot, that of its input; give 1 or more");
+  if (slots > links) slots = links;
   const std::size_t repeats = detail::fewest_repeats(links, slots);
   return links + (repeats == 0 ? 0 : repeats * links - detail::most_links(slots + 1, repeats - 1));
 }

@@ -148,7 +148,7 @@ class unlinked_file {
     const int code = errno;
     throw offload_error("the file for offloaded activations in '" + directory_ + "': " + what + " (" +
                         std::generic_category().message(code) +
-                        "); make room there, or choose a directory on another disk with .offload_directory");
+                        "); let there be a directory with room, or choose one on another disk with .offload_directory");
   }
 
   std::string directory_;

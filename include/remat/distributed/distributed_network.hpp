@@ -212,7 +212,7 @@ class distributed_network : public network_on_ranks {
                     .checkpoints = options.checkpointing,
                     .recomputes_early = options.recomputes_early,
                     .packing = options.packing,
-                    .other_bytes = options.other_bytes,
+                    .other_bytes = std::min(options.other_bytes, detail::most_bytes),
                     .spaces = std::make_shared<storage_spaces>(options.offload_directory)},
                    threads_, options.max_plans),
         training_(blueprint_, options, *parameters_, ranks_, calls_.all()),

@@ -57,7 +57,18 @@ class pipeline_cache {
     made.is_training = is_training;
     return made;
   }
+  /// Gives back what predictions have made the arena larger by: a budget of the whole rank is one of steps.
+  void forget_predictions() {
+    if (std::erase_if(made_, [&](const auto& each) { return !each->is_training() && each.get() != kept_; }) == 0)
+      return;
+    regions wanted;
+    for (const auto& each : made_) wanted = wanted.with(each->needed());
+    arena_ = {};
+    if (wanted.total() > 0) arena_.reserve(wanted);
+    for (const auto& each : made_) bind(*each);
+  }
   pipeline& find_or_make(std::size_t microbatch, int larger, int count, bool is_training, bool updates) {
+    if (is_training && has_rank_budget(*model_.checkpointed)) forget_predictions();
     for (auto at = made_.begin(); at != made_.end(); ++at)
       if ((*at)->microbatch() == microbatch && (*at)->larger() == larger && (*at)->is_training() == is_training &&
           (*at)->updates() == updates && (*at)->table().microbatches == count) {

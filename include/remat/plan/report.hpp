@@ -10,6 +10,7 @@
 #include <optional>
 #include <ostream>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace remat {
@@ -49,7 +50,8 @@ struct plan_report {
   std::vector<tape_row> rows;
 
   /// What the step does, action by action, and how much memory is alive meanwhile.
-  const std::vector<tape_row>& tape() const { return rows; }
+  const std::vector<tape_row>& tape() const& { return rows; }
+  std::vector<tape_row> tape() && { return std::move(rows); }
 };
 
 namespace detail {

@@ -43,7 +43,7 @@ class transfer_scheduler {
     }
     if (writes_.empty()) return false;
     for (int k = 0; k < writes_.count(); ++k) {
-      const transfer_window& w = window_of(writes_[k]);
+      const transfer_window w = window_of(writes_[k]);
       const int end = old_.sections[forward_section].last;
       int at = after_operations(writes_[k].action, operations_a_transfer * w.write_behind, end);
       const int next = k + w.write_behind;
@@ -51,7 +51,7 @@ class transfer_scheduler {
       writes_[k].other = k > 0 && writes_[k - 1].other > at ? writes_[k - 1].other : at;
     }
     for (int j = 0; j < reads_.count(); ++j) {
-      const transfer_window& w = window_of(reads_[j]);
+      const transfer_window w = window_of(reads_[j]);
       const int begin = old_.sections[old_.section_of(reads_[j].action)].first;
       int at = before_operations(reads_[j].action, operations_a_transfer * w.read_ahead, begin);
       const int before = j - w.read_ahead;
@@ -102,8 +102,12 @@ class transfer_scheduler {
     const action& a = old_.actions[t.action];
     return a.kind == action_kind::begin_write ? a.outputs[0] : a.inputs[0];
   }
-  constexpr const transfer_window& window_of(const transfer& t) const {
-    return old_.buffers[stored_by(t)].form->window;
+  constexpr transfer_window window_of(const transfer& t) const {
+    constexpr int most = 1'000'000;  // more than there are, and sums with it do not wrap
+    transfer_window w = old_.buffers[stored_by(t)].form->window;
+    w.write_behind = w.write_behind < most ? w.write_behind : most;
+    w.read_ahead = w.read_ahead < most ? w.read_ahead : most;
+    return w;
   }
   constexpr int after_operations(int i, int operations, int end) const {
     for (++i; i < end && operations > 0; ++i)

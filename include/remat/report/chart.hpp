@@ -8,6 +8,7 @@
 #include <remat/report/svg_text.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <filesystem>
 #include <string>
@@ -44,6 +45,9 @@ class chart_drawing {
                   std::to_string(drawn.height));
     for (const chart_series& each : drawn.series)
       for (const chart_point& p : each.points) {
+        if (!std::isfinite(p.x) || !std::isfinite(p.y) || p.x < 0 || p.y < 0)
+          throw error("a chart's points have finite coordinates of at least 0; '" + each.name + "' has one at " +
+                      std::to_string(p.x) + ", " + std::to_string(p.y));
         largest_x_ = std::max(largest_x_, p.x);
         largest_y_ = std::max(largest_y_, p.y);
       }

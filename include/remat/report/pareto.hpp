@@ -35,13 +35,26 @@ inline std::vector<policy_point> pareto_front(std::vector<policy_point> points) 
 
 inline constexpr std::string_view pareto_csv_header = "series,policy,bytes,seconds";
 
+namespace detail {
+
+/// A name as a cell of a CSV file: in quotes, where it has what ends a cell.
+inline std::string csv_cell(const std::string& text) {
+  if (text.find_first_of(",\"\n") == std::string::npos) return text;
+  std::string quoted = "\"";
+  for (const char each : text) quoted += each == '"' ? "\"\"" : std::string(1, each);
+  return quoted + "\"";
+}
+
+}  // namespace detail
+
 /// A row for each point.
 inline std::string pareto_csv(const std::vector<policy_point>& points) {
   std::string text = std::string(pareto_csv_header) + "\n";
   for (const policy_point& each : points) {
     char seconds[32];
     std::snprintf(seconds, sizeof seconds, "%.6g", each.seconds);
-    text += each.series + "," + each.policy + "," + std::to_string(each.bytes) + "," + seconds + "\n";
+    text += detail::csv_cell(each.series) + "," + detail::csv_cell(each.policy) + "," + std::to_string(each.bytes) +
+            "," + seconds + "\n";
   }
   return text;
 }

@@ -24,6 +24,8 @@ struct batch_split {
   constexpr std::size_t larger() const { return batch % parts; }
   /// Samples of the largest parts.
   constexpr std::size_t largest() const { return samples(0); }
+  /// Those of the smaller parts, where both sizes have samples; 0 otherwise.
+  constexpr std::size_t smaller_of_two() const { return batch > parts && larger() > 0 ? smaller() : 0; }
   /// The parts that have a sample.
   constexpr std::size_t filled() const { return std::min(batch, parts); }
 };

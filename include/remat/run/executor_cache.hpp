@@ -44,10 +44,12 @@ class executor_cache {
   }
 
   /// Says how much the rank holds that is neither values nor states nor in the arena: a budget of the whole counts it. The
-  /// most that was said counts; what was planned with less is planned again.
-  void leave_room(std::size_t others) {
-    if (others <= others_) return;
-    others_ = others;
+  /// most that was said counts; what was planned with less is planned again. `smaller`: samples of the step's smaller
+  /// micro-batches, 0 where all are of one size.
+  void leave_room(std::size_t others, std::size_t smaller = 0) {
+    if (others <= others_ && smaller == smaller_) return;
+    others_ = std::max(others, others_);
+    smaller_ = smaller;
     if (has_rank_budget_) release();
   }
 
@@ -90,9 +92,14 @@ class executor_cache {
   plan_report inference_report(std::size_t batch) const { return report_of(inference_, batch); }
 
   const regions& reserved() const { return arena_.reserved(); }
-  /// What a step at this batch needs of an arena of its own, where the rank holds so much else.
-  regions planned(std::size_t batch, updating updates, std::size_t others) const {
-    return regions_with_kernels(*program_, plan_of(training_, batch, updates, {}, others), kernels_);
+  /// What a step in micro-batches of these samples needs of an arena of its own, where the rank holds this much else.
+  regions planned(std::size_t batch, std::size_t smaller, updating updates, std::size_t others) const {
+    regions all;
+    for (const std::size_t samples : {batch, smaller})
+      if (samples > 0)
+        all = all.with(
+            regions_with_kernels(*program_, plan_of(training_, samples, updates, all, others, smaller), kernels_));
+    return all;
   }
 
  private:
@@ -104,19 +111,27 @@ class executor_cache {
   using known = std::vector<std::unique_ptr<executor>>;  // the last one is the one that was asked for last
 
   /// `reserved`: of an arena that stays. `others`: what else the rank holds, where that is more than was said.
-  plan plan_of(const known& all, std::size_t batch, updating updates, const regions& reserved,
-               std::size_t others = 0) const {
+  plan plan_of(const known& all, std::size_t batch, updating updates, const regions& reserved, std::size_t others,
+               std::size_t smaller) const {
     if (&all == &inference_) return plan_inference(*program_, batch);
-    const rank_with_kernels rank = rank_of(updates, reserved, others);
+    const rank_with_kernels rank = rank_of(updates, reserved, others, smaller);
     return plan_training(*program_, request_of(batch, updates, rank));
   }
-  rank_with_kernels rank_of(updating updates, const regions& reserved, std::size_t others) const {
-    return {*program_, kernels_, reserved, fixed_bytes(updates) + std::max(others, others_)};
+  rank_with_kernels rank_of(updating updates, const regions& reserved, std::size_t others, std::size_t smaller) const {
+    return {*program_, kernels_, reserved.with(kernels_of(smaller)), fixed_bytes(updates) + std::max(others, others_)};
   }
   plan_request request_of(std::size_t batch, updating updates, const rank_with_kernels& rank) const {
     plan_request request = terms_.request(batch, {}, updates);
     if (has_rank_budget_) request.rank = &rank;
     return request;
+  }
+  /// The kernels of the step's smaller micro-batches need their place, too.
+  regions kernels_of(std::size_t smaller) const {
+    if (!has_rank_budget_ || smaller == 0) return {};
+    const plan_request request = terms_.request(smaller);
+    const regions needed =
+        regions_with_kernels(*program_, detail::training_planner(*program_, request).make(), kernels_);
+    return {.packed = needed.packed, .scratch = needed.scratch};
   }
   /// Of values, states now and before the step, and gradients that outlive it.
   std::size_t fixed_bytes(updating updates) const {
@@ -127,17 +142,29 @@ class executor_cache {
   /// micro-batches of one step are not.
   plan plan_to_run(const known& all, std::size_t batch, updating updates) {
     if (!has_rank_budget_ || arena_.reserved().total() == 0 || kernels_.microbatches > 1)
-      return plan_of(all, batch, updates, arena_.reserved());
+      return plan_of(all, batch, updates, arena_.reserved(), others_, smaller_);
     try {
-      return plan_of(all, batch, updates, arena_.reserved());
+      return plan_of(all, batch, updates, arena_.reserved(), others_, smaller_);
     } catch (const error&) {
-      plan alone = plan_of(all, batch, updates, {});
+      plan alone = plan_of(all, batch, updates, {}, others_, smaller_);
       release();
       return alone;
     }
   }
 
+  /// Gives back what inference has made the arena larger by: a budget of the whole rank is one of steps.
+  void forget_inference() {
+    if (inference_.empty()) return;
+    inference_.clear();
+    regions wanted;
+    for (const auto& each : training_) wanted = wanted.with(each->needed());
+    arena_ = {};
+    if (wanted.total() > 0) arena_.reserve(wanted);
+    for (const auto& each : training_) arena_.bind(*each);
+  }
+
   executor& ready(known& all, std::size_t batch, bool accumulates, updating updates) {
+    if (has_rank_budget_ && &all == &training_) forget_inference();
     for (auto at = all.begin(); at != all.end(); ++at)
       if ((*at)->planned().batch == batch && (*at)->accumulates() == accumulates &&
           (*at)->planned().updates == updates && (*at)->threads() == primitive_threads()) {
@@ -195,13 +222,16 @@ class executor_cache {
   }
 
   plan_report report_of(const known& all, std::size_t batch) const {
-    const plan made = plan_of(all, batch, updating::after_step, {});
+    updating updates = updating::after_step;  // or as the last step at this batch did
+    for (const auto& each : all)
+      if (each->planned().batch == batch) updates = each->planned().updates;
+    const plan made = plan_of(all, batch, updates, {}, others_, smaller_);
     plan_report r = report(*program_, made);
     if (r.is_training) {
       r.gradient_bytes = parameters_->gradient_memory().size_bytes();
       r.needs_gradient_block = may_fail(*program_);
       if (!r.needs_gradient_block) r.transient_gradient_bytes = transient_gradient_bytes(*program_, made);
-      const rank_with_kernels rank = rank_of(made.updates, {}, 0);
+      const rank_with_kernels rank = rank_of(made.updates, {}, others_, smaller_);
       r.certificate = certify(*program_, request_of(batch, made.updates, rank), made);
     }
     for (const auto& each : all)
@@ -219,7 +249,7 @@ class executor_cache {
   plan_terms terms_;
   kernel_options kernels_;
   bool has_rank_budget_;
-  std::size_t others_ = 0;
+  std::size_t others_ = 0, smaller_ = 0;
   arena arena_;
   known training_, inference_;
   executor* held_ = nullptr;

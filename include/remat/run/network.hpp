@@ -200,6 +200,11 @@ REMAT_DEFINED network network::clone() const { return network(*this, cloned{}); 
 
 REMAT_DEFINED std::span<const float> network::forward_on(std::span<const tensor_source> sources) {
   if (lowered().loss != core::none) throw error("forward is for models without a loss; train_step does all at once");
+  if (executors_.has_rank_budget()) {
+    const std::size_t results = network_results::bytes_of_step(*program_, batch_of(sources, program_->inputs));
+    results_.shrink_to(results);
+    executors_.leave_room(others_with(updating::after_step, results));
+  }
   const std::span<const float> first = run_forward(sources, program_->inputs, true);
   executors_.hold_for_backward(&training(batch_of(sources, program_->inputs)));
   return first;
@@ -235,10 +240,11 @@ REMAT_DEFINED float network::train(std::span<const tensor_source> sources, param
   parts_.begin(split, sources, held());
   const std::size_t count = parts_.count();
   if (executors_.has_rank_budget()) {
+    const std::size_t results = network_results::bytes_of_step(*program_, split.batch);
+    results_.shrink_to(results);  // outputs of predictions, which a step forgets
     if (updater != nullptr) optimizer_bytes = updater->bytes_for(*this);
-    executors_.leave_room(
-        others_with(updates_of(updater, count),
-                    parts_.bytes() + optimizer_bytes + results_.bytes_with_step(*program_, split.batch)));
+    executors_.leave_room(others_with(updates_of(updater, count), parts_.bytes() + optimizer_bytes + results),
+                          split.smaller_of_two());
   }
   const auto executor_of = [&](std::size_t k) -> executor& {
     return training(split.samples(k), k > 0, k + 1 < count ? updating::after_step : updates_of(updater, count));
@@ -270,8 +276,8 @@ REMAT_DEFINED float network::train(std::span<const tensor_source> sources, param
 
 REMAT_DEFINED memory_report network::planned_memory_of(std::size_t batch, parameter_updater* updater) const {
   const batch_split split{batch, microbatches_};
-  return planned_memory_with(split.samples(0), updates_of(updater, split.filled()),
-                             results_.bytes_with_step(*program_, batch) + parts_.bytes_with(split),
+  return planned_memory_with(split, updates_of(updater, split.filled()),
+                             network_results::bytes_of_step(*program_, batch) + parts_.bytes_with(split),
                              updater != nullptr ? updater->bytes_for(*this) : 0);
 }
 

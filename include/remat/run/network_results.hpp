@@ -27,13 +27,21 @@ class network_results {
     for (int t = 0; t < p.inputs - p.targets; ++t)
       if (detail::has_gradient(p, t)) made_.expect(p.tensors[t], batch);
   }
-  /// What a step's take, or those that are there.
-  std::size_t bytes_with_step(const program& p, std::size_t batch) const {
+  /// What those of a step take.
+  static std::size_t bytes_of_step(const program& p, std::size_t batch) {
     std::size_t sum = 0;
+    const auto add = [&](const tensor_shape& shape) {
+      sum += shape.elements(batch) * sizeof(float) * (shape.is_in_order() ? 1 : 2);
+    };
     for (int t = 0; t < p.inputs - p.targets; ++t)
-      if (detail::has_gradient(p, t))
-        sum += p.tensors[t].elements(batch) * sizeof(float) * (p.tensors[t].is_in_order() ? 1 : 2);
-    return sum > bytes() ? sum : bytes();
+      if (detail::has_gradient(p, t)) add(p.tensors[t]);
+    if (p.loss == core::none)  // those of the forward pass, which may use the same memory
+      for (const int t : p.outputs) add(p.tensors[t]);
+    return sum;
+  }
+  /// Forgets them where they take more.
+  void shrink_to(std::size_t most) {
+    if (bytes() > most) *this = {};
   }
   /// Where it writes them.
   std::span<const std::span<std::byte>> places() const { return made_.views(); }

@@ -12,6 +12,7 @@
 #include <remat/core/error.hpp>
 #include <remat/core/parallel.hpp>
 #include <remat/plan/report.hpp>
+#include <remat/run/batch_split.hpp>
 #include <remat/run/executor_cache.hpp>
 #include <remat/run/internals.hpp>
 #include <remat/run/memory_report.hpp>
@@ -21,11 +22,20 @@
 #include <remat/run/regions.hpp>
 #include <remat/run/trainable.hpp>
 
+#include <algorithm>
 #include <cstddef>
+#include <limits>
 #include <memory>
 #include <utility>
 
 namespace remat {
+
+namespace detail {
+
+/// Nobody has more; sums with it do not wrap.
+inline constexpr std::size_t most_bytes = std::numeric_limits<std::size_t>::max() / 4;
+
+}  // namespace detail
 
 inline namespace REMAT_COMPILATION {
 
@@ -99,7 +109,7 @@ class planned_network : public trainable {
         needs_all_threads_(options.threads > 0),
         microbatches_(options.microbatches),
         max_plans_(options.max_plans),
-        other_bytes_(options.other_bytes),
+        other_bytes_(std::min(options.other_bytes, detail::most_bytes)),
         program_(std::make_unique<program>(detail::with_options(std::move(lowered), options))),
         executors_(*program_, make_parameters(std::move(values)), kept_sizes(),
                    make_terms(*program_, options.costs, options.activation_bytes),
@@ -141,14 +151,16 @@ class planned_network : public trainable {
 
   /// What a budget of the whole rank counts in addition to values, states, arena, and gradients that outlive a step.
   std::size_t others_with(updating updates, std::size_t results_and_optimizer) const {
-    return other_bytes_ + results_and_optimizer +
-           (updates == updating::from_arena ? held().gradient_memory().held_bytes() : 0);
+    const std::size_t sum =
+        results_and_optimizer + (updates == updating::from_arena ? held().gradient_memory().held_bytes() : 0);
+    return sum > detail::most_bytes - other_bytes_ ? detail::most_bytes : other_bytes_ + sum;
   }
   /// The same as planned, of a step that has not run.
-  memory_report planned_memory_with(std::size_t batch, updating updates, std::size_t result_bytes,
+  memory_report planned_memory_with(const batch_split& split, updating updates, std::size_t result_bytes,
                                     std::size_t optimizer_bytes) const {
     const thread_scope scope = scope_of_call();
-    const regions needed = executors_.planned(batch, updates, others_with(updates, result_bytes + optimizer_bytes));
+    const regions needed = executors_.planned(split.largest(), split.smaller_of_two(), updates,
+                                              others_with(updates, result_bytes + optimizer_bytes));
     const kept_gradients& block = held().gradient_memory();
     return {.weights = held().value_block().size(),
             .gradients = updates == updating::from_arena ? block.held_bytes() : block.size_bytes(),
@@ -184,6 +196,8 @@ class planned_network : public trainable {
 
 REMAT_DEFINED plan_report planned_network::plan(std::size_t batch) const {
   held();
+  if (!executors_.has_rank_budget()) return executors_.training_report(batch);
+  const thread_scope scope = scope_of_call();  // kernels need what they do on these threads
   return executors_.training_report(batch);
 }
 

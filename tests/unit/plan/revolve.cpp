@@ -196,4 +196,11 @@ TEST_CASE("a policy of one's own nests segments of a chain") {
   CHECK_THROWS_WITH(with({{}, 3, 5}), Contains("not inside of the one around it"));
 }
 
+TEST_CASE("more slots than links are of no use, however many they are") {
+  const std::size_t all = std::numeric_limits<std::size_t>::max();
+  CHECK(remat::binomial_forward_steps(10, all) == remat::binomial_forward_steps(10, 10));
+  CHECK(remat::binomial_forward_steps(1, all) == 1);
+  CHECK(remat::detail::binomial_segments(10, all).size() == remat::detail::binomial_segments(10, 10).size());
+}
+
 }  // namespace revolve_tests

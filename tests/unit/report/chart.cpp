@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -63,6 +64,14 @@ TEST_CASE("points of budgets that no other beats in bytes and in time are a line
   CHECK(drawn.series[0].points.size() == 2);
   CHECK(drawn.series[1].how == remat::drawn_as::marks);
   CHECK(is_balanced(remat::chart_svg(drawn)));
+}
+
+TEST_CASE("what has commas is one cell, and what is not finite is refused", "[report]") {
+  const std::string csv = remat::pareto_csv({{"remat, budgets", "half", 1, 2}, {"\"x\"", "y", 1, 2}});
+  CHECK_THAT(csv, Catch::Matchers::Contains("\n\"remat, budgets\",half,1,2\n\"\"\"x\"\"\",y,1,2\n"));
+  for (const double odd : {std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN(), -1.0})
+    CHECK_THROWS_WITH(remat::chart_svg({"t", "x", "y", {{"s", remat::drawn_as::line, {{odd, 1}}}}}),
+                      Catch::Matchers::Contains("finite coordinates"));
 }
 
 TEST_CASE("the tape of a plan says what each action does and how much is alive", "[report]") {

@@ -127,6 +127,37 @@ TEST_CASE("what else takes memory is counted: another batch size, results, a lar
   }
 }
 
+TEST_CASE("a step after a prediction, and one in uneven micro-batches, are within the budget that was planned") {
+  for (const char* name : {"resnet", "gpt", "example_01"}) {
+    const network& n = networks::named(name);
+    INFO(n.name);
+    for (const std::size_t microbatches : {std::size_t{1}, std::size_t{2}, std::size_t{3}}) {
+      const std::size_t samples = 3 * n.microbatch + 1;
+      remat::adam optimizer{{.learning_rate = 0.01f}};
+      remat::network least = with(n, 1, microbatches);
+      const std::size_t bytes = smallest(least, samples, optimizer);
+      remat::network model = with(n, bytes, microbatches), free = make(n, {.threads = 1, .microbatches = microbatches});
+      CHECK(model.planned_memory(samples, optimizer).explained() <= bytes);
+      const auto data = random_batch(n, model.lowered(), samples, 1), large = random_batch(n, model.lowered(), 40, 2);
+      remat::adam other = optimizer;
+      for (int round = 0; round < 3; ++round) {
+        float found = 0, expected = 0;
+        networks::with(data, [&](const auto&... tensors) {
+          found = model.train_step(tensors..., optimizer);
+          expected = free.train_step(tensors..., other);
+        });
+        CHECK(std::memcmp(&found, &expected, sizeof(float)) == 0);
+        CHECK(model.memory(optimizer).explained() <= bytes);
+        CHECK(model.plan(samples / microbatches + (samples % microbatches > 0 ? 1 : 0)).activation_bytes > 0);
+        std::vector<remat::tensor_source> inputs;
+        for (int t = 0; t < model.lowered().inputs - model.lowered().targets; ++t)
+          inputs.push_back(source_of(large[static_cast<std::size_t>(t)]));
+        model.predict_on(inputs);
+      }
+    }
+  }
+}
+
 /// Of the address space of this process.
 std::size_t mapped_bytes() {
   std::size_t pages = 0;
