@@ -222,15 +222,17 @@ class executor_cache {
   }
 
   plan_report report_of(const known& all, std::size_t batch) const {
-    updating updates = updating::after_step;  // or as the last step at this batch did
+    updating updates = updating::after_step;  // or, where plans depend on it, as the last step at this batch
     for (const auto& each : all)
-      if (each->planned().batch == batch) updates = each->planned().updates;
+      if (has_rank_budget_ && each->planned().batch == batch) updates = each->planned().updates;
     const plan made = plan_of(all, batch, updates, {}, others_, smaller_);
     plan_report r = report(*program_, made);
     if (r.is_training) {
       r.gradient_bytes = parameters_->gradient_memory().size_bytes();
       r.needs_gradient_block = may_fail(*program_);
-      if (!r.needs_gradient_block) r.transient_gradient_bytes = transient_gradient_bytes(*program_, made);
+      if (!r.needs_gradient_block)
+        r.transient_gradient_bytes =
+            made.updates == updating::from_arena ? made.gradient_bytes : transient_gradient_bytes(*program_, made);
       const rank_with_kernels rank = rank_of(made.updates, {}, others_, smaller_);
       r.certificate = certify(*program_, request_of(batch, made.updates, rank), made);
     }
