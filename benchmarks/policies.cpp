@@ -2,14 +2,16 @@
 /// remat's side of `benchmarks/run --policies`: what a training step takes, in bytes and in seconds, under several policies
 /// and under budgets; and the picture of both sides.
 ///
-///     policies NETWORK THREADS ROUNDS            prints a row "series,policy,bytes,seconds" for each policy
+///     policies NETWORK THREADS ROUNDS [BYTES]... prints a row "series,policy,bytes,seconds" for each policy; budgets are also
+///                                                of these bytes
 ///     policies draw NETWORK CSV SVG              draws rows of both sides
 ///     policies memory NETWORK SHARE CSV SVG      memory over time: of save_all, and of a budget of a share of its bytes, or of
 ///                                                the next larger one that there is a plan for
 ///
 /// Budgets are of shares of what `save_all` takes, planned from costs that are profiled in the same run. Bytes are all that
 /// the arena reserves without gradients of parameters: activations, packed weights, scratch. Times are medians of steps that
-/// all policies take in turn.
+/// all policies take in turn. On stderr, for each budget: the time of a step as predicted by the time measured, and how much
+/// more it takes than under `save_all`, as measured, as predicted, and at least, by the lower bound of its certificate.
 #include "networks.hpp"
 
 #include <remat/check/profile.hpp>
@@ -22,6 +24,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdio>
+#include <functional>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -60,10 +63,42 @@ remat::network make(const benchmarks::network& chosen, int threads, remat::check
 struct measured {
   remat::policy_point point;
   remat::network model;
+  std::optional<remat::certificate> certificate = {};
   std::vector<double> seconds = {};
 };
 
-void measure(const benchmarks::network& chosen, int threads, int rounds) {
+/// Shares of what `save_all` takes.
+std::vector<double> shares() {
+  std::vector<double> all = {1.0 / 3};
+  for (int percent = 95; percent > 0; percent -= 5) all.push_back(percent / 100.0);
+  std::ranges::sort(all, std::greater{});
+  return all;
+}
+
+std::string percent_of(double share) {
+  char text[16];
+  std::snprintf(text, sizeof text, "%.3g %%", 100 * share);
+  return text;
+}
+
+/// The first of them is of `save_all`.
+void print_predictions(std::string_view network, const std::vector<measured>& all, double predicted_of_save_all) {
+  const double save_all = all[0].point.seconds;
+  std::fprintf(stderr, "%-10s %-26s %12s %20s %10s %10s\n", std::string(network).c_str(), "", "predicted",
+               "more than save_all:", "", "at least");
+  std::fprintf(stderr, "%-10s %-26s %12s %20s %10s %10s\n", "", "", "by measured", "measured", "predicted", "");
+  std::fprintf(stderr, "%-10s %-26s %12.3f\n", "", "save_all", predicted_of_save_all / save_all);
+  const auto more = [](double one, double other) { return 100 * (one / other - 1); };
+  for (const measured& each : all) {
+    if (!each.certificate.has_value()) continue;
+    const remat::certificate& c = *each.certificate;
+    std::fprintf(stderr, "%-10s %-26s %12.3f %18.1f %% %8.1f %% %8.1f %%\n", "", each.point.policy.c_str(),
+                 c.time.sum() / each.point.seconds, more(each.point.seconds, save_all),
+                 more(c.time.sum(), predicted_of_save_all), more(c.lower_bound(), predicted_of_save_all));
+  }
+}
+
+void measure(const benchmarks::network& chosen, int threads, int rounds, const std::vector<std::size_t>& bytes) {
   using remat::checkpoint_at, remat::strategy::contiguous, remat::strategy::each;
   remat::network plain = make(chosen, threads, {});
   const remat::detail::random_inputs inputs(plain.lowered(), chosen.batch);
@@ -72,20 +107,22 @@ void measure(const benchmarks::network& chosen, int threads, int rounds) {
   std::vector<measured> all;
   const auto add = [&](std::string_view series, std::string policy, remat::checkpoints checkpoints) {
     remat::network model = make(chosen, threads, std::move(checkpoints), costs);
+    std::optional<remat::certificate> certificate;
     try {
-      model.plan(chosen.batch);
+      certificate = model.plan(chosen.batch).certificate;
     } catch (const remat::error&) {
       return;  // a budget that is too small
     }
-    all.push_back({{std::string(series), std::move(policy)}, std::move(model)});
+    all.push_back({{std::string(series), std::move(policy)}, std::move(model), std::move(certificate)});
   };
   add("remat policies", "save_all", {});
   add("remat policies", "each", {checkpoint_at(chain, each{})});
   add("remat policies", "square_root", {checkpoint_at(chain, contiguous{}, remat::square_root{})});
   add("remat policies", "recompute_all", {checkpoint_at(chain)});
-  for (int percent = 95; percent > 0; percent -= 5)
-    add(budgets, "budget of " + std::to_string(percent) + " %",
-        {checkpoint_at("", remat::budget{remat::share_of_save_all(percent / 100.0)})});
+  for (const double share : shares())
+    add(budgets, "budget of " + percent_of(share), {checkpoint_at("", remat::budget{remat::share_of_save_all(share)})});
+  for (const std::size_t each : bytes)
+    add(budgets, "budget of " + std::to_string(each) + " bytes", {checkpoint_at("", remat::budget{each})});
   for (int round = 0; round <= rounds; ++round)
     for (measured& each : all) {
       const auto begin = std::chrono::steady_clock::now();
@@ -103,6 +140,8 @@ void measure(const benchmarks::network& chosen, int threads, int rounds) {
       points.push_back({std::string(budgets), "save_all", each.point.bytes, each.point.seconds});
   }
   std::cout << remat::pareto_csv(points);
+  print_predictions(chosen.name, all,
+                    remat::predicted_cost(remat::plan_training(plain.lowered(), chosen.batch), costs));
 }
 
 void draw(std::string_view network, const std::string& csv, const std::string& svg) {
@@ -149,11 +188,13 @@ int main(int argc, char** argv) {
       draw(arguments[1], arguments[2], arguments[3]);
     else if (arguments.size() == 5 && arguments[0] == "memory")
       draw_memory(named(arguments[1]), std::stod(arguments[2]), arguments[3], arguments[4]);
-    else if (arguments.size() == 3)
-      measure(named(arguments[0]), std::stoi(arguments[1]), std::stoi(arguments[2]));
-    else
+    else if (arguments.size() >= 3) {
+      std::vector<std::size_t> bytes;
+      for (std::size_t i = 3; i < arguments.size(); ++i) bytes.push_back(std::stoul(arguments[i]));
+      measure(named(arguments[0]), std::stoi(arguments[1]), std::stoi(arguments[2]), bytes);
+    } else
       throw remat::error(
-          "usage: policies NETWORK THREADS ROUNDS | draw NETWORK CSV SVG | memory NETWORK SHARE CSV SVG");
+          "usage: policies NETWORK THREADS ROUNDS [BYTES]... | draw NETWORK CSV SVG | memory NETWORK SHARE CSV SVG");
   } catch (const std::exception& e) {
     std::cerr << "policies: " << e.what() << "\n";
     return 1;

@@ -32,7 +32,7 @@ using model = remat::model<net, input, loss>;
 // What a training step will need is known before anything runs.
 static_assert(model::peak_activation_bytes(64) < 22'000'000);
 
-// The same compiled network under another policy: checkpoints as values, in place of the tag in the type.
+// The same compiled network under another policy: checkpoints as values, instead of the tag in the type.
 struct policy {
   std::string name;
   remat::checkpoints values;
@@ -117,7 +117,7 @@ int main(int argc, char** argv) {
   settings s;
   CLI::App app{"Trains a convolutional network on IDX images, with a checkpointed layer"};
   app.add_option("--data", s.data, "Folder of train-images-idx3-ubyte[.gz] and its companions")->capture_default_str();
-  app.add_option("--images", s.images, "Train on the first so many images")
+  app.add_option("--images", s.images, "Train on the first images, this many")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--epochs", s.epochs, "Passes over the training images")

@@ -16,7 +16,7 @@
 
 namespace nn = remat::nn;
 
-/// Keeps what is dear to compute for its size: more than `Least` FLOPs for a byte of output.
+/// Keeps what is expensive to compute for its size: more than `Least` FLOPs for a byte of output.
 template <int Least>
 struct save_what_is_dear {
   static constexpr std::string_view policy_name = "save_what_is_dear";

@@ -4,7 +4,6 @@
 
 #include <remat/check/audit.hpp>
 #include <remat/check/check_gradients.hpp>
-#include <remat/core/offload.hpp>
 #include <remat/core/policies.hpp>
 #include <remat/core/stored_as.hpp>
 #include <remat/io/batches.hpp>
@@ -79,6 +78,7 @@
 #include <remat/plan/plan.hpp>
 #include <remat/report/progress.hpp>
 #include <remat/run/model.hpp>
+#include <remat/run/offload.hpp>
 #include <remat/run/transfer_rate.hpp>
 #include <remat/train/accuracy.hpp>
 #include <remat/train/adam.hpp>

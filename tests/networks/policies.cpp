@@ -25,7 +25,7 @@ using drop_cheap =
     remat::recompute_only<nn::relu, nn::tanh, nn::sigmoid, nn::gelu, nn::silu, nn::batch_norm2d<1>, nn::layer_norm<1>,
                           nn::dropout<>, nn::add, nn::multiply, nn::concat, nn::softmax, nn::log_softmax>;
 
-/// A user's own, operation by operation: keeps what is dear for its size.
+/// A user's own, operation by operation: keeps what is expensive for its size.
 struct keep_dear {
   static constexpr decision decide(const operation_view& o) {
     return o.flops > 8 * static_cast<double>(o.output_bytes) ? decision::keep : decision::recompute;

@@ -12,7 +12,7 @@ which go to a safetensors file, and the batches, which go to a folder of images 
 From PyTorch's default weights and at once at the example's learning rate, this network multiplies a difference by about
 ten a step: two runs of PyTorch, with 1 thread and with 2, are 1e-3 apart at the second loss and 1e-1 at the tenth. So
 the weights are those of He et al. 2015, residuals count for less at first, and the rate takes 300 steps to rise. Then
-two runs of PyTorch are up to 3e-4 apart in the first 20 losses, and a momentum of 0.89 in place of 0.9 moves them by
+two runs of PyTorch are up to 3e-4 apart in the first 20 losses, and a momentum of 0.89 instead of 0.9 moves them by
 5e-3. Batches are of 32 images in `first`, and of 16 in `last`, so that no image comes twice. The exit status is
 77, which ctest takes for skipped, where PyTorch is not installed.
 """

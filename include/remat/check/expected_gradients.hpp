@@ -91,15 +91,12 @@ class expected_gradients {
       for (const int t : p_.operations[i].outputs) leads_[at(t)] = inputs_[at(i)] || parameters_[at(i)];
   }
 
-  bool is_made_here(int t) const {
-    const int producer = p_.producers[t];
-    return producer == core::none ? covered_.first == 0 : producer >= covered_.first && producer < covered_.last;
-  }
   void begin(const core::list<stage_port>& ports) {
-    if (p_.loss != core::none && is_made_here(p_.loss)) final_[at(p_.loss)] = terms_.of(kind::given, p_.loss, 0);
+    if (p_.loss != core::none && is_made_in(p_, covered_, p_.loss))
+      final_[at(p_.loss)] = terms_.of(kind::given, p_.loss, 0);
     for (int k = 0; p_.loss == core::none && k < p_.outputs.size; ++k) {
       const int t = p_.outputs.values[k];
-      if (!is_made_here(t)) continue;
+      if (!is_made_in(p_, covered_, t)) continue;
       add_to(t, terms_.of(kind::given, t, static_cast<int>(given_.size())));
       given_.push_back(t);
     }

@@ -7,6 +7,7 @@
 #include <remat/check/checked_gradients.hpp>
 #include <remat/check/checked_values.hpp>
 #include <remat/check/expected_gradients.hpp>
+#include <remat/plan/slice.hpp>
 
 #include <cstddef>
 #include <vector>
@@ -53,16 +54,11 @@ class tape_checker {
     }
     if (end != plan_.steps.actions.count()) throw error("sections of the tape end before it");
   }
-  bool is_made_here(int t) const {
-    const int producer = p_.producers[t];
-    return producer == core::none ? plan_.covered.first == 0
-                                  : producer >= plan_.covered.first && producer < plan_.covered.last;
-  }
   void find_results() {
     if (!plan_.is_training || p_.loss == core::none) {
       for (const int t : p_.outputs)
-        if (is_made_here(t)) results_.push_back(terms_.tensor(t));
-    } else if (is_made_here(p_.loss)) {
+        if (is_made_in(p_, plan_.covered, t)) results_.push_back(terms_.tensor(t));
+    } else if (is_made_in(p_, plan_.covered, p_.loss)) {
       results_.push_back(terms_.tensor(p_.loss));
     }
     for (int t = 0; plan_.is_training && t < p_.inputs - p_.targets; ++t)

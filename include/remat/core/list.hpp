@@ -96,4 +96,13 @@ class list {
   std::size_t size_ = 0, capacity_ = 0;
 };
 
+/// Whether a sequence has this value.
+template <class Sequence, class T>
+constexpr bool is_among(const Sequence& some, const T& value) {
+  const auto* const end = some.end();  // once: a call costs clang two steps
+  for (const auto* each = some.begin(); each != end; ++each)
+    if (*each == value) return true;
+  return false;
+}
+
 }  // namespace remat::core

@@ -54,7 +54,7 @@
 /// loss of the batch is then the sum of what its micro-batches give, and the output's gradient is 1 in all of them.
 /// Targets that are ignored have gradients of 0 whatever the divisor is.
 ///
-/// A module may instead name a `body`, a model of its own that stands for it.
+/// A module may instead name a `body`, a model of its own that it is.
 #pragma once
 
 #include <remat/core/declared_names.hpp>
@@ -112,7 +112,7 @@ template <class M>
 concept Layer = Module<M> && requires { M::kind; } && detail::DeclaresOutput<M> &&
                 (requires { &M::forward; } || requires { typename M::kernels; });
 
-/// A module that stands for a model of its own.
+/// A module that is a model of its own.
 template <class M>
 concept Block = Module<M> && requires { typename M::body; };
 

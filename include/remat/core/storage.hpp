@@ -5,7 +5,7 @@
 /// |-------------------------|-----------------------------------------------------------------------|
 /// | `keep`                  | in the arena, as it was computed                                      |
 /// | `stored_as<bfloat16>`   | in the arena, rounded to two bytes a number (core/stored_as.hpp)       |
-/// | `offload<file>`         | in a file, out of the arena (core/offload.hpp)                         |
+/// | `offload<file>`         | in a file, out of the arena (run/offload.hpp)                          |
 /// | a user's own            | in the arena in a form of its own, or out of it                       |
 ///
 /// One of a user's own stores a tensor after its last use in the forward pass, and gives it back before the first use in
@@ -117,7 +117,8 @@ struct held_storage final : storage_form {
       : storage_form(S::storage_name, S::is_lossless, OutsideStorage<S>), object(std::move(storage)) {
     if constexpr (requires { transfer_window(object.window); }) window = object.window;
     if (window.read_ahead < 0 || window.write_behind < 0 || window.tasks_ahead < 0)
-      throw error("a storage reads ahead and writes behind by 0 or more tensors and tasks; give its window such numbers");
+      throw error(
+          "a storage reads ahead and writes behind by 0 or more tensors and tasks; give its window such numbers");
   }
   constexpr ~held_storage() override {}  // NOLINT(modernize-use-equals-default): g++ 12 wants it for constants
 

@@ -35,7 +35,7 @@ struct distributed_options {
   std::optional<operation_costs> costs = {};         ///< what policies see instead of FLOPs: `profile(mpi, one, 16)`
   std::optional<std::size_t> activation_bytes = {};  ///< that the activations of a stage may take, as policies are told
   std::size_t other_bytes = 0;  ///< that a budget of the whole rank leaves to others, such as the optimizer
-  std::vector<checkpoint_on_stage> stage_policies = {};  ///< in place of what the checkpoints of a stage say
+  std::vector<checkpoint_on_stage> stage_policies = {};  ///< instead of what the checkpoints of a stage say
   std::vector<std::string> frozen = {};                  ///< paths of modules that are not trained
   std::vector<std::string> running_statistics = {};      ///< paths of modules whose batch norms use and keep theirs
   std::optional<element> compute = {};                   ///< what modules compute with, instead of what the type says

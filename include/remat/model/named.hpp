@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// A name for a module, in place of its position in paths: `named<"conv1", nn::conv2d<1, 32, 3>>`.
+/// A name for a module, instead of its position in paths: `named<"conv1", nn::conv2d<1, 32, 3>>`.
 #pragma once
 
 #include <remat/core/fixed_string.hpp>

@@ -38,10 +38,10 @@ struct module_node {
   int stage = 0;            ///< of its first operation
   /// What it computes with, where `computed_as` is around it; else as the module around it, or the model.
   std::optional<element> compute = {};
-  int alike = 0;            ///< in an outline (model/module_pattern.hpp): the siblings after it that it represents
+  int alike = 0;  ///< in an outline (model/module_pattern.hpp): the siblings after it that it represents
   bool is_sequential = false;
-  std::string_view shared_as = {};            ///< given by `shared`
-  const weight_names* names = nullptr;        ///< of a block: what files call the weights inside
+  std::string_view shared_as = {};                  ///< given by `shared`
+  const weight_names* names = nullptr;              ///< of a block: what files call the weights inside
   core::list<checkpoint_setting> checkpoints = {};  ///< around this module, the outermost first
 };
 
@@ -82,7 +82,7 @@ struct parameter_slot {
   int owner = 0;  ///< the slot whose values it uses: itself, or the first one that is `shared` with it
 };
 
-/// What the checkpoints of a stage keep, in place of what they say.
+/// What the checkpoints of a stage keep, instead of what they say.
 struct stage_policy {
   int stage = 0;
   policy_setting policy = {};
@@ -97,16 +97,16 @@ struct program {
   core::list<operation> operations = {};
   core::list<module_node> nodes = {};
   core::list<parameter_slot> parameters = {};
-  core::list<parameter_slot> states = {};    ///< what modules remember and nobody trains
-  int inputs = 0;                            ///< the first tensors
-  int targets = 0;                           ///< of these, how many at the end are the loss's
+  core::list<parameter_slot> states = {};                        ///< what modules remember and nobody trains
+  int inputs = 0;                                                ///< the first tensors
+  int targets = 0;                                               ///< of these, how many at the end are the loss's
   core::short_list<int, kernel_call::max_tensors> outputs = {};  ///< what the model gives, before any loss
   int loss = core::none;                                         ///< the loss's tensor
   /// How much of the targets counts in the loss, a mean; null: the samples.
   double (*counted)(const target_pass&) = nullptr;
-  bool input_gradients = false;            ///< backward goes on to the model's inputs of float
+  bool input_gradients = false;                  ///< backward goes on to the model's inputs of float
   core::list<stage_policy> stage_policies = {};  ///< at most one for each stage
-  bool inputs_enter_first = false;         ///< stage 0 alone is given the inputs, and sends them on
+  bool inputs_enter_first = false;               ///< stage 0 alone is given the inputs, and sends them on
 
   constexpr int add_tensor(const tensor_shape& shape, int producer) {
     tensors.push_back(shape);

@@ -17,11 +17,16 @@ constexpr bool have_same_shapes(const program& p, const Tensors& some, const Ten
   return are_same;
 }
 
+/// Whether two operations read, make and save tensors of the same shapes.
+constexpr bool have_same_tensors(const program& p, const operation& one, const operation& other) {
+  return have_same_shapes(p, one.inputs, other.inputs) && have_same_shapes(p, one.outputs, other.outputs) &&
+         have_same_shapes(p, one.saved, other.saved);
+}
+
 /// Whether operations a and b are of one module type, on tensors of the same shapes.
 constexpr bool are_alike(const program& p, int a, int b) {
   const operation &one = p.operations[a], &other = p.operations[b];
-  return one.kind == other.kind && one.type == other.type && have_same_shapes(p, one.inputs, other.inputs) &&
-         have_same_shapes(p, one.outputs, other.outputs) && have_same_shapes(p, one.saved, other.saved);
+  return one.kind == other.kind && one.type == other.type && have_same_tensors(p, one, other);
 }
 
 /// The first child of a sequential that is another module than the child before it, or `none`. The program is one before

@@ -36,7 +36,7 @@ class cost_sum {
 
 namespace detail {
 
-/// The best of the ways to reach a cut with so many stages.
+/// The best of the ways to reach a cut with this many stages.
 struct way {
   crossed_checkpoints crossed = {};
   double cost = std::numeric_limits<double>::infinity();

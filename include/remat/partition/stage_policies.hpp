@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Policies by stage: what the checkpoints of a stage keep, in place of what they say.
+/// Policies by stage: what the checkpoints of a stage keep, instead of what they say.
 ///
 ///     .stage_policies = {remat::checkpoint_on_stage(0, remat::save_only<remat::kind<"conv2d">>{}),
 ///                        remat::checkpoint_on_stage(3, remat::save_all{})}               // no checkpoints there

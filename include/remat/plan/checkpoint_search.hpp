@@ -112,7 +112,7 @@ struct segment_search {
     for (int first = 0; first < units.count();) {
       int last = first + 1;  // a group of none, which its own rule refuses, would have no end here
       while (last < units.count() && static_cast<std::size_t>(last - first) < most &&
-             !is_among(boundaries, units[last].first))
+             !core::is_among(boundaries, units[last].first))
         ++last;
       const stage_window group{w.stage, units[first].first, units[last - 1].last};
       const bool is_dropped = !ends_chain || last < units.count();

@@ -9,7 +9,7 @@
 namespace remat {
 
 /// Of each operation, whether what is computed again is compared with the first pass: a checkpoint around it says so, or the
-/// policy that its stage has in place of its checkpoints'.
+/// policy that its stage has instead of its checkpoints'.
 constexpr core::list<int> verified_operations(const program& p) {
   core::list<int> of_nodes(p.nodes.size()), is_checkpointed(p.nodes.size()), found(p.operations.size());
   for (int n = 0; n < p.nodes.count(); ++n) {

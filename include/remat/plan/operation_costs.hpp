@@ -120,7 +120,7 @@ inline operation_costs counted_costs(const program& p, std::size_t batch) {
   return costs;
 }
 
-/// The same in seconds, on a machine of so many FLOPs a second.
+/// The same in seconds, on a machine of this many FLOPs a second.
 inline operation_costs counted_seconds(const program& p, std::size_t batch, double flops_per_second) {
   if (!(flops_per_second > 0)) throw error("seconds are counted from a rate of FLOPs; give one above 0");
   operation_costs costs = counted_costs(p, batch);

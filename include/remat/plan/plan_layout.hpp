@@ -19,7 +19,8 @@ struct plan_region {
   int port = core::none;    ///< it is the buffer of this port
   bool is_passing = false;  ///< nothing in it outlives a section: one is enough for all micro-batches
   std::size_t bytes = 0;
-  int tasks_ahead = 0;  ///< what is in it is on its way back from so many tasks before its section on (transfers.hpp)
+  int tasks_ahead =
+      0;  ///< for how many tasks before its section what is in it is already on its way back (transfers.hpp)
 };
 
 struct plan {

@@ -18,7 +18,7 @@ class rank_memory {
   constexpr virtual std::size_t activations(const plan& made) const { return bytes_in_flight(made); }
   /// In all, with such a plan.
   constexpr virtual std::size_t bytes_with(const plan& made) const = 0;
-  /// No plan of so many activations has less in all.
+  /// No plan of as many activations has less in all.
   constexpr virtual std::size_t least_with(std::size_t activation_bytes) const = 0;
 
  protected:

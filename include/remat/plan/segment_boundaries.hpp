@@ -3,6 +3,7 @@
 #pragma once
 
 #include <remat/core/error.hpp>
+#include <remat/core/list.hpp>
 #include <remat/model/program.hpp>
 #include <remat/plan/module_paths.hpp>
 
@@ -20,12 +21,6 @@ constexpr core::list<int> boundaries_of(const program& p, const strategy::settin
     firsts.push_back(p.nodes[module].first);
   }
   return firsts;
-}
-
-constexpr bool is_among(const core::list<int>& some, int operation) {
-  for (int each : some)
-    if (each == operation) return true;
-  return false;
 }
 
 /// Whether a boundary is inside of a sequential.

@@ -52,19 +52,13 @@ class view_maker {
     each_read(o, needs_[i], [&](int t) {
       if (p_.producers[t] != i)
         view.backward_reads_inputs = true;
-      else if (is_among(o.saved, t))
+      else if (core::is_among(o.saved, t))
         view.saved_bytes += bytes_of(t);
       else
         view.backward_reads_outputs = true;
     });
     add_costs(i, view);
     return view;
-  }
-
-  static constexpr bool is_among(const core::short_list<int, operation::max_tensors>& some, int t) {
-    for (int each : some)
-      if (each == t) return true;
-    return false;
   }
 
   constexpr void add_costs(int i, operation_view& view) const {

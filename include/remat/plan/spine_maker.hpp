@@ -70,7 +70,7 @@ class spine_maker {
   constexpr void add_frontiers() {
     core::list<int> open;
     for (int t : p_.operations[covered_.first].inputs)
-      if (!is_among(open, t)) open.push_back(t);
+      if (!core::is_among(open, t)) open.push_back(t);
     for (int s = 0; s <= made_.count; ++s) {
       core::list<int> here;
       for (int t : open)
@@ -79,16 +79,11 @@ class spine_maker {
         const operation& o = p_.operations[covered_.first + s];
         open = here;
         for (int t : o.inputs)
-          if (made_.producer[t] == s && !is_among(open, t)) open.push_back(t);
+          if (made_.producer[t] == s && !core::is_among(open, t)) open.push_back(t);
         for (int t : o.outputs) open.push_back(t);
       }
       made_.frontier.push_back(static_cast<core::list<int>&&>(here));
     }
-  }
-  static constexpr bool is_among(const core::list<int>& some, int t) {
-    for (int each : some)
-      if (each == t) return true;
-    return false;
   }
 
   constexpr spine_operation operation_at(int i) const {

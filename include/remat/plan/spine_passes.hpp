@@ -81,11 +81,6 @@ class spine_passes {
       if (a.data()[k] != b.data()[k]) return false;
     return true;
   }
-  static constexpr bool is_among(const core::list<int>& some, int t) {
-    for (int k = 0, all = some.count(); k < all; ++k)
-      if (some.data()[k] == t) return true;
-    return false;
-  }
 
   constexpr spine_pass make(spine_end segment, bool is_first, frontier_set kept, const core::list<int>& given) const {
     const int end = segment.at;
@@ -102,7 +97,7 @@ class spine_passes {
     for (int k = 0; k < front.count(); ++k)
       if (kept >> k & 1) made.last_use[front[k]] = end;
     for (const spine_needs::boundary& each : needs_.boundaries(segment))
-      if (!is_among(given, each.tensor)) made.last_use[each.tensor] = end;
+      if (!core::is_among(given, each.tensor)) made.last_use[each.tensor] = end;
     for (int i = end; i-- > 0;) {
       const operation& o = p_.operations[spine_.first + i];
       bool runs = is_first;
@@ -112,7 +107,7 @@ class spine_passes {
       if (!runs) continue;
       made.runs[i] = 1;
       for (int t : o.inputs)
-        if (made.last_use[t] < i && !is_among(given, t)) made.last_use[t] = i;
+        if (made.last_use[t] < i && !core::is_among(given, t)) made.last_use[t] = i;
     }
     add_live(made, end);
     return made;

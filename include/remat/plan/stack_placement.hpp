@@ -194,7 +194,7 @@ class stack_placement {
   std::size_t highest_stack_ = 0;
   core::list<item> rest_;  // in the order of their first actions
   core::list<int> neighbours_, order_;
-  int placed_ = 0, highest_ = 0, tries_ = 0;  // in `order_`: so many are placed; which ends highest
+  int placed_ = 0, highest_ = 0, tries_ = 0;  // in `order_`: how many are placed; which ends highest
   long meetings_ = 0, lives_ = 0, looks_ = 0;
 };
 

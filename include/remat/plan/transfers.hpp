@@ -13,7 +13,7 @@
 /// read back as soon as it is written stays: at the turn from forward to backward, of a slice that makes it at once.
 ///
 /// The reads with which a section begins may begin before it, where a pipeline does other tasks meanwhile: their buffers are
-/// in a region that is alive from so many tasks before (plan_layout.hpp).
+/// in a region that is alive from that many tasks before (plan_layout.hpp).
 ///
 /// While a transfer is under way, its memory is a buffer of the plan: that of the tensor, which is written from where it was
 /// computed until `finish_write`, and read from `begin_read` on to where backward finds it. Where all that is transferred is

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <remat/core/alignment.hpp>
+#include <remat/model/uniform_chain.hpp>
 #include <remat/plan/backward_needs.hpp>
 #include <remat/plan/plan_request.hpp>
 #include <remat/plan/segments.hpp>
@@ -31,12 +32,7 @@ constexpr bool run_alike(const program& p, int a, int b) {
   if (one.kernels != other.kernels || one.attributes != other.attributes || one.frozen != other.frozen ||
       one.activation_after != other.activation_after || one.gradient_through != other.gradient_through)
     return false;
-  const auto are_same = [&](const auto& some, const auto& others) {
-    bool are = some.size == others.size;
-    for (int k = 0; are && k < some.size; ++k) are = p.tensors[some.values[k]] == p.tensors[others.values[k]];
-    return are;
-  };
-  return are_same(one.inputs, other.inputs) && are_same(one.outputs, other.outputs) && are_same(one.saved, other.saved);
+  return have_same_tensors(p, one, other);
 }
 
 /// The longest run among the children of node n.

@@ -7,6 +7,7 @@
 
 #include <remat/plan/report.hpp>
 #include <remat/report/chart.hpp>
+#include <remat/report/csv_cell.hpp>
 
 #include <string>
 #include <string_view>
@@ -23,7 +24,7 @@ inline std::string memory_csv(const plan_report& planned) {
   std::size_t number = 0;
   for (const tape_row& each : planned.tape())
     text += std::to_string(number++) + "," + std::string(each.section) + "," + std::string(each.kind) + "," +
-            each.module + "," + std::to_string(each.live_bytes) + "\n";
+            detail::csv_cell(each.module) + "," + std::to_string(each.live_bytes) + "\n";
   return text;
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <remat/report/chart.hpp>
+#include <remat/report/csv_cell.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -34,18 +35,6 @@ inline std::vector<policy_point> pareto_front(std::vector<policy_point> points) 
 }
 
 inline constexpr std::string_view pareto_csv_header = "series,policy,bytes,seconds";
-
-namespace detail {
-
-/// A name as a cell of a CSV file: in quotes, where it has what ends a cell.
-inline std::string csv_cell(const std::string& text) {
-  if (text.find_first_of(",\"\n") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char each : text) quoted += each == '"' ? "\"\"" : std::string(1, each);
-  return quoted + "\"";
-}
-
-}  // namespace detail
 
 /// A row for each point.
 inline std::string pareto_csv(const std::vector<policy_point>& points) {

@@ -166,7 +166,7 @@ class network : public predicting_network {
   float train(std::span<const tensor_source> sources, parameter_updater* updater, double learning_rate_factor,
               gradient_need need = gradient_need::steps_apart, std::size_t optimizer_bytes = 0);
   memory_report planned_memory_of(std::size_t batch, parameter_updater* updater) const;
-  /// When the last micro-batch of so many updates parameters, within a step that has an updater.
+  /// When the last of `count` micro-batches updates parameters, within a step that has an updater.
   updating updates_of(const parameter_updater* updater, std::size_t count) const {
     const bool updates_after = updater == nullptr || updater->needs_all_gradients() || may_fail(lowered());
     return updates_after ? updating::after_step : count == 1 ? updating::from_arena : updating::from_block;

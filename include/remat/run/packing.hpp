@@ -95,7 +95,7 @@ inline std::vector<packed_weights> packed_weights_of(const plan& made, const pre
   return all;
 }
 
-/// Chooses which of them are kept, in a step of so many micro-batches.
+/// Chooses which of them are kept, in a step of this many micro-batches.
 inline void choose_kept(std::vector<packed_weights>& all, packing how, const program& p, const plan& made,
                         std::size_t microbatches) {
   constexpr double rows_of_packing = 40, most_of_a_step = 0.01;

@@ -58,7 +58,7 @@ class target_counter {
     return counted == 0 ? 0.0 : counted;  // not -0.0, whose bits ranks would take for the largest number
   }
 
-  /// That counting so many samples takes.
+  /// That counting this many samples takes.
   std::size_t bytes_for(std::size_t samples) const {
     std::size_t bytes = 0;
     for (int t = program_->inputs - program_->targets; reads_targets() && t < program_->inputs; ++t)

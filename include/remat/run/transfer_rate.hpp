@@ -2,9 +2,9 @@
 /// How fast a disk takes what leaves the arena, and gives it back: measured once for each directory in a process.
 #pragma once
 
-#include <remat/core/file_space.hpp>
-#include <remat/core/unlinked_file.hpp>
+#include <remat/run/file_space.hpp>
 #include <remat/run/memory_block.hpp>
+#include <remat/run/unlinked_file.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -23,7 +23,7 @@ namespace remat {
 struct transfer_rate {
   double write = 0, read = 0;
 
-  /// Of so many bytes, written once and read once, one after the other.
+  /// Of this many bytes, written once and read once, one after the other.
   double seconds(double bytes) const { return bytes / write + bytes / read; }
 };
 

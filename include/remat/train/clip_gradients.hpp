@@ -45,7 +45,7 @@ inline double square_sum_of_block(const float* x, std::size_t size) {
   return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
 }
 
-/// The sums of so many blocks lie on the stack; taking fewer at once changes no bit.
+/// The sums of this many blocks are on the stack; taking fewer at once changes no bit.
 inline constexpr std::size_t most_blocks_at_once = 2048;
 
 inline double square_sum(std::span<const float> x, std::size_t blocks_at_once = most_blocks_at_once) {

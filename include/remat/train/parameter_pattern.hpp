@@ -2,7 +2,7 @@
 /// Which parameters of a model: by path, or by a predicate.
 ///
 ///     "fc1"                      the parameter of this path, or all parameters of the module of this path
-///     "*.bias", "blocks.*.fc1"   the same, where * stands for any characters, dots included
+///     "*.bias", "blocks.*.fc1"   the same, where * matches any characters, dots included
 ///     ""                         all
 ///     remat::is_bias_or_norm     those for which this holds: anything that takes a parameter_view and gives a bool
 #pragma once

@@ -18,7 +18,7 @@ using remat::last_batch;
 static_assert(std::ranges::input_range<remat::batch_range>);
 static_assert(!std::ranges::forward_range<remat::batch_range>);
 
-/// `count` samples of 3 bytes; sample i holds i, i + 1, i + 2 and has the label 1000 + i. Byte b stands for b / 2.
+/// `count` samples of 3 bytes; sample i holds i, i + 1, i + 2 and has the label 1000 + i. Byte b is read as b / 2.
 class numbered_samples {
  public:
   explicit numbered_samples(std::size_t count) {

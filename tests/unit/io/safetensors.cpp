@@ -91,7 +91,7 @@ TEST_CASE("half, bfloat16 and double become float", "[io][safetensors]") {
   CHECK_THROWS_WITH(file.read(*file.find("b"), std::span(&one, 1)), Contains("has 3 elements, and is read into 1"));
 }
 
-TEST_CASE("every half is the float that it stands for", "[io][safetensors]") {
+TEST_CASE("every half is the float that it encodes", "[io][safetensors]") {
   for (std::uint32_t bits = 0; bits < 0x10000; ++bits) {
     const int exponent = static_cast<int>(bits >> 10 & 31), fraction = static_cast<int>(bits & 1023);
     const double sign = bits >> 15 != 0 ? -1 : 1;

@@ -9,7 +9,7 @@
 
 namespace best_cuts_tests {
 
-/// A program of so many operations, as far as cutting it goes.
+/// A program of this many operations, as far as cutting it goes.
 struct problem {
   int operations = 0, stages = 0, ranks = 0;
   remat::core::list<remat::cut> cuts;

@@ -33,7 +33,7 @@ remat::program annotated(const std::vector<checkpoint_at>& checkpoints) {
 
 remat::core::list<remat::segment> segments(const remat::program& p) { return remat::segments_of(p, {}); }
 
-TEST_CASE("values stand in place of tags") {
+TEST_CASE("values are as good as tags") {
   CHECK(segments(annotated({})).empty());
   const auto found = segments(annotated({checkpoint_at("a", remat::strategy::group<2>{})}));
   REQUIRE(found.size() == 2);

@@ -58,7 +58,7 @@ class writer {
     n.last = p_.operations.count();
     blocks_.push_back(n);
   }
-  /// `around`: checkpoints over so many blocks at a time, from the outermost; 0: none.
+  /// `around`: checkpoints over this many blocks at a time, from the outermost; 0: none.
   program finish(std::initializer_list<int> outputs, std::initializer_list<std::size_t> around) {
     end_block();
     remat::module_node net;

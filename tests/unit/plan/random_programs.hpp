@@ -218,7 +218,7 @@ inline void read_too(random_program& random, int i, int t) {
   ++random.attributes[static_cast<std::size_t>(i)]->inputs;
 }
 
-/// Cuts the program into so many stages, none of them empty. There are at least as many operations. (Drawn without
+/// Cuts the program into this many stages, none of them empty. There are at least as many operations. (Drawn without
 /// rejection: small cases of RapidCheck draw the same small numbers again and again.)
 inline void cut_into_stages(program& p, int stages) {
   int left = p.operations.count();  // operations for this stage and those behind it

@@ -76,8 +76,8 @@ void check_networks(int threads) {
 
 }  // namespace
 
-TEST_CASE("a step allocates nothing of ours on any network, 1 thread") { check_networks(1); }
-TEST_CASE("a step allocates nothing of ours on any network, 2 threads", "[serial]") { check_networks(2); }
+TEST_CASE("a step allocates nothing of ours on any network, 1 thread", "[once]") { check_networks(1); }
+TEST_CASE("a step allocates nothing of ours on any network, 2 threads", "[once][serial]") { check_networks(2); }
 
 TEST_CASE("a step whose activations wait in a file, and are verified, allocates nothing of ours") {
   namespace nn = remat::nn;

@@ -217,7 +217,8 @@ void run(const std::vector<cell>& cells, std::size_t with_threads) {
   }
 }
 
-TEST_CASE("every policy gives the same bits: any two of network, policy, micro-batches, threads, type; 1 thread") {
+TEST_CASE("every policy gives the same bits: any two of network, policy, micro-batches, threads, type; 1 thread",
+          "[once]") {
   run(pairwise_cover(all_cells()), 0);
 }
 TEST_CASE("every policy gives the same bits: any two of network, policy, micro-batches, threads, type; 2 threads",

@@ -163,6 +163,35 @@ TEST_CASE("on a full file system a step is refused, and training goes on when th
     CHECK(WEXITSTATUS(status) == 0);
 }
 
+TEST_CASE("in a child of fork a model that offloads says that it cannot go on, and goes; the parent goes on") {
+  const data d;
+  remat::sgd optimizer, other;
+  model m{{.seed = 2, .threads = 1, .checkpoints = everything(), .offload_directory = "/tmp"}};
+  model expected{{.seed = 2, .threads = 1}};
+  m.train_step(d.x, d.y, optimizer);
+  expected.train_step(d.x, d.y, other);
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    alarm(20);
+    int code = 1;
+    try {
+      model mine(std::move(m));
+      mine.train_step(d.x, d.y);
+    } catch (const remat::offload_error& e) {
+      code = std::string(e.what()).find("child of fork") != std::string::npos ? 0 : 2;
+    }
+    _exit(code);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  REQUIRE(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+  m.train_step(d.x, d.y, optimizer);
+  expected.train_step(d.x, d.y, other);
+  CHECK((bits_of(m) == bits_of(expected)));
+}
+
 /// A storage of a user's own, out of the arena: in a block of memory, in which a bit may be turned, or a read fail.
 struct elsewhere {
   static constexpr std::string_view storage_name = "elsewhere";

@@ -213,7 +213,7 @@ using around = remat::model<remat::sequential<nn::linear<4, 4>, M, nn::linear<4,
 const std::vector<float> x(8, 0.5f);
 const std::vector<std::int32_t> y{0, 2};
 
-TEST_CASE("a layer of one's own is packed for what it says, also in place of several packings") {
+TEST_CASE("a layer of one's own is packed for what it says, also instead of several packings") {
   using layer = packs<true>;
   for (const packing how : all_ways) {
     const bool once = how != packing::before_each_use;  // so few FLOPs are less than packing

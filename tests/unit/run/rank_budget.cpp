@@ -127,7 +127,8 @@ TEST_CASE("what else takes memory is counted: another batch size, results, a lar
   }
 }
 
-TEST_CASE("a step after a prediction, and one in uneven micro-batches, are within the budget that was planned") {
+TEST_CASE("a step after a prediction, and one in uneven micro-batches, are within the budget that was planned",
+          "[once]") {
   for (const char* name : {"resnet", "gpt", "example_01"}) {
     const network& n = networks::named(name);
     INFO(n.name);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// A law that is checked on so many random cases.
+/// A law that is checked on this many random cases.
 #pragma once
 
 #include <rapidcheck.h>

@@ -9,7 +9,7 @@ bool matches(const remat::parameter_pattern& pattern, const char* name, std::vec
   return pattern.matches({name, std::move(shape), {}, {}});
 }
 
-TEST_CASE("a path stands for a parameter, or for all of a module") {
+TEST_CASE("a path names a parameter, or for all of a module") {
   CHECK(matches("fc1.weight", "fc1.weight"));
   CHECK(matches("fc1", "fc1.weight"));
   CHECK(matches("blocks.1", "blocks.1.fc1.bias"));
@@ -20,7 +20,7 @@ TEST_CASE("a path stands for a parameter, or for all of a module") {
   CHECK(!matches("fc1.weight", "fc1"));
 }
 
-TEST_CASE("a star stands for any characters") {
+TEST_CASE("a star matches any characters") {
   CHECK(matches("*", "fc1.weight"));
   CHECK(matches("*.bias", "blocks.1.fc1.bias"));
   CHECK(matches("blocks.*.fc1", "blocks.11.fc1.weight"));
@@ -32,7 +32,7 @@ TEST_CASE("a star stands for any characters") {
   CHECK(!matches("blocks.*.fc1", "blocks.11.fc2.weight"));
 }
 
-TEST_CASE("a predicate stands for what it holds for") {
+TEST_CASE("a predicate selects what it holds for") {
   CHECK(matches(remat::is_bias_or_norm, "x", {5}));
   CHECK(matches(remat::is_bias_or_norm, "x", {}));
   CHECK(!matches(remat::is_bias_or_norm, "x.bias", {5, 1}));

@@ -4,7 +4,7 @@
 ///
 /// O_DIRECT wants addresses, places and sizes in whole blocks. What is not goes through a buffer of the file's own: the end
 /// of a tensor, and memory that begins elsewhere. Writing may raise SIGXFSZ in the calling thread (RLIMIT_FSIZE), and is for
-/// one that blocks it (core/file_space.hpp).
+/// one that blocks it (file_space.hpp).
 #pragma once
 
 #include <remat/core/storage_space.hpp>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// A storage (storage.hpp) in which what waits for the backward pass waits in a file: written while the forward pass goes
+/// A storage (core/storage.hpp) in which what waits for the backward pass waits in a file: written while the forward pass goes
 /// on, and read before the backward pass needs it. Bits are as with `keep`.
 ///
 ///     checkpoint<M, save_all, offload<file>>                                     // in TMPDIR, or /tmp
@@ -13,8 +13,8 @@
 #pragma once
 
 #include <remat/core/error.hpp>
-#include <remat/core/file_space.hpp>
 #include <remat/core/storage.hpp>
+#include <remat/run/file_space.hpp>
 
 #include <concepts>
 #include <cstddef>
