@@ -9,9 +9,12 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <numeric>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -30,6 +33,14 @@ std::vector<float> samples(std::size_t count) {
   std::vector<float> x(count * 7);
   for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i * 37 % 101) / 50 - 1;
   return x;
+}
+
+/// What is predicted of samples, which a pipeline takes in micro-batches and one process all at once. oneDNN's gemm, which
+/// computes products without AVX-512, rounds a row otherwise among others.
+bool are_same_rows(std::span<const float> some, std::span<const float> others) {
+  if (remat::onednn::instructions() != remat::onednn::instruction_set::other) return is_same(some, others);
+  return std::ranges::equal(some, others,
+                            [](float a, float b) { return std::abs(a - b) <= 1e-6f * (1 + std::abs(b)); });
 }
 
 TEST_CASE("all outputs of a model without a loss are there on every rank, whichever stage makes them") {
@@ -54,7 +65,7 @@ TEST_CASE("all outputs of a model without a loss are there on every rank, whiche
         const std::vector<float> x = samples(batch);
         one.predict(x);
         model.predict(x);
-        for (std::size_t i = 0; i < 3; ++i) CHECK(is_same(model.output(i), one.output(i)));
+        for (std::size_t i = 0; i < 3; ++i) CHECK(are_same_rows(model.output(i), one.output(i)));
       }
       std::string told;
       try {

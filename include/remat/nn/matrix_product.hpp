@@ -5,9 +5,10 @@
 /// one after another. Every call has matrices whose lines follow one another in memory, for which oneDNN takes nothing
 /// from the heap; where a part's do not, it is copied into scratch before (product_operand.hpp).
 ///
-/// The parts of k are added up in their order. Where the whole is added to what its destination holds, and k has parts,
-/// a part of it is computed in scratch and then added: the bits of a sum do not depend on whether it is made here or of
-/// two tensors elsewhere (another stage of a pipeline).
+/// The parts of k are added up in their order. Where the whole is added to what its destination holds, and k has parts of
+/// ours or of oneDNN's (of its gemm, which is all there is without AVX-512), a part of it is computed in scratch and then
+/// added: the bits of a sum do not depend on whether it is made here or of two tensors elsewhere (another stage of a
+/// pipeline).
 #pragma once
 
 #include <remat/core/thread_scope.hpp>
@@ -39,7 +40,8 @@ class matrix_product {
         a_(which == product::weight_gradient, whole_.m, whole_.k, tile_.m, tile_.k),
         b_(which == product::forward, whole_.k, whole_.n, tile_.k, whole_.n),
         has_bias_(has_bias),
-        adds_through_scratch_(e.adds_to_destination && tile_.k < whole_.k) {
+        adds_through_scratch_(e.adds_to_destination &&
+                              (tile_.k < whole_.k || onednn::instructions() == onednn::instruction_set::other)) {
     if (whole_.n % tile_.n != 0) tile_.n = whole_.n;
     is_plain_ = has_bias || tile_ == whole_;  // a row of bias is for one matrix
     if (adds_through_scratch_) temporary_ = aligned(tile_.m * whole_.n * sizeof(float));

@@ -118,7 +118,12 @@ constexpr bool cuts_weight_gradient(const product_extents& whole, bool adds) {
 /// may be smaller. `adds` says whether the product is added to what its destination holds.
 constexpr product_extents product_tile(product which, const product_extents& whole, bool adds,
                                        onednn::instruction_set set, int threads) {
-  if (set == onednn::instruction_set::other) return whole;  // another implementation, without these holes
+  if (set == onednn::instruction_set::other) {  // another implementation, without these holes
+    // What is added to a gradient is computed apart before (matrix_product.hpp), part by part; what is written is in the
+    // same parts, since bits depend on them.
+    const std::size_t lines = which == product::forward ? whole.m : lines_of(4 * cached_bytes, whole.n);
+    return {lines < whole.m ? lines : whole.m, whole.n, whole.k};
+  }
   const bool amx = set == onednn::instruction_set::amx;
   product_extents tile = whole;
   if (which == product::weight_gradient) {

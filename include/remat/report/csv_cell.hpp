@@ -2,6 +2,8 @@
 /// A text as a cell of a CSV file: in quotes, where it has what ends a cell (RFC 4180).
 #pragma once
 
+#include <remat/core/language.hpp>
+
 #include <string>
 #include <string_view>
 

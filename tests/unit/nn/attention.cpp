@@ -225,6 +225,13 @@ attention_run of_chosen_keys(attention_problem p, std::size_t twins) {
 
 constexpr std::size_t lengths_of_chosen[] = {17, 128, 256, 300, 600};
 
+/// What probabilities of the backward pass may differ by from those of the forward pass. With AVX-512 the scores of both
+/// have the same bits; oneDNN's other gemm adds up the terms of Q K^T and of K Q^T in different orders.
+double bound_between_passes(const attention_run& run, const std::vector<double>& largest_scores) {
+  return remat::onednn::instructions() == remat::onednn::instruction_set::other ? bound_of_shares(run, largest_scores)
+                                                                                : 0;
+}
+
 TEST_CASE("where one probability is 1, its value is the output, and scores have no gradients", "[once]") {
   for (const std::size_t length : lengths_of_chosen)
     for (const bool causal : {false, true})
@@ -234,16 +241,17 @@ TEST_CASE("where one probability is 1, its value is the output, and scores have 
         run.forward();
         run.backward();
         const auto wanted = run.naive();
-        const double bound = 16 * half_unit;
+        const double bound = 16 * half_unit, between = bound_between_passes(run, wanted.largest_scores);
         CHECK(error_of(run.output, wanted.output) < bound);
-        CHECK(error_of(run.gradients[2], wanted.gradients[2]) < bound);
-        if (length <= 256) {  // the keys of one tile: as softmax has it
-          for (const floats* of : {&run.gradients[0], &run.gradients[1]})
-            CHECK(std::ranges::all_of(*of, [](float g) { return g == 0; }));
-        } else {
-          const double of_score = 48 * half_unit * 40 * 4 / 0.7 * run.scale();  // sums of 40 products of up to 4
-          for (const float g : run.gradients[0]) CHECK(std::abs(static_cast<double>(g)) <= of_score);
-        }
+        CHECK(error_of(run.gradients[2], wanted.gradients[2]) < bound + between);
+        const double of_score = 40 * 4 / 0.7 * run.scale();  // sums of 40 products of up to 4
+        // The keys of one tile: as softmax has it.
+        const double of_queries = ((length <= 256 ? 0 : 48 * half_unit) + between) * of_score;
+        CHECK(std::ranges::all_of(run.gradients[0], [&](double g) { return std::abs(g) <= of_queries; }));
+        if (length <= 256)
+          CHECK(std::ranges::all_of(run.gradients[1], [&](double g) {
+            return std::abs(g) <= static_cast<double>(length) * 100.1 * between * of_score;
+          }));
       }
 }
 TEST_CASE("probabilities are as exact for scores of hundreds as for small ones", "[once]") {
@@ -256,8 +264,9 @@ TEST_CASE("probabilities are as exact for scores of hundreds as for small ones",
       run.backward();
       const auto wanted = run.naive();
       CHECK(error_of(run.output, wanted.output) < 16 * half_unit);
-      CHECK(error_of(run.gradients[1], wanted.gradients[1]) < 48 * half_unit);
-      CHECK(error_of(run.gradients[2], wanted.gradients[2]) < 16 * half_unit);
+      const double between = bound_between_passes(run, wanted.largest_scores);
+      CHECK(error_of(run.gradients[1], wanted.gradients[1]) < 48 * half_unit + 2 * between);
+      CHECK(error_of(run.gradients[2], wanted.gradients[2]) < 16 * half_unit + between);
     }
 }
 

@@ -256,7 +256,13 @@ void multiplies(const remat::program& p, std::size_t batch, double units) {
   for (std::size_t i = 0; i < added.dx.size(); ++i) is_near(of_rounded.dx[i], added.dx[i], units);
 }
 
+bool has_products() {
+  if (!remat::onednn::has_bfloat16()) WARN("skipped: this CPU has no products of bfloat16");
+  return remat::onednn::has_bfloat16();
+}
+
 TEST_CASE("products of bfloat16 are those of floats but for the rounding of their results") {
+  if (!has_products()) return;
   multiplies(layer<nn::linear<37, 65>, tensor<float, 19, 37>>(), 3, 1.01);
   multiplies(layer<nn::linear<128, 64, nn::bias::without>, tensor<float, 128>>(), 40, 1.01);
   multiplies(layer<nn::conv2d<3, 8, 3, nn::window{.padding = 1}>, image<float, 3, 9, 11>>(), 5, 1.01);
@@ -265,6 +271,7 @@ TEST_CASE("products of bfloat16 are those of floats but for the rounding of thei
 }
 
 TEST_CASE("attention of bfloat16 is that of floats but for the rounding of probabilities and results") {
+  if (!has_products()) return;
   constexpr nn::attention_options causal{.causal = true}, grouped{.causal = true, .key_value_heads = 1};
   multiplies(layer<nn::attention<4, causal>, tensor<float, 70, 192>>(), 2, 8);
   multiplies(layer<nn::attention<2>, tensor<float, 300, 96>>(), 2, 8);  // several tiles of keys

@@ -15,10 +15,18 @@ namespace images_tests {
 namespace nn = remat::nn;
 using nn::bias;
 
+bool are_near(const std::vector<float>& some, const std::vector<float>& others) {
+  const auto magnitude = [](float a, float b) { return std::abs(a) < std::abs(b); };
+  const float largest = std::abs(*std::ranges::max_element(some, magnitude));
+  return std::ranges::equal(some, others, [&](float a, float b) { return std::abs(a - b) <= 4e-6f * (largest + 1); });
+}
+
 /// Forward and the gradient of the input on 1 and on 2 threads; then the gradients added to what is there, which may be
-/// rounded otherwise where oneDNN adds.
+/// rounded otherwise where oneDNN adds. Without AVX-512 oneDNN computes some convolutions by its gemm, which cuts sums by
+/// the number of threads: then they are near, and those of one number of threads the same.
 template <class M, std::size_t C, std::size_t H, std::size_t W>
 void check(std::size_t batch, bool added_exactly) {
+  const bool by_gemm = !added_exactly && remat::onednn::instructions() == remat::onednn::instruction_set::other;
   using input = remat::image<float, C, H, W>;
   constexpr auto none = remat::activation::none;
   one_layer<M, input> one(batch), two(batch), adding(batch, none, true, true);
@@ -31,8 +39,18 @@ void check(std::size_t batch, bool added_exactly) {
   one.backward(1);
   two.backward(2);
   adding.backward(2);
-  CHECK(same_bits(one.y, two.y));
-  CHECK(same_bits(one.dx, two.dx));
+  if (by_gemm) {
+    one_layer<M, input> again(batch);
+    again.forward(2);
+    again.backward(2);
+    CHECK(same_bits(again.y, two.y));
+    CHECK(same_bits(again.dx, two.dx));
+    CHECK(are_near(one.y, two.y));
+    CHECK(are_near(one.dx, two.dx));
+  } else {
+    CHECK(same_bits(one.y, two.y));
+    CHECK(same_bits(one.dx, two.dx));
+  }
   const auto check_sum = [&](const std::vector<float>& start, const std::vector<float>& more,
                              const std::vector<float>& sum, bool exactly) {
     double error = 0, largest = 0;

@@ -66,8 +66,13 @@ static_assert(tile(product::forward, 64, 768, 3072, instruction_set::amx) == pro
 static_assert(tile(product::input_gradient, 1024, 3072, 768, instruction_set::amx) == product_extents{256, 1024, 768});
 static_assert(tile(product::weight_gradient, 1024, 3072, 768, instruction_set::amx) ==
               product_extents{768, 1024, 1024});
+static_assert(tile(product::forward, 8192, 1024, 1024, instruction_set::other) == product_extents{8192, 1024, 1024});
 static_assert(tile(product::input_gradient, 1024, 768, 3072, instruction_set::other) ==
               product_extents{1024, 768, 3072});
+static_assert(tile(product::weight_gradient, 1024, 768, 3072, instruction_set::other, false) ==
+              product_extents{1344, 768, 1024});
+static_assert(tile(product::weight_gradient, 1024, 768, 3072, instruction_set::other, true) ==
+              product_extents{1344, 768, 1024});
 
 std::vector<float> numbers(std::size_t size, unsigned seed) {
   std::vector<float> made(size);
