@@ -104,6 +104,8 @@ inline std::uint64_t hash_of_options(const distributed_options& o) {
   f.add(o.bucket_bytes);
   f.add(o.shards_optimizer ? 1 : 0);
   f.add(static_cast<std::uint64_t>(o.checkpointing));
+  f.add(o.recomputes_early ? 1 : 0);
+  f.add(o.recomputes_in_bubbles ? 1 : 0);
   f.add(static_cast<std::uint64_t>(o.inputs));
   f.add(o.compares_batches ? 1 : 0);
   return f.value();

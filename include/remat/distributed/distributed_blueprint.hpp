@@ -170,6 +170,8 @@ inline distributed_blueprint draw_blueprint(const mpi::session& session, program
   program& p = made.checkpointed;
   require_backward(p);
   made.terms = make_terms(p, options.costs, options.activation_bytes);
+  made.terms.recomputes_in_bubbles = options.recomputes_in_bubbles && options.recomputes_early &&
+                                     options.checkpointing == checkpointing::always;
   const bool trains = p.loss != core::none;
   if (!trains) made.schedule = forward_only_like(made.schedule, made.schedule.microbatches);
   check_tasks(made.schedule, trains);

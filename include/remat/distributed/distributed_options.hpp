@@ -52,7 +52,8 @@ struct distributed_options {
   std::size_t bucket_bytes = std::size_t{1} << 20;  ///< of gradients that are summed over replicas together, at least
   bool shards_optimizer = false;  ///< each replica keeps the optimizer's numbers of a part of the parameters alone
   remat::checkpointing checkpointing = checkpointing::always;
-  bool recomputes_early = true;  ///< while the gradient is still on its way
+  bool recomputes_early = true;       ///< while the gradient is still on its way
+  bool recomputes_in_bubbles = true;  ///< budgets choose what is computed again by where stages wait for gradients
   inputs_from inputs = inputs_from::every_rank;
   bool compares_batches = true;  ///< whether ranks that are to be handed the same batch compare a hash of it
   bool logs_partition = true;    ///< `Partition assignments:` on rank 0, to std::clog

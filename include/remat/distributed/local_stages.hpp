@@ -6,6 +6,7 @@
 
 #include <remat/distributed/message_wait.hpp>
 #include <remat/distributed/mpi.hpp>
+#include <remat/partition/bubble_search.hpp>
 #include <remat/partition/rank_layout.hpp>
 #include <remat/partition/stage_plans.hpp>
 #include <remat/run/executor.hpp>
@@ -57,6 +58,8 @@ class local_stages {
   /// `setup` must stay where it is.
   local_stages(const pipeline_setup& setup, const task_positions& positions) : setup_(&setup) {
     const training_slices covered(setup.table, positions);
+    if (setup.is_training)
+      choices_ = choose_in_bubbles(*setup.checkpointed, setup.table, {setup.microbatch, setup.larger}, setup.terms);
     for (int s = 0; s < setup.table.stages; ++s)
       if (positions.rank_of(s) == setup.rank) add(positions, covered, s);
   }
@@ -109,14 +112,15 @@ class local_stages {
     const bool last_differs = setup.is_training && setup.checkpoints == checkpointing::except_last &&
                               positions.position_of(pass_kind::backward_input, s, count - 1) ==
                                   positions.position_of(pass_kind::forward, s, count - 1) + 1;
-    std::map<std::array<bool, 5>, int> made;
+    std::map<std::pair<std::array<bool, 5>, int>, int> made;
     const executor* of_size[2] = {};  // the first one, with whose packed weights the others of the size go on
     for (int m = 0; m < count; ++m) {
       const bool accumulates = setup.is_training && m > 0, is_plain = last_differs && m + 1 == count;
       const bool halves = setup.is_training && positions.halves_backward(s, m);
       const bool updates = setup.updates && m + 1 == count;
-      const auto [at, is_new] =
-          made.insert({{setup.is_larger(m), is_plain, accumulates, halves, updates}, static_cast<int>(made.size())});
+      const int way = setup.is_training ? choices_[static_cast<std::size_t>(s)].number_of(m) : 0;
+      const auto [at, is_new] = made.insert(
+          {{{setup.is_larger(m), is_plain, accumulates, halves, updates}, way}, static_cast<int>(made.size())});
       here.of_microbatch.push_back(at->second);
       if (!is_new) continue;
       const program& p = is_plain ? *setup.plain : *setup.checkpointed;
@@ -153,11 +157,14 @@ class local_stages {
       }
       return setup.other_bytes + passing + kept * (setup.larger > 0 ? 2 : 1);
     };
-    return stage_planner(p, setup.table, positions)(setup.terms, setup.samples(m), covered,
-                                                    updates ? updating::from_block : updating::after_step, others);
+    const updating how = updates ? updating::from_block : updating::after_step;
+    if (const budget_choice* chosen = choices_[static_cast<std::size_t>(covered.stage)].of(m); chosen != nullptr)
+      return plan_training(p, setup.terms.request(setup.samples(m), covered, how, nullptr, chosen));
+    return stage_planner(p, setup.table, positions)(setup.terms, setup.samples(m), covered, how, others);
   }
 
   const pipeline_setup* setup_;
+  std::vector<stage_choices> choices_ = {};  // in training, of all stages
   std::vector<stage> stages_;
   std::size_t outside_bytes_ = 0;
 };

@@ -8,24 +8,15 @@
 ///     s.step.seconds, s.step.bubble(), s.ranks[0].activations
 ///
 /// `p` is the fused program with its stages and checkpoints, as `assign_stages` leaves it and `distributed_network` has
-/// it. Costs are in seconds, of a micro-batch. From the plan of each stage:
-///
-/// | seconds               | of                                                                                   |
-/// |-----------------------|--------------------------------------------------------------------------------------|
-/// | `forward`             | what is before the backward pass                                                     |
-/// | `recompute`           | recomputation before the first gradient of another stage is read: it runs while that |
-/// |                       | is on its way. On a stage that waits for none, all recomputation                     |
-/// | `backward`            | the rest, with the recomputation that follows                                        |
-/// | `backward_parameters` | of that, what the schedule gives a task of its own                                   |
-/// | `update`              | packing, once a step                                                                 |
-///
-/// and one message for each tensor that crosses to another stage, with its bytes.
+/// it. Costs are in seconds, of a micro-batch. What a stage costs in each of them comes from its plans (stage_costs.hpp), which
+/// are those of pipeline_plans.hpp; and there is one message for each tensor that crosses to another stage, with its bytes.
 #pragma once
 
 #include <remat/core/error.hpp>
 #include <remat/partition/pipeline_messages.hpp>
+#include <remat/partition/pipeline_plans.hpp>
 #include <remat/partition/rank_layout.hpp>
-#include <remat/partition/stage_plans.hpp>
+#include <remat/partition/stage_costs.hpp>
 #include <remat/plan/predicted_cost.hpp>
 #include <remat/schedule/message_times.hpp>
 #include <remat/schedule/pipeline_costs.hpp>
@@ -50,38 +41,30 @@ struct rank_bytes {
 };
 
 struct simulated_program {
-  pipeline_costs given;                   ///< what the simulator was told: the costs of stages and messages
-  simulated_step step;                    ///< what it says of a step
-  std::vector<rank_bytes> ranks;          ///< of one replica
-  std::vector<double> recomputed;         ///< of each stage, the seconds of all recomputation of a micro-batch
+  pipeline_costs given;            ///< what the simulator was told: the costs of stages and messages
+  simulated_step step;             ///< what it says of a step
+  std::vector<rank_bytes> ranks;   ///< of one replica
+  std::vector<double> recomputed;  ///< of each stage, the seconds of all recomputation of a micro-batch; the mean
   core::list<ignored_checkpoint> ignored = {};  ///< that the stages cut through and that cannot be divided
   core::list<split_checkpoint> split = {};      ///< that are checkpointed in parts, one on each stage
 };
 
 namespace detail {
 
-inline bool receives_gradient(const plan& made, const action& a) {
-  return a.kind == action_kind::receive && made.steps.buffers[a.outputs[0]].is_gradient;
-}
-
-/// What a stage costs, without what its parameters add; and all of its recomputation.
-inline std::pair<stage_cost, double> cost_of_stage(const plan& made, const operation_costs& costs) {
-  const core::list<action>& actions = made.steps.actions;
-  stage_cost cost;
+/// What a stage costs, in each of its micro-batches.
+inline void add_costs(const planned_stage& planned, const operation_costs& costs, simulated_program& made) {
+  std::vector<std::pair<stage_cost, double>> each;
+  for (const plan& one : planned.plans) each.push_back(cost_of_stage(one, costs));
   double recomputed = 0;
-  bool has_gradient = false;
-  for (int i = 0; i < actions.count(); ++i) {
-    const action& a = actions[i];
-    const double seconds = action_cost(made, a, costs);
-    has_gradient = has_gradient || receives_gradient(made, a);
-    if (a.kind == action_kind::recompute) recomputed += seconds;
-    cost.update += packing_cost(a, costs);
-    if (a.kind == action_kind::recompute && !has_gradient)
-      cost.recompute += seconds;
-    else
-      cost.*rules_of(pass_of_section(made.steps.section_of(i))).seconds += seconds;
+  core::list<stage_cost> of_microbatch;
+  for (const int k : planned.of_microbatch) {
+    of_microbatch.push_back(each[static_cast<std::size_t>(k)].first);
+    recomputed += each[static_cast<std::size_t>(k)].second;
   }
-  return {cost, recomputed};
+  made.given.stages.push_back(each[0].first);
+  made.given.microbatches.push_back(planned.is_uniform() ? core::list<stage_cost>() : std::move(of_microbatch));
+  made.recomputed.push_back(planned.is_uniform() ? each[0].second
+                                                 : recomputed / static_cast<double>(planned.of_microbatch.size()));
 }
 
 /// Weights and gradients of the operations on each rank, a parameter once on each, whose gradients have a place for
@@ -114,33 +97,32 @@ inline simulated_program simulate(const program& p, const schedule_table& table,
     throw error("simulate: the program has " + std::to_string(stages) + " stages, and the schedule has " +
                 std::to_string(table.stages) + "; give the program's operations their stages (assign_stages)");
   check_tasks(table, true);
-  const std::vector<plan> plans = stage_plans(p, table, costs.batch, terms);
+  plan_terms planned = terms;
+  planned.recomputes_in_bubbles = terms.recomputes_in_bubbles && how.early_recompute;
+  const std::vector<planned_stage> plans = pipeline_plans(p, table, costs.batch, planned);
   core::list<pipeline_message> messages;  // those of messages_of, by plans that are there
-  for (const plan& each : plans) add_messages(messages, each.covered.stage, each.ports);
+  for (const planned_stage& each : plans) add_messages(messages, each.plans[0].covered.stage, each.plans[0].ports);
   simulated_program made{
       std::move(how), {}, std::vector<rank_bytes>(table.rows.size()), {}, ignored_checkpoints(p), split_checkpoints(p)};
   made.given.stages.clear();
   made.given.messages.clear();
-  for (const plan& each : plans) {
-    const auto [cost, recomputed] = detail::cost_of_stage(each, costs);
-    made.given.stages.push_back(cost);
-    made.recomputed.push_back(recomputed);
-  }
+  made.given.microbatches.clear();
+  for (const planned_stage& each : plans) detail::add_costs(each, costs, made);
   const core::list<stage_message> between = between_stages(messages);
   for (int i = 0; i < messages.count(); ++i)
     made.given.messages.push_back(
-        {between[i],
-         static_cast<double>(p.bytes_of(messages[i].tensor, messages[i].is_gradient, costs.batch))});
+        {between[i], static_cast<double>(p.bytes_of(messages[i].tensor, messages[i].is_gradient, costs.batch))});
   detail::add_parameters(p, table, made.ranks, made.given);
 
   const task_positions positions(table);
   const message_timetable times =
       message_times(table, nominal_clock(table, made.given.units), between, made.given.receives);
   std::vector<std::vector<laid_out_stage>> laid_out(table.rows.size());
-  for (int s = 0; s < table.stages; ++s)
-    laid_out[static_cast<std::size_t>(positions.rank_of(s))].push_back(
-        {s,
-         std::vector<const plan*>(static_cast<std::size_t>(table.microbatches), &plans[static_cast<std::size_t>(s)])});
+  for (int s = 0; s < table.stages; ++s) {
+    std::vector<const plan*> of_microbatch;
+    for (int m = 0; m < table.microbatches; ++m) of_microbatch.push_back(&plans[static_cast<std::size_t>(s)].of(m));
+    laid_out[static_cast<std::size_t>(positions.rank_of(s))].push_back({s, std::move(of_microbatch)});
+  }
   for (int rank = 0; rank < table.ranks(); ++rank)
     made.ranks[static_cast<std::size_t>(rank)].activations =
         rank_layout(table, rank, positions, messages, times, laid_out[static_cast<std::size_t>(rank)]).bytes();

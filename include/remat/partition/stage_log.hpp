@@ -9,11 +9,12 @@
 /// keeps nothing, and its cost is that of the forward pass.
 #pragma once
 
-#include <remat/partition/stage_plans.hpp>
+#include <remat/partition/pipeline_plans.hpp>
 #include <remat/plan/predicted_cost.hpp>
 #include <remat/plan/report.hpp>
 #include <remat/schedule/schedule_table.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <set>
 #include <string>
@@ -25,7 +26,7 @@ struct stage_summary {
   int stage = 0;
   double cost_share = 0;    ///< of all stages' cost, 0 to 1
   std::size_t weights = 0;  ///< bytes, a shared parameter once
-  std::size_t kept = 0;     ///< bytes, of a micro-batch
+  std::size_t kept = 0;     ///< bytes, of a micro-batch; the most
   int in_flight = 0;        ///< micro-batches that keep them at once
 };
 
@@ -35,19 +36,23 @@ inline std::vector<stage_summary> summarize_stages(const program& p, const sched
   require_costs_of(p, costs);
   const bool trains = p.loss != core::none;
   const auto plans_at = [&](std::size_t samples) {
-    if (trains) return stage_plans(p, table, samples, terms);
-    std::vector<plan> plans;
-    for (int s = 0; s < table.stages; ++s) plans.push_back(plan_inference(p, samples, slice_of_stage(p, s)));
+    if (trains) return pipeline_plans(p, table, samples, terms);
+    std::vector<planned_stage> plans;
+    for (int s = 0; s < table.stages; ++s) plans.push_back({{plan_inference(p, samples, slice_of_stage(p, s))}, {0}});
     return plans;
   };
-  const std::vector<plan> plans = plans_at(batch);
-  const std::vector<plan> priced = costs.batch == batch ? plans : plans_at(costs.batch);
+  const std::vector<planned_stage> plans = plans_at(batch);
+  const std::vector<planned_stage> priced = costs.batch == batch ? plans : plans_at(costs.batch);
   const core::list<int> kept = in_flight(table);
   std::vector<stage_summary> made;
   double sum = 0;
   for (int s = 0; s < table.stages; ++s) {
     const std::size_t i = static_cast<std::size_t>(s);
-    made.push_back({s, predicted_cost(priced[i], costs), 0, trains ? kept_bytes(plans[i]) : 0, kept[s]});
+    stage_summary& here = made.emplace_back(s, 0, 0, 0, kept[s]);
+    for (const int k : priced[i].of_microbatch)
+      here.cost_share += predicted_cost(priced[i].plans[static_cast<std::size_t>(k)], costs) /
+                         static_cast<double>(priced[i].of_microbatch.size());
+    for (const plan& each : plans[i].plans) here.kept = std::max(here.kept, trains ? kept_bytes(each) : 0);
     sum += made.back().cost_share;
   }
   for (stage_summary& each : made)

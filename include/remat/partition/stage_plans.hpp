@@ -56,6 +56,12 @@ class stage_planner {
     const stage_memory rank(*program_, covered, updates, *table_, *positions_, *timetable_, std::move(with));
     return plan_training(*program_, terms.request(microbatch, covered, updates, &rank));
   }
+  /// Of a stage for all its micro-batches, with its backward halved where the schedule halves that of any.
+  plan of_stage(const plan_terms& terms, std::size_t microbatch, const training_slices& covered, int stage) {
+    int m = 0;
+    while (m + 1 < table_->microbatches && !positions_->halves_backward(stage, m)) ++m;
+    return (*this)(terms, microbatch, covered(*program_, stage, m));
+  }
 
  private:
   const program* program_;
@@ -64,19 +70,15 @@ class stage_planner {
   std::optional<pipeline_timetable> timetable_ = {};  // once it is needed
 };
 
-/// The training plans of all stages, of the fused program with its stages, for a micro-batch
-/// whose backward is halved where the schedule has such.
+/// The training plans of all stages, of the fused program with its stages, for a micro-batch whose backward is halved where the
+/// schedule has such. Budgets do not look at what other stages do (pipeline_plans.hpp has those that do).
 inline std::vector<plan> stage_plans(const program& p, const schedule_table& table, std::size_t microbatch,
                                      const plan_terms& terms = {}) {
   const task_positions positions(table);
   const training_slices covered(table, positions);
   stage_planner planner(p, table, positions);
   std::vector<plan> plans;
-  for (int s = 0; s < table.stages; ++s) {
-    int m = 0;
-    while (m + 1 < table.microbatches && !positions.halves_backward(s, m)) ++m;
-    plans.push_back(planner(terms, microbatch, covered(p, s, m)));
-  }
+  for (int s = 0; s < table.stages; ++s) plans.push_back(planner.of_stage(terms, microbatch, covered, s));
   return plans;
 }
 

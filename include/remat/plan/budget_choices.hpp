@@ -20,6 +20,7 @@ namespace remat {
 struct budget_choice {
   double again = 0;
   core::list<chosen_range> ranges = {};
+  int ahead = 0;  ///< how many of the outermost ones, the last, are computed before a gradient is waited for
 };
 
 namespace detail {

@@ -12,6 +12,7 @@
 namespace remat {
 
 class rank_memory;
+struct budget_choice;
 
 struct plan_request {
   std::size_t batch = 1;                    ///< of a micro-batch
@@ -20,6 +21,7 @@ struct plan_request {
   std::optional<std::size_t> bytes = {};    ///< that the activations may take, where policies are to know
   updating updates = updating::after_step;  ///< when parameters are, and where their gradients are until then
   const rank_memory* rank = nullptr;        ///< what the rank holds in all; null: what the program says of it
+  const budget_choice* chosen = nullptr;  ///< what budgets compute again, where that is known; null: it is searched for
 };
 
 }  // namespace remat

@@ -15,10 +15,12 @@ namespace remat {
 struct plan_terms {
   std::shared_ptr<const operation_costs> costs = {};  ///< measured; null: FLOPs are counted
   std::optional<std::size_t> activation_bytes = {};   ///< that the activations of a plan may take
+  bool recomputes_in_bubbles =
+      true;  ///< budgets choose by where a pipeline's stages wait (partition/bubble_search.hpp)
 
   plan_request request(std::size_t batch, const slice& covered = {}, updating updates = updating::after_step,
-                       const rank_memory* rank = nullptr) const {
-    return {batch, covered, costs.get(), activation_bytes, updates, rank};
+                       const rank_memory* rank = nullptr, const budget_choice* chosen = nullptr) const {
+    return {batch, covered, costs.get(), activation_bytes, updates, rank, chosen};
   }
 };
 

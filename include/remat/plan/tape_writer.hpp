@@ -21,11 +21,23 @@ namespace remat {
 
 namespace detail {
 
+/// The segments that were chosen for budgets and compute something again, inside no other that does.
+constexpr core::list<int> outermost_chosen(const core::list<segment>& segments, const core::list<segment_plan>& plans) {
+  core::list<int> found;
+  for (int s = 0; s < segments.count(); ++s) {
+    bool is_outermost = segments[s].is_chosen && !plans[s].recomputed.empty();
+    for (int around = segments[s].parent; around != core::none; around = segments[around].parent)
+      is_outermost = is_outermost && !segments[around].is_chosen && plans[around].recomputed.empty();
+    if (is_outermost) found.push_back(s);
+  }
+  return found;
+}
+
 class training_tape_writer {
  public:
   constexpr training_tape_writer(const program& p, const slice& covered, const core::list<stage_port>& ports,
                                  const core::list<segment>& segments, const core::list<segment_plan>& plans,
-                                 const core::list<backward_need>& needs, std::size_t batch)
+                                 const core::list<backward_need>& needs, std::size_t batch, int ahead)
       : p_(p),
         covered_(covered),
         segments_(segments),
@@ -35,6 +47,8 @@ class training_tape_writer {
         values_(p, covered, out_),
         gradients_(p, covered, needs, values_, out_),
         is_dropped_(p.operations.size()),
+        has_begun_(segments.size()),
+        ahead_(ahead),
         stored_(stored_values(p, covered, ports, plans, needs, batch)) {
     out_.reserve(static_cast<std::size_t>(covered.last - covered.first) * 4 + 8);
   }
@@ -48,6 +62,7 @@ class training_tape_writer {
     else if (values_.makes(p_.loss))
       values_.fetch(p_.loss);
     out_.begin_section(covered_.halves_backward ? "backward of inputs" : "backward");
+    recompute_ahead();
     if (p_.loss == core::none) {
       for (int t : p_.outputs)
         if (values_.makes(t)) gradients_.load(t);
@@ -74,9 +89,7 @@ class training_tape_writer {
     int child = last_child(s);
     while (i > first) {
       if (child != core::none && segments_[child].last == i) {
-        for (int t : plans_[child].kept)
-          if (is_dropped(t)) ensure(t);  // what is stored is restored when it is read
-        begin_recomputation(child);
+        begin(child);
         backward(child);
         i = segments_[child].first;
         child = previous_child(child, s);
@@ -86,6 +99,24 @@ class training_tape_writer {
         gradients_.backward(i);
       }
     }
+  }
+
+  /// In a pipeline, before any gradient is waited for: the last of the outermost segments that were chosen for a budget, as
+  /// many as it says, in the order of the program, so that what is needed first is on top.
+  constexpr void recompute_ahead() {
+    if (ahead_ == 0) return;
+    const core::list<int> outermost = outermost_chosen(segments_, plans_);
+    for (int k = outermost.count() > ahead_ ? outermost.count() - ahead_ : 0; k < outermost.count(); ++k)
+      begin(outermost[k]);
+  }
+
+  /// The recomputation of a segment, unless it has begun.
+  constexpr void begin(int s) {
+    if (has_begun_[s] != 0) return;
+    has_begun_[s] = 1;
+    for (int t : plans_[s].kept)
+      if (is_dropped(t)) ensure(t);  // what is stored is restored when it is read
+    begin_recomputation(s);
   }
 
   /// What the segment's backward reads first of all that was dropped is computed before it begins, while one gradient
@@ -162,17 +193,20 @@ class training_tape_writer {
   value_writer values_;
   gradient_writer gradients_;
   core::list<int> is_dropped_;  // operations that the segments entered so far compute again, and have not yet
+  core::list<char> has_begun_;  // of each segment, its recomputation
+  int ahead_;                   // segments whose recomputation waits for no gradient
   core::list<int> again_;
   core::list<stored_value> stored_;
 };
 
 }  // namespace detail
 
-/// The tape of a training step under the checkpoints of the program.
+/// The tape of a training step under the checkpoints of the program. What the last `ahead` of the outermost segments of
+/// budgets drop is computed again before the backward pass waits for a gradient.
 constexpr tape write_training_tape(const program& p, const slice& covered, const core::list<stage_port>& ports,
                                    const core::list<segment>& segments, const core::list<segment_plan>& plans,
-                                   const core::list<backward_need>& needs, std::size_t batch) {
-  tape t = detail::training_tape_writer(p, covered, ports, segments, plans, needs, batch).write();
+                                   const core::list<backward_need>& needs, std::size_t batch, int ahead = 0) {
+  tape t = detail::training_tape_writer(p, covered, ports, segments, plans, needs, batch, ahead).write();
   skip_unread_outputs(p, t);
   work_in_place(p, t);
   return t;

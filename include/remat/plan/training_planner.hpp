@@ -26,9 +26,9 @@ class training_planner {
   constexpr const core::list<stage_port>& ports() const { return ports_; }
   constexpr const core::list<backward_need>& needs() const { return needs_; }
 
-  constexpr plan make(const core::list<chosen_range>& chosen = {}) const {
+  constexpr plan make(const core::list<chosen_range>& chosen = {}, int ahead = 0) const {
     plan made = with_segments(chosen);
-    write_tape(made);
+    write_tape(made, ahead);
     place(made);
     return made;
   }
@@ -42,8 +42,10 @@ class training_planner {
     made.segment_plans = plan_segments(p_, covered_, made.segments, needs_, made.batch);
     return made;
   }
-  constexpr void write_tape(plan& made) const {
-    made.steps = write_training_tape(p_, covered_, made.ports, made.segments, made.segment_plans, needs_, made.batch);
+  /// The last `ahead` of the outermost segments that budgets chose are computed again before a gradient is waited for.
+  constexpr void write_tape(plan& made, int ahead = 0) const {
+    made.steps =
+        write_training_tape(p_, covered_, made.ports, made.segments, made.segment_plans, needs_, made.batch, ahead);
   }
   constexpr void place(plan& made) const {
     place_all(made);

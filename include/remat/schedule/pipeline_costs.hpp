@@ -27,6 +27,9 @@ enum class transfer : std::uint8_t { overlapped, copied };
 
 struct pipeline_costs {
   core::list<stage_cost> stages = {};
+  /// For each stage, the cost of each of its micro-batches, where they differ: what is of a step is that of `stages`.
+  /// Empty for a stage whose micro-batches are alike; none at all where they are on all stages.
+  core::list<core::list<stage_cost>> microbatches = {};
   core::list<sized_message> messages = {};  ///< none: each stage to the next and the gradients back, of 0 bytes
   network_link connection = {};
   transfer transfers = transfer::overlapped;
@@ -37,6 +40,11 @@ struct pipeline_costs {
   bool has_timeline = false;
   clock_units units = {};  ///< of the nominal clock, which says when messages are posted and waited for
   posting receives = posting::early;
+
+  constexpr const stage_cost& of(int stage, int microbatch) const {
+    const bool differ = stage < microbatches.count() && !microbatches[stage].empty();
+    return differ ? microbatches[stage][microbatch] : stages[stage];
+  }
 };
 
 }  // namespace remat

@@ -51,7 +51,7 @@ class rank_charges {
     const double hidden = (r.arrived < r.end ? r.arrived : r.end) - r.begin;
     if (hidden > 0) result_.ranks[rank].hidden += hidden;
     double seconds = 0;
-    each_pass(t.kind, [&](pass_kind pass) { seconds += s_.stages[t.stage].*rules_of(pass).seconds; });
+    each_pass(t.kind, [&](pass_kind pass) { seconds += s_.of(t.stage, t.microbatch).*rules_of(pass).seconds; });
     result_.ranks[rank].*rules.spent += seconds;
     return record(rank, rules.shown, t.stage, t.microbatch, now, now + seconds);
   }
@@ -98,7 +98,7 @@ class rank_charges {
   /// The task that goes back computes again what it reads.
   constexpr double recompute(int rank, const pipeline_task& t, double now) {
     if (!rules_of(t.kind).does(pass_kind::backward_input)) return now;
-    const double seconds = s_.recompute ? s_.stages[t.stage].recompute : 0;
+    const double seconds = s_.recompute ? s_.of(t.stage, t.microbatch).recompute : 0;
     recomputes_[rank].begin = now;
     recomputes_[rank].end = now + seconds;
     result_.ranks[rank].recompute += seconds;

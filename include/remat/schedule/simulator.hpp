@@ -2,7 +2,8 @@
 /// The simulator: how long a step takes under a schedule, from what each stage and each message costs.
 ///
 ///     stages       seconds of a micro-batch forward, recomputing, backward, and of what backward leaves to a task of
-///                  its own; seconds of the optimizer; bytes of gradients for the all-reduce
+///                  its own, where micro-batches differ of each of them; seconds of the optimizer; bytes of gradients for
+///                  the all-reduce
 ///     messages     bytes of each; sent, received and waited for as message_times.hpp says, none before its receive is
 ///                  posted
 ///     transfers    overlapped: a message arrives latency + bytes / bandwidth after it left and its receive was posted,
@@ -44,14 +45,29 @@ namespace detail {
                     std::to_string(stages));
 }
 
+[[noreturn]] inline void refuse_microbatch_costs(int stage, int costs, int microbatches) {
+  refuse_simulation("there are costs of " + std::to_string(costs) + " micro-batches of stage " + std::to_string(stage) +
+                    ", and the schedule has " + std::to_string(microbatches) +
+                    "; give those of all of them, or none where they are alike");
+}
+
 constexpr bool is_cost(double value) { return value >= 0 && value <= std::numeric_limits<double>::max(); }
+constexpr bool is_cost(const stage_cost& c) {
+  return is_cost(c.forward) && is_cost(c.recompute) && is_cost(c.backward) && is_cost(c.backward_parameters) &&
+         is_cost(c.update) && is_cost(c.gradient_bytes);
+}
 
 constexpr void check_simulation(const pipeline_costs& s, const schedule_table& table) {
   if (s.stages.count() != table.stages) refuse_stage_costs(s.stages.count(), table.stages);
   bool is_possible = is_cost(s.connection.latency) && s.connection.bytes_per_second > 0;
-  for (const stage_cost& c : s.stages)
-    is_possible = is_possible && is_cost(c.forward) && is_cost(c.recompute) && is_cost(c.backward) &&
-                  is_cost(c.backward_parameters) && is_cost(c.update) && is_cost(c.gradient_bytes);
+  for (const stage_cost& c : s.stages) is_possible = is_possible && is_cost(c);
+  if (s.microbatches.count() > table.stages) refuse_stage_costs(s.microbatches.count(), table.stages);
+  for (int stage = 0; stage < s.microbatches.count(); ++stage) {
+    const core::list<stage_cost>& each = s.microbatches[stage];
+    if (!each.empty() && each.count() != table.microbatches)
+      refuse_microbatch_costs(stage, each.count(), table.microbatches);
+    for (const stage_cost& c : each) is_possible = is_possible && is_cost(c);
+  }
   for (const sized_message& m : s.messages) is_possible = is_possible && is_cost(m.bytes);
   if (!is_possible) refuse_simulation("seconds and bytes are finite and at least 0, a bandwidth is above 0");
   if (s.replicas < 1) refuse_simulation("there is at least 1 replica");

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+// Budgets that look at what the pipeline waits for: within the same bytes the step is never longer, shorter where stages wait,
+// and as long as without any checkpoint where what is computed again fits into the time that they wait.
+#include <remat/partition/simulated_program.hpp>
+
+#include <remat/core/policies.hpp>
+#include <remat/model/repeat.hpp>
+#include <remat/model/sequential.hpp>
+#include <remat/nn/linear.hpp>
+#include <remat/nn/mse_loss.hpp>
+#include <remat/nn/tanh.hpp>
+#include <remat/partition/partition.hpp>
+#include <remat/partition/stage_policies.hpp>
+#include <remat/plan/annotate.hpp>
+#include <remat/schedule/schedule.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace bubble_search_tests {
+
+namespace nn = remat::nn;
+namespace schedule = remat::schedule;
+
+using block = remat::sequential<nn::linear<16, 16>, nn::tanh>;
+using net = remat::repeat<16, block>;
+constexpr std::size_t samples = 8;
+
+/// 16 blocks in stages that begin at these, where the stages have these policies.
+remat::program chain(const std::vector<int>& firsts, const std::vector<remat::checkpoint_at>& checkpoints,
+                     const std::vector<remat::checkpoint_on_stage>& of_stages = {}) {
+  remat::program p = remat::lower<net, remat::tensor<float, 16>, nn::mse_loss>();
+  annotate(p, checkpoints);
+  p = fuse(std::move(p));
+  assign_stages(p, remat::partition::boundaries(firsts), {.stages = static_cast<int>(firsts.size()) + 1});
+  set_stage_policies(p, of_stages);
+  return p;
+}
+
+/// A product's pass takes a second.
+remat::operation_costs costs_of(const remat::program& p) {
+  return remat::counted_seconds(p, samples, 2.0 * 16 * 16 * samples);
+}
+
+remat::plan_terms each_for_itself() { return {.recomputes_in_bubbles = false}; }
+
+/// The seconds that a step computes again, in all micro-batches of all stages.
+double recomputed(const remat::simulated_program& s) {
+  double sum = 0;
+  for (const double each : s.recomputed) sum += each;
+  return sum;
+}
+
+struct pipeline {
+  remat::schedule_setting schedule;
+  std::vector<int> firsts;  // blocks
+  std::vector<int> microbatches;
+};
+
+const std::vector<pipeline>& pipelines() {
+  static const std::vector<pipeline> all{{schedule::gpipe, {8}, {1, 2, 5}},
+                                         {schedule::gpipe, {5}, {4}},
+                                         {schedule::gpipe, {4, 8, 12}, {2, 4}},
+                                         {schedule::one_f_one_b, {8}, {1, 2, 5}},
+                                         {schedule::one_f_one_b, {5}, {4, 8}},
+                                         {schedule::one_f_one_b, {4, 9}, {3, 6}},
+                                         {schedule::one_f_one_b, {4, 8, 12}, {4, 8}},
+                                         {schedule::zero_bubble, {8}, {2, 6}},
+                                         {schedule::zero_bubble, {5}, {4}},
+                                         {schedule::zero_bubble, {3, 9}, {6}},
+                                         {schedule::interleaved<2>, {4, 8, 12}, {2, 4}},
+                                         {schedule::interleaved<2>, {3, 8, 11}, {4}}};
+  return all;
+}
+
+TEST_CASE("a step under budgets that look at the pipeline is never longer, in the same bytes", "[dist]") {
+  int shorter = 0, all = 0;
+  for (const pipeline& each : pipelines())
+    for (const int microbatches : each.microbatches) {
+      const int ranks = (static_cast<int>(each.firsts.size()) + 1) / each.schedule.stages_per_rank;
+      const remat::schedule_table table = each.schedule.make(ranks, microbatches);
+      const remat::simulated_program kept =
+          remat::simulate(chain(each.firsts, {}), table, costs_of(chain(each.firsts, {})));
+      for (const double share : {0.9, 0.75, 0.6}) {
+        INFO(each.schedule.name << ", first cut at " << each.firsts[0] << ", " << microbatches << " micro-batches, "
+                                << share);
+        const remat::program p =
+            chain(each.firsts, {remat::checkpoint_at("", remat::budget{remat::share_of_save_all(share)})});
+        const remat::operation_costs costs = costs_of(p);
+        std::optional<remat::simulated_program> alone;
+        try {
+          alone = remat::simulate(p, table, costs, {}, each_for_itself());
+        } catch (const remat::error& e) {
+          CHECK_THROWS_WITH(remat::simulate(p, table, costs), e.what());  // too small is too small
+          continue;
+        }
+        const remat::simulated_program together = remat::simulate(p, table, costs);
+        CHECK(together.step.seconds <= alone->step.seconds * (1 + 1e-9));
+        CHECK(together.step.seconds >= kept.step.seconds * (1 - 1e-9));
+        CHECK(together.step.seconds == remat::simulate(table, together.given).seconds);
+        shorter += together.step.seconds < 0.999 * alone->step.seconds ? 1 : 0;
+        ++all;
+        // A rank of one stage lays out no more than the budget.
+        if (each.schedule.stages_per_rank > 1) continue;
+        for (std::size_t rank = 0; rank < together.ranks.size(); ++rank)
+          CHECK(static_cast<double>(together.ranks[rank].activations) <=
+                share * static_cast<double>(kept.ranks[rank].activations));
+      }
+    }
+  WARN(shorter << " of " << all << " are shorter");
+  CHECK(shorter >= all / 4);
+}
+
+// Several micro-batches of it are in flight: what is computed again for one of them takes the memory of what the others dropped.
+TEST_CASE("a stage that waits computes again for free", "[dist]") {
+  int shorter = 0, all = 0;
+  for (const pipeline& each : std::vector<pipeline>{{schedule::gpipe, {4}, {2, 3, 8}},
+                                                    {schedule::one_f_one_b, {4}, {2, 3, 8}},
+                                                    {schedule::zero_bubble, {4}, {2, 8}},
+                                                    {schedule::one_f_one_b, {3, 9}, {3, 7}},
+                                                    {schedule::gpipe, {3, 7, 11}, {2, 4}},
+                                                    {schedule::one_f_one_b, {3, 7, 11}, {4, 8}}})
+    for (const int microbatches : each.microbatches) {
+      const int stages = static_cast<int>(each.firsts.size()) + 1;
+      const remat::schedule_table table = each.schedule.make(stages, microbatches);
+      const remat::program plain = chain(each.firsts, {});
+      const remat::operation_costs costs = costs_of(plain);
+      const remat::simulated_program kept = remat::simulate(plain, table, costs);
+      for (const double share : {0.9, 0.8}) {
+        INFO(each.schedule.name << ", " << stages << " stages, " << microbatches << " micro-batches, " << share);
+        const auto with = [&](const remat::plan_terms& terms) {
+          std::vector<remat::checkpoint_on_stage> of_stages;
+          of_stages.emplace_back(0, remat::budget{remat::share_of_save_all(share)});
+          for (int s = 1; s < stages; ++s) of_stages.emplace_back(s, remat::save_all{});
+          return remat::simulate(chain(each.firsts, {remat::checkpoint_at("")}, of_stages), table, costs, {}, terms);
+        };
+        std::optional<remat::simulated_program> alone;
+        try {
+          alone = with(each_for_itself());
+        } catch (const remat::error&) {  // too small for a stage of three blocks
+          continue;
+        }
+        const remat::simulated_program together = with({});
+        CHECK(together.step.seconds <= kept.step.seconds * (1 + 1e-9));
+        CHECK(recomputed(together) > 0);
+        shorter += together.step.seconds < alone->step.seconds * (1 - 1e-9) ? 1 : 0;
+        ++all;
+        CHECK(static_cast<double>(together.ranks[0].activations) <=
+              share * static_cast<double>(kept.ranks[0].activations));
+      }
+    }
+  CHECK(all >= 20);
+  CHECK(shorter >= all * 3 / 4);  // under zero_bubble, this stage may wait for the others even then
+}
+
+TEST_CASE("micro-batches of one stage may differ", "[dist]") {
+  // Two equal stages: the first waits before the first micro-batch goes back, and before the last.
+  int differ = 0;
+  for (const double share : {0.9, 0.8, 0.7, 0.6}) {
+    const remat::program p = chain({8}, {remat::checkpoint_at("", remat::budget{remat::share_of_save_all(share)})});
+    const auto table = schedule::one_f_one_b.make(2, 6);
+    const std::vector<remat::stage_choices> choices = remat::choose_in_bubbles(p, table, {samples}, {});
+    REQUIRE(choices.size() == 2);
+    for (const remat::stage_choices& each : choices) {
+      REQUIRE(each.of_microbatch.size() == 6);
+      for (int m = 0; m < 6; ++m) REQUIRE(each.of(m) != nullptr);
+      differ += each.ways.size() > 1 ? 1 : 0;
+    }
+  }
+  CHECK(differ > 0);
+}
+
+TEST_CASE("where nothing is to choose, nothing is chosen", "[dist]") {
+  const auto none = [](const std::vector<remat::stage_choices>& choices) {
+    for (const remat::stage_choices& each : choices)
+      if (each.of(0) != nullptr) return false;
+    return true;
+  };
+  const auto table = schedule::one_f_one_b.make(2, 4);
+  CHECK(none(remat::choose_in_bubbles(chain({8}, {remat::checkpoint_at("")}), table, {samples}, {})));
+  const remat::program p = chain({8}, {remat::checkpoint_at("", remat::budget{remat::share_of_save_all(0.8)})});
+  CHECK(!none(remat::choose_in_bubbles(p, table, {samples}, {})));
+  CHECK(none(remat::choose_in_bubbles(p, table, {samples}, each_for_itself())));
+  const remat::program whole = chain({8}, {remat::checkpoint_at("", remat::budget{remat::of_rank(1'000'000)})});
+  CHECK(none(remat::choose_in_bubbles(whole, table, {samples}, {})));
+}
+
+}  // namespace bubble_search_tests
