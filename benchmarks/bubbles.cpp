@@ -9,13 +9,14 @@
 //     alone         each budget as if its stage were alone
 //
 // Medians of the ratios to save_all are printed, next to what the simulator says of costs that both ranks measure at once, and the
-// bytes of rank 0. Arguments: samples of a micro-batch (128), steps (15).
+// bytes of rank 0. Arguments: samples of a micro-batch (128), steps (15), and the number of a configuration that is to run, alone.
 #include <remat/distributed.hpp>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <vector>
@@ -76,7 +77,9 @@ int main(int argc, char** argv) {
   // What ranks measure at once, as they will compute.
   remat::model<net, input, nn::mse_loss> one{{.seed = 1, .threads = 1}};
   const remat::operation_costs costs = remat::profile(mpi, one, micro, {.runs = 5, .accumulates = true});
-  for (const configuration& c : configurations) {
+  for (std::size_t number = 0; number < std::size(configurations); ++number) {
+    if (argc > 3 && std::stoul(argv[3]) != number) continue;
+    const configuration& c = configurations[number];
     const std::size_t batch = micro * c.microbatches;
     const std::vector<float> x = numbers(batch * width), y = numbers(batch * width);
     std::vector<remat::checkpoint_on_stage> budgets;

@@ -17,6 +17,7 @@
 
 #include <remat/partition/bubble_ways.hpp>
 #include <remat/partition/simulated_runs.hpp>
+#include <remat/partition/stage_choices.hpp>
 #include <remat/partition/stage_memory.hpp>
 #include <remat/partition/stage_plans.hpp>
 
@@ -30,24 +31,6 @@
 #include <vector>
 
 namespace remat {
-
-/// What a stage's budgets compute again, micro-batch by micro-batch.
-struct stage_choices {
-  std::vector<budget_choice> ways = {};  ///< none: the stage has no budget, or one that does not look at the pipeline
-  std::vector<int> of_microbatch = {};   ///< which of them
-
-  int number_of(int microbatch) const { return ways.empty() ? 0 : of_microbatch[static_cast<std::size_t>(microbatch)]; }
-  /// Of a micro-batch; null where there are none.
-  const budget_choice* of(int microbatch) const {
-    return ways.empty() ? nullptr : &ways[static_cast<std::size_t>(number_of(microbatch))];
-  }
-};
-
-/// A training step's micro-batches, of which the first ones may have one sample more.
-struct microbatch_sizes {
-  std::size_t samples = 1;
-  int larger = 0;
-};
 
 namespace detail {
 
@@ -186,7 +169,7 @@ class bubble_search {
       const step_length here = runs_->run();
       if (here.is_below(as_before)) options.push_back({here.in_units_of(1e-9 * as_before.seconds), w});
     }
-    std::ranges::stable_sort(options, {}, &option::length);
+    std::ranges::sort(options, {}, [](const option& each) { return std::pair(each.length, each.way); });
     for (const option& each : options) {
       take(s, each.way);
       if (!fits(s)) continue;
@@ -204,7 +187,7 @@ class bubble_search {
     std::vector<int> between;
     for (int w = 0; w < s.ways->count(); ++w)
       if ((*s.ways)[w].seconds() >= from && (*s.ways)[w].seconds() <= to) between.push_back(w);
-    std::ranges::stable_sort(between, {}, [&](int w) { return (*s.ways)[w].seconds(); });
+    std::ranges::sort(between, {}, [&](int w) { return std::pair((*s.ways)[w].seconds(), w); });
     std::vector<int> found;
     for (std::size_t k = 0; k < std::min(most, between.size()); ++k)
       found.push_back(between[k * between.size() / std::min(most, between.size())]);
