@@ -6,6 +6,7 @@
 #           A second line `// constant expression` says that the compiler is to quote the text where it explains why
 #           something is no constant expression: g++ calls that a second error
 #   fixed:  with -DREMAT_FIXED the file compiles
+# A second line `// names: <text>`: what the compiler says next to the error has this text, too.
 # A second line `// flags: <flags>` is given to the compiler that is to refuse the file; `// fixed flags: <flags>`, to
 # that which is to accept it.
 set -euo pipefail
@@ -41,6 +42,11 @@ fi
 first_error=$(grep -m 1 -E '(^|[ :])(fatal )?error: ' <<<"$output" || true)
 if [[ $first_error != *"$text"* ]]; then
   printf '%s\n' "$file: the first error is not the expected one" "  expected: $text" "  reported: $first_error" "" "$output"
+  exit 1
+fi
+named=$(flags_of names)
+if [[ $output != *"$named"* ]]; then
+  printf '%s\n' "$file: the compiler does not name: $named" "$output"
   exit 1
 fi
 errors=$(grep -cE '(^|[ :])(fatal )?error: ' <<<"$output")

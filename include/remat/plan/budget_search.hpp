@@ -7,7 +7,7 @@
 /// solver, they are all.
 #pragma once
 
-#include <remat/core/error.hpp>
+#include <remat/plan/budget_bytes.hpp>
 #include <remat/plan/budget_choices.hpp>
 #include <remat/plan/rank_memory.hpp>
 #include <remat/plan/training_planner.hpp>
@@ -16,7 +16,6 @@
 #include <cstddef>
 #include <limits>
 #include <optional>
-#include <string>
 #include <utility>
 
 namespace remat::detail {
@@ -43,10 +42,19 @@ class budget_search {
         of_program_(p, planner.covered(), request.updates),
         rank_(request.rank != nullptr ? *request.rank : of_program_) {}
 
+  /// The plan. Throws `error` where none fits.
   constexpr plan run() {
-    plan all = planner_.make();
+    std::optional<plan> found = find();
+    if (!found) refuse();
+    return static_cast<plan&&>(*found);
+  }
+
+  /// The plan; none where none fits, and `shortfall` says by how much.
+  constexpr std::optional<plan> find() {
+    all_.emplace(planner_.make());
+    const plan& all = *all_;
     limits_ = limits_of(p_, request_, rank_.activations(all));
-    if (fits(all)) return all;
+    if (fits(all)) return static_cast<plan&&>(*all_);
     look_for_run();
     std::optional<plan> of_run = fastest_of_run();
     const double again_of_run = of_run ? recomputation_cost(p_, *of_run, request_.costs) : 0;
@@ -62,7 +70,15 @@ class budget_search {
     }
     if (of_run) return static_cast<plan&&>(*of_run);
     find_some_of_run();
-    refuse(all);
+    return {};
+  }
+
+  /// After a search that has found none: the bytes of the budget that is too small, and the fewest with which a step fits.
+  constexpr budget_bytes shortfall() const {
+    if (limits_.activations)
+      if (const std::size_t smallest = smallest_bytes(*all_); smallest > *limits_.activations)
+        return {*limits_.activations, smallest};
+    return {*limits_.rank, smallest_of_rank(*all_), true};
   }
 
   /// The smallest budget for which there is a plan, of activations.
@@ -135,20 +151,23 @@ class budget_search {
     return may_fit(rank_.activations(made)) && (!limits_.rank || rank_.bytes_with(made) <= *limits_.rank);
   }
 
-  [[noreturn]] void refuse(const plan& all) const {
-    const std::string batch = " bytes is too small for a batch of " + std::to_string(request_.batch);
-    const std::size_t activations = smallest_bytes(all);
-    if (limits_.activations && activations > *limits_.activations)
-      throw error("a budget of " + std::to_string(*limits_.activations) + batch +
-                  ": the smallest with which a step fits is " + std::to_string(activations));
-    throw error("a budget of the whole rank of " + std::to_string(*limits_.rank) + batch +
-                ": the smallest with which a step fits is " + std::to_string(smallest_of_rank(all)) +
-                ", of which weights, states, gradients and optimizer are " + std::to_string(rank_.least_with(0)));
+  constexpr void refuse() const {
+    budget_bytes of = shortfall();
+    if (of.smallest <= of.given) of.smallest = of.given + 1;  // of what was tried
+    if (of.is_of_rank)
+      require_rank_bytes(of.given, of.smallest, request_.batch, rank_.least_with(0));
+    else
+      require_bytes(of.given, of.smallest, request_.batch);
   }
+  /// The last candidates take the least, as a rule; of the others few tapes could take less.
   constexpr std::size_t smallest_bytes(const plan& all) const {
     std::size_t least = rank_.activations(all);
-    for (const candidate& each : candidates_) {
-      const std::size_t bytes = rank_.activations(planner_.make(each.ranges));
+    for (int k = candidates_.count(); k-- > 0;) {
+      plan made = planner_.with_segments(candidates_[k].ranges);
+      planner_.write_tape(made);
+      if (!made.covered.splits && live_maximum(made.steps) >= least) continue;
+      planner_.place(made);
+      const std::size_t bytes = rank_.activations(made);
       least = bytes < least ? bytes : least;
     }
     return least;
@@ -174,6 +193,7 @@ class budget_search {
   program_memory of_program_;
   const rank_memory& rank_;
   budget_limits limits_ = {};
+  std::optional<plan> all_ = {};  ///< that keeps everything
   core::list<candidate> candidates_ = {};
   std::optional<uniform_search> run_ = {};
 };

@@ -17,6 +17,7 @@
 #include <remat/plan/training_planner.hpp>
 
 #include <cstddef>
+#include <optional>
 
 namespace remat {
 
@@ -92,6 +93,38 @@ constexpr std::size_t kept_bytes(const plan& p) {
 template <class Net, class Input, class Loss = no_loss>
 constexpr std::size_t peak_activation_bytes(std::size_t batch) {
   return plan_training(fuse(lower<Net, Input, Loss>()), batch).activation_bytes;
+}
+
+namespace detail {
+
+/// Peak bytes of a step; where a budget is too small for it, what it has and what it would take.
+struct peak_within_budget {
+  std::size_t peak = 0;
+  budget_bytes of_budget = {};
+};
+constexpr peak_within_budget find_peak(const program& p, std::size_t batch) {
+  const plan_request request{.batch = batch};
+  if (!has_budget(p, request)) return {plan_training(p, request).activation_bytes};
+  const training_planner planner(p, request);
+  budget_search search(planner, p, request);
+  if (const std::optional<plan> found = search.find()) return {found->activation_bytes};
+  return {0, search.shortfall()};
+}
+
+}  // namespace detail
+
+/// The same of a batch that is in the type, too: there a budget that is too small is a rule's error, which names the
+/// smallest number of bytes with which a step fits.
+template <class Net, class Input, class Loss, std::size_t Batch>
+constexpr std::size_t peak_activation_bytes() {
+  constexpr detail::peak_within_budget found = detail::find_peak(fuse(lower<Net, Input, Loss>()), Batch);
+  static_assert(rules::budget_holds_a_step<given_bytes<found.of_budget.given>,
+                                           smallest_feasible_bytes<found.of_budget.smallest>, of_batch<Batch>>::holds);
+  return found.peak;
+}
+template <class Net, class Input, std::size_t Batch>
+constexpr std::size_t peak_activation_bytes() {
+  return peak_activation_bytes<Net, Input, no_loss, Batch>();
 }
 
 /// The bytes that gradients of parameters need in addition to activations, in a training step of a model type that

@@ -48,6 +48,11 @@ class model : public network {
   static constexpr std::size_t peak_activation_bytes(std::size_t batch) {
     return remat::peak_activation_bytes<Net, Input, Loss>(batch);
   }
+  /// Of a batch in the type: `peak_activation_bytes<64>()`.
+  template <std::size_t Batch>
+  static constexpr std::size_t peak_activation_bytes() {
+    return remat::peak_activation_bytes<Net, Input, Loss, Batch>();
+  }
 
   /// What a training step that updates the parameters, in one micro-batch, reserves and uses for their gradients.
   static constexpr std::size_t peak_gradient_bytes(std::size_t batch) {
