@@ -89,6 +89,31 @@ TEST_CASE("metrics of replicas with batches of their own are those of one proces
   }
 }
 
+TEST_CASE("the mean of a loss with weights of classes, which the last stage's rank has, is that of one process") {
+  using weighted = nn::cross_entropy_with<nn::class_weights<3>>;
+  const auto set = [](remat::trainable& m) {
+    for (const remat::state_view& s : m.states())
+      for (std::size_t c = 0; c < s.values.size(); ++c) s.values[c] = 0.3f + static_cast<float>(c) / 3;
+  };
+  remat::model<net, input, weighted> one{{.seed = 3, .threads = 1}};
+  set(one);
+  for (int replicas = 1; replicas <= session().size(); ++replicas) {
+    if (session().size() % replicas != 0) continue;
+    INFO(replicas << " replicas");
+    remat::distributed_model<net, input, weighted> model{session(), options(replicas)};
+    set(model);
+    std::vector<batch> all;
+    for (int r = 0; r < replicas; ++r)
+      for (batch& each : batches_of(r, 3)) all.push_back(std::move(each));
+    const std::vector<batch> mine = batches_of(model.replica(), 3);
+    const double expected = one.evaluate(all, remat::mean_loss{});
+    CHECK(model.evaluate(mine, remat::mean_loss{}) == Approx(expected).epsilon(1e-12));
+    const auto [loss, right] = model.evaluate(mine, remat::metrics{remat::mean_loss{}, remat::accuracy{}});
+    CHECK(loss == Approx(expected).epsilon(1e-12));
+    CHECK(right == one.evaluate(all, remat::accuracy{}));
+  }
+}
+
 TEST_CASE("merged numbers have the same bits on all ranks, and squares are summed over replicas") {
   remat::distributed_model<net, input> model{session(), options(session().size())};
   remat::model<net, input> one{{.seed = 3, .threads = 1}};

@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <cmath>
 #include <cstddef>
 #include <string>
 #include <utility>
@@ -67,6 +68,35 @@ TEST_CASE("replicas that bring their shares of a batch train and predict as thos
       const std::size_t size = all.size() / static_cast<std::size_t>(replicas);
       CHECK(is_same(mine, all.subspan(static_cast<std::size_t>(own.replica()) * size, size)));
     }
+}
+
+TEST_CASE("a replica's own batch splits unevenly, and a step is that of one process on all of it, up to rounding") {
+  const int replicas = session().size();
+  for (const std::size_t samples : {3u, 5u}) {  // in two micro-batches
+    INFO(samples << " samples on each of " << replicas << " replicas");
+    const networks::network& n = networks::named("tied");
+    remat::distributed_network own(session(), n.lower(), options(replicas, remat::inputs_from::each_replica));
+    remat::network one = networks::make(n, {.seed = 3, .threads = 1});
+    const auto data = networks::random_batch(n, own.lowered(), samples * static_cast<std::size_t>(replicas), 4);
+    const float expected = one.train_on(sources_of(data));
+    CHECK(own.train_on(share_of(sources_of(data), own.replica(), replicas)) == Approx(expected).epsilon(1e-5));
+    for (const remat::parameter_view& p : own.parameters()) {
+      const auto &found = p.gradient, &wanted = one.parameter(p.name).gradient;
+      double off = 0, norm = 0;
+      for (std::size_t k = 0; k < wanted.size(); ++k) {
+        off += std::pow(static_cast<double>(found[k] - wanted[k]), 2);
+        norm += std::pow(static_cast<double>(wanted[k]), 2);
+      }
+      INFO(p.name);
+      CHECK(std::sqrt(off / norm) < 1e-5);
+    }
+  }
+  remat::distributed_network own(session(), networks::named("tied").lower(),
+                                 options(replicas, remat::inputs_from::each_replica));
+  const auto few = networks::random_batch(networks::named("tied"), own.lowered(), 1, 4);
+  CHECK(refusal_of([&] { own.train_on(sources_of(few)); })
+            .find("a replica's own batch of 1 does not split into 2 micro-batches; "
+                  "take at least 2 samples") != std::string::npos);
 }
 
 TEST_CASE("replicas may predict batches of different sizes, and train on those of one size alone", "[even_ranks]") {

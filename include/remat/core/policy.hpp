@@ -110,8 +110,10 @@ inline constexpr bool is_complete_tag<with<Object>> = true;
 /// difference ends the step with a `verification_error` that names the module. In a type `verified<P>`, as a value
 /// `verified{policy}`; it holds for checkpoints within, too. A step takes longer by about one reading of these tensors in
 /// each pass.
+template <class P>
+struct verified {};  // of what is no policy, it is none: rules::is_policy says so
 template <Policy P>
-struct verified : P {
+struct verified<P> : P {
   static constexpr bool verifies = true;
 };
 template <class P>

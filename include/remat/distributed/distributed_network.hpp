@@ -127,7 +127,11 @@ class distributed_network : public network_on_ranks {
   template <class Batches, class Metric>
   auto evaluate(Batches&& batches, Metric metric) {
     const thread_scope scope(threads_);
-    detail::begin_metric(metric, blueprint_.checkpointed, *parameters_, partitions() == 1);
+    loss_on_ranks loss(blueprint_, *parameters_, ranks_, all());
+    if constexpr (detail::AsksForModel<Metric>) {
+      if (loss.has_tensors()) calls_.meet(call_kind::evaluation);
+      detail::begin_metric(metric, blueprint_.checkpointed, loss.share());
+    }
     distributed_evaluation<Metric> evaluation(blueprint_, ranks_, calls_, std::move(metric));
     for (auto&& batch : batches)
       detail::with_batch_parts(

@@ -43,6 +43,8 @@ class distributed_training {
 
   /// The pipeline of this rank for a batch.
   pipeline& line_for(pipeline_cache& lines, const batch_split& split, bool updates) const {
+    if (split.groups > 1)
+      return lines.training(split.smaller(), static_cast<int>(split.larger()), updates);  // each splits its own
     const std::size_t before = std::min(first_part(), split.larger());
     return lines.training(split.smaller(), static_cast<int>(std::min(split.larger() - before, count())), updates);
   }
@@ -59,7 +61,7 @@ class distributed_training {
     shares_.resize(count());
     for (std::size_t m = 0; m < count(); ++m) shares_[m] = counter_.shares().share(first + m);
     if (blueprint_->replicas_have_their_own)
-      parts_.split(p, sources, {split.batch / split.parts * count(), count()}, 0, count());
+      parts_.split(p, sources, split.of_group(), 0, count());
     else
       parts_.split(p, sources, split, first, count());
     losses_.assign(split.parts, 0);

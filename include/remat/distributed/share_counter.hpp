@@ -8,6 +8,7 @@
 
 #include <remat/distributed/agreement.hpp>
 #include <remat/distributed/distributed_blueprint.hpp>
+#include <remat/distributed/loss_on_ranks.hpp>
 #include <remat/distributed/model_ranks.hpp>
 #include <remat/run/batch_parts.hpp>
 #include <remat/run/batch_split.hpp>
@@ -27,7 +28,7 @@ namespace remat {
 class share_counter {
  public:
   share_counter(const distributed_blueprint& b, parameter_store& store, const model_ranks& ranks, const agreement& all)
-      : blueprint_(&b), store_(&store), ranks_(&ranks), all_(&all), counter_(b.checkpointed) {}
+      : blueprint_(&b), ranks_(&ranks), all_(&all), counter_(b.checkpointed), loss_(b, store, ranks, all) {}
 
   /// Collective. The shares of the parts of a batch.
   void count(std::span<const tensor_source> sources, const batch_split& split) {
@@ -39,21 +40,21 @@ class share_counter {
       for (std::size_t k = 0; k < split.parts; ++k) counts[k] = static_cast<double>(split.samples(k));
       return;
     }
-    share_states();
+    std::span<float>* const states = loss_.share_states();
     if (blueprint_->replicas_have_their_own) {  // each counts its own
-      const auto mine = static_cast<std::size_t>(blueprint_->schedule.microbatches);
-      const std::size_t samples = split.smaller(), first = static_cast<std::size_t>(blueprint_->replica()) * mine;
+      const batch_split mine = split.of_group();
+      const std::size_t first = static_cast<std::size_t>(blueprint_->replica()) * mine.parts;
       std::ranges::fill(counts, 0);
-      parts_.split(p, sources, {samples * mine, mine}, 0, mine);
-      for (std::size_t k = 0; k < mine; ++k)
-        counts[first + k] = counter_.count(parts_(static_cast<int>(k)), samples, state_spans_.data());
+      parts_.split(p, sources, mine, 0, mine.parts);
+      for (std::size_t k = 0; k < mine.parts; ++k)
+        counts[first + k] = counter_.count(parts_(static_cast<int>(k)), mine.samples(k), states);
       tell(counts);
       return;
     }
     if (blueprint_->has_data()) {
       parts_.split(p, sources, split, 0, split.parts);
       for (std::size_t k = 0; k < split.parts; ++k)
-        counts[k] = counter_.count(parts_(static_cast<int>(k)), split.samples(k), state_spans_.data());
+        counts[k] = counter_.count(parts_(static_cast<int>(k)), split.samples(k), states);
     }
     if (p.inputs_enter_first) tell(counts);
   }
@@ -70,31 +71,13 @@ class share_counter {
     std::ranges::transform(everyones_, counts.begin(), [](std::uint64_t each) { return std::bit_cast<double>(each); });
   }
 
-  /// Gives every rank the states of the operation that gives the loss.
-  void share_states() {
-    const program& p = blueprint_->checkpointed;
-    const operation& loss = p.operations[p.producers[p.loss]];
-    const int from = blueprint_->grid.rank(blueprint_->rank_of(loss.stage), 0);
-    states_.resize(static_cast<std::size_t>(loss.states));
-    state_spans_.resize(states_.size());
-    for (std::size_t k = 0; k < states_.size(); ++k) {
-      const int slot = loss.first_state + static_cast<int>(k);
-      states_[k].resize(p.states[slot].declared.elements());
-      state_spans_[k] = states_[k];
-      if (from == blueprint_->rank) std::ranges::copy(*store_->states(slot), states_[k].begin());
-      all_->wait(ranks_->world.broadcast(std::as_writable_bytes(state_spans_[k]), from));
-    }
-  }
-
   const distributed_blueprint* blueprint_;
-  parameter_store* store_;
   const model_ranks* ranks_;
   const agreement* all_;
   target_counter counter_;
   loss_shares shares_;
   batch_parts parts_;
-  std::vector<std::vector<float>> states_;  // of the loss
-  std::vector<std::span<float>> state_spans_;
+  loss_on_ranks loss_;
   std::vector<std::uint64_t> everyones_;
 };
 

@@ -24,9 +24,9 @@ inline void require_split(const distributed_blueprint& b, std::size_t samples, s
   const int replicas = b.grid.replicas();
   if (b.checkpointed.loss == core::none)
     throw error("a training step needs a loss; give the model one: remat::distributed_model<net, input, loss>");
-  if (b.replicas_have_their_own && samples % parts != 0)
-    throw error("a replica's own batch of " + std::to_string(samples) + " does not split evenly into " + microbatches +
-                " micro-batches; take a multiple, or drop the last batch of an epoch");
+  if (b.replicas_have_their_own && samples < parts)
+    throw error("a replica's own batch of " + std::to_string(samples) + " does not split into " + microbatches +
+                " micro-batches; take at least " + microbatches + " samples, or drop the last batch of an epoch");
   if (samples < parts)
     throw error("a batch of " + std::to_string(samples) + " does not split into " + microbatches +
                 " micro-batches on each of " + std::to_string(replicas) +
@@ -48,7 +48,7 @@ inline batch_split agree_on_split(const call_agreement& calls, const distributed
       [&](std::size_t samples) { detail::require_split(b, samples, parts); }, parameters);
   if (!b.replicas_have_their_own) return {batch, all};
   calls.require_equal_groups();
-  return {batch * replicas, all};
+  return {batch * replicas, all, replicas};
 }
 
 }  // namespace remat

@@ -236,7 +236,7 @@ REMAT_DEFINED float network::train(std::span<const tensor_source> sources, param
   if (program_->loss == core::none)
     throw error("train_step needs a loss; give the model one: remat::model<net, input, loss>");
   const thread_scope scope = scope_of_call();
-  const batch_split split{batch_of(sources, program_->inputs), microbatches_};
+  const batch_split split = split_of(batch_of(sources, program_->inputs));
   parts_.begin(split, sources, held());
   const std::size_t count = parts_.count();
   if (executors_.has_rank_budget()) {
@@ -275,7 +275,7 @@ REMAT_DEFINED float network::train(std::span<const tensor_source> sources, param
 }
 
 REMAT_DEFINED memory_report network::planned_memory_of(std::size_t batch, parameter_updater* updater) const {
-  const batch_split split{batch, microbatches_};
+  const batch_split split = split_of(batch);
   return planned_memory_with(split, updates_of(updater, split.filled()),
                              network_results::bytes_of_step(*program_, batch) + parts_.bytes_with(split),
                              updater != nullptr ? updater->bytes_for(*this) : 0);

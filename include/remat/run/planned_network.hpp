@@ -26,6 +26,7 @@
 #include <cstddef>
 #include <limits>
 #include <memory>
+#include <string>
 #include <utility>
 
 namespace remat {
@@ -171,6 +172,15 @@ class planned_network : public trainable {
             .packed = needed.packed,
             .scratch = needed.scratch,
             .results = result_bytes};
+  }
+
+  /// How a step splits a batch. Throws `error` for one of fewer samples than micro-batches.
+  batch_split split_of(std::size_t batch) const {
+    if (microbatches_ > 1 && batch < microbatches_)
+      throw error("a batch of " + std::to_string(batch) + " does not split into " + std::to_string(microbatches_) +
+                  " micro-batches; take at least " + std::to_string(microbatches_) +
+                  " samples, or drop the last batch of an epoch");
+    return {batch, microbatches_};
   }
 
   bool needs_all_threads_;

@@ -47,7 +47,7 @@ class predicting_network : public planned_network {
   template <class Batches, class Metric>
   auto evaluate(Batches&& batches, Metric metric) const {
     const thread_scope scope = scope_of_call();
-    detail::begin_metric(metric, *program_, held(), true);
+    detail::begin_metric(metric, *program_, detail::loss_tensors_in(held(), *program_));
     for (auto&& batch : batches)
       detail::with_batch_parts(batch, [&](const auto& targets, const auto&... inputs) {
         metric.add(predict(inputs...), targets, output_shape());

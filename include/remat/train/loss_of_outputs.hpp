@@ -6,8 +6,8 @@
 #include <remat/core/alignment.hpp>
 #include <remat/core/error.hpp>
 #include <remat/model/program.hpp>
+#include <remat/run/begin_metric.hpp>
 #include <remat/run/memory_block.hpp>
-#include <remat/run/parameter_store.hpp>
 #include <remat/run/source.hpp>
 #include <remat/run/target_counter.hpp>
 
@@ -23,8 +23,9 @@ namespace remat::detail {
 /// Runs the loss of a program on outputs and targets.
 class loss_of_outputs {
  public:
-  /// Both must outlive it. Throws `error` for a program whose loss cannot be run so.
-  loss_of_outputs(const program& p, parameter_store& store, bool holds_all) : program_(&p), counter_(p) {
+  /// The program and the tensors of its loss must outlive it. Throws `error` for a program whose loss cannot be run so.
+  loss_of_outputs(const program& p, const loss_tensors& tensors)
+      : program_(&p), counter_(p), parameters_(tensors.parameters), states_(tensors.states) {
     if (p.loss == core::none)
       throw error(
           "mean_loss is the loss of the model, and this model has none; give it one: remat::model<net, input, "
@@ -36,11 +37,6 @@ class loss_of_outputs {
       throw error(
           "mean_loss runs a loss that is one module of one output and one target; the loss of this model is "
           "made of more");
-    if (!holds_all && o.parameters + o.states > 0)
-      throw error("mean_loss of a distributed model runs a loss without parameters and states; '" +
-                  std::string(o.kind) + "' has some, on the rank of the last stage; evaluate one process's model");
-    parameters_ = store.values(o.first_parameter);
-    states_ = store.states(o.first_state);
   }
 
   /// The sum over this batch, and what counts of it.
@@ -129,7 +125,7 @@ class loss_of_outputs {
 
   const program* program_;
   target_counter counter_;
-  std::span<float>*parameters_ = nullptr, *states_ = nullptr;
+  std::span<float>*parameters_, *states_;
   std::unique_ptr<prepared> state_;
   memory_block memory_;
   kernel_call call_;

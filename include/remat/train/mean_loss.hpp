@@ -4,14 +4,14 @@
 ///     const auto [loss, right] = model.evaluate(batches, remat::metrics{remat::mean_loss{}, remat::accuracy{}});
 ///
 /// Outputs are those of `predict` (batch norms use their running statistics, nothing is dropped), and the loss's
-/// forward kernel runs on them and the targets. It is for a loss that is one module with one target; in a distributed
-/// model of several stages, one without parameters and states of its own.
+/// forward kernel runs on them and the targets. It is for a loss that is one module with one target. In a distributed
+/// model its parameters and states (weights of classes) come from the rank of the last stage.
 #pragma once
 
 #include <remat/core/error.hpp>
 #include <remat/core/tensor.hpp>
 #include <remat/model/program.hpp>
-#include <remat/run/parameter_store.hpp>
+#include <remat/run/begin_metric.hpp>
 #include <remat/run/source.hpp>
 #include <remat/train/loss_of_outputs.hpp>
 
@@ -34,8 +34,8 @@ class mean_loss {
   };
 
   /// `evaluate` calls it before the first batch.
-  void begin(const program& p, parameter_store& store, bool holds_all) {
-    loss_ = std::make_shared<detail::loss_of_outputs>(p, store, holds_all);
+  void begin(const program& p, const detail::loss_tensors& tensors) {
+    loss_ = std::make_shared<detail::loss_of_outputs>(p, tensors);
     totals_ = {};
   }
   /// Throws `error` where targets do not fit the loss.

@@ -31,8 +31,8 @@ class metrics {
   explicit metrics(Metrics... each) : each_(std::move(each)...) {}
 
   /// Of those that ask for the model.
-  void begin(const program& p, parameter_store& store, bool holds_all) {
-    std::apply([&](Metrics&... metric) { (detail::begin_metric(metric, p, store, holds_all), ...); }, each_);
+  void begin(const program& p, const detail::loss_tensors& tensors) requires(detail::AsksForModel<Metrics> || ...) {
+    std::apply([&](Metrics&... metric) { (detail::begin_metric(metric, p, tensors), ...); }, each_);
   }
   template <class Targets>
   void add(std::span<const float> outputs, const Targets& targets, const tensor_shape& shape) {
