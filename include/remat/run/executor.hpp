@@ -188,7 +188,7 @@ class executor {
           s.ports->send(plan_.steps.buffers[a.inputs[0]].port);
           break;
         case action_kind::pack:
-          program_->operations[a.operation].kernels->pack(pack_pass(calls_.of_action(i), here.copy));
+          program_->operations[a.operation].kernels->pack(pack_pass(call_of(i), here.copy));
           break;
         case action_kind::seed: {
           float* const gradient = reinterpret_cast<float*>(address(a.outputs[0]));
@@ -216,7 +216,7 @@ class executor {
           s.updates->final_gradient(a.parameter, calls_.parameter_gradient(a.parameter));
           break;
         default:
-          run_kernel(a, calls_.of_action(i), s);
+          run_kernel(a, call_of(i), s);
       }
       ++executed_[static_cast<std::size_t>(a.kind)];
       if (verifies) first_pass_.after(plan_.steps, a, s.place, place_of);
@@ -224,6 +224,8 @@ class executor {
       if (s.ports != nullptr) s.ports->after(static_cast<int>(i));
     }
   }
+
+  kernel_call call_of(std::size_t i) { return calls_.of_action(*program_, plan_, i); }
 
   void run_kernel(const action& a, const kernel_call& c, const step& s) const {
     const operation& o = program_->operations[a.operation];

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-/// The calls of kernels that a tape makes, described once: their shapes, parameters and what was prepared for them, and
-/// the memory that they need in addition to tensors. Their addresses follow from the arena that they are bound to.
+/// The calls of kernels that a tape makes: their shapes, parameters and what was prepared for them, and the memory that they
+/// need in addition to tensors. Their addresses follow from the arena that they are bound to. A call is put together when its
+/// action runs, so that very long tapes hold none of them.
 #pragma once
 
 #include <remat/core/kernel.hpp>
@@ -26,16 +27,25 @@ class kernel_calls {
       : kernels_(p, made, how, like != nullptr ? &like->kernels_ : nullptr),
         regions_(made.regions.size()),
         parameters_(&parameters),
-        gradients_(made.steps.parameter_gradients.size()) {
-    calls_.resize(made.steps.actions.size());
-    for (std::size_t i = 0; i < calls_.size(); ++i)
-      if (const action& a = made.steps.actions[i]; a.operation != core::none)
-        calls_[i] = described(p, made, a, parameters, how.accumulates);
-  }
+        gradients_(made.steps.parameter_gradients.size()),
+        accumulates_(how.accumulates) {}
 
   const kernel_memory& memory() const { return kernels_.memory(); }
-  /// That of an action which runs a kernel.
-  const kernel_call& of_action(std::size_t i) const { return calls_[i]; }
+
+  /// That of an action which runs a kernel, in the bound arena. The program and the plan are those that this was made for.
+  kernel_call of_action(const program& p, const plan& made, std::size_t i) {
+    const action& a = made.steps.actions[i];
+    kernel_call c = described(p, made, a);
+    const kernel_memory::of_action& here = kernels_.memory().at(static_cast<int>(i));
+    c.scratch = address(here.scratch);
+    for (std::size_t k = 0; k < prepared::max_copies; ++k) c.packed[k] = address(here.packed[k]);
+    point(made.steps, c.inputs, a.inputs);
+    point(made.steps, c.outputs, a.outputs);
+    point(made.steps, c.saved, a.saved);
+    point(made.steps, c.input_gradients, a.input_gradients);
+    point(made.steps, c.output_gradients, a.output_gradients);
+    return c;
+  }
 
   /// Moves to another arena: `regions` are where those of the plan begin, `for_step` and `passing` the two parts of the
   /// kernels' memory.
@@ -49,19 +59,6 @@ class kernel_calls {
     }
     for_step_ = for_step;
     passing_ = passing;
-    for (std::size_t i = 0; i < calls_.size(); ++i) {
-      const action& a = steps.actions[i];
-      if (a.operation == core::none) continue;
-      kernel_call& c = calls_[i];
-      const kernel_memory::of_action& here = kernels_.memory().at(static_cast<int>(i));
-      c.scratch = address(here.scratch);
-      for (std::size_t k = 0; k < prepared::max_copies; ++k) c.packed[k] = address(here.packed[k]);
-      point(steps, c.inputs, a.inputs);
-      point(steps, c.outputs, a.outputs);
-      point(steps, c.saved, a.saved);
-      point(steps, c.input_gradients, a.input_gradients);
-      point(steps, c.output_gradients, a.output_gradients);
-    }
   }
 
   /// The gradient of a parameter slot: in the bound arena, or in the block that outlives the step.
@@ -75,8 +72,7 @@ class kernel_calls {
 
  private:
   /// Everything of a call but its addresses.
-  kernel_call described(const program& p, const plan& made, const action& a, parameter_store& parameters,
-                        bool accumulates) {
+  kernel_call described(const program& p, const plan& made, const action& a) {
     const operation& o = p.operations[a.operation];
     kernel_call c;
     c.kind = o.kind;
@@ -86,7 +82,7 @@ class kernel_calls {
     c.input_count = o.inputs.size;
     c.output_count = o.outputs.size;
     c.activation_after = o.activation_after;
-    c.accumulates_parameters = accumulates;
+    c.accumulates_parameters = accumulates_;
     for (int k = 0; k < o.inputs.size; ++k) {
       c.input_shapes[k] = &p.tensors[o.inputs[k]];
       c.input_gradient_types[k] = p.gradient_type(o.inputs[k]);
@@ -97,8 +93,8 @@ class kernel_calls {
     }
     for (int k = 0; k < o.saved.size; ++k) c.saved_shapes[k] = &p.tensors[o.saved[k]];
     for (int k = 0; k < kernel_call::max_tensors; ++k) c.accumulates[k] = a.accumulates[k];
-    c.states = parameters.states(o.first_state);
-    c.parameters = parameters.values(o.first_parameter);
+    c.states = parameters_->states(o.first_state);
+    c.parameters = parameters_->values(o.first_parameter);
     c.parameter_gradients = gradients(o.first_parameter);
     return c;
   }
@@ -117,11 +113,11 @@ class kernel_calls {
   }
 
   planned_kernels kernels_;
-  std::vector<kernel_call> calls_;  // one for each action
   std::byte *for_step_ = nullptr, *passing_ = nullptr;
   std::vector<std::byte*> regions_;  // where each region of the plan begins
   parameter_store* parameters_;
   std::vector<std::span<float>> gradients_;  // of each parameter slot, where they are buffers of the tape
+  bool accumulates_;
 };
 
 }  // namespace remat
