@@ -4,7 +4,8 @@
 ///
 ///     policies NETWORK THREADS ROUNDS [BYTES]... prints a row "series,policy,bytes,seconds" for each policy; budgets are also
 ///                                                of these bytes
-///     policies draw NETWORK CSV SVG              draws rows of both sides
+///     policies draw NETWORK CSV SVG              draws rows of both sides, and prints, for each of PyTorch's checkpoints, the
+///                                                fastest budget of at most its bytes
 ///     policies memory NETWORK SHARE CSV SVG      memory over time: of save_all, and of a budget of a share of its bytes, or of
 ///                                                the next larger one that there is a plan for
 ///
@@ -144,6 +145,24 @@ void measure(const benchmarks::network& chosen, int threads, int rounds, const s
                     remat::predicted_cost(remat::plan_training(plain.lowered(), chosen.batch), costs));
 }
 
+/// remat's time by PyTorch's, at the bytes of each point that is not remat's.
+void print_ratios(std::string_view network, const std::vector<remat::policy_point>& points) {
+  for (const remat::policy_point& theirs : points) {
+    if (theirs.series.starts_with("remat")) continue;
+    const remat::policy_point* best = nullptr;
+    for (const remat::policy_point& ours : points)
+      if (ours.series == budgets && ours.bytes <= theirs.bytes && (best == nullptr || ours.seconds < best->seconds))
+        best = &ours;
+    std::printf("%-10s %s, %s: %.1f MB in %.1f ms", std::string(network).c_str(), theirs.series.c_str(),
+                theirs.policy.c_str(), static_cast<double>(theirs.bytes) / 1e6, theirs.seconds * 1e3);
+    if (best == nullptr)
+      std::printf("; no budget takes as little\n");
+    else
+      std::printf("; %s: %.1f MB in %.1f ms, ratio %.2f\n", best->policy.c_str(),
+                  static_cast<double>(best->bytes) / 1e6, best->seconds * 1e3, best->seconds / theirs.seconds);
+  }
+}
+
 void draw(std::string_view network, const std::string& csv, const std::string& svg) {
   std::vector<remat::policy_point> points;
   std::istringstream lines(remat::read_text_file(csv));
@@ -155,6 +174,7 @@ void draw(std::string_view network, const std::string& csv, const std::string& s
     if (series != "series" && !seconds.empty())
       points.push_back({series, policy, std::stoul(bytes), std::stod(seconds)});
   }
+  print_ratios(network, points);
   remat::write_chart(svg, remat::pareto_chart("A training step of " + std::string(network), points, budgets));
 }
 

@@ -31,7 +31,7 @@ inline std::string memory_csv(const plan_report& planned) {
 /// A series for each plan. Time is the number of the action; where the backward pass begins is marked.
 inline chart memory_over_time(const std::vector<std::pair<std::string, plan_report>>& plans,
                               std::string title = "memory over time") {
-  chart made{std::move(title), "action", "bytes alive, MB"};
+  chart made{std::move(title), "action; dots are where backward, or another section, begins", "bytes alive, MB"};
   for (const auto& [name, planned] : plans) {
     chart_series series{name, drawn_as::steps};
     for (const tape_row& each : planned.tape()) {
