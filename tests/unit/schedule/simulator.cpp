@@ -28,7 +28,7 @@ constexpr remat::pipeline_costs alike(int stages, remat::stage_cost cost) {
   return s;
 }
 remat::pipeline_costs with_messages(remat::pipeline_costs s, double bytes, remat::network_link connection,
-                                bool is_training = true) {
+                                    bool is_training = true) {
   for (const remat::stage_message& m : remat::neighbour_messages(s.stages.count(), is_training))
     s.messages.push_back({m, bytes});
   s.connection = connection;
@@ -139,6 +139,23 @@ TEST_CASE("early recomputation hides behind the gradient", "[dist]") {
   CHECK(remat::simulate(schedule::one_f_one_b.make(2, 1), s).seconds == Approx(2 * 1 + 2 * 2));
 }
 
+TEST_CASE("micro-batches of a stage may cost differently", "[dist]") {
+  const auto table = schedule::gpipe.make(2, 3);
+  remat::pipeline_costs s = alike(2, {.forward = 1, .backward = 2});
+  CHECK(remat::simulate(table, s).seconds == 12);  // 4 passes each way
+  s.microbatches = {{}, {}};
+  CHECK(remat::simulate(table, s).seconds == 12);
+  // The first stage waits for 3 before its first micro-batch goes back, and computes for 1 of them before.
+  s.microbatches[0] = remat::core::list<remat::stage_cost>(3, s.stages[0]);
+  s.microbatches[0][0].recompute = 3;
+  CHECK(remat::simulate(table, s).seconds == 12);
+  s.microbatches[0][2].recompute = 1;  // its last one waits for nobody
+  CHECK(remat::simulate(table, s).seconds == 13);
+  s.microbatches[1] = remat::core::list<remat::stage_cost>(3, s.stages[1]);
+  s.microbatches[1][1].forward = 2;
+  CHECK(remat::simulate(table, s).seconds == 14);
+}
+
 TEST_CASE("gradients of replicas are summed in a ring, then the optimizer runs", "[dist]") {
   remat::pipeline_costs s =
       with_messages(alike(2, {.forward = 1, .backward = 2, .update = 0.25, .gradient_bytes = 12}), 0, {0.125, 6});
@@ -234,6 +251,11 @@ TEST_CASE("the simulator refuses what is no cost", "[dist]") {
   CHECK(refused([](auto&) {}) == "");
   CHECK_THAT(refused([](auto& s) { s.stages.push_back({}); }),
              Contains("simulate: there are costs of 3 stages, and the schedule has 2"));
+  CHECK_THAT(refused([](auto& s) {
+               s.microbatches = {{}, {{}, {}, {}, {}, {}, {}, {}}};
+             }),
+             Contains("simulate: there are costs of 7 micro-batches of stage 1, and the schedule has") &&
+                 Contains("or none where they are alike"));
   CHECK_THAT(refused([](auto& s) { s.stages[1].forward = -1; }), Contains("at least 0"));
   CHECK_THAT(refused([](auto& s) { s.stages[1].update = std::numeric_limits<double>::quiet_NaN(); }),
              Contains("finite"));
