@@ -34,11 +34,13 @@ struct calling {
     const remat::activation all[] = {remat::activation::relu, remat::activation::tanh, remat::activation::sigmoid};
     const remat::activation chosen = all[random.between(0, 2)];
     if (random.one_in(2) && layer.fuses.contains(chosen)) activation_after = chosen;
-    if (!layer.multiplies_bfloat16 || !remat::onednn::has_bfloat16() || !random.one_in(3)) return;
+    const bool may_round = layer.takes_bfloat16 || (layer.multiplies_bfloat16 && remat::onednn::has_bfloat16());
+    if (!may_round || !random.one_in(3)) return;
     constexpr remat::element rounded = remat::element::bfloat16;
+    in_place = false;
     factors = rounded;
     if (!random.one_in(3)) y = rounded;
-    if (y == rounded && !random.one_in(4)) dy = rounded;
+    if ((y == rounded || layer.takes_bfloat16) && !random.one_in(4)) dy = rounded;
     if (!accumulates_input && !random.one_in(4)) dx = rounded;
   }
 

@@ -45,6 +45,8 @@ constexpr fuzz::layer_kind kinds[] = {
     {"gelu", 1, &fuzz::gelu},
     {"softmax", 1, &fuzz::softmax},
     {"swiglu", 1, &fuzz::swiglu},
+    {"multiply", 1, &fuzz::multiply},
+    {"concat", 1, &fuzz::concat},
     {"layer_norm", 2, &fuzz::layer_norm},
     {"rms_norm", 2, &fuzz::rms_norm},
     {"rotary_embedding", 1, &fuzz::rotary_embedding},

@@ -59,6 +59,7 @@ struct layer_case {
   remat::activations fuses;
   bool works_in_place = false;
   bool multiplies_bfloat16 = false;  ///< it may compute with it: sums of products of its inputs
+  bool takes_bfloat16 = false;       ///< any of its tensors may be of it, and only what it writes is rounded
 
   std::function<expectation(const values&)> forward;  ///< without a fused activation
   std::function<expectation(const values&)> input_gradient;

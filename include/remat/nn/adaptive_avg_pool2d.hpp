@@ -32,7 +32,7 @@ struct adaptive_pooling_size {
 
 /// PyTorch's `AdaptiveAvgPool2d((H, W))`; takes (C, any height, any width).
 template <std::size_t H, std::size_t W = H>
-struct adaptive_avg_pool2d : module {
+struct adaptive_avg_pool2d : detail::resamples {
   static_assert(detail::adaptive_pooling_size<H, W>::holds);
 
   static constexpr std::string_view kind = "adaptive_avg_pool2d";

@@ -35,7 +35,7 @@ struct averages_have_no_dilation {
 /// PyTorch's `AvgPool2d(Kernel, stride, padding)`; takes images (C, H, W). The kernel is one number or `extents{3, 5}`,
 /// and the stride where none is given.
 template <extents Kernel, window Over = window{}>
-struct avg_pool2d : module {
+struct avg_pool2d : detail::resamples {
  private:
   static constexpr window over = detail::with_stride(Over, Kernel);
   static_assert(detail::pooling_window<Kernel, over>::holds);

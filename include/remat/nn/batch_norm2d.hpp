@@ -123,8 +123,8 @@ struct batch_norm2d : module {
                              .fuses = {activation::relu},
                              .differentiates_activation = true,
                              .skips_outputs = true,
-                             .takes_bfloat16 = C <= detail::longest_part,
-                             .gives_bfloat16 = C <= detail::longest_part};
+                             .takes_bfloat16 = true,
+                             .gives_bfloat16 = true};
   static constexpr double flops(tensor_shapes, tensor_shapes outputs) {
     return 8.0 * static_cast<double>(outputs[0].elements());
   }

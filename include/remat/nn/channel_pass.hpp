@@ -92,7 +92,8 @@ class channel_pass {
 
   void run(channel_loop which, const numbers& to) {
     loop_.adds = to.accumulates;
-    const std::size_t width = geometry_.width, whole = geometry_.long_rows * width, all = geometry_.rows * geometry_.channels;
+    const std::size_t width = geometry_.width, whole = geometry_.long_rows * width,
+                      all = geometry_.rows * geometry_.channels;
     parallel_for(geometry_.long_rows, 1 + 8192 / width,
                  [&](std::size_t begin, std::size_t end) { run_rows(which, to, begin * width, end * width, width); });
     if (whole < all) run_rows(which, to, whole, all, all - whole);
@@ -105,11 +106,23 @@ class channel_pass {
   double* part(std::size_t piece) const {
     return reinterpret_cast<double*>(scratch_ + geometry_.sums_at()) + piece * 2 * geometry_.channels;
   }
-  /// Elements [begin, end), rows of `columns`.
+  /// Elements [begin, end), rows of `columns`; of rows that are longer than a part, one part after another.
   void run_rows(channel_loop which, const numbers& to, std::size_t begin, std::size_t end, std::size_t columns) const {
+    if (columns <= longest_part) return run_columns(which, to, begin, end, columns, 0);
+    for (std::size_t row = begin; row < end; row += columns)
+      for (std::size_t c = 0; c < columns; c += longest_part) {
+        const std::size_t size = columns - c < longest_part ? columns - c : longest_part;
+        run_columns(which, to, row + c, row + c + size, size, c);
+      }
+  }
+  /// Rows of `columns`, of which the first is the channel `from_column`, or its like.
+  void run_columns(channel_loop which, const numbers& to, std::size_t begin, std::size_t end, std::size_t columns,
+                   std::size_t from_column) const {
+    channel_rows<> loop = loop_;
+    for (const float** each : {&loop.mean, &loop.scale, &loop.shift, &loop.average, &loop.slope}) *each += from_column;
     in_parts_of(std::array{x_, dy_}, to, begin, end, columns,
                 [&](const auto& from, float* written, std::size_t, std::size_t count) {
-                  channel_rows<> rows = loop_;
+                  channel_rows<> rows = loop;
                   rows.rows = count / columns;
                   rows.columns = rows.stride = columns;
                   rows.x = from[0];

@@ -4,10 +4,10 @@
 #pragma once
 
 #include <remat/core/module.hpp>
+#include <remat/nn/copy_numbers.hpp>
 #include <remat/nn/rows.hpp>
 
 #include <cstddef>
-#include <cstring>
 #include <string_view>
 
 namespace remat::nn {
@@ -15,38 +15,31 @@ namespace detail {
 
 struct concat_kernels {
   static void forward(const forward_pass& pass) {
-    const std::size_t width = row_elements(pass.output_shape()), rows = pass.output().size() / width;
-    float* to = pass.output().data();
+    const std::size_t width = row_elements(pass.output_shape());
+    const numbers y = pass.output_numbers();
+    std::size_t at = 0;  // of a part in its row
     for (int i = 0; i < pass.inputs(); ++i) {
       const std::size_t part = row_elements(pass.input_shape(i));
-      parallel_for(rows, row_grain(part), [=, x = pass.input(i).data()](std::size_t begin, std::size_t end) {
-        for (std::size_t r = begin; r < end; ++r) std::memcpy(to + r * width, x + r * part, part * sizeof(float));
+      parallel_for(y.size / width, row_grain(part), [=, x = pass.input_numbers(i)](std::size_t begin, std::size_t end) {
+        for (std::size_t r = begin; r < end; ++r) copy_some(x, r * part, y, r * width + at, part);
       });
-      to += part;
+      at += part;
     }
   }
 
   static void backward_input(const backward_pass& pass) {
-    const std::size_t width = row_elements(pass.output_shape()), rows = pass.output_gradient().size() / width;
-    const float* dy = pass.output_gradient().data();
+    const std::size_t width = row_elements(pass.output_shape());
+    const const_numbers dy = pass.output_gradient_numbers();
+    std::size_t at = 0;
     for (int i = 0; i < pass.inputs(); ++i) {
       const std::size_t part = row_elements(pass.input_shape(i));
-      if (pass.wants_input_gradient(i)) take(dy, width, part, rows, pass.input_gradient(i));
-      dy += part;
+      if (pass.wants_input_gradient(i))
+        parallel_for(dy.size / width, row_grain(part),
+                     [=, dx = pass.input_gradient_numbers(i)](std::size_t begin, std::size_t end) {
+                       for (std::size_t r = begin; r < end; ++r) copy_some(dy, r * width + at, dx, r * part, part);
+                     });
+      at += part;
     }
-  }
-
- private:
-  static void take(const float* dy, std::size_t width, std::size_t part, std::size_t rows, const destination& dx) {
-    float* const to = dx.data();
-    const bool adds = dx.accumulates();
-    parallel_for(rows, row_grain(part), [=](std::size_t begin, std::size_t end) {
-      for (std::size_t r = begin; r < end; ++r)
-        if (adds)
-          for (std::size_t k = 0; k < part; ++k) to[r * part + k] += dy[r * width + k];
-        else
-          std::memcpy(to + r * part, dy + r * width, part * sizeof(float));
-    });
   }
 };
 
@@ -70,6 +63,8 @@ struct concat : module {
   template <std::size_t H, std::size_t W, std::size_t... C>
     requires(sizeof...(C) > 1)
   static image<float, (C + ...), H, W> output(image<float, C, H, W>...);
+
+  static constexpr traits is{.takes_bfloat16 = true, .gives_bfloat16 = true};
 
   using kernels = detail::concat_kernels;
 };

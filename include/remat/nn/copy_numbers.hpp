@@ -12,25 +12,30 @@
 
 namespace remat::nn {
 
-/// to becomes from, or grows by it: between the types of floats.
+/// `count` numbers of `from`, from number `first` on, become those of `to` from number `at` on, or are added to them: by
+/// this thread, between the types of floats.
+inline void copy_some(const const_numbers& from, std::size_t first, const numbers& to, std::size_t at,
+                      std::size_t count) {
+  const auto* const x = reinterpret_cast<const float*>(from.data) + first;
+  const auto* const rounded = reinterpret_cast<const bfloat16*>(from.data) + first;
+  auto* const y = reinterpret_cast<float*>(to.data) + at;
+  if (to.type == element::bfloat16 && from.type == element::float32)
+    detail::round(x, reinterpret_cast<bfloat16*>(to.data) + at, count);
+  else if (to.type == element::bfloat16)
+    std::memcpy(to.data + at * sizeof(bfloat16), rounded, count * sizeof(bfloat16));
+  else if (from.type == element::bfloat16)
+    to.accumulates ? detail::add_widened(rounded, y, count) : detail::widen(rounded, y, count);
+  else if (to.accumulates)
+    in_lanes(0, count, [=](std::size_t i) { y[i] += x[i]; });
+  else
+    in_lanes(0, count, [=](std::size_t i) { y[i] = x[i]; });
+}
+
+/// All of them, on all threads.
 inline void copy_numbers(const const_numbers& from, const numbers& to) {
   constexpr std::size_t grain = 8192;
-  parallel_for(to.size, grain, [&](std::size_t begin, std::size_t end) {
-    const std::size_t count = end - begin;
-    const auto* const x = reinterpret_cast<const float*>(from.data) + begin;
-    const auto* const rounded = reinterpret_cast<const bfloat16*>(from.data) + begin;
-    auto* const y = reinterpret_cast<float*>(to.data) + begin;
-    if (to.type == element::bfloat16 && from.type == element::float32)
-      detail::round(x, reinterpret_cast<bfloat16*>(to.data) + begin, count);
-    else if (to.type == element::bfloat16)
-      std::memcpy(to.data + begin * sizeof(bfloat16), rounded, count * sizeof(bfloat16));
-    else if (from.type == element::bfloat16)
-      to.accumulates ? detail::add_widened(rounded, y, count) : detail::widen(rounded, y, count);
-    else if (to.accumulates)
-      in_lanes(0, count, [=](std::size_t i) { y[i] += x[i]; });
-    else
-      in_lanes(0, count, [=](std::size_t i) { y[i] = x[i]; });
-  });
+  parallel_for(to.size, grain,
+               [&](std::size_t begin, std::size_t end) { copy_some(from, begin, to, begin, end - begin); });
 }
 
 /// `count` of them from `begin` on.

@@ -18,7 +18,7 @@
 
 namespace remat::nn::detail {
 
-/// The longest part that a room has, and with it the longest row that layers of rows take in bfloat16.
+/// The longest part that a room has; longer rows have rooms in a kernel's scratch (row_rooms.hpp).
 inline constexpr std::size_t longest_part = 8192;
 /// As long as parts are where nothing asks for more: three rooms of these are in the nearest cache.
 inline constexpr std::size_t usual_part = 2048;
@@ -77,21 +77,39 @@ class floats_out {
   numbers to_;
 };
 
+/// Calls f(x, y), pointers to what they are of: for loops that are written for each type.
+template <class F>
+void with_types(const const_numbers& x, const numbers& y, const F& f) {
+  const auto with_source = [&](const auto* from) {
+    if (y.type == element::bfloat16)
+      f(from, reinterpret_cast<bfloat16*>(y.data));
+    else
+      f(from, reinterpret_cast<float*>(y.data));
+  };
+  if (x.type == element::bfloat16)
+    with_source(reinterpret_cast<const bfloat16*>(x.data));
+  else
+    with_source(reinterpret_cast<const float*>(x.data));
+}
+
 /// Calls f(floats of each tensor of `from`, where to write those of `to`, the first element, their number) on parts of
-/// [begin, end), whole multiples of `unit` from `begin` on.
+/// [begin, end), whole multiples of `unit` from `begin` on. A unit that is longer than a room, and not of floats, has
+/// N + 1 rooms of its own, one after another.
 template <std::size_t N, class F>
 void in_parts_of(const std::array<const_numbers, N>& from, const numbers& to, std::size_t begin, std::size_t end,
-                 std::size_t unit, const F& f) {
+                 std::size_t unit, const F& f, float* rooms_of_unit = nullptr) {
   const floats_out out(to);
   bool is_direct = out.is_direct();
   for (const const_numbers& each : from) is_direct = is_direct && floats_in(each).is_direct();
   const std::size_t part = is_direct ? end - begin : unit >= usual_part ? unit : usual_part / unit * unit;
-  alignas(64) float rooms[N + 1][longest_part];
+  alignas(64) float usual_rooms[(N + 1) * longest_part];
+  float* const rooms = is_direct || part <= longest_part ? usual_rooms : rooms_of_unit;
+  const std::size_t room = rooms == usual_rooms ? longest_part : unit;
   for (std::size_t first = begin; first < end; first += part) {
     const std::size_t count = end - first < part ? end - first : part;
     std::array<const float*, N> floats;
-    for (std::size_t k = 0; k < N; ++k) floats[k] = floats_in(from[k]).at(first, count, rooms[k]);
-    float* const written = out.at(first, rooms[N]);
+    for (std::size_t k = 0; k < N; ++k) floats[k] = floats_in(from[k]).at(first, count, rooms + k * room);
+    float* const written = out.at(first, rooms + N * room);
     f(floats, written, first, count);
     out.finish(first, count, written);
   }

@@ -14,6 +14,7 @@
 #include <remat/nn/floats.hpp>
 #include <remat/nn/norm_options.hpp>
 #include <remat/nn/normalised_rows.hpp>
+#include <remat/nn/row_rooms.hpp>
 #include <remat/nn/rows.hpp>
 #include <remat/nn/sum_rows.hpp>
 
@@ -91,11 +92,13 @@ REMAT_END_VECTOR_CODE
 
 struct prepared_layer_norm : prepared {
   row_blocks blocks;
+  row_rooms rooms;
 
   explicit prepared_layer_norm(const preparation& p) {
     const std::size_t width = p.attributes<layer_norm_attributes>().width;
     blocks = row_blocks(p.inputs[0].elements(p.batch) / width);
     if (p.backward_parameters) scratch_bytes = blocks.count * 2 * width * sizeof(float);
+    rooms = row_rooms(*this, p, width, scratch_bytes);
   }
 };
 
@@ -106,13 +109,12 @@ struct layer_norm_kernels {
     const auto [width, epsilon] = pass.attributes<layer_norm_attributes>();
     const float *const w = pass.parameter(0).data(), *const b = pass.parameter(1).data();
     float *const means = pass.saved(0).data(), *const rs = pass.saved(1).data();
-    in_parts(
-        std::array{pass.input_numbers()}, pass.output_numbers(), row_grain(width),
+    pass.prepared_as<prepared_layer_norm>().rooms.in_rows(
+        std::array{pass.input_numbers()}, pass.output_numbers(), pass.scratch(),
         [=, size = width, e = epsilon](const auto& x, float* y, std::size_t first, std::size_t count) {
           const auto from = [row = first / size](float* values) { return values == nullptr ? nullptr : values + row; };
           layer_norm_rows(x[0], w, b, y, from(means), from(rs), e, size, count / size);
-        },
-        width);
+        });
   }
   static void backward_input(const backward_pass& pass) { run(pass, true, false); }
   static void backward_parameters(const backward_pass& pass) { run(pass, false, true); }
@@ -121,22 +123,26 @@ struct layer_norm_kernels {
  private:
   static void run(const backward_pass& pass, bool input, bool parameters) {
     const std::size_t width = pass.attributes<layer_norm_attributes>().width;
-    const row_blocks& blocks = pass.prepared_as<prepared_layer_norm>().blocks;
-    const float *const w = pass.parameter(0).data(), *const means = pass.saved(0).data(), *const rs = pass.saved(1).data();
+    const auto& state = pass.prepared_as<prepared_layer_norm>();
+    const row_blocks& blocks = state.blocks;
+    const float *const w = pass.parameter(0).data(), *const means = pass.saved(0).data(),
+                       *const rs = pass.saved(1).data();
     const numbers dx = input ? pass.input_gradient_numbers() : numbers{};
     const std::array read{pass.input_numbers(), pass.output_gradient_numbers()};
     float* const dw = parameters ? reinterpret_cast<float*>(pass.scratch()) : nullptr;  // (blocks, width)
     float* const db = parameters ? dw + blocks.count * width : nullptr;                 // likewise
-    blocks.for_each([=](std::size_t block, std::size_t first, std::size_t last) {
-      float *const dw_part = parameters ? dw + block * width : nullptr,
-                   *const db_part = parameters ? db + block * width : nullptr;
+    blocks.for_each([=, &state, &pass](std::size_t block, std::size_t first, std::size_t last) {
+      float *const dw_part = parameters ? dw + block * width : nullptr, *const db_part =
+                                                                            parameters ? db + block * width : nullptr;
       for (std::size_t c = 0; parameters && c < width; ++c) dw_part[c] = db_part[c] = 0;
-      in_parts_of(read, dx, first * width, last * width, width,
-                  [=](const auto& from, float* to, std::size_t at, std::size_t count) {
-                    const std::size_t row = at / width;
-                    layer_norm_rows_backward({from[0], w, means + row, rs + row, from[1], to, dx.accumulates}, dw_part,
-                                             db_part, width, count / width);
-                  });
+      in_parts_of(
+          read, dx, first * width, last * width, width,
+          [=](const auto& from, float* to, std::size_t at, std::size_t count) {
+            const std::size_t row = at / width;
+            layer_norm_rows_backward({from[0], w, means + row, rs + row, from[1], to, dx.accumulates}, dw_part, db_part,
+                                     width, count / width);
+          },
+          state.rooms.of(pass.scratch(), block));
     });
     if (!parameters) return;
     sum_rows(dw, blocks.count, width, pass.parameter_gradient(0));
@@ -164,9 +170,7 @@ struct layer_norm : detail::normalises_rows<D> {
   static tensors<Number, Number> saved_shape(X);
   static constexpr reads backward_input_reads = reads::inputs | reads::saved;
   static constexpr reads backward_parameters_reads = reads::inputs | reads::saved;
-  static constexpr traits is{.in_place = true,
-                             .takes_bfloat16 = D <= detail::longest_part,
-                             .gives_bfloat16 = D <= detail::longest_part};
+  static constexpr traits is{.in_place = true, .takes_bfloat16 = true, .gives_bfloat16 = true};
   static constexpr double flops(tensor_shapes inputs, tensor_shapes) {
     return 8.0 * static_cast<double>(inputs[0].elements());
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Maximum over windows of KH x KW. Backward reads no activation, only the place of each maximum (one byte an output).
+/// Maximum over windows of KH x KW. Backward reads no activation, only the place of each maximum (one byte an output). Of
+/// float32 in windows without gaps it is oneDNN's, else it is in the loops of max_pool_loops.hpp.
 ///
 /// After a relu that is fused into the operation before it, the relu's mask is applied to this module's gradient,
 /// where it is smaller; see plan/fuse.hpp.
@@ -8,7 +9,7 @@
 #include <remat/core/error.hpp>
 #include <remat/core/module.hpp>
 #include <remat/core/parallel.hpp>
-#include <remat/nn/max_pool_dilated.hpp>
+#include <remat/nn/max_pool_loops.hpp>
 #include <remat/nn/max_pool_special.hpp>
 #include <remat/nn/pooling_window.hpp>
 #include <remat/nn/scratch.hpp>
@@ -32,16 +33,18 @@ struct max_pool2d_attributes {
 
 struct prepared_max_pool2d : prepared {
   max_pool_geometry geometry;
-  onednn::primitive forward, backward;  ///< none where the window has gaps
+  bool in_loops;                        ///< where the window has gaps, and of bfloat16
+  onednn::primitive forward, backward;  ///< none in loops
 
-  explicit prepared_max_pool2d(const preparation& p) : geometry(geometry_of(p)) {
+  explicit prepared_max_pool2d(const preparation& p)
+      : geometry(geometry_of(p)),
+        in_loops(geometry.over.dilation != 1 || p.inputs[0].type != element::float32 ||
+                 p.outputs[0].type != element::float32 || p.output_gradient_type() != element::float32 ||
+                 p.input_gradient_type() != element::float32) {
     using onednn::layout;
+    if (in_loops) return;
     const max_pool_geometry& g = geometry;
     const std::size_t to_add = p.accumulates_input ? p.inputs[0].bytes(p.batch) : 0;
-    if (has_gaps()) {
-      if (p.backward_input) scratch_bytes = to_add;
-      return;
-    }
     const layout x = layout::channels_last({p.batch, g.channels, g.height, g.width});
     const layout y = layout::channels_last({p.batch, g.channels, g.rows, g.columns});
     // Where the windows do not reach the last row or column, the border there is smaller, or negative.
@@ -65,8 +68,6 @@ struct prepared_max_pool2d : prepared {
     reserve_scratch(*this, to_add, backward);
   }
 
-  bool has_gaps() const { return geometry.over.dilation != 1; }
-
  private:
   static max_pool_geometry geometry_of(const preparation& p) {
     const auto& a = p.attributes<max_pool2d_attributes>();
@@ -80,24 +81,30 @@ struct max_pool2d_kernels {
 
   static void forward(const forward_pass& pass) {
     const auto& state = pass.prepared_as<prepared_max_pool2d>();
-    if (places_are_bytes(state.geometry.kernel))
-      run(pass, state, pass.saved<std::uint8_t>().data());
+    const bool are_bytes = places_are_bytes(state.geometry.kernel);
+    std::uint8_t* const bytes = are_bytes ? pass.saved<std::uint8_t>().data() : nullptr;
+    std::int32_t* const wide = are_bytes ? nullptr : pass.saved<std::int32_t>().data();
+    if (state.in_loops)
+      pool_in_loops(state.geometry, pass.batch(), pass.input_numbers(), pass.output_numbers(), {bytes, wide});
+    else if (are_bytes)
+      run(pass, state, bytes);
     else
-      run(pass, state, pass.saved<std::int32_t>().data());
+      run(pass, state, wide);
   }
 
   static void backward_input(const backward_pass& pass) {
     const auto& state = pass.prepared_as<prepared_max_pool2d>();
+    const bool are_bytes = places_are_bytes(state.geometry.kernel);
+    if (state.in_loops)
+      return unpool_in_loops(state.geometry, pass.batch(), pass.output_gradient_numbers(),
+                             {are_bytes ? pass.saved<std::uint8_t>().data() : nullptr,
+                              are_bytes ? nullptr : pass.saved<std::int32_t>().data()},
+                             pass.input_gradient_numbers());
     const float* const dy = pass.output_gradient().data();
     write_or_add(pass.input_gradient(), pass.scratch(), [&](float* dx, std::byte* scratch) {
-      if (!state.has_gaps())
-        state.backward.execute(scratch, {{onednn::result_gradient, dy},
-                                         {onednn::workspace, pass.saved<std::byte>().data()},
-                                         {onednn::source_gradient, dx}});
-      else if (places_are_bytes(state.geometry.kernel))
-        unpool_dilated(state.geometry, pass.batch(), dy, pass.saved<std::uint8_t>().data(), dx);
-      else
-        unpool_dilated(state.geometry, pass.batch(), dy, pass.saved<std::int32_t>().data(), dx);
+      state.backward.execute(scratch, {{onednn::result_gradient, dy},
+                                       {onednn::workspace, pass.saved<std::byte>().data()},
+                                       {onednn::source_gradient, dx}});
     });
   }
 
@@ -108,7 +115,6 @@ struct max_pool2d_kernels {
     const max_pool_geometry& g = state.geometry;
     const float* const x = pass.input().data();
     float* const y = pass.output().data();
-    if (state.has_gaps()) return pool_dilated(g, pass.batch(), x, y, places);
     const onednn::primitive::argument src{onednn::source, x}, dst{onednn::result, y};
     if (places != nullptr)
       state.forward.execute(pass.scratch(), {src, dst, {onednn::workspace, places}});
@@ -143,7 +149,7 @@ struct max_pool2d : module {
                detail::places({H, W}, Kernel, over).height, detail::places({H, W}, Kernel, over).width>
       saved_shape(image<float, C, H, W>);
   static constexpr reads backward_input_reads = reads::saved;
-  static constexpr traits is{.commutes_with_relu = true};
+  static constexpr traits is{.commutes_with_relu = true, .takes_bfloat16 = true, .gives_bfloat16 = true};
   static constexpr double flops(tensor_shapes, tensor_shapes outputs) {
     return static_cast<double>(outputs[0].elements() * Kernel.area());
   }

@@ -4,7 +4,7 @@
 #pragma once
 
 #include <remat/core/module.hpp>
-#include <remat/nn/vectorised.hpp>
+#include <remat/nn/floats.hpp>
 
 #include <concepts>
 #include <cstddef>
@@ -39,6 +39,40 @@ REMAT_VECTORISED inline void multiply_elements(const float* const* factors, std:
 
 REMAT_END_VECTOR_CODE
 
+/// Some of the factors, and where their product is written.
+class product_of_factors {
+ public:
+  explicit product_of_factors(const numbers& to) : to_(to) {}
+
+  void add(const const_numbers& factor) {
+    factors_[count_++] = factor;
+    is_direct_ = is_direct_ && floats_in(factor).is_direct();
+  }
+  /// Elements [begin, end), of floats: of bfloat16 a few at a time.
+  void write(std::size_t begin, std::size_t end) const {
+    constexpr std::size_t few = 256;
+    const floats_out out(to_);
+    const std::size_t part = is_direct_ && out.is_direct() ? end - begin : few;
+    alignas(64) float rooms[most + 1][few];
+    const float* floats[most];
+    for (std::size_t first = begin; first < end; first += part) {
+      const std::size_t count = end - first < part ? end - first : part;
+      for (std::size_t f = 0; f < count_; ++f) floats[f] = floats_in(factors_[f]).at(first, count, rooms[f]);
+      float* const written = out.at(first, rooms[most]);
+      multiply_elements(floats, count_, written, to_.accumulates, 0, count);
+      out.finish(first, count, written);
+    }
+  }
+
+ private:
+  static constexpr std::size_t most = kernel_call::max_tensors + 1;  // the others, and the gradient
+
+  const_numbers factors_[most];
+  std::size_t count_ = 0;
+  numbers to_;
+  bool is_direct_ = true;
+};
+
 }  // namespace detail
 
 struct multiply : module {
@@ -48,41 +82,31 @@ struct multiply : module {
   static X output(X, Rest...);
   static constexpr reads backward_input_reads = reads::inputs;
 
+  static constexpr traits is{.takes_bfloat16 = true, .gives_bfloat16 = true};
+
   static void forward(const forward_pass& pass) {
-    factors all;
-    for (int i = 0; i < pass.inputs(); ++i) all.add(pass.input(i).data());
-    float* const y = pass.output().data();
-    parallel_for(pass.output().size(), grain, [&](std::size_t begin, std::size_t end) {
-      detail::multiply_elements(all.addresses, all.count, y, false, begin, end);
-    });
+    detail::product_of_factors all(pass.output_numbers());
+    for (int i = 0; i < pass.inputs(); ++i) all.add(pass.input_numbers(i));
+    parallel_for(pass.output_numbers().size, grain, [&](std::size_t begin, std::size_t end) { all.write(begin, end); });
   }
 
   /// All gradients of some elements after another, while what they read is in the cache.
   static void backward_input(const backward_pass& pass) {
-    parallel_for(pass.output_gradient().size(), grain, [&](std::size_t begin, std::size_t end) {
+    parallel_for(pass.output_gradient_numbers().size, grain, [&](std::size_t begin, std::size_t end) {
       for (std::size_t first = begin; first < end; first += grain)
         for (int i = 0; i < pass.inputs(); ++i) {
           if (!pass.wants_input_gradient(i)) continue;
-          factors others;
-          others.add(pass.output_gradient().data());
+          detail::product_of_factors others(pass.input_gradient_numbers(i));
+          others.add(pass.output_gradient_numbers());
           for (int k = 0; k < pass.inputs(); ++k)
-            if (k != i) others.add(pass.input(k).data());
-          const destination dx = pass.input_gradient(i);
-          detail::multiply_elements(others.addresses, others.count, dx.data(), dx.accumulates(), first,
-                                    end - first < grain ? end : first + grain);
+            if (k != i) others.add(pass.input_numbers(k));
+          others.write(first, end - first < grain ? end : first + grain);
         }
     });
   }
 
  private:
   static constexpr std::size_t grain = 4096;
-
-  struct factors {
-    const float* addresses[kernel_call::max_tensors + 1] = {};
-    std::size_t count = 0;
-
-    void add(const float* factor) { addresses[count++] = factor; }
-  };
 };
 
 }  // namespace remat::nn

@@ -6,18 +6,21 @@
 ///     backward   the same with both axes transposed; reads nothing
 ///
 /// An output is computed by one thread in one order, and products and sums are rounded one by one: the same bits under
-/// any instruction set, flags (vectorised.hpp) and thread count. A gradient is written or added without a temporary.
+/// any instruction set, flags (vectorised.hpp) and thread count. A gradient is written or added without a temporary. Of
+/// bfloat16 the sums are of floats, and rounded once.
 #pragma once
 
 #include <remat/core/module.hpp>
 #include <remat/core/parallel.hpp>
 #include <remat/nn/channel_loops.hpp>
 #include <remat/nn/extents.hpp>
+#include <remat/nn/floats.hpp>
 #include <remat/nn/vectorised.hpp>
 
 #include <algorithm>
 #include <cstddef>
 #include <memory>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -30,72 +33,78 @@ struct taps {
 };
 
 /// `width` outputs in a row; an input row has `columns` pixels.
+template <class X, class Y>
 struct resampled_row {
-  const float* x;  ///< the sample
-  float* y;
+  const X* x;  ///< the sample
+  Y* y;
   std::size_t channels, columns, width;
   taps rows;
   const taps* across;  ///< of every output
-  bool adds;
+  bool adds;           ///< to floats
 };
 
 REMAT_BEGIN_VECTOR_CODE
 
+/// y (channels) becomes sum(k) for each k, or grows by it.
+template <class Y, class Sum>
+[[gnu::always_inline]] inline void write_sums(std::size_t channels, bool adds, Y* y, const Sum& sum) {
+  if constexpr (std::is_same_v<Y, float>)
+    if (adds) return for_columns(channels, [=](std::size_t k) { y[k] += sum(k); });
+  for_columns(channels, [=](std::size_t k) { put(sum(k), y[k]); });
+}
+
 /// One output from N x N inputs, in one loop.
-template <std::size_t N>
-[[gnu::always_inline]] inline void resample_square(const resampled_row& r, const taps& across, float* y) {
-  const float* x[N * N];
+template <std::size_t N, class X, class Y>
+[[gnu::always_inline]] inline void resample_square(const resampled_row<X, Y>& r, const taps& across, Y* y) {
+  const X* x[N * N];
   float weights[N * N];
   for (std::size_t i = 0; i < N; ++i)
     for (std::size_t j = 0; j < N; ++j) {
       x[i * N + j] = r.x + ((r.rows.first + i) * r.columns + across.first + j) * r.channels;
       weights[i * N + j] = r.rows.weights[i] * across.weights[j];
     }
-  const auto sum = [&](std::size_t k) {
-    float total = weights[0] * x[0][k];
-    for (std::size_t i = 1; i < N * N; ++i) total += weights[i] * x[i][k];
+  write_sums(r.channels, r.adds, y, [&](std::size_t k) {
+    float total = weights[0] * float_of(x[0][k]);
+    for (std::size_t i = 1; i < N * N; ++i) total += weights[i] * float_of(x[i][k]);
     return total;
-  };
-  if (r.adds)
-    for_columns(r.channels, [=](std::size_t k) { y[k] += sum(k); });
-  else
-    for_columns(r.channels, [=](std::size_t k) { y[k] = sum(k); });
+  });
 }
 
 /// One output from any rectangle: row by row, whose sums are then added.
-[[gnu::always_inline]] inline void resample_rectangle(const resampled_row& r, const taps& across, float* to) {
+template <class X, class Y>
+[[gnu::always_inline]] inline void resample_rectangle(const resampled_row<X, Y>& r, const taps& across, Y* to) {
   constexpr std::size_t most = 256;
   float sums[most], rows[most];
   float *const sum = sums, *const row = rows;
   const bool reads = across.count > 0 && r.rows.count > 0;
   for (std::size_t c = 0; c < r.channels; c += most) {
     const std::size_t size = r.channels - c < most ? r.channels - c : most;
-    float* const y = to + c;
-    if (!reads && !r.adds) for_columns(size, [=](std::size_t k) { y[k] = 0; });
-    if (!reads) continue;
+    if (!reads) {
+      if (!r.adds) write_sums(size, false, to + c, [](std::size_t) { return 0.0f; });
+      continue;
+    }
     for (std::size_t i = 0; i < r.rows.count; ++i) {
-      const float* const x = r.x + ((r.rows.first + i) * r.columns + across.first) * r.channels + c;
+      const X* const x = r.x + ((r.rows.first + i) * r.columns + across.first) * r.channels + c;
       const float a = r.rows.weights[i];
-      for_columns(size, [=, b = across.weights[0]](std::size_t k) { row[k] = b * x[k]; });
+      for_columns(size, [=, b = across.weights[0]](std::size_t k) { row[k] = b * float_of(x[k]); });
       for (std::size_t j = 1; j < across.count; ++j)
-        for_columns(size,
-                    [=, also = x + j * r.channels, b = across.weights[j]](std::size_t k) { row[k] += b * also[k]; });
+        for_columns(size, [=, also = x + j * r.channels, b = across.weights[j]](std::size_t k) {
+          row[k] += b * float_of(also[k]);
+        });
       if (i == 0)
         for_columns(size, [=](std::size_t k) { sum[k] = a * row[k]; });
       else
         for_columns(size, [=](std::size_t k) { sum[k] += a * row[k]; });
     }
-    if (r.adds)
-      for_columns(size, [=](std::size_t k) { y[k] += sum[k]; });
-    else
-      for_columns(size, [=](std::size_t k) { y[k] = sum[k]; });
+    write_sums(size, r.adds, to + c, [=](std::size_t k) { return sum[k]; });
   }
 }
 
-REMAT_VECTORISED inline void resample_row(const resampled_row& r) {
+template <class X, class Y>
+[[gnu::always_inline]] inline void resample_row_in(const resampled_row<X, Y>& r) {
   for (std::size_t w = 0; w < r.width; ++w) {
     const taps across = r.across[w];
-    float* const y = r.y + w * r.channels;
+    Y* const y = r.y + w * r.channels;
     const std::size_t side = across.count == r.rows.count ? across.count : 0;
     if (side == 1)
       resample_square<1>(r, across, y);
@@ -107,6 +116,10 @@ REMAT_VECTORISED inline void resample_row(const resampled_row& r) {
       resample_rectangle(r, across, y);
   }
 }
+REMAT_VECTORISED inline void resample_row(const resampled_row<float, float>& r) { resample_row_in(r); }
+REMAT_VECTORISED inline void resample_row(const resampled_row<float, bfloat16>& r) { resample_row_in(r); }
+REMAT_VECTORISED inline void resample_row(const resampled_row<bfloat16, float>& r) { resample_row_in(r); }
+REMAT_VECTORISED inline void resample_row(const resampled_row<bfloat16, bfloat16>& r) { resample_row_in(r); }
 
 REMAT_END_VECTOR_CODE
 
@@ -165,14 +178,16 @@ struct resampling {
   axis rows, columns;
   std::vector<taps> row_taps = rows.all(), column_taps = columns.all();
 
-  void run(const float* x, float* y, std::size_t batch, std::size_t channels, bool adds) const {
+  void run(const const_numbers& x, const numbers& y, std::size_t batch, std::size_t channels) const {
     const std::size_t height = rows.outputs(), width = columns.outputs();
     const std::size_t x_size = rows.inputs() * columns.inputs() * channels, y_size = width * channels;
     const std::size_t work = std::max(x_size / height, y_size);
-    parallel_for(batch * height, 1 + 8192 / work, [&](std::size_t begin, std::size_t end) {
-      for (std::size_t i = begin; i < end; ++i)
-        resample_row({x + i / height * x_size, y + i * y_size, channels, columns.inputs(), width, row_taps[i % height],
-                      column_taps.data(), adds});
+    with_types(x, y, [&]<class X, class Y>(const X* from, Y* to) {
+      parallel_for(batch * height, 1 + 8192 / work, [&](std::size_t begin, std::size_t end) {
+        for (std::size_t i = begin; i < end; ++i)
+          resample_row(resampled_row<X, Y>{from + i / height * x_size, to + i * y_size, channels, columns.inputs(),
+                                           width, row_taps[i % height], column_taps.data(), y.accumulates});
+      });
     });
   }
 };
@@ -198,14 +213,18 @@ struct resampling_kernels {
   static std::unique_ptr<prepared> prepare(const preparation& p) { return std::make_unique<prepared_resampling>(p); }
 
   static void forward(const forward_pass& pass) {
-    pass.prepared_as<prepared_resampling>().forward.run(pass.input().data(), pass.output().data(), pass.batch(),
-                                                        pass.input_shape().channels(), false);
+    pass.prepared_as<prepared_resampling>().forward.run(pass.input_numbers(), pass.output_numbers(), pass.batch(),
+                                                        pass.input_shape().channels());
   }
   static void backward_input(const backward_pass& pass) {
-    const destination dx = pass.input_gradient();
-    pass.prepared_as<prepared_resampling>().backward.run(pass.output_gradient().data(), dx.data(), pass.batch(),
-                                                         pass.input_shape().channels(), dx.accumulates());
+    pass.prepared_as<prepared_resampling>().backward.run(pass.output_gradient_numbers(), pass.input_gradient_numbers(),
+                                                         pass.batch(), pass.input_shape().channels());
   }
+};
+
+/// What modules say of themselves whose kernels these are.
+struct resamples : module {
+  static constexpr traits is{.takes_bfloat16 = true, .gives_bfloat16 = true};
 };
 
 }  // namespace remat::nn::detail

@@ -13,6 +13,7 @@
 #include <remat/nn/floats.hpp>
 #include <remat/nn/norm_options.hpp>
 #include <remat/nn/normalised_rows.hpp>
+#include <remat/nn/row_rooms.hpp>
 #include <remat/nn/rows.hpp>
 #include <remat/nn/sum_rows.hpp>
 
@@ -82,11 +83,13 @@ REMAT_END_VECTOR_CODE
 
 struct prepared_rms_norm : prepared {
   row_blocks blocks;
+  row_rooms rooms;
 
   explicit prepared_rms_norm(const preparation& p) {
     const std::size_t width = p.attributes<rms_norm_attributes>().width;
     blocks = row_blocks(p.inputs[0].elements(p.batch) / width);
     if (p.backward_parameters) scratch_bytes = blocks.count * width * sizeof(float);
+    rooms = row_rooms(*this, p, width, scratch_bytes);
   }
 };
 
@@ -97,12 +100,11 @@ struct rms_norm_kernels {
     const auto [width, epsilon] = pass.attributes<rms_norm_attributes>();
     const float* const w = pass.parameter(0).data();
     float* const rs = pass.saved(0).data();
-    in_parts(
-        std::array{pass.input_numbers()}, pass.output_numbers(), row_grain(width),
+    pass.prepared_as<prepared_rms_norm>().rooms.in_rows(
+        std::array{pass.input_numbers()}, pass.output_numbers(), pass.scratch(),
         [=, size = width, e = epsilon](const auto& x, float* y, std::size_t first, std::size_t count) {
           rms_norm_rows(x[0], w, y, rs == nullptr ? nullptr : rs + first / size, e, size, count / size);
-        },
-        width);
+        });
   }
   static void backward_input(const backward_pass& pass) { run(pass, true, false); }
   static void backward_parameters(const backward_pass& pass) { run(pass, false, true); }
@@ -111,19 +113,22 @@ struct rms_norm_kernels {
  private:
   static void run(const backward_pass& pass, bool input, bool parameters) {
     const std::size_t width = pass.attributes<rms_norm_attributes>().width;
-    const row_blocks& blocks = pass.prepared_as<prepared_rms_norm>().blocks;
+    const auto& state = pass.prepared_as<prepared_rms_norm>();
+    const row_blocks& blocks = state.blocks;
     const float *const w = pass.parameter(0).data(), *const rs = pass.saved(0).data();
     const numbers dx = input ? pass.input_gradient_numbers() : numbers{};
     const std::array read{pass.input_numbers(), pass.output_gradient_numbers()};
     float* const dw = parameters ? reinterpret_cast<float*>(pass.scratch()) : nullptr;  // (blocks, width)
-    blocks.for_each([=](std::size_t block, std::size_t first, std::size_t last) {
+    blocks.for_each([=, &state, &pass](std::size_t block, std::size_t first, std::size_t last) {
       float* const part = dw == nullptr ? nullptr : dw + block * width;
       for (std::size_t c = 0; part != nullptr && c < width; ++c) part[c] = 0;
-      in_parts_of(read, dx, first * width, last * width, width,
-                  [=](const auto& from, float* to, std::size_t at, std::size_t count) {
-                    rms_norm_rows_backward({from[0], w, rs + at / width, from[1], to, dx.accumulates}, part, width,
-                                           count / width);
-                  });
+      in_parts_of(
+          read, dx, first * width, last * width, width,
+          [=](const auto& from, float* to, std::size_t at, std::size_t count) {
+            rms_norm_rows_backward({from[0], w, rs + at / width, from[1], to, dx.accumulates}, part, width,
+                                   count / width);
+          },
+          state.rooms.of(pass.scratch(), block));
     });
     if (parameters) sum_rows(dw, blocks.count, width, pass.parameter_gradient(0));
   }
@@ -149,8 +154,7 @@ struct rms_norm : detail::normalises_rows<D> {
   static Number saved_shape(X);
   static constexpr reads backward_input_reads = reads::inputs | reads::saved;
   static constexpr reads backward_parameters_reads = reads::inputs | reads::saved;
-  static constexpr traits is{
-      .in_place = true, .takes_bfloat16 = D <= detail::longest_part, .gives_bfloat16 = D <= detail::longest_part};
+  static constexpr traits is{.in_place = true, .takes_bfloat16 = true, .gives_bfloat16 = true};
   static constexpr double flops(tensor_shapes inputs, tensor_shapes) {
     return 5.0 * static_cast<double>(inputs[0].elements());
   }

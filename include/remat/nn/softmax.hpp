@@ -6,10 +6,13 @@
 #pragma once
 
 #include <remat/core/module.hpp>
+#include <remat/nn/row_rooms.hpp>
 #include <remat/nn/rows.hpp>
 #include <remat/nn/short_rows.hpp>
 
+#include <array>
 #include <cstddef>
+#include <memory>
 #include <string_view>
 
 namespace remat::nn {
@@ -106,22 +109,30 @@ REMAT_VECTORISED inline void softmax_rows_backward(const float* y, const float* 
 
 REMAT_END_VECTOR_CODE
 
+struct prepared_softmax : prepared {
+  row_rooms rooms;
+
+  explicit prepared_softmax(const preparation& p) : rooms(*this, p, row_elements(p.inputs[0]), 0) {}
+};
+
 struct softmax_kernels {
+  static std::unique_ptr<prepared> prepare(const preparation& p) { return std::make_unique<prepared_softmax>(p); }
+
   static void forward(const forward_pass& pass) {
-    const std::size_t size = row_elements(pass.input_shape());
-    parallel_for(pass.input().size() / size, row_grain(size),
-                 [=, x = pass.input().data(), y = pass.output().data()](std::size_t begin, std::size_t end) {
-                   (size <= longest_short_row ? softmax_short_rows : softmax_rows)(x, y, size, begin, end);
-                 });
+    pass.prepared_as<prepared_softmax>().rooms.in_rows(
+        std::array{pass.input_numbers()}, pass.output_numbers(), pass.scratch(),
+        [size = row_elements(pass.input_shape())](const auto& x, float* y, std::size_t, std::size_t count) {
+          (size <= longest_short_row ? softmax_short_rows : softmax_rows)(x[0], y, size, 0, count / size);
+        });
   }
   static void backward_input(const backward_pass& pass) {
-    const std::size_t size = row_elements(pass.input_shape());
-    const destination dx = pass.input_gradient();
-    parallel_for(dx.size() / size, row_grain(size),
-                 [=, y = pass.output().data(), dy = pass.output_gradient().data()](std::size_t begin, std::size_t end) {
-                   (size <= longest_short_row ? softmax_short_rows_backward : softmax_rows_backward)(
-                       y, dy, dx.data(), dx.accumulates(), size, begin, end);
-                 });
+    const numbers dx = pass.input_gradient_numbers();
+    pass.prepared_as<prepared_softmax>().rooms.in_rows(
+        std::array{pass.output_numbers(), pass.output_gradient_numbers()}, dx, pass.scratch(),
+        [=, size = row_elements(pass.input_shape())](const auto& from, float* to, std::size_t, std::size_t count) {
+          (size <= longest_short_row ? softmax_short_rows_backward : softmax_rows_backward)(
+              from[0], from[1], to, dx.accumulates, size, 0, count / size);
+        });
   }
 };
 
@@ -130,6 +141,7 @@ struct softmax_kernels {
 /// PyTorch's `Softmax` over the last extent, of images over dim 1.
 struct softmax : detail::normalisation_of_rows {
   static constexpr std::string_view kind = "softmax";
+  static constexpr traits is{.in_place = true, .takes_bfloat16 = true, .gives_bfloat16 = true};
 
   using kernels = detail::softmax_kernels;
 };

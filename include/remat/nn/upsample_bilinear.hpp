@@ -33,7 +33,7 @@ inline axis axis_of_interpolation(const axis_numbers& a, std::size_t inputs, std
 
 /// PyTorch's `Upsample(scale_factor=Scale, mode="bilinear")`; takes images (C, H, W).
 template <std::size_t Scale>
-struct upsample_bilinear : module {
+struct upsample_bilinear : detail::resamples {
   static_assert(detail::upsampling_scale<Scale>::holds);
 
   static constexpr std::string_view kind = "upsample_bilinear";

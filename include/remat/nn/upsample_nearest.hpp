@@ -27,7 +27,7 @@ struct upsampling_scale {
 
 /// PyTorch's `Upsample(scale_factor=Scale, mode="nearest")`; takes images (C, H, W).
 template <std::size_t Scale>
-struct upsample_nearest : module {
+struct upsample_nearest : detail::resamples {
   static_assert(detail::upsampling_scale<Scale>::holds);
 
   static constexpr std::string_view kind = "upsample_nearest";

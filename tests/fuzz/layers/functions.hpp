@@ -68,7 +68,7 @@ inline double logistic(double x) { return 1 / (1 + std::exp(-x)); }
 }  // namespace detail
 
 inline layer_case relu(random_source& random) {
-  return detail::function_of_elements<remat::nn::relu>(
+  layer_case made = detail::function_of_elements<remat::nn::relu>(
       "relu", random,
       [](double x) {
         return expected{std::max(x, 0.0), 0, 0, 0};
@@ -76,6 +76,8 @@ inline layer_case relu(random_source& random) {
       [](double, double y) {
         return expected{y > 0 ? 1.0 : 0.0, 0, 0, 0};
       });
+  made.takes_bfloat16 = true;
+  return made;
 }
 inline layer_case tanh(random_source& random) {
   return detail::function_of_elements<remat::nn::tanh>(
@@ -126,6 +128,7 @@ inline layer_case silu(random_source& random) {
 inline layer_case swiglu(random_source& random) {
   layer_case made = silu(random);
   made.layer = "swiglu";
+  made.takes_bfloat16 = true;
   made.inputs.push_back(made.inputs[0]);
   made.kernels = &remat::kernel_table_of<remat::nn::swiglu>;
   const auto times_second = [](expectation all, const values& v) {
@@ -138,6 +141,63 @@ inline layer_case swiglu(random_source& random) {
   };
   made.forward = [=, f = made.forward](const values& v) { return times_second(f(v), v); };
   made.input_gradient = [=, f = made.input_gradient](const values& v) { return times_second(f(v), v); };
+  return made;
+}
+
+/// Of up to four tensors; what is compared backward is the gradient of the first.
+inline layer_case multiply(random_source& random) {
+  layer_case made = relu(random);
+  made.layer = "multiply";
+  made.works_in_place = false;
+  made.inputs.resize(random.between(2, 4), made.inputs[0]);
+  made.sizes = listed({{"factors", made.inputs.size()}, {"elements", made.output.elements()}});
+  made.kernels = &remat::kernel_table_of<remat::nn::multiply>;
+  const auto times_others = [](const std::vector<float>& first, const values& v) {
+    expectation all;
+    for (std::size_t i = 0; i < first.size(); ++i) {
+      double product = static_cast<double>(first[i]);
+      for (std::size_t f = 1; f < v.inputs.size(); ++f) product *= static_cast<double>(v.inputs[f][i]);
+      all.push_back({product, 0, 0, 4 * unit_roundoff * std::abs(product) + detail::smallest});
+    }
+    return all;
+  };
+  made.forward = [=](const values& v) { return times_others(v.inputs[0], v); };
+  made.input_gradient = [=](const values& v) { return times_others(v.output_gradient, v); };
+  return made;
+}
+
+/// Of up to four tensors, which differ in their channels; what is compared backward is the gradient of the first.
+inline layer_case concat(random_source& random) {
+  const std::size_t height = random.extent(20), width = random.extent(20);
+  layer_case made;
+  made.layer = "concat";
+  made.batch = random.between(1, 5);
+  std::size_t channels = 0;
+  for (std::size_t left = random.between(2, 4); left > 0; --left) {
+    made.inputs.push_back(images(random.channels(), height, width));
+    channels += made.inputs.back().channels();
+  }
+  made.output = images(channels, height, width);
+  made.sizes = listed({{"tensors", made.inputs.size()}, {"channels", channels}, {"height", height}, {"width", width}});
+  made.kernels = &remat::kernel_table_of<remat::detail::kernels_of<remat::nn::concat>>;
+  made.takes_bfloat16 = true;
+  std::vector<std::size_t> parts;
+  for (const remat::tensor_shape& x : made.inputs) parts.push_back(x.channels());
+  made.forward = [=](const values& v) {
+    expectation y;
+    for (std::size_t pixel = 0; pixel < v.inputs[0].size() / parts[0]; ++pixel)
+      for (std::size_t i = 0; i < parts.size(); ++i)
+        for (std::size_t c = 0; c < parts[i]; ++c)
+          y.push_back({static_cast<double>(v.inputs[i][pixel * parts[i] + c]), 0, 0, 0});
+    return y;
+  };
+  made.input_gradient = [=](const values& v) {
+    expectation dx;
+    for (std::size_t pixel = 0; pixel < v.output_gradient.size() / channels; ++pixel)
+      for (std::size_t c = 0; c < parts[0]; ++c)
+        dx.push_back({static_cast<double>(v.output_gradient[pixel * channels + c]), 0, 0, 0});
+    return dx;
+  };
   return made;
 }
 

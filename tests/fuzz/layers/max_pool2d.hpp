@@ -68,6 +68,7 @@ inline layer_case max_pool2d(random_source& random) {
   made.layer = "max_pool2d";
   made.sizes = p.text();
   made.batch = p.batch;
+  made.takes_bfloat16 = true;
   made.inputs = {images(p.channels, p.height, p.width)};
   made.output = images(p.channels, height, width);
   made.saved = {made.output};

@@ -93,6 +93,7 @@ inline layer_case layer_norm(random_source& random) {
   attributes.epsilon = epsilon;
   made.attributes = std::make_shared<decltype(attributes)>(attributes);
   made.kernels = &remat::kernel_table_of<remat::detail::kernels_of<sample>>;
+  made.takes_bfloat16 = true;
   made.parameters = {size, size};
   made.saved = {floats(made.inputs[0].elements() / size)};
   made.saved.push_back(made.saved[0]);
@@ -136,6 +137,7 @@ inline layer_case rms_norm(random_source& random) {
   attributes.width = size;
   made.attributes = std::make_shared<decltype(attributes)>(attributes);
   made.kernels = &remat::kernel_table_of<remat::detail::kernels_of<sample>>;
+  made.takes_bfloat16 = true;
   made.parameters = {size};
   made.saved = {floats(made.inputs[0].elements() / size)};
   const double count = static_cast<double>(size), units = (count + 16) * unit_roundoff;
@@ -198,6 +200,7 @@ inline layer_case batch_norm2d(random_source& random) {
   using sample = remat::nn::batch_norm2d<1>;
   made.attributes = std::make_shared<remat::nn::batch_norm_options>(remat::nn::batch_norm_options{.epsilon = epsilon});
   made.kernels = &remat::kernel_table_of<remat::detail::kernels_of<sample>>;
+  made.takes_bfloat16 = true;
   made.parameters = made.states = {channels, channels};
   const remat::tensor_shape numbers{remat::element::float32, false, 1, {channels}};
   made.saved = {numbers, numbers};

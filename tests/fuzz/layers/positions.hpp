@@ -22,6 +22,7 @@ inline layer_case rotary_embedding(random_source& random) {
   made.inputs = {floats(length, row)};
   made.output = made.inputs[0];
   made.works_in_place = true;
+  made.takes_bfloat16 = true;
   const remat::nn::rotary_options options{.theta = random.one_in(2) ? 10000.0 : 500000.0,
                                           .factor = random.one_in(2) ? 1.0 : 32.0,
                                           .original_positions = random.between(8, 64)};

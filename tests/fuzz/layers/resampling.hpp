@@ -59,6 +59,7 @@ void set_resampling(layer_case& made, remat::nn::extents size = 0, remat::nn::ex
   attributes.padding = padding;
   made.attributes = std::make_shared<decltype(attributes)>(attributes);
   made.kernels = &remat::kernel_table_of<remat::detail::kernels_of<M>>;
+  made.takes_bfloat16 = true;
 }
 
 }  // namespace detail

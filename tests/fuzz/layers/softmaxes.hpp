@@ -19,8 +19,11 @@ namespace detail {
 
 /// Sizes of rows: (C), (T, C), (S, T, C) or an image (C, H, W).
 inline void draw_rows(layer_case& made, random_source& random, bool may_be_image) {
-  const std::size_t size = random.one_in(4) ? random.between(1, 700) : random.channels();
-  const std::size_t kind = random.between(1, may_be_image ? 4 : 3);
+  const bool is_long = random.one_in(40);
+  const std::size_t size = is_long            ? random.between(8000, 12000)
+                           : random.one_in(4) ? random.between(1, 700)
+                                              : random.channels();
+  const std::size_t kind = is_long ? random.between(1, 2) : random.between(1, may_be_image ? 4 : 3);
   made.batch = random.one_in(4) ? random.between(1, 70) : random.between(1, 9);
   made.inputs = {kind == 1   ? floats(size)
                  : kind == 2 ? floats(random.between(1, 9), size)
@@ -61,6 +64,7 @@ inline layer_case softmax(random_source& random) {
   made.layer = "softmax";
   made.kernels = &remat::kernel_table_of<remat::detail::kernels_of<remat::nn::softmax>>;
   made.works_in_place = true;
+  made.takes_bfloat16 = true;
   made.input_scale = static_cast<float>(random.one_of({1, 10, 50}));
   made.forward = [size = detail::row_of(made)](const values& v) {
     return detail::by_rows(v.inputs[0].size(), size, [&](std::size_t at, expected* y) {
@@ -90,6 +94,7 @@ inline layer_case softmax(random_source& random) {
 inline layer_case log_softmax(random_source& random) {
   layer_case made = softmax(random);
   made.layer = "log_softmax";
+  made.takes_bfloat16 = false;
   made.kernels = &remat::kernel_table_of<remat::detail::kernels_of<remat::nn::log_softmax>>;
   made.forward = [size = detail::row_of(made)](const values& v) {
     return detail::by_rows(v.inputs[0].size(), size, [&](std::size_t at, expected* y) {

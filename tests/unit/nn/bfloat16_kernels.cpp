@@ -8,7 +8,9 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <cstdint>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <random>
 #include <vector>
@@ -202,11 +204,67 @@ TEST_CASE("functions of one number give of bfloat16 what they give of floats, ro
   rounds_once(layer<nn::swiglu, tensor<float, 37, 131>, tensor<float, 37, 131>>(), 3);
 }
 
+TEST_CASE("products and joins of tensors give of bfloat16 what they give of floats, rounded once") {
+  using two = tensor<float, 37, 131>;
+  rounds_once(layer<nn::multiply, two, two>(), 3);
+  rounds_once(layer<nn::multiply, two, two, two>(), 3);
+  rounds_once(layer<nn::concat, tensor<float, 37, 131>, tensor<float, 37, 5>>(), 3);
+  rounds_once(layer<nn::concat, image<float, 3, 9, 7>, image<float, 64, 9, 7>, image<float, 1, 9, 7>>(), 3);
+}
+
+TEST_CASE("poolings and upsamplings give of bfloat16 what they give of floats, rounded once") {
+  constexpr nn::window step{.stride = 2, .padding = 1}, gaps{.stride = 1, .padding = 1, .dilation = 2};
+  rounds_once(layer<nn::max_pool2d<2>, image<float, 37, 10, 12>>(), 3);
+  rounds_once(layer<nn::max_pool2d<3, step>, image<float, 300, 9, 11>>(), 2);
+  rounds_once(layer<nn::max_pool2d<3, gaps>, image<float, 5, 9, 11>>(), 3);
+  rounds_once(layer<nn::max_pool2d<16, nn::window{.stride = 3}>, image<float, 5, 40, 20>>(),
+              2);  // places of four bytes
+  rounds_once(layer<nn::avg_pool2d<2>, image<float, 37, 10, 12>>(), 3);
+  rounds_once(layer<nn::avg_pool2d<5, step>, image<float, 37, 10, 12>>(), 3);
+  rounds_once(layer<nn::adaptive_avg_pool2d<1>, image<float, 37, 7, 7>>(), 3);
+  rounds_once(layer<nn::adaptive_avg_pool2d<3, 5>, image<float, 300, 7, 9>>(), 3);
+  rounds_once(layer<nn::upsample_nearest<2>, image<float, 37, 5, 6>>(), 3);
+  rounds_once(layer<nn::upsample_bilinear<2>, image<float, 37, 5, 6>>(), 3);
+}
+
+TEST_CASE("maxima of bfloat16 are where those of floats are") {
+  constexpr float nan = std::numeric_limits<float>::quiet_NaN(), infinity = std::numeric_limits<float>::infinity();
+  const nn::detail::max_pool_geometry g{1, 2, 8, 1, 4, 2, {.stride = 2}};
+  const std::vector<float> x{1, 2, nan, 5, 3, -infinity, -infinity, -infinity,  //
+                             2, 2, nan, 7, 3, 4,         -infinity, -infinity};
+  held from(x, element::bfloat16), to(std::vector<float>(4), element::bfloat16);
+  std::vector<std::uint8_t> places(4);
+  nn::detail::pool_in_loops(g, 1, {from.bytes.data(), x.size(), element::bfloat16},
+                            {to.bytes.data(), 4, element::bfloat16}, {places.data(), nullptr});
+  const std::vector<float> y = to.floats();
+  CHECK((y[0] == 2 && std::isnan(y[1]) && y[2] == 4 && y[3] == -infinity));
+  CHECK(places == std::vector<std::uint8_t>{1, 2, 3, 0});  // of equal ones the first, of NaNs the last
+}
+
 TEST_CASE("layers of rows give of bfloat16 what they give of floats, rounded once") {
   rounds_once(layer<nn::layer_norm<131>, tensor<float, 37, 131>>(), 3);
   rounds_once(layer<nn::layer_norm<5000>, tensor<float, 5000>>(), 3);
   rounds_once(layer<nn::rms_norm<131>, tensor<float, 37, 131>>(), 3);
+  rounds_once(layer<nn::softmax, tensor<float, 37, 21>>(), 3, true);
+  rounds_once(layer<nn::softmax, image<float, 131, 5, 7>>(), 3, true);
   rounds_once(layer<nn::rotary_embedding<32>, tensor<float, 37, 128>>(), 3);
+}
+
+TEST_CASE("layers of rows of any length give of bfloat16 what they give of floats, rounded once") {
+  rounds_once(layer<nn::layer_norm<9001>, tensor<float, 19, 9001>>(), 2);
+  rounds_once(layer<nn::rms_norm<9001>, tensor<float, 9001>>(), 5);
+  rounds_once(layer<nn::softmax, tensor<float, 19, 9001>>(), 2, true);
+  rounds_once(layer<nn::batch_norm2d<8195>, image<float, 8195, 2, 1>>(), 2);
+}
+
+TEST_CASE("a softmax's gradients are those of the rounded output") {
+  const remat::program p = layer<nn::softmax, tensor<float, 37, 131>>();
+  const auto with_output = [&](element dy, element dx) {
+    return run(p, {element::bfloat16, element::bfloat16, dy, dx, element::bfloat16}, 3).dx[0];
+  };
+  const std::vector<float> exact = with_output(element::float32, element::float32);
+  CHECK(same(with_output(element::bfloat16, element::float32), exact));
+  CHECK(same(with_output(element::bfloat16, element::bfloat16), rounded(exact, element::bfloat16)));
 }
 
 TEST_CASE("batch norms give of bfloat16 what they give of floats, rounded once") {

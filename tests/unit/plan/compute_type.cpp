@@ -14,8 +14,8 @@ using Catch::Contains;
 using remat::bfloat16, remat::computed_as, remat::element, remat::program, remat::residual, remat::sequential;
 
 constexpr std::size_t width = 32;
-using mlp = residual<sequential<nn::layer_norm<width>, nn::linear<width, 2 * width>, nn::gelu,
-                                nn::linear<2 * width, width>>>;
+using mlp =
+    residual<sequential<nn::layer_norm<width>, nn::linear<width, 2 * width>, nn::gelu, nn::linear<2 * width, width>>>;
 using net = sequential<nn::linear<8, width>, remat::repeat<2, mlp>, nn::linear<width, 4>>;
 using input = remat::tensor<float, 8>;
 using loss = nn::cross_entropy;
@@ -25,7 +25,9 @@ static_assert(remat::peak_activation_bytes<computed_as<bfloat16, net>, input, lo
 
 /// What computes, what it reads, what it writes, and its output's gradient: "linear bf->b b".
 std::vector<std::string> lines(const program& p) {
-  const auto letter = [](element type) { return type == element::bfloat16 ? "b" : type == element::float32 ? "f" : "i"; };
+  const auto letter = [](element type) {
+    return type == element::bfloat16 ? "b" : type == element::float32 ? "f" : "i";
+  };
   std::vector<std::string> all;
   for (const remat::operation& o : p.operations) {
     std::string line = std::string(o.kind) + " ";
@@ -53,10 +55,9 @@ TEST_CASE("products take and give bfloat16; the residual stream, outputs and the
 
 TEST_CASE("the innermost type counts, and an option replaces all") {
   using mixed = computed_as<bfloat16, sequential<nn::linear<8, width>, computed_as<float, mlp>, nn::linear<width, 4>>>;
-  const std::vector<std::string> expected{"rounded f->b b", "linear b->f f",  "layer_norm f->f f",
-                                          "linear f->f f",  "gelu f->f f",    "linear f->f f",
-                                          "add ff->f f",    "rounded f->b b", "linear b->f f",
-                                          "cross_entropy fi->f f"};
+  const std::vector<std::string> expected{
+      "rounded f->b b", "linear b->f f", "layer_norm f->f f", "linear f->f f", "gelu f->f f",
+      "linear f->f f",  "add ff->f f",   "rounded f->b b",    "linear b->f f", "cross_entropy fi->f f"};
   CHECK(lines(fused<mixed>()) == expected);
   if (!remat::onednn::has_bfloat16()) return;
   const remat::model<mixed, input, loss> as_float{{.compute = element::float32}}, all{{.compute = element::bfloat16}};
@@ -71,11 +72,25 @@ TEST_CASE("gradients to which several readers add are float32, and a factor is r
   const auto of_norm =
       lines(fused<computed_as<bfloat16, sequential<nn::linear<8, width>, nn::layer_norm<width>, three>>>());
   CHECK(of_norm[2] == "layer_norm b->b f");
-  CHECK(of_norm[3] == "linear b->f f");  // concat takes float32
+  CHECK(of_norm[3] == "linear b->b b");
   using heads = sequential<nn::linear<8, width>, nn::relu, computed_as<float, nn::tanh>, three>;
   CHECK(lines(fused<computed_as<bfloat16, heads>>()) ==
-        std::vector<std::string>{"rounded f->b b", "linear b->f f", "tanh f->f f", "rounded f->b f", "linear b->f f",
-                                 "linear b->f f", "linear b->f f", "concat fff->f f", "cross_entropy fi->f f"});
+        std::vector<std::string>{"rounded f->b b", "linear b->f f", "tanh f->f f", "rounded f->b f", "linear b->b b",
+                                 "linear b->b b", "linear b->b b", "concat bbb->f f", "cross_entropy fi->f f"});
+}
+
+TEST_CASE("images are of bfloat16 from the first convolution to the last layer") {
+  using up = sequential<nn::max_pool2d<2>, nn::upsample_nearest<2>>;
+  using pictures =
+      computed_as<bfloat16,
+                  sequential<nn::conv2d<3, 4, 3, nn::window{.padding = 1}>, nn::relu,
+                             remat::parallel<nn::concat, remat::identity, up>, nn::softmax, nn::upsample_bilinear<2>,
+                             nn::avg_pool2d<2>, nn::adaptive_avg_pool2d<1>, nn::flatten, nn::linear<8, 4>>>;
+  CHECK(lines(remat::fuse(remat::lower<pictures, remat::image<float, 3, 8, 8>, loss>())) ==
+        std::vector<std::string>{"rounded f->b b", "conv2d b->b f", "max_pool2d b->b b", "upsample_nearest b->b b",
+                                 "concat bb->b b", "softmax b->b b", "upsample_bilinear b->b b", "avg_pool2d b->b b",
+                                 "adaptive_avg_pool2d b->b b", "flatten b->b b", "linear b->f f",
+                                 "cross_entropy fi->f f"});
 }
 
 TEST_CASE("operations of one module stay one range of its node") {
