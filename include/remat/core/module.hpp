@@ -30,6 +30,8 @@
 /// | `attributes`                                  | a constexpr value that the kernels read                        |
 /// | `flops(inputs, outputs)`                      | of one sample's forward pass, from their `tensor_shapes`;      |
 /// |                                               | default: one per element of the first output                   |
+/// | `table_bytes(inputs)`                         | that kernels keep outside of the arena, shared by layers of    |
+/// |                                               | equal `attributes` and `table_bytes`: `memory()` counts them   |
 /// | `is`, or `is(inputs...)`                      | the facts about it, a `remat::traits` (core/traits.hpp):       |
 /// |                                               | `static constexpr remat::traits is{.in_place = true};`         |
 ///

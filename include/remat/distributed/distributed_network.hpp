@@ -26,6 +26,7 @@
 #include <remat/distributed/split_agreement.hpp>
 #include <remat/partition/simulated_program.hpp>
 #include <remat/plan/checked_batch.hpp>
+#include <remat/plan/table_bytes.hpp>
 #include <remat/run/evaluated_batch.hpp>
 #include <remat/run/internals.hpp>
 #include <remat/run/memory_report.hpp>
@@ -164,6 +165,7 @@ class distributed_network : public network_on_ranks {
             .activations = reserved().activations,
             .packed = reserved().packed,
             .scratch = reserved().scratch,
+            .tables = table_bytes(blueprint_.checkpointed, [this](const operation& o) { return blueprint_.runs(o); }),
             .results = prediction_.bytes() + training_.counting_bytes(),
             .resident = resident_bytes(),
             .gradients_needed_for = parameters_->gradient_memory().needed_for()};

@@ -115,6 +115,7 @@ struct lowered<M, tensors<In...>, Context, Scope> {
       add_outputs(p, o.outputs, output{});
       o.flops = flops_per_sample<M>({given, sizeof...(In)},
                                     {&p.tensors[o.outputs[0]], static_cast<std::size_t>(o.outputs.size)});
+      if constexpr (requires { M::table_bytes(tensor_shapes{}); }) o.table_bytes = M::table_bytes({given, sizeof...(In)});
       if constexpr (requires { M::saved_shape(In{}...); })
         add_outputs(p, o.saved, typename as_tensors<decltype(M::saved_shape(In{}...))>::type{});
       require_there(o);

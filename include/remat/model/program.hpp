@@ -63,6 +63,7 @@ struct operation {
   int first_state = 0, states = 0;
   reads backward_input_reads = {}, backward_parameters_reads = {};
   double flops = 0;                    ///< of the forward pass, for one sample
+  std::size_t table_bytes = 0;         ///< that its kernels keep outside of the arena (plan/table_bytes.hpp)
   element compute = element::float32;  ///< what its kernels compute with (plan/compute_type.hpp)
   /// What its kernels do beside (no null check of theirs is constant to UBSan).
   bool updates_state = false, has_joint_backward = false;

@@ -130,6 +130,8 @@ struct rotary_embedding : module {
   static constexpr double flops(tensor_shapes inputs, tensor_shapes) {
     return 3.0 * static_cast<double>(inputs[0].elements());
   }
+  /// A cosine and a sine for each position and pair.
+  static constexpr std::size_t table_bytes(tensor_shapes inputs) { return inputs[0].extents[0] * D * sizeof(float); }
 
   static constexpr detail::rotary_attributes attributes{D, Options};
   using kernels = detail::rotary_embedding_kernels;

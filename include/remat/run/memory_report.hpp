@@ -27,12 +27,14 @@ struct memory_report {
   std::size_t transient_gradients = 0;    ///< what those need in addition to activations, each until its update
   std::size_t packed = 0;                 ///< the arena's packed weights, as many as are there at once
   std::size_t scratch = 0;                ///< the arena's kernel scratch, as far as it needs more than these
+  std::size_t tables = 0;                 ///< of kernels, outside of the arena; models with the same ones share them
   std::size_t results = 0;                ///< outputs and gradients of inputs, as the user sees them
   std::size_t resident = 0;               ///< of the process; 0 where the system does not tell
   std::string gradients_needed_for = {};  ///< what keeps `gradients`; empty where nothing does
 
   std::size_t explained() const {
-    return weights + gradients + states + optimizer + activations + transient_gradients + packed + scratch + results;
+    return weights + gradients + states + optimizer + activations + transient_gradients + packed + scratch + tables +
+           results;
   }
   std::size_t rest() const { return resident > explained() ? resident - explained() : 0; }
 };
@@ -60,6 +62,7 @@ inline std::ostream& operator<<(std::ostream& out, const memory_report& r) {
   line("transient gradients", r.transient_gradients);
   line("packed weights", r.packed);
   line("kernel scratch", r.scratch);
+  if (r.tables > 0) line("tables", r.tables);
   line("results", r.results);
   if (r.resident == 0) return out;
   line("rest", r.rest());

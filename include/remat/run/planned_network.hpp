@@ -12,6 +12,7 @@
 #include <remat/core/error.hpp>
 #include <remat/core/parallel.hpp>
 #include <remat/plan/report.hpp>
+#include <remat/plan/table_bytes.hpp>
 #include <remat/run/batch_split.hpp>
 #include <remat/run/executor_cache.hpp>
 #include <remat/run/internals.hpp>
@@ -145,15 +146,17 @@ class planned_network : public trainable {
             .transient_gradients = regions.gradients,
             .packed = regions.packed,
             .scratch = regions.scratch,
+            .tables = table_bytes(*program_),
             .results = result_bytes,
             .resident = resident_bytes(),
             .gradients_needed_for = held().gradient_memory().needed_for()};
   }
 
-  /// What a budget of the whole rank counts in addition to values, states, arena, and gradients that outlive a step.
+  /// What a budget of the whole rank counts in addition to values, states, arena, and gradients that outlive a step:
+  /// tables, results and optimizers.
   std::size_t others_with(updating updates, std::size_t results_and_optimizer) const {
-    const std::size_t sum =
-        results_and_optimizer + (updates == updating::from_arena ? held().gradient_memory().held_bytes() : 0);
+    const std::size_t sum = results_and_optimizer + table_bytes(*program_) +
+                            (updates == updating::from_arena ? held().gradient_memory().held_bytes() : 0);
     return sum > detail::most_bytes - other_bytes_ ? detail::most_bytes : other_bytes_ + sum;
   }
   /// The same as planned, of a step that has not run.
@@ -171,6 +174,7 @@ class planned_network : public trainable {
             .transient_gradients = needed.gradients,
             .packed = needed.packed,
             .scratch = needed.scratch,
+            .tables = table_bytes(*program_),
             .results = result_bytes};
   }
 

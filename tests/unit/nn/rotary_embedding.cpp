@@ -15,8 +15,7 @@ constexpr std::size_t planes[] = {0, 1, 7, 12, 13, 14, 15, 16, 17, 18, 20, 25, 3
 
 void check_frequencies(const nn::rotary_options& o, const floats& expected) {
   const nn::detail::rotary_table table(1, 64, o);
-  for (std::size_t i = 0; i < expected.size(); ++i)
-    CHECK(table.frequency(planes[i]) == expected[i]);
+  for (std::size_t i = 0; i < expected.size(); ++i) CHECK(table.frequency(planes[i]) == expected[i]);
 }
 
 TEST_CASE("frequencies are those of transformers, scaled as Llama 3 is or not") {
@@ -83,6 +82,20 @@ TEST_CASE("layers of the same positions have one table") {
   CHECK(nn::detail::shared_rotary_table(11, 4, {}) == table);
   CHECK(nn::detail::shared_rotary_table(11, 4, {.theta = 5}) != table);
   CHECK(nn::detail::shared_rotary_table(12, 4, {}) != table);
+}
+
+TEST_CASE("the memory of a model counts each of its tables once") {
+  using turned = nn::rotary_embedding<4>;
+  using other = nn::rotary_embedding<4, nn::rotary_options{.theta = 5}>;
+  using net = remat::sequential<turned, nn::linear<8, 8>, turned, other>;
+  const auto table = nn::detail::shared_rotary_table(11, 4, {});
+  const std::size_t bytes = (table->cosines.size() + table->sines.size()) * sizeof(float);
+  remat::model<net, tensor<float, 11, 8>, nn::mse_loss> m{{.seed = 1}};
+  CHECK(m.memory().tables == 2 * bytes);
+  CHECK(m.planned_memory(3).tables == 2 * bytes);
+  remat::memory_report with = m.memory(), without = with;
+  without.tables = 0;
+  CHECK(with.explained() == without.explained() + 2 * bytes);
 }
 
 }  // namespace rotary_embedding_tests

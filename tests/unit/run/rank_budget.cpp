@@ -37,6 +37,7 @@ void check_same(const memory_report& planned, const memory_report& held) {
   CHECK(held.transient_gradients == planned.transient_gradients);
   CHECK(held.packed == planned.packed);
   CHECK(held.scratch == planned.scratch);
+  CHECK(held.tables == planned.tables);
 }
 std::size_t smallest(remat::network& model, std::size_t samples, remat::parameter_updater& optimizer) {
   try {
