@@ -21,6 +21,7 @@
 #include <remat/plan/spine_values.hpp>
 
 #include <cstddef>
+#include <cstdint>
 
 namespace remat::detail {
 
@@ -67,9 +68,12 @@ class spine_solver {
 
   constexpr spine_entry enter(int s, spine_end t, frontier_set unheld) {
     if (s == t.at) return {};
-    const frontier_set held = unheld & held_anyway(s, unheld);
-    return {find(s, t, unheld & ~held),
-            steps_.sets().weight_of(s, is_bound_ ? unheld & steps_.sets().to_the_end(s) : held)};
+    const frontier_set held = unheld & held_anyway(s, unheld), own = unheld & ~held;
+    const spine_state* const states = values_.states();
+    int k = head(s, t);
+    while (k != core::none && states[k].unheld != own) k = states[k].next;
+    if (k == core::none) k = solve(s, t, own);
+    return {k, held == 0 ? 0 : steps_.sets().weight_of(s, is_bound_ ? unheld & steps_.sets().to_the_end(s) : held)};
   }
   /// What a state does not look at. Of a long spine's frontier these are all but the last few tensors: they are there to the
   /// end of the state; for a bound, they take nothing.
@@ -78,12 +82,6 @@ class spine_solver {
     const int looked_at = spine_.count <= 64 ? 6 : spine_.count <= 200 ? 3 : 1;
     const int last_few = spine_.frontier.data()[s].count() - looked_at;
     return steps_.sets().to_the_end(s) | (last_few <= 0 ? 0 : unheld & ((frontier_set{1} << last_few) - 1));
-  }
-
-  constexpr int find(int s, spine_end t, frontier_set unheld) {
-    for (int k = head(s, t); k != core::none; k = values_.state(k).next)
-      if (values_.state(k).unheld == unheld) return k;
-    return solve(s, t, unheld);
   }
 
   constexpr spine_option save(int s, spine_end t, frontier_set unheld) {
@@ -99,14 +97,17 @@ class spine_solver {
   /// Calls f(end, option) for each segment that [s, t) may begin with, until it says that this is enough.
   template <class F>
   constexpr void each_cut(int s, spine_end t, frontier_set unheld, const F& f) {
-    if (!spine_.is_border.data()[s]) return;
-    const int group = spine_.group.data()[s];
-    for (int end = s + 1; end < t.at && group != core::none && spine_.group.data()[end - 1] == group; ++end) {
-      if (!spine_.is_border.data()[end]) continue;
+    const std::uint8_t* const is_border = spine_.is_border.data();
+    const int *const groups = spine_.group.data(), group = groups[s];
+    if (!is_border[s]) return;
+    const bool is_free = steps_.needs().boundaries(t).empty();
+    for (int end = s + 1; end < t.at && group != core::none && groups[end - 1] == group; ++end) {
+      if (!is_border[end]) continue;
       const bool may_stay = !steps_.needs().boundaries({end, true}).empty();
       for (const bool stays : {false, true}) {
         if (stays ? !may_stay : spine_.has_one_way && may_stay) continue;
-        if (may_end(s, {end, stays}, t) && f(spine_end{end, stays}, cut(s, {end, stays}, t, unheld))) return;
+        if ((is_free || may_end(s, {end, stays}, t)) && f(spine_end{end, stays}, cut(s, {end, stays}, t, unheld)))
+          return;
       }
     }
   }
@@ -133,7 +134,7 @@ class spine_solver {
       const frontier_set held = unheld & held_anyway(s, unheld);
       quanta -= steps_.sets().weight_of(s, held);
       unheld &= ~held;
-      const double best = values_.value({find(s, t, unheld), 0}, quanta);
+      const double best = values_.value({enter(s, t, unheld).state, 0}, quanta);
       spine_option taken = save(s, t, unheld);
       spine_end u{s + 1};
       if (!gives(taken, quanta, best)) {

@@ -21,7 +21,13 @@ struct spine_step {
 class spine_steps {
  public:
   constexpr spine_steps(const program& p, const spine& s)
-      : spine_(s), needs_(p, s), passes_(p, s, needs_), sets_(s, needs_) {}
+      : spine_(s),
+        needs_(p, s),
+        passes_(p, s, needs_),
+        sets_(s, needs_),
+        ends_(2 * (static_cast<std::size_t>(s.count) + 1)),
+        pass_of_(ends_ * ends_, core::none),
+        ways_of_(ends_ * ends_ / 2, core::none) {}
 
   constexpr const spine_needs& needs() const { return needs_; }
   constexpr const spine_sets& sets() const { return sets_; }
@@ -73,28 +79,58 @@ class spine_steps {
   }
   /// [s, u) is run, and nothing is kept but what it needs to run again.
   constexpr spine_step cut(int s, spine_end u, spine_end t, frontier_set unheld) {
-    spine_step made;
-    const bool is_first = t.at == spine_.count;
-    const frontier_set returned = needs_.needed(s, u), after = needed(u.at, t);
-    frontier_set wanted = after;
-    core::list<int> given;
-    if (!is_first)
-      for (const spine_needs::boundary& each : boundaries(t)) {
-        if (each.producer >= s && each.producer < u.at) given.push_back(each.tensor);
-        for (int j = 0; j < spine_.frontier[u.at].count(); ++j)
-          if (spine_.frontier[u.at][j] == each.tensor) wanted &= ~(frontier_set{1} << j);
-      }
-    const spine_pass& pass = passes_.at(u, passes_.find(u, is_first, wanted, given));
-    made.cost = is_first ? 0 : pass.cost.data()[s];
-    made.peak = passes_.peak(pass, s, u.at, unheld, returned);
-    if (made.peak > 0) made.peak += around(s, t);
-    made.charge = sets_.weight_of(s, unheld & returned) + needs_.boundary_weight(s, u);
-    made.after = (sets_.carried(s, unheld & ~returned, u.at) | sets_.made_in(s, u)) & after;
-    made.inside = unheld & returned;
-    return made;
+    const frontier_set after = needed(u.at, t);
+    const int pass = pass_of(s, u, t, after);
+    if (spine_.frontier.data()[s].count() > largest_kept) return within(run(s, u, pass, unheld), s, t, after);
+    int& first = ways_of_.data()[static_cast<std::size_t>(s) * ends_ + static_cast<std::size_t>(u.number())];
+    const way* const known = ways_.data();
+    int k = first;
+    while (k != core::none && (known[k].pass != pass || known[k].unheld != unheld)) k = known[k].next;
+    if (k != core::none) return within(known[k].step, s, t, after);
+    ways_.push_back({run(s, u, pass, unheld), unheld, pass, first});
+    first = ways_.count() - 1;
+    return within(ways_.back().step, s, t, after);
   }
 
  private:
+  /// Of frontiers of more tensors, ways to run a segment are not kept: there are many of them.
+  static constexpr int largest_kept = 2;
+
+  /// How [s, u) is run from a frontier by a pass: whatever is around it, and goes on from it.
+  struct way {
+    spine_step step = {};
+    frontier_set unheld = 0;
+    int pass = 0, next = core::none;
+  };
+  constexpr spine_step run(int s, spine_end u, int number, frontier_set unheld) const {
+    const spine_pass& pass = passes_.at(u, number);
+    const frontier_set returned = needs_.needed(s, u), inside = unheld & returned;
+    return {passes_.peak(pass, s, u.at, unheld, returned), sets_.weight_of(s, inside) + needs_.boundary_weight(s, u),
+            pass.is_first ? 0 : pass.cost.data()[s], sets_.carried(s, unheld & ~returned, u.at) | sets_.made_in(s, u),
+            inside};
+  }
+  constexpr spine_step within(spine_step run, int s, spine_end t, frontier_set after) const {
+    if (run.peak > 0 && t.at < spine_.count) run.peak += around(s, t);
+    run.after &= after;
+    return run;
+  }
+  /// The number of the pass that runs [s, u) where [s, t) is run.
+  constexpr int pass_of(int s, spine_end u, spine_end t, frontier_set after) {
+    const bool is_first = t.at == spine_.count;
+    if (is_first || boundaries(t).empty()) {
+      int& known = pass_of_.data()[static_cast<std::size_t>(u.number()) * ends_ + static_cast<std::size_t>(t.number())];
+      if (known == core::none) known = passes_.find(u, is_first, after, {});
+      return known;
+    }
+    frontier_set wanted = after;
+    core::list<int> given;
+    for (const spine_needs::boundary& each : boundaries(t)) {
+      if (each.producer >= s && each.producer < u.at) given.push_back(each.tensor);
+      for (int j = 0; j < spine_.frontier[u.at].count(); ++j)
+        if (spine_.frontier[u.at][j] == each.tensor) wanted &= ~(frontier_set{1} << j);
+    }
+    return passes_.find(u, false, wanted, given);
+  }
   /// What is there while [s, t) is computed again, whatever it does.
   constexpr int around(int s, spine_end t) const {
     return t.at == spine_.count ? 0 : needs_.boundary_weight(s, t) + spine_.waiting.data()[t.at];
@@ -106,6 +142,10 @@ class spine_steps {
   spine_needs needs_;
   spine_passes passes_;
   spine_sets sets_;
+  std::size_t ends_;
+  core::list<int> pass_of_;  // of each pair of ends where nothing stays for the second: the pass up to the first
+  core::list<int> ways_of_;  // of each s and end: the first way to run it; they are chained
+  core::list<way> ways_ = {};
 };
 
 }  // namespace remat::detail

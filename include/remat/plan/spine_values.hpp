@@ -77,8 +77,7 @@ class spine_values {
     values_.push_back(0);
   }
 
-  constexpr const spine_state& state(int number) const { return states_.data()[number]; }
-  constexpr int count() const { return states_.count(); }
+  constexpr const spine_state* states() const { return states_.data(); }
   constexpr int low(const spine_entry& e) const { return states_.data()[e.state].low + e.held; }
   constexpr int high(const spine_entry& e) const { return states_.data()[e.state].high + e.held; }
   constexpr double value(const spine_entry& e, int quanta) const {
@@ -110,25 +109,27 @@ class spine_values {
   }
   /// Takes it where it is faster.
   constexpr void offer(table& to, const spine_option& o) {
-    const int from = least(o);
+    const spine_state* const states = states_.data();
+    const spine_state &right = states[o.right.state], &left = states[o.left.state];
+    // The quanta of the first entries of both tables, and of the last ones, after which they do not change.
+    const int right_begin = o.charge + o.right.held + right.low, left_begin = o.left.held + left.low;
+    const int both_begin = right_begin < left_begin ? left_begin : right_begin;
+    const int from = o.peak > both_begin ? o.peak : both_begin;
     if (from < to.least) to.least = from;
     if (from > to.highest) return;
-    const spine_state &right = states_.data()[o.right.state], &left = states_.data()[o.left.state];
     double* const costs = scratch_.data()[to.number].data();
     const double *const rights = values_.data() + right.at, *const lefts = values_.data() + left.at;
     const double last_right = rights[right.high - right.low], last_left = lefts[left.high - left.low];
     if (o.cost + last_right + last_left >= costs[from]) return;  // no number of quanta makes it faster
-    // The quanta of the first entries of both tables, and of the last ones, after which they do not change.
-    const int right_begin = o.charge + o.right.held + right.low, left_begin = o.left.held + left.low;
     const int right_end = right_begin + right.high - right.low, left_end = left_begin + left.high - left.low;
     const int last_end = right_end < left_end ? left_end : right_end,
               stop = last_end < to.highest ? last_end : to.highest;
     if (std::is_constant_evaluated()) {  // in few steps
-      for (int m = from; m <= stop; ++m) {
-        const double cost = o.cost + rights[(m < right_end ? m : right_end) - right_begin] +
-                            lefts[(m < left_end ? m : left_end) - left_begin];
-        if (cost < costs[m]) costs[m] = cost;
-      }
+      double cost = 0;
+      for (int m = from; m <= stop; ++m)
+        cost = o.cost + rights[(m < right_end ? m : right_end) - right_begin] +
+               lefts[(m < left_end ? m : left_end) - left_begin],
+        costs[m] = cost < costs[m] ? cost : costs[m];
     } else {
       offer_many(costs, from, stop, o.cost, {rights, right_begin, right_end}, {lefts, left_begin, left_end});
     }
