@@ -12,17 +12,20 @@
 /// | completeness  | each operation runs once in order, each half of backward that is needed once, each result is given |
 /// | memory        | buffers have the sizes of their tensors, are within their regions, and two that live at once       |
 /// |               | have no byte in common; the plan's bytes are those, and within the limit                           |
-/// | cost          | the times of the certificate are the sums of the costs of the actions, and its bytes the plan's    |
+/// | cost          | the times of the certificate are the sums of the costs of the actions, with what is waited for     |
+/// |               | transfers, and its bytes the plan's                                                                |
 #pragma once
 
 #include <remat/check/tape_checker.hpp>
 #include <remat/plan/certificate.hpp>
 #include <remat/plan/operation_costs.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace remat {
 
@@ -75,6 +78,34 @@ inline double claimed_cost(const plan& made, const action& a, const operation_co
   }
 }
 
+/// What a step waits for one thread that transfers what the tape begins, in order. Of a certificate's times, a second has
+/// `second`.
+inline double claimed_waiting(const plan& made, const operation_costs& costs, double share, double second,
+                              const transfer_rate& of_others) {
+  double step = 0, thread = 0, waited = 0;
+  std::vector<double> ready(made.steps.buffers.size());
+  for (const action& a : made.steps.actions) {
+    using enum action_kind;
+    if (a.kind != begin_write && a.kind != finish_write && a.kind != begin_read && a.kind != finish_read) {
+      step += share * claimed_cost(made, a, costs);
+      continue;
+    }
+    double& end = ready[static_cast<std::size_t>(a.outputs[0])];
+    if (a.kind == finish_write || a.kind == finish_read) {
+      waited += std::max(0.0, end - step);
+      step = std::max(step, end);
+      continue;
+    }
+    const buffer &from = made.steps.buffers[a.inputs[0]], &to = made.steps.buffers[a.outputs[0]];
+    const storage_form& form = a.kind == begin_write ? *to.form : *from.form;
+    const transfer_rate rate = form.rate.write > 0 ? form.rate : of_others;
+    const double bytes = static_cast<double>(a.kind == begin_write ? from.bytes : to.bytes);
+    thread = std::max(thread, step) + second * bytes / (a.kind == begin_write ? rate.write : rate.read);
+    end = thread;
+  }
+  return waited;
+}
+
 inline void check_certificate(const program& p, const plan& made, const plan_claims& claims, std::size_t bytes) {
   const certificate& c = *claims.certified;
   const operation_costs costs = claims.costs != nullptr ? *claims.costs : counted_costs(p, made.batch);
@@ -87,13 +118,21 @@ inline void check_certificate(const program& p, const plan& made, const plan_cla
                                                                    : sum.backward;
     part += share * claimed_cost(made, a, costs);
   }
+  const double second = claims.costs != nullptr ? 1 : counted_flops_per_second;
+  sum.waiting = c.may_use_disk ? claimed_waiting(made, costs, share, second, c.rate) : 0;
   const auto are_equal = [](double a, double b) { return std::abs(a - b) <= 1e-9 * std::abs(a); };
+  if (std::abs(sum.waiting - c.time.waiting) > 1e-9 * sum.sum())
+    throw error("the certificate says that a step waits " + std::to_string(c.time.waiting) +
+                " for transfers, and by the tape it waits " + std::to_string(sum.waiting));
   if (!are_equal(sum.forward, c.time.forward) || !are_equal(sum.backward, c.time.backward) ||
       !are_equal(sum.recomputed, c.time.recomputed))
     throw error("the certificate names a time of " + std::to_string(c.time.sum()) + ", of which " +
                 std::to_string(c.time.recomputed) + " are recomputation, and the actions of the tape cost " +
                 std::to_string(sum.sum()) + ", of which it is " + std::to_string(sum.recomputed));
-  if (c.least_recomputed > c.time.recomputed * (1 + 1e-9))
+  if (c.may_use_disk && c.least_on_disk > c.time.sum() * (1 + 1e-9))
+    throw error("the certificate says that a step takes " + std::to_string(c.least_on_disk) +
+                " at least, and the plan takes less");
+  if (!made.steps.has_transfers && c.least_recomputed > c.time.recomputed * (1 + 1e-9))
     throw error("the certificate says that " + std::to_string(c.least_recomputed) +
                 " must be computed again at least, and " + "the plan computes less");
   if (c.plan_bytes != bytes || c.plan_bytes > c.limit)

@@ -24,6 +24,7 @@
 ///
 ///     std::unique_ptr<remat::storage_space> open(std::string_view directory) const;   // see core/storage_space.hpp
 ///     remat::transfer_window window = {};                                             // left out: this one
+///     remat::transfer_rate rate = {};                                                 // left out: it is measured
 ///
 /// It may have members, and so may one in the arena: `checkpoint_at("h", save_all{}, my_storage{...})` keeps the object.
 ///
@@ -87,6 +88,7 @@ struct storage_form {
   std::string_view name;
   bool is_lossless, is_outside;
   transfer_window window = {};  ///< of one that is outside of the arena
+  transfer_rate rate = {};      ///< as its user states it
 
   constexpr storage_form(std::string_view storage_name, bool lossless, bool outside)
       : name(storage_name), is_lossless(lossless), is_outside(outside) {}
@@ -101,6 +103,8 @@ struct storage_form {
   virtual void restore(const stored_tensor&, const std::byte* from, std::byte* to) const = 0;
   /// Of one that is outside: what a model's plans use together.
   virtual std::unique_ptr<storage_space> open(std::string_view directory) const = 0;
+  /// The directory that it uses where a model names this one.
+  virtual std::string_view place(std::string_view directory) const = 0;
   /// Whether a tensor stored by one may be given back by the other.
   constexpr virtual bool is_same_as(const storage_form&) const = 0;
   constexpr virtual const int* type() const = 0;  ///< one for each type of storages
@@ -116,6 +120,9 @@ struct held_storage final : storage_form {
   constexpr explicit held_storage(S storage)
       : storage_form(S::storage_name, S::is_lossless, OutsideStorage<S>), object(std::move(storage)) {
     if constexpr (requires { transfer_window(object.window); }) window = object.window;
+    if constexpr (requires { transfer_rate(object.rate); }) rate = object.rate;
+    if (!(rate.write >= 0 && rate.read >= 0) || (rate.write > 0) != (rate.read > 0))
+      throw error("a storage's rate is of bytes a second that are written and read, both above 0; give both, or none");
     if (window.read_ahead < 0 || window.write_behind < 0 || window.tasks_ahead < 0)
       throw error(
           "a storage reads ahead and writes behind by 0 or more tensors and tasks; give its window such numbers");
@@ -148,6 +155,12 @@ struct held_storage final : storage_form {
       return object.open(directory);
     else
       return nullptr;
+  }
+  std::string_view place(std::string_view directory) const override {
+    if constexpr (requires { std::string_view(object.path.view()); })
+      return object.path.view().empty() ? directory : object.path.view();
+    else
+      return directory;
   }
   constexpr bool is_same_as(const storage_form& other) const override {
     if (&other == this) return true;

@@ -27,6 +27,16 @@ struct transfer_window {
   constexpr bool operator==(const transfer_window&) const = default;
 };
 
+/// How many bytes a second a space takes and gives back; 0: it is not known.
+struct transfer_rate {
+  double write = 0, read = 0;
+
+  constexpr bool is_known() const { return write > 0 && read > 0; }
+  /// Of this many bytes, written once and read once, one after the other.
+  constexpr double seconds(double bytes) const { return bytes / write + bytes / read; }
+  constexpr bool operator==(const transfer_rate&) const = default;
+};
+
 /// What leaves the arena begins at multiples of this, there and in the space: a file that is read and written without the
 /// system's cache asks for it.
 inline constexpr std::size_t transfer_alignment = 4096;

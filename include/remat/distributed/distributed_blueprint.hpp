@@ -12,6 +12,7 @@
 #include <remat/plan/fuse.hpp>
 #include <remat/run/compute_option.hpp>
 #include <remat/run/network_checks.hpp>
+#include <remat/run/transfer_rate.hpp>
 #include <remat/schedule/in_flight.hpp>
 #include <remat/schedule/schedule.hpp>
 #include <remat/schedule/schedule_rules.hpp>
@@ -169,9 +170,10 @@ inline distributed_blueprint draw_blueprint(const mpi::session& session, program
   made.replicas_have_their_own = options.inputs == inputs_from::each_replica;
   program& p = made.checkpointed;
   require_backward(p);
-  made.terms = make_terms(p, options.costs, options.activation_bytes);
-  made.terms.recomputes_in_bubbles = options.recomputes_in_bubbles && options.recomputes_early &&
-                                     options.checkpointing == checkpointing::always;
+  if (session.size() > 1) require_stated_rates(p);
+  made.terms = make_terms(p, options.costs, options.activation_bytes, rate_for_budgets(p, options.offload_directory));
+  made.terms.recomputes_in_bubbles =
+      options.recomputes_in_bubbles && options.recomputes_early && options.checkpointing == checkpointing::always;
   const bool trains = p.loss != core::none;
   if (!trains) made.schedule = forward_only_like(made.schedule, made.schedule.microbatches);
   check_tasks(made.schedule, trains);

@@ -263,10 +263,11 @@ class bubble_search {
 }  // namespace detail
 
 /// What the budgets of all stages compute again in a training step of the fused program with its stages. A stage whose budget is
-/// too small chooses nothing here.
+/// too small chooses nothing here, and neither do those that may use a disk.
 inline std::vector<stage_choices> choose_in_bubbles(const program& p, const schedule_table& table,
                                                     const microbatch_sizes& sizes, const plan_terms& terms) {
-  if (!terms.recomputes_in_bubbles) return std::vector<stage_choices>(static_cast<std::size_t>(table.stages));
+  if (!terms.recomputes_in_bubbles || detail::may_leave_arena(p))
+    return std::vector<stage_choices>(static_cast<std::size_t>(table.stages));
   return detail::bubble_search(p, table, sizes, terms).run();
 }
 

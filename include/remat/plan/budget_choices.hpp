@@ -21,15 +21,14 @@ struct budget_choice {
   double again = 0;
   core::list<chosen_range> ranges = {};
   int ahead = 0;  ///< how many of the outermost ones, the last, are computed before a gradient is waited for
+  core::list<int> outside = {};  ///< tensors that leave the arena
 };
 
 namespace detail {
 
 /// Into how many quanta the bytes of save_all are divided: tables grow with their number, and with the cube of the
 /// operations'.
-constexpr int levels_for(int operations) {
-  return operations <= 16 ? 64 : 256;
-}
+constexpr int levels_for(int operations) { return operations <= 16 ? 64 : 256; }
 
 /// Into what a problem divides memory.
 struct memory_grid {
@@ -53,7 +52,6 @@ class budget_problems {
     segment_search search{p};
     search.run(covered.stage);
     core::list<int> group(static_cast<std::size_t>(covered.last - covered.first), core::none);
-    bool has_outer = false;
     for (int k = 0; k < search.found.count(); ++k) {
       const found_segment& each = search.found[k];
       if (!each.policy->has_budget() || is_in_budget(search.found, each.parent)) continue;
@@ -61,10 +59,10 @@ class budget_problems {
         inner_.push_back({each.first, each.last});
         continue;
       }
-      has_outer = true;
+      has_outer_ = true;
       for (int i = each.first; i < each.last; ++i) group[i - covered.first] = k;
     }
-    if (has_outer) add(covered, ports_, group, how);
+    if (has_outer_) add(covered, ports_, group, how);
     for (const chosen_range& each : inner_)
       add({each.first, each.last}, no_ports_, core::list<int>(static_cast<std::size_t>(each.last - each.first), 0),
           how);
@@ -89,11 +87,24 @@ class budget_problems {
     for (problem* each : all_) {
       const spine_solution found = each->solver.solution(at(*each, quanta));
       made.again += found.again;
+      made.outside.append(found.outside.begin(), found.outside.end());
       for (const spine_segment& s : found.segments)
         made.ranges.push_back({each->chain.first + s.first, each->chain.first + s.last, s.staying});
     }
     return made;
   }
+
+  /// What the forward pass keeps may leave memory, and costs this share of its transfers (spine_solver.hpp). Where all budgets
+  /// are inside of other checkpoints, nothing does.
+  constexpr bool set_price(double price, const core::list<double>& transfers) {
+    if (!has_outer_) return false;
+    all_[0]->chain.transfer = transfers;
+    all_[0]->solver.set_price(price);
+    return true;
+  }
+
+  /// That of the budgets outside of other checkpoints, or null.
+  constexpr const spine* outer() const { return has_outer_ ? &all_[0]->chain : nullptr; }
 
   budget_problems(const budget_problems&) = delete;
   budget_problems& operator=(const budget_problems&) = delete;
@@ -132,6 +143,7 @@ class budget_problems {
   const core::list<backward_need>& needs_;
   int levels_;
   std::size_t quantum_;
+  bool has_outer_ = false;
   core::list<chosen_range> inner_ = {};
   core::list<problem*> all_ = {};
 };

@@ -4,11 +4,14 @@
 ///
 /// Keeping everything is tried first. The choices do not depend on the bytes, so that more bytes never take more time. Those of
 /// a long uniform run, whose schedules have a closed form, take part (uniform_search.hpp); where it is too long for the
-/// solver, they are all.
+/// solver, they are all. Budgets that may take tensors out of the arena have further candidates (disk_search.hpp): of those and
+/// the ones without, the plan is taken whose step is predicted to take less.
 #pragma once
 
 #include <remat/plan/budget_bytes.hpp>
 #include <remat/plan/budget_choices.hpp>
+#include <remat/plan/disk_search.hpp>
+#include <remat/plan/predicted_cost.hpp>
 #include <remat/plan/rank_memory.hpp>
 #include <remat/plan/training_planner.hpp>
 #include <remat/plan/uniform_search.hpp>
@@ -16,19 +19,10 @@
 #include <cstddef>
 #include <limits>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 namespace remat::detail {
-
-/// What a plan's segments compute again costs.
-constexpr double recomputation_cost(const program& p, const plan& made, const operation_costs* costs) {
-  double sum = 0;
-  for (const segment_plan& s : made.segment_plans)
-    for (const int i : s.recomputed)
-      sum += costs != nullptr ? costs->operations[static_cast<std::size_t>(i)].forward
-                              : p.operations[i].flops * static_cast<double>(made.batch);
-  return sum;
-}
 
 class budget_search {
  public:
@@ -55,20 +49,13 @@ class budget_search {
     const plan& all = *all_;
     limits_ = limits_of(p_, request_, rank_.activations(all));
     if (fits(all)) return static_cast<plan&&>(*all_);
-    look_for_run();
-    std::optional<plan> of_run = fastest_of_run();
-    const double again_of_run = of_run ? recomputation_cost(p_, *of_run, request_.costs) : 0;
-    if (of_run && is_too_long()) return static_cast<plan&&>(*of_run);
-    find_candidates(all.live_bytes);
-    for (const candidate& each : candidates_) {
-      if (of_run && again_of_run <= each.again) return static_cast<plan&&>(*of_run);
-      plan made = planner_.with_segments(each.ranges);
-      planner_.write_tape(made);
-      if (!made.covered.splits && !may_fit(live_maximum(made.steps))) continue;
-      planner_.place(made);
-      if (fits(made)) return made;
+    std::optional<plan> found = fastest_in_arena(all);
+    if (may_leave_arena(p_)) {
+      if (std::is_constant_evaluated())
+        throw error("a budget that may use a disk is planned at run time; ask a model's plan(batch), or plan_training");
+      take_faster_on_disk(found);
     }
-    if (of_run) return static_cast<plan&&>(*of_run);
+    if (found) return static_cast<plan&&>(*found);
     find_some_of_run();
     return {};
   }
@@ -117,6 +104,39 @@ class budget_search {
   }
 
  private:
+  /// The fastest that keeps all tensors in the arena; none where none fits.
+  constexpr std::optional<plan> fastest_in_arena(const plan& all) {
+    look_for_run();
+    std::optional<plan> of_run = fastest_of_run();
+    const double again_of_run = of_run ? recomputation_cost(p_, *of_run, request_.costs) : 0;
+    if (of_run && is_too_long()) return of_run;
+    find_candidates(all.live_bytes);
+    for (const candidate& each : candidates_) {
+      if (of_run && again_of_run <= each.again) return of_run;
+      plan made = planner_.with_segments(each.ranges);
+      planner_.write_tape(made);
+      if (!made.covered.splits && !may_fit(live_maximum(made.steps))) continue;
+      planner_.place(made);
+      if (fits(made)) return made;
+    }
+    return of_run;
+  }
+  /// One that takes less time with tensors on a disk, where there is one.
+  void take_faster_on_disk(std::optional<plan>& found) const {
+    if (is_too_long()) return;
+    disk_search on_disk(planner_, p_, request_);
+    std::optional<plan> faster = on_disk.fastest(
+        found ? on_disk.time_of(*found) : std::numeric_limits<double>::infinity(),
+        [this](std::size_t activation_bytes) { return may_fit(activation_bytes); },
+        [this](const plan& made) { return fits(made); });
+    if (faster) found = std::move(faster);
+  }
+  /// The fewest bytes of those with tensors on a disk, as `bytes_of` says of a plan.
+  template <class BytesOf>
+  std::size_t smallest_on_disk(const BytesOf& bytes_of) const {
+    if (is_too_long()) return std::numeric_limits<std::size_t>::max();
+    return disk_search(planner_, p_, request_).smallest(bytes_of);
+  }
   constexpr void look_for_run() {
     if (!run_) run_.emplace(planner_, p_, request_);
   }
@@ -170,6 +190,10 @@ class budget_search {
       const std::size_t bytes = rank_.activations(made);
       least = bytes < least ? bytes : least;
     }
+    if (may_leave_arena(p_)) {
+      const std::size_t bytes = smallest_on_disk([&](const plan& made) { return rank_.activations(made); });
+      least = bytes < least ? bytes : least;
+    }
     return least;
   }
   /// Of the plans that are within the limit of activations.
@@ -182,6 +206,12 @@ class budget_search {
       if (limits_.activations && activations > *limits_.activations) continue;
       if (rank_.least_with(activations) >= least) continue;
       const std::size_t bytes = rank_.bytes_with(made);
+      least = bytes < least ? bytes : least;
+    }
+    if (may_leave_arena(p_)) {
+      const std::size_t bytes = smallest_on_disk([&](const plan& made) {
+        return limits_.activations && rank_.activations(made) > *limits_.activations ? least : rank_.bytes_with(made);
+      });
       least = bytes < least ? bytes : least;
     }
     return least;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <remat/core/none.hpp>
+#include <remat/core/storage_space.hpp>
 
 #include <cstddef>
 #include <string>
@@ -15,8 +16,9 @@ namespace remat {
 /// The parts of a step's predicted time.
 struct predicted_time {
   double forward = 0, backward = 0, recomputed = 0;
+  double waiting = 0;  ///< for transfers to a disk and back
 
-  constexpr double sum() const { return forward + backward + recomputed; }
+  constexpr double sum() const { return forward + backward + recomputed + waiting; }
 };
 
 /// Where placed allocations leave gaps: the region of a plan that loses most to them.
@@ -38,12 +40,17 @@ struct certificate {
   double least_recomputed = 0;   ///< no persistent schedule within the bytes computes less again
   double lost_to_placement = 0;  ///< what is computed again since the arena of a faster choice has gaps
   fragmentation memory = {};
+  bool may_use_disk = false;
+  transfer_rate rate = {};   ///< of storages that state none, in bytes a second
+  double transferring = 0;   ///< of the time, what goes on next to operations, or is waited for
+  double least_on_disk = 0;  ///< no schedule within the bytes is faster that may also use the disk
 
-  /// No persistent schedule within the bytes is faster.
+  /// No persistent schedule within the bytes is faster that keeps all tensors in the arena.
   double lower_bound() const { return time.forward + time.backward + least_recomputed; }
-  /// What the plan takes more than that, as a share of it.
+  /// What the plan takes more than that, or than the bound of those that may use the disk where it may, as a share of it.
   double gap() const {
-    const double more = (time.sum() - lower_bound()) / lower_bound();
+    const double least = may_use_disk ? least_on_disk : lower_bound();
+    const double more = (time.sum() - least) / least;
     return more > 1e-9 ? more : 0;  // less is of sums in another order
   }
 };

@@ -47,9 +47,13 @@ inline std::ostream& operator<<(std::ostream& out, const certificate& c) {
   out << "  budget          " << megabytes(c.limit) << "  (" << c.limit << " bytes; the plan takes " << c.plan_bytes
       << ")\n";
   out << "  predicted time  " << shown(c.time.sum()) << "  (" << shown(c.time.forward) << " forward, "
-      << shown(c.time.backward) << " backward, " << shown(c.time.recomputed) << " computed again)\n";
-  out << "  lower bound     " << shown(c.lower_bound())
-      << "  of any persistent schedule within these bytes; the gap is " << percent(c.gap()) << "\n";
+      << shown(c.time.backward) << " backward, " << shown(c.time.recomputed) << " computed again";
+  if (c.may_use_disk) out << ", " << shown(c.time.waiting) << " waiting for transfers";
+  out << ")\n  lower bound     " << shown(c.lower_bound()) << "  of any persistent schedule within these bytes";
+  if (c.may_use_disk)
+    out << " without a disk\n  on disk, too    " << shown(c.least_on_disk)
+        << "  of any that may use it; transfers take " << shown(c.transferring);
+  out << "; the gap is " << percent(c.gap()) << "\n";
   out << "  fragmentation   " << megabytes(c.memory.lost_bytes()) << "  of " << c.memory.placed_bytes
       << " placed bytes; alive at once: " << c.memory.live_bytes << " (" << c.memory.at_fullest << ", action "
       << c.memory.fullest << ")";

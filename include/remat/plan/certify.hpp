@@ -10,7 +10,9 @@
 
 #include <remat/plan/budget_search.hpp>
 #include <remat/plan/certificate_parts.hpp>
+#include <remat/plan/disk_bound.hpp>
 #include <remat/plan/recomputation_bound.hpp>
+#include <remat/plan/transfer_times.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -46,11 +48,27 @@ class certifier {
     const double share = static_cast<double>(made.batch) / static_cast<double>(costs_.batch);
     c.least_recomputed = share * bound_.least_recomputed(limit);
     c.lost_to_placement = c.time.recomputed - share * fastest_without_gaps(limit);
-    if (c.lost_to_placement < 1e-9 * c.time.sum()) c.lost_to_placement = 0;  // less is of sums in another order
+    if (c.lost_to_placement < 1e-9 * c.time.sum() || made.steps.has_transfers)
+      c.lost_to_placement = 0;  // less is of sums in another order
+    add_disk(c, made, share);
     return c;
   }
 
  private:
+  void add_disk(certificate& c, const plan& made, double share) const {
+    c.may_use_disk = detail::may_leave_arena(program_);
+    if (!c.may_use_disk) return;
+    c.rate = request_.rate;
+    const double second = second_in_costs(costs_, made.batch, c.is_measured);
+    const transfer_times transfers = times_of_transfers(made, costs_, second, c.rate);
+    c.time.waiting = share * transfers.waiting;
+    c.transferring = share * (transfers.writing + transfers.reading);
+    c.least_on_disk = made.covered.splits
+                          ? c.time.forward + c.time.backward  // transfers go on next to other tasks, too
+                          : detail::least_on_disk(bound_, c.limit, save_all_.live_bytes, c.time, share, share * second,
+                                                  detail::fastest_rate(program_, c.rate));
+  }
+
   /// What the fastest choice computes again whose bytes alive at once are within the limit.
   double fastest_without_gaps(std::size_t limit) {
     if (!is_searched_) {

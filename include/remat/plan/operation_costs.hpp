@@ -93,6 +93,9 @@ inline void require_costs_of(const program& p, const operation_costs& costs) {
   }
 }
 
+/// Where costs are counted and not measured, a second is that many FLOPs next to what takes seconds: transfers to a disk.
+inline constexpr double counted_flops_per_second = 5e10;
+
 namespace detail {
 
 /// FLOPs: each half of backward that runs takes as many as the forward pass.

@@ -7,6 +7,7 @@
 #include <remat/plan/ports.hpp>
 #include <remat/plan/segment_plans.hpp>
 #include <remat/plan/slice.hpp>
+#include <remat/plan/stored_tensors.hpp>
 #include <remat/plan/tape.hpp>
 
 #include <cstddef>
@@ -30,6 +31,7 @@ struct plan {
   core::list<stage_port> ports = {};
   core::list<segment> segments = {};
   core::list<segment_plan> segment_plans = {};
+  disk_use on_disk = {};  ///< what budgets have taken out of the arena
   tape steps = {};
   /// A step of one process has one region. A stage has one and, after it, one for each port. A stage that splits has in
   /// its place one for each two sections between which something is kept, one for what passes, and one for what is read

@@ -2,6 +2,7 @@
 /// What a plan is asked for.
 #pragma once
 
+#include <remat/core/storage_space.hpp>
 #include <remat/plan/operation_costs.hpp>
 #include <remat/plan/parameter_updates.hpp>
 #include <remat/plan/slice.hpp>
@@ -22,6 +23,7 @@ struct plan_request {
   updating updates = updating::after_step;  ///< when parameters are, and where their gradients are until then
   const rank_memory* rank = nullptr;        ///< what the rank holds in all; null: what the program says of it
   const budget_choice* chosen = nullptr;  ///< what budgets compute again, where that is known; null: it is searched for
+  transfer_rate rate = {};                ///< of storages out of the arena that state none themselves
 };
 
 }  // namespace remat

@@ -15,19 +15,20 @@ namespace remat {
 struct plan_terms {
   std::shared_ptr<const operation_costs> costs = {};  ///< measured; null: FLOPs are counted
   std::optional<std::size_t> activation_bytes = {};   ///< that the activations of a plan may take
+  transfer_rate rate = {};                            ///< of storages out of the arena that state none themselves
   bool recomputes_in_bubbles =
       true;  ///< budgets choose by where a pipeline's stages wait (partition/bubble_search.hpp)
 
   plan_request request(std::size_t batch, const slice& covered = {}, updating updates = updating::after_step,
                        const rank_memory* rank = nullptr, const budget_choice* chosen = nullptr) const {
-    return {batch, covered, costs.get(), activation_bytes, updates, rank, chosen};
+    return {batch, covered, costs.get(), activation_bytes, updates, rank, chosen, rate};
   }
 };
 
 /// The terms of a fused program. Throws `error` for costs of another program.
 inline plan_terms make_terms(const program& p, std::optional<operation_costs> costs,
-                             std::optional<std::size_t> activation_bytes) {
-  plan_terms terms{.activation_bytes = activation_bytes};
+                             std::optional<std::size_t> activation_bytes, const transfer_rate& rate = {}) {
+  plan_terms terms{.activation_bytes = activation_bytes, .rate = rate};
   if (!costs) return terms;
   require_costs_of(p, *costs);
   if (costs->batch == 0) throw error("the costs are of a batch of 0 samples; say of how many they are");

@@ -3,9 +3,12 @@
 /// policy takes than `save_all` is known without running it.
 #pragma once
 
+#include <remat/plan/backward_needs.hpp>
 #include <remat/plan/operation_costs.hpp>
-#include <remat/plan/plan.hpp>
+#include <remat/plan/plan_layout.hpp>
 #include <remat/plan/plan_terms.hpp>
+#include <remat/plan/segment_plans.hpp>
+#include <remat/plan/segments.hpp>
 
 #include <cstddef>
 
@@ -22,6 +25,20 @@ inline core::list<double> step_costs(const program& p, const operation_costs& co
     for (const int again : s.recomputed) sums[again] += costs.operations[static_cast<std::size_t>(again)].forward;
   return sums;
 }
+
+namespace detail {
+
+/// What a plan's segments compute again costs.
+constexpr double recomputation_cost(const program& p, const plan& made, const operation_costs* costs) {
+  double sum = 0;
+  for (const segment_plan& s : made.segment_plans)
+    for (const int i : s.recomputed)
+      sum += costs != nullptr ? costs->operations[static_cast<std::size_t>(i)].forward
+                              : p.operations[i].flops * static_cast<double>(made.batch);
+  return sum;
+}
+
+}  // namespace detail
 
 /// The bytes that an action moves which belongs to no operation.
 constexpr std::size_t bytes_moved(const plan& made, const action& a) {

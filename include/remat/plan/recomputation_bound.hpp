@@ -65,8 +65,11 @@ class kept_knapsack {
     for (const stage_port& each : ports)
       if (!each.is_gradient) is_free[static_cast<std::size_t>(each.tensor)] = true;
     std::vector<const storage_form*> forms;
-    for (const storage_form* form : forms_of_nodes(p))
-      if (form != nullptr && std::ranges::find(forms, form) == forms.end()) forms.push_back(form);
+    const core::list<const storage_form*> of_nodes = forms_of_nodes(p);
+    const core::list<int> has_choice = nodes_with_choice(p);
+    for (int n = 0; n < of_nodes.count(); ++n)
+      if (of_nodes[n] != nullptr && !has_choice[n] && std::ranges::find(forms, of_nodes[n]) == forms.end())
+        forms.push_back(of_nodes[n]);
     const auto bytes = [&](int t) {
       std::size_t least = p.tensors[t].bytes(request.batch);
       for (const storage_form* form : forms)
@@ -119,7 +122,7 @@ class recomputation_bound {
         planner_(program_, request_),
         knapsack_(program_, request_, planner_.covered(), planner_.ports(), planner_.needs()) {
     const slice& covered = planner_.covered();
-    if (covered.last - covered.first > 200 || !detail::forms_of_nodes(program_).empty()) return;
+    if (covered.last - covered.first > 200 || detail::must_store(program_)) return;
     grid_ = detail::grid_for_bound(program_, covered, request.batch, save_all_bytes);
     problems_ = std::make_unique<detail::budget_problems>(program_, request_, covered, planner_.ports(),
                                                           planner_.needs(), grid_, detail::rounding::down);
@@ -127,7 +130,7 @@ class recomputation_bound {
   recomputation_bound(const recomputation_bound&) = delete;
   recomputation_bound& operator=(const recomputation_bound&) = delete;
 
-  /// In the unit of the request's costs, or in FLOPs.
+  /// In the unit of the request's costs, or in FLOPs; of schedules that take nothing to a disk of their own choice.
   double least_recomputed(std::size_t bytes) const {
     const slice& covered = planner_.covered();
     const double in_flight = covered.splits ? covered.in_flight : 1;

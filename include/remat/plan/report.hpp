@@ -29,8 +29,9 @@ struct plan_report {
   std::size_t batch = 0;
   bool is_training = true;
   std::size_t activation_bytes = 0, live_bytes = 0, kept_bytes = 0;
-  std::size_t outside_bytes = 0;   ///< that wait for backward out of the arena, written and read again in each step
-  std::size_t gradient_bytes = 0;  ///< of the parameters, in a block; 0 where no model is known
+  std::size_t outside_bytes = 0;      ///< that wait for backward out of the arena, written and read again in each step
+  std::size_t writes = 0, reads = 0;  ///< of tensors, out of the arena and back, in a step
+  std::size_t gradient_bytes = 0;     ///< of the parameters, in a block; 0 where no model is known
   std::size_t transient_gradient_bytes = 0;  ///< in addition to activations, in `train_step(x, y, optimizer)`
   /// A step with this plan may fail before its end, and updates no parameter before: gradients are kept in the block.
   bool needs_gradient_block = false;
@@ -156,6 +157,8 @@ inline plan_report report(const program& p, const plan& made) {
   r.recompute = count(made, action_kind::recompute);
   r.backward = count(made, action_kind::backward_input) + count(made, action_kind::backward_parameters) +
                count(made, action_kind::backward);
+  r.writes = count(made, action_kind::begin_write);
+  r.reads = count(made, action_kind::begin_read);
   double forward = 0, again = 0;
   for (const action& a : made.steps.actions) {
     if (a.kind == action_kind::forward) forward += p.operations[a.operation].flops;
@@ -217,7 +220,9 @@ inline std::ostream& operator<<(std::ostream& out, const plan_report& r) {
   out << "  recomputation   " << static_cast<int>(100 * r.recompute_share + 0.5) << " % of the forward pass's FLOPs\n";
   if (r.certificate) out << *r.certificate;
   out << "  kept between forward and backward: " << megabytes(r.kept_bytes);
-  if (r.outside_bytes > 0) out << ", and " << megabytes(r.outside_bytes) << " out of the arena";
+  if (r.outside_bytes > 0)
+    out << ", and " << megabytes(r.outside_bytes) << " out of the arena, in " << r.writes << " writes and " << r.reads
+        << " reads";
   out << "\n";
   for (const kept_tensor& k : r.kept)
     out << "    " << column(k.path, 24) << column(k.shape, 28) << column(megabytes(k.bytes + k.outside_bytes), 12)

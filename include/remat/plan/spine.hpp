@@ -33,6 +33,7 @@ struct spine {
   int first = 0, count = 0;  ///< operations of the program [first, first + count), counted from 0 here
   core::list<spine_operation> operations = {};
   core::list<int> weight = {};        ///< of each tensor of the program, in quanta
+  core::list<double> transfer = {};   ///< what taking it out of memory and back costs; below 0: it stays; empty: all do
   core::list<int> producer = {};      ///< the operation; -1: it is there at the start; those of other slices, too
   core::list<int> last_forward = {};  ///< the last operation that reads it; -1: none
   core::list<int> stays_until = {};   ///< before which its program reads it; a segment that ends there may keep it

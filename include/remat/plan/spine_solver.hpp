@@ -15,6 +15,11 @@
 /// their last use, or stay where the state needs them. A tensor that s reads at the last moment of its backward pass stays
 /// in any case, so that it makes no other state. In [0, count) all operations have run once, which costs nothing here: a
 /// time is that of what is computed again.
+///
+/// Where the spine says what it costs to take tensors out of memory and back, what [s, count) keeps may go there, after
+/// Beaumont, Eyraud-Dubois and Shilova 2021 ("Efficient combination of rematerialization and offloading for training DNNs"):
+/// then it takes no quanta, and costs a share of its transfers, the price. How much of them is hidden next to the operations
+/// is found out for the tape of each solution (disk_search.hpp), of several prices.
 #pragma once
 
 #include <remat/plan/spine_steps.hpp>
@@ -33,6 +38,7 @@ struct spine_segment {
 struct spine_solution {
   double again = 0;                         ///< what is computed again costs
   core::list<spine_segment> segments = {};  ///< in preorder
+  core::list<int> outside = {};             ///< tensors that are out of memory until they are read
 };
 
 class spine_solver {
@@ -47,6 +53,13 @@ class spine_solver {
     whole_ = enter(0, all(), steps_.needs().needed(0, all()));
   }
 
+  /// From here on taking tensors out of memory costs this share of their transfers; below 0: none is.
+  constexpr void set_price(double price) {
+    price_ = price;
+    for (int s = 0; s <= spine_.count; ++s) head(s, all()) = core::none;
+    whole_ = enter(0, all(), steps_.needs().needed(0, all()));
+  }
+
   /// The fewest quanta that any schedule takes; more than there are where none is found.
   constexpr int least() const { return values_.low(whole_); }
   /// What is computed again costs at least this; a schedule takes at least `least()` quanta.
@@ -55,7 +68,7 @@ class spine_solver {
   constexpr spine_solution solution(int quanta) {
     spine_solution made;
     made.again = again(quanta);
-    write(0, all(), steps_.needs().needed(0, all()), quanta, made.segments);
+    write(0, all(), steps_.needs().needed(0, all()), quanta, made);
     return made;
   }
 
@@ -68,7 +81,7 @@ class spine_solver {
 
   constexpr spine_entry enter(int s, spine_end t, frontier_set unheld) {
     if (s == t.at) return {};
-    const frontier_set held = unheld & held_anyway(s, unheld), own = unheld & ~held;
+    const frontier_set held = unheld & held_anyway(s, t, unheld), own = unheld & ~held;
     const spine_state* const states = values_.states();
     int k = head(s, t);
     while (k != core::none && states[k].unheld != own) k = states[k].next;
@@ -76,12 +89,13 @@ class spine_solver {
     return {k, held == 0 ? 0 : steps_.sets().weight_of(s, is_bound_ ? unheld & steps_.sets().to_the_end(s) : held)};
   }
   /// What a state does not look at. Of a long spine's frontier these are all but the last few tensors: they are there to the
-  /// end of the state; for a bound, they take nothing.
-  constexpr frontier_set held_anyway(int s, frontier_set unheld) const {
-    if (spine_.count <= 16) return steps_.sets().to_the_end(s);
+  /// end of the state; for a bound, they take nothing. What may be taken out of memory is held by who says where it is.
+  constexpr frontier_set held_anyway(int s, spine_end t, frontier_set unheld) const {
+    const frontier_set to_the_end = may_take_out(t) ? 0 : steps_.sets().to_the_end(s);
+    if (spine_.count <= 16) return to_the_end;
     const int looked_at = spine_.count <= 64 ? 6 : spine_.count <= 200 ? 3 : 1;
     const int last_few = spine_.frontier.data()[s].count() - looked_at;
-    return steps_.sets().to_the_end(s) | (last_few <= 0 ? 0 : unheld & ((frontier_set{1} << last_few) - 1));
+    return to_the_end | (last_few <= 0 ? 0 : unheld & ((frontier_set{1} << last_few) - 1));
   }
 
   constexpr spine_option save(int s, spine_end t, frontier_set unheld) {
@@ -92,6 +106,43 @@ class spine_solver {
     const spine_step step = steps_.cut(s, u, t, unheld);
     const spine_entry right = enter(u.at, t, step.after);
     return {step.peak, step.charge, step.cost, right, enter(s, u, step.inside), step.after};
+  }
+
+  /// The state is of what the forward pass keeps, which may leave memory.
+  constexpr bool may_take_out(spine_end t) const { return price_ >= 0 && t.at == spine_.count; }
+  /// Calls f(option, outside) for an option with the tensors that it holds out of memory: all of them, and each alone; until it
+  /// says that this is enough.
+  template <class F>
+  constexpr bool each_place(const spine_option& o, const core::list<int>& held, const F& f) {
+    spine_option all = o;
+    core::list<int> outside;
+    for (const int tensor : held) {
+      if (spine_.transfer[tensor] < 0 || spine_.weight[tensor] == 0) continue;
+      take_out(all, tensor);
+      outside.push_back(tensor);
+    }
+    if (!outside.empty() && f(all, outside)) return true;
+    for (int k = 0; outside.count() > 1 && k < outside.count(); ++k) {
+      spine_option alone = o;
+      take_out(alone, outside[k]);
+      if (f(alone, core::list<int>{outside[k]})) return true;
+    }
+    return false;
+  }
+  constexpr void take_out(spine_option& o, int tensor) const {
+    o.charge -= spine_.weight[tensor];
+    o.cost += price_ * spine_.transfer[tensor];
+  }
+  /// The same for each option of a state.
+  template <class F>
+  constexpr void each_outside(int s, spine_end t, frontier_set unheld, const F& f) {
+    if (each_place(save(s, t, unheld), steps_.held_by_save(s, unheld),
+                   [&](const spine_option& o, const core::list<int>& outside) { return f({s + 1}, true, o, outside); }))
+      return;
+    each_cut(s, t, unheld, [&](spine_end u, const spine_option& cutting) {
+      return each_place(cutting, steps_.held_by_cut(s, u, unheld),
+                        [&](const spine_option& o, const core::list<int>& outside) { return f(u, false, o, outside); });
+    });
   }
 
   /// Calls f(end, option) for each segment that [s, t) may begin with, until it says that this is enough.
@@ -125,28 +176,45 @@ class spine_solver {
       values_.offer(costs, cutting);
       return false;
     });
+    if (may_take_out(t))
+      each_outside(s, t, unheld, [&](spine_end, bool, const spine_option& o, const core::list<int>&) {
+        values_.offer(costs, o);
+        return false;
+      });
     const int made = values_.end(costs, unheld, head(s, t));
     return head(s, t) = made;
   }
 
-  constexpr void write(int s, spine_end t, frontier_set unheld, int quanta, core::list<spine_segment>& segments) {
+  constexpr void write(int s, spine_end t, frontier_set unheld, int quanta, spine_solution& made) {
     while (s < t.at) {
-      const frontier_set held = unheld & held_anyway(s, unheld);
+      const frontier_set held = unheld & held_anyway(s, t, unheld);
       quanta -= steps_.sets().weight_of(s, held);
       unheld &= ~held;
       const double best = values_.value({enter(s, t, unheld).state, 0}, quanta);
       spine_option taken = save(s, t, unheld);
       spine_end u{s + 1};
-      if (!gives(taken, quanta, best)) {
+      bool is_found = gives(taken, quanta, best), saves = is_found;
+      if (!is_found)
         each_cut(s, t, unheld, [&](spine_end end, const spine_option& cutting) {
           u = end;
           taken = cutting;
-          return gives(cutting, quanta, best);
+          return is_found = gives(cutting, quanta, best);
         });
-        segments.push_back({s, u.at});
+      if (!is_found && may_take_out(t))
+        each_outside(s, t, unheld,
+                     [&](spine_end end, bool is_saved, const spine_option& o, const core::list<int>& outside) {
+                       if (!gives(o, quanta, best)) return false;
+                       u = end;
+                       saves = is_saved;
+                       taken = o;
+                       made.outside.append(outside.begin(), outside.end());
+                       return true;
+                     });
+      if (!saves) {
+        made.segments.push_back({s, u.at});
         for (const spine_needs::boundary& each : steps_.needs().boundaries(u))
-          if (each.producer >= s) segments.back().staying.push_back(each.tensor);
-        write(s, u, unheld & steps_.needs().needed(s, u), quanta, segments);
+          if (each.producer >= s) made.segments.back().staying.push_back(each.tensor);
+        write(s, u, unheld & steps_.needs().needed(s, u), quanta, made);
       }
       unheld = taken.after;
       quanta -= taken.charge;
@@ -160,6 +228,7 @@ class spine_solver {
 
   const spine& spine_;
   bool is_bound_;
+  double price_ = -1;  // below 0: nothing is taken out of memory
   spine_steps steps_;
   spine_values values_;
   core::list<int> states_of_;  // of each [s, t): the first one; they are chained

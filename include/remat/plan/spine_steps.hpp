@@ -92,6 +92,23 @@ class spine_steps {
     return within(ways_.back().step, s, t, after);
   }
 
+  /// The tensors of the charge of an operation that is run and kept.
+  constexpr core::list<int> held_by_save(int s, frontier_set unheld) const {
+    core::list<int> held;
+    for (const spine_sets::read& each : sets_.reads(s))
+      if (each.bit == core::none || (unheld >> each.bit & 1) != 0) held.push_back(each.tensor);
+    return held;
+  }
+  /// Of a segment.
+  constexpr core::list<int> held_by_cut(int s, spine_end u, frontier_set unheld) const {
+    core::list<int> held;
+    for (int k = 0; k < spine_.frontier[s].count(); ++k)
+      if ((unheld & needs_.needed(s, u)) >> k & 1) held.push_back(spine_.frontier[s][k]);
+    for (const spine_needs::boundary& each : boundaries(u))
+      if (each.producer >= s) held.push_back(each.tensor);
+    return held;
+  }
+
  private:
   /// Of frontiers of more tensors, ways to run a segment are not kept: there are many of them.
   static constexpr int largest_kept = 2;

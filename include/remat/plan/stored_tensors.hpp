@@ -2,7 +2,8 @@
 /// Which tensors wait for the backward pass in another form than they were computed in (core/storage.hpp).
 ///
 /// One that waits is stored after its last use in the forward pass, and restored before its first in the backward pass,
-/// into a buffer of its own. What is computed again does not wait, and is not stored.
+/// into a buffer of its own. What is computed again does not wait, and is not stored. Of what a storage takes out of the arena
+/// in a budget's checkpoint, those tensors are stored that the budget chooses.
 #pragma once
 
 #include <remat/core/storage.hpp>
@@ -14,6 +15,14 @@
 #include <cstddef>
 
 namespace remat {
+
+/// What budgets take out of the arena, where they may.
+struct disk_use {
+  static constexpr int as_windows_say = 1'000'000;
+
+  core::list<int> tensors = {};
+  int most_under_way = as_windows_say;  ///< tensors in each direction, where windows allow more
+};
 
 struct stored_value {
   int tensor = core::none;
@@ -37,6 +46,36 @@ constexpr core::list<const storage_form*> forms_of_nodes(const program& p) {
     forms.push_back(form);
   }
   return forms;
+}
+
+/// Of each module, 1 where the innermost checkpoint that names a storage is a budget's, which may use it or not: it leaves
+/// the arena.
+constexpr core::list<int> nodes_with_choice(const program& p) {
+  core::list<int> made;
+  for (const module_node& n : p.nodes) {
+    int has = n.parent == core::none ? 0 : made[n.parent];
+    for (const checkpoint_setting& each : n.checkpoints)
+      if (each.storage.form() != nullptr) has = each.policy.has_budget() && each.storage.form()->is_outside ? 1 : 0;
+    made.push_back(has);
+  }
+  return made;
+}
+
+/// Whether anything waits in another form that no budget chooses.
+constexpr bool must_store(const program& p) {
+  const core::list<const storage_form*> forms = forms_of_nodes(p);
+  const core::list<int> has_choice = nodes_with_choice(p);
+  for (int n = 0; n < forms.count(); ++n)
+    if (forms[n] != nullptr && !has_choice[n]) return true;
+  return false;
+}
+
+/// Whether the budgets of a program may take tensors out of the arena.
+constexpr bool may_leave_arena(const program& p) {
+  for (const module_node& n : p.nodes)
+    for (const checkpoint_setting& each : n.checkpoints)
+      if (each.policy.has_budget() && each.storage.form() != nullptr && each.storage.form()->is_outside) return true;
+  return false;
 }
 
 /// What the readers of each tensor say of it.
@@ -67,22 +106,26 @@ class storage_votes {
 
 }  // namespace detail
 
-/// Those of a slice, in the order of their last uses.
+/// Those of a slice, in the order of their last uses; `outside`: the tensors that budgets choose.
 constexpr core::list<stored_value> stored_values(const program& p, const slice& covered,
                                                  const core::list<stage_port>& ports,
                                                  const core::list<segment_plan>& plans,
-                                                 const core::list<backward_need>& needs, std::size_t batch) {
+                                                 const core::list<backward_need>& needs, std::size_t batch,
+                                                 const core::list<int>& outside) {
   core::list<stored_value> found;
   const core::list<const storage_form*> forms = detail::forms_of_nodes(p);
   if (forms.empty()) return found;
-  core::list<int> is_recomputed(p.operations.size()), last_use(p.tensors.size(), core::none);
+  const core::list<int> has_choice = detail::nodes_with_choice(p);
+  core::list<int> is_recomputed(p.operations.size()), last_use(p.tensors.size(), core::none), stays(p.tensors.size());
   for (const segment_plan& s : plans)
     for (const int i : s.recomputed) is_recomputed[i] = 1;
   detail::storage_votes votes(p.tensors.size());
   for (int i = covered.first; i < covered.last; ++i) {
     const operation& o = p.operations[i];
     const auto waits = [&](int t) {
-      if (p.producers[t] == core::none || !is_recomputed[p.producers[t]]) votes.add(t, forms[o.node]);
+      if (p.producers[t] != core::none && is_recomputed[p.producers[t]]) return;
+      votes.add(t, forms[o.node]);
+      if (has_choice[o.node]) stays[t] = 1;
     };
     detail::each_read(o, needs[i], waits);
     for (const int t : o.inputs) {
@@ -95,6 +138,9 @@ constexpr core::list<stored_value> stored_values(const program& p, const slice& 
   for (const stage_port& each : ports)
     if (!each.is_gradient && votes.of(each.tensor) != nullptr && !votes.of(each.tensor)->is_outside)
       votes.keep(each.tensor);
+  for (const int t : outside) stays[t] = 0;
+  for (int t = 0; t < stays.count(); ++t)
+    if (stays[t]) votes.keep(t);
   for (const int t : p.outputs) votes.keep(t);
   if (p.loss != core::none) votes.keep(p.loss);
   for (int i = covered.first; i < covered.last; ++i) {

@@ -37,7 +37,8 @@ class training_tape_writer {
  public:
   constexpr training_tape_writer(const program& p, const slice& covered, const core::list<stage_port>& ports,
                                  const core::list<segment>& segments, const core::list<segment_plan>& plans,
-                                 const core::list<backward_need>& needs, std::size_t batch, int ahead)
+                                 const core::list<backward_need>& needs, std::size_t batch, int ahead,
+                                 const disk_use& on_disk)
       : p_(p),
         covered_(covered),
         segments_(segments),
@@ -49,7 +50,8 @@ class training_tape_writer {
         is_dropped_(p.operations.size()),
         has_begun_(segments.size()),
         ahead_(ahead),
-        stored_(stored_values(p, covered, ports, plans, needs, batch)) {
+        stored_(stored_values(p, covered, ports, plans, needs, batch, on_disk.tensors)),
+        most_under_way_(on_disk.most_under_way) {
     out_.reserve(static_cast<std::size_t>(covered.last - covered.first) * 4 + 8);
   }
 
@@ -77,7 +79,7 @@ class training_tape_writer {
       gradients_.add_postponed();
     }
     tape t = out_.finish();
-    if (!stored_.empty()) schedule_transfers(t, !covered_.splits);
+    if (!stored_.empty()) schedule_transfers(t, !covered_.splits, most_under_way_);
     return t;
   }
 
@@ -197,16 +199,19 @@ class training_tape_writer {
   int ahead_;                   // segments whose recomputation waits for no gradient
   core::list<int> again_;
   core::list<stored_value> stored_;
+  int most_under_way_;
 };
 
 }  // namespace detail
 
 /// The tape of a training step under the checkpoints of the program. What the last `ahead` of the outermost segments of
-/// budgets drop is computed again before the backward pass waits for a gradient.
+/// budgets drop is computed again before the backward pass waits for a gradient. Of what budgets may take out of
+/// the arena, that of `on_disk` goes.
 constexpr tape write_training_tape(const program& p, const slice& covered, const core::list<stage_port>& ports,
                                    const core::list<segment>& segments, const core::list<segment_plan>& plans,
-                                   const core::list<backward_need>& needs, std::size_t batch, int ahead = 0) {
-  tape t = detail::training_tape_writer(p, covered, ports, segments, plans, needs, batch, ahead).write();
+                                   const core::list<backward_need>& needs, std::size_t batch, int ahead,
+                                   const disk_use& on_disk) {
+  tape t = detail::training_tape_writer(p, covered, ports, segments, plans, needs, batch, ahead, on_disk).write();
   skip_unread_outputs(p, t);
   work_in_place(p, t);
   return t;

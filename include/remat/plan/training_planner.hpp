@@ -26,8 +26,10 @@ class training_planner {
   constexpr const core::list<stage_port>& ports() const { return ports_; }
   constexpr const core::list<backward_need>& needs() const { return needs_; }
 
-  constexpr plan make(const core::list<chosen_range>& chosen = {}, int ahead = 0) const {
+  /// Where budgets compute these ranges again, and use the disk so.
+  constexpr plan make(const core::list<chosen_range>& chosen = {}, int ahead = 0, const disk_use& on_disk = {}) const {
     plan made = with_segments(chosen);
+    made.on_disk = on_disk;
     write_tape(made, ahead);
     place(made);
     return made;
@@ -44,8 +46,8 @@ class training_planner {
   }
   /// The last `ahead` of the outermost segments that budgets chose are computed again before a gradient is waited for.
   constexpr void write_tape(plan& made, int ahead = 0) const {
-    made.steps =
-        write_training_tape(p_, covered_, made.ports, made.segments, made.segment_plans, needs_, made.batch, ahead);
+    made.steps = write_training_tape(p_, covered_, made.ports, made.segments, made.segment_plans, needs_, made.batch,
+                                     ahead, made.on_disk);
   }
   constexpr void place(plan& made) const {
     place_all(made);

@@ -31,9 +31,9 @@ namespace detail {
 
 class transfer_scheduler {
  public:
-  /// `turns_at_once`: the backward pass follows on the forward pass.
-  constexpr transfer_scheduler(const tape& written, bool turns_at_once)
-      : old_(written), turns_at_once_(turns_at_once) {}
+  /// `turns_at_once`: the backward pass follows on the forward pass. Windows are at most as wide as `most_under_way`.
+  constexpr transfer_scheduler(const tape& written, bool turns_at_once, int most_under_way)
+      : old_(written), turns_at_once_(turns_at_once), most_under_way_(most_under_way) {}
 
   /// Whether anything is to leave the arena.
   constexpr bool find() {
@@ -103,7 +103,7 @@ class transfer_scheduler {
     return a.kind == action_kind::begin_write ? a.outputs[0] : a.inputs[0];
   }
   constexpr transfer_window window_of(const transfer& t) const {
-    constexpr int most = 1'000'000;  // more than there are, and sums with it do not wrap
+    const int most = most_under_way_;
     transfer_window w = old_.buffers[stored_by(t)].form->window;
     w.write_behind = w.write_behind < most ? w.write_behind : most;
     w.read_ahead = w.read_ahead < most ? w.read_ahead : most;
@@ -193,6 +193,7 @@ class transfer_scheduler {
 
   const tape& old_;
   bool turns_at_once_;
+  int most_under_way_;  // sums with it do not wrap
   tape out_;
   core::list<transfer> writes_, reads_;
   core::list<int> renamed_;  // of each buffer: the one that is there instead, or none
@@ -201,8 +202,8 @@ class transfer_scheduler {
 }  // namespace detail
 
 /// Adds the transfers of what leaves the arena to a tape, before anything works in place.
-constexpr void schedule_transfers(tape& t, bool turns_at_once) {
-  detail::transfer_scheduler scheduler(t, turns_at_once);
+constexpr void schedule_transfers(tape& t, bool turns_at_once, int most_under_way) {
+  detail::transfer_scheduler scheduler(t, turns_at_once, most_under_way);
   if (scheduler.find()) t = scheduler.write();
 }
 

@@ -54,6 +54,7 @@ struct offload<file> {
 
   directory_path path = {};  ///< where the file is; none: what the model's option says, or TMPDIR, or /tmp
   transfer_window window = {};
+  transfer_rate rate = {};  ///< of the disk; none: a model that has to know it measures it
 
   std::unique_ptr<storage_space> open(std::string_view directory) const {
     return std::make_unique<file_space>(path.view().empty() ? directory : path.view());
@@ -65,5 +66,7 @@ template <class Path>
 offload(Path) -> offload<file>;
 template <class Path>
 offload(Path, transfer_window) -> offload<file>;
+template <class Path>
+offload(Path, transfer_window, transfer_rate) -> offload<file>;
 
 }  // namespace remat

@@ -22,6 +22,7 @@
 #include <remat/run/parameter_store.hpp>
 #include <remat/run/regions.hpp>
 #include <remat/run/trainable.hpp>
+#include <remat/run/transfer_rate.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -114,7 +115,8 @@ class planned_network : public trainable {
         other_bytes_(std::min(options.other_bytes, detail::most_bytes)),
         program_(std::make_unique<program>(detail::with_options(std::move(lowered), options))),
         executors_(*program_, make_parameters(std::move(values)), kept_sizes(),
-                   make_terms(*program_, options.costs, options.activation_bytes),
+                   make_terms(*program_, options.costs, options.activation_bytes,
+                              rate_for_budgets(*program_, options.offload_directory)),
                    {.microbatches = options.microbatches,
                     .packing = options.packing,
                     .outside = {std::make_shared<storage_spaces>(options.offload_directory)}}) {
