@@ -89,20 +89,27 @@ template <class X, class Y>
     }
 }
 
-/// Along one axis, the windows that hold element `at`: of outputs `first` to `last`, where the gap allows.
+/// Along one axis, the windows that hold an element: of outputs `first` to `last`, where the gap allows.
 struct holding_windows {
-  std::size_t first = 0, last = 0, from_border, stride, gap;
-
-  [[gnu::always_inline]] holding_windows(std::size_t at, std::size_t padding, std::size_t size, std::size_t step,
-                                         std::size_t dilation, std::size_t outputs)
-      : from_border(at + padding), stride(step), gap(dilation) {
-    const std::size_t reach = (size - 1) * dilation;
-    first = from_border > reach ? (from_border - reach + step - 1) / step : 0;
-    last = from_border / step + 1 < outputs ? from_border / step + 1 : outputs;
-  }
-  [[gnu::always_inline]] bool hold(std::size_t output) const { return (from_border - output * stride) % gap == 0; }
-  [[gnu::always_inline]] std::size_t place(std::size_t output) const { return (from_border - output * stride) / gap; }
+  std::size_t first, last, from_border, stride, gap;
 };
+// Templates, since clang 19 does not emit a function of no template that only clones call.
+template <class Number>
+[[gnu::always_inline]] inline holding_windows windows_holding(Number at, std::size_t padding, std::size_t size,
+                                                              std::size_t step, std::size_t dilation,
+                                                              std::size_t outputs) {
+  const std::size_t from_border = at + padding, reach = (size - 1) * dilation;
+  return {from_border > reach ? (from_border - reach + step - 1) / step : 0,
+          from_border / step + 1 < outputs ? from_border / step + 1 : outputs, from_border, step, dilation};
+}
+template <class Number>
+[[gnu::always_inline]] inline bool is_held_by(const holding_windows& w, Number output) {
+  return (w.from_border - output * w.stride) % w.gap == 0;
+}
+template <class Number>
+[[gnu::always_inline]] inline std::size_t place_in(const holding_windows& w, Number output) {
+  return (w.from_border - output * w.stride) / w.gap;
+}
 
 /// sums (channels) grow by those of dy whose maximum is at this place.
 template <class Dy, class Place>
@@ -117,18 +124,18 @@ template <class Dy, class Dx>
 [[gnu::always_inline]] inline void unpooled_in(const max_pool_geometry& g, const Dy* dy, const places_to_read& places,
                                                Dx* dx, bool adds, std::size_t row) {
   float sums[pooled_channels];
-  const holding_windows down(row % g.height, g.over.padding.height, g.kernel.height, g.over.stride.height,
-                             g.over.dilation.height, g.rows);
+  const holding_windows down = windows_holding(row % g.height, g.over.padding.height, g.kernel.height,
+                                               g.over.stride.height, g.over.dilation.height, g.rows);
   for (std::size_t w = 0; w < g.width; ++w) {
-    const holding_windows across(w, g.over.padding.width, g.kernel.width, g.over.stride.width, g.over.dilation.width,
-                                 g.columns);
+    const holding_windows across =
+        windows_holding(w, g.over.padding.width, g.kernel.width, g.over.stride.width, g.over.dilation.width, g.columns);
     for (std::size_t c = 0; c < g.channels; c += pooled_channels) {
       const std::size_t channels = g.channels - c < pooled_channels ? g.channels - c : pooled_channels;
       for (std::size_t k = 0; k < channels; ++k) sums[k] = 0;
       for (std::size_t r = down.first; r < down.last; ++r)
-        for (std::size_t o = across.first; down.hold(r) && o < across.last; ++o) {
-          if (!across.hold(o)) continue;
-          const std::size_t place = down.place(r) * g.kernel.width + across.place(o),
+        for (std::size_t o = across.first; is_held_by(down, r) && o < across.last; ++o) {
+          if (!is_held_by(across, o)) continue;
+          const std::size_t place = place_in(down, r) * g.kernel.width + place_in(across, o),
                             from = ((row / g.height * g.rows + r) * g.columns + o) * g.channels + c;
           if (places.bytes != nullptr)
             gather(dy + from, places.bytes + from, static_cast<std::uint8_t>(place), sums, channels);
@@ -146,19 +153,27 @@ template <class Dy, class Dx>
   }
 }
 
-#define REMAT_POOLED_AS(X, Y)                                                                                         \
-  REMAT_VECTORISED inline void maxima(const max_pool_geometry& g, const X* x, Y* y, const places_to_write& places,    \
-                                      std::size_t row) {                                                              \
-    maxima_in(g, x, y, places, row);                                                                                  \
-  }                                                                                                                   \
-  REMAT_VECTORISED inline void unpooled(const max_pool_geometry& g, const X* dy, const places_to_read& places, Y* dx, \
-                                        bool adds, std::size_t row) {                                                 \
-    unpooled_in(g, dy, places, dx, adds, row);                                                                        \
+// Clones have names of their own: clang 19 fails on those of overloaded functions.
+#define REMAT_POOLED_AS(name, X, Y)                                                                                  \
+  REMAT_VECTORISED inline void maxima_of_##name(const max_pool_geometry& g, const X* x, Y* y,                        \
+                                                const places_to_write& places, std::size_t row) {                    \
+    maxima_in(g, x, y, places, row);                                                                                 \
+  }                                                                                                                  \
+  REMAT_VECTORISED inline void unpooled_of_##name(const max_pool_geometry& g, const X* dy,                           \
+                                                  const places_to_read& places, Y* dx, bool adds, std::size_t row) { \
+    unpooled_in(g, dy, places, dx, adds, row);                                                                       \
+  }                                                                                                                  \
+  inline void maxima(const max_pool_geometry& g, const X* x, Y* y, const places_to_write& places, std::size_t row) { \
+    maxima_of_##name(g, x, y, places, row);                                                                          \
+  }                                                                                                                  \
+  inline void unpooled(const max_pool_geometry& g, const X* dy, const places_to_read& places, Y* dx, bool adds,      \
+                       std::size_t row) {                                                                            \
+    unpooled_of_##name(g, dy, places, dx, adds, row);                                                                \
   }
-REMAT_POOLED_AS(float, float)
-REMAT_POOLED_AS(float, bfloat16)
-REMAT_POOLED_AS(bfloat16, float)
-REMAT_POOLED_AS(bfloat16, bfloat16)
+REMAT_POOLED_AS(floats, float, float)
+REMAT_POOLED_AS(rounded_floats, float, bfloat16)
+REMAT_POOLED_AS(widened, bfloat16, float)
+REMAT_POOLED_AS(bfloat16s, bfloat16, bfloat16)
 #undef REMAT_POOLED_AS
 
 REMAT_END_VECTOR_CODE

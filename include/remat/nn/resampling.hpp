@@ -116,10 +116,15 @@ template <class X, class Y>
       resample_rectangle(r, across, y);
   }
 }
-REMAT_VECTORISED inline void resample_row(const resampled_row<float, float>& r) { resample_row_in(r); }
-REMAT_VECTORISED inline void resample_row(const resampled_row<float, bfloat16>& r) { resample_row_in(r); }
-REMAT_VECTORISED inline void resample_row(const resampled_row<bfloat16, float>& r) { resample_row_in(r); }
-REMAT_VECTORISED inline void resample_row(const resampled_row<bfloat16, bfloat16>& r) { resample_row_in(r); }
+// Clones have names of their own: clang 19 fails on those of overloaded functions.
+#define REMAT_RESAMPLED_AS(name, X, Y)                                                                      \
+  REMAT_VECTORISED inline void resample_row_of_##name(const resampled_row<X, Y>& r) { resample_row_in(r); } \
+  inline void resample_row(const resampled_row<X, Y>& r) { resample_row_of_##name(r); }
+REMAT_RESAMPLED_AS(floats, float, float)
+REMAT_RESAMPLED_AS(rounded_floats, float, bfloat16)
+REMAT_RESAMPLED_AS(widened, bfloat16, float)
+REMAT_RESAMPLED_AS(bfloat16s, bfloat16, bfloat16)
+#undef REMAT_RESAMPLED_AS
 
 REMAT_END_VECTOR_CODE
 
