@@ -172,8 +172,8 @@ class budget_search {
   }
 
   constexpr void refuse() const {
-    budget_bytes of = shortfall();
-    if (of.smallest <= of.given) of.smallest = of.given + 1;  // of what was tried
+    const budget_bytes of = shortfall();
+    if (of.smallest <= of.given) throw error("a plan within a budget was not found; this is a defect of remat");
     if (of.is_of_rank)
       require_rank_bytes(of.given, of.smallest, request_.batch, rank_.least_with(0));
     else
