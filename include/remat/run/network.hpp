@@ -19,7 +19,6 @@
 #include <remat/run/executor.hpp>
 #include <remat/run/internals.hpp>
 #include <remat/run/memory_report.hpp>
-#include <remat/run/microbatches.hpp>
 #include <remat/run/model_options.hpp>
 #include <remat/run/network_checks.hpp>
 #include <remat/run/parameter_updater.hpp>
@@ -145,13 +144,6 @@ class network : public predicting_network {
   memory_report memory(const Optimizers&... optimizers) const {
     return memory_with(results_.bytes() + parts_.bytes(), (std::size_t{0} + ... + optimizers.bytes()));
   }
-  /// The same for a training step at this batch, as planned, before it takes any of it: what a budget of the whole rank
-  /// counts, all but `resident`. With an optimizer: of `train_step(x, y, optimizer)`. Primitives are made, to know what
-  /// kernels need. Throws `error` where a budget is too small.
-  memory_report planned_memory(std::size_t batch) const { return planned_memory_of(batch, nullptr); }
-  memory_report planned_memory(std::size_t batch, parameter_updater& optimizer) const {
-    return planned_memory_of(batch, &optimizer);
-  }
 
  private:
   friend struct remat::internals;
@@ -165,19 +157,12 @@ class network : public predicting_network {
   /// Updates the parameters within the step, where there is an updater.
   float train(std::span<const tensor_source> sources, parameter_updater* updater, double learning_rate_factor,
               gradient_need need = gradient_need::steps_apart, std::size_t optimizer_bytes = 0);
-  memory_report planned_memory_of(std::size_t batch, parameter_updater* updater) const;
-  /// When the last of `count` micro-batches updates parameters, within a step that has an updater.
-  updating updates_of(const parameter_updater* updater, std::size_t count) const {
-    const bool updates_after = updater == nullptr || updater->needs_all_gradients() || may_fail(lowered());
-    return updates_after ? updating::after_step : count == 1 ? updating::from_arena : updating::from_block;
-  }
 
   void differentiate(std::span<const tensor_source> gradients);
 
   /// A step has run on this (micro-)batch and has given this many losses.
   void finish_step(std::size_t batch, std::size_t losses);
 
-  remat::microbatches parts_;
   std::vector<tensor_source> gradient_sources_;
 };
 
@@ -191,7 +176,6 @@ REMAT_DEFINED network::~network() = default;
 REMAT_DEFINED network& network::operator=(network&& other) noexcept {
   if (this == &other) return *this;
   predicting_network::operator=(std::move(other));
-  parts_ = std::move(other.parts_);
   gradient_sources_ = std::move(other.gradient_sources_);
   return *this;
 }
@@ -227,9 +211,9 @@ REMAT_DEFINED float network::run_training(executor& e, const executor::step& s,
 }
 
 REMAT_DEFINED network::network(program lowered, const model_options& options, std::shared_ptr<shared_values> values)
-    : predicting_network(std::move(lowered), options, std::move(values)), parts_(*program_) {}
+    : predicting_network(std::move(lowered), options, std::move(values)) {}
 
-REMAT_DEFINED network::network(const network& other, cloned) : predicting_network(other, cloned{}), parts_(*program_) {}
+REMAT_DEFINED network::network(const network& other, cloned) : predicting_network(other, cloned{}) {}
 
 REMAT_DEFINED float network::train(std::span<const tensor_source> sources, parameter_updater* updater,
                                    double learning_rate_factor, gradient_need need, std::size_t optimizer_bytes) {
@@ -272,13 +256,6 @@ REMAT_DEFINED float network::train(std::span<const tensor_source> sources, param
   }
   finish_step(split.largest(), count);
   return parts_.loss();
-}
-
-REMAT_DEFINED memory_report network::planned_memory_of(std::size_t batch, parameter_updater* updater) const {
-  const batch_split split = split_of(batch);
-  return planned_memory_with(split, updates_of(updater, split.filled()),
-                             network_results::bytes_of_step(*program_, batch) + parts_.bytes_with(split),
-                             updater != nullptr ? updater->bytes_for(*this) : 0);
 }
 
 REMAT_DEFINED void network::differentiate(std::span<const tensor_source> gradients) {

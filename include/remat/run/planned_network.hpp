@@ -11,15 +11,19 @@
 #include <remat/core/compilation.hpp>
 #include <remat/core/error.hpp>
 #include <remat/core/parallel.hpp>
+#include <remat/plan/failing_steps.hpp>
 #include <remat/plan/report.hpp>
 #include <remat/plan/table_bytes.hpp>
 #include <remat/run/batch_split.hpp>
 #include <remat/run/executor_cache.hpp>
 #include <remat/run/internals.hpp>
 #include <remat/run/memory_report.hpp>
+#include <remat/run/microbatches.hpp>
 #include <remat/run/model_options.hpp>
 #include <remat/run/network_checks.hpp>
+#include <remat/run/network_results.hpp>
 #include <remat/run/parameter_store.hpp>
+#include <remat/run/parameter_updater.hpp>
 #include <remat/run/regions.hpp>
 #include <remat/run/trainable.hpp>
 #include <remat/run/transfer_rate.hpp>
@@ -77,6 +81,14 @@ class planned_network : public trainable {
     return *program_;
   }
   const tensor_shape& output_shape() const { return lowered().tensors[lowered().outputs[0]]; }
+
+  /// Where memory goes in a training step at this batch, as planned, before it takes any of it: what a budget of the whole
+  /// rank counts, all but `resident`. With an optimizer: of `train_step(x, y, optimizer)`. Primitives are made, to know what
+  /// kernels need. Throws `error` where a budget is too small.
+  memory_report planned_memory(std::size_t batch) const { return planned_memory_of(batch, nullptr); }
+  memory_report planned_memory(std::size_t batch, parameter_updater& optimizer) const {
+    return planned_memory_of(batch, &optimizer);
+  }
 
  protected:
   friend struct remat::internals;
@@ -161,23 +173,10 @@ class planned_network : public trainable {
                             (updates == updating::from_arena ? held().gradient_memory().held_bytes() : 0);
     return sum > detail::most_bytes - other_bytes_ ? detail::most_bytes : other_bytes_ + sum;
   }
-  /// The same as planned, of a step that has not run.
-  memory_report planned_memory_with(const batch_split& split, updating updates, std::size_t result_bytes,
-                                    std::size_t optimizer_bytes) const {
-    const thread_scope scope = scope_of_call();
-    const regions needed = executors_.planned(split.largest(), split.smaller_of_two(), updates,
-                                              others_with(updates, result_bytes + optimizer_bytes));
-    const kept_gradients& block = held().gradient_memory();
-    return {.weights = held().value_block().size(),
-            .gradients = updates == updating::from_arena ? block.held_bytes() : block.size_bytes(),
-            .states = 2 * held().state_block().size(),
-            .optimizer = optimizer_bytes,
-            .activations = needed.activations,
-            .transient_gradients = needed.gradients,
-            .packed = needed.packed,
-            .scratch = needed.scratch,
-            .tables = table_bytes(*program_),
-            .results = result_bytes};
+  /// When the last of `count` micro-batches updates parameters, within a step that has an updater.
+  updating updates_of(const parameter_updater* updater, std::size_t count) const {
+    const bool updates_after = updater == nullptr || updater->needs_all_gradients() || may_fail(lowered());
+    return updates_after ? updating::after_step : count == 1 ? updating::from_arena : updating::from_block;
   }
 
   /// How a step splits a batch. Throws `error` for one of fewer samples than micro-batches.
@@ -193,9 +192,12 @@ class planned_network : public trainable {
   std::size_t microbatches_, max_plans_, other_bytes_;
   std::unique_ptr<program> program_;  // executors point into it, wherever the network moves
   mutable executor_cache executors_;
+  remat::microbatches parts_{*program_};
   std::size_t last_batch_ = 0;
 
  private:
+  memory_report planned_memory_of(std::size_t batch, parameter_updater* updater) const;
+
   /// A step in several micro-batches may need two sizes of them.
   std::size_t kept_sizes() const { return microbatches_ > 1 && max_plans_ < 2 ? 2 : max_plans_; }
 
@@ -226,6 +228,27 @@ REMAT_DEFINED plan_report planned_network::plan() const {
 REMAT_DEFINED plan_report planned_network::inference_plan(std::size_t batch) const {
   held();
   return executors_.inference_report(batch);
+}
+
+REMAT_DEFINED memory_report planned_network::planned_memory_of(std::size_t batch, parameter_updater* updater) const {
+  const batch_split split = split_of(batch);
+  const updating updates = updates_of(updater, split.filled());
+  const std::size_t results = network_results::bytes_of_step(*program_, batch) + parts_.bytes_with(split);
+  const std::size_t of_optimizer = updater != nullptr ? updater->bytes_for(*this) : 0;
+  const thread_scope scope = scope_of_call();
+  const regions needed = executors_.planned(split.largest(), split.smaller_of_two(), updates,
+                                            others_with(updates, results + of_optimizer));
+  const kept_gradients& block = held().gradient_memory();
+  return {.weights = held().value_block().size(),
+          .gradients = updates == updating::from_arena ? block.held_bytes() : block.size_bytes(),
+          .states = 2 * held().state_block().size(),
+          .optimizer = of_optimizer,
+          .activations = needed.activations,
+          .transient_gradients = needed.gradients,
+          .packed = needed.packed,
+          .scratch = needed.scratch,
+          .tables = table_bytes(*program_),
+          .results = results};
 }
 
 REMAT_DEFINED void planned_network::release_plans() {
