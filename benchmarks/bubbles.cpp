@@ -10,12 +10,9 @@
 //
 // Medians of the ratios to save_all are printed, next to what the simulator says of costs that both ranks measure at once, and the
 // bytes of rank 0. Arguments: samples of a micro-batch (128), steps (15), and the number of a configuration that is to run, alone.
-#include <remat/distributed.hpp>
+#include "timed_chain.hpp"
 
-#include <algorithm>
-#include <chrono>
 #include <cstdio>
-#include <functional>
 #include <iterator>
 #include <memory>
 #include <string>
@@ -23,33 +20,8 @@
 
 namespace {
 
-namespace nn = remat::nn;
-constexpr std::size_t width = 1024;
-using block = remat::sequential<nn::linear<width, width>, nn::relu>;
-using net = remat::sequential<remat::named<"blocks", remat::repeat<16, block>>>;
-using input = remat::tensor<float, width>;
+using namespace benchmarks;
 using model_type = remat::distributed_model<net, input, nn::mse_loss>;
-
-double seconds_of(const std::function<void()>& f) {
-  const auto begin = std::chrono::steady_clock::now();
-  f();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
-double median(std::vector<double> values) {
-  std::ranges::nth_element(values, values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2));
-  return values[values.size() / 2];
-}
-/// All ranks wait for each other, asleep.
-void meet(const remat::mpi::session& mpi) {
-  std::vector<std::uint64_t> all{0};
-  remat::mpi::request r = mpi.world().largest(all);
-  remat::mpi::wait_until(remat::mpi::wait_mode::sleeping, [&] { return r.is_done(); });
-}
-std::vector<float> numbers(std::size_t count) {
-  std::vector<float> made(count);
-  for (std::size_t i = 0; i < count; ++i) made[i] = static_cast<float>((i * 2654435761u >> 8) % 2048) / 1024 - 1;
-  return made;
-}
 
 /// On 2 ranks, 6 and 10 blocks; on more, the last stage has as many in addition to its share.
 remat::partition::setting short_first_stages(int stages) {

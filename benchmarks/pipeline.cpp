@@ -12,47 +12,17 @@
 //
 // A pair is one step of each side, one after the other; medians of the ratios are printed. Arguments: samples of a
 // micro-batch (64), pairs (9), and a part of the names of the schedules that are to run, alone.
-#include <remat/distributed.hpp>
+#include "timed_chain.hpp"
 
-#include <algorithm>
-#include <chrono>
 #include <cstdio>
-#include <functional>
 #include <string>
 #include <thread>
 #include <vector>
 
 namespace {
 
-namespace nn = remat::nn;
-constexpr std::size_t width = 1024, microbatches = 8;
-using block = remat::sequential<nn::linear<width, width>, nn::relu>;
-using net = remat::sequential<remat::named<"blocks", remat::repeat<16, block>>>;
-using input = remat::tensor<float, width>;
-
-double seconds_of(const std::function<void()>& f) {
-  const auto begin = std::chrono::steady_clock::now();
-  f();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
-
-double median(std::vector<double> values) {
-  std::ranges::nth_element(values, values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2));
-  return values[values.size() / 2];
-}
-
-/// All ranks wait for each other, asleep.
-void meet(const remat::mpi::session& mpi) {
-  std::vector<std::uint64_t> all{0};
-  remat::mpi::request r = mpi.world().largest(all);
-  remat::mpi::wait_until(remat::mpi::wait_mode::sleeping, [&] { return r.is_done(); });
-}
-
-std::vector<float> numbers(std::size_t count) {
-  std::vector<float> made(count);
-  for (std::size_t i = 0; i < count; ++i) made[i] = static_cast<float>((i * 2654435761u >> 8) % 2048) / 1024 - 1;
-  return made;
-}
+using namespace benchmarks;
+constexpr std::size_t microbatches = 8;
 
 struct configuration {
   const char* name;
