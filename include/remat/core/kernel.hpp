@@ -34,7 +34,7 @@
 
 namespace remat {
 
-/// The memory of one call, filled in once when the plan is bound to its arena.
+/// One call: shapes, addresses in the bound arena, and what was prepared for it. Put together when its action runs.
 struct kernel_call {
   static constexpr int max_tensors = 8;
 
