@@ -9,6 +9,10 @@ option(REMAT_COMPILED_ONCE "remat's own programs link remat::compiled, where the
 add_library(remat_developer INTERFACE)
 if(REMAT_COMPILED_ONCE)
   target_link_libraries(remat_developer INTERFACE remat::compiled)
+  # Of an inline function that several files define, a linker takes the first: here that of remat::compiled, which is
+  # optimised where tests are not.
+  target_link_options(remat_developer INTERFACE
+                      "LINKER:--whole-archive,$<TARGET_FILE:remat_compiled>,--no-whole-archive")
 endif()
 if(REMAT_WARNINGS)
   target_compile_options(remat_developer INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror)

@@ -2,10 +2,9 @@
 // The main program of tests on several ranks: all ranks run the same test cases in the same order. Rank 0 prints;
 // another prints only where something failed on it. A test case must not end early on one rank (CHECK, not REQUIRE), or
 // the others wait for it.
-#define CATCH_CONFIG_RUNNER
 #include "session.hpp"
 
-#include <catch2/catch.hpp>
+#include <catch_runner.hpp>
 
 #include <iostream>
 #include <sstream>
@@ -22,7 +21,7 @@ int main(int argc, char** argv) {
   std::ostringstream kept;
   std::streambuf* const out = std::cout.rdbuf();
   if (mpi.rank() != 0) std::cout.rdbuf(kept.rdbuf());
-  const int failed = Catch::Session().run(argc, argv);
+  const int failed = run_test_cases(argc, argv);
   std::cout.rdbuf(out);
   if (mpi.rank() != 0 && failed != 0) std::cout << "rank " << mpi.rank() << ":\n" << kept.str() << std::flush;
   return failed;

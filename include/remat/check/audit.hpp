@@ -17,6 +17,7 @@
 /// are; gradients are left by no step.
 #pragma once
 
+#include <remat/check/arena_usage.hpp>
 #include <remat/run/internals.hpp>
 #include <remat/run/network.hpp>
 
@@ -56,10 +57,6 @@ namespace detail {
 /// Every byte of a dead allocation: four of them are a NaN.
 inline constexpr std::byte scribble{0xff};
 
-inline bool is_all(std::span<const std::byte> bytes, std::byte value) {
-  return std::ranges::all_of(bytes, [=](std::byte b) { return b == value; });
-}
-
 /// Fills allocations with NaN outside of their lives, in an arena that is NaN at the start.
 class scribbler : public observer {
  public:
@@ -94,71 +91,6 @@ struct step_result {
   std::vector<std::byte> numbers = {};  // gradients, or parameters that were updated
 
   bool operator==(const step_result&) const = default;
-};
-
-/// A block between two guards, all filled with the same.
-class guarded_block {
- public:
-  guarded_block(std::size_t size, std::byte fill) : size_(size), block_(size + 2 * guard) {
-    std::ranges::fill(block_.bytes(), fill);
-  }
-  std::byte* data() const { return block_.data() + guard; }
-  std::span<const std::byte> bytes() const { return {data(), size_}; }
-  bool is_intact(std::byte fill) const {
-    return is_all(block_.bytes().first(guard), fill) && is_all(block_.bytes().last(guard), fill);
-  }
-
- private:
-  static constexpr std::size_t guard = 4096;
-  std::size_t size_;
-  memory_block block_;
-};
-
-/// An arena of an executor or a pipeline, filled, each of its parts between guards.
-class guarded_arena {
- public:
-  template <class Runs>
-  guarded_arena(Runs& runs, std::byte fill)
-      : activations_(runs.needed().activations + runs.needed().gradients, fill),
-        kernels_(runs.needed().kernels(), fill) {
-    runs.bind(activations_.data(), kernels_.data());
-  }
-  /// Gradients of parameters among them.
-  std::span<const std::byte> activations() const { return activations_.bytes(); }
-  std::span<const std::byte> kernels() const { return kernels_.bytes(); }
-  bool is_intact(std::byte fill) const { return activations_.is_intact(fill) && kernels_.is_intact(fill); }
-
- private:
-  guarded_block activations_, kernels_;
-};
-
-/// The bytes of a part of an arena that steps changed, next to those that are planned.
-class arena_usage {
- public:
-  explicit arena_usage(std::size_t bytes) : changed_(bytes), planned_(bytes) {}
-
-  void add_changed(std::span<const std::byte> bytes, std::byte fill) {
-    for (std::size_t i = 0; i < changed_.size(); ++i)
-      if (bytes[i] != fill) changed_[i] = true;
-  }
-  void add_planned(std::size_t at, std::size_t bytes) {
-    for (std::size_t i = 0; i < bytes; ++i) planned_[at + i] = true;
-  }
-  bool is_as_planned() const { return changed_ == planned_; }
-  bool is_within_plan() const {
-    for (std::size_t i = 0; i < changed_.size(); ++i)
-      if (changed_[i] && !planned_[i]) return false;
-    return true;
-  }
-  /// Up to the last byte that was changed, in units of the alignment.
-  std::size_t used_bytes() const {
-    std::size_t end = changed_.size();
-    while (end > 0 && !changed_[end - 1]) --end;
-    return aligned(end);
-  }
-
- private:
-  std::vector<bool> changed_, planned_;
 };
 
 /// Audits an executor. `run(step)` runs it and gives what must be the same bits.

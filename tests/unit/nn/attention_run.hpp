@@ -135,18 +135,31 @@ class attention_run {
     const std::size_t begin = (p_.heads + (which - 1) * p_.key_value_heads) * p_.width;
     return {0, (n * p_.keys + s) * row(0) + begin + g * p_.width + c};
   }
-  double at(const attention_place& a) const { return static_cast<double>(inputs[a.input][a.element]); }
+  /// From there on, a head's width of an input, and of its gradient.
+  const float* input(const attention_place& a) const { return inputs[a.input].data() + a.element; }
+  static double* gradient(reference& to, const attention_place& a) { return to.gradients[a.input].data() + a.element; }
+
+  static double product(const float* a, const float* b, std::size_t d) {
+    double sum = 0;
+    for (std::size_t c = 0; c < d; ++c) sum += static_cast<double>(a[c]) * static_cast<double>(b[c]);
+    return sum;
+  }
+  /// to[c] += factor * of[c]
+  static void add(double factor, const float* of, std::size_t d, double* to) {
+    for (std::size_t c = 0; c < d; ++c) to[c] += factor * static_cast<double>(of[c]);
+  }
 
   void naive_row(std::size_t n, std::size_t h, std::size_t t, reference& to) const {
     const std::size_t g = h / p_.group(), d = p_.width, place = (n * p_.queries + t) * p_.heads * d + h * d;
     const double scale = this->scale();
+    const float *const q = input(query(n, t, h, 0)), *const dy = output_gradient.data() + place;
     std::vector<double> p(p_.keys), dp(p_.keys);
     double largest = -INFINITY, sum = 0, dot = 0;
-    for (std::size_t s = 0; s < p_.keys; ++s) {
-      for (std::size_t c = 0; c < d && attends(n, t, s); ++c)
-        p[s] += at(query(n, t, h, c)) * at(key(n, s, g, c)) * scale;
-      if (attends(n, t, s)) largest = std::max(largest, p[s]);
-    }
+    for (std::size_t s = 0; s < p_.keys; ++s)
+      if (attends(n, t, s)) {
+        p[s] = product(q, input(key(n, s, g, 0)), d) * scale;
+        largest = std::max(largest, p[s]);
+      }
     for (std::size_t s = 0; s < p_.keys; ++s) sum += p[s] = attends(n, t, s) ? std::exp(p[s] - largest) : 0;
     const std::size_t saved = (n * p_.heads + h) * p_.queries + t;
     to.largest_scores[saved] = sum > 0 ? largest / scale : INFINITY;  // before they are scaled
@@ -156,23 +169,18 @@ class attention_run {
       if (!attends(n, t, s)) continue;
       p[s] /= sum;
       const double keeps = kept(n, h, t, s);
-      for (std::size_t c = 0; c < d; ++c) {
-        const double dy = static_cast<double>(output_gradient[place + c]);
-        to.output[place + c] += p[s] * keeps * at(value(n, s, g, c));
-        dp[s] += dy * at(value(n, s, g, c)) * keeps;
-        add(to, value(n, s, g, c), p[s] * keeps * dy);
-      }
+      const float* const v = input(value(n, s, g, 0));
+      dp[s] = product(dy, v, d) * keeps;
+      add(p[s] * keeps, v, d, to.output.data() + place);
+      add(p[s] * keeps, dy, d, gradient(to, value(n, s, g, 0)));
       dot += p[s] * dp[s];
     }
-    for (std::size_t s = 0; s < p_.keys; ++s)
-      for (std::size_t c = 0; c < d && attends(n, t, s); ++c) {
-        const double ds = p[s] * (dp[s] - dot) * scale;
-        add(to, query(n, t, h, c), ds * at(key(n, s, g, c)));
-        add(to, key(n, s, g, c), ds * at(query(n, t, h, c)));
-      }
-  }
-  static void add(reference& to, const attention_place& a, double gradient) {
-    to.gradients[a.input][a.element] += gradient;
+    for (std::size_t s = 0; s < p_.keys; ++s) {
+      if (!attends(n, t, s)) continue;
+      const double ds = p[s] * (dp[s] - dot) * scale;
+      add(ds, input(key(n, s, g, 0)), d, gradient(to, query(n, t, h, 0)));
+      add(ds, q, d, gradient(to, key(n, s, g, 0)));
+    }
   }
 
   void prepare(bool accumulates, bool training) {

@@ -250,7 +250,7 @@ TEST_CASE("layers of rows give of bfloat16 what they give of floats, rounded onc
   rounds_once(layer<nn::rotary_embedding<32>, tensor<float, 37, 128>>(), 3);
 }
 
-TEST_CASE("layers of rows of any length give of bfloat16 what they give of floats, rounded once") {
+TEST_CASE("layers of rows of any length give of bfloat16 what they give of floats, rounded once", "[once]") {
   rounds_once(layer<nn::layer_norm<9001>, tensor<float, 19, 9001>>(), 2);
   rounds_once(layer<nn::rms_norm<9001>, tensor<float, 9001>>(), 5);
   rounds_once(layer<nn::softmax, tensor<float, 19, 9001>>(), 2, true);
