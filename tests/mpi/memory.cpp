@@ -57,13 +57,15 @@ TEST_CASE("a rank uses exactly the bytes of its layout") {
 
 TEST_CASE("under a budget, what a rank lays out is within the bytes, its messages included") {
   remat::silence_warning(remat::warning_names::skipped_checkpoint);
-  const std::size_t microbatches = 4;
+  const std::size_t microbatches = session().size() == 3 ? 6 : 4;
   int within = 0;
   for (const char* name : {"example_01", "gpt", "unet"}) {
     const networks::network& n = networks::named(name);
     for (const remat::pipeline_schedule& schedule :
          {remat::pipeline_schedule(remat::schedule::gpipe), remat::pipeline_schedule(remat::schedule::one_f_one_b),
-          remat::pipeline_schedule(remat::schedule::zero_bubble)}) {
+          remat::pipeline_schedule(remat::schedule::zero_bubble),
+          remat::pipeline_schedule(remat::schedule::interleaved<2>)}) {
+      if (schedule.stages(session().size()) > remat::fuse(n.lower()).operations.count()) continue;
       remat::distributed_network kept(session(), n.lower(), options(schedule, microbatches));
       const std::size_t most = pipeline_of(kept, n.microbatch).layout().bytes();
       for (const std::size_t tenths : {9u, 8u, 7u, 5u}) {
@@ -86,12 +88,14 @@ TEST_CASE("under a budget, what a rank lays out is within the bytes, its message
 
 TEST_CASE("under a budget of the whole rank, a step takes no more than it, to the bits of one without") {
   remat::silence_warning(remat::warning_names::skipped_checkpoint);
-  const std::size_t microbatches = 4;
+  const std::size_t microbatches = session().size() == 3 ? 6 : 4;
   int recomputed = 0;
   for (const char* name : {"gpt", "llama", "unet"}) {
     const networks::network& n = networks::named(name);
     for (const remat::pipeline_schedule& schedule :
-         {remat::pipeline_schedule(remat::schedule::gpipe), remat::pipeline_schedule(remat::schedule::one_f_one_b)}) {
+         {remat::pipeline_schedule(remat::schedule::gpipe), remat::pipeline_schedule(remat::schedule::one_f_one_b),
+          remat::pipeline_schedule(remat::schedule::interleaved<2>)}) {
+      if (schedule.stages(session().size()) > remat::fuse(n.lower()).operations.count()) continue;
       remat::distributed_network kept(session(), n.lower(), options(schedule, microbatches));
       const auto data = networks::random_batch(n, kept.lowered(), n.microbatch * microbatches, 7);
       const float expected = networks::with(data, [&](const auto&... tensors) { return kept.train_step(tensors...); });

@@ -78,6 +78,14 @@ struct distributed_blueprint {
 
 namespace detail {
 
+/// A stage that a budget is too small for keeps everything: another cut is better.
+inline plan plan_of_candidate(const program& p, const plan_request& request) {
+  const training_planner planner(p, request);
+  if (has_budget(p, request))
+    if (std::optional<plan> found = budget_search(planner, p, request).find()) return std::move(*found);
+  return planner.make();
+}
+
 /// Activations, weights and gradients of the operations [first, last) as a stage of this schedule.
 inline double bytes_as_stage(program p, int first, int last, int stage, std::size_t batch,
                              const passes_in_flight& in_flight, const plan_terms& terms) {
@@ -90,7 +98,7 @@ inline double bytes_as_stage(program p, int first, int last, int stage, std::siz
   slice covered = slice_of_stage(p, stage, most_between(forward_section, backward_section));
   covered.splits = most_between(forward_section, parameters_section) > 1;
   covered.halves_backward = in_flight(stage, pass_kind::backward_input, pass_kind::backward_parameters) > 0;
-  const plan made = plan_training(p, terms.request(batch, covered));
+  const plan made = plan_of_candidate(p, terms.request(batch, covered));
   double bytes = 0;
   for (const plan_region& each : made.regions)
     if (each.port == core::none)
@@ -189,10 +197,6 @@ inline distributed_blueprint draw_blueprint(const mpi::session& session, program
                          },
                      .terms = made.terms});
   set_stage_policies(p, options.stage_policies);
-  if (has_rank_budget(p) && made.schedule.stages > partitions)
-    throw error(
-        "a budget of the whole rank is for ranks of one stage, and this schedule gives them several; give a budget the "
-        "bytes of a stage's activations: budget{bytes}");
   check_schedule(made.schedule,
                  {.is_training = trains, .messages = between_stages(messages_of(p, made.schedule.stages, trains))});
   require_whole_states(p, made);

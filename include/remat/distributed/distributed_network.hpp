@@ -90,7 +90,7 @@ class distributed_network : public network_on_ranks {
   float train_on(std::span<const tensor_source> sources, parameter_updater& updater, double learning_rate_factor = 1) {
     parameters_->drop_gradients();
     if (updater.needs_all_gradients()) {
-      const float loss = train(sources, nullptr, gradient_need::all_at_once);
+      const float loss = train(sources, nullptr, gradient_need::all_at_once, updater.bytes_for(*this));
       updater.step(*this, learning_rate_factor);
       return loss;
     }
@@ -153,7 +153,10 @@ class distributed_network : public network_on_ranks {
     how.replicas = replicas();
     how.overlapped_all_reduce = training_.overlaps();
     how.early_recompute = recomputes_early_;
-    return remat::simulate(blueprint_.checkpointed, blueprint_.schedule, costs, std::move(how), blueprint_.terms);
+    const thread_scope scope(threads_);  // kernels are made for a number of threads
+    const arena_with_kernels arena = pipelines_.arena_of_steps();
+    return remat::simulate(blueprint_.checkpointed, blueprint_.schedule, costs, std::move(how), blueprint_.terms,
+                           &arena);
   }
   /// Where memory goes on this rank, that of the optimizers that are named included: `model.memory(optimizer)`.
   template <class... Optimizers>
@@ -226,11 +229,14 @@ class distributed_network : public network_on_ranks {
 
   /// With updates where there is an updater that has begun.
   float train(std::span<const tensor_source> sources, parameter_updater* updater,
-              gradient_need need = gradient_need::steps_apart) {
+              gradient_need need = gradient_need::steps_apart, std::size_t optimizer_bytes = 0) {
     const batch_split split =
         remat::agree_on_split(calls_, blueprint_, call_kind::training, sources, compared_parameters());
     const thread_scope scope(threads_);
     float loss = 0;
+    if (has_rank_budget(blueprint_.checkpointed))
+      pipelines_.leave_room(training_.staging_bytes() + training_.counting_bytes() +
+                            (updater != nullptr ? updater->bytes_for(*this) : optimizer_bytes));
     kept_gradients& kept = parameters_->gradient_memory();
     kept.provide(updater == nullptr ? need : microbatches() > 1 ? gradient_need::microbatches : gradient_need::stages);
     if (updater == nullptr) {

@@ -33,7 +33,7 @@ struct distributed_options {
   int threads = 0;                                   ///< 0: the node's cores, shared evenly by its ranks
   remat::checkpoints checkpoints = {};               ///< where given, they replace the tags
   std::optional<operation_costs> costs = {};         ///< what policies see instead of FLOPs: `profile(mpi, one, 16)`
-  std::optional<std::size_t> activation_bytes = {};  ///< that the activations of a stage may take, as policies are told
+  std::optional<std::size_t> activation_bytes = {};  ///< that the activations of a rank may take, as policies are told
   std::size_t other_bytes = 0;  ///< that a budget of the whole rank leaves to others, such as the optimizer
   std::vector<checkpoint_on_stage> stage_policies = {};  ///< instead of what the checkpoints of a stage say
   std::vector<std::string> frozen = {};                  ///< paths of modules that are not trained

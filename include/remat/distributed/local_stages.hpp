@@ -4,9 +4,10 @@
 /// evenly, the first ones are larger.
 #pragma once
 
+#include <remat/distributed/arena_with_kernels.hpp>
 #include <remat/distributed/message_wait.hpp>
 #include <remat/distributed/mpi.hpp>
-#include <remat/partition/bubble_search.hpp>
+#include <remat/partition/pipeline_choices.hpp>
 #include <remat/partition/rank_layout.hpp>
 #include <remat/partition/stage_plans.hpp>
 #include <remat/run/executor.hpp>
@@ -26,7 +27,7 @@ namespace remat {
 /// Which micro-batches a stage checkpoints.
 enum class checkpointing : std::uint8_t {
   always,
-  except_last  ///< not the last one, where its backward pass follows at once
+  except_last  ///< not the last one, where its backward pass follows at once; budgets, which count all of them, do not end
 };
 
 /// What a pipeline is made for.
@@ -47,10 +48,16 @@ struct pipeline_setup {
   bool updates = false;          ///< parameters, in the last micro-batch
   remat::packing packing = remat::packing::automatic;
   std::size_t other_bytes = 0;                  ///< that a budget of the whole rank leaves to others
+  regions reserved = {};                        ///< of the arena in which it is placed, which stays as large
   std::shared_ptr<storage_spaces> spaces = {};  ///< for what leaves the arena
 
   bool is_larger(int m) const { return m < larger; }
   std::size_t samples(int m) const { return microbatch + (is_larger(m) ? 1 : 0); }
+  /// How the kernels of a training step run, of its first micro-batch.
+  kernel_options kernels() const {
+    return {.microbatches = static_cast<std::size_t>(table.microbatches), .packing = packing};
+  }
+  arena_with_kernels arena() const { return {*checkpointed, kernels(), larger, reserved, other_bytes}; }
 };
 
 class local_stages {
@@ -58,8 +65,11 @@ class local_stages {
   /// `setup` must stay where it is.
   local_stages(const pipeline_setup& setup, const task_positions& positions) : setup_(&setup) {
     const training_slices covered(setup.table, positions);
-    if (setup.is_training)
-      choices_ = choose_in_bubbles(*setup.checkpointed, setup.table, {setup.microbatch, setup.larger}, setup.terms);
+    if (setup.is_training) {
+      const arena_with_kernels arena = setup.arena();
+      choices_ = choose_in_pipeline(*setup.checkpointed, setup.table, {setup.microbatch, setup.larger}, setup.terms,
+                                    {setup.rank, &arena});
+    }
     for (int s = 0; s < setup.table.stages; ++s)
       if (positions.rank_of(s) == setup.rank) add(positions, covered, s);
   }
@@ -110,6 +120,7 @@ class local_stages {
     here.number = s;
     const int count = setup.table.microbatches;
     const bool last_differs = setup.is_training && setup.checkpoints == checkpointing::except_last &&
+                              choices_[static_cast<std::size_t>(s)].ways.empty() &&
                               positions.position_of(pass_kind::backward_input, s, count - 1) ==
                                   positions.position_of(pass_kind::forward, s, count - 1) + 1;
     std::map<std::pair<std::array<bool, 5>, int>, int> made;
@@ -124,7 +135,7 @@ class local_stages {
       here.of_microbatch.push_back(at->second);
       if (!is_new) continue;
       const program& p = is_plain ? *setup.plain : *setup.checkpointed;
-      plan steps = setup.is_training ? training_plan(p, positions, covered(p, s, m), m, updates)
+      plan steps = setup.is_training ? training_plan(p, covered(p, s, m), m, updates)
                                      : plan_inference(p, setup.samples(m), slice_of_stage(p, s));
       const auto waiting = static_cast<std::size_t>(setup.is_training ? covered(p, s, m).in_flight : 1);
       const kernel_options how{accumulates, static_cast<std::size_t>(count), setup.packing, {setup.spaces, waiting}};
@@ -143,24 +154,11 @@ class local_stages {
     outside_bytes_ += most * waiting;
   }
 
-  plan training_plan(const program& p, const task_positions& positions, const slice& covered, int m,
-                     bool updates) const {
+  plan training_plan(const program& p, const slice& covered, int m, bool updates) const {
     const pipeline_setup& setup = *setup_;
-    const auto others = [&](const plan& made) {
-      std::size_t kept = 0, passing = 0;
-      for (const bool accumulates : {false, true}) {
-        plan with_packs = made;
-        const planned_kernels kernels(p, with_packs,
-                                      {accumulates, static_cast<std::size_t>(setup.table.microbatches), setup.packing});
-        kept = std::max(kept, kernels.memory().step_bytes());
-        passing = std::max(passing, kernels.memory().passing_bytes());
-      }
-      return setup.other_bytes + passing + kept * (setup.larger > 0 ? 2 : 1);
-    };
     const updating how = updates ? updating::from_block : updating::after_step;
-    if (const budget_choice* chosen = choices_[static_cast<std::size_t>(covered.stage)].of(m); chosen != nullptr)
-      return plan_training(p, setup.terms.request(setup.samples(m), covered, how, nullptr, chosen));
-    return stage_planner(p, setup.table, positions)(setup.terms, setup.samples(m), covered, how, others);
+    const budget_choice* const chosen = choices_[static_cast<std::size_t>(covered.stage)].of(m);
+    return plan_training(p, setup.terms.request(setup.samples(m), covered, how, nullptr, chosen));
   }
 
   const pipeline_setup* setup_;

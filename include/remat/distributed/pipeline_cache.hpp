@@ -40,10 +40,20 @@ class pipeline_cache {
     return pipeline(setup(microbatch, 0, model_.table.microbatches, model_.is_training));
   }
 
+  /// Says how much the rank holds that its program does not say: a budget of the whole counts it. The most that was said counts;
+  /// what was planned with less is planned again.
+  void leave_room(std::size_t others) {
+    if (others <= others_) return;
+    others_ = others;
+    if (has_rank_budget(*model_.checkpointed)) release();
+  }
+
   /// This one is not forgotten, until another takes its place.
   void keep(const pipeline& line) { kept_ = &line; }
 
   const regions& reserved() const { return arena_.reserved(); }
+  /// What budgets of the whole rank know of it, for micro-batches of one size.
+  arena_with_kernels arena_of_steps() const { return setup(1, 0, model_.table.microbatches, true).arena(); }
   /// Gives a pipeline its place in the arena (back).
   void bind(pipeline& line) { line.bind(arena_.data(), arena_.kernels()); }
 
@@ -55,6 +65,7 @@ class pipeline_cache {
     made.microbatch = microbatch;
     made.larger = larger;
     made.is_training = is_training;
+    made.other_bytes += std::min(others_, detail::most_bytes);
     return made;
   }
   /// Gives back what predictions have made the arena larger by: a budget of the whole rank is one of steps.
@@ -76,13 +87,29 @@ class pipeline_cache {
         return *made_.back();
       }
     const thread_scope scope(threads_);
-    made_.push_back(std::make_unique<pipeline>(setup(microbatch, larger, count, is_training, updates)));
+    made_.push_back(make(setup(microbatch, larger, count, is_training, updates)));
     if (arena_.reserve(made_.back()->needed()))
       for (const auto& each : made_) bind(*each);
     else
       bind(*made_.back());
     forget_oldest(is_training);
     return *made_.back();
+  }
+  /// A budget of the whole rank counts the arena in which other sizes of micro-batches were: where nothing fits in addition to
+  /// them, they are given up.
+  std::unique_ptr<pipeline> make(pipeline_setup wanted) {
+    if (wanted.is_training && has_rank_budget(*model_.checkpointed) && arena_.reserved().total() > 0) {
+      pipeline_setup next_to_others = wanted;
+      next_to_others.reserved = arena_.reserved();
+      try {
+        return std::make_unique<pipeline>(std::move(next_to_others));
+      } catch (const error&) {
+        auto alone = std::make_unique<pipeline>(std::move(wanted));
+        release();
+        return alone;
+      }
+    }
+    return std::make_unique<pipeline>(std::move(wanted));
   }
   void forget_oldest(bool is_training) {
     const auto is_alike = [&](const auto& each) { return each->is_training() == is_training; };
@@ -94,7 +121,14 @@ class pipeline_cache {
     }
   }
 
+  void release() {
+    kept_ = nullptr;
+    made_.clear();
+    arena_ = {};
+  }
+
   pipeline_setup model_;
+  std::size_t others_ = 0;
   int threads_;
   std::size_t max_plans_;
   const pipeline* kept_ = nullptr;

@@ -1,94 +1,55 @@
 // SPDX-License-Identifier: MIT
-/// The ways in which a stage under a budget may run a micro-batch: what the budget's solver finds for any number of bytes, each
+/// What a stage that waits for gradients has further reason to look at: what the budget's solver finds for any number of bytes, each
 /// with none, some or all of its segments computed again before the gradient is waited for; and what the solver has no
 /// reason to look at, the first operations in one go, or the last ones, or those that are cheap for their bytes.
 ///
 /// To compute more of them before costs memory, since they are then alive together, and no time where the stage waits.
 #pragma once
 
-#include <remat/partition/stage_costs.hpp>
-#include <remat/partition/stage_memory.hpp>
-#include <remat/plan/plan.hpp>
-#include <remat/plan/plan_terms.hpp>
+#include <remat/partition/stage_ways.hpp>
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
-#include <optional>
-#include <span>
-#include <utility>
 #include <vector>
 
 namespace remat::detail {
 
-/// What budgets have computed again in a plan, in preorder.
-inline core::list<chosen_range> chosen_in(const plan& made) {
-  core::list<chosen_range> found;
-  for (const segment& each : made.segments)
-    if (each.is_chosen) found.push_back({each.first, each.last, each.staying});
-  return found;
-}
-
 class bubble_ways {
  public:
-  struct way {
-    budget_choice choice;
-    stage_cost cost = {};
-    std::array<std::optional<plan>, 2> plans = {};  // of the micro-batches, and of larger ones, once they are needed
-
-    /// Of a micro-batch, where nothing of it is hidden.
-    double seconds() const { return cost.recompute + cost.backward + cost.backward_parameters; }
-  };
-
-  /// Of micro-batches of this size; `base` is what the budget chooses where it does not look at the pipeline. At most about
-  /// `most` ways. What it is made of must outlive it.
-  bubble_ways(const program& p, const plan_terms& terms, std::size_t microbatch, const slice& covered, const plan& base,
-              const operation_costs& costs, int most)
-      : requests_{terms.request(microbatch, covered), terms.request(microbatch + 1, covered)},
-        planners_{{{p, requests_[0]}, {p, requests_[1]}}} {
-    add({}, 0, costs);
-    const std::size_t everything = planners_[0].make().live_bytes;
-    for (const stage_port& each : planners_[0].ports()) waits_ = waits_ || (each.is_gradient && each.receives());
-    add_all_of(chosen_in(base), max_ahead, costs);
-    base_ = 1;  // with nothing ahead
-    budget_search search(planners_[0], p, requests_[0]);
-    const core::list<budget_search::candidate>& found = search.find_candidates(everything);
-    const int kept = std::min(found.count(), std::max(1, most / 4));
-    for (int k = 0; k < kept; ++k) {
-      const int at = kept == found.count() ? k : static_cast<int>(static_cast<long>(k) * found.count() / kept);
-      add_all_of(found[at].ranges, std::min(max_ahead, std::max(1, most / kept)), costs);
-    }
+  /// Adds ways to those of a stage, at most about `most`; `base` is what its budgets choose where they do not look at the
+  /// pipeline.
+  bubble_ways(stage_ways& to, const program& p, const operation_costs& costs, int base, int most) : to_(to) {
+    all_ = {stage_ways::keeps_all(), base};
+    for (const stage_port& each : to.planner().ports()) waits_ = waits_ || (each.is_gradient && each.receives());
+    add_all_of(to[base].choice.ranges, max_ahead);
+    std::vector<const budget_choice*> found;
+    for (const budget_choice& each : to.grid())
+      if (each.on_disk.tensors.empty()) found.push_back(&each);
+    const std::size_t kept = std::min(found.size(), static_cast<std::size_t>(std::max(1, most / 4)));
+    for (std::size_t k = 0; k < kept; ++k)
+      add_all_of(found[k * found.size() / kept]->ranges,
+                 std::min(max_ahead, std::max(1, most / static_cast<int>(kept))));
+    const slice& covered = to.planner().covered();
     if (waits_ && covered.last - covered.first <= budget_search::most_solved_operations)
       add_runs(p, covered, costs, std::min(24, std::max(1, most / 8)));
   }
-  bubble_ways(const bubble_ways&) = delete;
-  bubble_ways& operator=(const bubble_ways&) = delete;
 
-  int count() const { return static_cast<int>(ways_.size()); }
-  /// That keeps everything.
-  static constexpr int keeps_all() { return 0; }
-  /// What the budget chooses where it does not look at the pipeline.
-  int base() const { return base_; }
-  const way& operator[](int w) const { return ways_[static_cast<std::size_t>(w)]; }
-  const plan& planned(int w, bool is_larger) {
-    std::optional<plan>& made = ways_[static_cast<std::size_t>(w)].plans[is_larger ? 1 : 0];
-    const budget_choice& choice = ways_[static_cast<std::size_t>(w)].choice;
-    if (!made) made = planners_[is_larger ? 1 : 0].make(choice.ranges, choice.ahead);
-    return *made;
-  }
-  const plan_request& request() const { return requests_[0]; }
+  /// Those to choose from, by their numbers.
+  const std::vector<int>& all() const { return all_; }
 
  private:
   static constexpr int max_ahead = 8;
 
   /// A choice with `variants` numbers of segments ahead, evenly up to all of them, in addition to none.
-  void add_all_of(const core::list<chosen_range>& ranges, int variants, const operation_costs& costs) {
-    plan made = planners_[0].with_segments(ranges);
-    const int outermost = outermost_chosen(made.segments, made.segment_plans).count();
-    add(ranges, 0, costs);
+  void add_all_of(const core::list<chosen_range>& ranges, int variants) {
+    add(ranges, 0);
     if (!waits_) return;
-    const int steps = std::min(variants, outermost);
-    for (int k = 1; k <= steps; ++k) add(ranges, outermost * k / steps, costs);
+    const int outermost = outermost_of(ranges), steps = std::min(variants, outermost);
+    for (int k = 1; k <= steps; ++k) add(ranges, outermost * k / steps);
+  }
+  int outermost_of(const core::list<chosen_range>& ranges) const {
+    const plan made = to_.planner().with_segments(ranges);
+    return outermost_chosen(made.segments, made.segment_plans).count();
   }
   /// All that is computed again is computed before the gradient is waited for.
   void add_runs(const program& p, const slice& covered, const operation_costs& costs, int most) {
@@ -96,24 +57,24 @@ class bubble_ways {
     std::vector<double> seconds_per_byte;
     for (int i = covered.first; i < covered.last; ++i) {
       double bytes = 1;
-      for (const int t : p.operations[i].outputs) bytes += static_cast<double>(p.tensors[t].bytes(requests_[0].batch));
+      for (const int t : p.operations[i].outputs) bytes += static_cast<double>(p.tensors[t].bytes(to_.request().batch));
       seconds_per_byte.push_back(costs.operations[static_cast<std::size_t>(i)].forward / bytes);
     }
     std::vector<double> sorted = seconds_per_byte;
     std::ranges::sort(sorted);
     for (int k = 1; k <= steps; ++k) {
       const int count = operations * k / steps;
-      add_run(p, covered, costs, [&](int i) { return i < count; });
+      add_run(p, covered, [&](int i) { return i < count; });
       if (k == steps) break;  // the same from here
-      add_run(p, covered, costs, [&](int i) { return i >= operations - count; });
-      add_run(p, covered, costs, [&](int i) {
+      add_run(p, covered, [&](int i) { return i >= operations - count; });
+      add_run(p, covered, [&](int i) {
         return seconds_per_byte[static_cast<std::size_t>(i)] <= sorted[static_cast<std::size_t>(count - 1)];
       });
     }
   }
   /// The runs of operations, counted from the first of the stage, for which a claim holds.
   template <class Claim>
-  void add_run(const program& p, const slice& covered, const operation_costs& costs, const Claim& is_computed_again) {
+  void add_run(const program& p, const slice& covered, const Claim& is_computed_again) {
     core::list<chosen_range> ranges;
     for (int i = covered.first; i < covered.last; ++i) {
       if (!is_computed_again(i - covered.first)) continue;
@@ -126,23 +87,13 @@ class bubble_ways {
           if (p.producers[t] >= each.first && p.producers[t] < each.last &&
               std::ranges::find(each.staying, t) == each.staying.end())
             each.staying.push_back(t);
-    const plan made = planners_[0].with_segments(ranges);
-    add(ranges, outermost_chosen(made.segments, made.segment_plans).count(), costs);
+    add(ranges, outermost_of(ranges));
   }
-  void add(const core::list<chosen_range>& ranges, int ahead, const operation_costs& costs) {
-    plan made = planners_[0].with_segments(ranges);
-    planners_[0].write_tape(made, ahead);
-    way& added = ways_.emplace_back();
-    const auto [cost, recomputed] = cost_of_stage(made, costs);
-    added.choice = {recomputed, ranges, ahead};
-    added.cost = cost;
-  }
+  void add(const core::list<chosen_range>& ranges, int ahead) { all_.push_back(to_.add({0, ranges, ahead})); }
 
-  std::array<plan_request, 2> requests_;
-  std::array<training_planner, 2> planners_;
+  stage_ways& to_;
   bool waits_ = false;  // for gradients
-  int base_ = 0;
-  std::vector<way> ways_;
+  std::vector<int> all_ = {};
 };
 
 }  // namespace remat::detail

@@ -101,6 +101,10 @@ class rank_layout {
   std::size_t bytes() const { return passing_ > 0 ? placed_ + passing_ : end_; }
   /// The largest sum of what is alive at once: no layout of these regions needs less.
   std::size_t live_bytes() const { return live_ + passing_; }
+  /// What is alive at each position of the row, without what passes in one task: sums over the stages of a rank.
+  const core::list<std::size_t>& live_over_time() const { return live_over_time_; }
+  /// Of what passes in one task: the largest.
+  std::size_t passing_bytes() const { return passing_; }
   /// How many micro-batches of the rank's stage number `stage` have a port's tensor at once.
   int slots(std::size_t stage, int port) const { return slots_[stage][static_cast<std::size_t>(port)]; }
   /// Where a region of the rank's stage number `stage` begins for a micro-batch.
@@ -150,6 +154,7 @@ class rank_layout {
     for (int now = 1; now < live.count(); ++now) live[now] += live[now - 1];
     live_ = detail::maximum_of(live);
     placed_ = detail::place(allocations, live);
+    live_over_time_ = std::move(live);
     for (const detail::allocation& s : allocations) *places[static_cast<std::size_t>(s.buffer)] = s.offset;
     for (std::size_t i = 0; i < places.size(); ++i) end_ = std::max(end_, *places[i] + aligned(sizes_[i]));
   }
@@ -157,6 +162,7 @@ class rank_layout {
   int row_;
   std::size_t alignment_ = alignment;  // of regions: the largest of their buffers'
   std::size_t passing_ = 0, placed_ = 0, end_ = 0, live_ = 0;
+  core::list<std::size_t> live_over_time_ = {};
   std::vector<std::size_t> sizes_;                              // of what is placed, as it is used
   std::vector<std::vector<int>> slots_;                         // of each stage and port
   std::vector<std::vector<std::vector<std::size_t>>> offsets_;  // of each stage, micro-batch and region

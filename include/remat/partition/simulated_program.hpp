@@ -88,9 +88,10 @@ inline void add_parameters(const program& p, const schedule_table& table, std::v
 }  // namespace detail
 
 /// Simulates a training step. `how` says what connects the ranks and what is overlapped; its stages and messages are
-/// made here, from plans on these terms. Throws `error` for costs of another program, and where the stages are not those of the schedule.
+/// made here, from plans on these terms; `arena`: what ranks have in addition to activations, where it is known. Throws `error` for costs of another program, and where the stages are not those of the schedule.
 inline simulated_program simulate(const program& p, const schedule_table& table, const operation_costs& costs,
-                                  pipeline_costs how = {}, const plan_terms& terms = {}) {
+                                  pipeline_costs how = {}, const plan_terms& terms = {},
+                                  const rank_arena* arena = nullptr) {
   require_costs_of(p, costs);
   const int stages = p.operations.empty() ? 0 : p.operations.back().stage + 1;
   if (stages != table.stages)
@@ -99,7 +100,7 @@ inline simulated_program simulate(const program& p, const schedule_table& table,
   check_tasks(table, true);
   plan_terms planned = terms;
   planned.recomputes_in_bubbles = terms.recomputes_in_bubbles && how.early_recompute;
-  const std::vector<planned_stage> plans = pipeline_plans(p, table, costs.batch, planned);
+  const std::vector<planned_stage> plans = pipeline_plans(p, table, costs.batch, planned, arena);
   core::list<pipeline_message> messages;  // those of messages_of, by plans that are there
   for (const planned_stage& each : plans) add_messages(messages, each.plans[0].covered.stage, each.plans[0].ports);
   simulated_program made{

@@ -3,7 +3,7 @@
 /// once, and take no time.
 #pragma once
 
-#include <remat/partition/stage_memory.hpp>
+#include <remat/partition/pipeline_timetable.hpp>
 #include <remat/schedule/pipeline_costs.hpp>
 #include <remat/schedule/rank_charges.hpp>
 #include <remat/schedule/rendezvous.hpp>

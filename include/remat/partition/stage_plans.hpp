@@ -2,7 +2,6 @@
 /// The plan of every stage of a program under a schedule: what each stage runs and keeps for a micro-batch.
 #pragma once
 
-#include <remat/partition/stage_memory.hpp>
 #include <remat/plan/plan.hpp>
 #include <remat/plan/plan_terms.hpp>
 #include <remat/schedule/in_flight.hpp>
@@ -10,8 +9,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <optional>
-#include <utility>
 #include <vector>
 
 namespace remat {
@@ -40,45 +37,25 @@ class training_slices {
   const task_positions* positions_;
 };
 
-/// Makes the training plans of stages, whose budgets count what the rank lays out, and of the whole rank what else it holds
-/// with a plan, where that is known.
-class stage_planner {
- public:
-  /// All of them must outlive it; p is the fused program with its stages.
-  stage_planner(const program& p, const schedule_table& table, const task_positions& positions)
-      : program_(&p), table_(&table), positions_(&positions) {}
+/// The training plan of a stage whose budgets choose this, or which has none: for a micro-batch whose backward is halved where
+/// the schedule has such.
+inline plan plan_of_stage(const program& p, const schedule_table& table, const task_positions& positions,
+                          const training_slices& covered, const plan_terms& terms, std::size_t microbatch, int stage,
+                          const budget_choice* chosen = nullptr) {
+  int m = 0;
+  while (m + 1 < table.microbatches && !positions.halves_backward(stage, m)) ++m;
+  return plan_training(p, terms.request(microbatch, covered(p, stage, m), updating::after_step, nullptr, chosen));
+}
 
-  plan operator()(const plan_terms& terms, std::size_t microbatch, const slice& covered,
-                  updating updates = updating::after_step, stage_memory::others with = {}) {
-    const plan_request plain = terms.request(microbatch, covered, updates);
-    if (!has_budget(*program_, plain)) return plan_training(*program_, plain);
-    if (!timetable_) timetable_.emplace(*program_, *table_, true);
-    const stage_memory rank(*program_, covered, updates, *table_, *positions_, *timetable_, std::move(with));
-    return plan_training(*program_, terms.request(microbatch, covered, updates, &rank));
-  }
-  /// Of a stage for all its micro-batches, with its backward halved where the schedule halves that of any.
-  plan of_stage(const plan_terms& terms, std::size_t microbatch, const training_slices& covered, int stage) {
-    int m = 0;
-    while (m + 1 < table_->microbatches && !positions_->halves_backward(stage, m)) ++m;
-    return (*this)(terms, microbatch, covered(*program_, stage, m));
-  }
-
- private:
-  const program* program_;
-  const schedule_table* table_;
-  const task_positions* positions_;
-  std::optional<pipeline_timetable> timetable_ = {};  // once it is needed
-};
-
-/// The training plans of all stages, of the fused program with its stages, for a micro-batch whose backward is halved where the
-/// schedule has such. Budgets do not look at what other stages do (pipeline_plans.hpp has those that do).
+/// The training plans of all stages of the fused program with its stages, which has no budgets (pipeline_plans.hpp has those of
+/// programs that have).
 inline std::vector<plan> stage_plans(const program& p, const schedule_table& table, std::size_t microbatch,
                                      const plan_terms& terms = {}) {
   const task_positions positions(table);
   const training_slices covered(table, positions);
-  stage_planner planner(p, table, positions);
   std::vector<plan> plans;
-  for (int s = 0; s < table.stages; ++s) plans.push_back(planner.of_stage(terms, microbatch, covered, s));
+  for (int s = 0; s < table.stages; ++s)
+    plans.push_back(plan_of_stage(p, table, positions, covered, terms, microbatch, s));
   return plans;
 }
 

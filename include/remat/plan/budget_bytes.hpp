@@ -41,17 +41,18 @@ struct budget_bytes {
   bool is_of_rank = false;
 };
 
-/// Throws `error` where the bytes are fewer than the smallest feasible ones.
-constexpr void require_bytes(std::size_t given, std::size_t smallest, std::size_t batch) {
+/// Throws `error` where the bytes are fewer than the smallest feasible ones; `where` continues the sentence.
+constexpr void require_bytes(std::size_t given, std::size_t smallest, std::size_t batch, const char* where = "") {
   if (given < smallest)
     throw error("a budget of " + std::to_string(given) + " bytes is too small for a batch of " + std::to_string(batch) +
-                ": the smallest with which a step fits is " + std::to_string(smallest));
+                where + ": the smallest with which a step fits is " + std::to_string(smallest));
 }
 /// Of the whole rank; `fixed` are those of weights, states, gradients and optimizer.
-constexpr void require_rank_bytes(std::size_t given, std::size_t smallest, std::size_t batch, std::size_t fixed) {
+constexpr void require_rank_bytes(std::size_t given, std::size_t smallest, std::size_t batch, std::size_t fixed,
+                                  const char* where = "") {
   if (given < smallest)
     throw error("a budget of the whole rank of " + std::to_string(given) + " bytes is too small for a batch of " +
-                std::to_string(batch) + ": the smallest with which a step fits is " + std::to_string(smallest) +
+                std::to_string(batch) + where + ": the smallest with which a step fits is " + std::to_string(smallest) +
                 ", of which weights, states, gradients and optimizer are " + std::to_string(fixed));
 }
 

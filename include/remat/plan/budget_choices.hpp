@@ -10,6 +10,7 @@
 #include <remat/plan/segments.hpp>
 #include <remat/plan/spine_maker.hpp>
 #include <remat/plan/spine_solver.hpp>
+#include <remat/plan/stored_tensors.hpp>
 
 #include <cstddef>
 #include <optional>
@@ -20,8 +21,8 @@ namespace remat {
 struct budget_choice {
   double again = 0;
   core::list<chosen_range> ranges = {};
-  int ahead = 0;  ///< how many of the outermost ones, the last, are computed before a gradient is waited for
-  core::list<int> outside = {};  ///< tensors that leave the arena
+  int ahead = 0;          ///< how many of the outermost ones, the last, are computed before a gradient is waited for
+  disk_use on_disk = {};  ///< what leaves the arena
 };
 
 namespace detail {
@@ -87,7 +88,7 @@ class budget_problems {
     for (problem* each : all_) {
       const spine_solution found = each->solver.solution(at(*each, quanta));
       made.again += found.again;
-      made.outside.append(found.outside.begin(), found.outside.end());
+      made.on_disk.tensors.append(found.outside.begin(), found.outside.end());
       for (const spine_segment& s : found.segments)
         made.ranges.push_back({each->chain.first + s.first, each->chain.first + s.last, s.staying});
     }

@@ -59,6 +59,14 @@ class disk_search {
     }
     return best;
   }
+  /// All candidates, each with the time that it takes more than to keep everything.
+  std::vector<budget_choice> choices() {
+    find_candidates();
+    std::vector<budget_choice> all;
+    for (const candidate& each : candidates_)
+      all.push_back({time_of(written(each)) - kept_time_, each.ranges, 0, each.on_disk});
+    return all;
+  }
   /// The fewest bytes that any takes, as `bytes_of` says of a plan.
   template <class BytesOf>
   std::size_t smallest(const BytesOf& bytes_of) {
@@ -113,7 +121,7 @@ class disk_search {
     for (int quanta = problems.least(); quanta <= problems.levels(); ++quanta) {
       if (quanta > problems.least() && !(problems.again(quanta) < problems.again(quanta - 1))) continue;
       budget_choice found = problems.choice(quanta);
-      if (!found.outside.empty()) add(std::move(found.ranges), std::move(found.outside));
+      if (!found.on_disk.tensors.empty()) add(std::move(found.ranges), std::move(found.on_disk.tensors));
     }
   }
   void add(core::list<chosen_range> ranges, core::list<int> outside) {

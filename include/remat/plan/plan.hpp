@@ -25,7 +25,8 @@ namespace remat {
 /// program. Throws `error` for a batch that `checked_batch` refuses, and so does every plan.
 constexpr plan plan_training(const program& p, const plan_request& request) {
   const detail::training_planner planner(p, request);
-  if (request.chosen != nullptr) return planner.make(request.chosen->ranges, request.chosen->ahead);
+  if (request.chosen != nullptr)
+    return planner.make(request.chosen->ranges, request.chosen->ahead, request.chosen->on_disk);
   if (has_budget(p, request)) return detail::budget_search(planner, p, request).run();
   return planner.make();
 }

@@ -28,27 +28,46 @@ class rank_memory {
 
 namespace detail {
 
-/// What is known of a program alone: the weights and states of the operations that a request covers, the gradients of
-/// those that are trained, and the plan's activations, without what kernels need.
+/// The weights and states of operations that one rank runs, what is once on it counted once, and the gradients of those
+/// that are trained.
+class parameter_bytes {
+ public:
+  constexpr explicit parameter_bytes(const program& p)
+      : p_(p), is_met_(p.parameters.size()), is_state_met_(p.states.size()) {}
+
+  /// Adds the operations that a slice covers; `updates` says whether their gradients outlive the tape.
+  constexpr void add(const slice& covered, updating updates) {
+    for (int i = covered.first; i < covered.last; ++i) {
+      const operation& o = p_.operations[i];
+      for (int k = o.first_parameter; k < o.first_parameter + o.parameters; ++k) {
+        const std::size_t bytes = aligned(p_.parameters[k].declared.elements() * sizeof(float));
+        const int owner = p_.parameters[k].owner;
+        if (!is_met_[owner]) sum_ += bytes;
+        is_met_[owner] = 1;
+        if (!o.frozen && updates != updating::from_arena) sum_ += bytes;
+      }
+      for (int k = o.first_state; k < o.first_state + o.states; ++k) {
+        const int owner = p_.states[k].owner;  // and its values before the step
+        if (!is_state_met_[owner]) sum_ += 2 * aligned(p_.states[k].declared.elements() * sizeof(float));
+        is_state_met_[owner] = 1;
+      }
+    }
+  }
+  constexpr std::size_t sum() const { return sum_; }
+
+ private:
+  const program& p_;
+  core::list<int> is_met_, is_state_met_;
+  std::size_t sum_ = 0;
+};
+
+/// What is known of a program alone: parameters and states, and the plan's activations, without what kernels need.
 class program_memory : public rank_memory {
  public:
   constexpr program_memory(const program& p, const slice& covered, updating updates) {
-    core::list<int> is_met(p.parameters.size()), is_state_met(p.states.size());
-    for (int i = covered.first; i < covered.last; ++i) {
-      const operation& o = p.operations[i];
-      for (int k = o.first_parameter; k < o.first_parameter + o.parameters; ++k) {
-        const std::size_t bytes = aligned(p.parameters[k].declared.elements() * sizeof(float));
-        const int owner = p.parameters[k].owner;
-        if (!is_met[owner]) fixed_ += bytes;
-        is_met[owner] = 1;
-        if (!o.frozen && updates != updating::from_arena) fixed_ += bytes;
-      }
-      for (int k = o.first_state; k < o.first_state + o.states; ++k) {
-        const int owner = p.states[k].owner;  // and its values before the step
-        if (!is_state_met[owner]) fixed_ += 2 * aligned(p.states[k].declared.elements() * sizeof(float));
-        is_state_met[owner] = 1;
-      }
-    }
+    parameter_bytes fixed(p);
+    fixed.add(covered, updates);
+    fixed_ = fixed.sum();
   }
 
   constexpr std::size_t bytes_with(const plan& made) const override {

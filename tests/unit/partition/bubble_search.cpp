@@ -105,8 +105,7 @@ TEST_CASE("a step under budgets that look at the pipeline is never longer, in th
         CHECK(together.step.seconds == remat::simulate(table, together.given).seconds);
         shorter += together.step.seconds < 0.999 * alone->step.seconds ? 1 : 0;
         ++all;
-        // A rank of one stage lays out no more than the budget.
-        if (each.schedule.stages_per_rank > 1) continue;
+        // A rank lays out no more than the budget, all of its stages together.
         for (std::size_t rank = 0; rank < together.ranks.size(); ++rank)
           CHECK(static_cast<double>(together.ranks[rank].activations) <=
                 share * static_cast<double>(kept.ranks[rank].activations));
@@ -164,7 +163,7 @@ TEST_CASE("micro-batches of one stage may differ", "[dist]") {
   for (const double share : {0.9, 0.8, 0.7, 0.6}) {
     const remat::program p = chain({8}, {remat::checkpoint_at("", remat::budget{remat::share_of_save_all(share)})});
     const auto table = schedule::one_f_one_b.make(2, 6);
-    const std::vector<remat::stage_choices> choices = remat::choose_in_bubbles(p, table, {samples}, {});
+    const std::vector<remat::stage_choices> choices = remat::choose_in_pipeline(p, table, {samples}, {});
     REQUIRE(choices.size() == 2);
     for (const remat::stage_choices& each : choices) {
       REQUIRE(each.of_microbatch.size() == 6);
@@ -176,18 +175,33 @@ TEST_CASE("micro-batches of one stage may differ", "[dist]") {
 }
 
 TEST_CASE("where nothing is to choose, nothing is chosen", "[dist]") {
-  const auto none = [](const std::vector<remat::stage_choices>& choices) {
-    for (const remat::stage_choices& each : choices)
-      if (each.of(0) != nullptr) return false;
-    return true;
-  };
   const auto table = schedule::one_f_one_b.make(2, 4);
-  CHECK(none(remat::choose_in_bubbles(chain({8}, {remat::checkpoint_at("")}), table, {samples}, {})));
+  for (const remat::stage_choices& each :
+       remat::choose_in_pipeline(chain({8}, {remat::checkpoint_at("")}), table, {samples}, {}))
+    CHECK(each.of(0) == nullptr);
   const remat::program p = chain({8}, {remat::checkpoint_at("", remat::budget{remat::share_of_save_all(0.8)})});
-  CHECK(!none(remat::choose_in_bubbles(p, table, {samples}, {})));
-  CHECK(none(remat::choose_in_bubbles(p, table, {samples}, each_for_itself())));
-  const remat::program whole = chain({8}, {remat::checkpoint_at("", remat::budget{remat::of_rank(1'000'000)})});
-  CHECK(none(remat::choose_in_bubbles(whole, table, {samples}, {})));
+  for (const remat::stage_choices& each : remat::choose_in_pipeline(p, table, {samples}, each_for_itself()))
+    CHECK(each.ways.size() == 1);  // in all micro-batches
+}
+
+TEST_CASE("a rank chooses for itself what somebody chooses for all, and is not refused for another's bytes", "[dist]") {
+  const auto table = schedule::one_f_one_b.make(2, 4);
+  for (const remat::plan_terms& terms : {remat::plan_terms{}, each_for_itself()}) {
+    const remat::program p = chain({8}, {remat::checkpoint_at("", remat::budget{remat::share_of_save_all(0.8)})});
+    const auto all = remat::choose_in_pipeline(p, table, {samples}, terms);
+    for (int rank = 0; rank < 2; ++rank) {
+      const auto own = remat::choose_in_pipeline(p, table, {samples}, terms, {.rank = rank});
+      const auto mine = static_cast<std::size_t>(rank);
+      CHECK(own[mine].of_microbatch == all[mine].of_microbatch);
+      REQUIRE(own[mine].ways.size() == all[mine].ways.size());
+      for (std::size_t k = 0; k < own[mine].ways.size(); ++k) CHECK(own[mine].ways[k].again == all[mine].ways[k].again);
+    }
+    const remat::program short_of =
+        chain({8}, {remat::checkpoint_at("")}, {{0, remat::budget{1}}, {1, remat::save_all{}}});
+    CHECK_THROWS_AS(remat::choose_in_pipeline(short_of, table, {samples}, terms), remat::error);
+    CHECK_THROWS_AS(remat::choose_in_pipeline(short_of, table, {samples}, terms, {.rank = 0}), remat::error);
+    CHECK_NOTHROW(remat::choose_in_pipeline(short_of, table, {samples}, terms, {.rank = 1}));
+  }
 }
 
 }  // namespace bubble_search_tests

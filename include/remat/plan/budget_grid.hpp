@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+/// All that the budgets of a slice may choose, whatever bytes they have: what budget_search.hpp looks at, and what it costs.
+/// Slices that share bytes choose among these together (partition/shared_budget.hpp).
+#pragma once
+
+#include <remat/plan/budget_choices.hpp>
+#include <remat/plan/budget_search.hpp>
+#include <remat/plan/disk_search.hpp>
+#include <remat/plan/predicted_cost.hpp>
+#include <remat/plan/training_planner.hpp>
+#include <remat/plan/uniform_search.hpp>
+
+#include <vector>
+
+namespace remat::detail {
+
+/// To keep everything is the first; of a long uniform run some schedules are among them.
+inline std::vector<budget_choice> budget_grid(const training_planner& planner, const program& p,
+                                              const plan_request& request) {
+  std::vector<budget_choice> all(1);
+  budget_search search(planner, p, request);
+  for (const budget_search::candidate& each : search.find_candidates(planner.make().live_bytes))
+    all.push_back({each.again, each.ranges});
+  const bool is_solved = all.size() > 1;
+  const uniform_search run(planner, p, request);
+  for (int units = run.is_there() ? run.least() : 0; run.is_there() && units < run.most();
+       units += units < run.least() + 8 ? 1 : units / 16 + 1) {
+    budget_choice of_run{0, run.ranges(units)};
+    of_run.again = recomputation_cost(p, planner.with_segments(of_run.ranges), request.costs);
+    all.push_back(std::move(of_run));
+  }
+  if (is_solved && may_leave_arena(p))
+    for (budget_choice& each : disk_search(planner, p, request).choices()) all.push_back(std::move(each));
+  return all;
+}
+
+}  // namespace remat::detail
