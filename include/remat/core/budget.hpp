@@ -4,8 +4,8 @@
 ///     checkpoint<Net, budget<20'000'000>>                   // bytes of the plan's activations
 ///     checkpoint<Net, budget<share_of_save_all(0.25)>>      // of what they take where everything is kept
 ///     checkpoint<Net, budget<of_rank(2'000'000'000)>>       // of all that the rank holds
+///     checkpoint<Net, budget<>>                             // what the model's option `activation_bytes` says
 ///     checkpoint_at("", budget{bytes})                      // the same as values
-///     checkpoint_at("", budget{})                           // what the model's option `activation_bytes` says
 ///
 /// The plan's activations, all of them, take at most these bytes: those outside of the checkpoint are counted, and what a
 /// stage of a pipeline holds for its micro-batches in flight and for its messages. A budget of the whole rank counts what

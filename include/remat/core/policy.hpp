@@ -104,6 +104,9 @@ template <class T>
 inline constexpr bool is_complete_tag = std::is_empty_v<T>&& std::is_default_constructible_v<T>;
 template <auto Object>
 inline constexpr bool is_complete_tag<with<Object>> = true;
+/// The bytes of the model's option `activation_bytes`.
+template <>
+inline constexpr bool is_complete_tag<budget<>> = true;
 
 /// A policy whose checkpoint is looked after: every tensor that is computed again, or that a lossless storage gives back, is
 /// compared with that of the first pass, bit by bit (as hashes of 64 bits, which take no memory of the arena). The first

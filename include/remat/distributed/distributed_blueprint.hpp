@@ -197,6 +197,10 @@ inline distributed_blueprint draw_blueprint(const mpi::session& session, program
                          },
                      .terms = made.terms});
   set_stage_policies(p, options.stage_policies);
+  for (int s = 0; s < made.schedule.stages; ++s) {  // each budget has a number of bytes
+    const plan_request request = made.terms.request(1, slice_of_stage(p, s));
+    if (has_budget(p, request)) (void)limits_of(p, request, 0);
+  }
   check_schedule(made.schedule,
                  {.is_training = trains, .messages = between_stages(messages_of(p, made.schedule.stages, trains))});
   require_whole_states(p, made);

@@ -165,7 +165,9 @@ constexpr budget_limits limits_of(const program& p, const plan_request& request,
     if (!each.policy->has_budget()) continue;
     const std::optional<byte_limit> own = each.policy->limit();
     if (!own && !request.bytes)
-      throw error("a budget has no number of bytes; write budget{bytes}, or give the model its activation_bytes");
+      throw error(
+          "a budget has no number of bytes; write budget<bytes> or budget{bytes}, or give the model its "
+          "activation_bytes");
     const std::size_t bytes = own ? own->of(save_all_bytes) : *request.bytes;
     std::optional<std::size_t>& limit = own && own->is_of_rank ? lowest.rank : lowest.activations;
     if (!limit || bytes < *limit) limit = bytes;

@@ -165,6 +165,10 @@ TEST_CASE("a share of save_all's bytes, and the model's own number, are budgets"
   CHECK(half.recomputed == with({checkpoint_at("", budget{most / 2})}).plan(batch).recomputed);
   const model<chain> told{{.threads = 1, .checkpoints = {checkpoint_at("", budget{})}, .activation_bytes = most / 2}};
   CHECK(told.plan(batch).recomputed == half.recomputed);
+  const model<remat::checkpoint<chain, budget<>>> told_by_type{{.threads = 1, .activation_bytes = most / 2}};
+  CHECK(told_by_type.plan(batch).recomputed == with({checkpoint_at("h", budget{most / 2})}).plan(batch).recomputed);
+  CHECK_THROWS_WITH((model<remat::checkpoint<chain, budget<>>>{{.threads = 1}}.plan(batch)),
+                    Contains("has no number of bytes"));
   CHECK_THROWS_WITH(with({checkpoint_at("", budget{})}).plan(batch), Contains("has no number of bytes"));
   CHECK_THROWS_WITH(remat::share_of_save_all(1.5), Contains("above 0 and up to 1"));
   CHECK_THROWS_WITH(budget(-1), Contains("at least 0"));
