@@ -16,12 +16,11 @@
 /// The type of a module does not reach them, so `linear<8, 8>` and `linear<9, 9>` share one set.
 #pragma once
 
-#include <remat/core/activation.hpp>
 #include <remat/core/destination.hpp>
 #include <remat/core/error.hpp>
+#include <remat/core/kernel_pass.hpp>
 #include <remat/core/numbers.hpp>
 #include <remat/core/parallel.hpp>
-#include <remat/core/prepared.hpp>
 #include <remat/core/random.hpp>
 #include <remat/core/tensor.hpp>
 
@@ -29,109 +28,8 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <string_view>
-#include <type_traits>
 
 namespace remat {
-
-/// One call: shapes, addresses in the bound arena, and what was prepared for it. Put together when its action runs.
-struct kernel_call {
-  static constexpr int max_tensors = 8;
-
-  std::string_view kind = {};
-  const void* module_attributes = nullptr;
-  const prepared* state = nullptr;
-  std::byte* scratch = nullptr;
-  std::byte* packed[prepared::max_copies] = {};  ///< where this call reads one, or writes it
-  std::size_t batch = 0;
-  int input_count = 0, output_count = 0;
-  activation activation_after = activation::none;
-  const tensor_shape* input_shapes[max_tensors] = {};
-  const tensor_shape* output_shapes[max_tensors] = {};
-  const tensor_shape* saved_shapes[max_tensors] = {};
-  std::byte* inputs[max_tensors] = {};
-  std::byte* outputs[max_tensors] = {};
-  std::byte* saved[max_tensors] = {};
-  std::byte* input_gradients[max_tensors] = {};
-  std::byte* output_gradients[max_tensors] = {};
-  element input_gradient_types[max_tensors] = {};  ///< float32 where several readers add to the gradient of a bfloat16
-  element output_gradient_types[max_tensors] = {};
-  bool accumulates[max_tensors] = {};  ///< per input gradient
-  bool accumulates_parameters = false;
-  std::span<float>* states = nullptr;
-  std::span<float>* parameters = nullptr;
-  std::span<float>* parameter_gradients = nullptr;
-};
-
-/// What every pass knows.
-class kernel_pass {
- public:
-  explicit kernel_pass(const kernel_call& c, std::optional<double> counted_in_batch = {})
-      : call_(&c), counted_in_batch_(counted_in_batch) {}
-
-  std::size_t batch() const { return call_->batch; }
-  int inputs() const { return call_->input_count; }
-  int outputs() const { return call_->output_count; }
-  /// The activation that is fused into this operation.
-  activation activation_after() const { return call_->activation_after; }
-  const tensor_shape& input_shape(int i = 0) const { return *call_->input_shapes[i]; }
-  const tensor_shape& output_shape(int i = 0) const { return *call_->output_shapes[i]; }
-  /// Of a tensor that forward saves, as the module's `saved_shape` declares it.
-  const tensor_shape& saved_shape(int i = 0) const { return *call_->saved_shapes[i]; }
-  template <class Attributes>
-  const Attributes& attributes() const {
-    return *static_cast<const Attributes*>(call_->module_attributes);
-  }
-  /// What `prepare` returned.
-  template <class Prepared>
-  const Prepared& prepared_as() const {
-    return static_cast<const Prepared&>(*call_->state);
-  }
-  std::byte* scratch() const { return call_->scratch; }
-  /// Packed weights, of which `prepare` has said that this pass reads them.
-  std::byte* packed(std::size_t copy = 0) const {
-    if (copy >= prepared::max_copies || call_->packed[copy] == nullptr) refuse_packed(copy);
-    return call_->packed[copy];
-  }
-  std::span<const float> parameter(int i) const { return call_->parameters[i]; }
-  std::span<const float> state(int i) const { return call_->states[i]; }
-  /// For a loss that `divides_by_counted_in_batch`, a fact: what it counts of the targets of the whole batch, of which
-  /// this pass has one micro-batch. Nothing where this pass has the whole batch.
-  std::optional<double> counted_in_batch() const { return counted_in_batch_; }
-
- protected:
-  /// The tensor's elements as what they are, or the bytes of any. (A comparison for a whole tensor; nothing is
-  /// reinterpreted.)
-  template <class T>
-  std::span<T> view(std::byte* const* tensors, const tensor_shape* const* shapes, int i, const char* what) const {
-    const tensor_shape& shape = *shapes[i];
-    using value = std::remove_const_t<T>;
-    if constexpr (std::is_same_v<value, std::byte>) {
-      return {tensors[i], shape.bytes(call_->batch)};
-    } else {
-      require<value>(what, i, shape.type);
-      return {reinterpret_cast<T*>(tensors[i]), shape.elements(call_->batch)};
-    }
-  }
-  template <class T>
-  void require(const char* what, int i, element held) const {
-    if (held != element_of<T>) refuse_view(what, i, held, element_of<T>);
-  }
-  [[noreturn]] void refuse_view(const char* what, int i, element held, element asked) const {
-    throw error(std::string(call_->kind) + ": " + what + " " + std::to_string(i) + " holds " +
-                std::string(name_of(held)) + ", and its kernel asks for " + std::string(name_of(asked)) +
-                "; ask for the elements that `output` or `saved_shape` of the module declares, as in "
-                "pass.input<std::int32_t>(0)");
-  }
-  const kernel_call* call_;
-
- private:
-  [[noreturn]] void refuse_packed(std::size_t copy) const {
-    throw error(std::string(call_->kind) + ": packed weights " + std::to_string(copy) +
-                " are not there for this pass; name it among the readers of the packed_copy that `prepare` makes");
-  }
-  std::optional<double> counted_in_batch_;
-};
 
 /// Packing of parameters into the layout that other passes read. All of the copy is to be written.
 class pack_pass : public kernel_pass {
