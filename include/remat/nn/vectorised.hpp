@@ -16,14 +16,21 @@
 #include <cstddef>
 
 #if defined(__x86_64__) && defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define REMAT_VECTORISED __attribute__((target_clones("avx512f", "arch=haswell", "default")))
+// The second clone is for AVX2 with FMA, of whatever vendor. "arch=haswell" would be for that one processor alone, and all
+// others would run the default, in which each fma is a call of the C library. What clang 16 makes of "arch=x86-64-v3" is never
+// chosen.
+#if !defined(__clang__) || __clang_major__ >= 19
+#define REMAT_VECTORISED __attribute__((target_clones("avx512f", "arch=x86-64-v3", "default")))
+#else
+#define REMAT_VECTORISED __attribute__((target_clones("avx512f", "fma", "default")))
+#endif
 /// Defines `name`, a function of these parameters, from a template of functions that are always inlined: name_in<true>
 /// for machines with 32 registers of sixteen floats, name_in<false> for all others. Compilers take seconds, and tens of
 /// kilobytes, to make narrow vectors of code that holds sixteen wide ones.
-#define REMAT_VECTORISED_IN_REGISTERS(name, parameters, ...)                                                  \
-  __attribute__((target("avx512f"))) inline void name##_version parameters { name##_in<true>(__VA_ARGS__); }  \
-  __attribute__((target("avx2"))) inline void name##_version parameters { name##_in<false>(__VA_ARGS__); }    \
-  __attribute__((target("default"))) inline void name##_version parameters { name##_in<false>(__VA_ARGS__); } \
+#define REMAT_VECTORISED_IN_REGISTERS(name, parameters, ...)                                                   \
+  __attribute__((target("avx512f"))) inline void name##_version parameters { name##_in<true>(__VA_ARGS__); }   \
+  __attribute__((target("avx2,fma"))) inline void name##_version parameters { name##_in<false>(__VA_ARGS__); } \
+  __attribute__((target("default"))) inline void name##_version parameters { name##_in<false>(__VA_ARGS__); }  \
   inline void name parameters { name##_version(__VA_ARGS__); }
 #else
 #define REMAT_VECTORISED
