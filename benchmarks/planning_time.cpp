@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// How long budgets take to plan, and how good the plans are: chains of random links, a GPT of 12 blocks operation by
-/// operation, ResNet-18, a U-Net and the chain of 1,000 links.
+/// operation, ResNet-18, a U-Net, the chain of 1,000 links, and one of 10,000 in memory and with disks that move as many bytes as
+/// FLOPs are done, or a hundredth of that.
 ///
 ///     planning_time [share of save_all's bytes, 0.4]
 ///
@@ -56,9 +57,13 @@ remat::program random_chain(int links) {
 /// Of this process, whatever else runs.
 double seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
 
-void time(const char* name, remat::program p, std::size_t batch, double share) {
+/// `rate`: of a disk, in bytes a FLOP; 0: there is none.
+void time(const char* name, remat::program p, std::size_t batch, double share, double rate = 0) {
   for (remat::module_node& each : p.nodes) each.checkpoints.clear();
   p.nodes[0].checkpoints.push_back({remat::budget{remat::share_of_save_all(share)}});
+  rate *= remat::counted_flops_per_second;
+  if (rate > 0)
+    p.nodes[0].checkpoints[0].storage = remat::offload<remat::file>{.window = {.least_bytes = 1}, .rate = {rate, rate}};
   double begin = seconds();
   try {
     const remat::plan made = remat::plan_training(p, batch);
@@ -94,4 +99,11 @@ int main(int argc, char** argv) {
   time("1,000 equal links", remat::fuse(remat::lower<benchmarks::chain, remat::tensor<float, 128>, nn::nll_loss>()), 64,
        share);
   time("1,000 links", random_chain(1'000), 1, share);
+  const remat::program many = remat::lower<remat::repeat<10'000, nn::linear<32, 32>>, remat::tensor<float, 32>>();
+  time("10,000 equal links", many, 16, share);
+  time("  with a fast disk", many, 16, share, 1);
+  time("  with a slow disk", many, 16, share, 0.01);
+  time("  in a 100th", many, 16, share / 100);
+  time("  with a fast disk", many, 16, share / 100, 1);
+  time("  with a slow disk", many, 16, share / 100, 0.01);
 }

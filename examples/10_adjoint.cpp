@@ -3,11 +3,13 @@
 /// with which sound has begun in a medium whose velocity varies.
 ///
 ///     10_adjoint --steps 1000 --bytes 2000000 --iterations 12 --output FOLDER
+///     10_adjoint --steps 10000 --bytes 2000000 --disk /scratch
 ///
 /// One step in time is a module of the user's (acoustic_wave.hpp), and a simulation is `repeat<10'000, step>`. Its gradient
 /// with respect to the initial pressure, and to the medium, takes as much memory as the budget says, whatever the number of
 /// steps. The pressure is found by conjugate gradients, since the recording depends on it linearly; the gradient with respect
-/// to the medium is compared with differences. FOLDER gets before.pgm (the first guess, whose gradient is a time reversal),
+/// to the medium is compared with differences. With --disk, states may wait there, too, where that is faster by what a step
+/// and the disk are measured to take; the gradient is compared with that of the same bytes without a disk. FOLDER gets before.pgm (the first guess, whose gradient is a time reversal),
 /// after.pgm and true.pgm.
 #include "acoustic_wave.hpp"
 
@@ -16,7 +18,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstddef>
 #include <cstdio>
+#include <cstring>
 #include <fstream>
 #include <iostream>
 #include <numeric>
@@ -28,7 +32,8 @@ using field = std::vector<float>;
 
 struct choices {
   std::size_t steps = 250, bytes = 2'000'000, iterations = 12, slots = 0;
-  std::string policy = "budget", output = ".";
+  std::string policy = "budget", output = ".", disk;
+  double rate = 0;
 };
 
 double dot(const field& a, const field& b) { return std::inner_product(a.begin(), a.end(), b.begin(), 0.0); }
@@ -101,16 +106,52 @@ double taylor_slope(Model& model, const field& pressure, const field& medium, co
   return std::log(rest(large) / rest(small)) / std::log(large / small);
 }
 
+/// What the steps of a model take here, in seconds: forward as in a plain loop, and twice that backward.
+template <class Model>
+remat::operation_costs costs_of(const Model& model, double seconds) {
+  remat::operation_costs costs = remat::no_costs(model.lowered(), 1);
+  for (remat::operation_cost& each : costs.operations)
+    if (each.kind == wave::step<8, 8>::kind) each.forward = seconds, each.backward_input = 2 * seconds;
+  return costs;
+}
+
+bool have_same_bits(const field& a, const field& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+/// A budget of memory and disk, and of memory alone, have the same bits.
+template <class Model>
+void compare(Model& model, const remat::checkpoints& in_memory, const field& pressure, const field& medium) {
+  Model other{{.checkpoints = in_memory, .input_gradients = true}};
+  const misfit with = differentiate(model, pressure, medium), without = differentiate(other, pressure, medium);
+  if (with.value != without.value || !have_same_bits(with.of_pressure, without.of_pressure) ||
+      !have_same_bits(with.of_medium, without.of_medium))
+    throw remat::error("the gradient differs from that without a disk");
+  std::printf("bits: the gradient is that of %zu bytes without a disk, which runs %zu steps forward\n",
+              other.plan(1).activation_bytes, other.plan(1).forward + other.plan(1).recompute);
+}
+
 template <std::size_t Steps, std::size_t Size>
 void invert(const choices& chosen) {
+  using model_type = wave::model<Steps, Size, Size>;
+  using clock = std::chrono::steady_clock;
   const wave::grid g{Size, Size};
   const field truth = true_pressure(g), medium = true_medium(g);
   wave::measured.receivers = wave::ring(g, 4, 2);
+  const auto before_steps = clock::now();
   wave::measured.recorded = wave::record(g, truth, medium, wave::measured.receivers, Steps);
+  const double seconds_a_step = std::chrono::duration<double>(clock::now() - before_steps).count() / Steps;
 
-  remat::checkpoints how{remat::checkpoint_at("steps", remat::budget{chosen.bytes})};
-  if (chosen.policy == "revolve") how = {remat::checkpoint_at("steps", remat::revolve{chosen.slots})};
-  wave::model<Steps, Size, Size> model{{.checkpoints = how, .input_gradients = true}};
+  const remat::checkpoints in_memory{remat::checkpoint_at("steps", remat::budget{chosen.bytes})};
+  remat::model_options options{.checkpoints = in_memory, .input_gradients = true};
+  if (chosen.policy == "revolve") options.checkpoints = {remat::checkpoint_at("steps", remat::revolve{chosen.slots})};
+  if (!chosen.disk.empty()) {
+    const remat::offload<remat::file> disk{
+        .path = chosen.disk, .window = {.least_bytes = 4096}, .rate = {chosen.rate, chosen.rate}};
+    options.checkpoints = {remat::checkpoint_at("steps", remat::budget{chosen.bytes}, disk)};
+    options.costs = costs_of(model_type{{.input_gradients = true}}, seconds_a_step);
+  }
+  model_type model{options};
   const remat::plan_report planned = model.plan(1);
   // A step takes 4 states itself: what it makes, two gradients, the medium and its gradient.
   const std::size_t state = 2 * g.size() * sizeof(float), fitting = planned.activation_bytes / state,
@@ -123,8 +164,14 @@ void invert(const choices& chosen) {
   std::printf("steps forward: %zu of a gradient; the binomial schedule of %zu states runs %zu\n",
               planned.forward + planned.recompute, slots,
               remat::binomial_forward_steps(Steps, slots) - (Steps - 1));  // a step has no last pass
-
   field pressure(g.size());
+  if (!chosen.disk.empty()) {
+    std::printf("disk: %zu states in %s, %.1f MB written and as many read in a gradient\n", planned.writes,
+                chosen.disk.c_str(), static_cast<double>(planned.outside_bytes) / 1e6);
+    const std::size_t enough = std::max(chosen.bytes, 24 * state);
+    compare(model, {remat::checkpoint_at("steps", remat::budget{enough})}, truth, sum_of(medium, 0.01, medium));
+  }
+
   misfit here = differentiate(model, pressure, medium);
   const double first = here.value;
   const field reversed = sum_of(field(g.size()), -1, here.of_pressure);
@@ -134,7 +181,7 @@ void invert(const choices& chosen) {
   write_picture(chosen.output + "/true.pgm", g, truth, largest(truth));
   write_picture(chosen.output + "/before.pgm", g, reversed, largest(reversed));
 
-  const auto begin = std::chrono::steady_clock::now();
+  const auto begin = clock::now();
   field rest = reversed, direction = rest;  // the rest of H pressure = -gradient at 0
   double square = dot(rest, rest);
   for (std::size_t k = 0; k < chosen.iterations; ++k) {
@@ -149,7 +196,7 @@ void invert(const choices& chosen) {
     square = next;
     if ((k + 1) % 4 == 0) std::printf("  %2zu iterations: misfit %.3e\n", k + 1, here.value);
   }
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  const double seconds = std::chrono::duration<double>(clock::now() - begin).count();
   write_picture(chosen.output + "/after.pgm", g, pressure, largest(truth));
 
   field change(g.size());  // of the arrival times, by about as much whatever the number of steps
@@ -175,8 +222,14 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--slots", chosen.slots, "States that revolve keeps")->capture_default_str();
   app.add_option("--iterations", chosen.iterations, "Of conjugate gradients")->capture_default_str();
+  app.add_option("--disk", chosen.disk, "Folder where states may wait in a file, too; none: they wait in memory alone");
+  app.add_option("--rate", chosen.rate, "Bytes a second of the disk; 0: it is measured")->capture_default_str();
   app.add_option("--output", chosen.output, "Folder of the pictures")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
+  if (!chosen.disk.empty() && chosen.policy != "budget") {
+    std::cerr << "error: a disk goes with a budget; leave out --policy, or --disk\n";
+    return 1;
+  }
   try {
     if (size == 64)
       chosen.steps == 250     ? invert<250, 64>(chosen)

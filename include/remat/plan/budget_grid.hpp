@@ -8,6 +8,7 @@
 #include <remat/plan/disk_search.hpp>
 #include <remat/plan/predicted_cost.hpp>
 #include <remat/plan/training_planner.hpp>
+#include <remat/plan/transfer_times.hpp>
 #include <remat/plan/uniform_search.hpp>
 
 #include <vector>
@@ -29,8 +30,10 @@ inline std::vector<budget_choice> budget_grid(const training_planner& planner, c
     of_run.again = recomputation_cost(p, planner.with_segments(of_run.ranges), request.costs);
     all.push_back(std::move(of_run));
   }
-  if (is_solved && may_leave_arena(p))
-    for (budget_choice& each : disk_search(planner, p, request).choices()) all.push_back(std::move(each));
+  if (is_solved && may_leave_arena(p)) {
+    const step_times times(p, request);
+    for (budget_choice& each : disk_search(planner, p, request, times).choices()) all.push_back(std::move(each));
+  }
   return all;
 }
 

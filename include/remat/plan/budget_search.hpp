@@ -14,8 +14,11 @@
 #include <remat/plan/predicted_cost.hpp>
 #include <remat/plan/rank_memory.hpp>
 #include <remat/plan/training_planner.hpp>
+#include <remat/plan/transfer_times.hpp>
+#include <remat/plan/uniform_disk_search.hpp>
 #include <remat/plan/uniform_search.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <limits>
 #include <optional>
@@ -123,19 +126,28 @@ class budget_search {
   }
   /// One that takes less time with tensors on a disk, where there is one.
   void take_faster_on_disk(std::optional<plan>& found) const {
-    if (is_too_long()) return;
-    disk_search on_disk(planner_, p_, request_);
-    std::optional<plan> faster = on_disk.fastest(
-        found ? on_disk.time_of(*found) : std::numeric_limits<double>::infinity(),
-        [this](std::size_t activation_bytes) { return may_fit(activation_bytes); },
-        [this](const plan& made) { return fits(made); });
-    if (faster) found = std::move(faster);
+    const step_times times(p_, request_);
+    double limit = found ? times.of(*found) : std::numeric_limits<double>::infinity();
+    const auto may = [this](std::size_t activation_bytes) { return may_fit(activation_bytes); };
+    const auto does = [this](const plan& made) { return fits(made); };
+    const auto take = [&](std::optional<plan> faster) {
+      if (!faster) return;
+      limit = times.of(*faster);
+      found = std::move(faster);
+    };
+    if (run_->is_there())
+      take(uniform_disk_search(planner_, p_, request_, *run_, *all_, times)
+               .fastest(limit, bytes_of_activations(), may, does));
+    if (!is_too_long()) take(disk_search(planner_, p_, request_, times).fastest(limit, may, does));
   }
   /// The fewest bytes of those with tensors on a disk, as `bytes_of` says of a plan.
   template <class BytesOf>
-  std::size_t smallest_on_disk(const BytesOf& bytes_of) const {
-    if (is_too_long()) return std::numeric_limits<std::size_t>::max();
-    return disk_search(planner_, p_, request_).smallest(bytes_of);
+  std::size_t smallest_on_disk(const plan& all, const BytesOf& bytes_of) const {
+    const step_times times(p_, request_);
+    std::size_t least = std::numeric_limits<std::size_t>::max();
+    if (run_->is_there()) least = uniform_disk_search(planner_, p_, request_, *run_, all, times).smallest(bytes_of);
+    if (!is_too_long()) least = std::min(least, disk_search(planner_, p_, request_, times).smallest(bytes_of));
+    return least;
   }
   constexpr void look_for_run() {
     if (!run_) run_.emplace(planner_, p_, request_);
@@ -147,15 +159,19 @@ class budget_search {
   /// The fastest plan of a long uniform run that fits.
   constexpr std::optional<plan> fastest_of_run() const {
     if (!run_->is_there()) return {};
+    return run_->fastest(
+        bytes_of_activations(), [this](std::size_t activation_bytes) { return may_fit(activation_bytes); },
+        [this](const plan& made) { return fits(made); });
+  }
+  /// That the limits leave at most.
+  constexpr std::size_t bytes_of_activations() const {
     std::size_t bytes = std::numeric_limits<std::size_t>::max();
     if (limits_.activations) bytes = *limits_.activations;
     if (limits_.rank) {
       const std::size_t others = rank_.least_with(0), rest = *limits_.rank > others ? *limits_.rank - others : 0;
       bytes = rest < bytes ? rest : bytes;
     }
-    return run_->fastest(
-        bytes, [this](std::size_t activation_bytes) { return may_fit(activation_bytes); },
-        [this](const plan& made) { return fits(made); });
+    return bytes;
   }
   constexpr void find_some_of_run() {
     if (!run_->is_there()) return;
@@ -191,7 +207,7 @@ class budget_search {
       least = bytes < least ? bytes : least;
     }
     if (may_leave_arena(p_)) {
-      const std::size_t bytes = smallest_on_disk([&](const plan& made) { return rank_.activations(made); });
+      const std::size_t bytes = smallest_on_disk(all, [&](const plan& made) { return rank_.activations(made); });
       least = bytes < least ? bytes : least;
     }
     return least;
@@ -209,7 +225,7 @@ class budget_search {
       least = bytes < least ? bytes : least;
     }
     if (may_leave_arena(p_)) {
-      const std::size_t bytes = smallest_on_disk([&](const plan& made) {
+      const std::size_t bytes = smallest_on_disk(all, [&](const plan& made) {
         return limits_.activations && rank_.activations(made) > *limits_.activations ? least : rank_.bytes_with(made);
       });
       least = bytes < least ? bytes : least;

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <remat/plan/budget_choices.hpp>
+#include <remat/plan/disk_price_grid.hpp>
 #include <remat/plan/spine_trees.hpp>
 #include <remat/plan/training_planner.hpp>
 #include <remat/plan/transfer_times.hpp>
@@ -26,20 +27,9 @@ class disk_search {
  public:
   /// All schedules of as many operations are looked at, where as many tensors at most may be on the disk.
   static constexpr int most_exact_operations = 6, most_exact_tensors = 12;
-  /// Shares of what transfers take, at which the solver counts them: from all of it hidden next to operations to none.
-  static constexpr double prices[] = {1.0 / 256, 1.0 / 16, 1.0 / 8, 1.0 / 4, 1.0 / 2, 1, 2};
 
-  disk_search(const training_planner& planner, const program& p, const plan_request& request)
-      : planner_(planner),
-        p_(p),
-        request_(request),
-        costs_(request.costs != nullptr ? *request.costs : counted_costs(p, request.batch)),
-        second_(second_in_costs(costs_, request.batch, request.costs != nullptr)) {}
-
-  /// What a plan's step takes, in the unit of the costs.
-  double time_of(const plan& made) const {
-    return predicted_cost(made, costs_) + times_of_transfers(made, costs_, second_, request_.rate).waiting;
-  }
+  disk_search(const training_planner& planner, const program& p, const plan_request& request, const step_times& times)
+      : planner_(planner), p_(p), request_(request), times_(times), is_serial_(waits_for_each_transfer(p)) {}
 
   /// The fastest that fits and takes less than `limit`; none where there is none. `may_fit` is asked about the bytes alive at
   /// once, `fits` about a plan.
@@ -50,7 +40,7 @@ class disk_search {
     for (const candidate& each : candidates_) {
       if (each.least >= limit) break;
       plan made = written(each);
-      const double time = time_of(made);
+      const double time = times_.of(made);
       if (time >= limit || (!made.covered.splits && !may_fit(live_maximum(made.steps)))) continue;
       planner_.place(made);
       if (!fits(made)) continue;
@@ -64,7 +54,7 @@ class disk_search {
     find_candidates();
     std::vector<budget_choice> all;
     for (const candidate& each : candidates_)
-      all.push_back({time_of(written(each)) - kept_time_, each.ranges, 0, each.on_disk});
+      all.push_back({times_.of(written(each)) - kept_time_, each.ranges, 0, each.on_disk});
     return all;
   }
   /// The fewest bytes that any takes, as `bytes_of` says of a plan.
@@ -99,9 +89,10 @@ class disk_search {
     if (is_found_) return;
     is_found_ = true;
     const slice& covered = planner_.covered();
-    transfers_ = transfer_costs(p_, request_, covered, costs_);
+    for (const moving_time& each : moving_times(p_, request_, covered, times_.second()))
+      transfers_.push_back(each.sum());
     const plan all = planner_.make();
-    kept_time_ = predicted_cost(all, costs_);
+    kept_time_ = predicted_cost(all, times_.costs());
     const memory_grid grid = grid_for(covered.last - covered.first, all.live_bytes);
     budget_problems problems(p_, request_, covered, planner_.ports(), planner_.needs(), grid, rounding::even);
     int movable = 0;
@@ -110,8 +101,8 @@ class disk_search {
         movable <= most_exact_tensors) {
       add_all(*problems.outer());
     } else {
-      for (const double price : prices)
-        if (problems.set_price(price, transfers_)) add_of_grid(problems);
+      for (const double price : disk_price_grid)
+        if ((!is_serial_ || price == 1) && problems.set_price(price, transfers_)) add_of_grid(problems);
     }
     for (std::size_t k = 0; k < candidates_.size(); ++k) candidates_[k].order = k;
     std::ranges::sort(candidates_, {}, [](const candidate& c) { return std::pair(c.least, c.order); });
@@ -137,6 +128,7 @@ class disk_search {
     for (const int most : {disk_use::as_windows_say, 1, 0}) {
       c.on_disk.most_under_way = most;
       candidates_.push_back(c);
+      if (is_serial_) return;  // all are the same
     }
   }
   static bool are_same(const chosen_range& a, const chosen_range& b) {
@@ -154,8 +146,8 @@ class disk_search {
       for (int t = 0; t < transfers_.count(); ++t)
         if (transfers_[t] >= 0) movable.push_back(t);
       core::list<int> waiting;
-      for (const stored_value& each : stored_values(p_, planner_.covered(), planner_.ports(), made.segment_plans,
-                                                    planner_.needs(), request_.batch, movable))
+      for (const stored_value& each : stored_values(p_, planner_.covered(), planner_.ports(), made.segments,
+                                                    made.segment_plans, planner_.needs(), request_.batch, movable))
         waiting.push_back(each.tensor);
       for (unsigned set = 1; set < 1u << waiting.count(); ++set) {
         c.on_disk.tensors.clear();
@@ -169,8 +161,8 @@ class disk_search {
   const training_planner& planner_;
   const program& p_;
   const plan_request& request_;
-  operation_costs costs_;
-  double second_;
+  const step_times& times_;
+  bool is_serial_;
   core::list<double> transfers_;
   double kept_time_ = 0;
   bool is_found_ = false;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// Placement: where in the arena each allocation lives, so that no two that live at once overlap.
 ///
+/// Where tensors leave the arena, windows of transfers are placed as they come, or as they go (rolling_placement.hpp).
 /// Chains are placed in one go (chain_placement.hpp). Where that leaves gaps, allocations of one size are placed next to each
 /// other (equal_placement.hpp), or a stack of what waits for backward and the rest
 /// in several orders are tried (stack_placement.hpp), until none is left or the budget is spent; the smallest placement
@@ -76,11 +77,15 @@ constexpr std::size_t improve(core::list<allocation>& best, std::size_t height, 
   return height;
 }
 
+/// A placement of this height is left as it is: of a long tape, one that is within a hundredth of what no other is below.
+constexpr std::size_t goal_of(const core::list<allocation>& allocations, const core::list<std::size_t>& live) {
+  const std::size_t bound = maximum_of(live);
+  return bound + (allocations.count() > 350 ? bound / 100 : 0);
+}
+
 /// Gives each allocation, in the order of their first moments, its offset; returns the bytes of the region.
 constexpr std::size_t place(core::list<allocation>& allocations, const core::list<std::size_t>& live) {
-  const std::size_t bound = maximum_of(live);
-  // A long tape that is within a hundredth is left as it is.
-  const std::size_t goal = bound + (allocations.count() > 350 ? bound / 100 : 0);
+  const std::size_t goal = goal_of(allocations, live);
   std::size_t height = place_chain(allocations);
   if (height <= goal) return height;
   if (const std::size_t size = common_size(allocations); size > 0) {
@@ -91,6 +96,21 @@ constexpr std::size_t place(core::list<allocation>& allocations, const core::lis
     }
   }
   return height > goal ? improve(allocations, height, goal, live) : height;
+}
+
+/// Of tapes on which tensors leave the arena.
+constexpr std::size_t place_with_transfers(core::list<allocation>& allocations, const core::list<std::size_t>& live) {
+  const std::size_t goal = goal_of(allocations, live);
+  std::size_t height = place_rolling(allocations, false);
+  for (const bool is_rolling : {true, false}) {
+    if (height <= (is_rolling ? maximum_of(live) : goal)) break;
+    core::list<allocation> other = allocations;
+    const std::size_t found = is_rolling ? place_rolling(other, true) : place(other, live);
+    if (found >= height) continue;
+    height = found;
+    allocations = static_cast<core::list<allocation>&&>(other);
+  }
+  return height;
 }
 
 }  // namespace detail
@@ -115,16 +135,9 @@ constexpr std::size_t end_of_region(const tape& t, int region) {
 /// Gives every buffer of a region its offset; returns the bytes of the region.
 constexpr std::size_t place(tape& t, int region = 0) {
   core::list<detail::allocation> allocations = detail::allocations_of(t, region);
-  std::size_t height = detail::place(allocations, detail::live_bytes(t, region));
-  if (t.has_transfers) {
-    for (const bool from_the_end : {false, true}) {
-      core::list<detail::allocation> rolling = allocations;
-      const std::size_t found = detail::place_rolling(rolling, from_the_end);
-      if (found >= height) continue;
-      height = found;
-      allocations = static_cast<core::list<detail::allocation>&&>(rolling);
-    }
-  }
+  const core::list<std::size_t> live = detail::live_bytes(t, region);
+  std::size_t height =
+      t.has_transfers ? detail::place_with_transfers(allocations, live) : detail::place(allocations, live);
   for (const detail::allocation& s : allocations) t.buffers[s.buffer].offset = s.offset;
   for (buffer& b : t.buffers)
     if (b.region == region) b.offset = t.buffers[b.allocation].offset;

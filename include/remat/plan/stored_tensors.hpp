@@ -3,7 +3,8 @@
 ///
 /// One that waits is stored after its last use in the forward pass, and restored before its first in the backward pass,
 /// into a buffer of its own. What is computed again does not wait, and is not stored. Of what a storage takes out of the arena
-/// in a budget's checkpoint, those tensors are stored that the budget chooses.
+/// in a budget's checkpoint, those tensors are stored that the budget chooses: among them what one segment is computed again
+/// from, although the segment that makes it is computed again later.
 #pragma once
 
 #include <remat/core/storage.hpp>
@@ -22,6 +23,8 @@ struct disk_use {
 
   core::list<int> tensors = {};
   int most_under_way = as_windows_say;  ///< tensors in each direction, where windows allow more
+  bool aligns = true;                   ///< all buffers, where what is moved is large
+  int operations_a_transfer = 4;        ///< that run while one is under way, at most, for each tensor of its window
 };
 
 struct stored_value {
@@ -104,11 +107,23 @@ class storage_votes {
   core::list<int> has_readers_;
 };
 
+/// Of each operation that is computed again, the end of the outermost segment that does; whoever is after it reads what the
+/// forward pass has computed.
+constexpr core::list<int> ends_of_recomputation(const program& p, const core::list<segment>& segments,
+                                                const core::list<segment_plan>& plans) {
+  core::list<int> ends(p.operations.size(), core::none);
+  for (int s = 0; s < segments.count(); ++s)
+    for (const int i : plans[s].recomputed)
+      if (ends[i] == core::none) ends[i] = segments[s].last;
+  return ends;
+}
+
 }  // namespace detail
 
 /// Those of a slice, in the order of their last uses; `outside`: the tensors that budgets choose.
 constexpr core::list<stored_value> stored_values(const program& p, const slice& covered,
                                                  const core::list<stage_port>& ports,
+                                                 const core::list<segment>& segments,
                                                  const core::list<segment_plan>& plans,
                                                  const core::list<backward_need>& needs, std::size_t batch,
                                                  const core::list<int>& outside) {
@@ -116,20 +131,21 @@ constexpr core::list<stored_value> stored_values(const program& p, const slice& 
   const core::list<const storage_form*> forms = detail::forms_of_nodes(p);
   if (forms.empty()) return found;
   const core::list<int> has_choice = detail::nodes_with_choice(p);
-  core::list<int> is_recomputed(p.operations.size()), last_use(p.tensors.size(), core::none), stays(p.tensors.size());
-  for (const segment_plan& s : plans)
-    for (const int i : s.recomputed) is_recomputed[i] = 1;
+  core::list<int> last_use(p.tensors.size(), core::none), stays(p.tensors.size());
+  const core::list<int> again_until = detail::ends_of_recomputation(p, segments, plans);
   detail::storage_votes votes(p.tensors.size());
   for (int i = covered.first; i < covered.last; ++i) {
     const operation& o = p.operations[i];
     const auto waits = [&](int t) {
-      if (p.producers[t] != core::none && is_recomputed[p.producers[t]]) return;
+      const int producer = p.producers[t];
+      if (producer != core::none && i < again_until[producer]) return;
+      if (producer != core::none && again_until[producer] != core::none && !has_choice[o.node]) return;
       votes.add(t, forms[o.node]);
       if (has_choice[o.node]) stays[t] = 1;
     };
     detail::each_read(o, needs[i], waits);
     for (const int t : o.inputs) {
-      if (is_recomputed[i]) waits(t);
+      if (again_until[i] != core::none) waits(t);
       last_use[t] = i;
     }
     for (const int t : o.outputs) last_use[t] = i;

@@ -50,8 +50,8 @@ class training_tape_writer {
         is_dropped_(p.operations.size()),
         has_begun_(segments.size()),
         ahead_(ahead),
-        stored_(stored_values(p, covered, ports, plans, needs, batch, on_disk.tensors)),
-        most_under_way_(on_disk.most_under_way) {
+        stored_(stored_values(p, covered, ports, segments, plans, needs, batch, on_disk.tensors)),
+        on_disk_(on_disk) {
     out_.reserve(static_cast<std::size_t>(covered.last - covered.first) * 4 + 8);
   }
 
@@ -79,7 +79,7 @@ class training_tape_writer {
       gradients_.add_postponed();
     }
     tape t = out_.finish();
-    if (!stored_.empty()) schedule_transfers(t, !covered_.splits, most_under_way_);
+    if (!stored_.empty()) schedule_transfers(t, !covered_.splits, on_disk_);
     return t;
   }
 
@@ -199,7 +199,7 @@ class training_tape_writer {
   int ahead_;                   // segments whose recomputation waits for no gradient
   core::list<int> again_;
   core::list<stored_value> stored_;
-  int most_under_way_;
+  const disk_use& on_disk_;
 };
 
 }  // namespace detail

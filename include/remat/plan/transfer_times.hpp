@@ -70,15 +70,42 @@ inline transfer_times times_of_transfers(const plan& made, const operation_costs
 
 namespace detail {
 
-/// Of each tensor of a slice, what writing it out of the arena and reading it again costs, where a budget may choose to; or
-/// none, which is below 0. Empty where budgets cannot.
-inline core::list<double> transfer_costs(const program& p, const plan_request& request, const slice& covered,
-                                         const operation_costs& costs) {
+/// How long the steps of a request are predicted to take, in the unit of its costs.
+class step_times {
+ public:
+  step_times(const program& p, const plan_request& request)
+      : request_(request),
+        costs_(request.costs != nullptr ? *request.costs : counted_costs(p, request.batch)),
+        second_(second_in_costs(costs_, request.batch, request.costs != nullptr)) {}
+
+  const operation_costs& costs() const { return costs_; }
+  double second() const { return second_; }
+  /// With what the step waits for transfers.
+  double of(const plan& made) const {
+    return predicted_cost(made, costs_) + times_of_transfers(made, costs_, second_, request_.rate).waiting;
+  }
+
+ private:
+  const plan_request& request_;
+  operation_costs costs_;
+  double second_;
+};
+
+/// What taking a tensor out of the arena and back takes; below 0: it stays.
+struct moving_time {
+  double write = -1, read = -1;
+
+  bool is_possible() const { return write >= 0; }
+  double sum() const { return is_possible() ? write + read : -1; }
+};
+
+/// Of each tensor of a slice, where a budget may choose to. Empty where budgets cannot.
+inline std::vector<moving_time> moving_times(const program& p, const plan_request& request, const slice& covered,
+                                             double second) {
   if (!may_leave_arena(p)) return {};
   const core::list<const storage_form*> forms = forms_of_nodes(p);
   const core::list<int> has_choice = nodes_with_choice(p);
-  const double second = second_in_costs(costs, request.batch, request.costs != nullptr);
-  core::list<double> made(p.tensors.size(), -1.0);
+  std::vector<moving_time> made(p.tensors.size());
   for (int i = covered.first; i < covered.last; ++i) {
     const operation& o = p.operations[i];
     if (!has_choice[o.node]) continue;
@@ -87,12 +114,23 @@ inline core::list<double> transfer_costs(const program& p, const plan_request& r
       for (const int t : *some) {
         const std::size_t bytes = p.bytes_of(t, false, request.batch);
         if (!form.takes(p.tensors[t]) || bytes < form.window.least_bytes || bytes == 0) continue;
-        made[t] = second * rate_of(form, request.rate).seconds(static_cast<double>(bytes));
+        const transfer_rate rate = rate_of(form, request.rate);
+        const double seconds = second * static_cast<double>(bytes);
+        made[static_cast<std::size_t>(t)] = {seconds / rate.write, seconds / rate.read};
       }
   }
-  for (const int t : p.outputs) made[t] = -1;
-  if (p.loss != core::none) made[p.loss] = -1;
+  for (const int t : p.outputs) made[static_cast<std::size_t>(t)] = {};
+  if (p.loss != core::none) made[static_cast<std::size_t>(p.loss)] = {};
   return made;
+}
+
+/// Whether the step waits for each transfer that a budget may choose: its storage has a window of no tensors.
+inline bool waits_for_each_transfer(const program& p) {
+  const core::list<const storage_form*> forms = forms_of_nodes(p);
+  const core::list<int> has_choice = nodes_with_choice(p);
+  for (int n = 0; n < has_choice.count(); ++n)
+    if (has_choice[n] && (forms[n]->window.read_ahead > 0 || forms[n]->window.write_behind > 0)) return false;
+  return true;
 }
 
 }  // namespace detail

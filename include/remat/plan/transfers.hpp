@@ -9,7 +9,8 @@
 ///     begin_read    ...   finish_read         when the read_ahead-th before it is there; no sooner than 4 operations for
 ///                                             each of them, and than the beginning of the section
 ///
-/// The operations are for what waits far from others of its kind: it is out of the arena as long as it can be. What would be
+/// The operations are for what waits far from others of its kind: it is out of the arena as long as it can be. (A budget may
+/// allow more, where a transfer takes longer than they do.) What would be
 /// read back as soon as it is written stays: at the turn from forward to backward, of a slice that makes it at once.
 ///
 /// The reads with which a section begins may begin before it, where a pipeline does other tasks meanwhile: their buffers are
@@ -17,10 +18,12 @@
 ///
 /// While a transfer is under way, its memory is a buffer of the plan: that of the tensor, which is written from where it was
 /// computed until `finish_write`, and read from `begin_read` on to where backward finds it. Where all that is transferred is
-/// large, all buffers begin at multiples of `transfer_alignment`; otherwise that would cost more than a copy does.
+/// large, all buffers begin at multiples of `transfer_alignment`; otherwise that would cost more than a copy does, as it would
+/// where small tensors stay for each large one (a budget says so).
 #pragma once
 
 #include <remat/core/storage_space.hpp>
+#include <remat/plan/stored_tensors.hpp>
 #include <remat/plan/tape.hpp>
 
 #include <cstddef>
@@ -31,9 +34,13 @@ namespace detail {
 
 class transfer_scheduler {
  public:
-  /// `turns_at_once`: the backward pass follows on the forward pass. Windows are at most as wide as `most_under_way`.
-  constexpr transfer_scheduler(const tape& written, bool turns_at_once, int most_under_way)
-      : old_(written), turns_at_once_(turns_at_once), most_under_way_(most_under_way) {}
+  /// `turns_at_once`: the backward pass follows on the forward pass.
+  constexpr transfer_scheduler(const tape& written, bool turns_at_once, const disk_use& use)
+      : old_(written),
+        turns_at_once_(turns_at_once),
+        most_under_way_(use.most_under_way),
+        operations_a_transfer_(use.operations_a_transfer),
+        aligns_(use.aligns) {}
 
   /// Whether anything is to leave the arena.
   constexpr bool find() {
@@ -45,7 +52,7 @@ class transfer_scheduler {
     for (int k = 0; k < writes_.count(); ++k) {
       const transfer_window w = window_of(writes_[k]);
       const int end = old_.sections[forward_section].last;
-      int at = after_operations(writes_[k].action, operations_a_transfer * w.write_behind, end);
+      int at = after_operations(writes_[k].action, operations_a_transfer_ * w.write_behind, end);
       const int next = k + w.write_behind;
       if (w.write_behind > 0 && next < writes_.count() && writes_[next].action < at) at = writes_[next].action;
       writes_[k].other = k > 0 && writes_[k - 1].other > at ? writes_[k - 1].other : at;
@@ -53,7 +60,7 @@ class transfer_scheduler {
     for (int j = 0; j < reads_.count(); ++j) {
       const transfer_window w = window_of(reads_[j]);
       const int begin = old_.sections[old_.section_of(reads_[j].action)].first;
-      int at = before_operations(reads_[j].action, operations_a_transfer * w.read_ahead, begin);
+      int at = before_operations(reads_[j].action, operations_a_transfer_ * w.read_ahead, begin);
       const int before = j - w.read_ahead;
       if (w.read_ahead > 0 && before >= 0 && reads_[before].action >= at) at = reads_[before].action + 1;
       reads_[j].other = j > 0 && reads_[j - 1].other > at ? reads_[j - 1].other : at;
@@ -64,7 +71,7 @@ class transfer_scheduler {
 
   constexpr tape write() {
     out_.has_transfers = !writes_.empty();
-    if (are_large()) out_.alignment = transfer_alignment;
+    if (aligns_ && are_large()) out_.alignment = transfer_alignment;
     out_.buffers.reserve(old_.buffers.size());
     out_.actions.reserve(old_.actions.size() + writes_.size() + reads_.size());
     int ended = 0, begun = 0, section = 0;
@@ -84,8 +91,6 @@ class transfer_scheduler {
   }
 
  private:
-  static constexpr int operations_a_transfer = 4;
-
   struct transfer {
     int action = core::none;  ///< that is on the tape: of a write the beginning, of a read the end
     int other = core::none;   ///< the action before which the other is written
@@ -194,6 +199,8 @@ class transfer_scheduler {
   const tape& old_;
   bool turns_at_once_;
   int most_under_way_;  // sums with it do not wrap
+  int operations_a_transfer_;
+  bool aligns_;
   tape out_;
   core::list<transfer> writes_, reads_;
   core::list<int> renamed_;  // of each buffer: the one that is there instead, or none
@@ -202,8 +209,8 @@ class transfer_scheduler {
 }  // namespace detail
 
 /// Adds the transfers of what leaves the arena to a tape, before anything works in place.
-constexpr void schedule_transfers(tape& t, bool turns_at_once, int most_under_way) {
-  detail::transfer_scheduler scheduler(t, turns_at_once, most_under_way);
+constexpr void schedule_transfers(tape& t, bool turns_at_once, const disk_use& use) {
+  detail::transfer_scheduler scheduler(t, turns_at_once, use);
   if (scheduler.find()) t = scheduler.write();
 }
 

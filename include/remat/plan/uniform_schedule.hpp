@@ -36,7 +36,7 @@ class uniform_schedules {
 
   constexpr explicit uniform_schedules(const uniform_links& all) : all_(all) {
     rows_ = 0;
-    while (rows_ < most_units() && fewest_segments(rows_) == 0) ++rows_;
+    while (rows_ < most_units() && fewest_segments(all_.count, rows_) == 0) ++rows_;
     const int affordable = most_table_cells / (all.count + 1);
     if (rows_ > affordable) rows_ = affordable;
     fill();
@@ -47,20 +47,39 @@ class uniform_schedules {
   /// How many links are run again within some units, or infinity. More units never make more.
   constexpr double again(int units) const {
     if (units < rows_) return table_.data()[cell(units, all_.count)];
-    return again_of(units, best_segments(units));
+    return again_of(all_.count, units, best_segments(all_.count, units, fewest_segments(all_.count, units)));
+  }
+  /// The same of the first links of the chain, for each number of them.
+  constexpr core::list<float> again_of_each(int units) const {
+    core::list<float> made(static_cast<std::size_t>(all_.count) + 1);
+    if (units < rows_) {
+      for (int l = 0; l <= all_.count; ++l) made[l] = table_.data()[cell(units, l)];
+      return made;
+    }
+    long held = kept_row(units);
+    int segments = 1;
+    for (int l = kept_row(units) + 1; l <= all_.count; ++l) {
+      while (segments * all_.state <= units && held + kept_row(units - segments * all_.state) < l)
+        held += kept_row(units - segments++ * all_.state);
+      const bool is_possible = segments * all_.state <= units;
+      made[l] = static_cast<float>(is_possible ? again_of(l, units, best_segments(l, units, segments)) : never);
+    }
+    return made;
   }
   /// The segments of a schedule that does, in preorder.
   constexpr core::list<chain_segment> segments(int units) const {
     core::list<chain_segment> made;
-    if (units >= rows_) {
-      add_once(units, made);
-      return made;
-    }
+    add_segments(0, all_.count, units, made);
+    return made;
+  }
+  /// Those of one of `links` links from `first` on.
+  constexpr void add_segments(int first, int links, int units, core::list<chain_segment>& made) const {
+    if (units >= rows_) return add_once(first, links, units, made);
     struct part {
       int first, links, units;
     };
     core::list<part> open;
-    open.push_back({0, all_.count, units});
+    open.push_back({first, links, units});
     while (!open.empty()) {
       part here = open.back();
       open.pop_back();
@@ -79,7 +98,6 @@ class uniform_schedules {
         here = {here.first, before, here.units};
       }
     }
-    return made;
   }
 
  private:
@@ -95,38 +113,58 @@ class uniform_schedules {
   /// As many links as are reversed without running one again.
   constexpr int kept_row(int units) const { return units / all_.tape + 1; }
 
-  /// The fewest segments, each of which is run again once, with which all links are reversed; 0 where none is needed, or as
+  /// The fewest segments, each of which is run again once, with which some links are reversed; 0 where none is needed, or as
   /// many as there are do not suffice.
-  constexpr int fewest_segments(int units) const {
-    if (kept_row(units) >= all_.count) return 0;
+  constexpr int fewest_segments(int links, int units) const {
+    if (kept_row(units) >= links) return 0;
     long held = 0;
     for (int segments = 1; segments * all_.state <= units; ++segments) {
       held += kept_row(units - (segments - 1) * all_.state);
-      if (held + kept_row(units - segments * all_.state) >= all_.count) return segments;
+      if (held + kept_row(units - segments * all_.state) >= links) return segments;
     }
     return 0;
   }
-  constexpr double again_of(int units, int segments) const {
-    if (segments == 0) return kept_row(units) >= all_.count ? 0 : never;
-    return all_.count - kept_row(units - segments * all_.state) - segments * (1 - all_.last);
+  constexpr double again_of(int links, int units, int segments) const {
+    if (segments == 0) return kept_row(units) >= links ? 0 : never;
+    return links - kept_row(units - segments * all_.state) - segments * (1 - all_.last);
   }
-  /// More segments have more last links, of which a share alone runs again.
-  constexpr int best_segments(int units) const {
-    int best = fewest_segments(units);
-    for (int more = best + 1; best > 0 && more * all_.state <= units && more < all_.count; ++more)
-      if (again_of(units, more) < again_of(units, best)) best = more;
+  /// More segments have more last links, of which a share alone runs again. For `tape` more of them, `state` fewer links are
+  /// kept in the end: so the best are among the fewest, or among the most.
+  constexpr int best_segments(int links, int units, int fewest) const {
+    if (fewest == 0) return 0;
+    int from = fewest;
+    if (all_.state < (1 - all_.last) * all_.tape) {
+      const int most = most_segments(links, units) - all_.tape;
+      from = most > fewest ? most : fewest;
+    }
+    int best = fewest;
+    for (int more = from; more <= from + all_.tape && can_have(links, units, more); ++more)
+      if (again_of(links, units, more) < again_of(links, units, best)) best = more;
     return best;
   }
-  constexpr void add_once(int units, core::list<chain_segment>& made) const {
-    int left = all_.count;
-    const int segments = best_segments(units);
+  /// Each with a link at least.
+  constexpr bool can_have(int links, int units, int segments) const {
+    return segments * all_.state <= units && segments + kept_row(units - segments * all_.state) <= links;
+  }
+  /// Where states are smaller than tapes: one more has one link at least, and its state takes less than a link's tape.
+  constexpr int most_segments(int links, int units) const {
+    int can = 0;
+    for (int cannot = units / all_.state + 1; cannot - can > 1;) {
+      const int middle = can + (cannot - can) / 2;
+      (can_have(links, units, middle) ? can : cannot) = middle;
+    }
+    return can;
+  }
+  constexpr void add_once(int first, int links, int units, core::list<chain_segment>& made) const {
+    int left = links;
+    const int segments = best_segments(links, units, fewest_segments(links, units));
     if (segments > 0) left -= kept_row(units - segments * all_.state);
-    for (int k = 0, first = 0; k < segments; ++k) {
+    for (int k = 0; k < segments; ++k) {
       const int most = kept_row(units - k * all_.state);
-      const int links = most < left - (segments - 1 - k) ? most : left - (segments - 1 - k);
-      add(made, first, links);
-      first += links;
-      left -= links;
+      const int here = most < left - (segments - 1 - k) ? most : left - (segments - 1 - k);
+      add(made, first, here);
+      first += here;
+      left -= here;
     }
   }
 

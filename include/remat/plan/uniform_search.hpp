@@ -26,6 +26,7 @@ class uniform_search {
     if (run_.links < fewest_links) return;
     const measured_run found = run_measure(p, run_, planner.needs(), request).measure();
     if (found.links.count == 0) return;
+    links_ = found.links;
     quantum_ = found.quantum;
     if (planner.covered().splits) quantum_ *= static_cast<std::size_t>(planner.covered().in_flight);
     schedules_.emplace(found.links);
@@ -36,26 +37,33 @@ class uniform_search {
   /// Whether there is a long run.
   constexpr bool is_there() const { return schedules_.has_value(); }
   constexpr const uniform_run& run() const { return run_; }
+  constexpr const uniform_links& links() const { return links_; }
+  constexpr const uniform_schedules& schedules() const { return *schedules_; }
   /// The fewest units of a schedule, and those with which nothing is run again.
   constexpr int least() const { return least_; }
   constexpr int most() const { return schedules_->most_units(); }
   /// In links.
   constexpr double again(int units) const { return schedules_->again(units); }
-  constexpr core::list<chosen_range> ranges(int units) const {
+  constexpr core::list<chosen_range> ranges(int units) const { return ranges(schedules_->segments(units)); }
+  constexpr core::list<chosen_range> ranges(const core::list<chain_segment>& segments) const {
     core::list<chosen_range> made;
-    for (const chain_segment& each : schedules_->segments(units))
+    for (const chain_segment& each : segments)
       made.push_back({run_.begin_of(static_cast<int>(each.first)), run_.begin_of(static_cast<int>(each.last)), {}});
     return made;
+  }
+  /// A number that is probably too large of units that fit into about these bytes of activations.
+  constexpr int units_within(std::size_t bytes) const {
+    const std::size_t around = bytes_around_run();
+    const std::size_t units = bytes > around ? (bytes - around) / quantum_ + 2 : 0;
+    return units > static_cast<std::size_t>(most()) ? most() : static_cast<int>(units);
   }
 
   /// The fastest plan that fits, as it is placed, within about these bytes of activations; none where there is none.
   /// `may_fit` is asked about the bytes alive at once, `fits` about a plan.
   template <class MayFit, class Fits>
   constexpr std::optional<plan> fastest(std::size_t bytes, const MayFit& may_fit, const Fits& fits) const {
-    const std::size_t around = bytes_around_run();
-    std::size_t units = bytes > around ? (bytes - around) / quantum_ + 2 : 0;
-    if (units > static_cast<std::size_t>(most())) units = static_cast<std::size_t>(most());
-    int from = static_cast<int>(units) < least_ + 2 ? least_ + 2 : static_cast<int>(units);
+    const int units = units_within(bytes);
+    int from = units < least_ + 2 ? least_ + 2 : units;
     if (from > most()) from = most();
     for (int m = from; m >= least_; --m) {
       if (m < from && again(m) <= again(m + 1)) continue;  // the same schedule
@@ -85,6 +93,7 @@ class uniform_search {
 
   const training_planner& planner_;
   uniform_run run_;
+  uniform_links links_ = {};
   std::size_t quantum_ = alignment;
   std::optional<uniform_schedules> schedules_ = {};
   int least_ = 0;

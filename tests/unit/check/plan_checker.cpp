@@ -2,10 +2,12 @@
 // The checker of plans accepts what the planner makes, and rejects plans into which a fault was put: of bytes, of order, of
 // what is computed again, of cost.
 #include "plan/random_chains.hpp"
+#include "plan/uniform_chain.hpp"
 
 #include <remat/check/plan_checker.hpp>
 #include <remat/plan/certify.hpp>
 #include <remat/plan/fuse.hpp>
+#include <remat/remat.hpp>
 
 #include <networks/networks.hpp>
 
@@ -65,6 +67,11 @@ bool computes(const action& a) { return a.kind == action_kind::forward || a.kind
 bool goes_back(const action& a) {
   return a.kind == action_kind::backward || a.kind == action_kind::backward_input ||
          a.kind == action_kind::backward_parameters;
+}
+
+bool transfers(const action& a) {
+  return a.kind == action_kind::begin_write || a.kind == action_kind::finish_write ||
+         a.kind == action_kind::begin_read || a.kind == action_kind::finish_read;
 }
 
 /// Leaves an action out; everything after it happens one action sooner.
@@ -238,6 +245,28 @@ const named_fault faults[] = {
        }
        return false;
      }},
+    {"a transfer that is left out",
+     [](claimed& c, chance& random) {
+       auto& all = c.made.steps.actions;
+       const auto i = random.pick(all.count(), [&](int k) { return transfers(all[k]); });
+       if (!i) return false;
+       drop(c.made, *i);
+       return true;
+     }},
+    {"a transfer that ends before it begins",
+     [](claimed& c, chance& random) {
+       auto& all = c.made.steps.actions;
+       const auto i = random.pick(all.count(), [&](int k) {
+         return all[k].kind == action_kind::begin_write || all[k].kind == action_kind::begin_read;
+       });
+       if (!i) return false;
+       for (int k = *i + 1; k < all.count(); ++k)
+         if (transfers(all[k]) && all[k].outputs[0] == all[*i].outputs[0]) {
+           std::swap(all[*i], all[k]);
+           return true;
+         }
+       return false;
+     }},
     {"a time of recomputation that is too small",
      [](claimed& c, chance&) {
        if (c.certified.time.recomputed == 0) return false;
@@ -252,6 +281,7 @@ const named_fault faults[] = {
     {"a bound above the plan",
      [](claimed& c, chance&) {
        c.certified.least_recomputed = c.certified.time.recomputed + 1;
+       c.certified.least_on_disk = c.certified.time.sum() * 1.01;
        return true;
      }},
     {"other bytes than the plan takes", [](claimed& c, chance&) {
@@ -284,6 +314,13 @@ TEST_CASE(
   for (const char* name : {"gpt", "resnet", "unet", "several"})
     for (const double share : {0.4, 0.7})
       programs.push_back(with_budget(remat::fuse(networks::named(name).lower()), share));
+  const program link = remat::fuse(remat::lower<remat::repeat<1, remat::nn::linear<8, 8>>, remat::tensor<float, 8>>());
+  for (const int links : {14, 15, 20, 30, 45, 60}) {  // with a disk
+    programs.push_back(uniform_chain::repeated(link, links, {remat::budget{remat::share_of_save_all(0.4)}}));
+    const double rate = remat::counted_flops_per_second;
+    programs.back().nodes[0].checkpoints[0].storage =
+        remat::offload<remat::file>{.window = {.least_bytes = 1}, .rate = {rate, rate}};
+  }
   std::size_t rejected = 0;
   std::vector<std::size_t> of_kind(std::size(faults));
   unsigned seed = 0;

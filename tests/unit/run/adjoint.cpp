@@ -110,14 +110,18 @@ TEST_CASE("every budget and number of slots gives the same bits") {
   }
 }
 
+template <std::size_t Steps, std::size_t Size = size>
+remat::plan planned(const remat::checkpoints& how) {
+  remat::program p = remat::lower<
+      wave::simulation<Steps, Size, Size>,
+      remat::tensors<remat::tensor<float, 2, Size, Size>, remat::tensor<float, 3>, remat::tensor<float, Size, Size>>>();
+  p.input_gradients = true;
+  remat::annotate(p, how);
+  return remat::plan_training(remat::fuse(p), 1);
+}
 template <std::size_t Steps>
 remat::plan planned(std::size_t bytes) {
-  remat::program p = remat::lower<
-      wave::simulation<Steps, size, size>,
-      remat::tensors<remat::tensor<float, 2, size, size>, remat::tensor<float, 3>, remat::tensor<float, size, size>>>();
-  p.input_gradients = true;
-  remat::annotate(p, {checkpoint_at("steps", budget{bytes})});
-  return remat::plan_training(remat::fuse(p), 1);
+  return planned<Steps>({checkpoint_at("steps", budget{bytes})});
 }
 TEST_CASE("10,000 steps take the memory of 1,000 under one budget", "[once]") {
   const std::size_t bytes = 40 * state;
@@ -128,6 +132,22 @@ TEST_CASE("10,000 steps take the memory of 1,000 under one budget", "[once]") {
   // A step takes four states itself, and each waits with a misfit. None has a last pass.
   CHECK(static_cast<double>(10'000 + remat::count(many, remat::action_kind::recompute)) <=
         static_cast<double>(remat::binomial_forward_steps(10'000, 35) - 9'999));
+}
+
+TEST_CASE("10,000 steps run less again where states may wait on a disk, too", "[once]") {
+  constexpr std::size_t of_128 = 2 * 128 * 128 * sizeof(float);  // large enough to be aligned for transfers
+  for (const std::size_t bytes : {12 * of_128, 40 * of_128}) {
+    // A state is written or read in as long as six steps take.
+    const double rate = of_128 * remat::counted_flops_per_second / (6 * 10.0 * 128 * 128);
+    const remat::plan kept = planned<10'000, 128>({checkpoint_at("steps", budget{bytes})}),
+                      made = planned<10'000, 128>(
+                          {checkpoint_at("steps", budget{bytes}, remat::offload<remat::file>{.rate = {rate, rate}})});
+    using enum remat::action_kind;
+    CHECK(made.activation_bytes <= bytes);
+    CHECK(remat::count(made, begin_write) > 0);
+    CHECK(remat::count(made, begin_write) == remat::count(made, begin_read));
+    CHECK(remat::count(made, recompute) < remat::count(kept, recompute) * 3 / 4);
+  }
 }
 
 }  // namespace adjoint_tests
