@@ -47,8 +47,8 @@ class uniform_disk_search {
   template <class MayFit, class Fits>
   std::optional<plan> fastest(double limit, std::size_t bytes, const MayFit& may_fit, const Fits& fits) const {
     std::optional<plan> best;
-    const auto take = [&](const choice& c) {
-      plan made = written(c);
+    const auto take = [&](const choice& tried) {
+      plan made = written(tried);
       const double time = times_.of(made);
       if (time >= limit || (!made.covered.splits && !may_fit(live_maximum(made.steps)))) return false;
       planner_.place(made);
@@ -70,7 +70,7 @@ class uniform_disk_search {
     if (is_serial_) return best;
     std::vector<choice> others;
     for (int units = 0; units <= most; units = after(units)) others.push_back(fastest_next_to_operations(units));
-    std::ranges::sort(others, {}, [](const choice& c) { return std::pair(c.least, -c.units); });
+    std::ranges::sort(others, {}, [](const choice& each) { return std::pair(each.least, -each.units); });
     for (const choice& each : others) {
       if (each.least * (1 + 1e-12) >= limit) break;  // but for the order of sums
       take(each);
@@ -84,9 +84,9 @@ class uniform_disk_search {
     std::size_t least = std::numeric_limits<std::size_t>::max();
     if (!can_move()) return least;
     for (int units = 0; units <= 2; ++units) {
-      const choice c = cheapest_serial(units);
-      if (!c.is_possible()) continue;
-      plan made = written(c);
+      const choice tried = cheapest_serial(units);
+      if (!tried.is_possible()) continue;
+      plan made = written(tried);
       planner_.place(made);
       least = std::min(least, bytes_of(made));
     }
