@@ -40,6 +40,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <limits>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -121,8 +122,12 @@ struct held_storage final : storage_form {
       : storage_form(S::storage_name, S::is_lossless, OutsideStorage<S>), object(std::move(storage)) {
     if constexpr (requires { transfer_window(object.window); }) window = object.window;
     if constexpr (requires { transfer_rate(object.rate); }) rate = object.rate;
-    if (!(rate.write >= 0 && rate.read >= 0) || (rate.write > 0) != (rate.read > 0))
-      throw error("a storage's rate is of bytes a second that are written and read, both above 0; give both, or none");
+    constexpr double most = std::numeric_limits<double>::max();
+    if (!(rate.write >= 0 && rate.read >= 0) || (rate.write > 0) != (rate.read > 0) || rate.write > most ||
+        rate.read > most)
+      throw error(
+          "a storage's rate is of bytes a second that are written and read, both above 0 and finite; give both, or "
+          "none");
     if (window.read_ahead < 0 || window.write_behind < 0 || window.tasks_ahead < 0)
       throw error(
           "a storage reads ahead and writes behind by 0 or more tensors and tasks; give its window such numbers");

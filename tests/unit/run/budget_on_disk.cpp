@@ -7,6 +7,7 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <sstream>
 #include <string>
@@ -75,6 +76,7 @@ TEST_CASE("a rate is measured where none is stated; a disk that is too slow is n
   CHECK(measured.plan(batch).certificate->rate.is_known());
   CHECK(model{within(most / 2, {1e3, 1e3})}.plan(batch).writes == 0);
   CHECK_THROWS_WITH(model{within(most / 2, {1e9, 0})}, Contains("both above 0"));
+  CHECK_THROWS_WITH(model{within(most / 2, {1e9, std::numeric_limits<double>::infinity()})}, Contains("finite"));
   CHECK_THROWS_WITH(remat::plan_training(measured.lowered(), {.batch = batch}),
                     Contains("how fast that is, is not known"));
 }
