@@ -9,8 +9,8 @@
 /// with respect to the initial pressure, and to the medium, takes as much memory as the budget says, whatever the number of
 /// steps. The pressure is found by conjugate gradients, since the recording depends on it linearly; the gradient with respect
 /// to the medium is compared with differences. With --disk, states may wait there, too, where that is faster by what a step
-/// and the disk are measured to take; the gradient is compared with that of the same bytes without a disk. FOLDER gets before.pgm (the first guess, whose gradient is a time reversal),
-/// after.pgm and true.pgm.
+/// and the disk are measured to take; the gradient is compared with that of the same bytes without a disk. FOLDER gets
+/// before.pgm (the first guess, whose gradient is a time reversal), after.pgm and true.pgm.
 #include "acoustic_wave.hpp"
 
 #include <CLI/CLI.hpp>

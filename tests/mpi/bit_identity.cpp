@@ -15,18 +15,6 @@ namespace bit_identity_tests {
 using remat::action_kind, remat::checkpoint_at;
 namespace strategy = remat::strategy;
 
-struct schedule {
-  const char* name;
-  remat::pipeline_schedule value;
-};
-const std::vector<schedule>& schedules() {
-  static const std::vector<schedule> all = {{"gpipe", remat::schedule::gpipe},
-                                            {"one_f_one_b", remat::schedule::one_f_one_b},
-                                            {"zero_bubble", remat::schedule::zero_bubble},
-                                            {"interleaved<2>", remat::schedule::interleaved<2>}};
-  return all;
-}
-
 struct policy {
   const char* name;
   std::vector<checkpoint_at> (*checkpoints)(const networks::network&);
@@ -58,12 +46,12 @@ TEST_CASE("every schedule, policy and way to sum gradients gives the bits of one
                                             .compute = compute,
                                             .microbatches = microbatches});
     const outcome expected = train(n, one, samples);
-    for (const schedule& s : schedules())
+    for (const remat::pipeline_schedule& s : schedules())
       for (const policy& p : policies)
         for (const auto sum : {remat::allreduce::overlapped, remat::allreduce::after}) {
-          INFO(name << ", " << name_of(compute) << ", " << s.name << ", " << p.name << ", "
+          INFO(name << ", " << name_of(compute) << ", " << s.name() << ", " << p.name << ", "
                     << (sum == remat::allreduce::after ? "after" : "overlapped"));
-          if (s.value.stages(static_cast<int>(ranks)) > one.lowered().operations.count()) continue;
+          if (s.stages(static_cast<int>(ranks)) > one.lowered().operations.count()) continue;
           remat::distributed_network model(session(), n.lower(),
                                            {.seed = 3,
                                             .threads = 1,
@@ -71,7 +59,7 @@ TEST_CASE("every schedule, policy and way to sum gradients gives the bits of one
                                             .frozen = n.frozen,
                                             .compute = compute,
                                             .microbatches = microbatches,
-                                            .schedule = s.value,
+                                            .schedule = s,
                                             .allreduce = sum,
                                             .recomputes_early = sum == remat::allreduce::overlapped,
                                             .logs_partition = false});
@@ -99,9 +87,9 @@ TEST_CASE("a batch that is one micro-batch gives the bits of one process, of one
   remat::silence_warning(remat::warning_names::skipped_checkpoint);
   for (const char* name : {"example_01", "unet", "tied", "nested", "two_inputs"})
     for (const std::size_t samples : {std::size_t{1}, networks::named(name).microbatch})
-      for (const schedule& s : {schedules()[0], schedules()[1], schedules()[2]}) {
+      for (const remat::pipeline_schedule& s : {schedules()[0], schedules()[1], schedules()[2]}) {
         const networks::network& n = networks::named(name);
-        INFO(name << ", " << samples << " samples, " << s.name);
+        INFO(name << ", " << samples << " samples, " << s.name());
         remat::network one = networks::make(n, {.seed = 3, .threads = 1, .checkpoints = remat::checkpoints::none()});
         const outcome expected = train(n, one, samples);
         remat::distributed_network model(session(), n.lower(),
@@ -109,7 +97,7 @@ TEST_CASE("a batch that is one micro-batch gives the bits of one process, of one
                                           .threads = 1,
                                           .checkpoints = {checkpoint_at(n.chain, strategy::each{})},
                                           .frozen = n.frozen,
-                                          .schedule = s.value,
+                                          .schedule = s,
                                           .logs_partition = false});
         if (n.start != nullptr) n.start(model);
         const outcome found = train(n, model, samples);
@@ -128,16 +116,16 @@ TEST_CASE("every test network gives the bits of one process") {
     remat::network one = networks::make(
         n, {.seed = 3, .threads = 1, .checkpoints = remat::checkpoints::none(), .microbatches = microbatches});
     const outcome expected = train(n, one, samples);
-    for (const schedule& s : schedules()) {
-      INFO(n.name << ", " << s.name);
-      if (s.value.stages(session().size()) > one.lowered().operations.count()) continue;
+    for (const remat::pipeline_schedule& s : schedules()) {
+      INFO(n.name << ", " << s.name());
+      if (s.stages(session().size()) > one.lowered().operations.count()) continue;
       remat::distributed_network model(session(), n.lower(),
                                        {.seed = 3,
                                         .threads = 1,
                                         .checkpoints = {checkpoint_at(n.chain, strategy::group<2>{})},
                                         .frozen = n.frozen,
                                         .microbatches = microbatches,
-                                        .schedule = s.value,
+                                        .schedule = s,
                                         .partition = remat::partition::uniform,
                                         .logs_partition = false});
       if (n.start != nullptr) n.start(model);

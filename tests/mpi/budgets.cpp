@@ -37,18 +37,6 @@ constexpr policy policies[] = {{.name = "the smallest budget", .share = 1e-9},
                                {.name = "a file", .may_use_disk = true},
                                {.name = "a budget of 0.5 with a file", .share = 0.5, .may_use_disk = true}};
 
-struct schedule {
-  std::string_view name;
-  remat::pipeline_schedule value;
-};
-const std::vector<schedule>& schedules() {
-  static const std::vector<schedule> all = {{"gpipe", remat::schedule::gpipe},
-                                            {"one_f_one_b", remat::schedule::one_f_one_b},
-                                            {"zero_bubble", remat::schedule::zero_bubble},
-                                            {"interleaved<2>", remat::schedule::interleaved<2>}};
-  return all;
-}
-
 /// Operations of a network that is planned with a disk: that takes long.
 constexpr int most_with_disk = 16;
 
@@ -62,17 +50,6 @@ std::optional<std::vector<int>> short_stages(const remat::program& p, int stages
     if (p.nodes[c].first > 0 && p.nodes[c].first < p.operations.count()) firsts.insert(p.nodes[c].first);
   if (std::cmp_less(firsts.size() + 1, stages)) return {};
   return std::vector<int>(firsts.begin(), std::next(firsts.begin(), stages - 1));
-}
-
-bool has_uniform_chain(const network& n) {
-  try {
-    remat::program p = n.lower();
-    remat::annotate(p, remat::checkpoints{checkpoint_at(n.chain, remat::revolve{1})});
-    (void)remat::plan_training(remat::fuse(std::move(p)), n.microbatch);
-    return true;
-  } catch (const remat::error&) {
-    return false;
-  }
 }
 
 remat::offload<remat::file> in_file() {
@@ -185,24 +162,24 @@ class matrix {
   void of_batch(const network& n, std::size_t replicas, bool is_uneven) {
     const int partitions = session().size() / static_cast<int>(replicas);
     const std::size_t parts = parts_of(partitions), samples = n.microbatch * parts * replicas + (is_uneven ? 1 : 0);
-    const bool is_uniform = has_uniform_chain(n);
+    const bool is_uniform = networks::has_uniform_chain(n);
     std::optional<outcome> expected;
-    for (const schedule& s : schedules())
+    for (const remat::pipeline_schedule& s : schedules())
       for (const bool is_manual : {false, true})
         for (const policy& p : policies) {
           if ((p.slots > 0 && !is_uniform) || number_++ % step_ != 0) continue;
-          const int stages = static_cast<int>(s.value.stages(partitions));
+          const int stages = static_cast<int>(s.stages(partitions));
           const remat::program fused = remat::fuse(n.lower());
           const auto firsts = short_stages(fused, stages);
           if (stages > fused.operations.count() || (is_manual && !firsts)) continue;
           if (p.share > 0 && p.may_use_disk && fused.operations.count() > most_with_disk) continue;
-          remat::distributed_options how = options(partitions, parts, s.value);
+          remat::distributed_options how = options(partitions, parts, s);
           how.frozen = n.frozen;
           if (is_manual) how.partition = remat::partition::boundaries(*firsts);
           if (!expected) expected = of_processes(n, replicas, parts, samples);
           if (expected->losses.empty()) expected->losses = losses_of_replicas(n, partitions, parts, samples);
-          INFO(n.name << ", " << replicas << " replicas, " << samples << " samples in " << parts << " parts, " << s.name
-                      << (is_manual ? ", short stages first, " : ", balanced, ") << p.name);
+          INFO(n.name << ", " << replicas << " replicas, " << samples << " samples in " << parts << " parts, "
+                      << s.name() << (is_manual ? ", short stages first, " : ", balanced, ") << p.name);
           compare(n, p, how, samples, *expected);
         }
   }

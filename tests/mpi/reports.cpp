@@ -23,12 +23,6 @@ std::string text_of(const T& what) {
   return text.str();
 }
 
-const std::vector<remat::pipeline_schedule>& schedules() {
-  static const std::vector<remat::pipeline_schedule> all{remat::schedule::gpipe, remat::schedule::one_f_one_b,
-                                                         remat::schedule::zero_bubble, remat::schedule::interleaved<2>};
-  return all;
-}
-
 remat::distributed_options options(const networks::network& n, std::size_t microbatches,
                                    remat::pipeline_schedule schedule) {
   return {.seed = 3,

@@ -12,6 +12,13 @@
 #include <string>
 #include <vector>
 
+/// All kinds of them.
+inline const std::vector<remat::pipeline_schedule>& schedules() {
+  static const std::vector<remat::pipeline_schedule> all{remat::schedule::gpipe, remat::schedule::one_f_one_b,
+                                                         remat::schedule::zero_bubble, remat::schedule::interleaved<2>};
+  return all;
+}
+
 /// The bits of a parameter or state that a rank holds.
 struct bits {
   std::string name;

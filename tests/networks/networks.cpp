@@ -3,7 +3,13 @@
 
 #include "list.hpp"
 
+#include <remat/core/policies.hpp>
+#include <remat/plan/annotate.hpp>
+#include <remat/plan/fuse.hpp>
+#include <remat/plan/plan.hpp>
+
 #include <algorithm>
+#include <utility>
 
 namespace networks {
 namespace {
@@ -62,6 +68,17 @@ batch random_batch(const network& wanted, const remat::program& p, std::size_t s
       made.push_back({integers(count, is_target ? wanted.classes : wanted.vocabulary, stream)});
   }
   return made;
+}
+
+bool has_uniform_chain(const network& n) {
+  try {
+    remat::program p = n.lower();
+    remat::annotate(p, remat::checkpoints{remat::checkpoint_at(n.chain, remat::revolve{1})});
+    (void)remat::plan_training(remat::fuse(std::move(p)), n.microbatch);
+    return true;
+  } catch (const remat::error&) {
+    return false;
+  }
 }
 
 float train_step(remat::network& model, const batch& data) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// Networks that the tests train under every policy and compare with PyTorch, where networks.py builds the same ones.
 ///
-/// Each is lowered in a file of its own: NAME.cpp holds the network `NAME`, and networks.cpp lists all. What is done with them is ordinary code over programs.
+/// Each is lowered in a file of its own: NAME.cpp holds the network `NAME`, and networks.cpp lists all. What is done with them is
+/// ordinary code over programs.
 #pragma once
 
 #include <remat/model/lower.hpp>
@@ -42,6 +43,9 @@ struct network {
 /// All of them, by name.
 std::span<const network> all();
 const network& named(std::string_view name);
+
+/// Whether the children of its chain are equal, as `revolve` asks.
+bool has_uniform_chain(const network& n);
 
 template <class Net, class Input, class Loss>
 remat::program lowered() {

@@ -11,7 +11,7 @@
 /// step waits: a state, or what a step saves, takes two steps to write and two to read.
 #include <remat/remat.hpp>
 
-#include <unit/plan/uniform_chain.hpp>
+#include <unit/plan/saving_steps.hpp>
 
 #include <cstdio>
 #include <iostream>
@@ -19,37 +19,14 @@
 
 namespace {
 
-struct saving_step : remat::module {
-  static constexpr std::string_view kind = "saving_step";
-  template <class X>
-  static X output(X);
-  template <class X>
-  static X saved_shape(X);
-  static constexpr auto backward_input_reads = remat::reads::saved;
-  static void forward(const remat::forward_pass&) {}
-  static void backward_input(const remat::backward_pass&) {}
-  static constexpr double counted = 64;
-  static double flops(remat::tensor_shapes, remat::tensor_shapes) { return counted; }
-};
+using saving_steps::budget_of, saving_steps::planned, saving_steps::waited_for;
 
-constexpr std::size_t unit = 64 * sizeof(float);
-
-remat::plan planned(int steps, const remat::checkpoint_setting& setting) {
-  static const remat::program one = remat::lower<remat::repeat<1, saving_step>, remat::tensor<float, 64>>();
-  remat::program p = uniform_chain::repeated(one, steps, setting);
-  p.input_gradients = true;
-  return remat::plan_training(p, 1);
-}
 std::size_t forward_steps(const remat::plan& made) {
   return remat::count(made, remat::action_kind::forward) + remat::count(made, remat::action_kind::recompute);
 }
-remat::budget<> budget_of(int slots) { return remat::budget<>{(static_cast<std::size_t>(slots) + 4) * unit}; }
 
 void print_with_disk(int steps, int slots) {
-  const double rate = unit * remat::counted_flops_per_second / (2 * saving_step::counted);
-  const remat::offload<remat::file> disk{.window = {.read_ahead = 0, .write_behind = 0, .least_bytes = 1},
-                                         .rate = {rate, rate}};
-  const remat::plan made = planned(steps, {budget_of(slots), {}, disk});
+  const remat::plan made = planned(steps, {budget_of(slots), {}, waited_for()});
   std::printf("%d %d %zu %zu %zu\n", steps, slots, forward_steps(made),
               remat::count(made, remat::action_kind::begin_write), remat::count(made, remat::action_kind::begin_read));
 }

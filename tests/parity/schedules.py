@@ -4,9 +4,10 @@
     schedules.py <schedules> [long]
 
 A budget runs at most as many steps forward as MixedCheckpointSchedule (Maddison 2024) and HRevolve without a disk, in as many
-units of memory; revolve runs exactly as many as Revolve. The package counts slots alone, and so do budgets here. With a disk, a budget
-costs at most what HRevolve does whose disk has a slot for each step, or fewer: a step forward costs 1, as one back does, a write 2
-and a read 2, none of them next to another. Skipped where the package is not installed: python3 -m pip install checkpoint-schedules, and -DREMAT_PYTHON=<that python>.
+units of memory; revolve runs exactly as many as Revolve. The package counts slots alone, and so do budgets here. With a disk,
+a budget costs at most what HRevolve does whose disk has a slot for each step, or fewer: a step forward costs 1, as one back
+does, a write 2 and a read 2, none of them next to another. Skipped where the package is not installed: python3 -m pip install
+checkpoint-schedules, and -DREMAT_PYTHON=<that python>.
 """
 import subprocess
 import sys

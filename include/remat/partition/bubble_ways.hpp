@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-/// What a stage that waits for gradients has further reason to look at: what the budget's solver finds for any number of bytes, each
-/// with none, some or all of its segments computed again before the gradient is waited for; and what the solver has no
-/// reason to look at, the first operations in one go, or the last ones, or those that are cheap for their bytes.
+/// What a stage that waits for gradients has further reason to look at: what the budget's solver finds for any number of
+/// bytes, each with none, some or all of its segments computed again before the gradient is waited for; and what the solver
+/// has no reason to look at, the first operations in one go, or the last ones, or those that are cheap for their bytes.
 ///
 /// To compute more of them before costs memory, since they are then alive together, and no time where the stage waits.
 #pragma once

@@ -20,14 +20,6 @@
 
 namespace remat::detail {
 
-/// What budgets have computed again in a plan, in preorder.
-inline core::list<chosen_range> chosen_in(const plan& made) {
-  core::list<chosen_range> found;
-  for (const segment& each : made.segments)
-    if (each.is_chosen) found.push_back({each.first, each.last, each.staying});
-  return found;
-}
-
 class budgeted_rank {
  public:
   /// All of them must outlive it.
@@ -103,12 +95,11 @@ class budgeted_rank {
            (!limits_.rank || holdings_.least_with(activations) <= *limits_.rank);
   }
 
-  /// Of the rank's only stage, for micro-batches of the larger size.
+  /// Of the rank's only stage, in which all micro-batches do the same.
   void choose_of_one() {
     stage_ways& only = *stages_[0];
-    const stage_memory rank(holdings_, only.number(), microbatches_);
-    plan_request request = only.request();
-    request.batch += sizes_.larger > 0 ? 1 : 0;
+    const stage_memory rank(holdings_, only, microbatches_);
+    plan_request request = only.request_of(0);
     request.rank = &rank;
     const plan made = plan_training(*p_, request);
     take(0, only.add({0, chosen_in(made), 0, made.on_disk}));

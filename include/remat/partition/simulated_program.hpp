@@ -87,8 +87,9 @@ inline void add_parameters(const program& p, const schedule_table& table, std::v
 
 }  // namespace detail
 
-/// Simulates a training step. `how` says what connects the ranks and what is overlapped; its stages and messages are
-/// made here, from plans on these terms; `arena`: what ranks have in addition to activations, where it is known. Throws `error` for costs of another program, and where the stages are not those of the schedule.
+/// Simulates a training step. `how` says what connects the ranks and what is overlapped; its stages and messages are made here,
+/// from plans on these terms; `arena`: what ranks have in addition to activations, where it is known. Throws `error` for costs
+/// of another program, and where the stages are not those of the schedule.
 inline simulated_program simulate(const program& p, const schedule_table& table, const operation_costs& costs,
                                   pipeline_costs how = {}, const plan_terms& terms = {},
                                   const rank_arena* arena = nullptr) {

@@ -20,10 +20,14 @@ namespace remat::detail {
 
 class stage_ways {
  public:
+  /// Of micro-batches, which differ in size and in their backward pass.
+  static constexpr std::size_t most_kinds = 4;
+
   struct way {
     budget_choice choice;
     stage_cost cost = {};
-    std::array<std::unique_ptr<const plan>, 4> plans = {};  // once they are needed, of each kind of micro-batch
+    std::array<std::unique_ptr<const plan>, most_kinds> plans =
+        {};  // once they are needed, of each kind of micro-batch
 
     /// Of a micro-batch, where nothing of it is hidden.
     double seconds() const { return cost.recompute + cost.backward + cost.backward_parameters; }
@@ -53,13 +57,18 @@ class stage_ways {
   const way& operator[](int w) const { return ways_[static_cast<std::size_t>(w)]; }
   /// Of a micro-batch of the step. The plan stays where it is.
   const plan& planned(int w, int microbatch) {
-    const int number = number_of_kind(microbatch);
-    std::unique_ptr<const plan>& made = ways_[static_cast<std::size_t>(w)].plans[static_cast<std::size_t>(number)];
-    const budget_choice& choice = ways_[static_cast<std::size_t>(w)].choice;
-    if (!made)
-      made =
-          std::make_unique<const plan>(kind_of(microbatch).planner.make(choice.ranges, choice.ahead, choice.on_disk));
+    way& taken = ways_[static_cast<std::size_t>(w)];
+    std::unique_ptr<const plan>& made = taken.plans[number_of_kind(microbatch)];
+    if (!made) made = std::make_unique<const plan>(make(taken.choice, microbatch));
     return *made;
+  }
+  /// Of a choice that need not be among them.
+  plan make(const budget_choice& choice, int microbatch) {
+    return kind_of(microbatch).planner.make(choice.ranges, choice.ahead, choice.on_disk);
+  }
+  /// Of micro-batches: whether they are of the larger size, and whether their backward pass is halved.
+  std::size_t number_of_kind(int microbatch) const {
+    return (positions_->halves_backward(stage_, microbatch) ? 2u : 0u) + (microbatch < sizes_.larger ? 1u : 0u);
   }
   /// Adds one; returns its number.
   int add(budget_choice choice) {
@@ -74,7 +83,9 @@ class stage_ways {
     return count() - 1;
   }
 
-  /// What is asked for micro-batches of the usual size, and who plans it.
+  /// What is asked for a micro-batch.
+  const plan_request& request_of(int microbatch) { return kind_of(microbatch).request; }
+  /// The same of micro-batches of the usual size, and who plans it.
   const plan_request& request() const { return usual_->request; }
   const training_planner& planner() const { return usual_->planner; }
   /// All that the stage's budgets may choose, whatever their bytes.
@@ -84,7 +95,6 @@ class stage_ways {
   }
 
  private:
-  /// Of micro-batches: whether they are of the larger size, and whether their backward pass is halved.
   struct kind {
     plan_request request;
     training_planner planner;
@@ -93,11 +103,8 @@ class stage_ways {
     kind(const kind&) = delete;
     kind& operator=(const kind&) = delete;
   };
-  int number_of_kind(int microbatch) const {
-    return (positions_->halves_backward(stage_, microbatch) ? 2 : 0) + (microbatch < sizes_.larger ? 1 : 0);
-  }
   const kind& kind_of(int microbatch) {
-    std::unique_ptr<kind>& found = kinds_[static_cast<std::size_t>(number_of_kind(microbatch))];
+    std::unique_ptr<kind>& found = kinds_[number_of_kind(microbatch)];
     if (!found) {
       const std::size_t samples = sizes_.samples + (microbatch < sizes_.larger ? 1 : 0);
       found = std::make_unique<kind>(*p_, terms_->request(samples, (*covered_)(*p_, stage_, microbatch)));
@@ -112,7 +119,7 @@ class stage_ways {
   const task_positions* positions_;
   const operation_costs* costs_;
   int stage_;
-  std::array<std::unique_ptr<kind>, 4> kinds_ = {};
+  std::array<std::unique_ptr<kind>, most_kinds> kinds_ = {};
   const kind* usual_;
   bool has_budget_ = false;
   std::vector<way> ways_ = {};

@@ -194,7 +194,7 @@ void rounds_once(const remat::program& p, std::size_t batch, bool reads_output =
   for (std::size_t i = 0; i < added.dx.size(); ++i) CHECK(same(of_rounded.dx[i], added.dx[i]));
 }
 
-TEST_CASE("functions of one number give of bfloat16 what they give of floats, rounded once") {
+TEST_CASE("functions of one number give of bfloat16 what they give of floats, rounded once", "[once]") {
   rounds_once(layer<nn::relu, tensor<float, 37, 131>>(), 3, true);
   rounds_once(layer<nn::gelu, tensor<float, 37, 131>>(), 3);
   rounds_once(layer<nn::silu, tensor<float, 37, 131>>(), 3);
@@ -212,7 +212,7 @@ TEST_CASE("products and joins of tensors give of bfloat16 what they give of floa
   rounds_once(layer<nn::concat, image<float, 3, 9, 7>, image<float, 64, 9, 7>, image<float, 1, 9, 7>>(), 3);
 }
 
-TEST_CASE("poolings and upsamplings give of bfloat16 what they give of floats, rounded once") {
+TEST_CASE("poolings and upsamplings give of bfloat16 what they give of floats, rounded once", "[once]") {
   constexpr nn::window step{.stride = 2, .padding = 1}, gaps{.stride = 1, .padding = 1, .dilation = 2};
   rounds_once(layer<nn::max_pool2d<2>, image<float, 37, 10, 12>>(), 3);
   rounds_once(layer<nn::max_pool2d<3, step>, image<float, 300, 9, 11>>(), 2);

@@ -159,7 +159,7 @@ TEST_CASE("no convolution is a reference implementation") {
   check_transposed<nn::conv_transpose2d<16, 1, 3, nn::window{.padding = 1}>, image<float, 16, 28, 28>>();
 }
 
-TEST_CASE("no primitive of a network that is compared with PyTorch is a reference implementation") {
+TEST_CASE("no primitive of a network that is compared with PyTorch is a reference implementation", "[once]") {
   static int made;
   made = 0;
   remat::nn::on_primitive = [](const remat::onednn::primitive& p) {

@@ -206,6 +206,26 @@ TEST_CASE("no other combination of what two stages may choose computes less agai
   }
 }
 
+TEST_CASE("the smallest bytes are what a rank of one stage then lays out, with micro-batches of two sizes, too",
+          "[dist]") {
+  const remat::schedule_table tables[] = {schedule::gpipe.make(2, 4), schedule::one_f_one_b.make(2, 4),
+                                          schedule::zero_bubble.make(2, 4)};
+  for (const remat::schedule_table& table : tables)
+    for (const int larger : {0, 1, 3}) {
+      const pipeline made{table, {5}};
+      const remat::microbatch_sizes sizes{3, larger};
+      INFO("table " << &table - tables << ", " << larger << " larger ones");
+      std::size_t smallest = 1;
+      for (std::string text = refusal(made, smallest, sizes); !text.empty(); text = refusal(made, smallest, sizes)) {
+        const std::size_t more = smallest_in(text);
+        REQUIRE(more > smallest);
+        smallest = more;
+      }
+      CHECK(largest(of_limit(made, smallest, each_for_itself(), sizes).activations) == smallest);
+      CHECK(smallest_in(refusal(made, smallest - 1, sizes)) == smallest);
+    }
+}
+
 TEST_CASE("larger micro-batches are counted as they are, and the simulated step is none the longer for a look at it",
           "[dist]") {
   int shorter = 0, all = 0;

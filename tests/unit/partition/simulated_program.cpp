@@ -136,7 +136,7 @@ TEST_CASE("under a budget, each rank is within it, with its micro-batches in fli
   }
 }
 
-TEST_CASE("1,024 stages are simulated", "[dist]") {
+TEST_CASE("1,024 stages are simulated", "[once][dist]") {
   const remat::program p = chain<2048>(1024, {remat::checkpoint_at("", remat::strategy::each{})});
   const remat::operation_costs costs = remat::counted_seconds(p, 1, 1e9);
   for (const auto& setting : {schedule::one_f_one_b, schedule::gpipe}) {

@@ -127,7 +127,7 @@ void check_exact(unsigned seed, int operations, int& faster, int& possible) {
                     Contains("the smallest with which a step fits is " + std::to_string(least)));
 }
 
-TEST_CASE("with a disk, a budget's plan is the fastest of all that keep, transfer and compute again") {
+TEST_CASE("with a disk, a budget's plan is the fastest of all that keep, transfer and compute again", "[once]") {
   int faster = 0, possible = 0;
   for (unsigned seed = 0; seed < 80; ++seed) check_exact(seed, 4, faster, possible);
   CHECK(faster > 15);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Uniform chains whose budgets may use a disk: the closed form is the least of its recurrence and never above H-Revolve's, and
 // budgets take their plans from it.
-#include "uniform_chain.hpp"
+#include "saving_steps.hpp"
 
 #include <remat/check/plan_checker.hpp>
 #include <remat/remat.hpp>
@@ -72,7 +72,7 @@ double worst_ratio(const uniform_links& all, const disk_prices& price, int units
     }
     REQUIRE(cost >= best - 1e-3);
     worst = std::max(worst, best > 0 ? cost / best : 1);
-    // Its segments run so many links again.
+    // As many links as its segments run again.
     double again = 0;
     for (const remat::chain_segment& each : found.segments(split, m))
       again += static_cast<double>(each.last - each.first) - 1 + all.last;
@@ -100,32 +100,6 @@ TEST_CASE("nothing of longer chains by more than a thousandth", "[long]") {
     }
 }
 
-struct saving_step : remat::module {
-  static constexpr std::string_view kind = "saving_step";
-  static constexpr double counted = 64;
-  template <class X>
-  static X output(X);
-  template <class X>
-  static X saved_shape(X);
-  static constexpr auto backward_input_reads = remat::reads::saved;
-  static void forward(const remat::forward_pass&) {}
-  static void backward_input(const remat::backward_pass&) {}
-  static double flops(remat::tensor_shapes, remat::tensor_shapes) { return counted; }
-};
-constexpr std::size_t unit = 64 * sizeof(float);
-
-remat::program chain_of_steps(int links, std::size_t bytes, const remat::checkpoint_setting& setting) {
-  static const remat::program one = remat::lower<remat::repeat<1, saving_step>, remat::tensor<float, 64>>();
-  remat::program p = uniform_chain::repeated(one, links, setting);
-  p.nodes[0].checkpoints[0].policy = budget{bytes};
-  p.input_gradients = true;
-  return p;
-}
-/// Each transfer of a unit takes two steps, and the step waits for it.
-offload<remat::file> waited_for() {
-  const double rate = unit * remat::counted_flops_per_second / (2 * saving_step::counted);
-  return {.window = {.read_ahead = 0, .write_behind = 0, .least_bytes = 1}, .rate = {rate, rate}};
-}
 /// Steps forward, and two for each transfer.
 std::size_t cost_of_plan(const remat::plan& made) {
   using enum remat::action_kind;
@@ -165,7 +139,7 @@ void compare_with_hrevolve(const std::vector<int>& lengths, const std::vector<in
     for (const int links : lengths) {
       INFO(links << " links, " << slots << " slots");
       const remat::plan made =
-          remat::plan_training(chain_of_steps(links, (number(slots) + 4) * unit, {budget{}, {}, waited_for()}), 1);
+          saving_steps::planned(links, {saving_steps::budget_of(slots), {}, saving_steps::waited_for()});
       const auto cost = static_cast<double>(cost_of_plan(made));
       CHECK(cost <= published[number(links - 1)]);
       CHECK(cost <= links + least[number(slots)][number(links)]);

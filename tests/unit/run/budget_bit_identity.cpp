@@ -86,22 +86,11 @@ remat::checkpoints checkpoints_of(const network& n, const policy& p) {
   how.window.least_bytes = 1;
   return {checkpoint_at("", remat::save_all{}, how)};
 }
-bool is_uniform(const network& n) {
-  try {
-    remat::program p = n.lower();
-    remat::annotate(p, remat::checkpoints{checkpoint_at(n.chain, remat::revolve{1})});
-    (void)remat::plan_training(remat::fuse(std::move(p)), n.microbatch);
-    return true;
-  } catch (const remat::error&) {
-    return false;
-  }
-}
-
 /// Every `step`-th combination, counted from one that differs between networks.
 void compare(std::size_t step) {
   std::size_t number = 0, recomputing = 0, uniform = 0;
   for (const network& n : networks::all()) {
-    const bool has_uniform_chain = is_uniform(n);
+    const bool has_uniform_chain = networks::has_uniform_chain(n);
     uniform += has_uniform_chain ? 1u : 0u;
     for (const std::size_t parts : {std::size_t{1}, std::size_t{4}}) {
       std::optional<run> plain;

@@ -113,7 +113,7 @@ TEST_CASE("a clock refuses tasks outside of its table and units below 1", "[dist
   CHECK_THAT(refusal([] { remat::nominal_clock(schedule::gpipe.make(2, 2), {0, 1}); }), Contains("at least 1 unit"));
 }
 
-TEST_CASE("1,024 stages and 4,096 micro-batches have a clock", "[dist]") {
+TEST_CASE("1,024 stages and 4,096 micro-batches have a clock", "[once][dist]") {
   const remat::schedule_clock clock = remat::nominal_clock(schedule::one_f_one_b.make(1024, 4096));
   CHECK(clock.length == (4096 + 1023) * 3);
 }
