@@ -19,6 +19,7 @@ struct calling {
   remat::activation activation_after = remat::activation::none;
   /// What it computes with, and what it reads and writes.
   remat::element factors = remat::element::float32, y = factors, dy = factors, dx = factors;
+  bool widens = false;  ///< kernels for floats run on copies
 
   calling(const layer_case& layer, random_source& random) {
     threads = static_cast<int>(random.between(1, 3));
@@ -34,12 +35,12 @@ struct calling {
     const remat::activation all[] = {remat::activation::relu, remat::activation::tanh, remat::activation::sigmoid};
     const remat::activation chosen = all[random.between(0, 2)];
     if (random.one_in(2) && layer.fuses.contains(chosen)) activation_after = chosen;
-    const bool may_round = layer.takes_bfloat16 || (layer.multiplies_bfloat16 && remat::onednn::has_bfloat16());
-    if (!may_round || !random.one_in(3)) return;
+    if (!(layer.takes_bfloat16 || layer.multiplies_bfloat16) || !random.one_in(3)) return;
+    widens = layer.multiplies_bfloat16 && (random.one_in(3) || !remat::onednn::has_bfloat16());
     constexpr remat::element rounded = remat::element::bfloat16;
     in_place = false;
     factors = rounded;
-    if (!random.one_in(3)) y = rounded;
+    if (!random.one_in(3) && !layer.gives_float32) y = rounded;
     if ((y == rounded || layer.takes_bfloat16) && !random.one_in(4)) dy = rounded;
     if (!accumulates_input && !random.one_in(4)) dx = rounded;
   }
@@ -55,6 +56,7 @@ struct calling {
     if (factors != remat::element::float32)
       made += ", factors of " + std::string(name_of(factors)) + ", y " + std::string(name_of(y)) + ", dy " +
               std::string(name_of(dy)) + ", dx " + std::string(name_of(dx));
+    if (widens) made += ", widened";
     return made;
   }
 };

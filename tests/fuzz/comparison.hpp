@@ -52,8 +52,7 @@ inline void activate(remat::activation which, expected& e) {
 
 /// What is expected of a number that is rounded to bfloat16.
 inline void round_once(expected& e) {
-  constexpr double roundoff = 0x1p-8;
-  e = {e.value, 0, 0, e.bound() + roundoff * (std::abs(e.value) + e.bound())};
+  e = {e.value, 0, 0, e.bound() + bfloat16_roundoff * (std::abs(e.value) + e.bound())};
 }
 
 /// The largest ratio of an error to its bound; throws a `difference` where one is above 1.

@@ -17,6 +17,7 @@
 namespace fuzz {
 
 inline constexpr double unit_roundoff = 0x1p-24;
+inline constexpr double bfloat16_roundoff = 0x1p-8;
 
 /// A number that a kernel must compute: |y - value| <= (products + 8) 2^-24 magnitude + more, where value is a sum of
 /// that many products, and magnitude is the sum of their absolute values. With a magnitude of 0 it must be exact.
@@ -40,6 +41,7 @@ struct values {
   std::vector<std::vector<std::int32_t>> integers;  ///< empty where one holds floats
   std::vector<std::vector<float>> parameters, states;
   bool training = true;
+  double roundoff = 0;        ///< relative error of a factor that the kernel computes itself and rounds for a product
   std::vector<float> output;  ///< what forward gave
   std::vector<float> output_gradient;
 };
@@ -59,7 +61,9 @@ struct layer_case {
   remat::activations fuses;
   bool works_in_place = false;
   bool multiplies_bfloat16 = false;  ///< it may compute with it: sums of products of its inputs
-  bool takes_bfloat16 = false;       ///< any of its tensors may be of it, and only what it writes is rounded
+  bool gives_float32 = false;        ///< also then
+  bool computes_samples_apart = false;
+  bool takes_bfloat16 = false;  ///< any of its tensors may be of it, and only what it writes is rounded
 
   std::function<expectation(const values&)> forward;  ///< without a fused activation
   std::function<expectation(const values&)> input_gradient;

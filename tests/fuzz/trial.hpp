@@ -48,14 +48,15 @@ class trial {
     }
     values_.training = how.training;
     values_.output_gradient = random.numbers(layer.output.elements(layer.batch));
-    if (rounds()) {
-      for (std::vector<float>* each : {&values_.inputs[0], &values_.output_gradient}) round(*each);
-      if (layer.multiplies_bfloat16) round(values_.parameters[0]);
-    }
+    operation_.kernels = layer.kernels;
+    operation_.backward_input_reads = operation_.backward_parameters_reads =
+        remat::reads::inputs | remat::reads::outputs;
+    operation_.is.computes_samples_apart = layer.computes_samples_apart;
+    for (std::size_t i = 0; i < layer.saved.size(); ++i) operation_.saved.push_back(static_cast<int>(i));
     x_ = layer.inputs;
     y_ = layer.output;
     y_.type = how.y;
-    if (rounds()) x_[0].type = how.factors;
+    if (rounds()) round_factors();
     dx_before_ = random.numbers(layer.inputs[0].elements(layer.batch));
     prepare();
   }
@@ -67,7 +68,7 @@ class trial {
     memory.start(where);
     place(memory);
     for (std::size_t k = 0; state_ != nullptr && k < state_->packed.size(); ++k)
-      run_pass(remat::passes::pack, [&] { layer_.kernels->pack(remat::pack_pass(call_, k)); });
+      run_pass(remat::passes::pack, [&](const remat::kernel_call& c) { layer_.kernels->pack(remat::pack_pass(c, k)); });
     forward();
     if (how_.backward_input || how_.backward_parameters) backward();
     check_unchanged();
@@ -79,6 +80,19 @@ class trial {
   bool rounds() const { return how_.factors == remat::element::bfloat16; }
   static void round(std::vector<float>& all) {
     for (float& x : all) x = static_cast<float>(remat::bfloat16(x));
+  }
+
+  /// The first input is of bfloat16, of products all that hold floats; their parameter is rounded by the kernel.
+  void round_factors() {
+    round(values_.output_gradient);
+    for (std::size_t i = 0; i < (layer_.multiplies_bfloat16 ? x_.size() : 1); ++i) {
+      if (x_[i].type != remat::element::float32) continue;
+      x_[i].type = how_.factors;
+      round(values_.inputs[i]);
+    }
+    if (!layer_.multiplies_bfloat16) return;
+    values_.roundoff = bfloat16_roundoff;
+    if (!values_.parameters.empty()) round(values_.parameters[0]);
   }
 
   void prepare() {
@@ -97,7 +111,10 @@ class trial {
     p.backward_parameters = how_.backward_parameters;
     p.accumulates_input = how_.accumulates_input;
     p.accumulates_parameters = how_.accumulates_parameters;
-    if (layer_.kernels->prepare != nullptr) state_ = layer_.kernels->prepare(p);
+    if (how_.widens)
+      state_ = std::make_unique<remat::widened_operation>(operation_, p);
+    else if (layer_.kernels->prepare != nullptr)
+      state_ = layer_.kernels->prepare(p);
   }
 
   template <class T>
@@ -176,12 +193,19 @@ class trial {
       call_.packed[k] = poisoned(memory, "packed weights", state_->packed[k].bytes, remat::alignment);
     call_.scratch = poisoned(memory, "scratch", state_->scratch_of(), remat::alignment);
   }
-  /// With scratch that nobody has written, of which the pass may write what it needs.
+  /// f(the call), with scratch that nobody has written, of which the pass may write what it needs.
   template <class F>
-  void run_pass(remat::passes which, const F& run) {
+  void run_pass(remat::passes which, const F& f) {
     ++calls;
     if (state_ != nullptr) std::memset(call_.scratch, poison_, state_->scratch_of());
-    run();
+    remat::kernel_call c = call_;
+    if (!which.overlap(remat::passes::backward_input | remat::passes::backward)) c.input_gradients[0] = nullptr;
+    if (!how_.widens) {
+      f(c);
+    } else {
+      const auto& widened = static_cast<const remat::widened_operation&>(*state_);
+      which.overlap(remat::passes::pack) ? f(widened.packing(c)) : widened.run(c, which, f);
+    }
     if (state_ == nullptr) return;
     const auto is_written = [this](std::byte b) { return b != std::byte(poison_); };
     if (std::any_of(call_.scratch + state_->scratch_of(which), call_.scratch + state_->scratch_of(), is_written))
@@ -189,8 +213,9 @@ class trial {
   }
 
   void forward() {
-    run_pass(remat::passes::forward,
-             [&] { layer_.kernels->forward(remat::forward_pass(call_, how_.training, remat::random_stream(1, 0))); });
+    run_pass(remat::passes::forward, [&](const remat::kernel_call& c) {
+      layer_.kernels->forward(remat::forward_pass(c, how_.training, remat::random_stream(1, 0)));
+    });
     const std::vector<float> y = floats_of(call_.outputs[0], layer_.output.elements(layer_.batch), how_.y);
     if (expected_output_.empty()) {
       expected_output_ = layer_.forward(values_);
@@ -212,20 +237,19 @@ class trial {
   }
 
   void backward() {
-    const remat::backward_pass pass(call_, remat::random_stream(1, 0));
+    const auto run_half = [&](remat::passes which, void (*half)(const remat::backward_pass&)) {
+      run_pass(which, [&](const remat::kernel_call& c) { half(remat::backward_pass(c, remat::random_stream(1, 0))); });
+    };
     if (how_.backward_input && how_.backward_parameters && how_.together && layer_.kernels->backward != nullptr) {
-      run_pass(remat::passes::backward, [&] { layer_.kernels->backward(pass); });
+      run_half(remat::passes::backward, layer_.kernels->backward);
     } else {
-      if (how_.backward_parameters)
-        run_pass(remat::passes::backward_parameters, [&] { layer_.kernels->backward_parameters(pass); });
-      if (how_.backward_input) run_pass(remat::passes::backward_input, [&] { layer_.kernels->backward_input(pass); });
+      if (how_.backward_parameters) run_half(remat::passes::backward_parameters, layer_.kernels->backward_parameters);
+      if (how_.backward_input) run_half(remat::passes::backward_input, layer_.kernels->backward_input);
     }
     if (how_.backward_input) {
       if (expected_dx_.empty()) {
         expected_dx_ = layer_.input_gradient(values_);
-        // Of products, one of float32 may be rounded on the way, too.
-        if (how_.dx == remat::element::bfloat16 || (rounds() && layer_.multiplies_bfloat16))
-          std::ranges::for_each(expected_dx_, round_once);
+        if (how_.dx == remat::element::bfloat16) std::ranges::for_each(expected_dx_, round_once);
         if (how_.accumulates_input) add_before(expected_dx_, dx_before_);
       }
       compare("dx", floats_of(call_.input_gradients[0], expected_dx_.size(), how_.dx), expected_dx_);
@@ -277,6 +301,7 @@ class trial {
   std::vector<std::vector<float>> gradients_before_;
   expectation expected_output_, expected_dx_;
   std::vector<expectation> expected_gradients_;
+  remat::operation operation_;  // as much of it as widening asks for
   std::unique_ptr<remat::prepared> state_;
   remat::kernel_call call_;
   std::vector<std::span<float>> spans_, gradient_spans_, states_;

@@ -250,6 +250,56 @@ void check(std::size_t step) {
   CHECK(found.on_disk > 0);
 }
 
+/// Whether this rank has a plan.
+bool has_plan(const network& n, const remat::distributed_options& how, std::size_t samples) {
+  remat::distributed_network model(session(), n.lower(), how);
+  try {
+    line_of(model, samples);
+    return true;
+  } catch (const remat::budget_error&) {
+    return false;
+  }
+}
+
+TEST_CASE("a budget that is too small on one rank is refused on all of them, with what that one needs") {
+  const network& n = networks::named("gpt");
+  const auto parts = static_cast<std::size_t>(session().size()), samples = n.microbatch * parts + 1;
+  remat::distributed_options how{.seed = 3, .threads = 1, .partitions = session().size(), .microbatches = parts};
+  how.logs_partition = false;
+  const remat::program lowered = n.lower();
+  const auto data = networks::random_batch(n, lowered, samples, 7),
+             fewer = networks::random_batch(n, lowered, parts, 7);
+  how.checkpoints = {checkpoint_at("", remat::budget{1000})};
+  const std::size_t least = smallest_feasible(n, how, samples);
+  for (const std::size_t bytes : {std::size_t{1000}, least - 1}) {
+    how.checkpoints = {checkpoint_at("", remat::budget{bytes})};
+    const bool some_have = largest_of_ranks(has_plan(n, how, samples) ? 1 : 0) == 1;
+    CHECK(some_have == (bytes == least - 1 && session().size() > 1));
+    remat::distributed_network model(session(), n.lower(), how);
+    remat::adam optimizer{{.learning_rate = 0.02f}};
+    const auto values_of = [&] {
+      std::vector<float> all;
+      for (const remat::parameter_view& p : model.parameters()) all.insert(all.end(), p.values.begin(), p.values.end());
+      return all;
+    };
+    const std::vector<float> before = values_of();
+    for (int attempt = 0; attempt < 2; ++attempt) {
+      std::size_t smallest = 0;
+      try {
+        attempt == 0 ? model.train_on(sources_of(data)) : model.train_on(sources_of(data), optimizer);
+      } catch (const remat::collective_budget_error& e) {
+        smallest = e.smallest();
+        CHECK_THAT(e.what(), Catch::Matchers::EndsWith("a step fits is " + std::to_string(least)));
+      }
+      CHECK(smallest == least);
+    }
+    CHECK(is_same(values_of(), before));
+    if (bytes < least - 1) continue;
+    CHECK(model.train_on(sources_of(fewer), optimizer) > 0);  // ranks are together, and smaller batches fit
+    CHECK(!is_same(values_of(), before));
+  }
+}
+
 // Catch2 2.13 prints a name whose colon is after column 70 for ever, where one of its checks fails.
 TEST_CASE("budgets, revolve and files give the bits of one process in the planned bytes, some of them") { check(61); }
 TEST_CASE("budgets, revolve and files give the bits of one process in the planned bytes, all of them", "[long]") {

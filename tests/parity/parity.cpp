@@ -114,7 +114,6 @@ void run(const networks::network& wanted, const fs::path& folder, int threads, b
   remat::model_options options{.seed = seed, .threads = threads};
   if (rounds) options.compute = remat::element::bfloat16;
   write_masks(p, data, folder / "masks");
-  if (rounds && !remat::onednn::has_bfloat16()) return;
   for (const char* name : {"none", "all as one", "each", "blocks in groups in all", "policies within one another"}) {
     remat::model_options with_policy = options;
     with_policy.checkpoints = networks::policy_named(name).checkpoints(wanted, p);

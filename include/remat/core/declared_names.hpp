@@ -40,6 +40,7 @@ concept DeclaresFacts = !requires {
   &with_other_members<M>::takes_bfloat16;
   &with_other_members<M>::gives_bfloat16;
   &with_other_members<M>::multiplies_bfloat16;
+  &with_other_members<M>::computes_samples_apart;
 };
 
 /// T has facts under the name that is read.

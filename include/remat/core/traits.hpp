@@ -42,8 +42,13 @@ struct traits {
   bool takes_bfloat16 = false;
   /// Its outputs may be of bfloat16, too. A sum takes it, and gives float32.
   bool gives_bfloat16 = false;
-  /// Its inputs are factors of products of bfloat16: one of float32 is rounded for it.
+  /// Its inputs are factors of products of bfloat16: one of float32 is rounded for it. Where the CPU multiplies float32
+  /// faster, its kernels compute with float32, on floats (run/widened_operation.hpp).
   bool multiplies_bfloat16 = false;
+  /// What it computes of a sample depends neither on others nor on where it is in the batch, but for sums in gradients of
+  /// parameters: a batch may be computed some samples at a time. Nothing is asked of a module that saves tensors, changes a
+  /// state, or has tensors that are not of samples.
+  bool computes_samples_apart = false;
 };
 
 }  // namespace remat

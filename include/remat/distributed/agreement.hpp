@@ -44,11 +44,17 @@ class agreement {
     mpi::wait_until(how_, [&] { return r.is_done(); });
   }
 
+  /// The largest of the ranks' numbers.
+  std::uint64_t largest(std::uint64_t number) const {
+    std::array<std::uint64_t, 1> most{number};
+    wait(ranks_->largest(most));
+    return most[0];
+  }
+
   /// Throws `collective_error` on every rank where one of them has a complaint: that of the lowest such rank.
   void require_none(std::string_view complaint) const {
-    std::array<std::uint64_t, 1> first{complaint.empty() ? 0 : static_cast<std::uint64_t>(size_ - rank_)};
-    wait(ranks_->largest(first));
-    if (first[0] != 0) refuse(size_ - static_cast<int>(first[0]), complaint);
+    const std::uint64_t first = largest(complaint.empty() ? 0 : static_cast<std::uint64_t>(size_ - rank_));
+    if (first != 0) refuse(size_ - static_cast<int>(first), complaint);
   }
 
   /// The same, and compares numbers that must be the same on all ranks that have them: `all` gets them, 0 for one that

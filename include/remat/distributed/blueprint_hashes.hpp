@@ -8,6 +8,7 @@
 #include <remat/model/program.hpp>
 #include <remat/plan/checkpoint_search.hpp>
 #include <remat/run/network_checks.hpp>
+#include <remat/run/widened_operation.hpp>
 #include <remat/schedule/schedule_table.hpp>
 
 #include <cstdint>
@@ -45,6 +46,12 @@ inline std::uint64_t hash_of_program(const program& p) {
   f.add(static_cast<std::uint64_t>(p.targets));
   f.add(static_cast<std::uint64_t>(p.loss));
   return f.value();
+}
+/// What CPUs with other instructions would compute with other roundings.
+inline std::uint64_t hash_of_instructions(const program& p) {
+  for (const operation& o : p.operations)
+    if (widened_operation::is_widened(o)) return 1;
+  return 0;
 }
 inline std::uint64_t hash_of_frozen(const program& p) {
   fingerprint f;

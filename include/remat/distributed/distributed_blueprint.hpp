@@ -233,6 +233,8 @@ inline distributed_blueprint agree_on_blueprint(const mpi::session& session, pro
     all.require_same("", hash, what + " of a distributed model must be the same on all ranks");
   };
   same(detail::hash_of_program(made->checkpointed), "the modules");
+  same(detail::hash_of_instructions(made->checkpointed),
+       "whether the CPU multiplies bfloat16 or float32 for it (docs/bfloat16.md), in a stage");
   same(detail::hash_of_frozen(made->checkpointed), "the frozen modules, and those with running statistics,");
   same(detail::hash_of_grid(made->grid), "the rank map and the number of partitions");
   same(detail::hash_of_schedule(made->schedule), "the schedule and the number of micro-batches");

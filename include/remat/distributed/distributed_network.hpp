@@ -21,6 +21,7 @@
 #include <remat/distributed/distributed_training.hpp>
 #include <remat/distributed/network_on_ranks.hpp>
 #include <remat/distributed/pipeline_cache.hpp>
+#include <remat/distributed/plan_agreement.hpp>
 #include <remat/distributed/rank_report.hpp>
 #include <remat/distributed/session.hpp>
 #include <remat/distributed/split_agreement.hpp>
@@ -225,7 +226,8 @@ class distributed_network : public network_on_ranks {
                     .spaces = std::make_shared<storage_spaces>(options.offload_directory)},
                    threads_, options.max_plans),
         training_(blueprint_, options, *parameters_, ranks_, calls_.all()),
-        prediction_(blueprint_, ranks_, calls_.all(), pipelines_) {}
+        prediction_(blueprint_, ranks_, calls_.all(), pipelines_),
+        plans_(blueprint_.checkpointed) {}
 
   /// With updates where there is an updater that has begun.
   float train(std::span<const tensor_source> sources, parameter_updater* updater,
@@ -234,9 +236,12 @@ class distributed_network : public network_on_ranks {
         remat::agree_on_split(calls_, blueprint_, call_kind::training, sources, compared_parameters());
     const thread_scope scope(threads_);
     float loss = 0;
-    if (has_rank_budget(blueprint_.checkpointed))
+    if (plans_.has_rank_budget()) {
+      training_.forget_last();
       pipelines_.leave_room(training_.staging_bytes() + training_.counting_bytes() +
                             (updater != nullptr ? updater->bytes_for(*this) : optimizer_bytes));
+    }
+    plans_.require(calls_.all(), split, updater != nullptr, [&] { training(split, updater != nullptr); });
     kept_gradients& kept = parameters_->gradient_memory();
     kept.provide(updater == nullptr ? need : microbatches() > 1 ? gradient_need::microbatches : gradient_need::stages);
     if (updater == nullptr) {
@@ -283,6 +288,7 @@ class distributed_network : public network_on_ranks {
   pipeline_cache pipelines_;
   distributed_training training_;
   distributed_prediction prediction_;
+  plan_agreement plans_;
   bool states_differ_ = false;  // between replicas, since a training step
 };
 

@@ -84,12 +84,14 @@ class distributed_training {
   }
 
   bool overlaps() const { return overlaps_; }
-  /// Beside the gradients of the parameters.
+  /// In addition to the gradients of the parameters.
   std::size_t staging_bytes() const { return shared_.staging_bytes(); }
   /// Of targets that are counted.
   std::size_t counting_bytes() const { return counter_.bytes(); }
   /// When this rank did what in the last step.
   const pipeline_trace& trace() const { return trace_; }
+  /// Before the cache may give the last step's pipeline up.
+  void forget_last() { last_ = nullptr; }
   /// The pipeline of the last step.
   const pipeline& last_pipeline() const {
     if (last_ == nullptr) throw error("no step has run yet, so no pipeline is there to look at");

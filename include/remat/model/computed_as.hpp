@@ -6,8 +6,8 @@
 /// whole model it is about its loss, too. The innermost one counts: `computed_as<float, M>` in such a model keeps M as it
 /// is. At run time: `model_options::compute`.
 ///
-/// The CPU must have instructions for it (AVX-512 with bfloat16, or AMX); elsewhere a model says so once, and computes
-/// with float32.
+/// On a CPU without fast instructions for it products are those of floats, on widened copies of the same tensors
+/// (run/widened_operation.hpp); one without any says so once.
 #pragma once
 
 #include <remat/core/element.hpp>

@@ -28,9 +28,8 @@ namespace detail {
 /// chunk stays in the cache meanwhile, the product gains 5 to 10 %. With large weights, adding up the chunks' gradients
 /// would cost more.
 inline std::size_t samples_at_a_time(std::size_t batch, std::size_t bytes_of_a_sample, std::size_t bytes_of_weights) {
-  constexpr std::size_t cached = 2 << 20, small = 256 << 10, fewest = 4;
-  const std::size_t samples = cached / bytes_of_a_sample > fewest ? cached / bytes_of_a_sample : fewest;
-  return bytes_of_weights > small || samples > batch ? batch : samples;
+  constexpr std::size_t cached = 2 << 20, small = 256 << 10;
+  return bytes_of_weights > small ? batch : samples_in_cache(batch, bytes_of_a_sample, cached);
 }
 
 struct prepared_conv2d : prepared {
@@ -197,7 +196,8 @@ struct conv2d : module {
   static constexpr traits is{.fuses = {activation::relu, activation::tanh, activation::sigmoid},
                              .takes_bfloat16 = over.groups == 1,  // oneDNN 2.6 has not all sizes of groups
                              .gives_bfloat16 = over.groups == 1,
-                             .multiplies_bfloat16 = over.groups == 1};
+                             .multiplies_bfloat16 = over.groups == 1,
+                             .computes_samples_apart = true};
   static constexpr double flops(tensor_shapes, tensor_shapes outputs) {
     return 2.0 * static_cast<double>(outputs[0].elements()) * fan_in;
   }

@@ -3,13 +3,11 @@
 ///
 /// | stride, kernel         | is                                           | adds                                       |
 /// |------------------------|----------------------------------------------|--------------------------------------------|
-/// | 1                      | a convolution of dy with the weights turned  | by itself; behind a kernel of 1 x 1 like   |
+/// | 1                      | a convolution of dy with the weights turned  | by itself; after a kernel of 1 x 1 like   |
 /// |                        | around and their channels exchanged: up to a | the others                                 |
 /// |                        | third faster than oneDNN's backward          |                                            |
 /// | more, or a border that | oneDNN's backward                            | some samples at a time, by way of scratch  |
 /// | is wider than a kernel |                                              |                                            |
-///
-/// Of factors of bfloat16, oneDNN's backward gives bfloat16, which is widened from scratch where the gradient is a sum.
 ///
 /// Without addition and where the channels do not fill vectors, oneDNN's backward is the faster one at any stride.
 #pragma once
@@ -17,6 +15,7 @@
 #include <remat/core/module.hpp>
 #include <remat/nn/copy_numbers.hpp>
 #include <remat/nn/onednn_turned.hpp>
+#include <remat/nn/samples_in_cache.hpp>
 #include <remat/nn/scratch.hpp>
 #include <remat/nn/window.hpp>
 
@@ -92,16 +91,14 @@ class conv2d_input_gradient {
  private:
   void make(const preparation& p, bool is_forward) {
     const auto& a = attributes_;
-    constexpr std::size_t cached = 1 << 20, fewest = 4;
     is_forward_ = is_forward;
     const bool adds = is_forward_ && p.accumulates_input && a.kernel.area() > 1;
     chunk_ = p.batch;
     temporary_ = 0;
-    written_ = is_forward_ ? p.input_gradient_type() : factors_;
-    if ((p.accumulates_input && !adds) || written_ != p.input_gradient_type()) {
+    written_ = p.input_gradient_type();
+    if (p.accumulates_input && !adds) {
       const std::size_t sample = p.inputs[0].elements() * size_of(written_);
-      chunk_ = cached / sample > fewest ? cached / sample : fewest;
-      if (chunk_ > p.batch) chunk_ = p.batch;
+      chunk_ = samples_in_cache(p.batch, sample);
       temporary_ = aligned(chunk_ * sample);
     }
     rounded_ = p.output_gradient_type() != factors_ ? aligned(chunk_ * p.outputs[0].elements() * size_of(factors_)) : 0;
@@ -136,7 +133,7 @@ class conv2d_input_gradient {
 
   conv2d_attributes attributes_{};
   element factors_ = element::float32;
-  element written_ = element::float32;  ///< what the product writes: oneDNN's backward gives what its factors are
+  element written_ = element::float32;  ///< what the product writes
   bool is_forward_ = false;
   std::size_t chunk_ = 0;           ///< samples at a time
   std::size_t temporary_ = 0;       ///< bytes of a chunk in scratch, where it is added from there

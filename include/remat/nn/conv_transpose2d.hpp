@@ -15,6 +15,7 @@
 #include <remat/nn/bias.hpp>
 #include <remat/nn/channel_pass.hpp>
 #include <remat/nn/conv2d_input_gradient.hpp>
+#include <remat/nn/samples_in_cache.hpp>
 #include <remat/nn/scratch.hpp>
 
 #include <array>
@@ -26,46 +27,77 @@ namespace remat::nn {
 namespace detail {
 
 struct prepared_conv_transpose2d : prepared {
-  onednn::primitive forward, backward_input, backward_weights, pack_forward, pack_backward, unpack_gradient;
-  channel_geometry pixels;         ///< of the output
+  onednn::primitive forward, forward_rest, backward_input, backward_weights;
+  onednn::primitive pack_forward, pack_backward, unpack_gradient;
+  element factors;    ///< of its products
+  std::size_t chunk;  ///< samples that forward takes at a time
+  channel_geometry all, of_chunk,
+      rest;                        ///< pixels of the output: of the batch, of a chunk, of what is left of the batch
+  std::size_t product_at = 0;      ///< of a chunk's output in scratch, where that is rounded after its bias
+  std::size_t product_bytes = 0;   ///< of it; none: the product is written to the output
   std::size_t gradient_bytes = 0;  ///< of the weights' gradient in scratch
+  std::size_t rounded_bytes = 0;   ///< of the output's gradient in scratch, where products read it rounded
 
-  explicit prepared_conv_transpose2d(const preparation& p) {
+  explicit prepared_conv_transpose2d(const preparation& p) : factors(p.compute), chunk(p.batch) {
     using onednn::layout;
     const auto& a = p.attributes<conv2d_attributes>();
     const tensor_shape &in = p.inputs[0], &out = p.outputs[0];
-    const layout x = layout::channels_last({p.batch, a.in, in.height(), in.width()});
-    const layout y = layout::channels_last({p.batch, a.out, out.height(), out.width()});
     const layout any = weights_layout(a, a.out, a.in, true), plain = weights_layout(a, a.out, a.in, false);
     onednn::window::pair after = onednn::window::of(a.over.padding);  // without the rows of y that are no window's
     for (std::size_t i = 0; i < after.size(); ++i) after[i] -= onednn::window::of(a.over.output_padding)[i];
     const onednn::window window(a.kernel, a.over.stride, a.over.padding, after, a.over.dilation);
-    const onednn::convolution convolution{y, any, nullptr, x, window};
+    // f(the convolution from y to x of some samples)
+    const auto of_samples = [&](std::size_t samples, element of_y, const layout& w, element of_x, const auto& f) {
+      const layout x = layout::channels_last({samples, a.in, in.height(), in.width()}).of(of_x);
+      const layout y = layout::channels_last({samples, a.out, out.height(), out.width()}).of(of_y);
+      return f(onednn::convolution{y, w, nullptr, x, window});
+    };
 
-    forward = convolution.backward_input();
+    all = {a.out, out.elements(p.batch) / a.out};
+    need_scratch(passes::forward | passes::backward_parameters, all.scratch_bytes());
+    const bool finishes = a.has_bias || p.activation_after != activation::none;
+    if (finishes && out.type != element::float32) {
+      const std::size_t sample = out.elements() * sizeof(float);
+      chunk = samples_in_cache(p.batch, sample);
+      product_at = aligned(all.scratch_bytes());
+      product_bytes = aligned(chunk * sample);
+    }
+    of_chunk = {a.out, out.elements(chunk) / a.out};
+    rest = {a.out, out.elements(p.batch % chunk) / a.out};
+    const auto forward_of = [&](std::size_t samples, const layout& w) {
+      return of_samples(samples, product_bytes > 0 ? element::float32 : out.type, w, factors,
+                        [](const auto& c) { return c.backward_input(); });
+    };
+    forward = forward_of(chunk, any.of(factors));
     const layout weights = forward.layout_of(onednn::weights);
+    if (p.batch % chunk != 0) forward_rest = forward_of(p.batch % chunk, weights);
     pack_forward = onednn::primitive::reorder(plain, weights);
     packed.push_back({weights.bytes(), passes::forward});
-    reserve_scratch(*this, passes::forward, 0, forward);
+    for (const onednn::primitive* each : {&forward, &forward_rest})
+      if (*each) reserve_scratch(*this, passes::forward, product_at + product_bytes, *each);
     reserve_scratch(*this, passes::pack, 0, pack_forward);
+
+    if (p.output_gradient_type() != factors) rounded_bytes = aligned(out.elements(p.batch) * size_of(factors));
     if (p.backward_input) {
-      backward_input = convolution.forward({.adds_to_destination = p.accumulates_input});
+      backward_input = of_samples(p.batch, factors, any.of(factors), p.input_gradient_type(), [&](const auto& c) {
+        return c.forward({.adds_to_destination = p.accumulates_input});
+      });
       const layout weights_backward = backward_input.layout_of(onednn::weights);
       pack_backward = onednn::primitive::reorder(plain, weights_backward);
       packed.push_back({weights_backward.bytes(), passes::backward_input});
-      reserve_scratch(*this, passes::backward_input, 0, backward_input);
+      reserve_scratch(*this, passes::backward_input, rounded_bytes, backward_input);
       reserve_scratch(*this, passes::pack, 0, pack_backward);
     }
     if (p.backward_parameters) {
-      backward_weights = convolution.backward_weights(any);
+      const layout chosen = any.of(element::float32);
+      backward_weights = of_samples(p.batch, factors, any.of(factors), factors,
+                                    [&](const auto& c) { return c.backward_weights(chosen); });
       const layout gradient = backward_weights.layout_of(onednn::weights_gradient);
       unpack_gradient = onednn::primitive::reorder(gradient, plain, {.adds_to_destination = p.accumulates_parameters});
-      gradient_bytes = gradient.bytes();
+      gradient_bytes = aligned(gradient.bytes());
       for (const onednn::primitive* each : {&backward_weights, &unpack_gradient})
-        reserve_scratch(*this, passes::backward_parameters, gradient_bytes, *each);
+        reserve_scratch(*this, passes::backward_parameters, gradient_bytes + rounded_bytes, *each);
     }
-    pixels = {a.out, out.elements(p.batch) / a.out};
-    need_scratch(passes::forward | passes::backward_parameters, pixels.scratch_bytes());
   }
 };
 
@@ -85,38 +117,51 @@ struct conv_transpose2d_kernels {
 
   static void forward(const forward_pass& pass) {
     const auto& state = pass.prepared_as<prepared_conv_transpose2d>();
-    float* const y = pass.output().data();
-    state.forward.execute(pass.scratch(), {{onednn::result_gradient, pass.input().data()},
-                                           {onednn::weights, pass.packed(forward_weights)},
-                                           {onednn::source_gradient, y}});
     const bool has_bias = pass.attributes<conv2d_attributes>().has_bias;
     const bool acts = pass.activation_after() == activation::relu;
-    if (!has_bias && !acts) return;
-    channel_pass pixels(state.pixels, pass.scratch(), pass.output_numbers(), {}, acts);
-    set_identity(pixels);
-    if (has_bias) pixels.set(coefficient::shift, [b = pass.parameter(1)](std::size_t c) { return b[c]; });
-    pixels.run(channel_loop::scale, pass.output_numbers());
+    const std::size_t batch = pass.batch(), x_size = pass.input_shape().elements(),
+                      y_size = pass.output_shape().elements();
+    std::byte* const primitives = pass.scratch() + state.product_at + state.product_bytes;
+    for (std::size_t first = 0; first < batch; first += state.chunk) {
+      const bool is_whole = batch - first >= state.chunk;
+      const std::size_t samples = is_whole ? state.chunk : batch - first;
+      const numbers y = part_of(pass.output_numbers(), first * y_size, samples * y_size);
+      std::byte* const product = state.product_bytes > 0 ? pass.scratch() + state.product_at : y.data;
+      (is_whole ? state.forward : state.forward_rest)
+          .execute(primitives,
+                   {{onednn::result_gradient, part_of(pass.input_numbers(), first * x_size, samples * x_size).data},
+                    {onednn::weights, pass.packed(forward_weights)},
+                    {onednn::source_gradient, product}});
+      if (!has_bias && !acts) continue;
+      channel_pass pixels(is_whole ? state.of_chunk : state.rest, pass.scratch(),
+                          {product, y.size, state.product_bytes > 0 ? element::float32 : y.type}, {}, acts);
+      set_identity(pixels);
+      if (has_bias) pixels.set(coefficient::shift, [b = pass.parameter(1)](std::size_t c) { return b[c]; });
+      pixels.run(channel_loop::scale, y);
+    }
   }
 
   static void backward_input(const backward_pass& pass) {
     const auto& state = pass.prepared_as<prepared_conv_transpose2d>();
-    state.backward_input.execute(pass.scratch(), {{onednn::source, pass.output_gradient().data()},
-                                                  {onednn::weights, pass.packed(backward_weights)},
-                                                  {onednn::result, pass.input_gradient().data()}});
+    const std::byte* const dy = factors_of(pass.output_gradient_numbers(), state.factors, pass.scratch());
+    state.backward_input.execute(pass.scratch() + state.rounded_bytes,
+                                 {{onednn::source, dy},
+                                  {onednn::weights, pass.packed(backward_weights)},
+                                  {onednn::result, pass.input_gradient_numbers().data}});
   }
 
   static void backward_parameters(const backward_pass& pass) {
     const auto& state = pass.prepared_as<prepared_conv_transpose2d>();
-    const float* const dy = pass.output_gradient().data();
-    std::byte* const primitives = pass.scratch() + aligned(state.gradient_bytes);
-    state.backward_weights.execute(primitives, {{onednn::source, dy},
-                                                {onednn::result_gradient, pass.input().data()},
+    const const_numbers dy = pass.output_gradient_numbers();
+    std::byte* const rounded = pass.scratch() + state.gradient_bytes;
+    std::byte* const primitives = rounded + state.rounded_bytes;
+    state.backward_weights.execute(primitives, {{onednn::source, factors_of(dy, state.factors, rounded)},
+                                                {onednn::result_gradient, pass.input_numbers().data},
                                                 {onednn::weights_gradient, pass.scratch()}});
     state.unpack_gradient.execute(
         primitives, {{onednn::source, pass.scratch()}, {onednn::result, pass.parameter_gradient(0).data()}});
     if (!pass.attributes<conv2d_attributes>().has_bias) return;
-    channel_pass pixels(state.pixels, pass.scratch(), pass.output_gradient_numbers(),
-                        pass.output_gradient_numbers(), false);
+    channel_pass pixels(state.all, pass.scratch(), dy, dy, false);
     set_identity(pixels);
     pixels.sum_up(channel_loop::gradient_sums);
     pass.parameter_gradient(1).assign([sum = pixels.sum(0)](std::size_t c) { return static_cast<float>(sum[c]); });
@@ -178,7 +223,11 @@ struct conv_transpose2d : module {
                detail::transposed({H, W}, Kernel, over).width>
       output(image<float, In, H, W>);
   static constexpr reads backward_parameters_reads = reads::inputs;
-  static constexpr traits is{.fuses = {activation::relu}};
+  static constexpr traits is{.fuses = {activation::relu},
+                             .takes_bfloat16 = over.groups == 1,  // oneDNN 2.6 has not all sizes of groups
+                             .gives_bfloat16 = over.groups == 1,
+                             .multiplies_bfloat16 = over.groups == 1,
+                             .computes_samples_apart = true};
   static constexpr double flops(tensor_shapes inputs, tensor_shapes) {
     return 2.0 * static_cast<double>(inputs[0].elements()) * fan_in;
   }

@@ -42,6 +42,9 @@ inline void copy_numbers(const const_numbers& from, const numbers& to) {
 inline const_numbers part_of(const const_numbers& all, std::size_t begin, std::size_t count) {
   return {all.data + begin * size_of(all.type), count, all.type};
 }
+inline numbers part_of(const numbers& all, std::size_t begin, std::size_t count) {
+  return {all.data + begin * size_of(all.type), count, all.type, all.accumulates};
+}
 /// As factors of products: rounded into `room` where they are of another type.
 inline const std::byte* factors_of(const const_numbers& from, element type, std::byte* room) {
   if (from.type == type) return from.data;

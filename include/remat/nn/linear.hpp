@@ -7,7 +7,7 @@
 ///
 /// Backward of the parameters reads the input; that of the input reads nothing but weights. Weights stay in PyTorch's
 /// layout and are used in place. Three products (matrix_product.hpp); the bias gradient is a loop of ours, since
-/// oneDNN's reduction takes half the time of a product. With bfloat16 the products are those of bfloat16_linear.hpp.
+/// oneDNN's reduction takes half the time of a product. Those of bfloat16 are in bfloat16_linear.hpp.
 #pragma once
 
 #include <remat/core/module.hpp>
@@ -139,7 +139,8 @@ struct linear : module {
   static constexpr traits is{.fuses = {activation::relu, activation::tanh, activation::sigmoid},
                              .takes_bfloat16 = true,
                              .gives_bfloat16 = true,
-                             .multiplies_bfloat16 = true};
+                             .multiplies_bfloat16 = true,
+                             .computes_samples_apart = true};
   static constexpr double flops(tensor_shapes inputs, tensor_shapes) {
     return 2.0 * static_cast<double>(inputs[0].elements()) * Out;
   }

@@ -37,14 +37,16 @@ struct convolution {
           "describe a convolution");
     return {&d, e, "make a convolution"};
   }
-  /// oneDNN's backward wants a forward primitive as a hint, and that without post-operations.
+  /// oneDNN's backward wants a forward primitive as a hint, and that without post-operations and of factors of one type.
+  /// Of factors of bfloat16, x may be of float32.
   primitive backward_input() const {
     dnnl_convolution_desc_t d;
     check(dnnl_dilated_convolution_backward_data_desc_init(&d, dnnl_convolution_direct, x.get(), w.get(), y.get(),
                                                            over.stride.data(), over.gaps.data(),
                                                            over.padding_before.data(), over.padding_after.data()),
           "describe a convolution's backward");
-    const primitive hint = forward({});
+    const layout factor = x.of(w.type());
+    const primitive hint = convolution{factor, w, b, y, over}.forward({});
     return {&d, {}, "make a convolution's backward", &hint};
   }
   /// The gradient of w, in a layout of its own.

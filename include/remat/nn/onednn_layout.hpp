@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// How tensors lie in memory, as oneDNN 2.6 describes it. The only file that includes its header.
+/// How tensors are laid out in memory, as oneDNN 2.6 describes it. The only file that includes its header.
 #pragma once
 
 #include <remat/core/element.hpp>
@@ -62,6 +62,7 @@ class layout {
     return made;
   }
 
+  element type() const { return description_.data_type == dnnl_bf16 ? element::bfloat16 : element::float32; }
   std::size_t bytes() const { return dnnl_memory_desc_get_size(&description_); }
   const dnnl_memory_desc_t* get() const { return &description_; }
 

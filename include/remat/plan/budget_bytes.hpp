@@ -12,6 +12,18 @@
 
 namespace remat {
 
+/// A budget with which no step fits.
+class budget_error : public error {
+ public:
+  budget_error(const std::string& what, std::size_t smallest) : error(what), smallest_(smallest) {}
+
+  /// The fewest bytes with which one does.
+  std::size_t smallest() const { return smallest_; }
+
+ private:
+  std::size_t smallest_;
+};
+
 /// The bytes that a budget has, and the smallest feasible ones: the fewest with which a step fits.
 template <std::size_t Bytes>
 struct given_bytes {};
@@ -41,19 +53,23 @@ struct budget_bytes {
   bool is_of_rank = false;
 };
 
-/// Throws `error` where the bytes are fewer than the smallest feasible ones; `where` continues the sentence.
+/// Throws `budget_error` where the bytes are fewer than the smallest feasible ones; `where` continues the sentence.
 constexpr void require_bytes(std::size_t given, std::size_t smallest, std::size_t batch, const char* where = "") {
   if (given < smallest)
-    throw error("a budget of " + std::to_string(given) + " bytes is too small for a batch of " + std::to_string(batch) +
-                where + ": the smallest with which a step fits is " + std::to_string(smallest));
+    throw budget_error("a budget of " + std::to_string(given) + " bytes is too small for a batch of " +
+                           std::to_string(batch) + where + ": the smallest with which a step fits is " +
+                           std::to_string(smallest),
+                       smallest);
 }
 /// Of the whole rank; `fixed` are those of weights, states, gradients and optimizer.
 constexpr void require_rank_bytes(std::size_t given, std::size_t smallest, std::size_t batch, std::size_t fixed,
                                   const char* where = "") {
   if (given < smallest)
-    throw error("a budget of the whole rank of " + std::to_string(given) + " bytes is too small for a batch of " +
-                std::to_string(batch) + where + ": the smallest with which a step fits is " + std::to_string(smallest) +
-                ", of which weights, states, gradients and optimizer are " + std::to_string(fixed));
+    throw budget_error("a budget of the whole rank of " + std::to_string(given) +
+                           " bytes is too small for a batch of " + std::to_string(batch) + where +
+                           ": the smallest with which a step fits is " + std::to_string(smallest) +
+                           ", of which weights, states, gradients and optimizer are " + std::to_string(fixed),
+                       smallest);
 }
 
 }  // namespace detail

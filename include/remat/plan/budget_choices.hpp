@@ -175,12 +175,11 @@ constexpr budget_limits limits_of(const program& p, const plan_request& request,
   return lowest;
 }
 
-/// Whether a program has a budget of the whole rank.
-constexpr bool has_rank_budget(const program& p) {
-  const auto is_one = [](const auto& policy) {
-    const std::optional<byte_limit> limit = policy.has_budget() ? policy.limit() : std::nullopt;
-    return limit && limit->is_of_rank;
-  };
+namespace detail {
+
+/// Whether a program has a policy of which this is true.
+template <class Predicate>
+constexpr bool has_policy(const program& p, const Predicate& is_one) {
   for (const stage_policy& each : p.stage_policies)
     if (is_one(each.policy)) return true;
   for (const module_node& each : p.nodes)
@@ -189,13 +188,22 @@ constexpr bool has_rank_budget(const program& p) {
   return false;
 }
 
+}  // namespace detail
+
+/// Whether a program has a budget, and one of the whole rank.
+constexpr bool has_budget(const program& p) {
+  return detail::has_policy(p, [](const auto& policy) { return policy.has_budget(); });
+}
+constexpr bool has_rank_budget(const program& p) {
+  return detail::has_policy(p, [](const auto& policy) {
+    const std::optional<byte_limit> limit = policy.has_budget() ? policy.limit() : std::nullopt;
+    return limit && limit->is_of_rank;
+  });
+}
+
 /// Whether anything of what a request covers has one.
 constexpr bool has_budget(const program& p, const plan_request& request) {
-  bool is_possible = false;
-  for (const stage_policy& each : p.stage_policies) is_possible = is_possible || each.policy.has_budget();
-  for (const module_node& each : p.nodes)
-    for (const checkpoint_setting& setting : each.checkpoints) is_possible = is_possible || setting.policy.has_budget();
-  if (!is_possible) return false;
+  if (!has_budget(p)) return false;
   detail::segment_search search{p};
   search.run(request.covered.stage);
   for (const detail::found_segment& each : search.found)

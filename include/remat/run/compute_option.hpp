@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// What a model computes with: as its options say, or its type, and as the CPU is able to.
+/// What a model computes with: as its options say, or its type.
 #pragma once
 
 #include <remat/core/error.hpp>
@@ -14,7 +14,7 @@ namespace remat {
 
 namespace warning_names {
 
-/// A model that was to compute with bfloat16, on a CPU without instructions for it.
+/// A model that computes with bfloat16, on a CPU without instructions for it.
 inline constexpr std::string_view computes_in_float32 = "computes_in_float32";
 
 }  // namespace warning_names
@@ -32,11 +32,10 @@ inline void compute_with(program& p, const std::optional<element>& option) {
   bool wants = p.compute == element::bfloat16;
   for (const module_node& n : p.nodes) wants = wants || n.compute == element::bfloat16;
   if (!wants || onednn::has_bfloat16()) return;
-  warn(warning_names::computes_in_float32,
-       "This CPU, or what " + std::string(onednn::instruction_limit) +
-           " leaves of it, has no instructions for bfloat16; the model computes with float32");
-  p.compute = element::float32;
-  for (module_node& n : p.nodes) n.compute = {};
+  warn(
+      warning_names::computes_in_float32,
+      "This CPU, or what " + std::string(onednn::instruction_limit) +
+          " leaves of it, has no instructions for bfloat16; products are computed in float32, of numbers of two bytes");
 }
 
 }  // namespace detail

@@ -33,7 +33,7 @@ using action_counts = std::array<std::size_t, action_kinds>;
 
 class executor {
  public:
-  /// What a step needs to know beside its inputs.
+  /// What a step needs to know in addition to its inputs.
   struct step {
     std::uint64_t seed = 0;
     std::uint32_t number = 0, microbatch = 0;
@@ -93,7 +93,7 @@ class executor {
     calls_.bind(plan_.steps, regions, for_step, passing);
   }
 
-  /// Runs the tape on the program's inputs, behind them the gradients of its outputs where it has no loss. Results are
+  /// Runs the tape on the program's inputs, after them the gradients of its outputs where it has no loss. Results are
   /// read into `results`, one for each `fetch` in order.
   void run(const step& s, std::span<const tensor_source> inputs, std::span<const std::span<std::byte>> results) {
     run_actions(s, inputs, results, {"", 0, plan_.steps.actions.count()});
@@ -188,7 +188,9 @@ class executor {
           s.ports->send(plan_.steps.buffers[a.inputs[0]].port);
           break;
         case action_kind::pack:
-          program_->operations[a.operation].kernels->pack(pack_pass(call_of(i), here.copy));
+          with_call(i, [&](const kernel_call& c) {
+            program_->operations[a.operation].kernels->pack(pack_pass(c, here.copy));
+          });
           break;
         case action_kind::seed: {
           float* const gradient = reinterpret_cast<float*>(address(a.outputs[0]));
@@ -216,7 +218,7 @@ class executor {
           s.updates->final_gradient(a.parameter, calls_.parameter_gradient(a.parameter));
           break;
         default:
-          run_kernel(a, call_of(i), s);
+          with_call(i, [&](const kernel_call& c) { run_kernel(a, c, s); });
       }
       ++executed_[static_cast<std::size_t>(a.kind)];
       if (verifies) first_pass_.after(plan_.steps, a, s.place, place_of);
@@ -225,7 +227,10 @@ class executor {
     }
   }
 
-  kernel_call call_of(std::size_t i) { return calls_.of_action(*program_, plan_, i); }
+  template <class F>
+  void with_call(std::size_t i, const F& f) {
+    calls_.with_call(*program_, plan_, i, f);
+  }
 
   void run_kernel(const action& a, const kernel_call& c, const step& s) const {
     const operation& o = program_->operations[a.operation];

@@ -9,6 +9,7 @@
 #include <remat/plan/plan.hpp>
 #include <remat/run/parameter_store.hpp>
 #include <remat/run/planned_kernels.hpp>
+#include <remat/run/widened_operation.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -32,19 +33,16 @@ class kernel_calls {
 
   const kernel_memory& memory() const { return kernels_.memory(); }
 
-  /// That of an action which runs a kernel, in the bound arena. The program and the plan are those that this was made for.
-  kernel_call of_action(const program& p, const plan& made, std::size_t i) {
+  /// f(the call of an action which runs a kernel, in the bound arena): of floats where the operation is widened. The program
+  /// and the plan are those that this was made for.
+  template <class F>
+  void with_call(const program& p, const plan& made, std::size_t i, const F& f) {
+    const kernel_call c = of_action(p, made, i);
     const action& a = made.steps.actions[i];
-    kernel_call c = described(p, made, a);
-    const kernel_memory::of_action& here = kernels_.memory().at(static_cast<int>(i));
-    c.scratch = address(here.scratch);
-    for (std::size_t k = 0; k < prepared::max_copies; ++k) c.packed[k] = address(here.packed[k]);
-    point(made.steps, c.inputs, a.inputs);
-    point(made.steps, c.outputs, a.outputs);
-    point(made.steps, c.saved, a.saved);
-    point(made.steps, c.input_gradients, a.input_gradients);
-    point(made.steps, c.output_gradients, a.output_gradients);
-    return c;
+    if (!widened_operation::is_widened(p.operations[a.operation])) return f(c);
+    const auto& widened = static_cast<const widened_operation&>(*c.state);
+    if (a.kind == action_kind::pack) return f(widened.packing(c));
+    widened.run(c, detail::pass_of(a.kind), f);
   }
 
   /// Moves to another arena: `regions` are where those of the plan begin, `for_step` and `passing` the two parts of the
@@ -71,6 +69,19 @@ class kernel_calls {
   std::byte* address(const kernel_buffer& b) const { return (b.is_for_step ? for_step_ : passing_) + b.offset; }
 
  private:
+  kernel_call of_action(const program& p, const plan& made, std::size_t i) {
+    const action& a = made.steps.actions[i];
+    kernel_call c = described(p, made, a);
+    const kernel_memory::of_action& here = kernels_.memory().at(static_cast<int>(i));
+    c.scratch = address(here.scratch);
+    for (std::size_t k = 0; k < prepared::max_copies; ++k) c.packed[k] = address(here.packed[k]);
+    point(made.steps, c.inputs, a.inputs);
+    point(made.steps, c.outputs, a.outputs);
+    point(made.steps, c.saved, a.saved);
+    point(made.steps, c.input_gradients, a.input_gradients);
+    point(made.steps, c.output_gradients, a.output_gradients);
+    return c;
+  }
   /// Everything of a call but its addresses.
   kernel_call described(const program& p, const plan& made, const action& a) {
     const operation& o = p.operations[a.operation];

@@ -7,6 +7,7 @@
 #include <remat/core/error.hpp>
 #include <remat/core/kernel.hpp>
 #include <remat/plan/plan.hpp>
+#include <remat/run/widened_operation.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -22,7 +23,9 @@ class prepared_operations {
   prepared_operations(const program& p, const plan& made, bool accumulates) : states_(p.operations.size()) {
     std::vector<preparation> needs = needs_of(p, made, accumulates);
     for (std::size_t i = 0; i < needs.size(); ++i)
-      if (needs[i].batch != 0 && p.operations[i].kernels->prepare != nullptr) prepare(p, i, needs);
+      if (needs[i].batch != 0 &&
+          (p.operations[i].kernels->prepare != nullptr || widened_operation::is_widened(p.operations[i])))
+        prepare(p, i, needs);
   }
 
   /// What an operation has prepared, or null.
@@ -67,7 +70,10 @@ class prepared_operations {
     n.saved = saved;
     n.input_gradients = of_in;
     n.output_gradients = of_out;
-    states_[i] = o.kernels->prepare(n);
+    if (widened_operation::is_widened(o))
+      states_[i] = std::make_unique<widened_operation>(o, n);
+    else
+      states_[i] = o.kernels->prepare(n);
     n.inputs = n.outputs = n.saved = {};
     n.input_gradients = n.output_gradients = {};
     require_packs(o, *states_[i]);

@@ -6,6 +6,7 @@
 #include <remat/core/alignment.hpp>
 #include <remat/core/error.hpp>
 #include <remat/model/program.hpp>
+#include <remat/nn/rounded.hpp>
 #include <remat/run/begin_metric.hpp>
 #include <remat/run/memory_block.hpp>
 #include <remat/run/source.hpp>
@@ -32,7 +33,7 @@ class loss_of_outputs {
           "loss>");
     const operation& o = loss();
     bool reads_outputs = p.targets == 1 && p.outputs.size == 1 && o.inputs.size == 2;
-    reads_outputs = reads_outputs && o.inputs[0] == p.outputs[0] && o.inputs[1] == p.inputs - 1;
+    reads_outputs = reads_outputs && before_rounding(o.inputs[0]) == p.outputs[0] && o.inputs[1] == p.inputs - 1;
     if (!reads_outputs)
       throw error(
           "mean_loss runs a loss that is one module of one output and one target; the loss of this model is "
@@ -46,7 +47,7 @@ class loss_of_outputs {
   result run(std::span<const float> outputs, const tensor_source& target) {
     const program& p = *program_;
     const operation& o = loss();
-    const tensor_shape& x = p.tensors[o.inputs[0]];
+    const tensor_shape& x = p.tensors[p.outputs[0]];
     const tensor_shape& t = p.tensors[o.inputs[1]];
     const std::size_t samples = outputs.size() / x.elements();
     if ((target.type == element::float32) != (t.type == element::float32))
@@ -71,13 +72,19 @@ class loss_of_outputs {
 
  private:
   const operation& loss() const { return program_->operations[program_->producers[program_->loss]]; }
+  /// The tensor that tensor t is, or is rounded from for a loss of products of bfloat16, which here is one of float32.
+  int before_rounding(int t) const {
+    if (program_->producers[t] == core::none) return t;
+    const operation& maker = program_->operations[program_->producers[t]];
+    return maker.kind == nn::rounded::kind ? maker.inputs[0] : t;
+  }
 
   /// The kernel's call for a number of samples.
   void make_ready(std::size_t samples) {
     if (call_.batch == samples) return;
     const program& p = *program_;
     const operation& o = loss();
-    std::vector<tensor_shape> in{p.tensors[o.inputs[0]], p.tensors[o.inputs[1]]}, out{p.tensors[p.loss]}, saved;
+    std::vector<tensor_shape> in{p.tensors[p.outputs[0]], p.tensors[o.inputs[1]]}, out{p.tensors[p.loss]}, saved;
     for (int t : o.saved) saved.push_back(p.tensors[t]);
     state_.reset();
     if (o.kernels->prepare != nullptr) {
@@ -103,7 +110,8 @@ class loss_of_outputs {
     call_.batch = samples;
     call_.input_count = 2;
     call_.output_count = 1;
-    for (int i = 0; i < 2; ++i) call_.input_shapes[i] = &p.tensors[o.inputs[i]];
+    call_.input_shapes[0] = &p.tensors[p.outputs[0]];
+    call_.input_shapes[1] = &p.tensors[o.inputs[1]];
     call_.output_shapes[0] = &p.tensors[p.loss];
     for (int i = 0; i < o.saved.size; ++i) call_.saved_shapes[i] = &p.tensors[o.saved[i]];
     call_.inputs[0] = memory_.data();

@@ -54,11 +54,11 @@ class attention_rows {
         score.add(at(v, 0, query(n, t, h) + c) * static_cast<double>(e.scale), at(v, 1, key(n, s, h) + c));
       made.p[s] = score.value;
       largest = std::max(largest, score.value);
-      error = std::max(error, score.bound() + 2 * unit_roundoff * std::abs(score.value));
+      error = std::max(error, score.bound() + 2 * unit_roundoff * std::abs(score.value) + v.roundoff * score.magnitude);
     }
     for (std::size_t s = 0; s < e.keys; ++s) sum += made.p[s] = attends(v, n, t, s) ? std::exp(made.p[s] - largest) : 0;
     for (double& p : made.p) p = sum > 0 ? p / sum : 0;
-    made.relative = 3 * error + (static_cast<double>(e.keys) + 32) * unit_roundoff;
+    made.relative = 3 * error + (static_cast<double>(e.keys) + 32) * unit_roundoff + v.roundoff;
     return made;
   }
 
@@ -84,12 +84,12 @@ class attention_rows {
           if (e.is_fused) add(dx[value(n, s, h) + c], r.p[s], dy, r.relative);
         }
         add(dot, r.p[s], dp[s].value, r.relative);
-        dot.more += r.p[s] * dp[s].magnitude * (2 * r.relative);
+        dot.more += r.p[s] * dp[s].magnitude * (2 * r.relative + v.roundoff);  // of the output, as it was given
       }
       for (std::size_t s = 0; s < e.keys; ++s) {
         const double ds = r.p[s] * (dp[s].value - dot.value);
         const double error = r.p[s] * (dp[s].bound() + dot.bound() + 8 * unit_roundoff * std::abs(dot.value)) +
-                             std::abs(ds) * r.relative;
+                             std::abs(ds) * (r.relative + v.roundoff);
         for (std::size_t c = 0; c < e.width && r.p[s] > 0; ++c) {
           const double scale = static_cast<double>(e.scale), k = at(v, 1, key(n, s, h) + c) * scale;
           const double q = at(v, 0, query(n, t, h) + c) * scale;
@@ -155,6 +155,7 @@ inline layer_case attention(random_source& random) {
   made.integers_below = 3;
   made.output = floats(queries, heads * width);
   made.saved.assign(2, floats(heads, queries));
+  made.multiplies_bfloat16 = true;
   made.input_scale = static_cast<float>(random.one_of({1, 1, 3}));
   const remat::nn::detail::attention_attributes attributes{heads, groups, causal, 0, 1, 0};
   made.attributes = std::make_shared<remat::nn::detail::attention_attributes>(attributes);

@@ -98,6 +98,7 @@ inline layer_case conv2d(random_source& random) {
   made.batch = c.batch;
   made.fuses = remat::nn::conv2d<1, 1, 1>::is.fuses;
   made.multiplies_bfloat16 = c.groups == 1;
+  made.computes_samples_apart = true;
   detail::computes(made, c, has_bias);
   return made;
 }
@@ -145,6 +146,8 @@ inline layer_case conv_transpose2d(random_source& random) {
   if (has_bias) made.parameters.push_back(c.in);
   made.batch = c.batch;
   made.fuses = remat::nn::conv_transpose2d<1, 1, 1>::is.fuses;
+  made.multiplies_bfloat16 = c.groups == 1;
+  made.computes_samples_apart = true;
   made.forward = [c, has_bias](const values& v) {
     expectation y = c.backward_input(v.inputs[0], v.parameters[0]);
     if (has_bias) add_columns(y, v.parameters[1]);

@@ -37,7 +37,7 @@ inline layer_case linear(random_source& random) {
   made.output = is_sequence ? floats(length, out) : floats(out);
   made.batch = batch;
   made.fuses = remat::nn::linear<1, 1>::is.fuses;
-  made.multiplies_bfloat16 = true;
+  made.multiplies_bfloat16 = made.computes_samples_apart = true;
   detail::computes(made, c, has_bias);
   return made;
 }

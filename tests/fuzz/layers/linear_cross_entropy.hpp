@@ -49,6 +49,9 @@ inline layer_case linear_cross_entropy(random_source& random) {
   const auto gradient = [=](const values& v) {
     return entropy.gradient(logits(v), v.integers[1], v.output_gradient[0]);
   };
+  // Of a logit's gradient, as products read it.
+  const auto error = [](const values& v, const expected& dl) { return dl.more + v.roundoff * std::abs(dl.value); };
+  made.multiplies_bfloat16 = made.gives_float32 = true;
   made.forward = [=](const values& v) { return entropy.loss(logits(v), v.integers[1]); };
   made.input_gradient = [=](const values& v) {
     const expectation dl = gradient(v);
@@ -58,7 +61,7 @@ inline layer_case linear_cross_entropy(random_source& random) {
         for (std::size_t i = 0; i < in; ++i) {
           const double w = static_cast<double>(v.parameters[0][k * in + i]);
           dx[r * in + i].add(dl[r * classes + k].value, w);
-          dx[r * in + i].more += dl[r * classes + k].more * std::abs(w);
+          dx[r * in + i].more += error(v, dl[r * classes + k]) * std::abs(w);
         }
     return dx;
   };
@@ -71,7 +74,7 @@ inline layer_case linear_cross_entropy(random_source& random) {
         for (std::size_t i = 0; i < width; ++i) {
           const double x = which == 0 ? static_cast<double>(v.inputs[0][r * in + i]) : 1;
           dw[k * width + i].add(dl[r * classes + k].value, x);
-          dw[k * width + i].more += dl[r * classes + k].more * std::abs(x);
+          dw[k * width + i].more += error(v, dl[r * classes + k]) * std::abs(x);
         }
     return dw;
   };

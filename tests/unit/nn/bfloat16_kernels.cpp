@@ -5,6 +5,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cmath>
@@ -74,8 +75,11 @@ remat::program layer() {
   return remat::lower<M, remat::tensors<In...>>();
 }
 
+/// Whether a layer's kernels are those for its types, or for floats on widened copies.
+enum class by { own_kernels, widening };
+
 /// It forward and backward on made-up numbers.
-results run(const remat::program& p, const types& t, std::size_t batch, bool adds = false) {
+results run(const remat::program& p, const types& t, std::size_t batch, bool adds = false, by how = by::own_kernels) {
   const remat::operation& o = p.operations[0];
   std::vector<remat::tensor_shape> in, saved;
   for (int i : o.inputs) in.push_back(p.tensors[i]);
@@ -112,17 +116,22 @@ results run(const remat::program& p, const types& t, std::size_t batch, bool add
   prepare.backward_input = true;
   prepare.backward_parameters = !parameters.empty();
   prepare.accumulates_input = adds;
-  const auto state = o.kernels->prepare == nullptr ? nullptr : o.kernels->prepare(prepare);
+  const auto widened = how == by::widening ? std::make_unique<remat::widened_operation>(o, prepare) : nullptr;
+  const auto own = widened || o.kernels->prepare == nullptr ? nullptr : o.kernels->prepare(prepare);
+  const remat::prepared* const state = widened ? widened.get() : own.get();
+  const auto call = [&](const remat::kernel_call& with, remat::passes pass, const auto& f) {
+    widened ? widened->run(with, pass, f) : f(with);
+  };
   struct alignas(64) line {
     std::byte bytes[64];
   };
-  std::vector<line> scratch(state ? state->scratch_of() / 64 + 1 : 1);
+  std::vector<line> scratch(state != nullptr ? state->scratch_of() / 64 + 1 : 1);
   std::vector<std::vector<line>> packed;
 
   remat::kernel_call c;
   c.kind = o.kind;
   c.module_attributes = o.attributes;
-  c.state = state.get();
+  c.state = state;
   c.scratch = scratch.data()->bytes;
   c.batch = batch;
   c.input_count = static_cast<int>(in.size());
@@ -146,16 +155,22 @@ results run(const remat::program& p, const types& t, std::size_t batch, bool add
   c.parameters = spans.data();
   c.parameter_gradients = to.data();
   c.states = state_spans.data();
-  for (std::size_t k = 0; state && k < state->packed.size(); ++k) {
+  for (std::size_t k = 0; state != nullptr && k < state->packed.size(); ++k) {
     packed.emplace_back(state->packed[k].bytes / 64 + 1);
     c.packed[k] = packed[k].data()->bytes;
-    o.kernels->pack(remat::pack_pass(c, k));
+    o.kernels->pack(remat::pack_pass(widened ? widened->packing(c) : c, k));
   }
   const remat::random_stream random(1, 0);
-  o.kernels->forward(remat::forward_pass(c, true, random));
-  const remat::backward_pass backward(c, random);
-  if (o.kernels->backward_parameters != nullptr) o.kernels->backward_parameters(backward);
-  if (o.kernels->backward_input != nullptr) o.kernels->backward_input(backward);
+  remat::kernel_call parameters_alone = c;
+  std::ranges::fill(parameters_alone.input_gradients, nullptr);
+  call(c, remat::passes::forward,
+       [&](const remat::kernel_call& of) { o.kernels->forward(remat::forward_pass(of, true, random)); });
+  const auto run_half = [&](auto* half, const remat::kernel_call& with, remat::passes pass) {
+    if (half != nullptr)
+      call(with, pass, [&](const remat::kernel_call& of) { half(remat::backward_pass(of, random)); });
+  };
+  run_half(o.kernels->backward_parameters, parameters_alone, remat::passes::backward_parameters);
+  run_half(o.kernels->backward_input, c, remat::passes::backward_input);
   results r{y.floats(), {}, {}};
   for (const held& each : dx) r.dx.push_back(each.floats());
   for (const auto& each : gradients) r.parameters.insert(r.parameters.end(), each.begin(), each.end());
@@ -326,6 +341,44 @@ TEST_CASE("products of bfloat16 are those of floats but for the rounding of thei
   multiplies(layer<nn::conv2d<3, 8, 3, nn::window{.padding = 1}>, image<float, 3, 9, 11>>(), 5, 1.01);
   multiplies(layer<nn::conv2d<32, 16, 3, nn::window{.stride = 2, .padding = 1}>, image<float, 32, 10, 10>>(), 5, 1.01);
   multiplies(layer<nn::conv2d<16, 32, 1>, image<float, 16, 6, 6>>(), 9, 1.01);
+}
+
+TEST_CASE("transposed convolutions of bfloat16 are those of floats but for the rounding of their results") {
+  if (!has_products()) return;
+  constexpr nn::window twice{.stride = 2}, all{.stride = 2, .padding = 1, .output_padding = 1, .dilation = 2};
+  multiplies(layer<nn::conv_transpose2d<16, 8, 2, twice>, image<float, 16, 7, 5>>(), 5, 1.01);
+  multiplies(layer<nn::conv_transpose2d<5, 3, 3, all>, image<float, 5, 9, 6>>(), 3, 1.01);
+  multiplies(
+      layer<nn::conv_transpose2d<37, 20, 3, nn::window{.padding = 1}, nn::bias::without>, image<float, 37, 6, 6>>(), 4,
+      1.01);
+  // Forward takes the samples of such an image a few at a time: 4, 4 and 1.
+  multiplies(layer<nn::conv_transpose2d<16, 32, 2, twice>, image<float, 16, 48, 48>>(), 9, 1.01);
+}
+
+/// What products of floats give, rounded once.
+void widens(const remat::program& p, std::size_t batch) {
+  constexpr std::array both{element::float32, element::bfloat16};
+  const results exact = run(p, {}, batch), added = run(p, {}, batch, true);
+  for (const element y : both)
+    for (const element dy : both)
+      for (const element dx : both) {
+        const types t{element::bfloat16, y, dy, dx, element::bfloat16};
+        const results found = run(p, t, batch, false, by::widening);
+        CHECK(same(found.y, rounded(exact.y, y)));
+        for (std::size_t i = 0; i < exact.dx.size(); ++i) CHECK(same(found.dx[i], rounded(exact.dx[i], dx)));
+        is_near(found.parameters, exact.parameters, 1e-4);  // parts are added up
+        if (dx == element::bfloat16) continue;
+        const results sum = run(p, t, batch, true, by::widening);
+        for (std::size_t i = 0; i < exact.dx.size(); ++i) CHECK(same(sum.dx[i], added.dx[i]));
+      }
+}
+
+TEST_CASE("where float32 is multiplied faster, products of bfloat16 are those of floats, rounded once", "[once]") {
+  widens(layer<nn::linear<37, 65>, tensor<float, 19, 37>>(), 3);
+  widens(layer<nn::conv2d<32, 16, 3, nn::window{.stride = 2, .padding = 1}>, image<float, 32, 10, 10>>(), 5);
+  widens(layer<nn::conv_transpose2d<5, 3, 3, nn::window{.padding = 1}>, image<float, 5, 9, 6>>(), 3);
+  widens(layer<nn::linear<256, 512>, tensor<float, 200, 256>>(), 32);  // 4 samples at a time
+  widens(layer<nn::conv2d<16, 32, 3, nn::window{.padding = 1}>, image<float, 16, 64, 64>>(), 12);
 }
 
 TEST_CASE("attention of bfloat16 is that of floats but for the rounding of probabilities and results") {

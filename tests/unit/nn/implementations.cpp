@@ -34,35 +34,55 @@ remat::preparation preparation_of(const remat::tensor_shape& in, const remat::te
   p.batch = 64;
   p.backward_input = p.backward_parameters = true;
   p.accumulates_input = p.accumulates_parameters = adds;
+  p.compute = in.type;
   return p;
 }
 template <class M, class Input>
-auto prepared(auto make, bool adds = false) {
-  static constexpr remat::tensor_shape in = remat::shape_of<Input>::value,
-                                       out = remat::shape_of<remat::output_of<M, Input>>::value;
-  return make(preparation_of<M, Input>(in, out, adds));
+auto prepared(auto make, bool adds = false, remat::element factors = remat::element::float32,
+              remat::element result = remat::element::float32) {
+  static remat::tensor_shape in, out;
+  in = remat::shape_of<Input>::value;
+  out = remat::shape_of<remat::output_of<M, Input>>::value;
+  in.type = factors;
+  out.type = result;
+  remat::preparation p = preparation_of<M, Input>(in, out, adds);
+  p.output_gradients = {&out.type, 1};
+  if (!adds) p.input_gradients = {&in.type, 1};
+  return make(p);
+}
+/// f(adds, factors, result): in float32, and of factors of bfloat16.
+void for_each_way(const auto& f) {
+  using remat::element;
+  for (const bool adds : {false, true}) {
+    f(adds, element::float32, element::float32);
+    if (!remat::onednn::has_bfloat16()) continue;
+    for (const element result : {element::float32, element::bfloat16}) f(adds, element::bfloat16, result);
+  }
 }
 
 template <class M, class Input>
 void check_convolution() {
-  for (const bool adds : {false, true}) {
-    INFO((adds ? "adds" : "writes"));
-    const auto c = prepared<M, Input>([](const auto& p) { return detail::prepared_conv2d(p); }, adds);
+  for_each_way([](bool adds, remat::element factors, remat::element result) {
+    INFO((adds ? "adds" : "writes") << ", factors of " << name_of(factors) << " give " << name_of(result));
+    const auto c = prepared<M, Input>([](const auto& p) { return detail::prepared_conv2d(p); }, adds, factors, result);
     for (const auto* each :
          {&c.forward, &c.backward_input.product, &c.backward_weights, &c.pack_forward, &c.unpack_gradient})
       check_fast(*each);
     check_fast(c.backward_input.packing);
     if (c.backward_input.rest) check_fast(c.backward_input.rest);
-  }
+  });
 }
 template <class M, class Input>
 void check_transposed() {
-  for (const bool adds : {false, true}) {
-    const auto c = prepared<M, Input>([](const auto& p) { return detail::prepared_conv_transpose2d(p); }, adds);
+  for_each_way([](bool adds, remat::element factors, remat::element result) {
+    INFO((adds ? "adds" : "writes") << ", factors of " << name_of(factors) << " give " << name_of(result));
+    const auto c =
+        prepared<M, Input>([](const auto& p) { return detail::prepared_conv_transpose2d(p); }, adds, factors, result);
     for (const auto* each :
          {&c.forward, &c.backward_input, &c.backward_weights, &c.pack_forward, &c.pack_backward, &c.unpack_gradient})
       check_fast(*each);
-  }
+    if (c.forward_rest) check_fast(c.forward_rest);
+  });
 }
 
 TEST_CASE("no kernel on the way is a reference implementation") {

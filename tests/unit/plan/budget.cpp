@@ -149,11 +149,11 @@ TEST_CASE("a budget that is too small names the smallest one, with which a step 
   try {
     with({checkpoint_at("", budget{1'000})}).plan(batch);
     FAIL("1000 bytes are not enough");
-  } catch (const remat::error& e) {
-    const std::string text = e.what();
-    const std::size_t smallest = std::stoul(text.substr(text.rfind(' ') + 1));
+  } catch (const remat::budget_error& e) {
+    const std::size_t smallest = e.smallest();
+    CHECK_THAT(e.what(), Catch::Matchers::EndsWith(" " + std::to_string(smallest)));
     CHECK(with({checkpoint_at("", budget{smallest})}).plan(batch).activation_bytes == smallest);
-    CHECK_THROWS_AS(with({checkpoint_at("", budget{smallest - 1})}).plan(batch), remat::error);
+    CHECK_THROWS_AS(with({checkpoint_at("", budget{smallest - 1})}).plan(batch), remat::budget_error);
   }
 }
 

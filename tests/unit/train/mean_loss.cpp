@@ -38,6 +38,14 @@ TEST_CASE("mean_loss is the loss of the whole set, however it is cut into batche
   check<nn::linear_cross_entropy<3, 7>>(t);
 }
 
+TEST_CASE("mean_loss of a model that computes with bfloat16 is its loss, but for the rounding of factors") {
+  using net = remat::sequential<nn::linear<2, 3>>;
+  remat::model<net, remat::tensor<float, 2>, nn::linear_cross_entropy<3, 7>> m{
+      {.seed = 1, .compute = remat::element::bfloat16}};
+  const std::vector<std::pair<floats, integers>> batches{{x, t}};
+  CHECK(m.evaluate(batches, remat::mean_loss{}) == Approx(static_cast<double>(m.train_step(x, t))).epsilon(0.01));
+}
+
 TEST_CASE("mean_loss has what smoothing adds to batches whose targets have weights of 0") {
   using loss = nn::cross_entropy_with<nn::class_weights<3>, nn::label_smoothing<0.125>>;
   remat::model<remat::sequential<nn::linear<2, 3>>, remat::tensor<float, 2>, loss> m{{.seed = 1}};
