@@ -5,6 +5,7 @@
 /// is no schedule, from `high` on none gets faster; between them a table has the cost of the fastest.
 #pragma once
 
+#include <remat/plan/least_sums.hpp>
 #include <remat/plan/spine_needs.hpp>
 
 #include <cstddef>
@@ -40,32 +41,18 @@ class spine_values {
     double last() const { return values[end - begin]; }
   };
   static constexpr void take(double& best, double cost) { best = cost < best ? cost : best; }
-  /// By eights, which compilers turn into vectors.
-  template <class F>
-  static void take_all(double* best, int count, const F& cost) {
-    int i = 0;
-    for (; i + 8 <= count; i += 8) {
-      double costs[8] = {};
-      for (int k = 0; k < 8; ++k) costs[k] = cost(i + k);
-      for (int k = 0; k < 8; ++k) take(best[i + k], costs[k]);
-    }
-    for (; i < count; ++i) take(best[i], cost(i));
-  }
   static void offer_many(double* costs, int m, int stop, double cost, const costs_of& rights, const costs_of& lefts) {
     const int first_end = rights.end < lefts.end ? rights.end : lefts.end, both = first_end < stop ? first_end : stop;
     if (m <= both) {
       const double *const a = rights.values + (m - rights.begin), *const b = lefts.values + (m - lefts.begin);
-      take_all(costs + m, both - m + 1, [=](int i) { return cost + a[i] + b[i]; });
+      take_least_sums(costs + m, a, b, cost, both - m + 1);
       m = both + 1;
     }
     if (m > stop) return;
-    if (rights.end > lefts.end) {
-      const double *const a = rights.values + (m - rights.begin), after = lefts.last();
-      take_all(costs + m, stop - m + 1, [=](int i) { return cost + a[i] + after; });
-    } else {
-      const double *const b = lefts.values + (m - lefts.begin), before = cost + rights.last();
-      take_all(costs + m, stop - m + 1, [=](int i) { return before + b[i]; });
-    }
+    if (rights.end > lefts.end)
+      take_least_shifted(costs + m, rights.values + (m - rights.begin), lefts.last(), cost, stop - m + 1);
+    else
+      take_least_shifted(costs + m, lefts.values + (m - lefts.begin), 0, cost + rights.last(), stop - m + 1);
   }
 
  public:
