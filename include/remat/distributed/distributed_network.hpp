@@ -238,7 +238,7 @@ class distributed_network : public network_on_ranks {
     float loss = 0;
     if (plans_.has_rank_budget()) {
       training_.forget_last();
-      pipelines_.leave_room(training_.staging_bytes() + training_.counting_bytes() +
+      pipelines_.leave_room(training_.staging_bytes() + training_.counting_bytes_for(split) +
                             (updater != nullptr ? updater->bytes_for(*this) : optimizer_bytes));
     }
     plans_.require(calls_.all(), split, updater != nullptr, [&] { training(split, updater != nullptr); });

@@ -88,6 +88,7 @@ class distributed_training {
   std::size_t staging_bytes() const { return shared_.staging_bytes(); }
   /// Of targets that are counted.
   std::size_t counting_bytes() const { return counter_.bytes(); }
+  std::size_t counting_bytes_for(const batch_split& split) const { return counter_.bytes_for(split); }
   /// When this rank did what in the last step.
   const pipeline_trace& trace() const { return trace_; }
   /// Before the cache may give the last step's pipeline up.

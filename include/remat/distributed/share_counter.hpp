@@ -60,7 +60,12 @@ class share_counter {
   }
 
   const loss_shares& shares() const { return shares_; }
+  /// That counting takes now, and that it takes for a batch.
   std::size_t bytes() const { return counter_.bytes(); }
+  std::size_t bytes_for(const batch_split& split) const {
+    const bool counts = split.parts > 1 && (blueprint_->has_data() || blueprint_->replicas_have_their_own);
+    return counts ? std::max(bytes(), counter_.bytes_for(split.largest())) : bytes();
+  }
 
  private:
   /// Each count is known to some ranks, all of them alike: all others have 0 bits.

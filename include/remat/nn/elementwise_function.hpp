@@ -17,17 +17,23 @@ namespace remat::nn::detail {
 
 struct prepared_function : prepared {
   onednn::primitive forward, backward;
-  element of_backward = element::float32;  ///< what it computes on: of bfloat16 where all of its tensors are
+  element of_forward = element::float32;   ///< what they compute on: forward on what it gives
+  element of_backward = element::float32;  ///< and backward on bfloat16 where all of its tensors are
+  std::size_t y_bytes = 0;                 ///< of forward's result in scratch, where that is rounded after
   std::size_t x_at = 0, dy_at = 0, dx_at = 0, primitive_at = 0;  ///< of those that are not, and of one that is added
 
   prepared_function(const preparation& p, onednn::function f, bool has_backward) {
     const std::size_t size = p.inputs[0].elements(p.batch);
     const onednn::layout x = onednn::layout::row_major({size});
-    forward = onednn::elementwise(f, x.of(p.outputs[0].type));
-    reserve_scratch(*this, 0, forward);
+    // Without vectors of sixteen floats oneDNN has none of these of bfloat16.
+    const bool has_rounded = onednn::instructions() != onednn::instruction_set::other;
+    of_forward = has_rounded ? p.outputs[0].type : element::float32;
+    y_bytes = of_forward != p.outputs[0].type ? aligned(size * sizeof(float)) : 0;
+    forward = onednn::elementwise(f, x.of(of_forward));
+    reserve_scratch(*this, passes::forward, y_bytes, forward);
     if (!has_backward || !p.backward_input) return;
     const element types[] = {p.inputs[0].type, p.output_gradient_type(), p.input_gradient_type()};
-    if (types[0] == types[1] && types[1] == types[2]) of_backward = types[0];
+    if (has_rounded && types[0] == types[1] && types[1] == types[2]) of_backward = types[0];
     const auto room = [&](element type, bool is_needed) {
       return type != of_backward || is_needed ? aligned(size * sizeof(float)) : 0;
     };
@@ -35,7 +41,7 @@ struct prepared_function : prepared {
     dx_at = dy_at + room(types[1], false);
     primitive_at = dx_at + room(types[2], p.accumulates_input);
     backward = onednn::elementwise_backward(f, x.of(of_backward));
-    reserve_scratch(*this, primitive_at, backward);
+    reserve_scratch(*this, passes::backward_input, primitive_at, backward);
   }
 };
 
@@ -45,14 +51,16 @@ struct function_forward {
     return std::make_unique<prepared_function>(p, F, HasBackward);
   }
   static void forward(const forward_pass& pass) {
-    const numbers y = pass.output_numbers();
+    const auto& state = pass.prepared_as<prepared_function>();
+    const numbers to = pass.output_numbers();
+    const numbers y{state.y_bytes > 0 ? pass.scratch() : to.data, to.size, state.of_forward};
     const_numbers x = pass.input_numbers();
     if (x.type != y.type) {
       copy_numbers(x, y);
       x = y;
     }
-    pass.prepared_as<prepared_function>().forward.execute(pass.scratch(),
-                                                          {{onednn::source, x.data}, {onednn::result, y.data}});
+    state.forward.execute(pass.scratch() + state.y_bytes, {{onednn::source, x.data}, {onednn::result, y.data}});
+    if (state.y_bytes > 0) copy_numbers(y, to);
   }
 };
 

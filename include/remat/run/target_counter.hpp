@@ -35,7 +35,8 @@ class target_counter {
     const program& p = *program_;
     const operation& loss = p.operations[p.producers[p.loss]];
     const int first = p.inputs - p.targets;
-    if (const std::size_t bytes = bytes_for(samples); memory_.size() < bytes) memory_.resize(bytes);
+    if (const std::size_t bytes = bytes_for(samples); memory_.size() < bytes)
+      memory_ = std::vector<std::byte>(bytes);  // as many as `bytes_for` says
     kernel_call c;
     c.kind = loss.kind;
     c.module_attributes = loss.attributes;
