@@ -234,7 +234,7 @@ inline distributed_blueprint agree_on_blueprint(const mpi::session& session, pro
   };
   same(detail::hash_of_program(made->checkpointed), "the modules");
   same(detail::hash_of_instructions(made->checkpointed),
-       "whether the CPU multiplies bfloat16 or float32 for it (docs/bfloat16.md), in a stage");
+       "whether bfloat16 is multiplied as float32 (docs/bfloat16.md, On which CPUs) in the layers");
   same(detail::hash_of_frozen(made->checkpointed), "the frozen modules, and those with running statistics,");
   same(detail::hash_of_grid(made->grid), "the rank map and the number of partitions");
   same(detail::hash_of_schedule(made->schedule), "the schedule and the number of micro-batches");

@@ -3,7 +3,7 @@
 ///
 /// | stride, kernel         | is                                           | adds                                       |
 /// |------------------------|----------------------------------------------|--------------------------------------------|
-/// | 1                      | a convolution of dy with the weights turned  | by itself; after a kernel of 1 x 1 like   |
+/// | 1                      | a convolution of dy with the weights turned  | by itself; after a kernel of 1 x 1 like    |
 /// |                        | around and their channels exchanged: up to a | the others                                 |
 /// |                        | third faster than oneDNN's backward          |                                            |
 /// | more, or a border that | oneDNN's backward                            | some samples at a time, by way of scratch  |

@@ -31,8 +31,9 @@ struct prepared_conv_transpose2d : prepared {
   onednn::primitive pack_forward, pack_backward, unpack_gradient;
   element factors;    ///< of its products
   std::size_t chunk;  ///< samples that forward takes at a time
-  channel_geometry all, of_chunk,
-      rest;                        ///< pixels of the output: of the batch, of a chunk, of what is left of the batch
+  channel_geometry all;            ///< pixels of the output of the batch
+  channel_geometry of_chunk;       ///< of a chunk's
+  channel_geometry rest;           ///< and of those that are left of the batch
   std::size_t product_at = 0;      ///< of a chunk's output in scratch, where that is rounded after its bias
   std::size_t product_bytes = 0;   ///< of it; none: the product is written to the output
   std::size_t gradient_bytes = 0;  ///< of the weights' gradient in scratch
