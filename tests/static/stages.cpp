@@ -48,6 +48,14 @@ static_assert(lies_on<repeat<2, checkpoint<straddling>>>({0, 1, 1, 1}));
 static_assert(lies_on<residual<checkpoint<straddling>>>({0, 1, 1}));
 static_assert(lies_on<on_stage<2, checkpoint<sequential<on_stage<1, layer>, layer>>>>({1, 2}));
 
+// A budget is one of each stage, for what the stage has of any module.
+using limit = remat::budget<1'000'000>;
+static_assert(lies_on<checkpoint<residual<straddling>, limit>>({0, 1, 1}));
+static_assert(
+    lies_on<remat::checkpoint_sequential<sequential<residual<straddling>>, remat::strategy::each, limit>>({0, 1, 1}));
+static_assert(lies_on<remat::set_activation_checkpointing<named<"a", residual<straddling>>, "",
+                                                          remat::strategy::contiguous, limit>>({0, 1, 1}));
+
 // On one stage, any of them may be checkpointed.
 static_assert(lies_on<sequential<layer, on_stage<1, checkpoint<residual<sequential<layer, layer>>>>>>({0, 1, 1, 1}));
 static_assert(lies_on<sequential<layer, on_stage<1, checkpoint<repeat<2, sequential<layer, layer>>>>>>({0, 1, 1, 1,

@@ -15,6 +15,8 @@ struct checkpoint_setting {
 
   /// The children of a sequential form segments of their own.
   constexpr bool cuts() const { return policy.cuts_chains() || !strategy.is_contiguous(); }
+  /// It is within one stage. A budget is not: each stage has it, for what it runs of the module.
+  constexpr bool is_within_one_stage() const { return !policy.has_budget(); }
   /// It says nothing of a module that has no children.
   constexpr bool needs_children() const { return policy.cuts_chains() || !strategy.takes_any_module(); }
 };

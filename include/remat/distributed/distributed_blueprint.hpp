@@ -186,17 +186,17 @@ inline distributed_blueprint draw_blueprint(const mpi::session& session, program
   if (!trains) made.schedule = forward_only_like(made.schedule, made.schedule.microbatches);
   check_tasks(made.schedule, trains);
   const passes_in_flight in_flight(made.schedule);
-  made.ignored =
-      assign_stages(p, how,
-                    {.stages = made.schedule.stages,
-                     .ranks = partitions,
-                     .batch = options.partition_batch,
-                     .bytes =
-                         [&](int first, int last, int stage) {
-                           return bytes_as_stage(p, first, last, stage, options.partition_batch, in_flight, made.terms);
-                         },
-                     .terms = made.terms});
+  assign_stages(p, how,
+                {.stages = made.schedule.stages,
+                 .ranks = partitions,
+                 .batch = options.partition_batch,
+                 .bytes =
+                     [&](int first, int last, int stage) {
+                       return bytes_as_stage(p, first, last, stage, options.partition_batch, in_flight, made.terms);
+                     },
+                 .terms = made.terms});
   set_stage_policies(p, options.stage_policies);
+  made.ignored = ignored_checkpoints(p);
   for (int s = 0; s < made.schedule.stages; ++s) {  // each budget has a number of bytes
     const plan_request request = made.terms.request(1, slice_of_stage(p, s));
     if (has_budget(p, request)) (void)limits_of(p, request, 0);

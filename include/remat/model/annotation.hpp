@@ -8,8 +8,8 @@
 /// | a pattern matches one module at least                                                | `unknown_path`        |
 /// | a strategy, or a policy that cuts chains, is for a sequential or a repeat            | `no_children`         |
 /// | a module is annotated once                                                           | `second_annotation`   |
-/// | a checkpointed module that is no sequential is within one stage                      | `module_on_stages`    |
-/// | each child of a checkpointed sequential is within one stage                          | `child_on_stages`     |
+/// | a checkpointed module that is no sequential is within one stage, but for a budget    | `module_on_stages`    |
+/// | each child of a checkpointed sequential is within one stage, but for a budget        | `child_on_stages`     |
 /// | what a policy looks for is inside one of the modules at least                        | `has_word` says       |
 #pragma once
 
@@ -78,9 +78,12 @@ constexpr annotation_fault fault_of_module(const program& p, int n, std::string_
   for (const annotated_module& other : before)
     if (other.node == n && meet_in(p, n, other.pattern, pattern))
       return {annotation_fault::second_annotation, n, other.pattern};
-  if (!here.is_sequential && !stages_of(p, n).is_one()) return {annotation_fault::module_on_stages, n, {}};
-  for (int c = n + 1; here.is_sequential && c < here.end; c = p.nodes[c].end)
-    if (!stages_of(p, c).is_one()) return {annotation_fault::child_on_stages, c, {}};
+  for (const checkpoint_setting& each : settings) {
+    if (!each.is_within_one_stage()) continue;
+    if (!here.is_sequential && !stages_of(p, n).is_one()) return {annotation_fault::module_on_stages, n, {}};
+    for (int c = n + 1; here.is_sequential && c < here.end; c = p.nodes[c].end)
+      if (!stages_of(p, c).is_one()) return {annotation_fault::child_on_stages, c, {}};
+  }
   return {};
 }
 

@@ -131,9 +131,13 @@ inline constexpr bool is_repeat<repeat<N, M>> = true;
 template <class M>
 inline constexpr bool has_children = is_sequential<typename bare<M>::type> || is_repeat<typename bare<M>::type>;
 
+/// Of what has this policy around it: it is within one stage, but for a budget, which each stage has for what it runs.
+template <class Scope, class P>
+using checkpointed_scope = typename Scope::template within<Scope::checked || !BudgetPolicy<P>>;
+
 template <class M, class P, class S, class... In, class Context, class Scope>
 struct lowered<checkpoint<M, P, S>, tensors<In...>, Context, Scope>
-    : lowered<M, tensors<In...>, Context, typename Scope::template within<true>> {
+    : lowered<M, tensors<In...>, Context, checkpointed_scope<Scope, P>> {
   static_assert(setting_rules<P, strategy::contiguous, S>::holds);
   static_assert(rules::where<(Policy<P> && SeeksWords<P>), rules::policy_finds_its_words<P, words_inside<M>>>);
   static_assert(rules::where<ChainPolicy<P>, rules::chain_policy_has_children<P, M, has_children<M>>>);
@@ -143,7 +147,7 @@ struct lowered<checkpoint<M, P, S>, tensors<In...>, Context, Scope>
     if constexpr (make_a_setting<P, strategy::contiguous, S>)
       e.checkpoints.push_back(setting_of<P, strategy::contiguous, S>);
     [[maybe_unused]] const int here = e.made.nodes.count();
-    const edge out = lowered<M, tensors<In...>, Context, typename Scope::template within<true>>::emit(e, in, l);
+    const edge out = lowered<M, tensors<In...>, Context, checkpointed_scope<Scope, P>>::emit(e, in, l);
     e.checkpoints.clear();  // where M is no module of the program
     if constexpr (needs_uniform_chain<P>)
       if (here < e.made.nodes.count()) require_uniform_chain(e.made, here, policy_setting::of_type<P>());
@@ -153,7 +157,7 @@ struct lowered<checkpoint<M, P, S>, tensors<In...>, Context, Scope>
 
 template <class M, class S, class P, class Storage_, class... In, class Context, class Scope>
 struct lowered<checkpoint_sequential<M, S, P, Storage_>, tensors<In...>, Context, Scope>
-    : lowered<M, tensors<In...>, Context, typename Scope::template within<true>> {
+    : lowered<M, tensors<In...>, Context, checkpointed_scope<Scope, P>> {
   static_assert(rules::strategy_has_children<M, has_children<M>>::holds);
   static_assert(setting_rules<P, S, Storage_>::holds);
   static_assert(rules::where<(Policy<P> && SeeksWords<P>), rules::policy_finds_its_words<P, words_inside<M>>>);
@@ -162,7 +166,7 @@ struct lowered<checkpoint_sequential<M, S, P, Storage_>, tensors<In...>, Context
     l.may_be_inlined = false;
     if constexpr (make_a_setting<P, S, Storage_>) e.checkpoints.push_back(setting_of<P, S, Storage_>);
     [[maybe_unused]] const int here = e.made.nodes.count();
-    const edge out = lowered<M, tensors<In...>, Context, typename Scope::template within<true>>::emit(e, in, l);
+    const edge out = lowered<M, tensors<In...>, Context, checkpointed_scope<Scope, P>>::emit(e, in, l);
     e.checkpoints.clear();  // where M is no module of the program
     if constexpr (needs_uniform_chain<P>)
       if (here < e.made.nodes.count()) require_uniform_chain(e.made, here, policy_setting::of_type<P>());

@@ -43,6 +43,13 @@ struct module_node {
   std::string_view shared_as = {};                  ///< given by `shared`
   const weight_names* names = nullptr;              ///< of a block: what files call the weights inside
   core::list<checkpoint_setting> checkpoints = {};  ///< around this module, the outermost first
+
+  /// Whether it is within one stage; of a sequential, each of its children.
+  constexpr bool is_within_one_stage() const {
+    for (const checkpoint_setting& each : checkpoints)
+      if (each.is_within_one_stage()) return true;
+    return false;
+  }
 };
 
 struct operation {

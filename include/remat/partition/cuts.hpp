@@ -7,6 +7,7 @@
 /// | a checkpointed sequential, between two of its children                          | as it was: nothing      |
 /// | a child of one, or a child of such a child, which is itself a sequential        | checkpointed in parts   |
 /// | any other of these, or a checkpointed module that is no sequential              | ignored                 |
+/// | any module with a budget                                                        | as it was: nothing      |
 ///
 /// (plan/checkpoint_parts.hpp says how.)
 #pragma once
@@ -40,7 +41,7 @@ constexpr core::list<cut> cuts_of(const program& p) {
   for (int n = 0; n < p.nodes.count(); ++n) {
     const module_node& here = p.nodes[n];
     const bool is_child = here.parent != core::none && divides[here.parent] != 0;
-    const bool is_checkpointed = !here.checkpoints.empty();
+    const bool is_checkpointed = here.is_within_one_stage();
     if (!is_child && !is_checkpointed) continue;
     divides[n] = here.is_sequential;
     if (here.is_sequential && !is_child) continue;

@@ -45,13 +45,15 @@ inline std::string partition_log(const program& p) {
 
 namespace detail {
 
-/// What each stage has of a node, without what is ignored.
+/// What each stage has of a node, without what is ignored: of a budget, which may divide any module, that is nothing.
 inline split_checkpoint parts_by_stage(const program& p, int n) {
   split_checkpoint made{n, {}};
   const module_node& here = p.nodes[n];
+  const bool may_divide = !here.is_within_one_stage();
   for (int first = here.first, last = first; first < here.last; first = last) {
     while (last < here.last && p.operations[last].stage == p.operations[first].stage) ++last;
-    const checkpoint_part part = part_in_window(p, {p.operations[first].stage, first, last}, n, [](int) {});
+    const checkpoint_part whole{p.operations[first].stage, first, last};
+    const checkpoint_part part = may_divide ? whole : part_in_window(p, whole, n, [](int) {});
     if (part.first < part.last) made.parts.push_back(part);
   }
   return made;

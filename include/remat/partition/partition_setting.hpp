@@ -94,13 +94,13 @@ inline std::string two_stages(const stage_range& stages) {
 /// Whether node n is a child of a checkpointed sequential.
 inline bool is_checkpointed_child(const program& p, int n) {
   const int parent = p.nodes[n].parent;
-  return parent != core::none && p.nodes[parent].is_sequential && !p.nodes[parent].checkpoints.empty();
+  return parent != core::none && p.nodes[parent].is_sequential && p.nodes[parent].is_within_one_stage();
 }
 
 /// The outermost and first module that no stage boundary by hand may go through and that is on two stages, or `none`.
 inline int broken_checkpoint(const program& p) {
   for (int n = 0; n < p.nodes.count(); ++n) {
-    const bool is_one = (!p.nodes[n].checkpoints.empty() && !p.nodes[n].is_sequential) || is_checkpointed_child(p, n);
+    const bool is_one = (p.nodes[n].is_within_one_stage() && !p.nodes[n].is_sequential) || is_checkpointed_child(p, n);
     if (is_one && !stages_of(p, n).is_one()) return n;
   }
   return core::none;

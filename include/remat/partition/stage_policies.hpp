@@ -12,6 +12,7 @@
 
 #include <remat/core/error.hpp>
 #include <remat/model/program.hpp>
+#include <remat/plan/checkpoint_search.hpp>
 #include <remat/plan/checkpoints.hpp>
 #include <remat/plan/sought_words.hpp>
 
@@ -29,8 +30,24 @@ struct checkpoint_on_stage {
   checkpoint_on_stage(int number, P kept) : stage(number), policy(detail::checked_policy(std::move(kept))) {}
 };
 
+namespace detail {
+
+/// Throws `error` where the policy is a budget and no checkpoint of the stage takes it, so that it would hold for nothing.
+inline void require_checkpoint(const program& p, const stage_policy& own) {
+  if (!own.policy.has_budget()) return;
+  segment_search search{p};
+  search.run(own.stage);
+  if (search.found.empty())
+    throw error("stage " + std::to_string(own.stage) +
+                " is given a budget, and has no checkpoint that could take it; put one around the model, "
+                "checkpoint_at(\"\", remat::recompute_all{}), or leave the budget out");
+}
+
+}  // namespace detail
+
 /// Gives the stages of the program these policies. Throws `error` for a stage that it does not have or that is given
-/// two, and for a policy about kinds or names that the whole model does not have.
+/// two, for a policy about kinds or names that the whole model does not have, and for a budget of a stage without
+/// checkpoints.
 inline void set_stage_policies(program& p, const std::vector<checkpoint_on_stage>& policies) {
   p.stage_policies.clear();
   const int stages = p.operations.empty() ? 0 : p.operations.back().stage + 1;
@@ -43,6 +60,7 @@ inline void set_stage_policies(program& p, const std::vector<checkpoint_on_stage
         throw error("stage " + std::to_string(each.stage) + " is given two policies; one is accepted");
     detail::require_words(p, {0}, each.policy, "the model");  // not the stage: one that has none keeps none
     p.stage_policies.push_back({each.stage, each.policy});
+    detail::require_checkpoint(p, p.stage_policies.back());
   }
 }
 

@@ -11,6 +11,7 @@
 
 #include <array>
 #include <cstddef>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -54,6 +55,7 @@ class stage_ways {
   bool has_budget() const { return has_budget_; }
   int count() const { return static_cast<int>(ways_.size()); }
   static constexpr int keeps_all() { return 0; }
+  /// It stays where it is while others are added.
   const way& operator[](int w) const { return ways_[static_cast<std::size_t>(w)]; }
   /// Of a micro-batch of the step. The plan stays where it is.
   const plan& planned(int w, int microbatch) {
@@ -122,7 +124,7 @@ class stage_ways {
   std::array<std::unique_ptr<kind>, most_kinds> kinds_ = {};
   const kind* usual_;
   bool has_budget_ = false;
-  std::vector<way> ways_ = {};
+  std::deque<way> ways_ = {};
   std::vector<budget_choice> grid_ = {};
 };
 

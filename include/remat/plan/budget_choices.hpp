@@ -122,11 +122,6 @@ class budget_problems {
         : chain(static_cast<spine&&>(s)), solver(p, chain, levels, is_bound) {}
   };
 
-  static constexpr bool is_in_budget(const core::list<found_segment>& found, int s) {
-    for (; s != core::none; s = found[s].parent)
-      if (found[s].policy->has_budget()) return true;
-    return false;
-  }
   static constexpr int at(const problem& each, int quanta) {
     return quanta < each.solver.least() ? each.solver.least() : quanta;
   }

@@ -43,6 +43,11 @@ using stage_window = checkpoint_part;
 
 constexpr bool contains(const stage_window& w, const module_node& n) { return n.first >= w.first && n.last <= w.last; }
 
+/// What of node n is in the window, which meets it.
+constexpr stage_window overlap(const stage_window& w, const module_node& n) {
+  return {w.stage, n.first > w.first ? n.first : w.first, n.last < w.last ? n.last : w.last};
+}
+
 /// Whether the window holds an operation of node n, or n is fused into an operation of the window.
 constexpr bool meets(const program& p, const stage_window& w, int n) {
   const module_node& here = p.nodes[n];
@@ -75,6 +80,48 @@ constexpr stage_window part_in_window(const program& p, const stage_window& w, i
   });
   return part;
 }
+
+/// The checkpoints of a program that its stages divide, as a search meets them, by node: outer ones first.
+class divided_checkpoints {
+ public:
+  constexpr divided_checkpoints(const program& p)
+      : p_(&p) {}  // NOLINT(google-explicit-constructor): one of its members
+
+  constexpr void ignore(int n) {
+    const int at = place(ignored_, n);
+    if (at > 0 && ignored_[at - 1].node == n) return;
+    insert(ignored_, at, {n, stages_of(*p_, n)});
+  }
+  /// Stages come in order, and the part of the outermost checkpoint first, which is all of it.
+  constexpr void split(int n, const checkpoint_part& part) {
+    if (stages_of(*p_, n).is_one()) return;
+    int at = place(split_, n);
+    if (at == 0 || split_[at - 1].node < n) insert(split_, at++, {n, {}});
+    core::list<checkpoint_part>& parts = split_[at - 1].parts;
+    if (parts.empty() || parts.back().stage < part.stage) parts.push_back(part);
+  }
+
+  constexpr const core::list<ignored_checkpoint>& ignored() const { return ignored_; }
+  constexpr const core::list<split_checkpoint>& split() const { return split_; }
+
+ private:
+  template <class Checkpoint>
+  static constexpr int place(const core::list<Checkpoint>& all, int n) {
+    int at = all.count();
+    while (at > 0 && all[at - 1].node > n) --at;
+    return at;
+  }
+  template <class Checkpoint>
+  static constexpr void insert(core::list<Checkpoint>& all, int at, Checkpoint one) {
+    all.push_back({});
+    for (int i = all.count() - 1; i > at; --i) all[i] = static_cast<Checkpoint&&>(all[i - 1]);
+    all[at] = static_cast<Checkpoint&&>(one);
+  }
+
+  const program* p_;
+  core::list<ignored_checkpoint> ignored_ = {};
+  core::list<split_checkpoint> split_ = {};
+};
 
 /// The largest module of node n that is within a part of it and holds this operation.
 constexpr int module_at(const program& p, int n, const checkpoint_part& part, int operation) {

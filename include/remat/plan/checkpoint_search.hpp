@@ -28,11 +28,17 @@ constexpr int add_segment(core::list<found_segment>& found, const found_segment&
   return found.count() - 1;
 }
 
+/// Whether segment s, or one around it, has a budget, which says what is inside. None has one.
+constexpr bool is_in_budget(const core::list<found_segment>& found, int s) {
+  for (; s != core::none; s = found[s].parent)
+    if (found[s].policy->has_budget()) return true;
+  return false;
+}
+
 struct segment_search {
   const program& p;
   core::list<found_segment> found = {};
-  core::list<ignored_checkpoint> ignored = {};  // by node: outer ones first
-  core::list<split_checkpoint> split = {};      // by node
+  divided_checkpoints divided = {p};
 
   /// Of every stage, or of one.
   constexpr void run(int stage = core::none) {
@@ -53,9 +59,7 @@ struct segment_search {
   constexpr void visit_children(int begin, int end, const stage_window& w, int parent) {
     each_in_window(p, w, begin, end, [&](int c) {
       const module_node& child = p.nodes[c];
-      const stage_window mine{w.stage, child.first > w.first ? child.first : w.first,
-                              child.last < w.last ? child.last : w.last};
-      visit(c, 0, c + 1, child.end, mine, parent);
+      visit(c, 0, c + 1, child.end, overlap(w, child), parent);
     });
   }
 
@@ -68,9 +72,10 @@ struct segment_search {
     } else if (here.is_sequential) {
       cut(n, depth, begin, end, w, parent);
     } else {
-      const bool stays = contains(w, here);
-      if (!stays) ignore(n);
-      const int mine = stays ? add({here.first, here.last, parent, n, &here.checkpoints[depth].policy}) : parent;
+      const bool is_whole = contains(w, here), stays = is_whole || may_divide(w.stage, here.checkpoints[depth]);
+      if (!stays && !is_in_budget(found, parent)) divided.ignore(n);
+      if (stays && !is_whole) divided.split(n, w);
+      const int mine = stays ? add({w.first, w.last, parent, n, &here.checkpoints[depth].policy}) : parent;
       visit(n, depth + 1, begin, end, w, mine);
     }
   }
@@ -80,6 +85,12 @@ struct segment_search {
     for (const stage_policy& own : p.stage_policies)
       if (own.stage == stage) return &own.policy;
     return nullptr;
+  }
+
+  /// Whether the checkpoint is a limit of the stage, which holds for what the stage has of any module.
+  constexpr bool may_divide(int stage, const checkpoint_setting& given) const {
+    const policy_setting* own = policy_of_stage(stage);
+    return !given.is_within_one_stage() || (own != nullptr && own->has_budget());
   }
 
   constexpr int add(found_segment s) {
@@ -104,7 +115,7 @@ struct segment_search {
     const policy_setting* chain = chain_policy(w.stage, given);
     const core::list<int> boundaries = chain == nullptr ? boundaries_of(p, given.strategy) : core::list<int>();
     core::list<unit> units;
-    add_units(units, begin, end, w, boundaries, core::none);
+    add_units(units, begin, end, w, {boundaries, may_divide(w.stage, given), parent}, core::none);
     if (units.empty()) return visit(n, depth + 1, begin, end, w, parent);
     visit_ignored(n, depth, begin, end, {w.stage, w.first, units[0].first}, parent);
     const std::size_t most = chain != nullptr ? chain->links(units.size()) : given.strategy.children();
@@ -168,42 +179,27 @@ struct segment_search {
     if (w.first < w.last) visit(n, depth + 1, begin, end, w, parent);
   }
 
+  struct unit_rule {
+    const core::list<int>& boundaries;
+    bool may_divide;  // any module
+    int parent;       // the segment around them
+  };
+
   /// What the groups of siblings are made of. A sequential that a boundary is inside of counts as its children.
-  constexpr void add_units(core::list<unit>& units, int begin, int end, const stage_window& w,
-                           const core::list<int>& boundaries, int child) {
+  constexpr void add_units(core::list<unit>& units, int begin, int end, const stage_window& w, const unit_rule& how,
+                           int child) {
     each_in_window(p, w, begin, end, [&](int c) {
       const module_node& here = p.nodes[c];
       const int top = child == core::none ? c : child;
-      if (is_cut(here, boundaries)) return add_units(units, c + 1, here.end, w, boundaries, top);
-      const stage_window part = part_in_window(p, w, c, [this](int inside) { ignore(inside); });
+      if (is_cut(here, how.boundaries)) return add_units(units, c + 1, here.end, w, how, top);
+      const stage_window part = how.may_divide ? overlap(w, here) : part_in_window(p, w, c, [&](int inside) {
+        if (!is_in_budget(found, how.parent)) divided.ignore(inside);
+      });
       const bool is_whole = contains(w, here);
       if (!is_whole && part.first == part.last) return;
-      if (!is_whole && !stages_of(p, c).is_one()) split_at(c, part);
+      if (!is_whole) divided.split(c, part);
       units.push_back({top, part.first, part.last});
     });
-  }
-
-  constexpr void ignore(int n) {
-    int at = ignored.count();
-    while (at > 0 && ignored[at - 1].node > n) --at;
-    if (at > 0 && ignored[at - 1].node == n) return;
-    ignored.push_back({n, stages_of(p, n)});
-    for (int i = ignored.count() - 1; i > at; --i) ignored[i] = ignored[i - 1];
-    ignored[at] = {n, stages_of(p, n)};
-  }
-
-  /// Stages come in order, and the part of the outermost checkpoint first, which is all of it.
-  constexpr void split_at(int n, const checkpoint_part& part) {
-    int at = split.count();
-    while (at > 0 && split[at - 1].node > n) --at;
-    if (at == 0 || split[at - 1].node < n) {
-      split.push_back({});
-      for (int i = split.count() - 1; i > at; --i) split[i] = static_cast<split_checkpoint&&>(split[i - 1]);
-      split[at] = {n, {}};
-      ++at;
-    }
-    core::list<checkpoint_part>& parts = split[at - 1].parts;
-    if (parts.empty() || parts.back().stage < part.stage) parts.push_back(part);
   }
 };
 

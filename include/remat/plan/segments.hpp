@@ -5,7 +5,8 @@
 /// group ends where the stage changes, and grouping starts anew there: a b | c d e in threes gives (a b) (c d e).
 /// Segments nest as checkpoints do. A user's value for a path (`checkpoint_at`) replaces a tag.
 ///
-/// No segment crosses a stage. What would is divided or left out, and everything else stays:
+/// No segment crosses a stage. A budget is one of each stage, for what it has of any module. What else would cross is
+/// divided or left out, and everything else stays:
 ///
 /// | is on two stages                       | then                                                                 |
 /// |----------------------------------------|----------------------------------------------------------------------|
@@ -247,7 +248,7 @@ constexpr core::list<segment> segments_of(const program& p, const plan_request& 
 constexpr core::list<ignored_checkpoint> ignored_checkpoints(const program& p) {
   detail::segment_search search{p};
   search.run();
-  return static_cast<core::list<ignored_checkpoint>&&>(search.ignored);
+  return search.divided.ignored();
 }
 
 /// The children of checkpointed sequentials that are checkpointed in parts under the stages of the program. No policy
@@ -255,7 +256,7 @@ constexpr core::list<ignored_checkpoint> ignored_checkpoints(const program& p) {
 constexpr core::list<split_checkpoint> split_checkpoints(const program& p) {
   detail::segment_search search{p};
   search.run();
-  return static_cast<core::list<split_checkpoint>&&>(search.split);
+  return search.divided.split();
 }
 
 }  // namespace remat

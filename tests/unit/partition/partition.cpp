@@ -10,6 +10,7 @@
 #include <remat/partition/partition.hpp>
 #include <remat/partition/partition_file.hpp>
 #include <remat/partition/stage_log.hpp>
+#include <remat/partition/stage_policies.hpp>
 #include <remat/plan/fuse.hpp>
 #include <remat/schedule/schedule_option.hpp>
 
@@ -252,6 +253,53 @@ TEST_CASE("what an automatic partition skips is a warning with a name", "[dist][
   const auto segments = remat::segments_of(p, {});
   REQUIRE(segments.count() == 1);
   CHECK((segments[0].first == 2 && segments[0].last == 4));  // block.y stays checkpointed
+}
+
+TEST_CASE("each stage has a budget for what it runs, whatever is cut through, by hand as well", "[dist][partition]") {
+  using budget = remat::budget<1000>;
+  constexpr auto limit = remat::setting_of<budget>, of_each = remat::setting_of<budget, remat::strategy::each>;
+  const auto ranges = [](remat::program p, const partition::setting& how, int count) {
+    CHECK(remat::assign_stages(p, how, {.stages = count}).empty());
+    std::vector<std::pair<int, int>> found;
+    for (const remat::segment& s : remat::segments_of(p, {})) found.emplace_back(s.first, s.last);
+    return found;
+  };
+  // A block of x, y and a chain of two, between a and z.
+  const auto model = [](const remat::checkpoint_setting& c, bool is_sequential, bool has_inner) {
+    tree t;
+    t.open("", is_sequential, {c}).layer("a").open("block", false);
+    if (has_inner)
+      t.open("inner", false, {whole}).layers({"x", "y"}).close();
+    else
+      t.layers({"x", "y"});
+    return t.open("chain").layers({"k", "l"}).close().close().layer("z").close().program();
+  };
+  using all = std::vector<std::pair<int, int>>;
+  for (const bool has_inner : {false, true}) {
+    CHECK(ranges(model(limit, false, false), partition::boundaries({2, 4}), 3) == all{{0, 2}, {2, 4}, {4, 6}});
+    CHECK(ranges(model(limit, true, has_inner), partition::uniform, 3) == all{{0, 2}, {2, 4}, {4, 6}});
+    CHECK(ranges(model(of_each, true, false), partition::boundaries({2}), 2) == all{{0, 1}, {1, 2}, {2, 5}, {5, 6}});
+  }
+  remat::program p = model(limit, false, false);
+  remat::assign_stages(p, partition::boundaries({2}));
+  CHECK(remat::checkpoint_log(p) ==
+        "checkpointing the model in parts: a to block.x on stage 0, block.y to z on stage 1\n");
+  CHECK(remat::cross_nothing(remat::cuts_of(p)));
+  // A checkpoint around it, or in it where the partition is by hand, is within one stage as ever.
+  refuses(model(limit, true, true), partition::boundaries({2}), {}, "'block.inner' is on stages 0 and 1");
+  CHECK_FALSE(remat::cross_nothing(remat::cuts_of(model(limit, true, true))));
+}
+
+TEST_CASE("a stage's own budget holds for what is cut through", "[dist][partition]") {
+  remat::program p = tree().open("", true).open("block", false, {whole}).layers({"x", "y"}).close().close().program();
+  const auto skipped = remat::assign_stages(p, partition::uniform, {.stages = 2});
+  CHECK(skipped.count() == 1);
+  remat::set_stage_policies(p, {{0, remat::budget{1000}}, {1, remat::budget{1000}}});
+  CHECK(remat::ignored_checkpoints(p).empty());
+  CHECK(remat::segments_of(p, {}).count() == 2);
+  remat::set_stage_policies(p, {{1, remat::budget{1000}}});
+  CHECK(remat::ignored_checkpoints(p).count() == 1);  // on stage 0
+  CHECK(remat::segments_of(p, {}).count() == 1);
 }
 
 TEST_CASE("recomputation counts in the balance", "[dist][partition]") {

@@ -5,6 +5,7 @@
 #include <remat/nn/linear.hpp>
 #include <remat/nn/tanh.hpp>
 #include <remat/partition/stage_policies.hpp>
+#include <remat/plan/budget_choices.hpp>
 
 #include <catch2/catch.hpp>
 
@@ -36,6 +37,15 @@ TEST_CASE("a stage's policy about what is on no stage is refused, with the neare
                              "'first'; the nearest is 'first'"));
   CHECK_THROWS_WITH(with({0, remat::recompute_only<kind<"tahn">>{}}),
                     Contains("the kind 'tahn'") && Contains("there are 'linear', 'tanh'; the nearest is 'tanh'"));
+}
+
+TEST_CASE("a stage's budget that no checkpoint could take is refused") {
+  remat::program p = remat::lower<remat::sequential<remat::checkpoint<nn::linear<4, 4>>, remat::on_stage<1, nn::tanh>>,
+                                  remat::tensor<float, 4>>();
+  remat::set_stage_policies(p, {{0, remat::budget{1000}}, {1, remat::save_all{}}});
+  CHECK(remat::has_budget(p));
+  CHECK_THROWS_WITH(remat::set_stage_policies(p, {{1, remat::budget{1000}}}),
+                    Contains("stage 1 is given a budget, and has no checkpoint that could take it"));
 }
 
 }  // namespace stage_policies_tests
