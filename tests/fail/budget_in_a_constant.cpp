@@ -1,4 +1,4 @@
-// error: bytes is too small for a batch of
+// error: bytes is too small for a step of
 // constant expression
 #include <remat/core/budget.hpp>
 #include <remat/nn/linear.hpp>

@@ -104,7 +104,7 @@ inline double bytes_as_stage(program p, int first, int last, int stage, std::siz
     if (each.port == core::none)
       bytes += static_cast<double>(each.bytes) * (each.is_passing ? 1
                                                   : each.tasks_ahead > 0
-                                                      ? std::min(each.tasks_ahead + 1, covered.in_flight)
+                                                      ? std::min(each.tasks_ahead, covered.in_flight - 1) + 1
                                                       : most_between(each.first_section, each.last_section));
   for (const stage_port& each : made.ports)
     bytes += static_cast<double>(p.bytes_of(each.tensor, each.is_gradient, batch)) *

@@ -26,6 +26,7 @@
 #include <remat/distributed/session.hpp>
 #include <remat/distributed/split_agreement.hpp>
 #include <remat/partition/simulated_program.hpp>
+#include <remat/plan/budget_bytes.hpp>
 #include <remat/plan/checked_batch.hpp>
 #include <remat/plan/table_bytes.hpp>
 #include <remat/run/evaluated_batch.hpp>

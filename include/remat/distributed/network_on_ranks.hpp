@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -64,11 +65,12 @@ class network_on_ranks : public trainable {
 
   // --- what optimizers and clipping ask -----------------------------------------------------------------------------
 
+  /// Of numbers that are at least 0, or NaN: some NaNs have a sign, with which they would be less than the others' zeros.
   double sum_over_parameters(std::span<const double> numbers) override {
     calls_.meet(call_kind::sum);
     everyones_.assign(blueprint_.checkpointed.parameters.size(), 0);
     for (std::size_t i = 0; i < numbers.size(); ++i)
-      everyones_[store().slots()[i]] = std::bit_cast<std::uint64_t>(numbers[i]);
+      everyones_[store().slots()[i]] = std::bit_cast<std::uint64_t>(std::abs(numbers[i]));
     all().wait(ranks_.pipeline.largest(everyones_));
     double sum = 0;
     for (const std::uint64_t each : everyones_) sum += std::bit_cast<double>(each);

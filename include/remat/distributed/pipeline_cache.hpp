@@ -6,6 +6,7 @@
 
 #include <remat/core/parallel.hpp>
 #include <remat/distributed/pipeline.hpp>
+#include <remat/plan/budget_bytes.hpp>
 #include <remat/run/arena.hpp>
 #include <remat/schedule/schedule.hpp>
 

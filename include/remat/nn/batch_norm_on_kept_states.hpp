@@ -11,6 +11,7 @@
 #pragma once
 
 #include <remat/core/kernel.hpp>
+#include <remat/core/kernel_table.hpp>
 #include <remat/nn/batch_norm_pass.hpp>
 #include <remat/nn/channel_pass.hpp>
 

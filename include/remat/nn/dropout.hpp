@@ -4,6 +4,7 @@
 #pragma once
 
 #include <remat/core/module.hpp>
+#include <remat/nn/copy_numbers.hpp>
 #include <remat/nn/real.hpp>
 #include <remat/nn/same_shape.hpp>
 #include <remat/nn/vectorised.hpp>

@@ -8,6 +8,7 @@
 
 #include <remat/core/module.hpp>
 #include <remat/nn/copy_numbers.hpp>
+#include <remat/nn/onednn_instructions.hpp>
 #include <remat/nn/scratch.hpp>
 
 #include <cstddef>

@@ -8,6 +8,7 @@
 #include <remat/core/error.hpp>
 
 #include <cstddef>
+#include <limits>
 #include <string>
 
 namespace remat {
@@ -48,16 +49,24 @@ struct budget_holds_a_step<given_bytes<Given>, smallest_feasible_bytes<Smallest>
 
 namespace detail {
 
+/// Nobody has more; sums with it do not wrap.
+inline constexpr std::size_t most_bytes = std::numeric_limits<std::size_t>::max() / 4;
+
 struct budget_bytes {
   std::size_t given = 0, smallest = 0;
   bool is_of_rank = false;
 };
 
+/// Of a micro-batch, or a batch that is none.
+inline std::string samples_text(std::size_t samples) {
+  return std::to_string(samples) + (samples == 1 ? " sample" : " samples") + " at a time";
+}
+
 /// Throws `budget_error` where the bytes are fewer than the smallest feasible ones; `where` continues the sentence.
 constexpr void require_bytes(std::size_t given, std::size_t smallest, std::size_t batch, const char* where = "") {
   if (given < smallest)
-    throw budget_error("a budget of " + std::to_string(given) + " bytes is too small for a batch of " +
-                           std::to_string(batch) + where + ": the smallest with which a step fits is " +
+    throw budget_error("a budget of " + std::to_string(given) + " bytes is too small for a step of " +
+                           samples_text(batch) + where + ": the smallest with which a step fits is " +
                            std::to_string(smallest),
                        smallest);
 }
@@ -65,10 +74,10 @@ constexpr void require_bytes(std::size_t given, std::size_t smallest, std::size_
 constexpr void require_rank_bytes(std::size_t given, std::size_t smallest, std::size_t batch, std::size_t fixed,
                                   const char* where = "") {
   if (given < smallest)
-    throw budget_error("a budget of the whole rank of " + std::to_string(given) +
-                           " bytes is too small for a batch of " + std::to_string(batch) + where +
-                           ": the smallest with which a step fits is " + std::to_string(smallest) +
-                           ", of which weights, states, gradients and optimizer are " + std::to_string(fixed),
+    throw budget_error("a budget of the whole rank of " + std::to_string(given) + " bytes is too small for a step of " +
+                           samples_text(batch) + where + ": the smallest with which a step fits is " +
+                           std::to_string(smallest) + ", of which weights, states, gradients and optimizer are " +
+                           std::to_string(fixed),
                        smallest);
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <remat/core/error.hpp>
+#include <remat/core/is_cost.hpp>
 #include <remat/plan/backward_needs.hpp>
 #include <remat/plan/tape.hpp>
 
@@ -78,7 +79,7 @@ inline operation_costs no_costs(const program& p, std::size_t batch) {
   return costs;
 }
 
-/// Throws `error` unless the costs are of this fused program.
+/// Throws `error` unless the costs are of this fused program, and are numbers.
 inline void require_costs_of(const program& p, const operation_costs& costs) {
   if (costs.operations.size() != p.operations.size())
     throw error("the costs are of " + std::to_string(costs.operations.size()) + " operations, and the model has " +
@@ -90,7 +91,15 @@ inline void require_costs_of(const program& p, const operation_costs& costs) {
       throw error("operation " + std::to_string(i) + " of the costs is '" + cost.path + "' (" + cost.kind +
                   "), and that of the model is '" + path + "' (" + std::string(p.operations[i].kind) +
                   "); profile this model");
+    for (const cost_field& field : cost_fields)
+      if (!detail::is_cost(cost.*field.member))
+        throw error("the cost of '" + path + "' in " + std::string(field.name) + " is " +
+                    std::to_string(cost.*field.member) + "; a cost is finite and not below 0");
   }
+  for (const movement& each : movements)
+    if (const double cost = costs.per_byte[static_cast<std::size_t>(each.kind)]; !detail::is_cost(cost))
+      throw error("the cost of a byte in " + std::string(each.name) + " is " + std::to_string(cost) +
+                  "; a cost is finite and not below 0");
 }
 
 /// Where costs are counted and not measured, a second is that many FLOPs next to what takes seconds: transfers to a disk.

@@ -9,6 +9,7 @@
 /// The last operation that a spine knows of has no segment after it: up to there all operations run, for the first time.
 #pragma once
 
+#include <remat/model/program.hpp>
 #include <remat/plan/spine.hpp>
 
 #include <cstddef>

@@ -12,7 +12,8 @@
 /// where `state` and `tape` are the prices of what is written once and read once. Keeping something in memory before what is
 /// on the disk is never better: in the other order the part has more memory. The parts come out about as long as each other: a
 /// period, after Aupy and Herrmann 2017 ("Periodicity in optimal hierarchical checkpointing schemes for adjoint computations").
-/// Up to `exact_links` links every length of a part is tried; of longer chains those near the one that costs least for a link.
+/// Up to `exact_links` links every length of a part is tried; of longer chains those near the one that costs least for a link,
+/// and some farther from it the fewer parts there are, since these have to add up.
 ///
 /// Schedules that write in later passes, or read a state more than once, as those of Herrmann and Pallez 2020 do ("H-Revolve: a
 /// framework for adjoint computation on synchronous hierarchical platforms"), are not among these. Next to those, these may keep
@@ -65,18 +66,20 @@ class uniform_disk_schedules {
         part[u] = price.state + run_again(u);
         if (part[u] * near < part[static_cast<std::size_t>(near)] * static_cast<double>(u)) near = static_cast<int>(u);
       }
+      const std::size_t middle = static_cast<std::size_t>(near), reach = middle * middle / links;
       for (std::size_t l = 1; l <= links; ++l) {
         double best = in_row(l);
-        const auto look = [&](std::size_t from, std::size_t to) {
-          for (std::size_t u = from; u <= to && u < l; ++u)
+        const auto look = [&](std::size_t by, std::size_t step) {
+          for (std::size_t u = middle > by ? middle - by : 1; u <= middle + by && u < l; u += step)
             if (part[u] + least[l - u] < best) best = part[u] + least[l - u], choice[l] = static_cast<int>(u);
         };
         if (l > 1 && price.tape + least[l - 1] < best) best = price.tape + least[l - 1], choice[l] = a_tape;
-        const auto middle = static_cast<std::size_t>(near);
-        if (links <= exact_links)
-          look(1, links);
-        else
-          look(middle > 8 ? middle - 8 : 1, middle + 8);
+        if (links <= exact_links) {
+          look(links, 1);
+        } else {
+          look(12, 1);
+          if (reach > 12) look(reach, reach / 128 + 1);
+        }
         least[l] = best;
       }
       return split_of(choice);

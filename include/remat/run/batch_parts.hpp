@@ -6,7 +6,6 @@
 #include <remat/run/batch_split.hpp>
 #include <remat/run/source.hpp>
 
-#include <array>
 #include <cstddef>
 #include <span>
 #include <vector>
@@ -18,21 +17,21 @@ class batch_parts {
   /// The parts [first, first + count) of a batch of the program's inputs.
   void split(const program& p, std::span<const tensor_source> sources, const batch_split& how, std::size_t first,
              std::size_t count) {
-    parts_.resize(count);
     tensors_ = sources.size();
+    parts_.resize(count * tensors_);
     for (std::size_t m = 0; m < count; ++m)
       for (std::size_t i = 0; i < sources.size(); ++i) {
         const std::size_t each = p.tensors[i].elements();
-        parts_[m][i] = sources[i].part(how.first(first + m) * each, how.samples(first + m) * each);
+        parts_[m * tensors_ + i] = sources[i].part(how.first(first + m) * each, how.samples(first + m) * each);
       }
   }
   /// The tensors of part m, counted from the first of these.
   std::span<const tensor_source> operator()(int m) const {
-    return {parts_[static_cast<std::size_t>(m)].data(), tensors_};
+    return {parts_.data() + static_cast<std::size_t>(m) * tensors_, tensors_};
   }
 
  private:
-  std::vector<std::array<tensor_source, kernel_call::max_tensors>> parts_;
+  std::vector<tensor_source> parts_;  // of each part, all inputs of the program: its own, and the loss's targets
   std::size_t tensors_ = 0;
 };
 

@@ -159,8 +159,19 @@ class executor_cache {
     regions wanted;
     for (const auto& each : training_) wanted = wanted.with(each->needed());
     arena_ = {};
-    if (wanted.total() > 0) arena_.reserve(wanted);
+    if (wanted.total() > 0) reserve(wanted);
     for (const auto& each : training_) arena_.bind(*each);
+  }
+
+  /// Whether the arena has moved. Where there is no memory for it, executors would point nowhere: the next step, at a batch that
+  /// fits, makes its own again.
+  bool reserve(const regions& wanted) {
+    try {
+      return arena_.reserve(wanted);
+    } catch (const std::bad_alloc&) {
+      clear();
+      throw;
+    }
   }
 
   executor& ready(known& all, std::size_t batch, bool accumulates, updating updates) {
@@ -175,14 +186,7 @@ class executor_cache {
     how.accumulates = accumulates;
     if (&all == &inference_) how.microbatches = 1;
     auto fresh = std::make_unique<executor>(*program_, plan_to_run(all, batch, updates), *parameters_, how);
-    bool moved = false;
-    try {
-      moved = arena_.reserve(fresh->needed());
-    } catch (const std::bad_alloc&) {
-      // The arena is empty now, and executors point nowhere: the next step, at a batch that fits, makes its own again.
-      clear();
-      throw;
-    }
+    const bool moved = reserve(fresh->needed());
     all.push_back(std::move(fresh));
     forget_oldest(all);
     if (moved) {

@@ -11,6 +11,7 @@
 #include <remat/core/compilation.hpp>
 #include <remat/core/error.hpp>
 #include <remat/core/parallel.hpp>
+#include <remat/plan/budget_bytes.hpp>
 #include <remat/plan/failing_steps.hpp>
 #include <remat/plan/report.hpp>
 #include <remat/plan/table_bytes.hpp>
@@ -30,19 +31,11 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
 
 namespace remat {
-
-namespace detail {
-
-/// Nobody has more; sums with it do not wrap.
-inline constexpr std::size_t most_bytes = std::numeric_limits<std::size_t>::max() / 4;
-
-}  // namespace detail
 
 inline namespace REMAT_COMPILATION {
 

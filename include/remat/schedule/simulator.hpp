@@ -19,6 +19,7 @@
 #pragma once
 
 #include <remat/core/error.hpp>
+#include <remat/core/is_cost.hpp>
 #include <remat/schedule/message_times.hpp>
 #include <remat/schedule/pipeline_costs.hpp>
 #include <remat/schedule/rank_charges.hpp>
@@ -31,7 +32,6 @@
 #include <remat/schedule/stage_message.hpp>
 
 #include <cstddef>
-#include <limits>
 #include <string>
 #include <utility>
 
@@ -51,7 +51,6 @@ namespace detail {
                     "; give those of all of them, or none where they are alike");
 }
 
-constexpr bool is_cost(double value) { return value >= 0 && value <= std::numeric_limits<double>::max(); }
 constexpr bool is_cost(const stage_cost& c) {
   return is_cost(c.forward) && is_cost(c.recompute) && is_cost(c.backward) && is_cost(c.backward_parameters) &&
          is_cost(c.update) && is_cost(c.gradient_bytes);

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -63,6 +64,14 @@ TEST_CASE("a profile names every operation, and changes nothing", "[run][profile
     CHECK(model.steps() == steps);
 
     CHECK_NOTHROW(remat::require_costs_of(p, costs));
+    for (const double number :
+         {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity(), -1.0}) {
+      remat::operation_costs broken = costs, broken_bytes = costs;
+      broken.operations.back().forward = number;
+      broken_bytes.per_byte[static_cast<std::size_t>(remat::action_kind::load)] = number;
+      for (const remat::operation_costs& each : {broken, broken_bytes})
+        CHECK_THROWS_WITH(remat::require_costs_of(p, each), Catch::Matchers::Contains("finite and not below 0"));
+    }
     CHECK(costs.batch == wanted.microbatch);
     CHECK(costs.per_byte[static_cast<std::size_t>(remat::action_kind::load)] > 0);
     const auto needs = remat::detail::backward_needs(p);

@@ -93,7 +93,7 @@ TEST_CASE("with a disk, nothing costs less than the closed form's schedules") {
 }
 TEST_CASE("nothing of longer chains by more than a thousandth", "[long]") {
   for (uniform_links all : kinds)
-    for (const int count : {400, 900}) {
+    for (const int count : {400, 600, 900}) {
       all.count = count;
       for (const disk_prices& price : {disk_prices{4, 4}, {300, 200}, {25, never}})
         CHECK(worst_ratio(all, price, 6 * std::max(all.state, all.tape)) < 1.001);

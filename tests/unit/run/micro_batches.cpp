@@ -67,6 +67,24 @@ TEST_CASE("a batch that does not split evenly is split as evenly as possible") {
   CHECK_THROWS_WITH((model{{.microbatches = 0}}), Catch::Matchers::Contains("at least one micro-batch"));
 }
 
+TEST_CASE("a model of eight inputs and targets trains in parts") {
+  using x = remat::tensor<float, 3>;
+  using joined = remat::sequential<remat::nn::add, remat::nn::linear<3, 2>>;
+  using eight = remat::model<joined, remat::tensors<x, x, x, x, x, x, x, x>, remat::nn::cross_entropy>;
+  const std::vector<float> first{1, 2, 3, 4, 5, 6}, other{-1, 0.5f, 0, 2, -3, 1}, none(6);
+  const std::vector<std::int32_t> targets{1, 0};
+  std::vector<float> losses;
+  for (const std::size_t parts : {1u, 2u}) {
+    eight m{{.seed = 1, .microbatches = parts}};
+    losses.push_back(m.train_step(first, none, none, none, none, none, none, other, targets));
+    // The same of their sum.
+    remat::model<remat::sequential<remat::nn::linear<3, 2>>, x, remat::nn::cross_entropy> one{{.seed = 1}};
+    std::vector<float> sum(6);
+    for (std::size_t i = 0; i < 6; ++i) sum[i] = first[i] + other[i];
+    CHECK(losses.back() == Approx(one.train_step(sum, targets)));
+  }
+}
+
 TEST_CASE("batches of all sizes pass through one model, in any order, as through a new one") {
   model m{{.seed = 1, .microbatches = 3}};
   for (const std::size_t batch : {6u, 7u, 5u, 12u, 3u, 7u, 4u, 8u}) {
