@@ -2,6 +2,8 @@
 // Disks that fail, and processes that are killed: a step that cannot go on changes nothing, and leaves nothing.
 #include "offloaded.hpp"
 
+#include <remat/run/unlinked_file.hpp>
+
 #include <catch2/catch.hpp>
 
 #include <algorithm>
@@ -10,6 +12,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 #include <poll.h>
 #include <sched.h>
@@ -190,6 +193,31 @@ TEST_CASE("in a child of fork a model that offloads says that it cannot go on, a
   m.train_step(d.x, d.y, optimizer);
   expected.train_step(d.x, d.y, other);
   CHECK((bits_of(m) == bits_of(expected)));
+}
+
+/// Cuts the files of this process short that have no name any more.
+void cut_unlinked_files(off_t bytes) {
+  for (const auto& each : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code none;
+    const std::string target = std::filesystem::read_symlink(each, none).string();
+    if (target.starts_with("/tmp/") && target.ends_with("(deleted)")) CHECK(truncate(each.path().c_str(), bytes) == 0);
+  }
+}
+
+TEST_CASE("a file that ends before what was written to it is an error of reading, by name") {
+  const std::vector<std::byte> written(20'000, std::byte{7});
+  remat::unlinked_file file("/tmp");
+  file.write(0, written);
+  std::vector<std::byte> found(written.size());
+  file.read(0, found);
+  CHECK((found == written));
+  for (const off_t left : {8192, 5000, 0}) {
+    cut_unlinked_files(left);
+    CHECK_THROWS_WITH(file.read(0, found),
+                      Contains("'/tmp'") && (Contains("a read found less") || Contains("a read was cut short")));
+    file.write(0, written);
+    CHECK_NOTHROW(file.read(0, found));
+  }
 }
 
 /// A storage of a user's own, out of the arena: in a block of memory, in which a bit may be turned, or a read fail.
