@@ -134,8 +134,12 @@ inline void require_whole_states(const program& p, const distributed_blueprint& 
 inline std::string log_of(const distributed_blueprint& made, const partition::setting& how, std::size_t batch) {
   const program& p = made.checkpointed;
   const operation_costs costs = how.costs ? *how.costs : made.terms.costs ? *made.terms.costs : counted_costs(p, batch);
-  return partition_log(p) + checkpoint_log(p) +
-         stage_log(summarize_stages(p, made.schedule, batch, costs, made.terms), batch);
+  const std::string where = partition_log(p) + checkpoint_log(p);
+  try {
+    return where + stage_log(summarize_stages(p, made.schedule, batch, costs, made.terms), batch);
+  } catch (const budget_error& e) {  // of micro-batches of this size; a step refuses those that it is given
+    return where + "what stages cost and hold is left out: " + e.what() + " (partition_batch says of how many)\n";
+  }
 }
 
 inline distributed_blueprint draw_blueprint(const mpi::session& session, program lowered,

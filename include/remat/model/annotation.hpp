@@ -78,12 +78,10 @@ constexpr annotation_fault fault_of_module(const program& p, int n, std::string_
   for (const annotated_module& other : before)
     if (other.node == n && meet_in(p, n, other.pattern, pattern))
       return {annotation_fault::second_annotation, n, other.pattern};
-  for (const checkpoint_setting& each : settings) {
-    if (!each.is_within_one_stage()) continue;
-    if (!here.is_sequential && !stages_of(p, n).is_one()) return {annotation_fault::module_on_stages, n, {}};
-    for (int c = n + 1; here.is_sequential && c < here.end; c = p.nodes[c].end)
-      if (!stages_of(p, c).is_one()) return {annotation_fault::child_on_stages, c, {}};
-  }
+  if (settings.empty() || !settings[0].is_within_one_stage()) return {};
+  if (!here.is_sequential && !stages_of(p, n).is_one()) return {annotation_fault::module_on_stages, n, {}};
+  for (int c = n + 1; here.is_sequential && c < here.end; c = p.nodes[c].end)
+    if (!stages_of(p, c).is_one()) return {annotation_fault::child_on_stages, c, {}};
   return {};
 }
 

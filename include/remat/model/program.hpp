@@ -45,9 +45,11 @@ struct module_node {
   core::list<checkpoint_setting> checkpoints = {};  ///< around this module, the outermost first
 
   /// Whether it is within one stage; of a sequential, each of its children.
-  constexpr bool is_within_one_stage() const {
+  constexpr bool is_within_one_stage() const { return !checkpoints.empty() && checkpoints[0].is_within_one_stage(); }
+  /// Whether it has a budget, which says what is inside of it.
+  constexpr bool has_budget() const {
     for (const checkpoint_setting& each : checkpoints)
-      if (each.is_within_one_stage()) return true;
+      if (each.policy.has_budget()) return true;
     return false;
   }
 };

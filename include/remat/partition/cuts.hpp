@@ -7,7 +7,7 @@
 /// | a checkpointed sequential, between two of its children                          | as it was: nothing      |
 /// | a child of one, or a child of such a child, which is itself a sequential        | checkpointed in parts   |
 /// | any other of these, or a checkpointed module that is no sequential              | ignored                 |
-/// | any module with a budget                                                        | as it was: nothing      |
+/// | any module with a budget, and what is inside of one                             | as it was: nothing      |
 ///
 /// (plan/checkpoint_parts.hpp says how.)
 #pragma once
@@ -37,9 +37,12 @@ struct cut {
 constexpr core::list<cut> cuts_of(const program& p) {
   core::list<cut> cuts;
   for (int i = 1; i < p.operations.count(); ++i) cuts.push_back({i, {}});
-  core::list<int> divides(p.nodes.size());  // a sequential, whose children are not to be cut
+  core::list<int> divides(p.nodes.size());    // a sequential, whose children are not to be cut
+  core::list<int> in_budget(p.nodes.size());  // a module around it has one
   for (int n = 0; n < p.nodes.count(); ++n) {
     const module_node& here = p.nodes[n];
+    in_budget[n] = here.parent != core::none && (in_budget[here.parent] != 0 || p.nodes[here.parent].has_budget());
+    if (in_budget[n] != 0) continue;
     const bool is_child = here.parent != core::none && divides[here.parent] != 0;
     const bool is_checkpointed = here.is_within_one_stage();
     if (!is_child && !is_checkpointed) continue;

@@ -19,6 +19,7 @@
 #include <remat/model/stage_range.hpp>
 #include <remat/plan/segments.hpp>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -45,16 +46,16 @@ inline std::string partition_log(const program& p) {
 
 namespace detail {
 
-/// What each stage has of a node, without what is ignored: of a budget, which may divide any module, that is nothing.
+/// What of a node is in segments of its own, by stage.
 inline split_checkpoint parts_by_stage(const program& p, int n) {
   split_checkpoint made{n, {}};
-  const module_node& here = p.nodes[n];
-  const bool may_divide = !here.is_within_one_stage();
-  for (int first = here.first, last = first; first < here.last; first = last) {
-    while (last < here.last && p.operations[last].stage == p.operations[first].stage) ++last;
-    const checkpoint_part whole{p.operations[first].stage, first, last};
-    const checkpoint_part part = may_divide ? whole : part_in_window(p, whole, n, [](int) {});
-    if (part.first < part.last) made.parts.push_back(part);
+  segment_search search{p};
+  search.run();
+  for (const found_segment& each : search.found) {
+    if (each.node != n) continue;
+    const int stage = p.operations[each.first].stage;
+    if (made.parts.empty() || made.parts.back().stage != stage) made.parts.push_back({stage, each.first, each.last});
+    made.parts.back().last = std::max(made.parts.back().last, each.last);
   }
   return made;
 }
@@ -77,7 +78,8 @@ inline std::string checkpoint_log(const program& p) {
     if (next < split.count() && split[next].node == n)
       text += split_checkpoint_text(p, split[next++]) + "\n";
     else if (detail::is_one_segment_on_a_stage(p.nodes[n]) && !stages_of(p, n).is_one())
-      text += split_checkpoint_text(p, detail::parts_by_stage(p, n)) + "\n";
+      if (const split_checkpoint parts = detail::parts_by_stage(p, n); !parts.parts.empty())
+        text += split_checkpoint_text(p, parts) + "\n";
   }
   return text;
 }

@@ -39,8 +39,8 @@ inline void require_checkpoint(const program& p, const stage_policy& own) {
   search.run(own.stage);
   if (search.found.empty())
     throw error("stage " + std::to_string(own.stage) +
-                " is given a budget, and has no checkpoint that could take it; put one around the model, "
-                "checkpoint_at(\"\", remat::recompute_all{}), or leave the budget out");
+                " is given a budget, and has no checkpoint that could take it; give the model one, "
+                "checkpoint_at(\"\", remat::budget{bytes}), or leave this out");
 }
 
 }  // namespace detail

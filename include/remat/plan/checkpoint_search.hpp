@@ -73,9 +73,9 @@ struct segment_search {
       cut(n, depth, begin, end, w, parent);
     } else {
       const bool is_whole = contains(w, here), stays = is_whole || may_divide(w.stage, here.checkpoints[depth]);
-      if (!stays && !is_in_budget(found, parent)) divided.ignore(n);
-      if (stays && !is_whole) divided.split(n, w);
+      if (!stays && !is_decided(n, depth, w.stage, parent)) divided.ignore(n);
       const int mine = stays ? add({w.first, w.last, parent, n, &here.checkpoints[depth].policy}) : parent;
+      if (mine != parent && !is_whole) divided.split(n, w);
       visit(n, depth + 1, begin, end, w, mine);
     }
   }
@@ -91,6 +91,15 @@ struct segment_search {
   constexpr bool may_divide(int stage, const checkpoint_setting& given) const {
     const policy_setting* own = policy_of_stage(stage);
     return !given.is_within_one_stage() || (own != nullptr && own->has_budget());
+  }
+
+  /// Whether a budget around or inside of this checkpoint says what is kept.
+  constexpr bool is_decided(int n, int depth, int stage, int parent) const {
+    if (is_in_budget(found, parent)) return true;
+    const core::list<checkpoint_setting>& all = p.nodes[n].checkpoints;
+    for (int inner = depth + 1; inner < all.count(); ++inner)
+      if (may_divide(stage, all[inner])) return true;
+    return false;
   }
 
   constexpr int add(found_segment s) {
@@ -115,7 +124,13 @@ struct segment_search {
     const policy_setting* chain = chain_policy(w.stage, given);
     const core::list<int> boundaries = chain == nullptr ? boundaries_of(p, given.strategy) : core::list<int>();
     core::list<unit> units;
-    add_units(units, begin, end, w, {boundaries, may_divide(w.stage, given), parent}, core::none);
+    const policy_setting* own = policy_of_stage(w.stage);
+    add_units(units, begin, end, w,
+              {.boundaries = boundaries,
+               .may_divide = may_divide(w.stage, given),
+               .is_decided = is_decided(n, depth, w.stage, parent),
+               .keeps = own != nullptr && own->always() == decision::keep},
+              core::none);
     if (units.empty()) return visit(n, depth + 1, begin, end, w, parent);
     visit_ignored(n, depth, begin, end, {w.stage, w.first, units[0].first}, parent);
     const std::size_t most = chain != nullptr ? chain->links(units.size()) : given.strategy.children();
@@ -182,7 +197,8 @@ struct segment_search {
   struct unit_rule {
     const core::list<int>& boundaries;
     bool may_divide;  // any module
-    int parent;       // the segment around them
+    bool is_decided;  // what is kept, by a budget
+    bool keeps;       // everything: there will be no segments
   };
 
   /// What the groups of siblings are made of. A sequential that a boundary is inside of counts as its children.
@@ -193,11 +209,11 @@ struct segment_search {
       const int top = child == core::none ? c : child;
       if (is_cut(here, how.boundaries)) return add_units(units, c + 1, here.end, w, how, top);
       const stage_window part = how.may_divide ? overlap(w, here) : part_in_window(p, w, c, [&](int inside) {
-        if (!is_in_budget(found, how.parent)) divided.ignore(inside);
+        if (!how.is_decided) divided.ignore(inside);
       });
       const bool is_whole = contains(w, here);
       if (!is_whole && part.first == part.last) return;
-      if (!is_whole) divided.split(c, part);
+      if (!is_whole && !how.keeps) divided.split(c, part);
       units.push_back({top, part.first, part.last});
     });
   }

@@ -287,7 +287,39 @@ TEST_CASE("each stage has a budget for what it runs, whatever is cut through, by
   CHECK(remat::cross_nothing(remat::cuts_of(p)));
   // A checkpoint around it, or in it where the partition is by hand, is within one stage as ever.
   refuses(model(limit, true, true), partition::boundaries({2}), {}, "'block.inner' is on stages 0 and 1");
-  CHECK_FALSE(remat::cross_nothing(remat::cuts_of(model(limit, true, true))));
+  CHECK(remat::cross_nothing(remat::cuts_of(model(limit, true, true))));  // an automatic one need not look at it
+}
+
+TEST_CASE("what is logged of budgets on several stages is what has them", "[dist][partition]") {
+  constexpr auto limit = remat::setting_of<remat::budget<1000>>;
+  const auto model = [](tree::checkpoints around) {
+    return cut(tree()
+                   .open("", true, around)
+                   .layer("a")
+                   .open("b", false)
+                   .layers({"x", "y"})
+                   .close()
+                   .layer("z")
+                   .close()
+                   .program(),
+               {2});
+  };
+  const std::string parts = "checkpointing the model in parts: a to b.x on stage 0, b.y to z on stage 1\n";
+  CHECK_THAT(remat::checkpoint_log(model({limit})), Contains(parts));
+  // A checkpoint around or inside of the budget says nothing of what is cut through.
+  for (const remat::program& p : {model({limit, whole}), model({whole, limit})}) {
+    CHECK(remat::ignored_checkpoints(p).empty());
+    CHECK_THAT(remat::checkpoint_log(p), Contains("'b' in parts: b.x on stage 0, b.y on stage 1"));
+  }
+  remat::program p = model({whole});
+  CHECK(remat::ignored_checkpoints(p).count() == 1);
+  remat::set_stage_policies(p, {{0, remat::budget{1000}}, {1, remat::budget{1000}}});
+  CHECK(remat::ignored_checkpoints(p).empty());
+  CHECK_THAT(remat::checkpoint_log(p), Contains(parts));
+  p = model({limit});
+  remat::set_stage_policies(p, {{1, remat::save_all{}}});
+  CHECK(remat::checkpoint_log(p) ==
+        "checkpointing the model in parts: a to b.x on stage 0\ncheckpointing 'b' in parts: b.x on stage 0\n");
 }
 
 TEST_CASE("a stage's own budget holds for what is cut through", "[dist][partition]") {
