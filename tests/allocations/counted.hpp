@@ -93,7 +93,7 @@ void* memalign(std::size_t boundary, std::size_t size) {
   return block;
 }
 void* aligned_alloc(std::size_t boundary, std::size_t size) { return memalign(boundary, size); }
-int posix_memalign(void** block, std::size_t boundary, std::size_t size) {
+int posix_memalign(void** block, std::size_t boundary, std::size_t size) noexcept {
   *block = memalign(boundary, size);
   return *block == nullptr ? 12 : 0;
 }
