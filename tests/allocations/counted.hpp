@@ -4,10 +4,11 @@
 /// region that it started. `dnnl_primitive_execute` is; a program may mark others with `inside_library`.
 #pragma once
 
-#include <remat/core/random.hpp>  // its headers declare the allocators, and must before they are defined here
-
 #include <dlfcn.h>
 #include <malloc.h>
+#if __has_include(<mm_malloc.h>)
+#include <mm_malloc.h>  // it declares an allocator, and must before that is defined here
+#endif
 #include <oneapi/dnnl/dnnl.h>
 
 #include <atomic>
