@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Two models whose numbers are compared with sums in double: a wide product, which oneDNN shares out over threads by
-// blocks, and a step of a convolution with a linear layer, whose weight gradients it sums over threads.
+// blocks, and a step of a convolution with a linear layer, whose weight gradients it sums over threads. And attention, of which
+// each task is done by one thread, as one thread would.
 #pragma once
 
 #include <remat/remat.hpp>
@@ -130,6 +131,23 @@ inline std::size_t wrong_gradients(const small& m) {
     wrong += s.is(of_kernel[at]) ? 0u : 1u;
   }
   return wrong;
+}
+
+// --- attention, whose tasks are each one thread's: the same bits whatever the number of threads -----------------------------
+
+using attending =
+    remat::model<nn::attention<2>, remat::tensors<remat::tensor<float, 100, 48>, remat::tensor<float, 100, 48>,
+                                                  remat::tensor<float, 100, 48>>>;
+
+/// What it gives, and its inputs' gradients.
+inline std::vector<float> attend(int threads) {
+  attending m{{.threads = threads, .input_gradients = true}};
+  constexpr std::size_t size = 4 * 100 * 48;
+  const auto y = m.forward(numbers(size, 4), numbers(size, 5), numbers(size, 6));
+  std::vector<float> all(y.begin(), y.end());
+  m.backward(numbers(size, 7));
+  for (std::size_t i = 0; i < 3; ++i) all.insert(all.end(), m.input_gradient(i).begin(), m.input_gradient(i).end());
+  return all;
 }
 
 }  // namespace checked

@@ -40,6 +40,9 @@ void compute(findings& found, const std::string& use, int threads) {
                       (same ? "" : ", other bits than on as many threads"),
                   wrong == 0 && same);
     }
+    static const std::vector<float> of_one_thread = checked::attend(1);
+    if (!checked::same_bits(checked::attend(threads), of_one_thread))
+      found.add(use, "attention has other bits than on one thread", false);
   } catch (const remat::error& e) {
     found.add(use, std::string("refused (") + e.what() + ")", threads > 0);
   }

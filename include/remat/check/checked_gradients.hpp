@@ -158,7 +158,7 @@ class checked_gradients {
       if (!a.accumulates[k]) {
         now_.write(b, term, now_.bytes_of(t, true),
                    {o.is.in_place && k == 0 ? a.output_gradients.values[0] : core::none,
-                    o.is.overwrites_input && k == 0 ? a.inputs.values[0] : core::none});
+                    o.is.overwrites_input && o.reads_first_input_once() && k == 0 ? a.inputs.values[0] : core::none});
         continue;
       }
       now_.add(b, term);

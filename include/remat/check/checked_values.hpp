@@ -33,7 +33,7 @@ class checked_values {
                      a.saved.size == (plan_.is_training ? o.saved.size : 0),
                  "has other tensors than its operation");
     for (int k = 0; k < o.inputs.size; ++k) now_.read(a.inputs.values[k], terms_.tensor(o.inputs.values[k]));
-    const int over = o.is.in_place ? a.inputs.values[0] : core::none;
+    const int over = o.may_overwrite_input() ? a.inputs.values[0] : core::none;
     for (int k = 0; k < o.outputs.size; ++k) {
       const int b = a.outputs.values[k], t = o.outputs.values[k];
       if (b == core::none && !is_first && o.is.skips_outputs) continue;

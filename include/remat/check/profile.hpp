@@ -75,20 +75,26 @@ class restored {
 class random_inputs {
  public:
   random_inputs(const program& p, std::size_t batch) {
-    for (int t = 0; t < p.inputs; ++t) add(p.tensors[t], batch);
+    for (int t = 0; t < p.inputs; ++t) add(p.tensors[t], batch, is_mask(p, t) ? 1 : 0);
     if (p.loss == core::none)
       for (const int t : p.outputs) add(p.tensors[t], batch);
   }
   std::span<const tensor_source> sources() const { return sources_; }
 
  private:
-  void add(const tensor_shape& shape, std::size_t batch) {
+  /// Whether attention alone reads it: with no key, it would have nothing to do.
+  static bool is_mask(const program& p, int t) {
+    const auto reads = [t](const operation& o) { return std::ranges::find(o.inputs, t) != o.inputs.end(); };
+    return std::ranges::any_of(p.operations, reads) &&
+           std::ranges::all_of(p.operations, [&](const operation& o) { return !reads(o) || o.kind == "attention"; });
+  }
+  void add(const tensor_shape& shape, std::size_t batch, std::int32_t number = 0) {
     if (shape.type == element::float32) {
       std::vector<float>& values = floats_.emplace_back(shape.elements(batch));
       for (float& value : values) value = static_cast<float>(random_() % 4096) / 4096;
       sources_.push_back(source_of(values));
     } else {
-      sources_.push_back(source_of(integers_.emplace_back(shape.elements(batch))));
+      sources_.push_back(source_of(integers_.emplace_back(shape.elements(batch), number)));
     }
   }
 

@@ -19,7 +19,7 @@
 namespace remat {
 
 struct traits {
-  /// Forward may write over its input, and backward_input over the output's gradient.
+  /// Forward may write over its first input, which is then no other of its inputs, and backward_input over the output's gradient.
   bool in_place = false;
   /// backward_input may write over the first input, too.
   bool overwrites_input = false;

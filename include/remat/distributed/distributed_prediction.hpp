@@ -37,6 +37,7 @@ class distributed_prediction {
     const std::size_t first = shares ? static_cast<std::size_t>(blueprint_->replica()) * count : 0;
     pipeline& line = pipelines_->inference(samples, count);
     parts_.split(p, sources, {batch, batch / samples}, first, count);
+    results_.make_way_for(sources);
     results_.begin();
     for (int t : p.outputs) results_.expect(p.tensors[t], batch);
     std::array<std::span<std::byte>, kernel_call::max_tensors> places;

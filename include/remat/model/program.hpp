@@ -84,6 +84,13 @@ struct operation {
   activation gradient_through = activation::none;  ///< before backward, its output's gradient goes back through it
 
   constexpr bool trains() const { return parameters > 0 && !frozen; }
+  /// Whether no other input is the first one's tensor again, which would change under its reader.
+  constexpr bool reads_first_input_once() const {
+    for (int k = 1; k < inputs.size; ++k)
+      if (inputs.values[k] == inputs.values[0]) return false;
+    return true;
+  }
+  constexpr bool may_overwrite_input() const { return is.in_place && reads_first_input_once(); }
 };
 
 struct parameter_slot {

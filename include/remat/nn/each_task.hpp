@@ -14,7 +14,7 @@ namespace remat::nn::detail {
 /// are given the same worker, so that what belongs to one (scratch, a primitive's arguments) is used by nobody else.
 template <class F>
 void each_task(std::size_t tasks, std::size_t workers, const F& f) {
-  if (workers == 1) {
+  if (workers == 1 || !remat::detail::programs_openmp()) {  // without it, a loop in parallel is none
     const thread_scope one(1);  // a primitive of a task is made for one thread, and would take all that there are
     for (std::size_t task = 0; task < tasks; ++task) f(task, std::size_t{0});
     return;

@@ -26,8 +26,8 @@ constexpr void work_in_place(const program& p, tape& t) {
     if (!forward && (!backward || a.accumulates[0])) continue;
     const int to = forward ? a.outputs[0] : a.input_gradients[0];
     int from[2] = {core::none, core::none};
-    if (o.is.in_place) from[0] = forward ? a.inputs[0] : a.output_gradients[0];
-    if (o.is.overwrites_input && backward) from[1] = a.inputs[0];
+    if (forward ? o.may_overwrite_input() : o.is.in_place) from[0] = forward ? a.inputs[0] : a.output_gradients[0];
+    if (backward && o.is.overwrites_input && o.reads_first_input_once()) from[1] = a.inputs[0];
     for (int each : from) {
       if (each == core::none || to == core::none) continue;
       buffer& held = buffers[root(each)];

@@ -97,7 +97,7 @@ class spine_maker {
     for (int t : o.inputs)
       if (made_.producer[t] == i) made.made += made_.weight[t];  // it comes in
     made.skips_outputs = o.is.skips_outputs;
-    if (o.is.in_place && p_.tensors[o.inputs[0]].bytes(batch_) == p_.tensors[o.outputs[0]].bytes(batch_))
+    if (o.may_overwrite_input() && p_.tensors[o.inputs[0]].bytes(batch_) == p_.tensors[o.outputs[0]].bytes(batch_))
       made.in_place_of = o.inputs[0];
     return made;
   }

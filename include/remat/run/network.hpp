@@ -184,6 +184,7 @@ REMAT_DEFINED network network::clone() const { return network(*this, cloned{}); 
 
 REMAT_DEFINED std::span<const float> network::forward_on(std::span<const tensor_source> sources) {
   if (lowered().loss != core::none) throw error("forward is for models without a loss; train_step does all at once");
+  results_.make_way_for(sources);
   if (executors_.has_rank_budget()) {
     const std::size_t results = network_results::bytes_of_step(*program_, batch_of(sources, program_->inputs));
     results_.shrink_to(results);
@@ -198,6 +199,7 @@ REMAT_DEFINED float network::run_training(executor& e, const executor::step& s,
                                           std::span<const tensor_source> sources) {
   const thread_scope scope = scope_of_call();
   float loss = 0;
+  results_.make_way_for(sources);
   results_.begin_step(*program_, e.planned().batch, {&loss, 1});
   executors_.hold_for_backward(nullptr);
   const auto run = [&] { held().keeping_states([&] { e.run(s, sources, results_.places()); }); };
@@ -221,6 +223,7 @@ REMAT_DEFINED float network::train(std::span<const tensor_source> sources, param
     throw error("train_step needs a loss; give the model one: remat::model<net, input, loss>");
   const thread_scope scope = scope_of_call();
   const batch_split split = split_of(batch_of(sources, program_->inputs));
+  results_.make_way_for(sources);
   parts_.begin(split, sources, held());
   const std::size_t count = parts_.count();
   if (executors_.has_rank_budget()) {
@@ -269,6 +272,7 @@ REMAT_DEFINED void network::differentiate(std::span<const tensor_source> gradien
   require_output_gradients(*program_, gradients, e.planned().batch);
   gradient_sources_.assign(static_cast<std::size_t>(program_->inputs), tensor_source{});
   gradient_sources_.insert(gradient_sources_.end(), gradients.begin(), gradients.end());
+  results_.make_way_for(gradients);
   results_.begin_step(*program_, e.planned().batch, {});
   held().gradient_memory().provide(gradient_need::steps_apart);
   executors_.hold_for_backward(nullptr);

@@ -15,6 +15,8 @@ namespace remat {
 
 class network_results {
  public:
+  /// A call is given these, which may be of the last one: `results::make_way_for`.
+  void make_way_for(std::span<const tensor_source> given) { made_.make_way_for(given); }
   /// A forward pass is about to run.
   void begin_outputs(const program& p, std::size_t batch) {
     made_.begin();
@@ -41,7 +43,10 @@ class network_results {
   }
   /// Forgets them where they take more.
   void shrink_to(std::size_t most) {
-    if (bytes() > most) *this = {};
+    if (bytes() <= most) return;
+    made_.forget();
+    has_outputs_ = false;
+    gradients_at_ = core::none;
   }
   /// Where it writes them.
   std::span<const std::span<std::byte>> places() const { return made_.views(); }

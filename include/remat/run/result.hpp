@@ -8,19 +8,33 @@
 #include <remat/core/error.hpp>
 #include <remat/core/tensor.hpp>
 #include <remat/run/image_order.hpp>
+#include <remat/run/source.hpp>
 
+#include <algorithm>
 #include <cstddef>
+#include <functional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace remat {
 
 class results {
  public:
+  /// Before what a call gives. Where it is given what the last one gave (a prediction of a prediction), that stays until it is
+  /// done.
+  void make_way_for(std::span<const tensor_source> given) {
+    if (std::ranges::any_of(given, [this](const tensor_source& each) { return holds(each); }))
+      retired_ = std::exchange(slots_, {});
+  }
   void begin() {
     count_ = 0;
     views_.clear();
+  }
+  void forget() {
+    begin();
+    slots_.clear();
   }
   /// Makes room for a tensor of float.
   void expect(const tensor_shape& shape, std::size_t batch) {
@@ -48,6 +62,7 @@ class results {
       detail::to_channels_first(s.as_made.data(), s.values.data(), s.shape, s.values.size() / s.shape.elements());
       views_[i] = std::as_writable_bytes(std::span(s.values));
     }
+    retired_.clear();
   }
 
   std::size_t bytes() const {
@@ -68,12 +83,20 @@ class results {
     std::vector<float> as_made = {};  ///< by a kernel; empty where that is the order of `values`
   };
 
+  bool holds(const tensor_source& given) const {
+    const auto* const first = static_cast<const std::byte*>(given.data);
+    const std::less<const std::byte*> before;
+    return std::ranges::any_of(slots_, [&](const slot& each) {
+      const auto mine = std::as_bytes(std::span(each.values));
+      return before(first, mine.data() + mine.size()) && before(mine.data(), first + given.size * given.element_bytes);
+    });
+  }
   slot& next() {
     if (count_ == slots_.size()) slots_.emplace_back();
     return slots_[count_++];
   }
 
-  std::vector<slot> slots_;
+  std::vector<slot> slots_, retired_;
   std::size_t count_ = 0;
   std::vector<std::span<std::byte>> views_;
 };

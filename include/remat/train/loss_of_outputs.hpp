@@ -56,6 +56,8 @@ class loss_of_outputs {
     if (target.size != t.elements(samples))
       throw error("mean_loss: " + std::to_string(target.size) + " targets for " + std::to_string(samples) +
                   " samples, which take " + std::to_string(t.elements(samples)));
+    if (const std::string misfit = target.misfit(target, t); !misfit.empty())
+      throw error("mean_loss: target " + misfit + " of the batch is no class");
     make_ready(samples);
     const tensor_source given = source_of(outputs);
     given.load(given, x, call_.inputs[0]);

@@ -4,7 +4,9 @@
 
 #include <catch2/catch.hpp>
 
+#include <cmath>
 #include <cstring>
+#include <span>
 #include <vector>
 
 namespace forward_backward_tests {
@@ -161,6 +163,64 @@ TEST_CASE("all memory of a model has its line") {
   CHECK(r.activations == m.plan().activation_bytes);
   CHECK(r.activations + r.packed + r.scratch == m.reserved().total());
   CHECK(r.explained() < r.resident);
+}
+
+// x + f(x) + x: a sum that wrote over its first input would read the sum where it means x.
+TEST_CASE("a tensor may be several inputs of one module, of which it may write over the first") {
+  using remat::identity;
+  using net = remat::sequential<remat::frozen<nn::linear<4, 4>>,
+                                remat::parallel<nn::add, identity, nn::silu, identity, identity>>;
+  const std::vector<float> x{1, 2, 3, 4, -1, -2, -3, 0.5f};
+  remat::model<net, tensor<float, 4>> open{{.seed = 1}};
+  remat::model<net, tensor<float, 4>, nn::mse_loss> whole{{.seed = 1}};
+  const std::span<const float> w = open.parameter("0.weight").values, b = open.parameter("0.bias").values;
+  std::vector<double> expected;
+  double squares = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    double y = static_cast<double>(b[i % 4]);
+    for (std::size_t k = 0; k < 4; ++k)
+      y += static_cast<double>(w[i % 4 * 4 + k]) * static_cast<double>(x[i / 4 * 4 + k]);
+    expected.push_back(3 * y + y / (1 + std::exp(-y)));
+    squares += expected.back() * expected.back();
+  }
+  const auto is_expected = [&](std::span<const float> found) {
+    for (std::size_t i = 0; i < x.size(); ++i) CHECK(static_cast<double>(found[i]) == Approx(expected[i]).margin(1e-6));
+  };
+  is_expected(open.predict(x));
+  is_expected(open.forward(x));
+  CHECK(static_cast<double>(whole.train_step(x, std::vector<float>(8))) == Approx(squares / 8));
+}
+
+TEST_CASE("a call may be given what the last one gave") {
+  remat::model<nn::linear<9000, 3>, tensor<float, 9000>> narrow{{.seed = 1, .input_gradients = true}};
+  std::vector<float> x(2 * 9000);
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i % 7) - 3;
+  const auto y = narrow.forward(x);
+  const std::vector<float> kept(y.begin(), y.end());
+  narrow.backward(y);  // its input's gradient takes the place of y, and is larger
+  const std::vector<float> found(narrow.input_gradient().begin(), narrow.input_gradient().end());
+  narrow.forward(x);
+  narrow.backward(kept);
+  CHECK(same(found, narrow.input_gradient()));
+  // A larger batch, of what is in the same memory.
+  remat::model<nn::linear<4, 4>, tensor<float, 4>> square{{.seed = 2}};
+  const std::vector<float> four{1, 2, 3, 4};
+  const auto once = square.predict(four);
+  const std::vector<float> copy(once.begin(), once.end());
+  const auto twice_over = square.predict(once);
+  const std::vector<float> again(twice_over.begin(), twice_over.end());
+  CHECK(same(again, square.predict(copy)));
+  // In micro-batches each writes its part of the inputs' gradients, before the next one is read.
+  remat::model<nn::linear<4, 4>, tensor<float, 4>, nn::mse_loss> parts{
+      {.seed = 2, .microbatches = 2, .input_gradients = true}};
+  const std::vector<float> two{1, 2, 3, 4, 5, 6, 7, 8}, target(8);
+  parts.train_step(two, target);
+  const std::vector<float> gradient(parts.input_gradient().begin(), parts.input_gradient().end());
+  const float expected = parts.train_step(gradient, target);
+  const std::vector<float> expected_gradient(parts.input_gradient().begin(), parts.input_gradient().end());
+  parts.train_step(two, target);
+  CHECK(parts.train_step(parts.input_gradient(), target) == expected);
+  CHECK(same(parts.input_gradient(), expected_gradient));
 }
 
 }  // namespace forward_backward_tests

@@ -57,6 +57,15 @@ TEST_CASE("mean_loss has what smoothing adds to batches whose targets have weigh
   CHECK(std::isnan(m.evaluate(batches{{{1, 2, -1, 0.5f}, {0, 0}}}, remat::mean_loss{})));
 }
 
+TEST_CASE("mean_loss refuses targets that are no integers of the loss, as a step does") {
+  remat::model<remat::sequential<nn::linear<2, 3>>, remat::tensor<float, 2>, nn::cross_entropy> m{{.seed = 1}};
+  const auto refused = Catch::Matchers::Contains("at place 1 of the batch is no class");
+  const std::vector<std::pair<floats, std::vector<std::int64_t>>> wide{{{1, 2, -1, 0.5f}, {0, (1ll << 32) + 1}}};
+  const std::vector<std::pair<floats, std::vector<std::uint32_t>>> wrapped{{{1, 2, -1, 0.5f}, {0, 4294967196u}}};
+  CHECK_THROWS_WITH(m.evaluate(wide, remat::mean_loss{}), refused);
+  CHECK_THROWS_WITH(m.evaluate(wrapped, remat::mean_loss{}), refused);
+}
+
 TEST_CASE("mean_loss of images, with other metrics, in inference") {
   using net = remat::sequential<nn::conv2d<2, 3, 1>, nn::batch_norm2d<3>, nn::dropout<>>;
   remat::model<net, remat::image<float, 2, 2, 2>, nn::cross_entropy> m{{.seed = 1}};
