@@ -142,10 +142,10 @@ using attending =
 /// What it gives, and its inputs' gradients.
 inline std::vector<float> attend(int threads) {
   attending m{{.threads = threads, .input_gradients = true}};
-  constexpr std::size_t size = 4 * 100 * 48;
-  const auto y = m.forward(numbers(size, 4), numbers(size, 5), numbers(size, 6));
+  constexpr std::size_t elements = 4 * 100 * 48;
+  const auto y = m.forward(numbers(elements, 4), numbers(elements, 5), numbers(elements, 6));
   std::vector<float> all(y.begin(), y.end());
-  m.backward(numbers(size, 7));
+  m.backward(numbers(elements, 7));
   for (std::size_t i = 0; i < 3; ++i) all.insert(all.end(), m.input_gradient(i).begin(), m.input_gradient(i).end());
   return all;
 }
