@@ -54,8 +54,8 @@ struct frozen_batch_norm_kernels_on_kept_states {
   static void forward(const forward_pass& pass) { batch_norm_kernels_on_kept_states::forward(pass); }
   /// The gradient has gone back through a fused relu already.
   static void backward_input(const backward_pass& pass) {
-    channel_pass rows(pass.prepared_as<prepared_batch_norm>().rows, pass.scratch(), {},
-                      pass.output_gradient_numbers(), false);
+    channel_pass rows(pass.prepared_as<prepared_batch_norm>().rows, pass.scratch(), {}, pass.output_gradient_numbers(),
+                      false);
     set_batch_norm_scale(rows, pass, pass.state(0), pass.state(1));
     rows.run(channel_loop::pass_gradients, pass.input_gradient_numbers());
   }

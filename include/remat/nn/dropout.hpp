@@ -67,10 +67,9 @@ struct dropout_kernels {
  private:
   static void apply(const random_stream& random, const dropout_attributes& a, const const_numbers& x,
                     const numbers& to) {
-    in_parts(std::array{x}, to, 4096,
-             [&](const auto& from, float* y, std::size_t first, std::size_t count) {
-               drop_elements(random, a, from[0], y, to.accumulates, first, count);
-             });
+    in_parts(std::array{x}, to, 4096, [&](const auto& from, float* y, std::size_t first, std::size_t count) {
+      drop_elements(random, a, from[0], y, to.accumulates, first, count);
+    });
   }
 };
 
