@@ -37,8 +37,7 @@ class distributed_prediction {
     const std::size_t first = shares ? static_cast<std::size_t>(blueprint_->replica()) * count : 0;
     pipeline& line = pipelines_->inference(samples, count);
     parts_.split(p, sources, {batch, batch / samples}, first, count);
-    results_.make_way_for(sources);
-    results_.begin();
+    results_.begin(sources);
     for (int t : p.outputs) results_.expect(p.tensors[t], batch);
     std::array<std::span<std::byte>, kernel_call::max_tensors> places;
     line.run({seed, step}, parts_, [&](std::size_t local, int m) {

@@ -149,6 +149,10 @@ inline std::string path_of(const program& p, int n) {
   return path;
 }
 
+/// A module in a sentence: "'h.3'", or "the model", whose path is empty.
+inline std::string quoted_path(const std::string& path) { return path.empty() ? "the model" : "'" + path + "'"; }
+inline std::string quoted_path(const program& p, int n) { return quoted_path(path_of(p, n)); }
+
 /// Whether that is the path of node n.
 constexpr bool has_path(const program& p, int n, std::string_view path) {
   while (n > 0) {

@@ -53,10 +53,9 @@ class numbering {
     if (given_by != core::none) {
       const int number = numbers_[static_cast<std::size_t>(given_by)];
       if (number < stage_)
-        throw error("stage numbers must not fall along the program, and " + remat::detail::described(p_, given_by) +
-                    " is given stage " + std::to_string(number) + " behind " + remat::detail::described(p_, before_) +
-                    " on stage " + std::to_string(stage_) +
-                    "; give the later module the number of the earlier one, or a higher one");
+        throw error("stage numbers must not fall along the program, and " + quoted_path(p_, given_by) +
+                    " is given stage " + std::to_string(number) + " behind " + quoted_path(p_, before_) + " on stage " +
+                    std::to_string(stage_) + "; give the later module the number of the earlier one, or a higher one");
       if (number > stage_) before_ = given_by;
       stage_ = number;
     }

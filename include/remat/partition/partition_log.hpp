@@ -47,13 +47,11 @@ inline std::string partition_log(const program& p) {
 namespace detail {
 
 /// What of a node is in segments of its own, by stage.
-inline split_checkpoint parts_by_stage(const program& p, int n) {
+inline split_checkpoint parts_by_stage(const segment_search& search, int n) {
   split_checkpoint made{n, {}};
-  segment_search search{p};
-  search.run();
   for (const found_segment& each : search.found) {
     if (each.node != n) continue;
-    const int stage = p.operations[each.first].stage;
+    const int stage = search.p.operations[each.first].stage;
     if (made.parts.empty() || made.parts.back().stage != stage) made.parts.push_back({stage, each.first, each.last});
     made.parts.back().last = std::max(made.parts.back().last, each.last);
   }
@@ -73,12 +71,14 @@ inline bool is_one_segment_on_a_stage(const module_node& n) {
 /// `strategy::contiguous`, which is one segment on each stage.
 inline std::string checkpoint_log(const program& p) {
   std::string text;
-  const core::list<split_checkpoint> split = split_checkpoints(p);
+  detail::segment_search search{p};
+  search.run();
+  const core::list<split_checkpoint>& split = search.divided.split();
   for (int n = 0, next = 0; n < p.nodes.count(); ++n) {
     if (next < split.count() && split[next].node == n)
       text += split_checkpoint_text(p, split[next++]) + "\n";
     else if (detail::is_one_segment_on_a_stage(p.nodes[n]) && !stages_of(p, n).is_one())
-      if (const split_checkpoint parts = detail::parts_by_stage(p, n); !parts.parts.empty())
+      if (const split_checkpoint parts = detail::parts_by_stage(search, n); !parts.parts.empty())
         text += split_checkpoint_text(p, parts) + "\n";
   }
   return text;

@@ -58,11 +58,6 @@ struct constant {
 
 namespace detail {
 
-inline std::string described(const program& p, int n) {
-  const std::string path = path_of(p, n);
-  return path.empty() ? "the model" : "'" + path + "'";
-}
-
 inline void require_stages(const program& p, const partition::setting& s, const partition::request& r,
                            const core::list<int>& stages) {
   if (stages.size() != p.operations.size())
@@ -71,8 +66,8 @@ inline void require_stages(const program& p, const partition::setting& s, const 
   const int count = stages.empty() ? 0 : stages.back() + 1;
   for (int i = 0, before = -1; i < stages.count(); before = stages[i++]) {
     if (stages[i] < before)
-      throw error("the partition '" + s.name + "' puts " + described(p, p.operations[i].node) + " on stage " +
-                  std::to_string(stages[i]) + ", behind " + described(p, p.operations[i - 1].node) + " on stage " +
+      throw error("the partition '" + s.name + "' puts " + quoted_path(p, p.operations[i].node) + " on stage " +
+                  std::to_string(stages[i]) + ", behind " + quoted_path(p, p.operations[i - 1].node) + " on stage " +
                   std::to_string(before) + "; stages must not fall along the program");
     if (stages[i] > before + 1)
       throw error("the partition '" + s.name + "' leaves stage " + std::to_string(before + 1) +
@@ -120,7 +115,7 @@ inline core::list<ignored_checkpoint> assign_stages(program& p, const partition:
   for (int n = 0; n < p.nodes.count(); ++n) assigned.nodes[n].stage = stages_of(assigned, n).first;
   const int broken = s.is_automatic ? core::none : detail::broken_checkpoint(assigned);
   if (broken != core::none) {
-    const std::string what = detail::described(p, broken) + " is on " + detail::two_stages(stages_of(assigned, broken));
+    const std::string what = quoted_path(p, broken) + " is on " + detail::two_stages(stages_of(assigned, broken));
     if (detail::is_checkpointed_child(p, broken))
       throw error("a child of a checkpointed sequential must be within one stage, and " + what +
                   "; move the boundary to its start or end, or the checkpoint into it");
@@ -133,7 +128,7 @@ inline core::list<ignored_checkpoint> assign_stages(program& p, const partition:
 
 /// What is said of a checkpoint that is ignored.
 inline std::string skipped_checkpoint_text(const program& p, const ignored_checkpoint& i) {
-  return "Skipping activation checkpointing for module " + detail::described(p, i.node) + ": it is on " +
+  return "Skipping activation checkpointing for module " + quoted_path(p, i.node) + ": it is on " +
          detail::two_stages(i.stages) +
          " of the automatic partition, and it is no sequential, which would be checkpointed in parts; what it holds is "
          "kept";

@@ -21,8 +21,7 @@ namespace detail {
 
 /// Throws `error` for the fault of an annotation.
 [[noreturn]] inline void refuse(const program& p, const annotation_fault& fault, const std::string& pattern) {
-  const std::string path = fault.node == core::none ? std::string() : path_of(p, fault.node);
-  const std::string module = path.empty() ? "the model" : "'" + path + "'";
+  const std::string module = quoted_path(fault.node == core::none ? std::string() : path_of(p, fault.node));
   const auto on_stages = [&] {
     const stage_range stages = stages_of(p, fault.node);
     return module + " is on stages " + std::to_string(stages.first) + " and " + std::to_string(stages.last);

@@ -144,8 +144,7 @@ inline std::string part_text(const program& p, int n, const checkpoint_part& par
 
 /// "checkpointing 'blocks' in parts: blocks.0 to blocks.5 on stage 0, blocks.6 to blocks.11 on stage 1".
 inline std::string split_checkpoint_text(const program& p, const split_checkpoint& split) {
-  const std::string path = path_of(p, split.node);
-  std::string text = "checkpointing " + (path.empty() ? "the model" : "'" + path + "'") + " in parts";
+  std::string text = "checkpointing " + quoted_path(p, split.node) + " in parts";
   for (int i = 0; i < split.parts.count(); ++i)
     text += (i == 0 ? ": " : ", ") + part_text(p, split.node, split.parts[i]) + " on stage " +
             std::to_string(split.parts[i].stage);

@@ -130,14 +130,11 @@ inline kept_tensor describe_kept(const program& p, std::size_t batch, const buff
   return k;
 }
 
-inline std::string or_the_model(const std::string& path) { return path.empty() ? "the model" : path; }
-
 /// The checkpoints that lie on this stage and on others.
 inline void describe_divided(const program& p, int stage, plan_report& r) {
   for (const split_checkpoint& each : split_checkpoints(p))
     for (const checkpoint_part& part : each.parts)
-      if (part.stage == stage)
-        r.split.push_back(or_the_model(path_of(p, each.node)) + ": " + part_text(p, each.node, part));
+      if (part.stage == stage) r.split.push_back(quoted_path(p, each.node) + ": " + part_text(p, each.node, part));
   for (const ignored_checkpoint& each : ignored_checkpoints(p))
     if (each.stages.first <= stage && stage <= each.stages.last) r.ignored.push_back(path_of(p, each.node));
 }
@@ -236,8 +233,7 @@ inline std::ostream& operator<<(std::ostream& out, const plan_report& r) {
     out << "    plain: the checkpoint at " << path << " would keep more than none\n";
   for (const std::string& part : r.split) out << "    checkpointed in parts: of " << part << "\n";
   for (const std::string& path : r.ignored)
-    out << "    not checkpointed: " << detail::or_the_model(path)
-        << " is on another stage, too, and cannot be divided\n";
+    out << "    not checkpointed: " << quoted_path(path) << " is on another stage, too, and cannot be divided\n";
   return out;
 }
 

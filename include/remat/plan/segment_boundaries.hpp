@@ -33,7 +33,7 @@ constexpr bool is_cut(const module_node& here, const core::list<int>& boundaries
 
 /// Throws `error` unless the module is after the start of the sequential n, and only sequentials are around it.
 inline void require_boundary(const program& p, int n, int module, const std::string& path) {
-  const std::string outer = path_of(p, n), name = outer.empty() ? "the model" : "'" + outer + "'";
+  const std::string name = quoted_path(p, n);
   if (module <= n || module >= p.nodes[n].end)
     throw error("a segment cannot begin with '" + path + "', which is not inside " + name +
                 ", whose checkpoint asks for it; name modules inside it");

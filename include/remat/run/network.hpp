@@ -184,10 +184,9 @@ REMAT_DEFINED network network::clone() const { return network(*this, cloned{}); 
 
 REMAT_DEFINED std::span<const float> network::forward_on(std::span<const tensor_source> sources) {
   if (lowered().loss != core::none) throw error("forward is for models without a loss; train_step does all at once");
-  results_.make_way_for(sources);
   if (executors_.has_rank_budget()) {
     const std::size_t results = network_results::bytes_of_step(*program_, batch_of(sources, program_->inputs));
-    results_.shrink_to(results);
+    results_.shrink_to(results, sources);
     executors_.leave_room(others_with(updating::after_step, results));
   }
   const std::span<const float> first = run_forward(sources, program_->inputs, true);
@@ -199,8 +198,7 @@ REMAT_DEFINED float network::run_training(executor& e, const executor::step& s,
                                           std::span<const tensor_source> sources) {
   const thread_scope scope = scope_of_call();
   float loss = 0;
-  results_.make_way_for(sources);
-  results_.begin_step(*program_, e.planned().batch, {&loss, 1});
+  results_.begin_step(*program_, e.planned().batch, {&loss, 1}, sources);
   executors_.hold_for_backward(nullptr);
   const auto run = [&] { held().keeping_states([&] { e.run(s, sources, results_.places()); }); };
   if (e.planned().updates == updating::after_step) {
@@ -223,12 +221,11 @@ REMAT_DEFINED float network::train(std::span<const tensor_source> sources, param
     throw error("train_step needs a loss; give the model one: remat::model<net, input, loss>");
   const thread_scope scope = scope_of_call();
   const batch_split split = split_of(batch_of(sources, program_->inputs));
-  results_.make_way_for(sources);
   parts_.begin(split, sources, held());
   const std::size_t count = parts_.count();
   if (executors_.has_rank_budget()) {
     const std::size_t results = network_results::bytes_of_step(*program_, split.batch);
-    results_.shrink_to(results);  // outputs of predictions, which a step forgets
+    results_.shrink_to(results, sources);  // outputs of predictions, which a step forgets
     if (updater != nullptr) optimizer_bytes = updater->bytes_for(*this);
     executors_.leave_room(others_with(updates_of(updater, count), parts_.bytes() + optimizer_bytes + results),
                           split.smaller_of_two());
@@ -240,7 +237,7 @@ REMAT_DEFINED float network::train(std::span<const tensor_source> sources, param
   if (updater == nullptr) held().gradient_memory().provide(need);
   if (updater != nullptr && count > 1) held().gradient_memory().provide(gradient_need::microbatches);
   executors_.hold_for_backward(nullptr);
-  results_.begin_step(*program_, split.batch, parts_.losses());
+  results_.begin_step(*program_, split.batch, parts_.losses(), sources);
   const auto run = [&](gradient_receiver* updates) {
     held().keeping_states([&] {
       for (std::size_t k = 0; k < count; ++k) parts_.run(k, executor_of(k), seed_, steps_, results_.places(), updates);
@@ -272,8 +269,7 @@ REMAT_DEFINED void network::differentiate(std::span<const tensor_source> gradien
   require_output_gradients(*program_, gradients, e.planned().batch);
   gradient_sources_.assign(static_cast<std::size_t>(program_->inputs), tensor_source{});
   gradient_sources_.insert(gradient_sources_.end(), gradients.begin(), gradients.end());
-  results_.make_way_for(gradients);
-  results_.begin_step(*program_, e.planned().batch, {});
+  results_.begin_step(*program_, e.planned().batch, {}, gradients);
   held().gradient_memory().provide(gradient_need::steps_apart);
   executors_.hold_for_backward(nullptr);
   held().making_gradients([&] {

@@ -15,16 +15,14 @@ namespace remat {
 
 class network_results {
  public:
-  /// A call is given these, which may be of the last one: `results::make_way_for`.
-  void make_way_for(std::span<const tensor_source> given) { made_.make_way_for(given); }
-  /// A forward pass is about to run.
-  void begin_outputs(const program& p, std::size_t batch) {
-    made_.begin();
+  /// A forward pass of these is about to run.
+  void begin_outputs(const program& p, std::size_t batch, std::span<const tensor_source> given) {
+    made_.begin(given);
     for (int t : p.outputs) made_.expect(p.tensors[t], batch);
   }
-  /// A step is about to run: it gives its losses, each to its place, and then the gradients of those inputs that have one.
-  void begin_step(const program& p, std::size_t batch, std::span<float> losses) {
-    made_.begin();
+  /// A step of these is about to run: it gives its losses, each to its place, and then the gradients of those inputs that have one.
+  void begin_step(const program& p, std::size_t batch, std::span<float> losses, std::span<const tensor_source> given) {
+    made_.begin(given);
     for (float& loss : losses) made_.expect_raw(std::as_writable_bytes(std::span(&loss, 1)));
     for (int t = 0; t < p.inputs - p.targets; ++t)
       if (detail::has_gradient(p, t)) made_.expect(p.tensors[t], batch);
@@ -41,10 +39,10 @@ class network_results {
       for (const int t : p.outputs) add(p.tensors[t]);
     return sum;
   }
-  /// Forgets them where they take more.
-  void shrink_to(std::size_t most) {
+  /// Before a call of these: forgets the last ones where they take more.
+  void shrink_to(std::size_t most, std::span<const tensor_source> given) {
     if (bytes() <= most) return;
-    made_.forget();
+    made_.begin_anew(given);
     has_outputs_ = false;
     gradients_at_ = core::none;
   }

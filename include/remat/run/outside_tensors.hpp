@@ -117,8 +117,7 @@ class outside_tensors {
   std::string name_of(const outside& here) const {
     const int producer = program_->producers[here.tensor];
     if (producer == core::none) return "input " + std::to_string(here.tensor);
-    const std::string path = path_of(*program_, program_->operations[producer].node);
-    return "the activation of '" + (path.empty() ? "the model" : path) + "'";
+    return "the activation of " + quoted_path(*program_, program_->operations[producer].node);
   }
 
   const program* program_;

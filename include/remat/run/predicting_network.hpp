@@ -84,8 +84,7 @@ REMAT_DEFINED std::span<const float> predicting_network::run_forward(std::span<c
   executors_.hold_for_backward(nullptr);
   const std::size_t batch = batch_of(sources, inputs);
   executor& e = is_training ? executors_.training(batch) : executors_.inference(batch);
-  results_.make_way_for(sources);
-  results_.begin_outputs(*program_, batch);
+  results_.begin_outputs(*program_, batch, sources);
   held().keeping_states([&] { e.run({seed_, steps_}, sources, results_.places(), forward_section); });
   results_.finish_outputs();
   return output(0);

@@ -22,18 +22,17 @@ namespace remat {
 
 class results {
  public:
-  /// Before what a call gives. Where it is given what the last one gave (a prediction of a prediction), that stays until it is
-  /// done.
-  void make_way_for(std::span<const tensor_source> given) {
+  /// A call is about to give some. Where it is given what the last one gave (a prediction of a prediction), that stays until it
+  /// is done.
+  void begin(std::span<const tensor_source> given) {
     if (std::ranges::any_of(given, [this](const tensor_source& each) { return holds(each); }))
       retired_ = std::exchange(slots_, {});
-  }
-  void begin() {
     count_ = 0;
     views_.clear();
   }
-  void forget() {
-    begin();
+  /// The same, in other memory.
+  void begin_anew(std::span<const tensor_source> given) {
+    begin(given);
     slots_.clear();
   }
   /// Makes room for a tensor of float.

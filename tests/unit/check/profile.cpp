@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <string>
 #include <utility>
@@ -43,6 +44,19 @@ std::size_t actions_of_operations(const remat::plan& made) {
   return static_cast<std::size_t>(
       std::count_if(made.steps.actions.begin(), made.steps.actions.end(),
                     [](const remat::action& a) { return a.operation != remat::core::none; }));
+}
+
+TEST_CASE("a profile's mask has all keys, and its other integers are 0", "[run][profile]") {
+  const remat::program p = networks::named("padded").lower();  // of tokens, and a mask
+  const remat::detail::random_inputs drawn(p, 3);
+  const auto are_all = [&](std::size_t i, std::int32_t number) {
+    const remat::tensor_source& given = drawn.sources()[i];
+    const auto* const first = static_cast<const std::int32_t*>(given.data);
+    return std::all_of(first, first + given.size, [=](std::int32_t each) { return each == number; });
+  };
+  CHECK(are_all(0, 0));
+  CHECK(are_all(1, 1));
+  CHECK(are_all(2, 0));  // targets
 }
 
 TEST_CASE("a profile names every operation, and changes nothing", "[run][profile]") {
