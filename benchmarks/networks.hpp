@@ -29,7 +29,7 @@ using mlp = remat::sequential<remat::repeat<32, remat::sequential<nn::linear<102
 /// The feed-forward part of a transformer's block.
 using feed_forward = remat::sequential<nn::linear<768, 3072>, nn::gelu, nn::linear<3072, 768>>;
 
-/// So many small operations that what is around them counts.
+/// Small operations, of which there are so many that what is around them counts.
 using chain = remat::sequential<remat::repeat<1000, remat::sequential<nn::linear<128, 128>, nn::tanh>>,
                                 nn::linear<128, 10>, nn::log_softmax>;
 
@@ -57,7 +57,7 @@ using residual = remat::repeat<16, residual_block>;
 using residual_checkpointed = remat::checkpoint_sequential<residual>;
 using residual_every4 = remat::checkpoint<residual, remat::every<4>>;
 
-/// ResNet-18 (He et al. 2016) for small images: torchvision's, with a stem of 3x3 and stride 1 and no pooling behind
+/// ResNet-18 (He et al. 2016) for small images: torchvision's, with a stem of 3x3 and stride 1 and no pooling after
 /// it.
 template <std::size_t In, std::size_t Out, std::size_t K, std::size_t Stride>
 using normalised =

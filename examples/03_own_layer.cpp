@@ -82,7 +82,7 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   try {
     const auto gradients = remat::check_gradients<scale_channels<3>, remat::image<float, 3, 4, 5>>();
-    std::cout << "The layer's gradients beside finite differences:\n" << gradients;
+    std::cout << "The layer's gradients next to finite differences:\n" << gradients;
     if (!gradients.holds()) return 1;
 
     const auto data = remat::image_set::load(folder, remat::split::train);

@@ -4,7 +4,7 @@
 ///     04_own_policy --batch 64 --bytes 20000000
 ///
 /// One network is compiled once and planned under all of them. No data and no step is needed to see what each keeps,
-/// what it recomputes and where the peak of memory lies: the plan is exact.
+/// what it recomputes and where the peak of memory is: the plan is exact.
 #include <remat/remat.hpp>
 
 #include <CLI/CLI.hpp>

@@ -3,7 +3,7 @@
 ///
 ///     05_resnet --data FOLDER --steps 200 --batch 64 --policy blocks
 ///
-/// The network is torchvision's resnet18 with a stem of 3 x 3 and no pooling behind it, for images of 28 x 28; its
+/// The network is torchvision's resnet18 with a stem of 3 x 3 and no pooling after it, for images of 28 x 28; its
 /// parameters have the same names, so that weights go both ways: `--weights` starts from a state_dict of PyTorch's.
 /// tests/parity/training.py trains the same network there, and compares the losses. `blocks` is a transform: every
 /// residual block of the model, at whatever depth, is checkpointed. The same is said by path in the other policies.
@@ -91,9 +91,9 @@ int main(int argc, char** argv) {
   std::size_t batch = 64, images = 60'000, warm_up = 0;
   CLI::App app{"Trains a residual network under a policy, and compares the policies"};
   app.add_option("--data", folder, "Folder of train-images-idx3-ubyte[.gz] and its companions")->capture_default_str();
-  app.add_option("--images", images, "Train on the first so many images")->check(CLI::PositiveNumber);
+  app.add_option("--images", images, "Train on the first N images")->check(CLI::PositiveNumber);
   app.add_option("--steps", steps, "Training steps")->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_option("--warm-up", warm_up, "So many of them until the learning rate is reached")->capture_default_str();
+  app.add_option("--warm-up", warm_up, "Steps until the learning rate is reached")->capture_default_str();
   app.add_option("--batch", batch, "Images in a step")->check(CLI::Range(1, 1 << 16))->capture_default_str();
   app.add_option("--policy", wanted, "none, blocks, all, square_root or save_convolutions")->capture_default_str();
   app.add_option("--weights", weights, "Safetensors file to start from")->check(CLI::ExistingFile);

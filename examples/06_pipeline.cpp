@@ -40,7 +40,7 @@ using cnn = remat::sequential<
     remat::named<"fc1", nn::linear<9216, 128>>, nn::relu,
     remat::named<"fc2", nn::linear<128, 10>>, nn::log_softmax>;
 
-// A U-Net (Ronneberger et al. 2015). Where its two sides lie on different ranks, its long skips are sent straight from
+// A U-Net (Ronneberger et al. 2015). Where its two sides are on different ranks, its long skips are sent straight from
 // the one to the other.
 template <std::size_t In, std::size_t Out>
 using twice = remat::sequential<
@@ -88,7 +88,7 @@ remat::pipeline_schedule schedule_of(const std::string& name) {
     const char* const last = name.data() + name.size();
     const auto [end, failed] = std::from_chars(name.data() + interleaved.size(), last, stages);
     if (failed != std::errc() || end != last)
-      throw remat::error("--schedule " + name + ": the stages of a rank stand behind the colon, such as interleaved:2");
+      throw remat::error("--schedule " + name + ": the stages of a rank follow the colon, such as interleaved:2");
     return remat::schedule::interleaved<1>.over(stages);
   }
   return remat::read_schedule(name);
@@ -201,7 +201,7 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"none", "each", "pairs", "contiguous", "square_root"}))
       ->capture_default_str();
   app.add_option("--data", s.data, "Folder of train-images-idx3-ubyte[.gz] and its companions")->capture_default_str();
-  app.add_option("--images", s.images, "Take the first so many images")->check(more_than_0)->capture_default_str();
+  app.add_option("--images", s.images, "Take the first N images")->check(more_than_0)->capture_default_str();
   app.add_option("--epochs", s.epochs, "Passes over the training images")->check(more_than_0)->capture_default_str();
   app.add_option("--batch", s.batch, "Images in a step")->check(CLI::Range(1, 1 << 20))->capture_default_str();
   app.add_option("--learning-rate", s.learning_rate, "Of Adam")->check(more_than_0)->capture_default_str();

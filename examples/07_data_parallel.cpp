@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Data parallelism over pipelines: two replicas of a network, each on two ranks, with what large runs need beside
-/// them.
+/// Data parallelism over pipelines: two replicas of a network, each on two ranks, and what else large runs
+/// need.
 ///
 ///     mpiexec -n 4 07_data_parallel --partitions 2 --allreduce overlapped --shard-optimizer
 ///
@@ -132,7 +132,7 @@ int main(int argc, char** argv) {
       ->check(more_than_0)
       ->capture_default_str();
   app.add_option("--data", s.data, "Folder of train-images-idx3-ubyte[.gz] and its companions")->capture_default_str();
-  app.add_option("--images", s.images, "Take the first so many images")->check(more_than_0)->capture_default_str();
+  app.add_option("--images", s.images, "Take the first N images")->check(more_than_0)->capture_default_str();
   app.add_option("--epochs", s.epochs, "Passes over the training images")->check(more_than_0)->capture_default_str();
   app.add_option("--batch", s.batch, "Images in a step, of all replicas together")
       ->check(CLI::Range(1, 1 << 20))

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# The C++ example in README.md is examples/00_readme.cpp behind its head comment, to the letter.
+# The C++ example in README.md is what follows the head comment of examples/00_readme.cpp, to the letter.
 set -euo pipefail
 cd "$1"
 diff <(sed -n '/^```cpp$/,/^```$/p' README.md | sed -n '2,/^```$/p' | sed '$d') <(sed '1,2d' examples/00_readme.cpp)

@@ -22,6 +22,6 @@ find . -name '*.hpp' | sort | xargs -r awk -v rooms="$rooms" '
     included = substr($0, RSTART + 1, RLENGTH - 1)
     if (split(included, path, "/") < 3) complain("a room includes the front door " included)
     else if (!(path[2] in rank)) complain(included " is in no room (" rooms ")")
-    else if (rank[path[2]] > rank[room]) complain(room " includes " included ", which lies below it")
+    else if (rank[path[2]] > rank[room]) complain(room " includes " included ", which is below it")
   }
   END { exit broken }'

@@ -1,4 +1,4 @@
-// error: remat: images that lie channels-last are a range of float
+// error: remat: images that are channels-last are a range of float
 #include <remat/remat.hpp>
 
 #include <vector>

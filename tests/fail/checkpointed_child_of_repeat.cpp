@@ -8,7 +8,7 @@ constexpr int second = 0;
 #else
 constexpr int second = 1;
 #endif
-// A repeat counts as a sequential of its repetitions: the first of them would lie on two stages.
+// A repeat counts as a sequential of its repetitions: the first of them would be on two stages.
 using net = remat::checkpoint<remat::repeat<3, remat::sequential<layer, remat::on_stage<second, layer>>>>;
 
 static_assert(remat::peak_activation_bytes<net, remat::tensor<float, 16>>(1) > 0);

@@ -8,7 +8,7 @@ constexpr int last = 1;
 #else
 constexpr int last = 0;
 #endif
-// The inner number counts, and falls behind the outer one.
+// The inner number counts, and is below the outer one.
 using net = remat::on_stage<1, remat::sequential<layer, remat::on_stage<last, layer>>>;
 
 static_assert(remat::peak_activation_bytes<net, remat::tensor<float, 16>>(1) > 0);

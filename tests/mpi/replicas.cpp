@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Replicas: at the same number of them, the bits do not depend on the pipeline behind each, on buckets, on when sums
+// Replicas: at the same number of them, the bits do not depend on the pipeline of each, on buckets, on when sums
 // are taken, or on where the optimizer keeps its numbers.
 #include "training.hpp"
 
@@ -69,7 +69,7 @@ TEST_CASE("two replicas give the same bits in every configuration", "[even_ranks
   }
 }
 
-TEST_CASE("two replicas average the gradients of two processes, whatever the pipeline behind them", "[even_ranks]") {
+TEST_CASE("two replicas average the gradients of two processes, whatever their pipelines", "[even_ranks]") {
   for (const char* name : {"unet", "tied", "resnet"}) {  // no dropout, which draws by the number of the micro-batch
     const networks::network& n = networks::named(name);
     const std::size_t microbatches = 2, half = n.microbatch * microbatches;

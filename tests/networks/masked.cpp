@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Dropout of images and of features, behind a relu, a convolution, a linear layer and another dropout.
+// Dropout of images and of features, after a relu, a convolution, a linear layer and another dropout.
 #include "list.hpp"
 
 #include <remat/nn/conv2d.hpp>

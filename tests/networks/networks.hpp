@@ -18,7 +18,7 @@
 
 namespace networks {
 
-/// The same network with checkpoints in its type, and the values that they stand for.
+/// The same network with checkpoints in its type, and the values that they mean.
 struct tagged {
   std::string_view name;
   remat::program (*lower)();
@@ -34,7 +34,7 @@ struct network {
   std::string chain = {};     ///< the path of the sequential on which strategies work
   /// Parameters whose gradient is zero but for rounding: a bias before a batch norm.
   std::vector<std::string> without_gradient = {};
-  std::vector<std::string> frozen = {};        ///< paths, beside what is frozen in the type
+  std::vector<std::string> frozen = {};        ///< paths, in addition to what is frozen in the type
   std::vector<std::string> not_trained = {};   ///< parameters that are frozen by path or by type
   void (*start)(remat::trainable&) = nullptr;  ///< sets other initial values
   std::vector<tagged> as_types = {};
@@ -63,7 +63,7 @@ struct values {
 };
 remat::tensor_source source_of(const values& tensor);
 
-/// The inputs of a program, and behind them its targets.
+/// The inputs of a program, and then its targets.
 using batch = std::vector<values>;
 
 /// Floats in [-1, 1), as targets in [0, 1), and integers as the network takes them, from a seed.

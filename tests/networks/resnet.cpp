@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Residual blocks with batch norm (He et al. 2016): relus fused behind the norm and behind the sum, a shortcut that
+// Residual blocks with batch norm (He et al. 2016): relus fused after the norm and after the sum, a shortcut that
 // computes, and the paths that PyTorch's blocks have.
 #include "list.hpp"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A block with statistics and dropout, repeated. Its convolution has a bias that the batch norm behind it takes away.
+// A block with statistics and dropout, repeated. Its convolution has a bias that the batch norm after it takes away.
 #include "list.hpp"
 
 #include <remat/nn/batch_norm2d.hpp>

@@ -74,7 +74,7 @@ def numbers(outputs, random):
 
 
 def targets(kind, outputs, classes, random):
-    """Classes for the outputs of a net; they lie along dim 1, of (N, T, C) along the last, unless the loss makes them.
+    """Classes for the outputs of a net; they are along dim 1, of (N, T, C) along the last, unless the loss makes them.
 
     random       any
     ignored      any, and -100 for a third of the samples

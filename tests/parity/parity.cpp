@@ -8,7 +8,7 @@
 ///     writes  results/POLICY/   loss, outputs, gradients/PATH, states/PATH (as the step leaves them)
 ///             masks/PATH        what each dropout multiplies the elements of this batch with, in PyTorch's order
 ///
-/// The first policy is "none". The files hold numbers as they lie in memory, and nothing else.
+/// The first policy is "none". The files hold numbers as they are in memory, and nothing else.
 #include "files.hpp"
 
 #include <networks/networks.hpp>

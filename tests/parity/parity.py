@@ -374,7 +374,7 @@ def check_measure(program):
 
 
 def main(program, wanted, dtype="float32"):
-    torch.set_num_threads(1)  # other tests run beside this one
+    torch.set_num_threads(1)  # other tests run next to this one
     if wanted == "--check-measure":
         return check_measure(program)
     cases = [case for case in CASES if case.network == wanted]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""training.py PROGRAM first     20 steps of ../../examples/05_resnet.cpp (PROGRAM) beside PyTorch's
+"""training.py PROGRAM first     20 steps of ../../examples/05_resnet.cpp (PROGRAM) next to PyTorch's
 training.py PROGRAM last      1,000 steps
 
 The network, its initial weights, the batches, the optimizer and its schedule are the same: PyTorch draws the weights,
@@ -71,7 +71,7 @@ def initial_weights():
 
 
 class Training:
-    """So many steps from the same weights, each on the next images of an order."""
+    """N steps from the same weights, each on the next images of an order."""
 
     def __init__(self, steps, batch):
         self.steps, self.batch = steps, batch

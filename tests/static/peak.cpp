@@ -41,7 +41,7 @@ static_assert(planned<image_chain>(false).peak == 2756);
 static_assert(planned<remat::sequential<pixel_chain, nn::log_softmax>>() == size{1636, 2291});
 static_assert(planned<remat::sequential<remat::checkpoint<pixel_chain>, nn::log_softmax>>() == size{1341, 1996});
 
-// A chain of n equal layers holds all inputs, and at the end of the forward pass one gradient beside the output.
+// A chain of n equal layers holds all inputs, and at the end of the forward pass one gradient next to the output.
 template <std::size_t... I>
 auto chain_of(std::index_sequence<I...>) -> remat::sequential<nn::linear<16 + 0 * I, 16>...>;
 template <std::size_t N>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What on_stage says of each operation, and which checkpoints may lie on two stages. What may not is in tests/fail.
+// What on_stage says of each operation, and which checkpoints may be on two stages. What may not is in tests/fail.
 #include <remat/remat.hpp>
 
 namespace nn = remat::nn;
@@ -31,11 +31,11 @@ static_assert(lies_on<repeat<2, sequential<layer, on_stage<1, layer>>>>({0, 1, 1
 static_assert(lies_on<residual<on_stage<1, layer>>>({1, 1}));
 static_assert(lies_on<parallel<nn::add, layer, on_stage<1, layer>>>({0, 1, 1}));
 
-// What is not checkpointed lies where it likes.
+// What is not checkpointed is where it likes.
 using straddling = sequential<layer, on_stage<1, layer>>;
 static_assert(lies_on<sequential<residual<straddling>, layer>>({0, 1, 1, 1}));
 
-// A checkpointed sequential may lie on two stages under every strategy, named or not, as long as no child does.
+// A checkpointed sequential may be on two stages under every strategy, named or not, as long as no child does.
 static_assert(lies_on<checkpoint<straddling>>({0, 1}));
 static_assert(lies_on<checkpoint<named<"chain", straddling>>>({0, 1}));
 static_assert(lies_on<checkpoint<sequential<layer, named<"second", on_stage<1, layer>>>>>({0, 1}));

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-/// A module's gradients beside finite differences: `remat::check_gradients<my_layer, remat::tensor<float, 3, 5, 6>>()`.
+/// A module's gradients and finite differences: `remat::check_gradients<my_layer, remat::tensor<float, 3, 5, 6>>()`.
 ///
 /// The outputs are weighted with random numbers and summed to one value. Each element of each input of float and of
 /// each parameter is moved up and down by a small step, and the value's difference is compared with the gradient that
 /// backward gives. Float32 limits what can be seen: a right module shows errors of about 1e-3, a wrong one of 0.1 to 1.
-/// Where a module has a kink (a relu at 0), an element that lies closer to it than the step counts as wrong.
+/// Where a module has a kink (a relu at 0), an element that is closer to it than the step counts as wrong.
 ///
 /// Gradients are looked at where backward writes them, and once more where it must add to what is there: those of
 /// parameters in a second pass, as of a later micro-batch, those of inputs where the input has another reader.
@@ -196,7 +196,7 @@ class gradient_checker {
 
 }  // namespace detail
 
-/// Checks module M behind these inputs. Throws `error` where M has no backward.
+/// Checks module M after these inputs. Throws `error` where M has no backward.
 template <class M, class... Inputs>
 gradient_report check_gradients(const check_options& options = {}) {
   gradient_report r = detail::gradient_checker(lower<M, tensors<Inputs...>>(), options).run();

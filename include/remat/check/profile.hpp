@@ -29,7 +29,7 @@ namespace remat {
 struct profile_options {
   std::size_t runs = 9;      ///< whose median counts
   std::size_t warm_up = 2;   ///< runs before them
-  bool accumulates = false;  ///< as a micro-batch behind the first, which adds to the gradients of those before it
+  bool accumulates = false;  ///< as a micro-batch after the first, which adds to the gradients of those before it
 };
 
 namespace detail {

@@ -18,7 +18,7 @@
 ///
 /// | member                                        | meaning                                                        |
 /// |-----------------------------------------------|----------------------------------------------------------------|
-/// | `backward_input_reads`, `backward_parameters_reads` | what each half reads beside the outputs' gradients       |
+/// | `backward_input_reads`, `backward_parameters_reads` | what each half reads, with the outputs' gradients        |
 /// | `parameters`                                  | `std::array` of `remat::parameter`                             |
 /// | `states`                                      | likewise, for what is not trained: statistics, counters        |
 /// | `saved_shape(inputs...)`                      | extra tensors that forward leaves for backward, like `output`: |

@@ -54,7 +54,7 @@ void parallel_for(std::size_t size, [[maybe_unused]] std::size_t grain, const F&
   f(std::size_t{0}, size);
 }
 
-/// Calls f(i) for every i in [begin, end), each a step of its own that may run beside the others, many at once in the
+/// Calls f(i) for every i in [begin, end), each a step of its own, concurrently with the others, many at once in the
 /// lanes of this core.
 template <class F>
 void in_lanes(std::size_t begin, std::size_t end, const F& f) {
@@ -64,7 +64,7 @@ void in_lanes(std::size_t begin, std::size_t end, const F& f) {
   for (std::size_t i = begin; i < end; ++i) f(i);
 }
 
-/// Calls f(i) for every i in [0, size), each a step of its own that may run beside the others: many at once in the
+/// Calls f(i) for every i in [0, size), each a step of its own, concurrently with the others: many at once in the
 /// lanes of a core, and on all cores where there is enough to do.
 template <class F>
 void elementwise(std::size_t size, const F& f) {

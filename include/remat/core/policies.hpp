@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// The policies that are ready to use, beside `save_all` and `recompute_all`.
+/// The policies that are ready to use, in addition to `save_all` and `recompute_all`.
 ///
 /// | policy                        | keeps between forward and backward                                            |
 /// |-------------------------------|-------------------------------------------------------------------------------|
@@ -29,7 +29,7 @@
 
 namespace remat {
 
-/// Stands for all modules of a kind: `save_only<kind<"conv2d">, kind<"linear">>`.
+/// All modules of a kind: `save_only<kind<"conv2d">, kind<"linear">>`.
 template <fixed_string Kind>
 struct kind {
   static constexpr std::string_view name = Kind.view();

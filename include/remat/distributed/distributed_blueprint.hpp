@@ -128,7 +128,7 @@ inline void require_whole_states(const program& p, const distributed_blueprint& 
     if (rank_of_slot[static_cast<std::size_t>(i)] != rank_of_slot[static_cast<std::size_t>(p.states[i].owner)])
       throw error("the state '" + parameter_path(p, p.states[i]) + "' is shared with '" +
                   parameter_path(p, p.states[p.states[i].owner]) +
-                  "' on another rank; let modules that share a state lie on one rank");
+                  "' on another rank; put modules that share a state on one rank");
 }
 
 inline std::string log_of(const distributed_blueprint& made, const partition::setting& how, std::size_t batch) {

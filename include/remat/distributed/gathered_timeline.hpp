@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// A measured step as a timeline: what every rank of a job did when, to be drawn as a simulated one is.
 ///
-///     const remat::timeline measured = gather_timeline(model);   // on every rank, behind a step
+///     const remat::timeline measured = gather_timeline(model);   // on every rank, after a step
 ///     if (mpi.rank() == 0) remat::write_gantt("step.svg", measured);
 ///
 /// Ranks are those of MPI's world, time 0 is when the first of them began its step. On one node, processes have one

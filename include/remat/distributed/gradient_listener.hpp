@@ -6,7 +6,7 @@
 
 namespace remat {
 
-/// Hears of the backward actions of the last micro-batch, behind which gradients are final, and is given moments.
+/// Hears of the backward actions of the last micro-batch, after which gradients are final, and is given moments.
 struct gradient_listener {
   virtual ~gradient_listener() = default;
   virtual void final_gradients(const operation& of) = 0;

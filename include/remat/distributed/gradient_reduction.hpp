@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-/// The sum of gradients over replicas, in buckets, beside the backward pass or after it, as in Li et al. 2020, "PyTorch
+/// The sum of gradients over replicas, in buckets, during the backward pass or after it, as in Li et al. 2020, "PyTorch
 /// Distributed: Experiences on Accelerating Data Parallel Training".
 ///
 /// Backward makes gradients final from the last operation to the first. A bucket is a run of parameters whose gradients
-/// lie together; when the last micro-batch's backward action of each of its operations is done, its sum begins, and MPI
+/// are together; when the last micro-batch's backward action of each of its operations is done, its sum begins, and MPI
 /// goes on with it between the actions that follow. A parameter with several places is summed at the end, when these
 /// are added up.
 ///
@@ -121,7 +121,7 @@ class gradient_reduction : public gradient_listener, public gradient_receiver {
     else
       gradients_[static_cast<std::size_t>(owner)] = gradient;
   }
-  /// Behind the backward pass: begins what has not begun, and waits for all.
+  /// After the backward pass: begins what has not begun, and waits for all.
   void finish() {
     for (bucket& b : buckets_)
       if (!b.is_started) start(b);
@@ -142,7 +142,7 @@ class gradient_reduction : public gradient_listener, public gradient_receiver {
     std::size_t bucket, end;  // one past its last request
   };
 
-  /// Whether a gradient lies just before a bucket's.
+  /// Whether a gradient is just before a bucket's.
   static bool extends(const bucket& b, std::span<const float> gradient) {
     return gradient.data() + aligned(gradient.size_bytes()) / sizeof(float) == b.gradients.data();
   }

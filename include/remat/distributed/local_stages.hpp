@@ -76,7 +76,7 @@ class local_stages {
 
   std::size_t size() const { return stages_.size(); }
   int number(std::size_t local) const { return stages_[local].number; }
-  /// Of the stage of this number, which lies here.
+  /// Of the stage of this number, which is here.
   std::size_t find(int wanted) const {
     std::size_t local = 0;
     while (stages_[local].number != wanted) ++local;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// Shards of the optimizer's numbers over replicas, as in ZeRO's first stage (Rajbhandari et al. 2020): each replica
-/// updates an equal part of the parameters as they lie in memory, keeps the optimizer's numbers of that part alone, and
+/// updates an equal part of the parameters, as they are laid out in memory, keeps the optimizer's numbers of that part alone, and
 /// gives it to the others. The bits are those of replicas that all update everything.
 #pragma once
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// A pipeline: what one rank does in a step of a given micro-batch size, task by task in the order of its row.
 ///
-/// In a task, the plan of its stage runs: it waits for a tensor where it first reads it, behind what it can compute
+/// In a task, the plan of its stage runs: it waits for a tensor where it first reads it, after what it can compute
 /// again meanwhile, and sends one when it is made. Between two actions MPI is given a moment.
 #pragma once
 
@@ -137,7 +137,7 @@ class pipeline : private exchange {
     return sum;
   }
 
-  /// Where the buffers of a stage lie for a micro-batch: calls f(first byte in the activations, bytes).
+  /// Where the buffers of a stage are for a micro-batch: calls f(first byte in the activations, bytes).
   template <class F>
   void each_buffer(const F& f) const {
     for (std::size_t local = 0; local < stages_.size(); ++local)

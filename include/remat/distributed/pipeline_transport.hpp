@@ -58,7 +58,7 @@ class pipeline_transport {
     under_way_.clear();
   }
 
-  /// Before the task at this position of the row, and behind the last: posts the receives whose time has come, and
+  /// Before the task at this position of the row, and after the last: posts the receives whose time has come, and
   /// waits for the messages whose memory is needed again.
   void arrive_at(int position) {
     if (position < setup_->table.rows[setup_->rank].count())

@@ -28,7 +28,7 @@ struct batch {
 };
 
 /// A view of samples that are stored as bytes: `labels` has one element per sample, `bytes` equally many per sample,
-/// `values` the floats that bytes stand for, 256 for each channel of a sample (C, H, W), or 256 for all of them.
+/// `values` the floats that bytes mean, 256 for each channel of a sample (C, H, W), or 256 for all of them.
 struct labelled_bytes {
   std::span<const std::uint8_t> bytes;
   std::span<const std::int32_t> labels;
@@ -45,7 +45,7 @@ class batch_range : public detail::epoch_batches<batch_range> {
       : epoch_batches(detail::batch_order(samples.labels.size(), batch_size, options)), samples_(samples) {
     const std::size_t channels = samples.values.size() / 256;
     if (channels == 0 || samples.values.size() % 256 != 0 || sample_size() % channels != 0)
-      throw error("bytes stand for 256 floats in each channel, and " + std::to_string(samples.values.size()) +
+      throw error("bytes mean 256 floats in each channel, and " + std::to_string(samples.values.size()) +
                   " floats for samples of " + std::to_string(sample_size()) + " bytes are none of that");
   }
 

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-/// IDX files, the format of MNIST and its relatives: an array of unsigned bytes behind a short header, plain or gzip.
+/// IDX files, the format of MNIST and its relatives: an array of unsigned bytes after a short header, plain or gzip.
 ///
 ///     byte 0, 1   0
 ///     byte 2      element type; remat reads 0x08, unsigned bytes
 ///     byte 3      rank, 1 to 4
 ///     then        one big-endian 32-bit extent per dimension, outermost first
-///     then        the bytes, row-major, and nothing behind them
+///     then        the bytes, row-major, and nothing after them
 ///
 /// A file is accepted whole or not at all; a gzip file is read to its checksum, and zlib ignores what is no gzip data
-/// behind it. The header is not trusted: memory grows with what has been read, at most to 1 MiB or three times that.
+/// after it. The header is not trusted: memory grows with what has been read, at most to 1 MiB or three times that.
 #pragma once
 
 #include <remat/core/compilation.hpp>

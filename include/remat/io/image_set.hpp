@@ -127,7 +127,7 @@ class image_set {
   std::vector<std::uint8_t> pixels_;  // (N, C, H, W)
   std::vector<std::int32_t> labels_;  // (N)
   image_shape shape_;
-  std::vector<float> values_;  // that bytes stand for: 256 for all channels, or for each
+  std::vector<float> values_;  // that bytes mean: 256 for all channels, or for each
   std::size_t classes_ = 0;
 };
 

@@ -47,7 +47,7 @@ constexpr double (*counted_of())(const target_pass&) {
   return nullptr;
 }
 
-/// Inputs whose elements have kernels; `broken`, behind an error, where one has none.
+/// Inputs whose elements have kernels; `broken`, after an error, where one has none.
 template <class T>
 constexpr bool has_known_elements = true;
 template <class T, std::size_t... Extents>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// Lowering of layers and of modules one after another: the only templates over the model.
 ///
-/// `lowered<M, Inputs, Context, Scope>` is module M behind `Inputs`: its `output` as a type, the context `after` it,
+/// `lowered<M, Inputs, Context, Scope>` is module M after `Inputs`: its `output` as a type, the context `after` it,
 /// and `emit`, which writes it down as values. After a broken law the output is `broken`, and later laws are vacuous.
 #pragma once
 
@@ -21,7 +21,7 @@ namespace remat::detail {
 
 struct broken {};
 
-/// Stands for the module before the first.
+/// The module before the first.
 struct start {};
 
 template <class T>
@@ -55,7 +55,7 @@ struct scope {
   using kept = scope<Number, Checked, Frozen, true>;
 };
 
-/// Nothing of the model is emitted behind a broken law.
+/// Nothing of the model is emitted after a broken law.
 template <class Context>
 struct nothing {
   using output = broken;
@@ -210,7 +210,7 @@ struct lowered<sequential<M...>, tensors<In...>, Context, Scope> {
   }
 };
 
-/// The first child is lowered in the context before, the others in the context behind it: two instantiations at most.
+/// The first child is lowered in the context before, the others in the context after it: two instantiations at most.
 template <std::size_t N, class M, class... In, class Context, class Scope>
 struct lowered<repeat<N, M>, tensors<In...>, Context, Scope> {
   static_assert(repetitions<N>::holds);

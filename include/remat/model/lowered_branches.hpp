@@ -20,9 +20,9 @@ struct joined<tensors<A...>, tensors<B...>> {
   using type = tensors<A..., B...>;
 };
 
-/// Modules beside one another, each behind the same inputs.
+/// Modules next to each other, each after the same inputs.
 template <class Inputs, class Context, class Scope, class... M>
-struct beside {
+struct siblings {
   using output = tensors<>;
   using after = Context;
   static constexpr int first_stage = core::none;
@@ -30,9 +30,9 @@ struct beside {
   static constexpr edge emit(emission&, const edge&, int, int) { return {}; }
 };
 template <class Inputs, class Context, class Scope, class M, class... Rest>
-struct beside<Inputs, Context, Scope, M, Rest...> {
+struct siblings<Inputs, Context, Scope, M, Rest...> {
   using head = link<M, Inputs, Context, Scope>;
-  using tail = beside<Inputs, typename head::after, Scope, Rest...>;
+  using tail = siblings<Inputs, typename head::after, Scope, Rest...>;
   using output = typename joined<typename head::output, typename tail::output>::type;
   using after = typename tail::after;
   static constexpr int first_stage = head::first_stage != core::none ? head::first_stage : tail::first_stage;
@@ -71,16 +71,17 @@ struct branched {
 };
 
 template <class Inputs, class Context, class Scope, class... M>
-struct all_beside : beside<Inputs, Context, Scope, M...> {};
+struct all_siblings : siblings<Inputs, Context, Scope, M...> {};
 template <class Inputs, class Context, class Scope>
-struct all_beside<Inputs, Context, Scope> : beside<Inputs, Context, Scope> {
+struct all_siblings<Inputs, Context, Scope> : siblings<Inputs, Context, Scope> {
   using output = broken;
 };
 
 template <class Join, class... M, class... In, class Context, class Scope>
 struct lowered<parallel<Join, M...>, tensors<In...>, Context, Scope>
-    : branched<parallel<Join, M...>, all_beside<tensors<In...>, Context, typename Scope::template within<false>, M...>,
-               Join, Context, Scope> {
+    : branched<parallel<Join, M...>,
+               all_siblings<tensors<In...>, Context, typename Scope::template within<false>, M...>, Join, Context,
+               Scope> {
   static_assert(rules::parallel_has_branches<parallel<Join, M...>, (sizeof...(M) > 0)>::holds);
   static constexpr edge emit(emission& e, const edge& in, const label& l) {
     return lowered::emit_as("parallel", e, in, l);

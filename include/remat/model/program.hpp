@@ -74,7 +74,7 @@ struct operation {
   double flops = 0;                    ///< of the forward pass, for one sample
   std::size_t table_bytes = 0;         ///< that its kernels keep outside of the arena (plan/table_bytes.hpp)
   element compute = element::float32;  ///< what its kernels compute with (plan/compute_type.hpp)
-  /// What its kernels do beside (no null check of theirs is constant to UBSan).
+  /// What else its kernels do (no null check of theirs is constant to UBSan).
   bool updates_state = false, has_joint_backward = false;
   bool joint_backward_on_kept_states = false;
   bool frozen = false;        ///< its parameters have no gradients

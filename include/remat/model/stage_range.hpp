@@ -2,7 +2,7 @@
 /// The stages that a module of a program is on: those of its first and its last operation, since stages are
 /// consecutive ranges of the operations.
 ///
-/// A module without operations (all of them are fused into the one before it) lies where that one does.
+/// A module without operations (all of them are fused into the one before it) is where that one does.
 #pragma once
 
 #include <remat/model/program.hpp>

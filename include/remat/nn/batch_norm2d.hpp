@@ -7,7 +7,7 @@
 ///
 /// over M = N H W pixels. In training, mean and variance are the batch's, and the states `running_mean` and
 /// `running_var` (M / (M - 1) of the variance) follow them, once a step; in inference they are used instead. Backward
-/// reads the input and keeps two numbers a channel. A relu behind it is applied in the same pass over memory, and found
+/// reads the input and keeps two numbers a channel. A relu after it is applied in the same pass over memory, and found
 /// again from the input by the same arithmetic, so that the output is not kept. Forward reads its input twice and
 /// writes once; backward reads input and gradient twice and writes once.
 ///

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-/// Loops over rows of channels, (rows, C) as channels-last images lie in memory, with numbers that belong to the
+/// Loops over rows of channels, (rows, C), the layout of channels-last images, with numbers that belong to the
 /// channels: what a normalisation of channels is made of.
 ///
 /// | loop              | reads | gives                                                                 |
 /// |-------------------|-------|-----------------------------------------------------------------------|
 /// | `moments`         | x     | mean of each column, and the sum of its squared deviations from it    |
-/// | `scale`           | x     | y = (x - mean) * scale + shift, and a relu behind it where wanted     |
-/// | `gradient_sums`   | x, dy | sums of g and of g * (x - mean), where g is dy behind that relu       |
+/// | `scale`           | x     | y = (x - mean) * scale + shift, and a relu after it where wanted     |
+/// | `gradient_sums`   | x, dy | sums of g and of g * (x - mean), where g is dy after that relu       |
 /// | `scale_gradients` | x, dy | dx = scale * (g - average - (x - mean) * slope), written or added     |
 /// | `pass_gradients`  | dy    | dx = scale * g, written or added; reads x only to find that relu      |
 ///
@@ -39,7 +39,7 @@ struct channel_rows {
   float* to = nullptr;  ///< y or dx; may be x or dy
   const float *mean = nullptr, *scale = nullptr, *shift = nullptr, *average = nullptr, *slope = nullptr;
   double *first = nullptr, *second = nullptr;  ///< the sums of a column
-  bool acts = false;                           ///< there is a relu behind the scaled rows
+  bool acts = false;                           ///< there is a relu after the scaled rows
   bool adds = false;                           ///< to what is in `to`
 
   constexpr channel_rows at(std::size_t row, std::size_t count) const {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// One row of features from a sample of any shape, in PyTorch's order: an image is read as (C, H, W), although it lies
+/// One row of features from a sample of any shape, in PyTorch's order: an image is read as (C, H, W), although it is
 /// in memory channels-last; a tensor is in the order of its row already. Backward reads nothing.
 #pragma once
 

@@ -5,7 +5,7 @@
 /// finite (sums that overflow aside), and such a number shows in what is written:
 ///
 ///   - in x: at each pixel whose window holds it, no output channel is positive and finite;
-///   - in W or b: at each pixel whose window lies within the image, that output channel is neither.
+///   - in W or b: at each pixel whose window is within the image, that output channel is neither.
 ///
 /// So a few numbers of y tell where to look: the first channels of pixels whose windows cover x, and some pixels of
 /// each channel. Where they are suspicious (which blank images and channels that are always 0 are, too) the window or

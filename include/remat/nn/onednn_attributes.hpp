@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// The attributes of a primitive: what it does beside its operation, and that its scratch is the caller's.
+/// The attributes of a primitive: what it does in addition to its operation, and that its scratch is the caller's.
 #pragma once
 
 #include <remat/core/activation.hpp>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// What a module asks of a primitive beside its tensors, in remat's words. onednn.hpp says it in oneDNN's.
+/// What a module asks of a primitive in addition to its tensors, in remat's words. onednn.hpp says it in oneDNN's.
 #pragma once
 
 #include <remat/core/activation.hpp>
@@ -13,13 +13,13 @@ namespace remat::onednn {
 
 using extent = std::int64_t;
 
-/// What a primitive does beside its operation.
+/// What a primitive does in addition to its operation.
 struct extras {
   bool adds_to_destination = false;
   activation after = activation::none;  ///< applied to the result
 };
 
-/// How a window moves over an image, in rows and columns. The padding behind may be negative: rows that no window
+/// How a window moves over an image, in rows and columns. The padding at the end may be negative: rows that no window
 /// reaches.
 struct window {
   using pair = std::array<extent, 2>;

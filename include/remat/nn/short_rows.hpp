@@ -114,7 +114,7 @@ template <class Join, bool InRegisters>
   }
 }
 
-/// Sixteen rows, of which whole vectors may be read at the end: where they lie, or, where only `left` elements
+/// Sixteen rows, of which whole vectors may be read at the end: where they are, or, where only `left` elements
 /// are left, in a copy with zeros after them.
 [[gnu::always_inline]] inline const float* whole_rows(const float* from, std::size_t left, std::size_t size,
                                                       short_rows& copy) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// The hyperbolic tangent: y = tanh(x). Backward reads the output: dx = dy (1 - y)(1 + y).
 ///
-/// Behind a linear layer or a convolution it is fused into it (see plan/fuse.hpp); elsewhere it works in place where
+/// After a linear layer or a convolution it is fused into it (see plan/fuse.hpp); elsewhere it works in place where
 /// nobody needs its input. Both are oneDNN's, by the same approximation.
 #pragma once
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// An image Scale times as high and wide, in which every pixel is interpolated between its four nearest. Pixels are
-/// squares (PyTorch's `align_corners=False`): output o lies at (o + 1/2) / Scale - 1/2 of the inputs, and at the border
+/// squares (PyTorch's `align_corners=False`): output o is at (o + 1/2) / Scale - 1/2 of the inputs, and at the border
 /// on the border's pixel. Backward reads nothing.
 #pragma once
 

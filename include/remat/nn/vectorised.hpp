@@ -8,7 +8,7 @@
 /// Between begin and end, products and sums are rounded one by one, whatever flags the user compiles with (clang's
 /// -ffp-contract=fast alone takes no notice), and a sum has `lanes` partial sums in one order, whatever the width of
 /// the vectors. REMAT_INDEPENDENT is before a loop whose steps do not depend on one another, although what it
-/// writes may lie where it reads. These macros are remat's own.
+/// writes may be where it reads. These macros are remat's own.
 #pragma once
 
 #include <remat/core/language.hpp>

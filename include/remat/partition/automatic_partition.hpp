@@ -12,7 +12,7 @@
 /// Recomputation is counted as of the program in one stage, since the cuts are not known before: near a cut that ends
 /// a group it may be less. `balanced_memory` asks for the bytes of up to stages x cuts^2 / 2 ranges; where a program
 /// has more than `most_cuts` cuts, that many of them, evenly spread, are considered: `balanced_memory(200)` takes
-/// another number. Where several stages lie on one rank, see best_cuts_on_ranks.hpp.
+/// another number. Where several stages are on one rank, see best_cuts_on_ranks.hpp.
 #pragma once
 
 #include <remat/partition/best_cuts.hpp>
@@ -37,7 +37,7 @@ inline void require_room(const program& p, const request& r) {
                 std::to_string(r.stages) + " stages are asked for; ask for 1 to " +
                 std::to_string(p.operations.count()));
   if (r.ranks < 0 || r.ranks > r.stages)
-    throw error(std::to_string(r.stages) + " stages do not lie on " + std::to_string(r.ranks) + " ranks; take 1 to " +
+    throw error(std::to_string(r.stages) + " stages do not fit on " + std::to_string(r.ranks) + " ranks; take 1 to " +
                 std::to_string(r.stages) + " ranks, or 0 for as many as stages");
 }
 

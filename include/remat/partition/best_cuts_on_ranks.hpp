@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// The best way to cut a program into stages of which several lie on one rank, stage s on rank s % ranks: the smallest
+/// The best way to cut a program into stages of which several are on one rank, stage s on rank s % ranks: the smallest
 /// sum of its stages' costs on the rank where that is largest. As in best_cuts.hpp, of the ways that cost about the same,
 /// that is taken which ignores the fewest checkpoints, and then that which splits the fewest.
 ///

@@ -8,7 +8,7 @@
 ///
 /// `by_path` follows the same rules as `on_stage`: the innermost number wins, a module without one is on the stage of
 /// the module before it (0 at the start), and numbers never fall along the program. A module that is fused into the one
-/// before it lies there.
+/// before it is there.
 #pragma once
 
 #include <remat/partition/partition_setting.hpp>
@@ -22,7 +22,7 @@
 namespace remat::partition {
 namespace detail {
 
-/// The stage of each operation, from the first operations of the stages behind 0, which must rise.
+/// The stage of each operation, from the first operations of the stages after 0, which must rise.
 inline core::list<int> stages_from(const program& p, const core::list<int>& first_operations) {
   core::list<int> stages(p.operations.size());
   for (const int first : first_operations)
@@ -54,7 +54,7 @@ class numbering {
       const int number = numbers_[static_cast<std::size_t>(given_by)];
       if (number < stage_)
         throw error("stage numbers must not fall along the program, and " + quoted_path(p_, given_by) +
-                    " is given stage " + std::to_string(number) + " behind " + quoted_path(p_, before_) + " on stage " +
+                    " is given stage " + std::to_string(number) + " after " + quoted_path(p_, before_) + " on stage " +
                     std::to_string(stage_) + "; give the later module the number of the earlier one, or a higher one");
       if (number > stage_) before_ = given_by;
       stage_ = number;
@@ -101,11 +101,11 @@ inline setting at(std::vector<std::string> paths) {
               if (first == 0)
                 throw error("the boundary '" + path +
                             "' is the start of the model, where stage 0 begins; name the modules with which the "
-                            "stages behind it begin");
+                            "stages after it begin");
               if (first >= p.operations.count())
-                throw error("the boundary '" + path + "' has no operation behind it; name a module before it");
+                throw error("the boundary '" + path + "' has no operation after it; name a module before it");
               if (!firsts.empty() && first <= firsts.back())
-                throw error("the boundary '" + path + "' does not lie behind '" + before +
+                throw error("the boundary '" + path + "' is not after '" + before +
                             "'; name modules in the program's order, with an operation between any two (a module that "
                             "is fused into the one before it has none of its own)");
               firsts.push_back(first);

@@ -67,7 +67,7 @@ inline void require_stages(const program& p, const partition::setting& s, const 
   for (int i = 0, before = -1; i < stages.count(); before = stages[i++]) {
     if (stages[i] < before)
       throw error("the partition '" + s.name + "' puts " + quoted_path(p, p.operations[i].node) + " on stage " +
-                  std::to_string(stages[i]) + ", behind " + quoted_path(p, p.operations[i - 1].node) + " on stage " +
+                  std::to_string(stages[i]) + ", after " + quoted_path(p, p.operations[i - 1].node) + " on stage " +
                   std::to_string(before) + "; stages must not fall along the program");
     if (stages[i] > before + 1)
       throw error("the partition '" + s.name + "' leaves stage " + std::to_string(before + 1) +

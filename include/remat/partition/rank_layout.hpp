@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// The memory of a rank: where the regions of its stages lie for each micro-batch.
+/// The memory of a rank: where the regions of its stages are for each micro-batch.
 ///
 /// Time is the rank's row of the schedule. A region is alive
 ///

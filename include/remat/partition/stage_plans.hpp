@@ -13,7 +13,7 @@
 
 namespace remat {
 
-/// What of each stage a plan covers in training. What waits between sections lies apart where several micro-batches of
+/// What of each stage a plan covers in training. What waits between sections is apart where several micro-batches of
 /// the stage are on their way, and where its rank has other stages.
 class training_slices {
  public:

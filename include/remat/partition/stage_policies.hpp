@@ -5,7 +5,7 @@
 ///                        remat::checkpoint_on_stage(3, remat::save_all{})}               // no checkpoints there
 ///
 /// Stages differ in memory: under one_f_one_b the first holds as many micro-batches as there are stages, the last holds
-/// one. All checkpoints of the stage take the policy, wherever they stand; their groups stay as they are, unless the
+/// one. All checkpoints of the stage take the policy, wherever they are; their groups stay as they are, unless the
 /// policy brings its own (`every<K>`). Automatic partitions count with the checkpoints as they were. Bits do not depend
 /// on any of it.
 #pragma once

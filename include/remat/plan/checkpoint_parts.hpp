@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Checkpoints that lie on several stages: which of them are checkpointed in parts, and which are ignored.
+/// Checkpoints that are on several stages: which of them are checkpointed in parts, and which are ignored.
 ///
 /// A child of a checkpointed sequential that is itself a sequential is checkpointed in parts, one on each stage; so is a
 /// child of its own that is a sequential and is on two stages, and so on. What is on two stages and is no sequential
@@ -24,7 +24,7 @@ struct ignored_checkpoint {
   stage_range stages = {};
 };
 
-/// The operations [first, last) of a checkpointed module that lie on a stage.
+/// The operations [first, last) of a checkpointed module that are on a stage.
 struct checkpoint_part {
   int stage = 0;
   int first = 0, last = 0;

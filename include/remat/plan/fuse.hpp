@@ -7,14 +7,14 @@
 /// | relu, tanh or sigmoid;   | the gradient goes back through it in its own buffer                                  |
 /// | add, relu                |                                                                                      |
 /// | batch_norm2d, relu       | one operation, whose backward finds from its input where the relu was not positive   |
-/// | conv2d, relu, max_pool2d | the relu's backward moves behind the pool (relu commutes with taking a maximum): the |
+/// | conv2d, relu, max_pool2d | the relu's backward moves after the pool (relu commutes with taking a maximum): the |
 /// |                          | gradient that is masked is the pool's, a quarter of the size, and the relu's output  |
-/// |                          | is not needed beside its gradient                                                    |
+/// |                          | is not needed next to its gradient                                                    |
 ///
 /// A module says what it `fuses` and what it `acts_as`; see core/module.hpp.
 ///
 /// Since the decision never looks at checkpoints or stages, a fused pair gives the same bits under all of them. A
-/// checkpoint or a stage border between the two moves behind the pair.
+/// checkpoint or a stage border between the two moves after the pair.
 #pragma once
 
 #include <remat/model/program.hpp>

@@ -106,7 +106,7 @@ class gradient_writer {
     while (holders_.count() <= b) holders_.push_back(1);
     return gradient_[t] = b;
   }
-  /// A gradient that another stage began comes in when it is first needed, behind what can be computed again meanwhile.
+  /// A gradient that another stage began comes in when it is first needed, after what can be computed again meanwhile.
   constexpr void await(int t) {
     const int port = out_.gradient_port(t);
     if (out_.receives(port) && gradient_[t] == core::none) begin(t, action_kind::receive, port);

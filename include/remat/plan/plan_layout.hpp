@@ -14,7 +14,7 @@
 
 namespace remat {
 
-/// A region of memory that buffers of a plan lie in: those that the same sections use first and last.
+/// A region of memory that buffers of a plan are in: those that the same sections use first and last.
 struct plan_region {
   int first_section = 0, last_section = 0;
   int port = core::none;    ///< it is the buffer of this port

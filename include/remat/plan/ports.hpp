@@ -47,7 +47,7 @@ constexpr bool is_differentiated(const program& p, const core::list<backward_nee
   return producer == core::none ? t < p.inputs - p.targets && has_gradient(p, t) : needs[producer].any();
 }
 
-/// Adds the stages behind `maker` to those that read each tensor, in order.
+/// Adds the stages after `maker` to those that read each tensor, in order.
 constexpr void add_reader(core::list<int>& readers, int stage) {
   if (readers.empty() || readers.back() != stage) readers.push_back(stage);
 }

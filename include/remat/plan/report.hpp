@@ -45,7 +45,7 @@ struct plan_report {
   std::vector<std::string> recomputed;  ///< paths, in order
   std::vector<std::string> plain;       ///< segments that would have kept more than without a checkpoint
   std::vector<std::string> split;       ///< what other stages have parts of: "blocks: blocks.0 to blocks.5"
-  std::vector<std::string> ignored;     ///< paths of modules whose checkpoint is ignored, since they lie on two stages
+  std::vector<std::string> ignored;     ///< paths of modules whose checkpoint is ignored, since they are on two stages
   /// Of a plan with budgets: its predicted time, what any could reach, and where memory is lost.
   std::optional<remat::certificate> certificate;
   std::vector<tape_row> rows;
@@ -130,7 +130,7 @@ inline kept_tensor describe_kept(const program& p, std::size_t batch, const buff
   return k;
 }
 
-/// The checkpoints that lie on this stage and on others.
+/// The checkpoints that are on this stage and on others.
 inline void describe_divided(const program& p, int stage, plan_report& r) {
   for (const split_checkpoint& each : split_checkpoints(p))
     for (const checkpoint_part& part : each.parts)

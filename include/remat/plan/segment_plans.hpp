@@ -65,13 +65,13 @@ class segment_analysis {
   }
 
   constexpr core::list<segment_plan> run() {
-    for (int s = segments_.count(); s-- > 0;) analyse(s);  // inner segments stand behind outer ones
+    for (int s = segments_.count(); s-- > 0;) analyse(s);  // inner segments come after outer ones
     dissolve_where_it_pays_nothing(core::none);
     return static_cast<core::list<segment_plan>&&>(plans_);
   }
 
  private:
-  /// The first segment directly inside `parent` at or behind `s`; or the number of segments. Segments stand in
+  /// The first segment directly inside `parent` at or after `s`; or the number of segments. Segments are in
   /// preorder, so the search ends where `parent` does.
   constexpr int next_child(int s, int parent) const {
     const int last = parent == core::none ? covered_.last : segments_[parent].last;
@@ -172,7 +172,7 @@ class segment_analysis {
     parents_[c] = dissolved;
   }
 
-  /// Among the segments directly inside `parent`, dissolves those that keep more, beside their neighbours, than their
+  /// Among the segments directly inside `parent`, dissolves those that, with their neighbours, keep more than their
   /// operations would without any checkpoint; and all of them, where together they still keep more than none would.
   constexpr void dissolve_where_it_pays_nothing(int parent) {
     while (dissolve_some(parent)) {

@@ -21,7 +21,7 @@
 /// A stage may have a policy of its own (`program::stage_policies`), which all checkpoints on it take; their groups
 /// stay unless it brings its own. Under `save_all` the stage has no segments.
 ///
-/// A chain policy (`every<K>`, `square_root`) brings the size of its groups, from the children that stand together on
+/// A chain policy (`every<K>`, `square_root`) brings the size of its groups, from the children that are together on
 /// one stage. The last group of a chain is left as it is, since what it would drop is computed again at once. That
 /// holds where the chain ends on the last stage, or inside another segment, whose recomputation goes straight on to
 /// the backward pass; before another stage, a group waits until the micro-batch comes back, and is dropped as any

@@ -10,7 +10,7 @@ struct slice {
   int first = 0, last = 0;       ///< operations [first, last)
   int stage = core::none;        ///< `none`: the whole program
   int in_flight = 1;             ///< micro-batches that wait for their backward pass at once
-  bool splits = false;           ///< what waits between sections lies apart from the rest, once for each in flight
+  bool splits = false;           ///< what waits between sections is apart from the rest, once for each in flight
   bool halves_backward = false;  ///< the gradients of parameters are a section of their own
 
   constexpr bool is_whole() const { return stage == core::none; }

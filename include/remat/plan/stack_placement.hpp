@@ -113,7 +113,7 @@ class stack_placement {
     int first = 0, last = 0;
     std::size_t floor = 0, pressure = 0;     ///< in its life: the highest stack, and the most bytes alive
     int earlier_begin = 0, earlier_end = 0;  ///< neighbours that began before it
-    int later_end = 0;                       ///< those behind it in `rest_` up to here begin in its life
+    int later_end = 0;                       ///< those after it in `rest_` up to here begin in its life
     std::size_t offset = 0, end = 0;         ///< from the upper end; 0 and 0 where not placed
   };
 

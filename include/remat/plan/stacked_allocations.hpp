@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Stacking: which allocations stand on each other without a gap.
+/// Stacking: which allocations are on each other without a gap.
 ///
 /// Values that wait for backward are freed in the reverse of the order in which they were made, and recomputation
 /// pushes and pops on them: their lives nest as brackets do. Not all: of a segment, the output may be read (by a relu's

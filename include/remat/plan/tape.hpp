@@ -36,7 +36,7 @@
 /// that writes it first to the one that reads it last, so that dropping needs no action.
 ///
 /// A tape is a list of sections, each of which runs in one go. Between two of them a pipeline does other things, so that
-/// what one section makes and another reads is kept meanwhile: where a buffer lies follows from the first and the last
+/// what one section makes and another reads is kept meanwhile: where a buffer is follows from the first and the last
 /// section that use it (plan.hpp).
 ///
 /// | tape                               | its sections                                            |

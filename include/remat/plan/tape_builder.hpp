@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// A tape in the making: its actions and buffers so far, and the ports of the slice.
 ///
-/// An action is written behind those that are there. A buffer lives from the action that is being written when it is
+/// An action is written after those that are there. A buffer lives from the action that is being written when it is
 /// defined to the last one that uses it. A tensor goes to other stages and comes from them through ports (ports.hpp);
 /// the whole program has none.
 #pragma once

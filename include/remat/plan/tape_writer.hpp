@@ -179,7 +179,7 @@ class training_tape_writer {
     }
     return previous_child(c, s);
   }
-  /// Segments stand in preorder: the way back to the previous sibling passes only its descendants.
+  /// Segments are in preorder: the way back to the previous sibling passes only its descendants.
   constexpr int previous_child(int c, int parent) const {
     for (--c; c > parent; --c)
       if (segments_[c].parent == parent) return c;

@@ -4,7 +4,7 @@
 ///     remat::write_gantt("step.svg", simulated.events, {.title = "1F1B, 4 ranks"});
 ///
 /// Boxes are coloured by what the rank does and carry the micro-batch ("3", or "3.1" for stage 1 where a rank has
-/// several); pointing at one shows its times. What runs beside the processors is a thin line under the boxes. Boxes
+/// several); pointing at one shows its times. What runs next to processors is a thin line under the boxes. Boxes
 /// that are too narrow to be seen are left out, so that an image has some thousand boxes a lane at most.
 #pragma once
 
@@ -116,7 +116,7 @@ class gantt_chart {
   }
 
   void draw_events() {
-    double drawn[2] = {0, 0};  // up to where, on the lane and beside it
+    double drawn[2] = {0, 0};  // up to where, on the lane and next to it
     for (std::size_t i = 0; i < events_.size(); ++i) {
       const timeline_event& e = events_[i];
       if (i == 0 || e.rank != events_[i - 1].rank) drawn[0] = drawn[1] = 0;

@@ -3,7 +3,7 @@
 ///
 /// A transpose reads along rows and writes along columns. It goes tile by tile, so that each line of memory that it
 /// touches is used whole while it is near, and all cores share the tiles of all images. The few channels of a picture are
-/// no tile: pixels then lie next to each other in vectors.
+/// no tile: pixels then are next to each other in vectors.
 #pragma once
 
 #include <remat/core/parallel.hpp>

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-/// The memory of a plan's kernels: where their packed weights and their scratch lie, each for as long as it is needed.
+/// The memory of a plan's kernels: where their packed weights and their scratch are, each for as long as it is needed.
 ///
 ///     scratch         in one action
 ///     packed weights  from the action that packs them to the last that reads what it packed
 ///
-/// They are placed as the buffers of tensors are, in one part of the arena, so that the scratch of a weight gradient lies
+/// They are placed as the buffers of tensors are, in one part of the arena, so that the scratch of a weight gradient is
 /// where the packed weights of another kernel were. What several micro-batches of a step read is in a part of its own,
 /// in which it stays until the step ends: executors of the same program and batch find it at the same place there.
 #pragma once

@@ -6,7 +6,7 @@
 ///     optimizer.step(model);
 ///     auto outputs = model.predict(images);
 ///
-/// The same program runs behind every member; see network.hpp for what they do and throw. Example 01 shows it whole.
+/// Every member runs the same program; see network.hpp for what they do and throw. Example 01 shows it whole.
 #pragma once
 
 #include <remat/core/compilation.hpp>

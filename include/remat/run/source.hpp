@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// Where a step's inputs come from: views of the user's memory, converted as they are loaded into the arena.
 ///
-/// A range of float is an input, images as (N, C, H, W); `channels_last(range)` says that they lie as (N, H, W, C). A
+/// A range of float is an input, images as (N, C, H, W); `channels_last(range)` says that they are (N, H, W, C). A
 /// range of any integer type is a target, or indices. The batch is the number of samples that the range holds. What the
 /// model declares as `image` is loaded channels-last, a `tensor` as it is, whatever its rank.
 /// tensor_range.hpp says which ranges are accepted.
@@ -23,7 +23,7 @@
 
 namespace remat {
 
-/// A view of images that lie as (N, H, W, C).
+/// A view of images that are (N, H, W, C) in memory.
 struct channels_last_images {
   std::span<const float> values;
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// What a user may hand over as a tensor: numbers that lie one after another in memory.
+/// What a user may hand over as a tensor: numbers that are one after another in memory.
 ///
 ///     std::vector, std::array, std::span, std::initializer_list and arrays of C, also of several extents
 ///     float                                              inputs, targets of regressions, gradients of outputs
@@ -19,7 +19,7 @@
 
 namespace remat {
 
-/// Numbers of any type, or ranges of them, that lie one after another in memory.
+/// Numbers of any type, or ranges of them, that are one after another in memory.
 template <class R>
 concept RangeInMemory = std::ranges::contiguous_range<const R&> && std::ranges::sized_range<const R&>;
 
@@ -53,7 +53,7 @@ struct tensor_in_memory {
                 "remat: a pointer does not say how many numbers there are; give std::span(pointer, count)");
   static_assert(!is_of_bits, "remat: std::vector<bool> packs its values into bits; take std::vector<std::uint8_t>");
   static_assert(is_pointer || is_of_bits || RangeInMemory<R>,
-                "remat: a tensor is a range of numbers that lie one after another in memory, as in std::vector, "
+                "remat: a tensor is a range of numbers that are one after another in memory, as in std::vector, "
                 "std::array or std::span; copy the numbers into one of these");
 };
 
@@ -72,12 +72,12 @@ struct number_of_a_tensor {
                 "into one");
 };
 
-/// Of images that lie channels-last.
+/// Of images that are channels-last.
 template <class T>
 struct number_of_an_image {
   static constexpr bool holds = true;
   static_assert(std::same_as<T, float>,
-                "remat: images that lie channels-last are a range of float; copy them into a std::vector<float>");
+                "remat: images that are channels-last are a range of float; copy them into a std::vector<float>");
 };
 
 /// Of targets that a metric compares with outputs.

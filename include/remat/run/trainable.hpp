@@ -98,7 +98,7 @@ class trainable {
   /// It has updated them.
   virtual void after_update() {}
 
-  /// Throws `error` where no step has made gradients yet, or where the last one was refused: then those that lie in
+  /// Throws `error` where no step has made gradients yet, or where the last one was refused: then those that are in
   /// `parameters()` are of no batch, and an optimizer and clipping refuse them.
   void require_gradients() const { held().require_gradients(); }
   /// Says that gradients are written into `parameters()` by hand, as a step would: they are accepted from now on. It comes

@@ -170,7 +170,7 @@ class clock_run {
 }  // namespace detail
 
 /// The clock of a table whose tasks are there once each; time and memory are linear in the tasks. A table that cannot
-/// run gives a clock that says which tasks wait for what. Throws `error` where a task lies outside of the table's
+/// run gives a clock that says which tasks wait for what. Throws `error` where a task is outside of the table's
 /// numbers.
 constexpr schedule_clock nominal_clock(const schedule_table& table, clock_units units = {}) {
   for (const task_rules& each : task_table)

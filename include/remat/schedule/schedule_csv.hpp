@@ -6,7 +6,7 @@
 ///     0,1,forward,0,1
 ///
 /// Kinds are forward and backward; or, of a backward pass in two tasks, backward_input and backward_parameters. Lines
-/// may stand in any order; positions of a rank count from 0 without gaps. Stages and micro-batches are as many as the
+/// may be in any order; positions of a rank count from 0 without gaps. Stages and micro-batches are as many as the
 /// largest numbers say. Reading checks no more than this: `check_schedule` says whether a schedule can run.
 #pragma once
 

@@ -29,7 +29,7 @@ constexpr bool is_within(const schedule_table& table, const pipeline_task& t) {
 /// Of a table whose stages are on one rank each and whose tasks are there once (schedule_rules.hpp).
 class task_positions {
  public:
-  /// Throws `error` where a task lies outside of the table's numbers.
+  /// Throws `error` where a task is outside of the table's numbers.
   constexpr explicit task_positions(const schedule_table& table)
       : microbatches_(static_cast<std::size_t>(table.microbatches)),
         ranks_(static_cast<std::size_t>(table.stages), -1),

@@ -14,7 +14,7 @@
 /// | step_decay   | factor^floor(t / every)                                      | StepLR              |
 /// | sequence     | each part for its steps, from its own step 0                 | SequentialLR        |
 ///
-/// Behind its last step a schedule stays where it ended. The factor multiplies the learning rate of every group of
+/// After its last step a schedule stays where it ended. The factor multiplies the learning rate of every group of
 /// parameters. Steps may as well be epochs, if that is what is passed. Any function of the step will do in their place.
 #pragma once
 
@@ -36,7 +36,7 @@ inline constexpr std::size_t endless = std::numeric_limits<std::size_t>::max();
 
 namespace detail {
 
-/// Where step t lies between the first, 0, and the last, 1.
+/// Where step t is between the first, 0, and the last, 1.
 inline double part_done(const char* who, std::size_t t, std::size_t steps) {
   if (steps == 0)
     throw error(std::string("learning_rate::") + who + " needs its number of steps, at least 1: {.steps = 1000}");

@@ -29,7 +29,7 @@ struct careless : remat::module {
   }
 };
 
-/// Reads what lies behind its output's gradient.
+/// Reads what is after its output's gradient.
 struct curious : remat::module {
   static constexpr std::string_view kind = "curious";
   template <class X>

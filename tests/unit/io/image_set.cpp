@@ -69,7 +69,7 @@ TEST_CASE("pixels become floats in [0, 1], normalised as asked", "[io][image_set
   }
 }
 
-TEST_CASE("a batch holds whole images behind one another", "[io][image_set]") {
+TEST_CASE("a batch holds whole images one after another", "[io][image_set]") {
   const image_set data{{10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 110, 120}, {0, 1, 2}, {2, 1, 2}, {0, 1 / 255.0f}};
   auto range = data.batches(2);
   CHECK(range.count() == 2);

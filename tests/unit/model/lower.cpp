@@ -67,7 +67,7 @@ TEST_CASE("the innermost stage number wins") {
   CHECK(stages == std::vector<int>{0, 1, 2, 2});
 }
 
-TEST_CASE("tags lower to the values that they stand for") {
+TEST_CASE("tags lower to the values that they mean") {
   using seq = remat::sequential<nn::linear<4, 4>, nn::relu>;
   const remat::program p = remat::lower<
       remat::sequential<

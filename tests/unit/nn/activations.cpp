@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Activations that a layer applies to its own output, and those that stand alone.
+// Activations that a layer applies to its own output, and those that are modules of their own.
 #include "kernel_run.hpp"
 
 #include <catch2/catch.hpp>

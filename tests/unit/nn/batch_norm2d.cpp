@@ -50,7 +50,7 @@ void check(std::size_t batch, activation after, float mean = 0, double bound = 2
     const auto normal = [&](std::size_t r) { return (as_double(layer.x[at(r)]) - m) * inverse; };
     for (std::size_t r = 0; r < rows; ++r) {
       double& value = y[at(r)] = normal(r) * as_double(layer.parameters[0][c]) + as_double(layer.parameters[1][c]);
-      // A gradient of 0 where rounding could decide on which side of 0 it lies.
+      // A gradient of 0 where rounding could decide on which side of 0 it is.
       if (after == activation::relu && std::abs(value) < 1e-3) layer.dy[at(r)] = 0;
       if (after == activation::relu && value <= 0) value = 0;
     }

@@ -65,7 +65,7 @@ TEST_CASE("short rows of any length and number agree with double precision") {
       }
 }
 
-TEST_CASE("what a short row gives depends neither on its place nor on where its results lie") {
+TEST_CASE("what a short row gives depends neither on its place nor on where its results are") {
   const std::size_t size = 21, rows = 45;
   const auto x = random_numbers(rows * size, 3), dy = random_numbers(rows * size, 4);
   for (const loops* of : {&softmax, &log_softmax}) {

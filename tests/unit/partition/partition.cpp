@@ -110,17 +110,17 @@ TEST_CASE("a partition by hand that is impossible is refused", "[dist][partition
   refuses(small(), partition::at({"conv"}), {}, "no module has the path 'conv'");
   refuses(small(), partition::at({"features"}), {}, "the boundary 'features' is the start of the model");
   refuses(small(), partition::at({"classifier", "features.b"}), {},
-          "the boundary 'features.b' does not lie behind 'classifier'; name modules in the program's order");
+          "the boundary 'features.b' is not after 'classifier'; name modules in the program's order");
   refuses(small(), partition::at({"classifier.relu", "classifier.fc2"}), {},
-          "the boundary 'classifier.fc2' does not lie behind 'classifier.relu'");
+          "the boundary 'classifier.fc2' is not after 'classifier.relu'");
   refuses(small(), partition::by_path({{"x", 0}}), {}, "no module has the path 'x'");
   refuses(small(), partition::by_path({{"features", -1}}), {}, "stages are numbered from 0");
   refuses(small(), partition::by_path({{"features", 0}, {"features", 1}}), {}, "'features' is given two stages");
   refuses(small(), partition::by_path({{"features.b", 1}, {"classifier", 0}}), {},
-          "stage numbers must not fall along the program, and 'classifier' is given stage 0 behind 'features.b' on "
+          "stage numbers must not fall along the program, and 'classifier' is given stage 0 after 'features.b' on "
           "stage 1");
   refuses(small(), partition::by_path({{"features", 0}, {"features.b", 1}}), {},
-          "'features' is given stage 0 behind 'features.b' on stage 1");
+          "'features' is given stage 0 after 'features.b' on stage 1");
   refuses(small(), partition::by_path({{"features.b", 2}}), {},
           "the partition 'by_path' leaves stage 1 empty; every stage from 0 to 2 needs an operation");
   refuses(small(), partition::by_path({{"classifier.relu", 1}, {"classifier.fc2", 2}}), {}, "leaves stage 1 empty");
@@ -128,7 +128,7 @@ TEST_CASE("a partition by hand that is impossible is refused", "[dist][partition
   const partition::setting wild{"wild", false, [](const remat::program&, const partition::request&) {
                                   return remat::core::list<int>{0, 1, 0, 1, 1, 1};
                                 }};
-  refuses(small(), wild, {}, "the partition 'wild' puts 'features.c' on stage 0, behind 'features.b' on stage 1");
+  refuses(small(), wild, {}, "the partition 'wild' puts 'features.c' on stage 0, after 'features.b' on stage 1");
   const partition::setting brief{"brief", false, [](const remat::program&, const partition::request&) {
                                    return remat::core::list<int>{0, 1};
                                  }};
@@ -200,7 +200,7 @@ TEST_CASE("an automatic partition that is impossible is refused", "[dist][partit
        std::vector<partition::setting>{partition::uniform, partition::balanced, partition::balanced_memory}) {
     refuses(small(), s, {.stages = 0}, "an automatic partition needs the number of its stages");
     refuses(small(), s, {.stages = 7}, "the model has 6 operations, and 7 stages are asked for; ask for 1 to 6");
-    refuses(small(), s, {.stages = 2, .ranks = 3}, "2 stages do not lie on 3 ranks; take 1 to 2 ranks");
+    refuses(small(), s, {.stages = 2, .ranks = 3}, "2 stages do not fit on 3 ranks; take 1 to 2 ranks");
   }
   refuses(small(), partition::balanced_memory, {.stages = 2}, "needs the bytes of a stage");
   remat::operation_costs costs = remat::no_costs(small(), 1);

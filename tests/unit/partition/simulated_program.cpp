@@ -98,7 +98,7 @@ TEST_CASE("nothing of a stage's plan is lost", "[dist]") {
   });
 }
 
-TEST_CASE("recomputation that starts early hides behind the gradient's way", "[dist]") {
+TEST_CASE("recomputation that starts early overlaps the gradient's way", "[dist]") {
   const remat::program p = chain<8>(4, {remat::checkpoint_at("", remat::strategy::contiguous{})});
   const remat::operation_costs costs = remat::counted_seconds(p, 8, flops(8));
   const auto table = schedule::one_f_one_b.make(4, 8);

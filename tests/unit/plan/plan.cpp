@@ -117,7 +117,7 @@ TEST_CASE("policies decide for a segment as a whole") {
   CHECK(r.recomputed == std::vector<std::string>{"0.2 linear", "0.0 linear"});
 }
 
-TEST_CASE("a relu's mask moves behind the pool that follows it") {
+TEST_CASE("a relu's mask moves after the pool that follows it") {
   using net =
       sequential<nn::conv2d<1, 8, 3>, nn::relu, nn::max_pool2d<2>, nn::flatten, nn::linear<72, 4>, nn::log_softmax>;
   const remat::program p = remat::fuse(remat::lower<net, remat::image<float, 1, 8, 8>, nn::nll_loss>());

@@ -142,7 +142,7 @@ struct placed {
   double ratio() const { return static_cast<double>(region) / static_cast<double>(std::max<std::size_t>(1, live)); }
 };
 
-/// A line for each placement over 1.1, and for the worst three, beside the optimum for its size.
+/// A line for each placement over 1.1, and for the worst three, next to the optimum for its size.
 std::string beside_the_optimum(const std::vector<placed>& placements) {
   std::ostringstream lines;
   for (std::size_t i = 0; i < placements.size(); ++i) {

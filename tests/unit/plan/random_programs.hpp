@@ -221,7 +221,7 @@ inline void read_too(random_program& random, int i, int t) {
 /// Cuts the program into this many stages, none of them empty. There are at least as many operations. (Drawn without
 /// rejection: small cases of RapidCheck draw the same small numbers again and again.)
 inline void cut_into_stages(program& p, int stages) {
-  int left = p.operations.count();  // operations for this stage and those behind it
+  int left = p.operations.count();  // operations for this stage and those after it
   for (int s = 0, i = 0; s < stages; ++s) {
     const int behind = stages - 1 - s;
     const int mine = behind == 0 ? left : 1 + pick(0, left - behind);

@@ -60,7 +60,7 @@ TEST_CASE("strategies group the children of a sequential") {
   CHECK(segments<remat::checkpoint<layer>>() == std::vector<range>{{0, 1}});
 }
 
-TEST_CASE("a group never crosses a stage, and grouping starts anew behind it") {
+TEST_CASE("a group never crosses a stage, and grouping starts anew after it") {
   using remat::strategy::contiguous, remat::strategy::group;
   using c = remat::on_stage<1, layer>;
   CHECK(segments<checked<group<3>, layer, layer, c, layer, layer>>() == std::vector<range>{{0, 2}, {2, 5}});
@@ -194,7 +194,7 @@ TEST_CASE("a chain policy cuts anew on each stage, and leaves out the last group
   CHECK(ranges_of(cut(pairs, {3})) == std::vector<range>{{0, 2}, {2, 3}, {3, 5}});
   CHECK(ranges_of(cut(pairs, {5})) == std::vector<range>{{0, 2}, {2, 4}, {4, 5}});
   CHECK(ranges_of(cut(six(setting<contiguous, square_root>), {4})) == std::vector<range>{{0, 2}, {2, 4}});
-  // The roots of 2 children before, and of 3 behind the child that straddles.
+  // The roots of 2 children before, and of 3 after the child that straddles.
   CHECK(ranges_of(cut(six(setting<contiguous, square_root>, 2), {5})) == std::vector<range>{{0, 4}, {6, 10}});
   // The chain ends, and the program goes on: on the same stage, and on another.
   tree t;
@@ -265,7 +265,7 @@ TEST_CASE("the last group of a chain inside a segment is left out on every stage
   CHECK(ranges_of(p) == std::vector<range>{{0, 4}, {0, 2}, {4, 5}});
 }
 
-TEST_CASE("a module that is fused away lies with the one before it") {
+TEST_CASE("a module that is fused away is with the one before it") {
   tree t;
   t.open("", true, {setting<remat::strategy::group<2>>}).layer("a").layer("relu", {}, 0).layer("b").layer("c");
   const remat::program p = t.close().program();

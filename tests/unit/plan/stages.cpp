@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Programs cut into stages: the plans of the stages, run one beside the other with several micro-batches in flight,
+// Programs cut into stages: the plans of the stages, run next to each other with several micro-batches in flight,
 // give the bits of the whole program's plan.
 #include <remat/check/plan_checker.hpp>
 #include <remat/plan/plan.hpp>

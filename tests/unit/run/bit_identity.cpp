@@ -93,7 +93,7 @@ void check_same(const trace& found, const trace& expected) {
 }
 
 /// Whether a plan must compute something again: in a segment that it checks, backward reads a tensor that is made
-/// there, that nothing behind the segment reads, and that the policy does not keep.
+/// there, that nothing after the segment reads, and that the policy does not keep.
 bool must_recompute(const program& p, const plan& made) {
   std::vector<int> last_read(p.tensors.size(), 0);
   for (int i = 0; i < p.operations.count(); ++i)

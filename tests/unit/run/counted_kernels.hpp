@@ -18,7 +18,7 @@ struct counts {
 };
 inline counts counted;
 
-/// Stands before the kernels of one module: number I of those that were met.
+/// In front of the kernels of one module: number I of those that were met.
 template <std::size_t I>
 struct counter {
   static inline const remat::kernel_table* kernels = nullptr;

@@ -39,7 +39,7 @@ bool same(std::span<const float> a, std::span<const float> b) {
 }
 
 TEST_CASE("forward and backward are a training step whose loss is the user's") {
-  // The loss -mean(log p[target]), by hand behind a model that ends before it.
+  // The loss -mean(log p[target]), by hand after a model that ends before it.
   using net = remat::sequential<body, nn::flatten, nn::linear<120, 5>, nn::log_softmax>;
   const auto data = networks::random_batch(3, 60, 1, 5, 1);
   remat::model<net, input, nn::nll_loss> whole{{.seed = 2, .input_gradients = true}};

@@ -77,7 +77,7 @@ TEST_CASE("a target that int32 cannot hold is refused by its value and place") {
   CHECK_THROWS_WITH(rows.predict(std::vector<std::uint64_t>{5, 1}), Contains("index 5 at place 0"));
 }
 
-TEST_CASE("inputs are ranges of any kind that lie in memory") {
+TEST_CASE("inputs are ranges of any kind whose numbers are in memory") {
   classifier m{{.seed = 1}};
   const std::span<const float> first = m.predict(inputs);
   const std::vector<float> wanted(first.begin(), first.end());

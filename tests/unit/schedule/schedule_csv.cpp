@@ -63,7 +63,7 @@ TEST_CASE("a backward pass in two tasks has a line for each", "[dist]") {
             "1,2,backward_parameters,1,0\n");
 }
 
-TEST_CASE("lines may stand in any order, end as on Windows, or be empty", "[dist]") {
+TEST_CASE("lines may be in any order, end as on Windows, or be empty", "[dist]") {
   const auto table = remat::parse_schedule(
       "rank,position,kind,stage,microbatch\r\n1,1,backward,1,0\r\n0,0,forward,0,0\r\n\r\n1,0,forward,1,0\r\n"
       "0,1,backward,0,0");

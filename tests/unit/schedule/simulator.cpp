@@ -126,7 +126,7 @@ TEST_CASE("copied messages are paid by both ranks", "[dist]") {
   CHECK(remat::simulate(schedule::one_f_one_b.make(2, 64), s).seconds < many.seconds);
 }
 
-TEST_CASE("early recomputation hides behind the gradient", "[dist]") {
+TEST_CASE("early recomputation overlaps the gradient's way", "[dist]") {
   remat::pipeline_costs s = alike(2, {.forward = 1, .recompute = 1, .backward = 2});
   const auto early = remat::simulate(schedule::one_f_one_b.make(2, 1), s);
   CHECK(early.seconds == Approx(2 * 1 + 1 + 2 * 2));  // the first stage's is hidden, the last stage waits for nothing
@@ -233,7 +233,7 @@ TEST_CASE("simulated steps keep to what all costs have in common", "[dist]") {
   });
 }
 
-TEST_CASE("early receives let transfers travel beside computation", "[dist]") {
+TEST_CASE("early receives let transfers overlap computation", "[dist]") {
   remat::pipeline_costs s = with_messages(alike(4, {.forward = 3, .backward = 6}), 10, {0, 10});
   const remat::schedule_table table = schedule::one_f_one_b.make(4, 32);
   const double early = remat::simulate(table, s).seconds;

@@ -208,7 +208,7 @@ TEST_CASE("momentum that begins later begins with the gradient") {
   }
 }
 
-TEST_CASE("optimizers pass over parameters without a gradient") {
+TEST_CASE("optimizers skip parameters without a gradient") {
   const auto check = [](auto optimizer) {
     small model{{.seed = 1}};
     set_values(model);

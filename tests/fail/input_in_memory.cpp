@@ -1,4 +1,4 @@
-// error: remat: a tensor is a range of numbers that lie one after another in memory
+// error: remat: a tensor is a range of numbers that are one after another in memory
 #include <remat/remat.hpp>
 
 #include <list>
