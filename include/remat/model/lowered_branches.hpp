@@ -22,7 +22,7 @@ struct joined<tensors<A...>, tensors<B...>> {
 
 /// Modules next to each other, each after the same inputs.
 template <class Inputs, class Context, class Scope, class... M>
-struct siblings {
+struct branch_list {
   using output = tensors<>;
   using after = Context;
   static constexpr int first_stage = core::none;
@@ -30,9 +30,9 @@ struct siblings {
   static constexpr edge emit(emission&, const edge&, int, int) { return {}; }
 };
 template <class Inputs, class Context, class Scope, class M, class... Rest>
-struct siblings<Inputs, Context, Scope, M, Rest...> {
+struct branch_list<Inputs, Context, Scope, M, Rest...> {
   using head = link<M, Inputs, Context, Scope>;
-  using tail = siblings<Inputs, typename head::after, Scope, Rest...>;
+  using tail = branch_list<Inputs, typename head::after, Scope, Rest...>;
   using output = typename joined<typename head::output, typename tail::output>::type;
   using after = typename tail::after;
   static constexpr int first_stage = head::first_stage != core::none ? head::first_stage : tail::first_stage;
@@ -71,16 +71,16 @@ struct branched {
 };
 
 template <class Inputs, class Context, class Scope, class... M>
-struct all_siblings : siblings<Inputs, Context, Scope, M...> {};
+struct all_branches : branch_list<Inputs, Context, Scope, M...> {};
 template <class Inputs, class Context, class Scope>
-struct all_siblings<Inputs, Context, Scope> : siblings<Inputs, Context, Scope> {
+struct all_branches<Inputs, Context, Scope> : branch_list<Inputs, Context, Scope> {
   using output = broken;
 };
 
 template <class Join, class... M, class... In, class Context, class Scope>
 struct lowered<parallel<Join, M...>, tensors<In...>, Context, Scope>
     : branched<parallel<Join, M...>,
-               all_siblings<tensors<In...>, Context, typename Scope::template within<false>, M...>, Join, Context,
+               all_branches<tensors<In...>, Context, typename Scope::template within<false>, M...>, Join, Context,
                Scope> {
   static_assert(rules::parallel_has_branches<parallel<Join, M...>, (sizeof...(M) > 0)>::holds);
   static constexpr edge emit(emission& e, const edge& in, const label& l) {
