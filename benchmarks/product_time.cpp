@@ -10,7 +10,8 @@
 ///     packed    b reordered into the layout that the primitive chooses, and the primitive; both are timed
 ///     tiles     the primitive on parts of 256 x 1024
 ///
-/// ratio is remat by the best other. Of the rounds, in which all take turns, the shortest time counts.
+/// ratio is remat by the best other. Of the rounds, in which all take turns, the shortest time counts. Memory is as in a step,
+/// in huge pages where there are any: strides of a page and more are up to three times as slow in small ones.
 #include <remat/remat.hpp>
 
 #include <oneapi/dnnl/dnnl.h>
@@ -50,18 +51,23 @@ constexpr std::pair<const char*, product> products[] = {
 struct operands {
   product which;
   detail::product_extents size;
-  std::vector<float> a, b, c;
-  std::vector<std::byte> scratch, packed;
+  remat::memory_block a, b, c, scratch = {}, packed = {};
 };
 
-std::vector<float> numbers(std::size_t size) {
-  std::vector<float> made(size);
+float* floats(const remat::memory_block& block) { return reinterpret_cast<float*>(block.data()); }
+
+remat::memory_block numbers(std::size_t size) {
+  remat::memory_block made(size * sizeof(float));
   unsigned seed = 1;
-  for (float& each : made) {
+  for (std::size_t i = 0; i < size; ++i) {
     seed = seed * 1664525u + 1013904223u;
-    each = static_cast<float>(seed >> 8) / 8388608.0f - 1;
+    floats(made)[i] = static_cast<float>(seed >> 8) / 8388608.0f - 1;
   }
   return made;
+}
+
+void grow(remat::memory_block& block, std::size_t bytes) {
+  if (bytes > block.size()) block = remat::memory_block(bytes);
 }
 
 using call = std::function<void(operands&)>;
@@ -69,9 +75,9 @@ using call = std::function<void(operands&)>;
 call of(matrix_product made, operands& with) {
   remat::prepared state;
   made.reserve(state, 0);
-  if (state.scratch_of() > with.scratch.size()) with.scratch.resize(state.scratch_of());
+  grow(with.scratch, state.scratch_of());
   return [p = std::make_shared<matrix_product>(std::move(made))](operands& o) {
-    p->execute(o.scratch.data(), o.c.data(), o.a.data(), o.b.data());
+    p->execute(o.scratch.data(), floats(o.c), floats(o.a), floats(o.b));
   };
 }
 
@@ -80,8 +86,8 @@ call sgemm(const operands& with) {
   const auto extent = [](std::size_t e) { return static_cast<dnnl_dim_t>(e); };
   return [=](operands& o) {
     const auto& [m, n, k] = o.size;
-    dnnl_sgemm(a_turned ? 'T' : 'N', b_turned ? 'T' : 'N', extent(m), extent(n), extent(k), 1, o.a.data(),
-               extent(a_turned ? m : k), o.b.data(), extent(b_turned ? k : n), 0, o.c.data(), extent(n));
+    dnnl_sgemm(a_turned ? 'T' : 'N', b_turned ? 'T' : 'N', extent(m), extent(n), extent(k), 1, floats(o.a),
+               extent(a_turned ? m : k), floats(o.b), extent(b_turned ? k : n), 0, floats(o.c), extent(n));
   };
 }
 
@@ -94,9 +100,8 @@ call packed(operands& with) {
       onednn::matrix_product(a, layout::chosen({k, n}), layout::row_major({m, n}), {}));
   const layout chosen = multiply->layout_of(onednn::weights);
   auto pack = std::make_shared<onednn::primitive>(onednn::primitive::reorder(b, chosen));
-  with.packed.resize(chosen.bytes());
-  for (const auto* each : {multiply.get(), pack.get()})
-    if (each->scratch_bytes() > with.scratch.size()) with.scratch.resize(each->scratch_bytes());
+  grow(with.packed, chosen.bytes());
+  for (const auto* each : {multiply.get(), pack.get()}) grow(with.scratch, each->scratch_bytes());
   return [=](operands& o) {
     pack->execute(o.scratch.data(), {{onednn::source, o.b.data()}, {onednn::result, o.packed.data()}});
     multiply->execute(o.scratch.data(),
@@ -106,15 +111,14 @@ call packed(operands& with) {
 
 void compare(const shape& s, const std::pair<const char*, product>& which, std::size_t rounds) {
   using clock = std::chrono::steady_clock;
-  operands with{which.second, detail::extents_of(which.second, s.rows, s.in, s.out), {}, {}, {}, {}, {}};
-  const auto [m, n, k] = with.size;
-  with.a = numbers(m * k), with.b = numbers(k * n), with.c.resize(m * n);
+  const auto size = detail::extents_of(which.second, s.rows, s.in, s.out);
+  const auto [m, n, k] = size;
+  operands with{which.second, size, numbers(m * k), numbers(k * n), remat::memory_block(m * n * sizeof(float))};
   const auto parts = [&, rows = s.rows, in = s.in, out = s.out](const detail::product_extents& tile) {
     return of(matrix_product(which.second, rows, in, out, {}, false, tile), with);
   };
-  const call calls[] = {of(matrix_product(which.second, s.rows, s.in, s.out), with), parts(with.size),
-                               sgemm(with), packed(with),
-                               parts({std::min<std::size_t>(m, 256), std::min<std::size_t>(n, 1024), k})};
+  const call calls[] = {of(matrix_product(which.second, s.rows, s.in, s.out), with), parts(with.size), sgemm(with),
+                        packed(with), parts({std::min<std::size_t>(m, 256), std::min<std::size_t>(n, 1024), k})};
   std::vector<double> seconds[std::size(calls)];
   for (std::size_t round = 0; round <= rounds; ++round)
     for (std::size_t i = 0; i < std::size(calls); ++i) {

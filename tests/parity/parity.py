@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""parity.py PROGRAM NETWORK             compares remat with PyTorch on one network, in each of its CASES
-parity.py PROGRAM NETWORK bfloat16    the same where both compute with it
-parity.py PROGRAM --check-measure     changes remat's results by a little, and checks that each change is noticed
+"""parity.py PROGRAM NETWORK[,NETWORK]... compares remat with PyTorch on networks, in each of their CASES
+parity.py PROGRAM NETWORK bfloat16     the same of one where both compute with it
+parity.py PROGRAM --check-measure      changes remat's results by a little, and checks that each change is noticed
 
 The same weights and batch go to PyTorch in float64, to PyTorch in float32, and to remat (PROGRAM, see parity.cpp). For
 the loss, the outputs of a prediction, the gradient of every parameter and every running statistic after the step, the
@@ -377,8 +377,11 @@ def main(program, wanted, dtype="float32"):
     torch.set_num_threads(1)  # other tests run next to this one
     if wanted == "--check-measure":
         return check_measure(program)
-    cases = [case for case in CASES if case.network == wanted]
-    require(cases, f"no case is of a network '{wanted}'")
+    cases = []
+    for network in wanted.split(","):
+        found = [case for case in CASES if case.network == network]
+        require(found, f"no case is of a network '{network}'")
+        cases += found
     print(f"PyTorch {torch.__version__}\n")
     return check_rounded(cases[0], program) if dtype == "bfloat16" else all([check(case, program) for case in cases])
 

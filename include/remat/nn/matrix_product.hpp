@@ -31,8 +31,8 @@ class matrix_product {
   matrix_product(product which, std::size_t rows, std::size_t in, std::size_t out, onednn::extras e = {},
                  bool has_bias = false)
       : matrix_product(which, rows, in, out, e, has_bias,
-                       product_tile(which, extents_of(which, rows, in, out), e.adds_to_destination,
-                                    onednn::instructions(), primitive_threads())) {}
+                       product_tile(which, extents_of(which, rows, in, out), e.adds_to_destination, this_processor(),
+                                    primitive_threads())) {}
   matrix_product(product which, std::size_t rows, std::size_t in, std::size_t out, onednn::extras e, bool has_bias,
                  const product_extents& tile)
       : whole_(extents_of(which, rows, in, out)),
@@ -40,14 +40,12 @@ class matrix_product {
         a_(which == product::weight_gradient, whole_.m, whole_.k, tile_.m, tile_.k),
         b_(which == product::forward, whole_.k, whole_.n, tile_.k, whole_.n),
         has_bias_(has_bias),
-        adds_through_scratch_(e.adds_to_destination &&
-                              (tile_.k < whole_.k || onednn::instructions() == onednn::instruction_set::other)) {
+        adds_through_scratch_(e.adds_to_destination && (tile_.k < whole_.k || this_processor() == processor::other)) {
     if (whole_.n % tile_.n != 0) tile_.n = whole_.n;
     is_plain_ = has_bias || tile_ == whole_;  // a row of bias is for one matrix
     if (adds_through_scratch_) temporary_ = aligned(tile_.m * whole_.n * sizeof(float));
     reads_destination_ = e.adds_to_destination && !adds_through_scratch_ && reads_before_adding(tile_, whole_);
-    reads_weights_ =
-        which == product::input_gradient && tile_.k < whole_.k && reads_weights_in_parts(whole_, primitive_threads());
+    reads_weights_ = which == product::input_gradient && tile_.k < whole_.k;
     e.adds_to_destination = e.adds_to_destination && !adds_through_scratch_;
     for_each_part([&](const part& p) { parts_.push_back({p, index_of(p, e)}); });
   }

@@ -6,7 +6,7 @@
 
 namespace remat::onednn {
 
-/// `amx` has the kernels of `avx512` for float32, on a core with other caches.
+/// `amx` has the kernels of `avx512` for float32.
 enum class instruction_set { other, avx512, amx };
 
 inline instruction_set instructions() {
@@ -18,6 +18,15 @@ inline instruction_set instructions() {
                                              : instruction_set::other;
   }();
   return found;
+}
+
+/// Whether the CPU is Intel's.
+inline bool is_intel() {
+#if defined(__x86_64__)
+  return __builtin_cpu_is("intel");
+#else
+  return false;
+#endif
 }
 
 /// The variable of the environment that says to use less.
@@ -33,9 +42,9 @@ inline bool has_bfloat16() {
 /// 105 GFLOP/s at 1 thread, next to 170 to 190).
 inline bool multiplies_bfloat16() {
   static const bool is_slow = [] {
-    if (instructions() == instruction_set::amx) return false;
+    if (instructions() == instruction_set::amx || !is_intel()) return false;
 #if defined(__x86_64__)
-    return __builtin_cpu_is("intel") && __builtin_cpu_supports("avx512vbmi");  // which Cooper Lake has not
+    return __builtin_cpu_supports("avx512vbmi") != 0;  // which Cooper Lake has not
 #else
     return false;
 #endif

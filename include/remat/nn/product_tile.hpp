@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// How a linear layer's three products are cut into calls of oneDNN's matmul: a rule of shape and instruction set,
+/// How a linear layer's three products are cut into calls of oneDNN's matmul: a rule of shape and processor,
 /// never of a timing, so that the same network has the same bits on every run, under every policy.
 ///
 ///     forward            y  = x W^T     (rows, Out) = (rows, In) (In, Out)       W is read along its rows
@@ -38,10 +38,20 @@
 /// | 256  | 227          | 241                       | 192          | 232                       | 249         |
 /// | 512  |              |                           | 225          | 236                       | 257         |
 ///
-/// On the cores that have AMX (Sapphire Rapids) one call of 1024 x 3072 x 768 falls further, to 60 to 66 of 150, since
-/// b is read in place, and is a tenth below sgemm in every forward product of 1,024 rows (141 of 156), while 256 x 1024
-/// x 1024 reaches 178, 171 and 164, more than any call does on more rows: there rows are cut into 256, and matrices of
-/// 1,024 columns are side by side, which was not measured there.
+/// On Intel's cores wider matrices side by side are faster, parts of 256 rows for y and dx, and few rows by a W that is
+/// read in place unless it is of very many lines. GFLOP/s with AVX-512 (Ice Lake), operands out of 64 MB:
+///
+/// | product         | m x n x k          | one call | as here | as above | sgemm |
+/// |-----------------|--------------------|----------|---------|----------|-------|
+/// | input_gradient  | 1024 x 768 x 3072  | 122      | 154     | 149      | 161   |
+/// | input_gradient  | 1024 x 3072 x 768  | 60       | 120     | 114      | 114   |
+/// | input_gradient  | 256 x 1024 x 1024  | 158      | 163     | 145      | 151   |
+/// | input_gradient  | 128 x 1024 x 1024  | 143      | 141     | 132      | 135   |
+/// | input_gradient  | 64 x 768 x 50257   | 60       | 87      | 87       | 115   |
+/// | weight_gradient | 768 x 3072 x 1024  | 57       | 119     | 105      | 124   |
+///
+/// Sapphire Rapids was slow in the same places (60 to 66 of 150), and in forward products of 1,024 rows (141 of 156),
+/// while 256 rows by 1024 x 1024 reached 178.
 #pragma once
 
 #include <remat/nn/onednn_instructions.hpp>
@@ -51,6 +61,14 @@
 namespace remat::nn::detail {
 
 enum class product { forward, input_gradient, weight_gradient };
+
+/// What computes products of float32: another implementation than brgemm, or brgemm on a core with AVX-512.
+enum class processor { other, avx512, intel_avx512 };
+
+inline processor this_processor() {
+  if (onednn::instructions() == onednn::instruction_set::other) return processor::other;
+  return onednn::is_intel() ? processor::intel_avx512 : processor::avx512;
+}
 
 /// Extents of c (m, n) = a (m, k) b (k, n), or of a part of it.
 struct product_extents {
@@ -103,7 +121,8 @@ constexpr bool reads_before_adding(const product_extents& part, const product_ex
 
 /// Whether parts of W are read one after another, each before its call. Several threads each take columns of it, and what
 /// one has read is far from the others.
-constexpr bool reads_weights_in_parts(const product_extents& whole, int threads) {
+constexpr bool reads_weights_in_parts(const product_extents& whole, processor on, int threads) {
+  if (on == processor::intel_avx512 && whole.k <= 8192) return false;
   return threads == 1 && whole.m <= few_rows && bytes_of(whole.m, whole.n) <= cached_bytes &&
          bytes_of(whole.k, whole.n) > cached_bytes;
 }
@@ -116,24 +135,24 @@ constexpr bool cuts_weight_gradient(const product_extents& whole, bool adds) {
 
 /// The largest part of the product that is computed at a time: of m and k by a call, of n within it. Those at the ends
 /// may be smaller. `adds` says whether the product is added to what its destination holds.
-constexpr product_extents product_tile(product which, const product_extents& whole, bool adds,
-                                       onednn::instruction_set set, int threads) {
-  if (set == onednn::instruction_set::other) {  // another implementation, without these holes
+constexpr product_extents product_tile(product which, const product_extents& whole, bool adds, processor on,
+                                       int threads) {
+  if (on == processor::other) {  // without these holes
     // What is added to a gradient is computed apart before (matrix_product.hpp), part by part; what is written is in the
     // same parts, since bits depend on them.
     const std::size_t lines = which == product::forward ? whole.m : lines_of(4 * cached_bytes, whole.n);
     return {lines < whole.m ? lines : whole.m, whole.n, whole.k};
   }
-  const bool amx = set == onednn::instruction_set::amx;
+  const bool intel = on == processor::intel_avx512;
   product_extents tile = whole;
   if (which == product::weight_gradient) {
-    if (whole.n > 1024) tile.n = equal_width(whole.n, whole.n >= 3072 && !amx ? 256 : 1024);
+    if (whole.n > 1024) tile.n = equal_width(whole.n, whole.n >= 3072 && !intel ? 256 : 1024);
     if (cuts_weight_gradient(whole, adds)) tile.m = lines_of((adds ? 1 : 2) * cached_bytes, whole.n);
   } else {
-    if (amx) tile.m = few_rows;
+    if (intel) tile.m = few_rows;
     if (which == product::input_gradient) {
-      tile.n = equal_width(whole.n, amx ? 1024 : 128);
-      if (reads_weights_in_parts(whole, threads)) tile.k = 128;
+      tile.n = equal_width(whole.n, intel ? 512 : 128);
+      if (reads_weights_in_parts(whole, on, threads)) tile.k = 128;
     }
   }
   if (tile.m > whole.m) tile.m = whole.m;

@@ -16,16 +16,16 @@ namespace matrix_product_tests {
 namespace detail = remat::nn::detail;
 using detail::extents_of;
 using detail::matrix_product;
+using detail::processor;
 using detail::product;
 using detail::product_extents;
-using remat::onednn::instruction_set;
 
 constexpr product_extents tile(product which, std::size_t rows, std::size_t in, std::size_t out,
-                               instruction_set set = instruction_set::avx512, bool adds = false, int threads = 1) {
-  return detail::product_tile(which, extents_of(which, rows, in, out), adds, set, threads);
+                               processor on = processor::avx512, bool adds = false, int threads = 1) {
+  return detail::product_tile(which, extents_of(which, rows, in, out), adds, on, threads);
 }
 constexpr product_extents added(std::size_t rows, std::size_t in, std::size_t out) {
-  return tile(product::weight_gradient, rows, in, out, instruction_set::avx512, true);
+  return tile(product::weight_gradient, rows, in, out, processor::avx512, true);
 }
 
 // Small products and forward products are one call each, on plain matrices.
@@ -45,7 +45,7 @@ static_assert(tile(product::weight_gradient, 1024, 768, 3072) == product_extents
 // Of few rows, one thread reads W in parts where it is large, and the many outputs are cut.
 static_assert(tile(product::input_gradient, 64, 1024, 1024) == product_extents{64, 128, 128});
 static_assert(tile(product::input_gradient, 64, 768, 50257) == product_extents{64, 128, 128});
-static_assert(tile(product::input_gradient, 64, 1024, 1024, instruction_set::avx512, false, 2) ==
+static_assert(tile(product::input_gradient, 64, 1024, 1024, processor::avx512, false, 2) ==
               product_extents{64, 128, 1024});
 static_assert(tile(product::input_gradient, 64, 512, 512) == product_extents{64, 128, 512});
 static_assert(tile(product::input_gradient, 257, 1024, 1024) == product_extents{257, 128, 1024});
@@ -60,18 +60,20 @@ static_assert(added(1024, 1024, 1024) == product_extents{1024, 1024, 1024});
 static_assert(detail::reads_before_adding({512, 1024, 64}, {1024, 1024, 64}));
 static_assert(!detail::reads_before_adding({512, 1024, 1024}, {1024, 1024, 1024}));
 static_assert(!detail::reads_before_adding({128, 128, 64}, {128, 128, 64}));
-// Cores with AMX, and CPUs whose matmul is another one.
-static_assert(tile(product::forward, 1024, 768, 3072, instruction_set::amx) == product_extents{256, 3072, 768});
-static_assert(tile(product::forward, 64, 768, 3072, instruction_set::amx) == product_extents{64, 3072, 768});
-static_assert(tile(product::input_gradient, 1024, 3072, 768, instruction_set::amx) == product_extents{256, 1024, 768});
-static_assert(tile(product::weight_gradient, 1024, 3072, 768, instruction_set::amx) ==
+// Intel's cores, and CPUs whose matmul is another one.
+static_assert(tile(product::forward, 1024, 768, 3072, processor::intel_avx512) == product_extents{256, 3072, 768});
+static_assert(tile(product::forward, 64, 768, 3072, processor::intel_avx512) == product_extents{64, 3072, 768});
+static_assert(tile(product::input_gradient, 1024, 3072, 768, processor::intel_avx512) ==
+              product_extents{256, 512, 768});
+static_assert(tile(product::input_gradient, 64, 1024, 1024, processor::intel_avx512) == product_extents{64, 512, 1024});
+static_assert(tile(product::input_gradient, 64, 768, 50257, processor::intel_avx512) == product_extents{64, 384, 128});
+static_assert(tile(product::weight_gradient, 1024, 3072, 768, processor::intel_avx512) ==
               product_extents{768, 1024, 1024});
-static_assert(tile(product::forward, 8192, 1024, 1024, instruction_set::other) == product_extents{8192, 1024, 1024});
-static_assert(tile(product::input_gradient, 1024, 768, 3072, instruction_set::other) ==
-              product_extents{1024, 768, 3072});
-static_assert(tile(product::weight_gradient, 1024, 768, 3072, instruction_set::other, false) ==
+static_assert(tile(product::forward, 8192, 1024, 1024, processor::other) == product_extents{8192, 1024, 1024});
+static_assert(tile(product::input_gradient, 1024, 768, 3072, processor::other) == product_extents{1024, 768, 3072});
+static_assert(tile(product::weight_gradient, 1024, 768, 3072, processor::other, false) ==
               product_extents{1344, 768, 1024});
-static_assert(tile(product::weight_gradient, 1024, 768, 3072, instruction_set::other, true) ==
+static_assert(tile(product::weight_gradient, 1024, 768, 3072, processor::other, true) ==
               product_extents{1344, 768, 1024});
 
 std::vector<float> numbers(std::size_t size, unsigned seed) {
