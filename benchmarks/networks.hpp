@@ -29,7 +29,7 @@ using mlp = remat::sequential<remat::repeat<32, remat::sequential<nn::linear<102
 /// The feed-forward part of a transformer's block.
 using feed_forward = remat::sequential<nn::linear<768, 3072>, nn::gelu, nn::linear<3072, 768>>;
 
-/// Small operations, of which there are so many that what is around them counts.
+/// 1,000 small operations: what is around them counts.
 using chain = remat::sequential<remat::repeat<1000, remat::sequential<nn::linear<128, 128>, nn::tanh>>,
                                 nn::linear<128, 10>, nn::log_softmax>;
 

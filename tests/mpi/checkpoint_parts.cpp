@@ -63,12 +63,14 @@ trained train(Model& model) {
 }
 
 /// What is here is there in the same bits.
-void require_same(const trained& here, const trained& expected) {
-  REQUIRE(here.losses.size() == expected.losses.size());
-  CHECK(std::memcmp(here.losses.data(), expected.losses.data(), here.losses.size() * sizeof(float)) == 0);
+void check_same(const trained& here, const trained& expected) {
+  CHECK(here.losses.size() == expected.losses.size());
+  if (here.losses.size() == expected.losses.size())
+    CHECK(std::memcmp(here.losses.data(), expected.losses.data(), here.losses.size() * sizeof(float)) == 0);
   for (const auto& [name, gradient] : here.gradients) {
     const auto same = std::ranges::find(expected.gradients, name, [](const auto& each) { return each.first; });
-    REQUIRE(same != expected.gradients.end());
+    CHECK(same != expected.gradients.end());
+    if (same == expected.gradients.end()) continue;
     CHECK(std::memcmp(gradient.data(), same->second.data(), gradient.size() * sizeof(float)) == 0);
   }
 }
@@ -115,7 +117,7 @@ void compare(const remat::partition::setting& partition) {
                                                         .partition = partition,
                                                         .partition_batch = batch / microbatches,
                                                         .logs_partition = false}};
-      require_same(train(model), expected);
+      check_same(train(model), expected);
       const remat::pipeline& line = remat::internals::last_pipeline(model);
       CHECK(line.executed(remat::action_kind::recompute) == line.planned_count(remat::action_kind::recompute));
       // A rank whose residual blocks are all cut recomputes none of them. The fourth leaves out the last group, and the

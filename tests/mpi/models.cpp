@@ -123,7 +123,8 @@ TEST_CASE("a budget of a whole prebuilt model is one of each stage") {
       } catch (const remat::collective_budget_error& e) {
         smallest = e.smallest();
       }
-      REQUIRE(smallest > 64);
+      CHECK(smallest > 64);
+      if (largest_of_ranks(smallest > 64 ? 0 : 1) > 0) continue;
       how.checkpoints = {remat::checkpoint_at("", remat::budget{smallest})};
       remat::distributed_network model(session(), n.lower(), how);
       CHECK(model.ignored().empty());

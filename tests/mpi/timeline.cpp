@@ -27,6 +27,11 @@ remat::timeline one_step(remat::distributed_network& model, const networks::netw
   return gather_timeline(model);
 }
 
+TEST_CASE("a clock is compared at the middle of a question and its answer") {
+  CHECK(remat::detail::clock_offset(10, 107, 14) == 95);  // this rank's 12 is rank 0's 107
+  CHECK(remat::detail::clock_offset(107, 10, 109) == -98);
+}
+
 struct times {
   double first = 1e300, last = 0, seconds = 0;
 };

@@ -24,6 +24,15 @@ static_assert(same<decltype(remat::as_checkpointed_at<"1">(a{} | b{}) | c{}),
                    remat::sequential<remat::set_activation_checkpointing<remat::sequential<a, b>, "1">, c>>);
 static_assert(same<decltype(remat::as_named<"x">(a{})), remat::named<"x", a>>);
 static_assert(same<decltype(remat::as_staged<1>(a{})), remat::on_stage<1, a>>);
+static_assert(same<decltype(remat::as_repeated<3>(a{})), remat::repeat<3, a>>);
+static_assert(same<decltype(remat::as_residual(a{})), remat::residual<a>>);
+static_assert(same<decltype(remat::as_residual(a{}, a{}, nn::multiply{})), remat::residual<a, a, nn::multiply>>);
+static_assert(same<decltype(remat::as_parallel(nn::concat{}, a{}, c{})), remat::parallel<nn::concat, a, c>>);
+static_assert(same<decltype(remat::as_inlined(remat::as_residual(a{}))), remat::inlined<remat::residual<a>>>);
+static_assert(same<decltype(remat::as_shared<"x">(a{})), remat::shared<"x", a>>);
+static_assert(same<decltype(remat::as_frozen(a{})), remat::frozen<a>>);
+static_assert(same<decltype(remat::as_computed<remat::bfloat16>(a{})), remat::computed_as<remat::bfloat16, a>>);
+static_assert(same<decltype(remat::as_running_statistics(a{})), remat::running_statistics<a>>);
 
 static_assert(hana::Foldable<remat::sequential<a, b, c>>::value && hana::Functor<remat::sequential<a, b, c>>::value);
 

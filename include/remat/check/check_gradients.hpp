@@ -13,6 +13,7 @@
 #pragma once
 
 #include <remat/model/parallel.hpp>
+#include <remat/plan/report_text.hpp>
 #include <remat/run/internals.hpp>
 #include <remat/run/network.hpp>
 

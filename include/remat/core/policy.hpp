@@ -15,7 +15,8 @@
 ///     constexpr remat::segment_choice plan(std::span<const remat::operation_view> segment,
 ///                                          const remat::segment_context& context) const;   // or a list of decisions
 ///
-/// `decide` is asked where a policy has both. One that has a `limit` of bytes leaves it to the planner (core/budget.hpp). They may be static. A `policy_name` (a static string_view) is in reports.
+/// `decide` is asked where a policy has both. One that has a `limit` of bytes leaves it to the planner (core/budget.hpp). They
+/// may be static. A `policy_name` (a static string_view) is in reports.
 ///
 /// A policy may have members: `checkpoint_at("h", save_what_fits{bytes})` keeps the object. In a type it is a template
 /// argument, of the policy or of `with`: `checkpoint<M, with<save_what_fits{1'000'000}>>`.

@@ -183,7 +183,7 @@ class distributed_network : public network_on_ranks {
   friend struct remat::internals;
 
   /// The pipeline of the last training step.
-  const pipeline& last_pipeline() const { return training_.last_pipeline(); }
+  const pipeline& last_pipeline() const { return pipelines_.kept(); }
 
   /// How a training step splits this batch, which all ranks accept.
   batch_split agree_on_split(call_kind kind, std::span<const tensor_source> sources) const {
@@ -238,7 +238,6 @@ class distributed_network : public network_on_ranks {
     const thread_scope scope(threads_);
     float loss = 0;
     if (plans_.has_rank_budget()) {
-      training_.forget_last();
       pipelines_.leave_room(training_.staging_bytes() + training_.counting_bytes_for(split) +
                             (updater != nullptr ? updater->bytes_for(*this) : optimizer_bytes));
     }

@@ -76,7 +76,6 @@ class distributed_training {
                place = std::as_writable_bytes(std::span(&losses_[first + static_cast<std::size_t>(m)], 1));
                return std::span<const std::span<std::byte>>(&place, 1);
              });
-    last_ = &line;
     shared_.sum();
     store_->sum_shared();
     if (has_replicas) reduction_.finish();
@@ -91,13 +90,6 @@ class distributed_training {
   std::size_t counting_bytes_for(const batch_split& split) const { return counter_.bytes_for(split); }
   /// When this rank did what in the last step.
   const pipeline_trace& trace() const { return trace_; }
-  /// Before the cache may give the last step's pipeline up.
-  void forget_last() { last_ = nullptr; }
-  /// The pipeline of the last step.
-  const pipeline& last_pipeline() const {
-    if (last_ == nullptr) throw error("no step has run yet, so no pipeline is there to look at");
-    return *last_;
-  }
 
  private:
   /// The micro-batches of a replica, and the first one of this rank's among those of all.
@@ -124,7 +116,6 @@ class distributed_training {
   share_counter counter_;
   batch_parts parts_;
   std::vector<float> shares_;
-  pipeline* last_ = nullptr;
   std::vector<float> losses_;  // of the micro-batches of all replicas
   std::vector<std::uint64_t> everyones_;
   pipeline_trace trace_;

@@ -61,6 +61,10 @@ inline timeline events_of(const pipeline_trace& trace, int rank) {
 
 namespace detail {
 
+/// How far this rank's clock is behind rank 0's, which it `asked` and which `told` its own before it `answered`: a message takes
+/// about as long there as back.
+constexpr double clock_offset(double asked, double told, double answered) { return told - (asked + answered) / 2; }
+
 /// Collective: how far this rank's steady clock is behind rank 0's, in seconds. Several nodes may have several clocks.
 inline double clock_offset(const distributed_network& model) {
   constexpr int exchanges = 20;
@@ -77,7 +81,7 @@ inline double clock_offset(const distributed_network& model) {
         const double answered = pipeline_trace::clock_seconds();
         if (answered - asked >= fastest) continue;
         fastest = answered - asked;
-        offset = clock[0] - (asked + answered) / 2;
+        offset = clock_offset(asked, clock[0], answered);
       } else if (model.rank() == 0) {
         internals::all(model).wait(world.receive(bytes, rank, 0));
         clock[0] = pipeline_trace::clock_seconds();

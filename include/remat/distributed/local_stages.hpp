@@ -27,7 +27,7 @@ namespace remat {
 /// Which micro-batches a stage checkpoints.
 enum class checkpointing : std::uint8_t {
   always,
-  except_last  ///< not the last one, where its backward pass follows at once; budgets, which count all of them, do not end
+  except_last  ///< not the last one, where its backward pass follows at once; stages with budgets checkpoint it, too
 };
 
 /// What a pipeline is made for.

@@ -85,7 +85,7 @@ class network_on_ranks : public trainable {
     shards_.gather(all());
   }
 
-  // --- what files of weights and snapshots ask: `weights`, `tensors` ------------------------------------------------
+  // --- what files of tensors ask: `weights`, `tensors` ----------------------------------------------------------------
 
   const tensor_ranks& ranks_of_tensors() const override { return tensors_; }
 

@@ -51,6 +51,11 @@ class pipeline_cache {
 
   /// This one is not forgotten, until another takes its place.
   void keep(const pipeline& line) { kept_ = &line; }
+  /// Throws `error` where none has been kept since the cache gave all up.
+  const pipeline& kept() const {
+    if (kept_ == nullptr) throw error("no step has run yet, so no pipeline is there to look at");
+    return *kept_;
+  }
 
   const regions& reserved() const { return arena_.reserved(); }
   /// What budgets of the whole rank know of it, for micro-batches of one size.

@@ -8,7 +8,7 @@
 #include <remat/distributed/session.hpp>
 #include <remat/model/program.hpp>
 #include <remat/plan/budget_bytes.hpp>
-#include <remat/plan/budget_choices.hpp>
+#include <remat/plan/budget_limits.hpp>
 #include <remat/run/batch_split.hpp>
 
 #include <algorithm>

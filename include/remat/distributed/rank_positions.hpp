@@ -93,15 +93,14 @@ class rank_positions {
                  " have not come there" + since + ", and are in user code or hang");
     text += tell(computing, " is in this call or just after it, and computes or hangs",
                  " are in this call or just after it, and compute or hang");
-    for (std::size_t i = 0; i < waiting.size();) {  // those who wait in one call are named together
-      const call_position& at = others_[static_cast<std::size_t>(waiting[i])].at;
-      std::size_t end = i + 1;
-      while (end < waiting.size() && others_[static_cast<std::size_t>(waiting[end])].at.is_same_call(at)) ++end;
-      const std::vector<int> together(waiting.begin() + static_cast<std::ptrdiff_t>(i),
-                                      waiting.begin() + static_cast<std::ptrdiff_t>(end));
+    while (!waiting.empty()) {  // those who wait in one call are named together
+      const call_position& at = others_[static_cast<std::size_t>(waiting.front())].at;
+      const auto others = std::ranges::stable_partition(
+          waiting, [&](int rank) { return others_[static_cast<std::size_t>(rank)].at.is_same_call(at); });
+      const std::vector<int> together(waiting.begin(), others.begin());
       text += "; " + text_of_ranks(together) + (together.size() == 1 ? " waits in " : " wait in ") +
               text_of(at, names_models());
-      i = end;
+      waiting.erase(waiting.begin(), others.begin());
     }
     text += tell(gone, " has left", " have left");
     return text;

@@ -4,7 +4,7 @@
 #pragma once
 
 #include <remat/distributed/pipeline.hpp>
-#include <remat/plan/report.hpp>
+#include <remat/plan/report_text.hpp>
 #include <remat/schedule/in_flight.hpp>
 
 #include <cstddef>

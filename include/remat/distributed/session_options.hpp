@@ -3,6 +3,7 @@
 /// otherwise without compiling.
 #pragma once
 
+#include <remat/core/c_locale.hpp>
 #include <remat/core/error.hpp>
 #include <remat/distributed/message_wait.hpp>
 
@@ -37,6 +38,7 @@ inline session_options with_environment(session_options options) {
       throw error("REMAT_WAITING is automatic, spin or sleep, and not '" + std::string(how) + "'");
   }
   if (const char* const text = std::getenv("REMAT_WATCHDOG_SECONDS"); text != nullptr && *text != '\0') {
+    const remat::detail::c_locale with_points;
     char* end = nullptr;
     options.watchdog_seconds = std::strtod(text, &end);
     if (*end != '\0') options.watchdog_seconds = -1;

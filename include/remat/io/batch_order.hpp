@@ -41,6 +41,7 @@ class batch_order {
       : samples_(samples), batch_size_(batch_size), options_(options) {
     const std::string size = std::to_string(samples);
     if (batch_size == 0) throw error("batch size 0 cannot split " + size + " samples; at least 1 is accepted");
+    if (samples == 0) throw error("there are no samples to make batches of; at least 1 is accepted");
     if (count() == 0)
       throw error("batch size " + std::to_string(batch_size) + " with last_batch::drop leaves no batch of " + size +
                   " samples; at most " + size + ", or last_batch::keep, is accepted");

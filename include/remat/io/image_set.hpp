@@ -87,7 +87,7 @@ class image_set {
   std::size_t height() const { return shape_.height; }
   std::size_t width() const { return shape_.width; }
 
-  /// The largest label + 1.
+  /// The largest label + 1, of the whole set also where it is one of the first images of it.
   std::size_t classes() const { return classes_; }
 
   std::int32_t label(std::size_t i) const {

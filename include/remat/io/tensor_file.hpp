@@ -31,8 +31,8 @@
 
 namespace remat {
 
-/// Writes every tensor that is there, with its element type or that of the options. The file appears under its name when it is complete; an
-/// `error` leaves an older one as it was.
+/// Writes every tensor that is there, with its element type or that of the options. The file appears under its name when it
+/// is complete; an `error` leaves an older one as it was.
 inline void write_tensors(const tensor_list& tensors, const std::filesystem::path& path,
                           const save_options& options = {}) {
   const tensor_ranks& ranks = tensors.ranks();

@@ -12,8 +12,8 @@
 /// load_options.hpp says how a part of a file is loaded, and under other names; matched_tensors.hpp what is accepted.
 ///
 /// A distributed model's file has the same bytes, and goes back to any number of ranks, each of which reads its own
-/// tensors; both calls are collective then (tensor_file.hpp). What is saved is replica 0's, whose states may differ from those of others; what is loaded goes to
-/// all replicas.
+/// tensors; both calls are collective then (tensor_file.hpp). What is saved is replica 0's, whose states may differ from
+/// those of others; what is loaded goes to all replicas.
 #pragma once
 
 #include <remat/io/load_options.hpp>
@@ -24,8 +24,8 @@
 
 namespace remat {
 
-/// Writes every parameter and state as float32, or as bfloat16 where options say so. The file appears under its name when it is complete; an `error` leaves
-/// an older one as it was.
+/// Writes every parameter and state as float32, or as bfloat16 where options say so. The file appears under its name when it
+/// is complete; an `error` leaves an older one as it was.
 inline void save_weights(const trainable& model, const std::filesystem::path& path, const save_options& options = {}) {
   write_tensors(model.weights(), path, options);
 }

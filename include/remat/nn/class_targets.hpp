@@ -15,8 +15,8 @@
 
 namespace remat::nn::detail {
 
-/// What counts of the targets: their number, or the sum of their weights, where there are any. A target that is no
-/// class counts nothing here, and is refused by `check_targets`.
+/// What counts of the targets: the number of those that are not ignored, or the sum of their weights, where there are any.
+/// Those that are no classes, which have no weight, are refused by `check_targets`.
 inline double counted_targets(const loss_options& o, std::span<const std::int32_t> targets,
                               std::span<const float> weights) {
   if (weights.empty()) {

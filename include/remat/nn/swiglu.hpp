@@ -35,7 +35,7 @@ REMAT_VECTORISED inline void swiglu_elements(const float* g, const float* u, flo
   }
 }
 
-/// The gradients of g and u, a few at a time: dg, then du, which may be the same memory, dg may be dy. Either may be null.
+/// The gradients of g, then of u, a few at a time. Either may be null. Both may be added to one memory, and dg may be dy's.
 REMAT_VECTORISED inline void swiglu_elements_backward(const float* g, const float* u, const float* dy, float* dg,
                                                       bool adds_g, float* du, bool adds_u, std::size_t size) {
   constexpr std::size_t few = 256;

@@ -8,6 +8,7 @@
 #include <remat/partition/stage_memory.hpp>
 #include <remat/partition/stage_ways.hpp>
 #include <remat/plan/budget_bytes.hpp>
+#include <remat/plan/budget_limits.hpp>
 
 #include <algorithm>
 #include <cstddef>

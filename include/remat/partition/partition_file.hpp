@@ -28,7 +28,8 @@ inline setting from_file(const std::filesystem::path& file) {
   for (const auto& [path, value] : *map.as<json::object>()) {
     const std::uint64_t* const stage = value.as<std::uint64_t>();
     if (stage == nullptr || *stage > 1'000'000)
-      throw data_error(name, "gives '" + remat::detail::shown_text(path) + "' no stage number; a whole number of at least 0 is accepted");
+      throw data_error(name, "gives '" + remat::detail::shown_text(path) +
+                                 "' no stage number; a whole number of at least 0 is accepted");
     stages.emplace_back(path, static_cast<int>(*stage));
   }
   setting s = by_path(std::move(stages));

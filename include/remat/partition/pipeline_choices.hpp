@@ -7,6 +7,7 @@
 #include <remat/partition/bubble_search.hpp>
 #include <remat/partition/budgeted_rank.hpp>
 #include <remat/partition/stage_choices.hpp>
+#include <remat/plan/budget_limits.hpp>
 
 #include <algorithm>
 #include <cstddef>

@@ -146,15 +146,20 @@ class rank_layout {
   }
   void place(core::list<detail::allocation>& allocations, std::span<std::size_t* const> places) {
     std::ranges::sort(allocations, {}, [](const detail::allocation& s) { return std::pair(s.first, s.buffer); });
-    core::list<std::size_t> live(static_cast<std::size_t>(row_) + 3);
-    for (const detail::allocation& s : allocations) {  // unsigned sums wrap and come back
-      live[s.first] += s.size;
-      live[s.last + 1] -= s.size;
-    }
-    for (int now = 1; now < live.count(); ++now) live[now] += live[now - 1];
-    live_ = detail::maximum_of(live);
-    placed_ = detail::place(allocations, live);
-    live_over_time_ = std::move(live);
+    const auto live_of = [&](const auto& size_of) {
+      core::list<std::size_t> live(static_cast<std::size_t>(row_) + 3);
+      for (const detail::allocation& s : allocations) {  // unsigned sums wrap and come back
+        live[s.first] += size_of(s);
+        live[s.last + 1] -= size_of(s);
+      }
+      for (int now = 1; now < live.count(); ++now) live[now] += live[now - 1];
+      return live;
+    };
+    // Regions may be placed at larger steps than they are long: what is alive counts as `bytes()` does.
+    live_over_time_ =
+        live_of([&](const detail::allocation& s) { return aligned(sizes_[static_cast<std::size_t>(s.buffer)]); });
+    live_ = detail::maximum_of(live_over_time_);
+    placed_ = detail::place(allocations, live_of([](const detail::allocation& s) { return s.size; }));
     for (const detail::allocation& s : allocations) *places[static_cast<std::size_t>(s.buffer)] = s.offset;
     for (std::size_t i = 0; i < places.size(); ++i) end_ = std::max(end_, *places[i] + aligned(sizes_[i]));
   }

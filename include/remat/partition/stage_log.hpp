@@ -10,8 +10,8 @@
 #pragma once
 
 #include <remat/partition/pipeline_plans.hpp>
+#include <remat/plan/certificate_text.hpp>
 #include <remat/plan/predicted_cost.hpp>
-#include <remat/plan/report.hpp>
 #include <remat/schedule/schedule_table.hpp>
 
 #include <algorithm>

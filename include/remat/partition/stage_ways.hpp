@@ -6,6 +6,7 @@
 #include <remat/partition/stage_costs.hpp>
 #include <remat/partition/stage_plans.hpp>
 #include <remat/plan/budget_grid.hpp>
+#include <remat/plan/budget_limits.hpp>
 #include <remat/plan/plan.hpp>
 #include <remat/plan/plan_terms.hpp>
 

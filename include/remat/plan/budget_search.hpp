@@ -10,6 +10,7 @@
 
 #include <remat/plan/budget_bytes.hpp>
 #include <remat/plan/budget_choices.hpp>
+#include <remat/plan/budget_limits.hpp>
 #include <remat/plan/disk_search.hpp>
 #include <remat/plan/predicted_cost.hpp>
 #include <remat/plan/rank_memory.hpp>

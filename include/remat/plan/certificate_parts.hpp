@@ -49,7 +49,7 @@ inline predicted_time time_of(const plan& made, const operation_costs& costs) {
 inline fragmentation fragmentation_of(const program& p, const plan& made) {
   fragmentation worst;
   for (int r = 0; r < made.region_of_port(0); ++r) {
-    const core::list<std::size_t> live = detail::live_bytes(made.steps, r);
+    const core::list<std::size_t> live = detail::live_bytes(made.steps, r, alignment);  // as the end is counted
     fragmentation here;
     for (int now = 0; now < made.steps.actions.count(); ++now)
       if (here.fullest == core::none || live[now] > here.live_bytes) here.live_bytes = live[now], here.fullest = now;

@@ -8,6 +8,7 @@
 /// request, under any limits.
 #pragma once
 
+#include <remat/plan/budget_limits.hpp>
 #include <remat/plan/budget_search.hpp>
 #include <remat/plan/certificate_parts.hpp>
 #include <remat/plan/disk_bound.hpp>

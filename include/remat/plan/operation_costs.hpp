@@ -4,7 +4,7 @@
 #pragma once
 
 #include <remat/core/error.hpp>
-#include <remat/core/is_cost.hpp>
+#include <remat/core/is_at_least_0.hpp>
 #include <remat/plan/backward_needs.hpp>
 #include <remat/plan/tape.hpp>
 
@@ -92,12 +92,12 @@ inline void require_costs_of(const program& p, const operation_costs& costs) {
                   "), and that of the model is '" + path + "' (" + std::string(p.operations[i].kind) +
                   "); profile this model");
     for (const cost_field& field : cost_fields)
-      if (!detail::is_cost(cost.*field.member))
+      if (!detail::is_at_least_0(cost.*field.member))
         throw error("the cost of '" + path + "' in " + std::string(field.name) + " is " +
                     std::to_string(cost.*field.member) + "; a cost is finite and not below 0");
   }
   for (const movement& each : movements)
-    if (const double cost = costs.per_byte[static_cast<std::size_t>(each.kind)]; !detail::is_cost(cost))
+    if (const double cost = costs.per_byte[static_cast<std::size_t>(each.kind)]; !detail::is_at_least_0(cost))
       throw error("the cost of a byte in " + std::string(each.name) + " is " + std::to_string(cost) +
                   "; a cost is finite and not below 0");
 }

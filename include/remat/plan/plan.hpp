@@ -3,6 +3,7 @@
 #pragma once
 
 #include <remat/model/lower.hpp>
+#include <remat/plan/budget_limits.hpp>
 #include <remat/plan/budget_search.hpp>
 #include <remat/plan/checked_batch.hpp>
 #include <remat/plan/fuse.hpp>

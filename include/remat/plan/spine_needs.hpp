@@ -61,6 +61,13 @@ class spine_needs {
       if (each.tensor == tensor) return true;
     return false;
   }
+  /// Whether [s, t) may begin with a segment that ends at u: what stays for the one around stays for what it is made in, too.
+  constexpr bool may_end(int s, spine_end u, spine_end t) const {
+    if (u.stays) return true;
+    for (const boundary& each : boundaries(t))
+      if (each.producer >= s && each.producer < u.at) return false;
+    return true;
+  }
 
  private:
   constexpr std::size_t cells() const {

@@ -157,17 +157,10 @@ class spine_solver {
       const bool may_stay = !steps_.needs().boundaries({end, true}).empty();
       for (const bool stays : {false, true}) {
         if (stays ? !may_stay : spine_.has_one_way && may_stay) continue;
-        if ((is_free || may_end(s, {end, stays}, t)) && f(spine_end{end, stays}, cut(s, {end, stays}, t, unheld)))
+        if ((is_free || steps_.needs().may_end(s, {end, stays}, t)) && f(spine_end{end, stays}, cut(s, {end, stays}, t, unheld)))
           return;
       }
     }
-  }
-  /// What stays for the one around stays for what it is made in, too.
-  constexpr bool may_end(int s, spine_end u, spine_end t) const {
-    if (u.stays) return true;
-    for (const spine_needs::boundary& each : steps_.needs().boundaries(t))
-      if (each.producer >= s && each.producer < u.at) return false;
-    return true;
   }
 
   constexpr int solve(int s, spine_end t, frontier_set unheld) {

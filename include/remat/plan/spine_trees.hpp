@@ -28,7 +28,7 @@ class spine_trees {
     for (int end = s + 1; end < t.at && group != core::none && spine_.group[end - 1] == group; ++end)
       for (const bool stays : {false, true}) {
         const spine_end u{end, stays};
-        if ((stays && needs_.boundaries(u).empty()) || !may_end(s, u, t)) continue;
+        if ((stays && needs_.boundaries(u).empty()) || !needs_.may_end(s, u, t)) continue;
         const int before = made_.count();
         made_.push_back({s, end});
         for (const spine_needs::boundary& each : needs_.boundaries(u))
@@ -36,12 +36,6 @@ class spine_trees {
         add(s, u, [&] { add(end, t, then); });
         while (made_.count() > before) made_.pop_back();
       }
-  }
-  bool may_end(int s, spine_end u, spine_end t) const {
-    if (u.stays) return true;
-    for (const spine_needs::boundary& each : needs_.boundaries(t))
-      if (each.producer >= s && each.producer < u.at) return false;
-    return true;
   }
 
   const spine& spine_;

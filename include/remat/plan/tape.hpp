@@ -37,7 +37,7 @@
 ///
 /// A tape is a list of sections, each of which runs in one go. Between two of them a pipeline does other things, so that
 /// what one section makes and another reads is kept meanwhile: where a buffer is follows from the first and the last
-/// section that use it (plan.hpp).
+/// section that use it (plan_layout.hpp).
 ///
 /// | tape                               | its sections                                            |
 /// |------------------------------------|---------------------------------------------------------|
@@ -101,7 +101,7 @@ struct buffer {
   std::size_t bytes = 0;                      ///< as used
   int first = core::none, last = core::none;  ///< actions
   int allocation = core::none;         ///< the buffer whose memory it uses: itself, unless an operation runs in place
-  int region = 0;                      ///< of the plan (see plan.hpp)
+  int region = 0;                      ///< of the plan (see plan_layout.hpp)
   std::size_t offset = 0;              ///< in its region
   int port = core::none;               ///< of the slice, where it is received or sent
   int parameter = core::none;          ///< the slot whose gradient it is; then it is of no tensor

@@ -55,7 +55,7 @@ constexpr std::string_view name_of(action_kind kind) {
 inline std::vector<tape_row> tape_rows(const program& p, const plan& made) {
   std::vector<std::size_t> live(made.steps.actions.size() + 1);
   for (int r = 0; r < made.regions.count(); ++r) {
-    const core::list<std::size_t> here = detail::live_bytes(made.steps, r);
+    const core::list<std::size_t> here = detail::live_bytes(made.steps, r, alignment);
     for (std::size_t now = 0; now < live.size(); ++now) live[now] += here[now];
   }
   std::vector<tape_row> rows;

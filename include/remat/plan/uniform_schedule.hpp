@@ -13,7 +13,7 @@
 /// every u is tried; of longer chains those near the best one of a link less or a unit less, those before a row of tapes, and
 /// some of all, which takes at most a thousandth more. From as many
 /// units on as let every link run again once at most, the schedule follows without a table: segments that are as long as their
-/// tapes allow. A chain of more than `most_links` is one of links in groups.
+/// tapes allow.
 #pragma once
 
 #include <remat/core/list.hpp>

@@ -32,12 +32,14 @@ struct gantt_options {
 namespace detail {
 
 class gantt_chart {
+  static constexpr int line_height = 4;  // of what goes on next to tasks, under their boxes
+
  public:
   gantt_chart(const timeline& events, const gantt_options& options)
       : options_(options), events_(events.begin(), events.end()) {
-    if (options.width < 1 || options.lane_height < 1)
-      throw error("a chart's width and lane_height are at least 1 pixel; they are " + std::to_string(options.width) +
-                  " and " + std::to_string(options.lane_height));
+    if (options.width < 1 || options.lane_height <= line_height + 1)
+      throw error("a chart's width is at least 1 pixel, and its lane_height at least 6; they are " +
+                  std::to_string(options.width) + " and " + std::to_string(options.lane_height));
     std::ranges::sort(events_, {}, [](const timeline_event& e) {
       return std::tuple(e.rank, e.begin, e.end, e.what, e.stage, e.microbatch);
     });
@@ -129,7 +131,7 @@ class gantt_chart {
     }
   }
   void draw(const timeline_event& e, double x, double width) {
-    const double line = 4, box = options_.lane_height - line - 1;
+    const double line = line_height, box = options_.lane_height - line - 1;
     const double y = lane(e.rank) + (overlaps(e) ? box + 1 : 0);
     add("<rect class=\"a%d\" x=\"%.2f\" y=\"%.1f\" width=\"%.2f\" height=\"%.1f\"", static_cast<int>(e.what), x, y,
         width, overlaps(e) ? line : box);

@@ -40,6 +40,7 @@ inline constexpr std::string_view pareto_csv_header = "series,policy,bytes,secon
 inline std::string pareto_csv(const std::vector<policy_point>& points) {
   std::string text = std::string(pareto_csv_header) + "\n";
   for (const policy_point& each : points) {
+    const detail::c_locale with_points;
     char seconds[32];
     std::snprintf(seconds, sizeof seconds, "%.6g", each.seconds);
     text += detail::csv_cell(each.series) + "," + detail::csv_cell(each.policy) + "," + std::to_string(each.bytes) +

@@ -2,6 +2,7 @@
 /// Text of SVG images: pieces after one another, names that may hold anything, and where an axis has its marks.
 #pragma once
 
+#include <remat/core/c_locale.hpp>
 #include <remat/core/language.hpp>
 
 #include <cmath>
@@ -18,16 +19,25 @@ class svg_text {
     if constexpr (sizeof...(values) == 0) {
       text_ += format;
     } else {
+      const c_locale with_points;
       char piece[512];
       std::snprintf(piece, sizeof piece, format, values...);
       text_ += piece;
     }
   }
   void add_text(std::string_view text) { text_ += text; }
-  /// Somebody's words.
+  /// Somebody's words. XML has no control characters but tabs and ends of lines.
   void add_escaped(std::string_view words) {
-    for (const char c : words)
-      text_ += c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '&' ? "&amp;" : c == '"' ? "&quot;" : std::string(1, c);
+    constexpr const char* no_character = "\xef\xbf\xbd";  // U+FFFD
+    for (const char c : words) {
+      const bool is_control = (static_cast<unsigned char>(c) < 0x20 && c != '\t' && c != '\n') || c == 0x7f;
+      text_ += is_control ? no_character
+               : c == '<' ? "&lt;"
+               : c == '>' ? "&gt;"
+               : c == '&' ? "&amp;"
+               : c == '"' ? "&quot;"
+                          : std::string(1, c);
+    }
   }
   const std::string& text() const { return text_; }
 

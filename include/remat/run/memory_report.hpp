@@ -5,7 +5,7 @@
 /// other models.
 #pragma once
 
-#include <remat/plan/report.hpp>
+#include <remat/plan/report_text.hpp>
 
 #include <cstddef>
 #include <fstream>

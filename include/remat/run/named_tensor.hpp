@@ -59,7 +59,6 @@ struct named_tensor {
     return is_transposed_in_files ? std::vector<std::size_t>{shape.rbegin(), shape.rend()} : shape;
   }
   std::size_t bytes() const { return elements() * size_of(type); }
-  bool is_whole_here() const { return here.size() == bytes(); }
   bool is_weight() const { return role == tensor_role::parameter || role == tensor_role::state; }
 
   /// Sees that it is there, or is not. Called alike on all ranks.

@@ -13,7 +13,7 @@
 #include <remat/core/parallel.hpp>
 #include <remat/plan/budget_bytes.hpp>
 #include <remat/plan/failing_steps.hpp>
-#include <remat/plan/report.hpp>
+#include <remat/plan/report_text.hpp>
 #include <remat/plan/table_bytes.hpp>
 #include <remat/run/batch_split.hpp>
 #include <remat/run/executor_cache.hpp>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// The values of parameters and states, by path and shape, apart from any program: what several models may share.
 ///
-/// Each model has a view of them of its own (parameters.hpp), which knows the places of its program; gradients are the
+/// Each model has a view of them of its own (parameter_places.hpp), which knows the places of its program; gradients are the
 /// view's. Values live as long as a model that uses them does.
 #pragma once
 

@@ -64,13 +64,13 @@ struct tensor_source {
 
 namespace detail {
 
-inline void load_as_it_lies(const tensor_source& from, const tensor_shape&, std::byte* to) {
+inline void load_in_order(const tensor_source& from, const tensor_shape&, std::byte* to) {
   std::memcpy(to, from.data, from.size * sizeof(float));
 }
 
 /// Images from (N, C, H, W) to (N, H, W, C), others as they are.
 inline void load_floats(const tensor_source& from, const tensor_shape& shape, std::byte* to) {
-  if (shape.is_in_order()) return load_as_it_lies(from, shape, to);
+  if (shape.is_in_order()) return load_in_order(from, shape, to);
   to_channels_last(static_cast<const float*>(from.data), reinterpret_cast<float*>(to), shape,
                    from.size / shape.elements());
 }
@@ -119,7 +119,7 @@ inline tensor_source source_of(const channels_last_images& images) {
           images.values.size(),
           element::float32,
           sizeof(float),
-          &detail::load_as_it_lies,
+          &detail::load_in_order,
           &detail::no_misfit,
           true};
 }

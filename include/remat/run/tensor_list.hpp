@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// The list of named tensors: everything that a model remembers from one step to the next, and what files of weights and
-/// snapshots are written from and read into, in one process and on many ranks alike.
+/// the optimizer's rows are written from and read into, in one process and on many ranks alike.
 ///
 ///     remat::tensor_list all = model.tensors(optimizer);   // on every rank: the same tensors in the same order
 ///     for (const remat::named_tensor& t : all)             // name, shape, element type, who holds it

@@ -19,7 +19,7 @@
 #pragma once
 
 #include <remat/core/error.hpp>
-#include <remat/core/is_cost.hpp>
+#include <remat/core/is_at_least_0.hpp>
 #include <remat/schedule/message_times.hpp>
 #include <remat/schedule/pipeline_costs.hpp>
 #include <remat/schedule/rank_charges.hpp>
@@ -51,23 +51,23 @@ namespace detail {
                     "; give those of all of them, or none where they are alike");
 }
 
-constexpr bool is_cost(const stage_cost& c) {
-  return is_cost(c.forward) && is_cost(c.recompute) && is_cost(c.backward) && is_cost(c.backward_parameters) &&
-         is_cost(c.update) && is_cost(c.gradient_bytes);
+constexpr bool is_at_least_0(const stage_cost& c) {
+  return is_at_least_0(c.forward) && is_at_least_0(c.recompute) && is_at_least_0(c.backward) &&
+         is_at_least_0(c.backward_parameters) && is_at_least_0(c.update) && is_at_least_0(c.gradient_bytes);
 }
 
 constexpr void check_simulation(const pipeline_costs& s, const schedule_table& table) {
   if (s.stages.count() != table.stages) refuse_stage_costs(s.stages.count(), table.stages);
-  bool is_possible = is_cost(s.connection.latency) && s.connection.bytes_per_second > 0;
-  for (const stage_cost& c : s.stages) is_possible = is_possible && is_cost(c);
+  bool is_possible = is_at_least_0(s.connection.latency) && s.connection.bytes_per_second > 0;
+  for (const stage_cost& c : s.stages) is_possible = is_possible && is_at_least_0(c);
   if (s.microbatches.count() > table.stages) refuse_stage_costs(s.microbatches.count(), table.stages);
   for (int stage = 0; stage < s.microbatches.count(); ++stage) {
     const core::list<stage_cost>& each = s.microbatches[stage];
     if (!each.empty() && each.count() != table.microbatches)
       refuse_microbatch_costs(stage, each.count(), table.microbatches);
-    for (const stage_cost& c : each) is_possible = is_possible && is_cost(c);
+    for (const stage_cost& c : each) is_possible = is_possible && is_at_least_0(c);
   }
-  for (const sized_message& m : s.messages) is_possible = is_possible && is_cost(m.bytes);
+  for (const sized_message& m : s.messages) is_possible = is_possible && is_at_least_0(m.bytes);
   if (!is_possible) refuse_simulation("seconds and bytes are finite and at least 0, a bandwidth is above 0");
   if (s.replicas < 1) refuse_simulation("there is at least 1 replica");
 }

@@ -88,6 +88,7 @@ class loss_of_outputs {
     const operation& o = loss();
     std::vector<tensor_shape> in{p.tensors[p.outputs[0]], p.tensors[o.inputs[1]]}, out{p.tensors[p.loss]}, saved;
     for (int t : o.saved) saved.push_back(p.tensors[t]);
+    call_ = {};  // what follows may throw
     state_.reset();
     if (o.kernels->prepare != nullptr) {
       preparation wanted;
@@ -105,7 +106,6 @@ class loss_of_outputs {
     if (state_)
       for (const packed_copy& each : state_->packed) packed += aligned(each.bytes);
     memory_ = memory_block(x + t + y + scratch + packed);
-    call_ = {};
     call_.kind = o.kind;
     call_.module_attributes = o.attributes;
     call_.state = state_.get();

@@ -30,6 +30,7 @@
 
 #include <remat/core/compilation.hpp>
 #include <remat/core/error.hpp>
+#include <remat/core/is_at_least_0.hpp>
 #include <remat/core/parallel.hpp>
 #include <remat/core/presence.hpp>
 #include <remat/run/parameter_updater.hpp>
@@ -48,13 +49,6 @@
 #include <vector>
 
 namespace remat {
-
-namespace detail {
-
-/// A finite one, too.
-constexpr bool is_at_least_0(double x) { return x >= 0 && x <= std::numeric_limits<double>::max(); }
-
-}  // namespace detail
 
 inline namespace REMAT_COMPILATION {
 

@@ -121,7 +121,6 @@ void run(const remat::mpi::session& mpi, const std::string& fault) {
     }
     if (step == 5 && is_mine && fault == "exits") std::exit(0);
     if (step == 5 && is_mine && fault == "exits_quickly") std::quick_exit(0);
-    if (step == 5 && is_mine && fault == "vanishes") _exit(0);
     if (step == 5 && is_mine && fault == "hangs") {
       std::this_thread::sleep_for(std::chrono::seconds(4));
       throw remat::error("rank 1 has slept enough");

@@ -44,4 +44,24 @@ TEST_CASE("initial values are uniform within 1 / sqrt(fan-in)") {
   CHECK(squares / n == Approx(0.04 / 3).epsilon(0.01));
 }
 
+TEST_CASE("initial values are normal with the deviation that is asked for, in each place of a block") {
+  std::vector<float> values(400'000);
+  remat::initial::normal(0.02).fill(values, remat::random_stream(1, 2));
+  const double n = static_cast<double>(values.size()) / 4;
+  for (std::size_t lane = 0; lane < 4; ++lane) {
+    double sum = 0, squares = 0, fourth = 0, with_next = 0;
+    for (std::size_t i = lane; i < values.size(); i += 4) {
+      const double v = static_cast<double>(values[i]) / 0.02, next = static_cast<double>(values[i ^ 1]) / 0.02;
+      sum += v;
+      squares += v * v;
+      fourth += v * v * v * v;
+      with_next += v * next;
+    }
+    CHECK(std::abs(sum / n) < 5 / std::sqrt(n));
+    CHECK(squares / n == Approx(1).epsilon(0.03));
+    CHECK(fourth / n == Approx(3).epsilon(0.1));  // of no other distribution of this variance
+    CHECK(std::abs(with_next / n) < 5 / std::sqrt(n));
+  }
+}
+
 }  // namespace random_tests

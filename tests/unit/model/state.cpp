@@ -67,8 +67,8 @@ struct one_way : remat::module {
 };
 
 TEST_CASE("a module that cannot be differentiated is named when a model is built that needs it to be") {
-  using behind = remat::sequential<layer, one_way, layer, remat::nn::log_softmax>;
-  CHECK_THROWS_WITH((remat::model<behind, remat::tensor<float, 4>, remat::nn::nll_loss>{}),
+  using before_the_loss = remat::sequential<layer, one_way, layer, remat::nn::log_softmax>;
+  CHECK_THROWS_WITH((remat::model<before_the_loss, remat::tensor<float, 4>, remat::nn::nll_loss>{}),
                     Catch::Matchers::Contains("'1' (one_way) has no backward_input"));
   using before = remat::sequential<one_way, layer, remat::nn::log_softmax>;  // nothing before it is trained
   CHECK_NOTHROW((remat::model<before, remat::tensor<float, 4>, remat::nn::nll_loss>{}));

@@ -147,15 +147,18 @@ TEST_CASE("stages that share a rank share its bytes, and more bytes never take m
 }
 
 TEST_CASE("a share of a rank's bytes is one of what all of its stages take", "[dist]") {
+  int planned = 0;
   for (const pipeline& each : pipelines()) {
     const held kept = of_limit(each, std::size_t{1} << 40);
     for (const double share : {0.95, 0.9, 0.8}) {
       if (!refusal(each, remat::share_of_save_all(share)).empty()) continue;
+      ++planned;
       const held found = of_limit(each, remat::share_of_save_all(share));
       for (std::size_t rank = 0; rank < kept.activations.size(); ++rank)
         CHECK(static_cast<double>(found.activations[rank]) <= share * static_cast<double>(kept.activations[rank]));
     }
   }
+  CHECK(planned > 0);
 }
 
 TEST_CASE("no other combination of what two stages may choose computes less again in the bytes", "[dist]") {

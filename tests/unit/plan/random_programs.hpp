@@ -223,8 +223,8 @@ inline void read_too(random_program& random, int i, int t) {
 inline void cut_into_stages(program& p, int stages) {
   int left = p.operations.count();  // operations for this stage and those after it
   for (int s = 0, i = 0; s < stages; ++s) {
-    const int behind = stages - 1 - s;
-    const int mine = behind == 0 ? left : 1 + pick(0, left - behind);
+    const int later = stages - 1 - s;
+    const int mine = later == 0 ? left : 1 + pick(0, left - later);
     for (int k = 0; k < mine; ++k) p.operations[i++].stage = s;
     left -= mine;
   }

@@ -8,6 +8,7 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <clocale>
 #include <cstddef>
 #include <limits>
 #include <string>
@@ -64,6 +65,15 @@ TEST_CASE("points of budgets that no other beats in bytes and in time are a line
   CHECK(drawn.series[0].points.size() == 2);
   CHECK(drawn.series[1].how == remat::drawn_as::marks);
   CHECK(is_balanced(remat::chart_svg(drawn)));
+}
+
+TEST_CASE("names in a picture may hold anything, and numbers have points in every locale", "[report]") {
+  const remat::chart odd{"\x1b[31m<&>\t", "x", "y", {{"s", remat::drawn_as::line, {{0.5, 1}}}}};
+  CHECK_THAT(remat::chart_svg(odd), Contains("\xef\xbf\xbd[31m&lt;&amp;&gt;\t"));
+  const std::string before = std::setlocale(LC_NUMERIC, nullptr);
+  if (std::setlocale(LC_NUMERIC, "de_DE.UTF-8") == nullptr) WARN("no locale with a comma is installed");
+  CHECK_THAT(remat::pareto_csv({{"a", "b", 1, 0.5}}), Contains("a,b,1,0.5\n"));
+  std::setlocale(LC_NUMERIC, before.c_str());
 }
 
 TEST_CASE("what has commas is one cell, and what is not finite is refused", "[report]") {

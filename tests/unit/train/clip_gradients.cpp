@@ -95,7 +95,7 @@ TEST_CASE("a norm that is no number is returned, and gradients stay as they are"
   CHECK(model.parameter("0.weight").gradient[7] == Approx(1 / std::sqrt(30.0)).epsilon(1e-6));
 }
 
-TEST_CASE("clipping passes over parameters without a gradient, and refuses a norm of 0") {
+TEST_CASE("clipping skips parameters without a gradient, and refuses a norm of 0") {
   small model{{.seed = 1}};
   set_gradients(model, 1);
   const_cast<remat::parameter_view&>(model.parameter("0.weight")).gradient = {};  // as a frozen one
