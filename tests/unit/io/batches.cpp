@@ -153,4 +153,8 @@ TEST_CASE("a batch size that gives no batch is refused", "[io][batches]") {
   CHECK(sizes(samples.batches(11)) == std::vector<std::size_t>{10});
 }
 
+TEST_CASE("of no samples there are no batches", "[io]") {
+  CHECK_THROWS_WITH(remat::detail::batch_order(0, 4, {}), Catch::Matchers::Contains("there are no samples"));
+}
+
 }  // namespace batches_tests
