@@ -2,8 +2,8 @@
 /// What the budgets of a program may choose: for each of a grid of quanta, the fastest schedule that a solver finds.
 ///
 /// The grid depends on the program, the batch and what is covered, not on how many bytes a budget has. All budgets outside
-/// of other segments are one problem, in which the operations around them take part, and are kept. One inside of another
-/// checkpoint is a problem of its own.
+/// of other segments are one problem, in which the operations around them take part: kept, or dropped by a checkpoint that is
+/// no budget's. One inside of such a checkpoint is a problem of its own.
 #pragma once
 
 #include <remat/plan/plan_request.hpp>
@@ -53,9 +53,14 @@ class budget_problems {
     segment_search search{p};
     search.run(covered.stage);
     core::list<int> group(static_cast<std::size_t>(covered.last - covered.first), core::none);
+    core::list<int> is_dropped(group.size());
     for (int k = 0; k < search.found.count(); ++k) {
       const found_segment& each = search.found[k];
-      if (!each.policy->has_budget() || is_in_budget(search.found, each.parent)) continue;
+      if (is_in_budget(search.found, each.parent)) continue;
+      if (!each.policy->has_budget()) {
+        for (int i = each.first; i < each.last; ++i) is_dropped[i - covered.first] = 1;
+        continue;
+      }
       if (each.parent != core::none) {
         inner_.push_back({each.first, each.last});
         continue;
@@ -63,9 +68,9 @@ class budget_problems {
       has_outer_ = true;
       for (int i = each.first; i < each.last; ++i) group[i - covered.first] = k;
     }
-    if (has_outer_) add(covered, ports_, group, how);
+    if (has_outer_) add(covered, ports_, group, is_dropped, how);
     for (const chosen_range& each : inner_)
-      add({each.first, each.last}, no_ports_, core::list<int>(static_cast<std::size_t>(each.last - each.first), 0),
+      add({each.first, each.last}, no_ports_, core::list<int>(static_cast<std::size_t>(each.last - each.first), 0), {},
           how);
   }
 
@@ -79,12 +84,14 @@ class budget_problems {
   }
   constexpr double again(int quanta) const {
     double sum = 0;
-    for (const problem* each : all_) sum += each->solver.again(at(*each, quanta));
+    for (const problem* each : all_)
+      if (is_solved(*each)) sum += each->solver.again(at(*each, quanta));
     return sum;
   }
   constexpr budget_choice choice(int quanta) {
     budget_choice made;
     for (problem* each : all_) {
+      if (!is_solved(*each)) continue;
       const spine_solution found = each->solver.solution(at(*each, quanta));
       made.again += found.again;
       made.on_disk.tensors.append(found.outside.begin(), found.outside.end());
@@ -121,12 +128,16 @@ class budget_problems {
         : chain(static_cast<spine&&>(s)), solver(p, chain, levels, is_bound) {}
   };
 
+  /// Where one has no schedule in all quanta, which rounding may make of a close one, all of it is kept.
+  constexpr bool is_solved(const problem& each) const { return each.solver.least() <= levels_; }
   static constexpr int at(const problem& each, int quanta) {
     return quanta < each.solver.least() ? each.solver.least() : quanta;
   }
   constexpr void add(const slice& covered, const core::list<stage_port>& ports, const core::list<int>& group,
-                     rounding how) {
-    spine made = spine_maker(p_, covered, ports, needs_, request_.batch, request_.costs, quantum(quantum_, how)).make();
+                     const core::list<int>& is_dropped, rounding how) {
+    spine made = spine_maker(p_, covered, ports, needs_, request_.batch, request_.costs, quantum(quantum_, how))
+                     .dropping(is_dropped)
+                     .make();
     made.group = group;
     all_.push_back(new problem(p_, static_cast<spine&&>(made), levels_, how == rounding::down));
   }

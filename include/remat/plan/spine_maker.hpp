@@ -27,6 +27,12 @@ class spine_maker {
                         quantum unit)
       : p_(p), covered_(covered), ports_(ports), needs_(needs), batch_(batch), costs_(costs), unit_(unit) {}
 
+  /// Of each operation of the slice, whether a checkpoint that is no budget's drops what it makes.
+  constexpr spine_maker& dropping(const core::list<int>& is_dropped) {
+    is_dropped_ = is_dropped;
+    return *this;
+  }
+
   constexpr spine make() {
     made_.first = covered_.first;
     made_.count = covered_.last - covered_.first;
@@ -57,6 +63,7 @@ class spine_maker {
       }
     for (int t : p_.outputs) made_.stays_until[t] = p_.operations.count();
     if (p_.loss != core::none) made_.stays_until[p_.loss] = p_.operations.count();
+    drop_tensors();
     core::list<int> is_met(tensors);
     for (int i = covered_.first; i < covered_.last; ++i) {
       const operation& o = p_.operations[i];
@@ -64,6 +71,21 @@ class spine_maker {
         if (!is_met[t]) is_met[t] = 1, made_.producer[t] = i == covered_.first ? core::none : i - covered_.first;
       for (const auto* some : {&o.outputs, &o.saved})
         for (int t : *some) is_met[t] = 1, made_.producer[t] = i - covered_.first;
+    }
+  }
+
+  /// What others drop takes no memory while the backward pass of the rest runs. What leaves their segments is kept, as a
+  /// rule; for a bound, none of it takes any.
+  constexpr void drop_tensors() {
+    for (int i = 0; i < is_dropped_.count(); ++i) {
+      if (is_dropped_[i] == 0) continue;
+      const operation& o = p_.operations[covered_.first + i];
+      for (int t : o.saved) made_.weight[t] = 0;
+      for (int t : o.outputs) {
+        const int last = made_.stays_until[t];
+        if (unit_.rounds_down() || (last < is_dropped_.count() && (last < 0 || is_dropped_[last] != 0)))
+          made_.weight[t] = 0;
+      }
     }
   }
 
@@ -176,6 +198,7 @@ class spine_maker {
   std::size_t batch_;
   const operation_costs* costs_;
   quantum unit_;
+  core::list<int> is_dropped_ = {};
   spine made_ = {};
 };
 

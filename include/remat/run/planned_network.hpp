@@ -12,6 +12,7 @@
 #include <remat/core/error.hpp>
 #include <remat/core/parallel.hpp>
 #include <remat/plan/budget_bytes.hpp>
+#include <remat/plan/checked_batch.hpp>
 #include <remat/plan/failing_steps.hpp>
 #include <remat/plan/report_text.hpp>
 #include <remat/plan/table_bytes.hpp>
@@ -225,6 +226,7 @@ REMAT_DEFINED plan_report planned_network::inference_plan(std::size_t batch) con
 
 REMAT_DEFINED memory_report planned_network::planned_memory_of(std::size_t batch, parameter_updater* updater) const {
   const batch_split split = split_of(batch);
+  checked_batch(*program_, split.largest());
   const updating updates = updates_of(updater, split.filled());
   const std::size_t results = network_results::bytes_of_step(*program_, batch) + parts_.bytes_with(split);
   const std::size_t of_optimizer = updater != nullptr ? updater->bytes_for(*this) : 0;

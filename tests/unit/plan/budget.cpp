@@ -11,7 +11,9 @@
 #include <limits>
 #include <map>
 #include <numeric>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace budget_tests {
@@ -188,5 +190,67 @@ TEST_CASE("a tag is the same plan as its value, and nests in other checkpoints")
   CHECK(nested.plan(batch).activation_bytes <= with({}).plan(batch).activation_bytes);
   CHECK(are_same(train(nested), expected));
 }
+
+namespace next_to_others {
+
+using part =
+    remat::sequential<nn::linear<64, 64>, nn::gelu, nn::linear<64, 64>, nn::gelu, nn::linear<64, 64>, nn::gelu>;
+using net = remat::sequential<remat::named<"a", remat::sequential<remat::named<"x", part>, remat::named<"y", part>>>,
+                              remat::named<"b", part>, remat::named<"c", part>>;
+
+remat::plan planned(const std::vector<checkpoint_at>& given, std::optional<remat::certificate>& certificate) {
+  remat::program p = remat::lower<net, remat::tensor<float, 64>, nn::mse_loss>();
+  remat::annotate(p, given);
+  p = remat::fuse(std::move(p));
+  remat::plan made = remat::plan_training(p, 16);
+  certificate = remat::certify(p, {.batch = 16}, made);
+  return made;
+}
+
+TEST_CASE("a budget next to other checkpoints fits in what dropping all of it takes, and its certificate holds") {
+  constexpr std::size_t most = std::size_t{1} << 40;  // the lowest limit counts
+  const std::vector<std::vector<checkpoint_at>> others{
+      {checkpoint_at("a")},
+      {checkpoint_at("b")},
+      {checkpoint_at("c")},
+      {checkpoint_at("a", remat::strategy::group<1>{})},
+      {checkpoint_at("a"), checkpoint_at("c")},
+      {checkpoint_at("a.x"), checkpoint_at("a.y"), checkpoint_at("c", remat::strategy::each{})},
+      {checkpoint_at("a"), checkpoint_at("a.x", budget{most})},
+      {checkpoint_at("a"), checkpoint_at("a.y", budget{most}), checkpoint_at("c")}};
+  int planned_budgets = 0;
+  for (std::size_t k = 0; k < others.size(); ++k)
+    for (const char* path : {"a.x", "b", "c"}) {
+      const bool is_free = std::ranges::none_of(others[k], [&](const checkpoint_at& each) {
+        return std::string(path).starts_with(each.path) || each.path == path;
+      });
+      if (!is_free) continue;
+      std::optional<remat::certificate> certificate;
+      const auto with = [&](checkpoint_at one) {
+        std::vector<checkpoint_at> all = others[k];
+        all.push_back(std::move(one));
+        return planned(all, certificate);
+      };
+      const std::size_t dropped = with(checkpoint_at(path)).activation_bytes,
+                        kept = with(checkpoint_at(path, remat::save_all{})).activation_bytes;
+      double before = std::numeric_limits<double>::infinity();
+      for (int step = 0; step <= 4; ++step) {
+        const std::size_t bytes =
+            std::min(dropped, kept) + (std::max(dropped, kept) - std::min(dropped, kept)) / 4 * step;
+        INFO("others " << k << ", a budget of " << bytes << " bytes at " << path << "; dropped it takes " << dropped
+                       << ", kept " << kept);
+        const remat::plan made = with(checkpoint_at(path, budget{bytes}));
+        CHECK(made.activation_bytes <= bytes);
+        REQUIRE(certificate);
+        CHECK(certificate->lower_bound() <= certificate->time.sum() * (1 + 1e-12));
+        CHECK(certificate->time.recomputed <= before * (1 + 1e-12));
+        before = certificate->time.recomputed;
+        ++planned_budgets;
+      }
+    }
+  CHECK(planned_budgets > 50);
+}
+
+}  // namespace next_to_others
 
 }  // namespace budget_tests

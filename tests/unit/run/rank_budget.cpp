@@ -50,6 +50,11 @@ std::size_t smallest(remat::network& model, std::size_t samples, remat::paramete
   return 0;
 }
 
+TEST_CASE("memory is planned for at least one sample") {
+  const remat::network model = networks::make(networks::named("rows"), {.threads = 1});
+  CHECK_THROWS_WITH(model.planned_memory(0), Catch::Matchers::Contains("at least one sample"));
+}
+
 TEST_CASE("on every network, a step of the smallest budget of the whole rank takes what is planned, to the same bits",
           "[once]") {
   int smaller = 0;
