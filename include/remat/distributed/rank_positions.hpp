@@ -95,12 +95,12 @@ class rank_positions {
                  " are in this call or just after it, and compute or hang");
     while (!waiting.empty()) {  // those who wait in one call are named together
       const call_position& at = others_[static_cast<std::size_t>(waiting.front())].at;
-      const auto others = std::ranges::stable_partition(
-          waiting, [&](int rank) { return others_[static_cast<std::size_t>(rank)].at.is_same_call(at); });
-      const std::vector<int> together(waiting.begin(), others.begin());
+      std::vector<int> together, elsewhere;
+      for (const int rank : waiting)
+        (others_[static_cast<std::size_t>(rank)].at.is_same_call(at) ? together : elsewhere).push_back(rank);
       text += "; " + text_of_ranks(together) + (together.size() == 1 ? " waits in " : " wait in ") +
               text_of(at, names_models());
-      waiting.erase(waiting.begin(), others.begin());
+      waiting = std::move(elsewhere);
     }
     text += tell(gone, " has left", " have left");
     return text;
