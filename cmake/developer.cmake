@@ -23,6 +23,9 @@ if(REMAT_WARNINGS)
 endif()
 if(REMAT_SANITIZERS)
   target_compile_options(
-    remat_developer INTERFACE -fsanitize=${REMAT_SANITIZERS} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    remat_developer INTERFACE -fsanitize=${REMAT_SANITIZERS} -fno-sanitize-recover=all -fno-omit-frame-pointer
+                              # Under g++'s checks of null, "address is not null" is no constant expression. A null that
+                              # is used is seen without them.
+                              -fno-sanitize=null,nonnull-attribute,returns-nonnull-attribute)
   target_link_options(remat_developer INTERFACE -fsanitize=${REMAT_SANITIZERS})
 endif()
