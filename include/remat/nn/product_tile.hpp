@@ -43,12 +43,12 @@
 ///
 /// | product         | m x n x k          | one call | as here | as above | sgemm |
 /// |-----------------|--------------------|----------|---------|----------|-------|
-/// | input_gradient  | 1024 x 768 x 3072  | 122      | 154     | 149      | 161   |
-/// | input_gradient  | 1024 x 3072 x 768  | 60       | 120     | 114      | 114   |
-/// | input_gradient  | 256 x 1024 x 1024  | 158      | 163     | 145      | 151   |
-/// | input_gradient  | 128 x 1024 x 1024  | 143      | 141     | 132      | 135   |
-/// | input_gradient  | 64 x 768 x 50257   | 60       | 87      | 87       | 115   |
-/// | weight_gradient | 768 x 3072 x 1024  | 57       | 119     | 105      | 124   |
+/// | input_gradient  | 1024 x 768 x 3072  | 123      | 150     | 143      | 152   |
+/// | input_gradient  | 1024 x 3072 x 768  | 73       | 149     | 148      | 160   |
+/// | input_gradient  | 256 x 1024 x 1024  | 153      | 154     | 143      | 149   |
+/// | input_gradient  | 128 x 1024 x 1024  | 135      | 140     | 131      | 131   |
+/// | input_gradient  | 64 x 768 x 50257   | 78       | 109     | 107      | 152   |
+/// | weight_gradient | 768 x 3072 x 1024  | 55       | 112     | 104      | 127   |
 ///
 /// Sapphire Rapids was slow in the same places (60 to 66 of 150), and in forward products of 1,024 rows (141 of 156),
 /// while 256 rows by 1024 x 1024 reached 178.
