@@ -61,11 +61,11 @@ inline timeline events_of(const pipeline_trace& trace, int rank) {
 
 namespace detail {
 
-/// How far this rank's clock is behind rank 0's, which it `asked` and which `told` its own before it `answered`: a message takes
-/// about as long there as back.
+/// What to add to this rank's clock to have rank 0's, in seconds: this rank `asked` and was `answered` by its own clock, and
+/// rank 0's showed `told` in between. A message takes about as long there as back.
 constexpr double clock_offset(double asked, double told, double answered) { return told - (asked + answered) / 2; }
 
-/// Collective: how far this rank's steady clock is behind rank 0's, in seconds. Several nodes may have several clocks.
+/// Collective: the same of steady clocks, measured several times. Several nodes may have several clocks.
 inline double clock_offset(const distributed_network& model) {
   constexpr int exchanges = 20;
   const mpi::communicator& world = internals::world(model);
