@@ -6,9 +6,8 @@
 ///     backward, input       dx = dl W           l = x W^T + b again, dl = (softmax(l) - (1 at the target)) dy / count
 ///     backward, parameters  dW = dl^T x, db = sum of dl over the rows
 ///
-/// x (rows, In), W (Classes, In), b (Classes). Logits are computed in chunks of rows, of about 8 MB and at least 64
-/// rows, in scratch. Between the passes two numbers wait for each row; backward computes the logits again, once for
-/// both halves where both are wanted. Targets are those of cross_entropy. The model's own output, what `predict` gives,
+/// x (rows, In), W (Classes, In), b (Classes). Logits are computed in chunks of rows (rows_of_chunk), in scratch. Between the
+/// passes two numbers wait for each row; backward computes the logits again, once for both halves where both are wanted. Targets are those of cross_entropy. The model's own output, what `predict` gives,
 /// is x.
 #pragma once
 
@@ -40,6 +39,19 @@ struct linear_cross_entropy_attributes {
   loss_options options;
 };
 
+/// How many rows have their logits computed at a time: those of 8 MB, or more where that is few, since each chunk reads W and
+/// its gradient again: up to 256 whose logits take a quarter of W's bytes, and at least 64. All chunks but the last are equal.
+constexpr std::size_t rows_of_chunk(std::size_t rows, std::size_t in, std::size_t out) {
+  constexpr std::size_t bytes = 8 << 20, fewest = 64, enough = 256;
+  const std::size_t by_weights = in / 4 < enough ? in / 4 : enough;
+  std::size_t most = bytes / (out * sizeof(float));
+  if (most < by_weights) most = by_weights;
+  if (most < fewest) most = fewest;
+  if (most >= rows) return rows;
+  const std::size_t chunks = (rows + most - 1) / most;
+  return (rows + chunks - 1) / chunks;
+}
+
 struct prepared_linear_cross_entropy : prepared {
   std::size_t rows, chunk;
   chunk_products full, rest;
@@ -50,11 +62,8 @@ struct prepared_linear_cross_entropy : prepared {
 
   explicit prepared_linear_cross_entropy(const preparation& p) : is_rounded(p.compute == element::bfloat16) {
     const auto& [in, out, has_bias, o] = p.attributes<linear_cross_entropy_attributes>();
-    constexpr std::size_t chunk_bytes = 8 << 20, fewest_rows = 64;
     rows = p.inputs[1].elements(p.batch);
-    chunk = chunk_bytes / (out * sizeof(float));
-    if (chunk < fewest_rows) chunk = fewest_rows;
-    if (chunk > rows) chunk = rows;
+    chunk = rows_of_chunk(rows, in, out);
     losses_at = aligned(chunk * out * sizeof(float));
     own = losses_at + rows * sizeof(double);
 

@@ -19,6 +19,7 @@ struct spine_state {
   int low = 0, high = 0;
   int next = core::none;  ///< of the same operations
   std::size_t at = 0;     ///< where its table is
+  double last = 0;        ///< of its table: the least of all
 };
 /// A state, and quanta that its frontier takes in addition to it.
 struct spine_entry {
@@ -105,12 +106,18 @@ class spine_values {
     if (from < to.least) to.least = from;
     if (from > to.highest) return;
     double* const costs = scratch_.data()[to.number].data();
+    const double fastest = o.cost + right.last + left.last;
+    if (fastest >= costs[from]) return;  // no number of quanta makes it faster
     const double *const rights = values_.data() + right.at, *const lefts = values_.data() + left.at;
-    const double last_right = rights[right.high - right.low], last_left = lefts[left.high - left.low];
-    if (o.cost + last_right + last_left >= costs[from]) return;  // no number of quanta makes it faster
     const int right_end = right_begin + right.high - right.low, left_end = left_begin + left.high - left.low;
-    const int last_end = right_end < left_end ? left_end : right_end,
-              stop = last_end < to.highest ? last_end : to.highest;
+    const int last_end = right_end < left_end ? left_end : right_end;
+    int stop = last_end < to.highest ? last_end : to.highest;
+    if (from > stop) return take(costs[from], fastest);
+    // Nor from where on the fastest so far costs as little.
+    for (int slower = from; stop - slower > 8;) {
+      const int middle = slower + (stop - slower) / 2;
+      (costs[middle] <= fastest ? stop : slower) = middle;
+    }
     if (std::is_constant_evaluated()) {  // in few steps
       double cost = 0;
       for (int m = from; m <= stop; ++m)
@@ -120,17 +127,17 @@ class spine_values {
     } else {
       offer_many(costs, from, stop, o.cost, {rights, right_begin, right_end}, {lefts, left_begin, left_end});
     }
-    if (from > stop) take(costs[from], o.cost + last_right + last_left);
   }
   /// The state of the table, after all its options.
   constexpr int end(const table& filled, frontier_set unheld, int next) {
-    spine_state made{unheld, filled.least > levels_ ? levels_ + 1 : filled.least, filled.highest, next, values_.size()};
+    spine_state made{unheld, filled.least > levels_ ? levels_ + 1 : filled.least, filled.highest, next, values_.size(), 0};
     if (made.high < made.low) made.high = made.low;
     double* const costs = scratch_.data()[filled.number].data();
     for (int m = made.low + 1; m <= filled.highest; ++m)
       if (costs[m - 1] < costs[m]) costs[m] = costs[m - 1];
     if (made.low <= filled.highest) values_.append(costs + made.low, costs + filled.highest + 1);
     if (made.low > filled.highest) values_.push_back(never);
+    made.last = values_.data()[values_.size() - 1];
     --open_;
     states_.push_back(made);
     return states_.count() - 1;

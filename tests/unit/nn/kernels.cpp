@@ -105,6 +105,22 @@ TEST_CASE("kernels of losses") {
   check<nn::mse_loss, pixels, pixels>(31);
   check<nn::bce_with_logits, rows, rows>(101);
 }
+TEST_CASE("chunks of linear_cross_entropy are equal, and take 8 MB, 64 rows or a quarter of the weights") {
+  namespace detail = nn::detail;
+  CHECK(detail::rows_of_chunk(256, 768, 32000) == 128);  // of at most 192
+  CHECK(detail::rows_of_chunk(1024, 2048, 128256) == 256);
+  CHECK(detail::rows_of_chunk(2048, 256, 4096) == 512);
+  CHECK(detail::rows_of_chunk(29, 11, 37) == 29);
+  for (const std::size_t count : {1, 63, 64, 65, 130, 1000, 4096})
+    for (const std::size_t in : {1, 7, 256, 300, 768, 4096})
+      for (const std::size_t out : {2, 1000, 30011, 50257, 128256}) {
+        CAPTURE(count, in, out);
+        const std::size_t chunk = detail::rows_of_chunk(count, in, out), chunks = (count + chunk - 1) / chunk;
+        const std::size_t logits = chunk * out * sizeof(float), weights = in * out * sizeof(float);
+        CHECK((logits <= std::size_t{8} << 20 || chunk <= 64 || (chunk <= 256 && 4 * logits <= weights)));
+        CHECK(chunk * chunks - count < chunks);  // the last one has up to a row less for each other
+      }
+}
 TEST_CASE("kernels of linear_cross_entropy: one chunk, and several") {
   check<nn::linear_cross_entropy<11, 37>, tensor<float, 11>, tensor<integer>>(29, 37, threads_matter::yes);
   check<nn::linear_cross_entropy<7, 30011>, tensor<float, 3, 7>, tensor<integer, 3>>(51, 30011, threads_matter::yes);
