@@ -10,6 +10,7 @@
 //
 // Medians of the ratios to save_all are printed, next to what the simulator says of costs that both ranks measure at once, and the
 // bytes of rank 0. Arguments: samples of a micro-batch (128), steps (15), and the number of a configuration that is to run, alone.
+#include "median.hpp"
 #include "timed_chain.hpp"
 
 #include <cstdio>

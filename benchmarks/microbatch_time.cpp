@@ -6,10 +6,11 @@
 ///
 /// The network is an MLP of 16 x (linear 1024-1024, relu) at a batch of 512. The second table is a profile of each
 /// part's kernels, summed up over the parts: forward, the gradient of the inputs, that of the parameters.
+#include "median.hpp"
+
 #include <remat/check/profile.hpp>
 #include <remat/remat.hpp>
 
-#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdio>
@@ -24,11 +25,6 @@ using net = remat::repeat<16, remat::sequential<nn::linear<1024, 1024>, nn::relu
 
 constexpr std::size_t batch = 512;
 constexpr std::size_t parts[] = {1, 2, 4, 8};
-
-double median(std::vector<double> of) {
-  std::nth_element(of.begin(), of.begin() + static_cast<std::ptrdiff_t>(of.size() / 2), of.end());
-  return of[of.size() / 2];
-}
 
 double milliseconds_of_step(remat::network& model, const remat::detail::random_inputs& inputs) {
   const auto begin = std::chrono::steady_clock::now();
@@ -64,7 +60,8 @@ void compare(int threads, std::size_t rounds) {
     }
   std::printf("threads parts     ms  ratio\n");
   for (std::size_t i = 0; i < models.size(); ++i)
-    std::printf("%7d %5zu %6.1f  %.3f\n", threads, parts[i], median(times[i]), median(ratios[i]));
+    std::printf("%7d %5zu %6.1f  %.3f\n", threads, parts[i], benchmarks::median(times[i]),
+                benchmarks::median(ratios[i]));
 
   std::printf("parts forward  input  parameters (ms of kernels, all parts)\n");
   for (std::size_t i = 0; i < models.size(); ++i) {

@@ -6,6 +6,8 @@
 ///
 /// The files are read and written without the system's cache, so that they are as slow as they would be if they were larger
 /// than memory. Steps that keep and steps that offload are taken in turn; times are medians.
+#include "median.hpp"
+
 #include <remat/remat.hpp>
 
 #include <algorithm>
@@ -20,11 +22,6 @@
 namespace {
 
 namespace nn = remat::nn;
-
-double median(std::vector<double> of) {
-  std::nth_element(of.begin(), of.begin() + static_cast<std::ptrdiff_t>(of.size() / 2), of.end());
-  return of[of.size() / 2];
-}
 
 double seconds_of_step(remat::network& model, const std::vector<float>& x, const std::vector<std::int32_t>& y) {
   const auto begin = std::chrono::steady_clock::now();
@@ -51,7 +48,7 @@ void compare(const char* name, std::size_t batch, const std::string& directory, 
     with.push_back(b);
   }
   const double bytes = static_cast<double>(offloaded.plan(batch).outside_bytes);
-  const double computing = median(without), step = median(with);
+  const double computing = benchmarks::median(without), step = benchmarks::median(with);
   const double transfers = remat::measured_transfer_rate(directory).seconds(bytes);
   const double arena =
       static_cast<double>(offloaded.reserved().activations) / static_cast<double>(kept.reserved().activations);

@@ -12,6 +12,7 @@
 //
 // A pair is one step of each side, one after the other; medians of the ratios are printed. Arguments: samples of a
 // micro-batch (64), pairs (9), and a part of the names of the schedules that are to run, alone.
+#include "median.hpp"
 #include "timed_chain.hpp"
 
 #include <cstdio>

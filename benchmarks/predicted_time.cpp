@@ -3,11 +3,11 @@
 /// from a profile of the plain model and as measured, steps of both in turn.
 ///
 ///     predicted_time NETWORK THREADS ROUNDS
+#include "median.hpp"
 #include "networks.hpp"
 
 #include <remat/check/profile.hpp>
 
-#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cstddef>
@@ -18,11 +18,6 @@
 #include <vector>
 
 namespace {
-
-double median(std::vector<double> of) {
-  std::nth_element(of.begin(), of.begin() + static_cast<std::ptrdiff_t>(of.size() / 2), of.end());
-  return of[of.size() / 2];
-}
 
 remat::network make(const benchmarks::network& chosen, int threads, remat::checkpoints checkpoints) {
   remat::network model(chosen.lower(), {.seed = 1, .threads = threads, .checkpoints = std::move(checkpoints)});
@@ -59,7 +54,7 @@ void compare(const benchmarks::network& chosen, int threads, std::size_t rounds)
       const double before = seconds_of_step(plain, inputs);
       ratios.push_back(seconds_of_step(model, inputs) / before);
     }
-    const double measured = median(ratios);
+    const double measured = benchmarks::median(ratios);
     const double predicted =
         remat::predicted_cost(remat::plan_training(model.lowered(), chosen.batch), costs) / without;
     std::printf("%-22s %-12s measured %.3f  predicted %.3f  %+.1f %%\n", std::string(chosen.name).c_str(), name,

@@ -14,11 +14,11 @@
 /// gradient is final. DTYPE is float32 or bfloat16. A network is added to networks.hpp, and as a line of
 /// peer_step_time.py.
 #include "matrix_products.hpp"
+#include "median.hpp"
 #include "networks.hpp"
 
 #include <remat/remat.hpp>
 
-#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cstddef>
@@ -39,11 +39,6 @@ std::vector<Number> random_numbers(std::size_t size, Distribution distribution) 
   std::vector<Number> numbers(size);
   for (Number& each : numbers) each = distribution(random);
   return numbers;
-}
-
-double median(std::vector<double> of) {
-  std::nth_element(of.begin(), of.begin() + static_cast<std::ptrdiff_t>(of.size() / 2), of.end());
-  return of[of.size() / 2];
 }
 
 /// One network on one batch.
@@ -112,7 +107,7 @@ class training {
       whole.push_back(milliseconds(std::chrono::steady_clock::now() - begin).count());
       alone.push_back(products.time());
     }
-    std::printf("%.6f %.6f\n", median(whole), median(alone));
+    std::printf("%.6f %.6f\n", benchmarks::median(whole), benchmarks::median(alone));
   }
 
  private:

@@ -65,9 +65,7 @@ TEST_CASE("every schedule, policy and way to sum gradients gives the bits of one
                                             .logs_partition = false});
           if (n.start != nullptr) n.start(model);
           const outcome found = train(n, model, samples);
-          CHECK(is_same(found.losses, expected.losses));
-          CHECK(are_same(found.parameters, expected.parameters));
-          CHECK(are_same(found.states, expected.states));
+          check_same(found, expected);
           const remat::pipeline& line = remat::internals::last_pipeline(model);
           for (std::size_t kind = 0; kind < remat::action_kinds; ++kind)
             if (static_cast<action_kind>(kind) != action_kind::pack)
@@ -101,9 +99,7 @@ TEST_CASE("a batch that is one micro-batch gives the bits of one process, of one
                                           .logs_partition = false});
         if (n.start != nullptr) n.start(model);
         const outcome found = train(n, model, samples);
-        CHECK(is_same(found.losses, expected.losses));
-        CHECK(are_same(found.parameters, expected.parameters));
-        CHECK(are_same(found.states, expected.states));
+        check_same(found, expected);
       }
 }
 
@@ -130,9 +126,7 @@ TEST_CASE("every test network gives the bits of one process") {
                                         .logs_partition = false});
       if (n.start != nullptr) n.start(model);
       const outcome found = train(n, model, samples);
-      CHECK(is_same(found.losses, expected.losses));
-      CHECK(are_same(found.parameters, expected.parameters));
-      CHECK(are_same(found.states, expected.states));
+      check_same(found, expected);
       ++compared;
       recomputed +=
           largest_of_ranks(remat::internals::last_pipeline(model).executed(action_kind::recompute)) > 0 ? 1u : 0u;

@@ -131,10 +131,7 @@ outcome of_processes(const network& n, std::size_t replicas, std::size_t parts, 
     of_first.step(first);
     of_second.step(second);
   }
-  outcome made;
-  for (const remat::parameter_view& p : first.parameters())
-    made.parameters.push_back({p.name, {p.values.begin(), p.values.end()}, {p.gradient.begin(), p.gradient.end()}});
-  return made;
+  return outcome_of(first, {});
 }
 
 struct counts {

@@ -1,22 +1,19 @@
 // SPDX-License-Identifier: MIT
 // Checkpoints that an automatic partition cuts through: balance is kept, parts are recomputed on each rank, and bits,
 // bytes and recomputations are those of one process and of the plan.
-#include "session.hpp"
+#include "training.hpp"
 
 #include <remat/distributed.hpp>
 
 #include <catch2/catch.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <span>
 #include <sstream>
 #include <string>
 #include <string_view>
 #include <type_traits>
-#include <utility>
 #include <vector>
 
 namespace checkpoint_parts_tests {
@@ -42,37 +39,6 @@ std::vector<std::int32_t> labels() {
   std::vector<std::int32_t> y(batch);
   for (std::size_t i = 0; i < y.size(); ++i) y[i] = static_cast<std::int32_t>(i % 10);
   return y;
-}
-
-struct trained {
-  std::vector<float> losses;
-  std::vector<std::pair<std::string, std::vector<float>>> gradients;
-};
-template <class Model>
-trained train(Model& model) {
-  trained made;
-  remat::sgd optimizer{{.learning_rate = 0.05f}};
-  const auto x = images();
-  const auto y = labels();
-  for (int step = 0; step < 2; ++step) {
-    made.losses.push_back(model.train_step(x, y));
-    optimizer.step(model);
-  }
-  for (const auto& p : model.parameters()) made.gradients.push_back({p.name, {p.gradient.begin(), p.gradient.end()}});
-  return made;
-}
-
-/// What is here is there in the same bits.
-void check_same(const trained& here, const trained& expected) {
-  CHECK(here.losses.size() == expected.losses.size());
-  if (here.losses.size() == expected.losses.size())
-    CHECK(std::memcmp(here.losses.data(), expected.losses.data(), here.losses.size() * sizeof(float)) == 0);
-  for (const auto& [name, gradient] : here.gradients) {
-    const auto same = std::ranges::find(expected.gradients, name, [](const auto& each) { return each.first; });
-    CHECK(same != expected.gradients.end());
-    if (same == expected.gradients.end()) continue;
-    CHECK(std::memcmp(gradient.data(), same->second.data(), gradient.size() * sizeof(float)) == 0);
-  }
 }
 
 /// Keeps the last activation of every segment that it is asked for.
@@ -101,7 +67,7 @@ void compare(const remat::partition::setting& partition) {
   using loss = nn::nll_loss;
   remat::model<Net, input, loss> one{
       {.seed = 5, .threads = 1, .checkpoints = remat::checkpoints::none(), .microbatches = microbatches}};
-  const trained expected = train(one);
+  const outcome expected = train_twice(one, images(), labels());
   for (std::size_t k = 0; k < straddling.size(); ++k)
     for (const remat::pipeline_schedule& schedule :
          {remat::pipeline_schedule(remat::schedule::one_f_one_b), remat::pipeline_schedule(remat::schedule::gpipe),
@@ -117,7 +83,7 @@ void compare(const remat::partition::setting& partition) {
                                                         .partition = partition,
                                                         .partition_batch = batch / microbatches,
                                                         .logs_partition = false}};
-      check_same(train(model), expected);
+      check_same(train_twice(model, images(), labels()), expected);
       const remat::pipeline& line = remat::internals::last_pipeline(model);
       CHECK(line.executed(remat::action_kind::recompute) == line.planned_count(remat::action_kind::recompute));
       // A rank whose residual blocks are all cut recomputes none of them. The fourth leaves out the last group, and the

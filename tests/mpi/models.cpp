@@ -93,9 +93,7 @@ TEST_CASE("prebuilt models have the bits of one process without a checkpoint") {
                                           .schedule = schedule,
                                           .logs_partition = false});
         const outcome found = train(n, model, samples);
-        CHECK(is_same(found.losses, expected.losses));
-        CHECK(are_same(found.parameters, expected.parameters));
-        CHECK(are_same(found.states, expected.states));
+        check_same(found, expected);
       }
   }
 }

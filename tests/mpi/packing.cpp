@@ -39,9 +39,7 @@ TEST_CASE("a pipeline gives the bits of one process, whenever it packs weights")
                                             .checkpointing = which,
                                             .logs_partition = false});
           const outcome found = train(n, model, samples);
-          CHECK(is_same(found.losses, expected.losses));
-          CHECK(are_same(found.parameters, expected.parameters));
-          CHECK(are_same(found.states, expected.states));
+          check_same(found, expected);
           const remat::pipeline& line = remat::internals::last_pipeline(model);
           CHECK(line.kept_packed_bytes() <= line.needed().packed);
           CHECK((how == packing::kept || line.kept_packed_bytes() == 0));

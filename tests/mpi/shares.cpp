@@ -46,16 +46,14 @@ bool none(std::size_t) { return false; }
 template <class Model>
 outcome steps(Model& model, const std::vector<data>& batches, bool has_data = true) {
   remat::sgd optimizer{{.learning_rate = 0.05f, .momentum = 0.9f}};
-  outcome made;
+  std::vector<float> losses;
   for (const data& each : batches) {
     const std::vector<remat::tensor_source> sources{remat::source_of(each.x), remat::source_of(each.targets)};
-    made.losses.push_back(model.train_on(has_data ? std::span<const remat::tensor_source>(sources)
-                                                  : std::span<const remat::tensor_source>()));
-    if (!std::isnan(made.losses.back())) optimizer.step(model);
+    losses.push_back(model.train_on(has_data ? std::span<const remat::tensor_source>(sources)
+                                             : std::span<const remat::tensor_source>()));
+    if (!std::isnan(losses.back())) optimizer.step(model);
   }
-  for (const remat::parameter_view& p : model.parameters())
-    made.parameters.push_back({p.name, {p.values.begin(), p.values.end()}, {p.gradient.begin(), p.gradient.end()}});
-  return made;
+  return outcome_of(model, std::move(losses));
 }
 
 std::vector<data> batches_for(std::size_t parts) {

@@ -57,9 +57,7 @@ void check(remat::distributed_network& model, const networks::network& n, const 
   const std::size_t samples = n.microbatch * model.microbatches();
   if (n.start != nullptr) n.start(model);
   const outcome made = train(n, model, samples);
-  CHECK(is_same(made.losses, expected.losses));
-  CHECK(are_same(made.parameters, expected.parameters));
-  CHECK(are_same(made.states, expected.states));
+  check_same(made, expected);
   const remat::pipeline& line = remat::internals::last_pipeline(model);
   CHECK(line.executed(action_kind::recompute) == line.planned_count(action_kind::recompute));
   const auto data = networks::random_batch(n, model.lowered(), samples, 7);

@@ -6,10 +6,15 @@
 
 #include <networks/networks.hpp>
 
+#include <catch2/catch.hpp>
+
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 /// All kinds of them.
@@ -40,6 +45,22 @@ inline bool are_same(const std::vector<bits>& here, const std::vector<bits>& exp
     return found != expected.end() && is_same(mine.values, found->values) && is_same(mine.gradient, found->gradient);
   });
 }
+inline void check_same(const outcome& found, const outcome& expected) {
+  CHECK(is_same(found.losses, expected.losses));
+  CHECK(are_same(found.parameters, expected.parameters));
+  CHECK(are_same(found.states, expected.states));
+}
+
+/// What a model holds after steps of these losses.
+template <class Model>
+outcome outcome_of(Model& model, std::vector<float> losses) {
+  outcome made{std::move(losses), {}, {}};
+  for (const remat::parameter_view& p : model.parameters())
+    made.parameters.push_back({p.name, {p.values.begin(), p.values.end()}, {p.gradient.begin(), p.gradient.end()}});
+  for (const remat::state_view& s : model.states())
+    made.states.push_back({s.name, {s.values.begin(), s.values.end()}, {}});
+  return made;
+}
 
 inline std::vector<remat::tensor_source> sources_of(const networks::batch& data) {
   std::vector<remat::tensor_source> sources;
@@ -50,21 +71,28 @@ inline std::vector<remat::tensor_source> sources_of(const networks::batch& data)
 /// Three steps of momentum SGD, or of another optimizer.
 template <class Model, class Optimizer>
 outcome train(const networks::network& n, Model& model, std::size_t samples, Optimizer optimizer) {
-  outcome made;
+  std::vector<float> losses;
   for (std::uint64_t step = 0; step < 3; ++step) {
     const auto data = networks::random_batch(n, model.lowered(), samples, step);
-    made.losses.push_back(model.train_on(sources_of(data)));
+    losses.push_back(model.train_on(sources_of(data)));
     optimizer.step(model);
   }
-  for (const remat::parameter_view& p : model.parameters())
-    made.parameters.push_back({p.name, {p.values.begin(), p.values.end()}, {p.gradient.begin(), p.gradient.end()}});
-  for (const remat::state_view& s : model.states())
-    made.states.push_back({s.name, {s.values.begin(), s.values.end()}, {}});
-  return made;
+  return outcome_of(model, std::move(losses));
 }
 template <class Model>
 outcome train(const networks::network& n, Model& model, std::size_t samples) {
   return train(n, model, samples, remat::sgd{{.learning_rate = 0.02f, .momentum = 0.9f}});
+}
+/// Two steps on one batch of rows and their classes.
+template <class Model>
+outcome train_twice(Model& model, const std::vector<float>& rows, const std::vector<std::int32_t>& classes) {
+  std::vector<float> losses;
+  remat::sgd optimizer{{.learning_rate = 0.05f}};
+  for (int step = 0; step < 2; ++step) {
+    losses.push_back(model.train_step(rows, classes));
+    optimizer.step(model);
+  }
+  return outcome_of(model, std::move(losses));
 }
 
 /// The pipeline of a step whose micro-batches have this number of samples each.

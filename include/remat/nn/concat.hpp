@@ -15,31 +15,38 @@ namespace detail {
 
 struct concat_kernels {
   static void forward(const forward_pass& pass) {
-    const std::size_t width = row_elements(pass.output_shape());
     const numbers y = pass.output_numbers();
-    std::size_t at = 0;  // of a part in its row
-    for (int i = 0; i < pass.inputs(); ++i) {
-      const std::size_t part = row_elements(pass.input_shape(i));
-      parallel_for(y.size / width, row_grain(part), [=, x = pass.input_numbers(i)](std::size_t begin, std::size_t end) {
-        for (std::size_t r = begin; r < end; ++r) copy_some(x, r * part, y, r * width + at, part);
-      });
-      at += part;
-    }
+    each_row(pass, y.size / row_elements(pass.output_shape()),
+             [&](int input, std::size_t first, std::size_t at, std::size_t part) {
+               copy_some(pass.input_numbers(input), first, y, at, part);
+             });
+  }
+  static void backward_input(const backward_pass& pass) {
+    const const_numbers dy = pass.output_gradient_numbers();
+    each_row(pass, dy.size / row_elements(pass.output_shape()),
+             [&](int input, std::size_t first, std::size_t at, std::size_t part) {
+               if (pass.wants_input_gradient(input)) copy_some(dy, at, pass.input_gradient_numbers(input), first, part);
+             });
   }
 
-  static void backward_input(const backward_pass& pass) {
-    const std::size_t width = row_elements(pass.output_shape());
-    const const_numbers dy = pass.output_gradient_numbers();
-    std::size_t at = 0;
-    for (int i = 0; i < pass.inputs(); ++i) {
-      const std::size_t part = row_elements(pass.input_shape(i));
-      if (pass.wants_input_gradient(i))
-        parallel_for(dy.size / width, row_grain(part),
-                     [=, dx = pass.input_gradient_numbers(i)](std::size_t begin, std::size_t end) {
-                       for (std::size_t r = begin; r < end; ++r) copy_some(dy, r * width + at, dx, r * part, part);
-                     });
-      at += part;
-    }
+ private:
+  /// Calls f(input, where a row begins in it, and where in the output, the row's elements), for a few rows of each input, so
+  /// that the output is gone through in the order of memory.
+  template <class Pass, class F>
+  static void each_row(const Pass& pass, std::size_t rows, const F& f) {
+    constexpr std::size_t elements = 4096;
+    const std::size_t width = row_elements(pass.output_shape()), few = 1 + elements / width;
+    parallel_for(rows, few, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t first = begin; first < end; first += few) {
+        const std::size_t last = end - first < few ? end : first + few;
+        std::size_t before = 0;  // elements of the inputs before it in a row of the output
+        for (int i = 0; i < pass.inputs(); ++i) {
+          const std::size_t part = row_elements(pass.input_shape(i));
+          for (std::size_t r = first; r < last; ++r) f(i, r * part, r * width + before, part);
+          before += part;
+        }
+      }
+    });
   }
 };
 

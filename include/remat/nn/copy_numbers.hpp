@@ -28,7 +28,7 @@ inline void copy_some(const const_numbers& from, std::size_t first, const number
   else if (to.accumulates)
     in_lanes(0, count, [=](std::size_t i) { y[i] += x[i]; });
   else
-    in_lanes(0, count, [=](std::size_t i) { y[i] = x[i]; });
+    std::memcpy(y, x, count * sizeof(float));
 }
 
 /// All of them, on all threads.

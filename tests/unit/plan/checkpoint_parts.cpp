@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "random_tree.hpp"
+#include "segment_ranges.hpp"
 
 #include <remat/plan/segments.hpp>
 
@@ -12,16 +13,9 @@
 namespace checkpoint_parts_tests {
 
 using remat::strategy::contiguous, remat::strategy::each, remat::strategy::group;
-using range = std::pair<int, int>;
 
 template <class Strategy, class Policy = remat::recompute_all>
 constexpr remat::checkpoint_setting setting = remat::setting_of<Policy, Strategy>;
-
-std::vector<range> ranges_of(const remat::program& p) {
-  std::vector<range> found;
-  for (const auto& s : remat::segments_of(p, {})) found.emplace_back(s.first, s.last);
-  return found;
-}
 
 std::string split(const remat::program& p) {
   std::string text;
@@ -46,9 +40,9 @@ remat::program blocks(const remat::checkpoint_setting& outer, tree::checkpoints 
 
 TEST_CASE("a child that is a sequential is checkpointed in parts, each of which counts as a child on its stage") {
   const std::vector<int> cuts{5};
-  CHECK(ranges_of(cut(blocks(setting<each>), cuts)) == std::vector<range>{{0, 1}, {1, 5}, {5, 13}, {13, 14}});
-  CHECK(ranges_of(cut(blocks(setting<contiguous>), cuts)) == std::vector<range>{{0, 5}, {5, 14}});
-  CHECK(ranges_of(cut(blocks(setting<group<2>>), cuts)) == std::vector<range>{{0, 5}, {5, 14}});
+  CHECK(ranges_of(cut(blocks(setting<each>), cuts)) == std::vector<operation_range>{{0, 1}, {1, 5}, {5, 13}, {13, 14}});
+  CHECK(ranges_of(cut(blocks(setting<contiguous>), cuts)) == std::vector<operation_range>{{0, 5}, {5, 14}});
+  CHECK(ranges_of(cut(blocks(setting<group<2>>), cuts)) == std::vector<operation_range>{{0, 5}, {5, 14}});
   CHECK(ranges_of(cut(blocks(setting<group<1>>), cuts)) == ranges_of(cut(blocks(setting<each>), cuts)));
   CHECK(split(cut(blocks(setting<each>), cuts)) ==
         "checkpointing 'b' in parts: b.0 to b.1 on stage 0, b.2 to b.5 on stage 1\n");
@@ -60,33 +54,33 @@ TEST_CASE("a child that is a sequential is checkpointed in parts, each of which 
 
 TEST_CASE("parts go on into grandchildren that are sequentials") {
   const remat::program p = cut(blocks(setting<each>), {6});
-  CHECK(ranges_of(p) == std::vector<range>{{0, 1}, {1, 6}, {6, 13}, {13, 14}});
+  CHECK(ranges_of(p) == std::vector<operation_range>{{0, 1}, {1, 6}, {6, 13}, {13, 14}});
   CHECK(split(p) == "checkpointing 'b' in parts: b.0 to b.2.k on stage 0, b.2.l to b.5 on stage 1\n");
 }
 
 TEST_CASE("a grandchild that is no sequential is ignored, and the parts around it stay") {
   const remat::program whole = blocks(setting<each>, {}, false);
   const remat::program p = cut(whole, {6});
-  CHECK(ranges_of(p) == std::vector<range>{{0, 1}, {1, 5}, {7, 13}, {13, 14}});
+  CHECK(ranges_of(p) == std::vector<operation_range>{{0, 1}, {1, 5}, {7, 13}, {13, 14}});
   CHECK(split(p) == "checkpointing 'b' in parts: b.0 to b.1 on stage 0, b.3 to b.5 on stage 1\n");
   CHECK(ignored(p) == "b.2\n");
   // Stage 1 begins and ends in a block.
   const remat::program twice = cut(whole, {6, 8});
-  CHECK(ranges_of(twice) == std::vector<range>{{0, 1}, {1, 5}, {9, 13}, {13, 14}});
+  CHECK(ranges_of(twice) == std::vector<operation_range>{{0, 1}, {1, 5}, {9, 13}, {13, 14}});
   CHECK(ignored(twice) == "b.2\nb.3\n");
 }
 
 TEST_CASE("checkpoints inside a part nest in it, and the last group of a chain in one is left out") {
   const auto nested = blocks(setting<contiguous>, {setting<each>});
   CHECK(ranges_of(cut(nested, {5})) ==
-        std::vector<range>{{0, 5}, {1, 3}, {3, 5}, {5, 14}, {5, 7}, {7, 9}, {9, 11}, {11, 13}});
+        std::vector<operation_range>{{0, 5}, {1, 3}, {3, 5}, {5, 14}, {5, 7}, {7, 9}, {9, 11}, {11, 13}});
   CHECK(ranges_of(cut(nested, {6})) ==
-        std::vector<range>{{0, 6}, {1, 3}, {3, 5}, {5, 6}, {6, 14}, {6, 7}, {7, 9}, {9, 11}, {11, 13}});
+        std::vector<operation_range>{{0, 6}, {1, 3}, {3, 5}, {5, 6}, {6, 14}, {6, 7}, {7, 9}, {9, 11}, {11, 13}});
   const auto chain = blocks(setting<contiguous>, {setting<contiguous, remat::every<2>>});
-  CHECK(ranges_of(cut(chain, {7})) == std::vector<range>{{0, 7}, {1, 5}, {7, 14}, {7, 11}});
+  CHECK(ranges_of(cut(chain, {7})) == std::vector<operation_range>{{0, 7}, {1, 5}, {7, 14}, {7, 11}});
   // The chain itself: a, b's part, then b's part, c.
   CHECK(ranges_of(cut(blocks(setting<contiguous, remat::every<1>>), {7})) ==
-        std::vector<range>{{0, 1}, {1, 7}, {7, 13}});
+        std::vector<operation_range>{{0, 1}, {1, 7}, {7, 13}});
 }
 
 TEST_CASE("checkpoints inside what is ignored still count, on both stages") {
@@ -95,12 +89,12 @@ TEST_CASE("checkpoints inside what is ignored still count, on both stages") {
   t.open("", true, {setting<each>}).open("b").open("block", false, {c}).layer("x", {c}, 2).layer("y", {c}, 2);
   t.open("inner", true, {setting<group<2>>}).layers({"k", "l", "m"}).close().close().layer("z").close().layer("end");
   const remat::program p = t.close().program();
-  CHECK(ranges_of(p) == std::vector<range>{{0, 8}, {0, 7}, {0, 2}, {2, 4}, {4, 6}, {6, 7}, {8, 9}});
-  CHECK(ranges_of(cut(p, {2})) == std::vector<range>{{0, 2}, {2, 4}, {4, 6}, {6, 7}, {7, 8}, {8, 9}});
+  CHECK(ranges_of(p) == std::vector<operation_range>{{0, 8}, {0, 7}, {0, 2}, {2, 4}, {4, 6}, {6, 7}, {8, 9}});
+  CHECK(ranges_of(cut(p, {2})) == std::vector<operation_range>{{0, 2}, {2, 4}, {4, 6}, {6, 7}, {7, 8}, {8, 9}});
   CHECK(ignored(cut(p, {3})) == "b.block\nb.block.y\n");
-  CHECK(ranges_of(cut(p, {3})) == std::vector<range>{{0, 2}, {4, 6}, {6, 7}, {7, 8}, {8, 9}});
+  CHECK(ranges_of(cut(p, {3})) == std::vector<operation_range>{{0, 2}, {4, 6}, {6, 7}, {7, 8}, {8, 9}});
   CHECK(split(cut(p, {3})) == "checkpointing 'b' in parts: b.z on stage 1\n");
-  CHECK(ranges_of(cut(p, {5})) == std::vector<range>{{0, 2}, {2, 4}, {4, 5}, {5, 7}, {7, 8}, {8, 9}});
+  CHECK(ranges_of(cut(p, {5})) == std::vector<operation_range>{{0, 2}, {2, 4}, {4, 5}, {5, 7}, {7, 8}, {8, 9}});
 }
 
 TEST_CASE("stages change nothing but what is on two of them") {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "segment_ranges.hpp"
 #include "tree.hpp"
 
 #include <remat/model/lower.hpp>
@@ -15,16 +16,9 @@
 namespace segments_tests {
 
 using layer = remat::nn::linear<4, 4>;
-using range = std::pair<int, int>;
-
-std::vector<range> ranges_of(const remat::program& p) {
-  std::vector<range> found;
-  for (const auto& s : remat::segments_of(p, {})) found.emplace_back(s.first, s.last);
-  return found;
-}
 
 template <class Net>
-std::vector<range> segments() {
+std::vector<operation_range> segments() {
   return ranges_of(remat::lower<Net, remat::tensor<float, 4>>());
 }
 
@@ -53,20 +47,21 @@ using checked = remat::checkpoint_sequential<remat::sequential<M...>, Strategy>;
 
 TEST_CASE("strategies group the children of a sequential") {
   using remat::strategy::contiguous, remat::strategy::each, remat::strategy::group;
-  CHECK(segments<checked<each, layer, layer, layer>>() == std::vector<range>{{0, 1}, {1, 2}, {2, 3}});
-  CHECK(segments<checked<contiguous, layer, layer, layer>>() == std::vector<range>{{0, 3}});
-  CHECK(segments<checked<group<2>, layer, layer, layer, layer, layer>>() == std::vector<range>{{0, 2}, {2, 4}, {4, 5}});
-  CHECK(segments<remat::checkpoint<remat::sequential<layer, layer>>>() == std::vector<range>{{0, 2}});
-  CHECK(segments<remat::checkpoint<layer>>() == std::vector<range>{{0, 1}});
+  CHECK(segments<checked<each, layer, layer, layer>>() == std::vector<operation_range>{{0, 1}, {1, 2}, {2, 3}});
+  CHECK(segments<checked<contiguous, layer, layer, layer>>() == std::vector<operation_range>{{0, 3}});
+  CHECK(segments<checked<group<2>, layer, layer, layer, layer, layer>>() ==
+        std::vector<operation_range>{{0, 2}, {2, 4}, {4, 5}});
+  CHECK(segments<remat::checkpoint<remat::sequential<layer, layer>>>() == std::vector<operation_range>{{0, 2}});
+  CHECK(segments<remat::checkpoint<layer>>() == std::vector<operation_range>{{0, 1}});
 }
 
 TEST_CASE("a group never crosses a stage, and grouping starts anew after it") {
   using remat::strategy::contiguous, remat::strategy::group;
   using c = remat::on_stage<1, layer>;
-  CHECK(segments<checked<group<3>, layer, layer, c, layer, layer>>() == std::vector<range>{{0, 2}, {2, 5}});
-  CHECK(segments<checked<contiguous, layer, layer, c, layer, layer>>() == std::vector<range>{{0, 2}, {2, 5}});
+  CHECK(segments<checked<group<3>, layer, layer, c, layer, layer>>() == std::vector<operation_range>{{0, 2}, {2, 5}});
+  CHECK(segments<checked<contiguous, layer, layer, c, layer, layer>>() == std::vector<operation_range>{{0, 2}, {2, 5}});
   CHECK(segments<checked<group<2>, layer, layer, layer, c, layer, layer>>() ==
-        std::vector<range>{{0, 2}, {2, 3}, {3, 5}, {5, 6}});
+        std::vector<operation_range>{{0, 2}, {2, 3}, {3, 5}, {5, 6}});
 }
 
 TEST_CASE("checkpoints nest") {
@@ -85,15 +80,18 @@ TEST_CASE("checkpoints nest") {
 TEST_CASE("a checkpoint directly around another nests, too") {
   using grouped =
       remat::checkpoint_sequential<remat::sequential<layer, layer, layer, layer>, remat::strategy::group<2>>;
-  CHECK(segments<remat::checkpoint<grouped>>() == std::vector<range>{{0, 4}, {0, 2}, {2, 4}});
-  CHECK(segments<remat::checkpoint<remat::named<"a", grouped>>>() == std::vector<range>{{0, 4}, {0, 2}, {2, 4}});
+  CHECK(segments<remat::checkpoint<grouped>>() == std::vector<operation_range>{{0, 4}, {0, 2}, {2, 4}});
+  CHECK(segments<remat::checkpoint<remat::named<"a", grouped>>>() ==
+        std::vector<operation_range>{{0, 4}, {0, 2}, {2, 4}});
   CHECK(segments<remat::checkpoint<remat::checkpoint<remat::sequential<layer, layer>>, remat::save_all>>() ==
-        std::vector<range>{{0, 2}});
+        std::vector<operation_range>{{0, 2}});
 }
 
 TEST_CASE("a checkpoint in a checkpoint of the same operations says nothing new") {
-  CHECK(segments<remat::checkpoint<remat::named<"a", remat::checkpoint<layer>>>>() == std::vector<range>{{0, 1}});
-  CHECK(segments<remat::checkpoint<remat::sequential<remat::checkpoint<layer>>>>() == std::vector<range>{{0, 1}});
+  CHECK(segments<remat::checkpoint<remat::named<"a", remat::checkpoint<layer>>>>() ==
+        std::vector<operation_range>{{0, 1}});
+  CHECK(segments<remat::checkpoint<remat::sequential<remat::checkpoint<layer>>>>() ==
+        std::vector<operation_range>{{0, 1}});
 }
 
 TEST_CASE("groups at every boundary of a sequential of six") {
@@ -108,7 +106,7 @@ TEST_CASE("groups at every boundary of a sequential of six") {
   for (const auto& [strategy, most] : strategies)
     for (int boundaries = 0; boundaries < 1 << 5; ++boundaries) {  // a bit for each place between two children
       std::vector<int> cuts;
-      std::vector<range> wanted;
+      std::vector<operation_range> wanted;
       for (int i = 0, first = 0; i < 6; ++i) {
         const bool ends_stage = i == 5 || (boundaries >> i & 1) != 0;
         if (ends_stage && i < 5) cuts.push_back(i + 1);
@@ -126,7 +124,7 @@ TEST_CASE("groups at every boundary of a sequential of six") {
 TEST_CASE("a b | c d e in threes gives (a b) (c d e)") {
   const remat::program p =
       tree().open("", true, {setting<remat::strategy::group<3>>}).layers({"a", "b", "c", "d", "e"}).close().program();
-  CHECK(ranges_of(cut(p, {2})) == std::vector<range>{{0, 2}, {2, 5}});
+  CHECK(ranges_of(cut(p, {2})) == std::vector<operation_range>{{0, 2}, {2, 5}});
 }
 
 TEST_CASE("a child that is on two stages is in no group") {
@@ -135,12 +133,12 @@ TEST_CASE("a child that is on two stages is in no group") {
   for (int child = 0; child < 6; ++child) {
     const int boundary = 2 * child + 1;
     const std::string name(1, static_cast<char>('a' + child));
-    std::vector<range> alone, together, pairs;
+    std::vector<operation_range> alone, together, pairs;
     for (int c = 0; c < 6; ++c)
       if (c != child) alone.emplace_back(2 * c, 2 * c + 2);
     if (child > 0) together.emplace_back(0, 2 * child);
     if (child < 5) together.emplace_back(2 * child + 2, 12);
-    for (const range& side : together)
+    for (const operation_range& side : together)
       for (int first = side.first; first < side.second; first += 4)
         pairs.emplace_back(first, std::min(first + 4, side.second));
     CAPTURE(child);
@@ -164,8 +162,8 @@ TEST_CASE("a straddling checkpoint is skipped, and those inside it and around it
   t.close();
   t.layers({"d", "e"});
   const remat::program p = t.close().program();
-  CHECK(ranges_of(p) == std::vector<range>{{0, 2}, {2, 9}, {2, 8}, {3, 4}, {4, 5}, {5, 6}, {6, 7}, {9, 10}});
-  CHECK(ranges_of(cut(p, {5})) == std::vector<range>{{0, 2}, {3, 4}, {4, 5}, {5, 6}, {6, 7}, {8, 10}});
+  CHECK(ranges_of(p) == std::vector<operation_range>{{0, 2}, {2, 9}, {2, 8}, {3, 4}, {4, 5}, {5, 6}, {6, 7}, {9, 10}});
+  CHECK(ranges_of(cut(p, {5})) == std::vector<operation_range>{{0, 2}, {3, 4}, {4, 5}, {5, 6}, {6, 7}, {8, 10}});
   CHECK(ignored(cut(p, {5})) == std::vector<std::string>{"block: 0-1"});
   CHECK(ignored(cut(p, {5, 6, 7})) == std::vector<std::string>{"block: 0-3"});
   CHECK(ignored(cut(p, {2, 8})).empty());
@@ -183,26 +181,26 @@ TEST_CASE("a straddling child of a sequential with two checkpoints is left out o
               .close()
               .program(),
           {3});
-  CHECK(ranges_of(p) == std::vector<range>{{0, 2}, {0, 1}, {1, 2}, {4, 6}, {4, 5}, {5, 6}});
+  CHECK(ranges_of(p) == std::vector<operation_range>{{0, 2}, {0, 1}, {1, 2}, {4, 6}, {4, 5}, {5, 6}});
   CHECK(ignored(p) == std::vector<std::string>{"c: 0-1"});
 }
 
 TEST_CASE("a chain policy cuts anew on each stage, and leaves out the last group of the last stage alone") {
   using remat::every, remat::square_root, remat::strategy::contiguous;
   const remat::program pairs = six(setting<contiguous, every<2>>);
-  CHECK(ranges_of(pairs) == std::vector<range>{{0, 2}, {2, 4}});
-  CHECK(ranges_of(cut(pairs, {3})) == std::vector<range>{{0, 2}, {2, 3}, {3, 5}});
-  CHECK(ranges_of(cut(pairs, {5})) == std::vector<range>{{0, 2}, {2, 4}, {4, 5}});
-  CHECK(ranges_of(cut(six(setting<contiguous, square_root>), {4})) == std::vector<range>{{0, 2}, {2, 4}});
+  CHECK(ranges_of(pairs) == std::vector<operation_range>{{0, 2}, {2, 4}});
+  CHECK(ranges_of(cut(pairs, {3})) == std::vector<operation_range>{{0, 2}, {2, 3}, {3, 5}});
+  CHECK(ranges_of(cut(pairs, {5})) == std::vector<operation_range>{{0, 2}, {2, 4}, {4, 5}});
+  CHECK(ranges_of(cut(six(setting<contiguous, square_root>), {4})) == std::vector<operation_range>{{0, 2}, {2, 4}});
   // The roots of 2 children before, and of 3 after the child that straddles.
-  CHECK(ranges_of(cut(six(setting<contiguous, square_root>, 2), {5})) == std::vector<range>{{0, 4}, {6, 10}});
+  CHECK(ranges_of(cut(six(setting<contiguous, square_root>, 2), {5})) == std::vector<operation_range>{{0, 4}, {6, 10}});
   // The chain ends, and the program goes on: on the same stage, and on another.
   tree t;
   t.open("").open("chain", true, {setting<contiguous, every<2>>}).layers({"a", "b", "c", "d"}).close().layer("e");
   const remat::program followed = t.close().program();
-  CHECK(ranges_of(followed) == std::vector<range>{{0, 2}});
-  CHECK(ranges_of(cut(followed, {2})) == std::vector<range>{{0, 2}});
-  CHECK(ranges_of(cut(followed, {4})) == std::vector<range>{{0, 2}, {2, 4}});
+  CHECK(ranges_of(followed) == std::vector<operation_range>{{0, 2}});
+  CHECK(ranges_of(cut(followed, {2})) == std::vector<operation_range>{{0, 2}});
+  CHECK(ranges_of(cut(followed, {4})) == std::vector<operation_range>{{0, 2}, {2, 4}});
 }
 
 TEST_CASE("places that a strategy names begin segments on every stage, in addition to the stages") {
@@ -210,17 +208,17 @@ TEST_CASE("places that a strategy names begin segments on every stage, in additi
     return remat::checkpoint_setting{remat::recompute_all{}, remat::strategy::at(std::move(paths))};
   };
   const remat::program p = six(at({"c", "e"}));
-  CHECK(ranges_of(p) == std::vector<range>{{0, 2}, {2, 4}, {4, 6}});
+  CHECK(ranges_of(p) == std::vector<operation_range>{{0, 2}, {2, 4}, {4, 6}});
   CHECK(ranges_of(cut(p, {2})) == ranges_of(p));
-  CHECK(ranges_of(cut(p, {3})) == std::vector<range>{{0, 2}, {2, 3}, {3, 4}, {4, 6}});
-  CHECK(ranges_of(cut(p, {1, 5})) == std::vector<range>{{0, 1}, {1, 2}, {2, 4}, {4, 5}, {5, 6}});
+  CHECK(ranges_of(cut(p, {3})) == std::vector<operation_range>{{0, 2}, {2, 3}, {3, 4}, {4, 6}});
+  CHECK(ranges_of(cut(p, {1, 5})) == std::vector<operation_range>{{0, 1}, {1, 2}, {2, 4}, {4, 5}, {5, 6}});
   // Inside a child that is a sequential and that a stage divides, too; it has a checkpoint of its own.
   tree t;
   t.open("", true, {at({"b.y", "c"})}).layer("a");
   t.open("b", true, {setting<remat::strategy::contiguous>}).layers({"x", "y", "z"}).close();
   const remat::program inside = t.layer("c").layer("d").close().program();
-  CHECK(ranges_of(inside) == std::vector<range>{{0, 2}, {1, 2}, {2, 4}, {4, 6}});
-  CHECK(ranges_of(cut(inside, {3})) == std::vector<range>{{0, 2}, {1, 2}, {2, 3}, {3, 4}, {4, 6}});
+  CHECK(ranges_of(inside) == std::vector<operation_range>{{0, 2}, {1, 2}, {2, 4}, {4, 6}});
+  CHECK(ranges_of(cut(inside, {3})) == std::vector<operation_range>{{0, 2}, {1, 2}, {2, 3}, {3, 4}, {4, 6}});
   CHECK(remat::split_checkpoints(inside).empty());
   CHECK(ignored(cut(inside, {3})).empty());
 }
@@ -233,11 +231,11 @@ TEST_CASE("a stage may have a policy of its own, and keeps its groups unless the
     p.stage_policies.push_back({stage, own.policy});
     return p;
   };
-  CHECK(ranges_of(cut_once) == std::vector<range>{{0, 2}, {2, 3}, {3, 5}, {5, 6}});
-  CHECK(ranges_of(with(0, remat::setting_of<save_all>)) == std::vector<range>{{3, 5}, {5, 6}});
-  CHECK(ranges_of(with(1, remat::setting_of<save_all>)) == std::vector<range>{{0, 2}, {2, 3}});
+  CHECK(ranges_of(cut_once) == std::vector<operation_range>{{0, 2}, {2, 3}, {3, 5}, {5, 6}});
+  CHECK(ranges_of(with(0, remat::setting_of<save_all>)) == std::vector<operation_range>{{3, 5}, {5, 6}});
+  CHECK(ranges_of(with(1, remat::setting_of<save_all>)) == std::vector<operation_range>{{0, 2}, {2, 3}});
   CHECK(ranges_of(with(2, remat::setting_of<save_all>)) == ranges_of(cut_once));
-  CHECK(ranges_of(with(0, remat::setting_of<every<3>>)) == std::vector<range>{{0, 3}, {3, 5}, {5, 6}});
+  CHECK(ranges_of(with(0, remat::setting_of<every<3>>)) == std::vector<operation_range>{{0, 3}, {3, 5}, {5, 6}});
   const remat::program named = with(1, remat::setting_of<remat::save_named<"a">>);
   CHECK(ranges_of(named) == ranges_of(cut_once));
   for (const remat::segment& s : segments_of(named, {}))
@@ -248,7 +246,7 @@ TEST_CASE("a stage may have a policy of its own, and keeps its groups unless the
   const remat::program block = t.close().program();
   remat::program off = cut(block, {2});
   off.stage_policies.push_back({0, save_all{}});
-  CHECK(ranges_of(cut(block, {2})) == std::vector<range>{{0, 2}});
+  CHECK(ranges_of(cut(block, {2})) == std::vector<operation_range>{{0, 2}});
   CHECK(ranges_of(off).empty());
 }
 
@@ -262,16 +260,16 @@ TEST_CASE("the last group of a chain inside a segment is left out on every stage
                                    .close()
                                    .program(),
                                {4});
-  CHECK(ranges_of(p) == std::vector<range>{{0, 4}, {0, 2}, {4, 5}});
+  CHECK(ranges_of(p) == std::vector<operation_range>{{0, 4}, {0, 2}, {4, 5}});
 }
 
 TEST_CASE("a module that is fused away is with the one before it") {
   tree t;
   t.open("", true, {setting<remat::strategy::group<2>>}).layer("a").layer("relu", {}, 0).layer("b").layer("c");
   const remat::program p = t.close().program();
-  CHECK(ranges_of(p) == std::vector<range>{{0, 1}, {1, 3}});
-  CHECK(ranges_of(cut(p, {1})) == std::vector<range>{{0, 1}, {1, 3}});
-  CHECK(ranges_of(cut(p, {2})) == std::vector<range>{{0, 1}, {1, 2}, {2, 3}});
+  CHECK(ranges_of(p) == std::vector<operation_range>{{0, 1}, {1, 3}});
+  CHECK(ranges_of(cut(p, {1})) == std::vector<operation_range>{{0, 1}, {1, 3}});
+  CHECK(ranges_of(cut(p, {2})) == std::vector<operation_range>{{0, 1}, {1, 2}, {2, 3}});
 }
 
 static_assert([] {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Charts: well-formed, with all that they are given; memory over time and bytes against time as charts and as CSV.
+#include "report/occurrences.hpp"
+
 #include <remat/report/memory_over_time.hpp>
 #include <remat/report/pareto.hpp>
 
@@ -21,15 +23,10 @@ namespace nn = remat::nn;
 using Catch::Matchers::Contains;
 using remat::policy_point;
 
-std::size_t count(const std::string& text, std::string_view what) {
-  std::size_t found = 0;
-  for (std::size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + 1)) ++found;
-  return found;
-}
 /// Tags that open close, all of them.
 bool is_balanced(const std::string& svg) {
-  return count(svg, "<") == count(svg, ">") && count(svg, "<text") == count(svg, "</text>") &&
-         count(svg, "<circle") == count(svg, "</circle>") && svg.ends_with("</svg>\n");
+  return occurrences(svg, "<") == occurrences(svg, ">") && occurrences(svg, "<text") == occurrences(svg, "</text>") &&
+         occurrences(svg, "<circle") == occurrences(svg, "</circle>") && svg.ends_with("</svg>\n");
 }
 
 TEST_CASE("a chart has its series, with words that may hold anything", "[report]") {
@@ -42,7 +39,7 @@ TEST_CASE("a chart has its series, with words that may hold anything", "[report]
   CHECK(is_balanced(svg));
   CHECK_THAT(svg, Contains("a &lt; b &amp; &quot;c&quot;") && Contains("some &lt;marks&gt;") &&
                       Contains("a line, here: 2, 3"));
-  CHECK(count(svg, "<circle") == 4);  // of a line, those that say something
+  CHECK(occurrences(svg, "<circle") == 4);  // of a line, those that say something
   CHECK(is_balanced(remat::chart_svg({})));
   CHECK_THROWS_WITH(remat::chart_svg({.title = "", .x_title = "", .y_title = "", .width = 0}),
                     Contains("at least 1 pixel"));
@@ -99,7 +96,7 @@ TEST_CASE("the tape of a plan says what each action does and how much is alive",
   CHECK(of_kind("backward_input") + of_kind("backward_parameters") + of_kind("backward") == planned.backward);
   CHECK(std::ranges::max(planned.tape(), {}, &remat::tape_row::live_bytes).live_bytes == planned.live_bytes);
   const std::string csv = remat::memory_csv(planned);
-  CHECK(count(csv, "\n") == planned.tape().size() + 1);
+  CHECK(occurrences(csv, "\n") == planned.tape().size() + 1);
   CHECK_THAT(csv, Contains(",forward,forward,0 linear,") && Contains(",backward,recompute,"));
   const remat::chart drawn = remat::memory_over_time({{"checkpointed", planned}});
   CHECK(drawn.series[0].points.size() == planned.tape().size());

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Timelines as images: well-formed, complete, and of a bounded size.
+#include "io/temporary_folder.hpp"
+#include "report/occurrences.hpp"
+
 #include <remat/report/gantt.hpp>
 
 #include <remat/schedule/schedule.hpp>
 #include <remat/schedule/simulator.hpp>
 
 #include <catch2/catch.hpp>
-
-#include "io/temporary_folder.hpp"
 
 #include <cstddef>
 #include <string>
@@ -17,12 +18,6 @@
 namespace gantt_tests {
 
 using Catch::Matchers::Contains;
-
-std::size_t count(const std::string& text, std::string_view what) {
-  std::size_t found = 0;
-  for (std::size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + 1)) ++found;
-  return found;
-}
 
 /// Every element that opens closes, in order.
 bool is_well_formed(const std::string& text) {
@@ -57,11 +52,11 @@ TEST_CASE("a chart has a box for each task, a lane for each rank and a legend of
       remat::gantt_svg(events_of(remat::schedule::one_f_one_b.make(3, 4)), {.title = "1F1B, \"p\" < 4 & m > 3"});
   CHECK(is_well_formed(svg));
   CHECK_THAT(svg, Contains("1F1B, &quot;p&quot; &lt; 4 &amp; m &gt; 3"));
-  CHECK(count(svg, "<title>forward, stage ") == 12);
-  CHECK(count(svg, "<title>recompute, stage ") == 12);
-  CHECK(count(svg, "<title>backward, stage 1, micro-batch ") == 4);
-  CHECK(count(svg, "<title>optimizer, stage ") == 3);
-  CHECK(count(svg, "<title>transfer, stage ") == 16);
+  CHECK(occurrences(svg, "<title>forward, stage ") == 12);
+  CHECK(occurrences(svg, "<title>recompute, stage ") == 12);
+  CHECK(occurrences(svg, "<title>backward, stage 1, micro-batch ") == 4);
+  CHECK(occurrences(svg, "<title>optimizer, stage ") == 3);
+  CHECK(occurrences(svg, "<title>transfer, stage ") == 16);
   for (const char* rank : {">rank 0<", ">rank 1<", ">rank 2<"}) CHECK_THAT(svg, Contains(rank));
   CHECK_THAT(svg, Contains(">forward<") && Contains(">wait<") && Contains(">0 ms<"));
   CHECK_THAT(svg, !Contains(">copy<"));  // there is none
@@ -71,10 +66,10 @@ TEST_CASE("a chart has a box of its own for the gradients of parameters where th
           "[report]") {
   const std::string svg = remat::gantt_svg(events_of(remat::schedule::zero_bubble.make(3, 4)));
   CHECK(is_well_formed(svg));
-  CHECK(count(svg, "<title>backward, stage 1, micro-batch ") == 4);
-  CHECK(count(svg, "<title>backward of parameters, stage 0, micro-batch ") == 0);
-  CHECK(count(svg, "<title>backward of parameters, stage 1, micro-batch ") == 4);
-  CHECK(count(svg, "<title>recompute, stage ") == 12);
+  CHECK(occurrences(svg, "<title>backward, stage 1, micro-batch ") == 4);
+  CHECK(occurrences(svg, "<title>backward of parameters, stage 0, micro-batch ") == 0);
+  CHECK(occurrences(svg, "<title>backward of parameters, stage 1, micro-batch ") == 4);
+  CHECK(occurrences(svg, "<title>recompute, stage ") == 12);
   CHECK_THAT(svg, Contains(">backward of parameters<"));
 }
 
@@ -103,7 +98,7 @@ TEST_CASE("a lane has no more boxes than pixels", "[report]") {
   remat::timeline events;
   for (int i = 0; i < 100'000; ++i)
     events.push_back({.what = remat::activity::forward, .stage = 0, .microbatch = i, .begin = 1.0 * i, .end = i + 1.0});
-  CHECK(count(remat::gantt_svg(events, {.width = 500}), "<rect class") <= 501);
+  CHECK(occurrences(remat::gantt_svg(events, {.width = 500}), "<rect class") <= 501);
 }
 
 TEST_CASE("a chart is written to a file", "[report]") {
