@@ -1,17 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Budgets that look at what the pipeline waits for: within the same bytes the step is never longer, shorter where stages wait,
 // and as long as without any checkpoint where what is computed again fits into the time that they wait.
+#include "blocks_in_stages.hpp"
+
 #include <remat/partition/simulated_program.hpp>
 
 #include <remat/core/policies.hpp>
-#include <remat/model/repeat.hpp>
-#include <remat/model/sequential.hpp>
-#include <remat/nn/linear.hpp>
-#include <remat/nn/mse_loss.hpp>
-#include <remat/nn/tanh.hpp>
-#include <remat/partition/partition.hpp>
-#include <remat/partition/stage_policies.hpp>
-#include <remat/plan/annotate.hpp>
 #include <remat/schedule/schedule.hpp>
 
 #include <catch2/catch.hpp>
@@ -24,30 +18,13 @@
 
 namespace bubble_search_tests {
 
-namespace nn = remat::nn;
 namespace schedule = remat::schedule;
-
-using block = remat::sequential<nn::linear<16, 16>, nn::tanh>;
-using net = remat::repeat<16, block>;
-constexpr std::size_t samples = 8;
-
-/// 16 blocks in stages that begin at these, where the stages have these policies.
-remat::program chain(const std::vector<int>& firsts, const std::vector<remat::checkpoint_at>& checkpoints,
-                     const std::vector<remat::checkpoint_on_stage>& of_stages = {}) {
-  remat::program p = remat::lower<net, remat::tensor<float, 16>, nn::mse_loss>();
-  annotate(p, checkpoints);
-  p = fuse(std::move(p));
-  assign_stages(p, remat::partition::boundaries(firsts), {.stages = static_cast<int>(firsts.size()) + 1});
-  set_stage_policies(p, of_stages);
-  return p;
-}
+using blocks_in_stages::chain, blocks_in_stages::each_for_itself, blocks_in_stages::samples;
 
 /// A product's pass takes a second.
 remat::operation_costs costs_of(const remat::program& p) {
   return remat::counted_seconds(p, samples, 2.0 * 16 * 16 * samples);
 }
-
-remat::plan_terms each_for_itself() { return {.recomputes_in_bubbles = false}; }
 
 /// The seconds that a step computes again, in all micro-batches of all stages.
 double recomputed(const remat::simulated_program& s) {

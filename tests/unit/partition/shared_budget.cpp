@@ -1,17 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Budgets of ranks with several stages, of activations and of the whole rank: what a rank lays out is within them, more bytes
 // never take more time, the smallest feasible number is feasible, and no other combination of its stages' choices is better.
+#include "blocks_in_stages.hpp"
+
 #include <remat/partition/simulated_program.hpp>
 
 #include <remat/core/policies.hpp>
-#include <remat/model/repeat.hpp>
-#include <remat/model/sequential.hpp>
-#include <remat/nn/linear.hpp>
-#include <remat/nn/mse_loss.hpp>
-#include <remat/nn/tanh.hpp>
-#include <remat/partition/partition.hpp>
-#include <remat/partition/stage_policies.hpp>
-#include <remat/plan/annotate.hpp>
 #include <remat/schedule/schedule.hpp>
 
 #include <catch2/catch.hpp>
@@ -26,22 +20,9 @@
 
 namespace shared_budget_tests {
 
-namespace nn = remat::nn;
 namespace schedule = remat::schedule;
 using remat::budget, remat::checkpoint_at;
-
-using block = remat::sequential<nn::linear<16, 16>, nn::tanh>;
-using net = remat::repeat<16, block>;
-constexpr std::size_t samples = 8;
-
-/// 16 blocks in stages that begin at these.
-remat::program chain(const std::vector<int>& firsts, const std::vector<checkpoint_at>& checkpoints) {
-  remat::program p = remat::lower<net, remat::tensor<float, 16>, nn::mse_loss>();
-  annotate(p, checkpoints);
-  p = fuse(std::move(p));
-  assign_stages(p, remat::partition::boundaries(firsts), {.stages = static_cast<int>(firsts.size()) + 1});
-  return p;
-}
+using blocks_in_stages::chain, blocks_in_stages::each_for_itself, blocks_in_stages::samples;
 
 struct pipeline {
   remat::schedule_table table;
@@ -53,8 +34,6 @@ std::vector<pipeline> pipelines() {
           {schedule::interleaved<4>.make(2, 2), {1, 3, 6, 8, 10, 13, 15}},
           {schedule::interleaved<3>.make(3, 3), {1, 2, 5, 7, 9, 12, 13, 14}}};
 }
-
-remat::plan_terms each_for_itself() { return {.recomputes_in_bubbles = false}; }
 
 /// What ranks hold, and what each computes again in a step, where a rank has this number of bytes.
 struct held {
