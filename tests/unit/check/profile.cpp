@@ -96,12 +96,15 @@ TEST_CASE("a profile names every operation, and changes nothing", "[run][profile
       if (!p.operations[i].is.passes_gradient) CHECK((cost.backward() > 0) == needs[i].any());
       CHECK((cost.update_state > 0) == p.operations[i].updates_state);
     }
-    // The whole is the sum of its parts.
-    double sum = 0;
-    for (const double each : remat::step_costs(p, costs)) sum += each;
-    const double predicted = remat::predicted_cost(remat::plan_training(p, costs.batch), costs);
-    CHECK(predicted > sum);  // loads, and the like
-    CHECK(predicted < 2 * sum + 1e-3);
+    // The whole is the sum of its parts: operations, and bytes that are moved between them.
+    double of_operations = 0, of_bytes = 0;
+    for (const double each : remat::step_costs(p, costs)) of_operations += each;
+    const remat::plan made = remat::plan_training(p, costs.batch);
+    for (const remat::action& a : made.steps.actions)
+      if (a.operation == remat::core::none)
+        of_bytes += costs.per_byte[static_cast<std::size_t>(a.kind)] * static_cast<double>(remat::bytes_moved(made, a));
+    CHECK(of_bytes > 0);
+    CHECK(remat::predicted_cost(made, costs) == Approx(of_operations + of_bytes));
   }
 }
 
