@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "random_tree.hpp"
 
+#include <remat/plan/divided_checkpoints.hpp>
 #include <remat/plan/segments.hpp>
 
 #include <catch2/catch.hpp>
