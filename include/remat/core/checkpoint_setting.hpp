@@ -2,7 +2,7 @@
 /// A checkpoint as a value: what the tags lower to.
 #pragma once
 
-#include <remat/core/policy.hpp>
+#include <remat/core/policy_setting.hpp>
 #include <remat/core/storage.hpp>
 #include <remat/core/strategy.hpp>
 

@@ -13,6 +13,7 @@
 /// the job, since the other ranks wait for this one.
 #pragma once
 
+#include <remat/distributed/blueprint_agreement.hpp>
 #include <remat/distributed/call_agreement.hpp>
 #include <remat/distributed/data_hash.hpp>
 #include <remat/distributed/distributed_evaluation.hpp>

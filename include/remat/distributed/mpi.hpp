@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// MPI as remat uses it: groups of ranks, and messages that are prepared once and started in every step. The only
-/// header that includes mpi.h, without the C++ bindings of old, which would have to be linked. How a rank waits for what
-/// is under way, message_wait.hpp says.
+/// header that includes mpi.h, without the C++ bindings of old, which would have to be linked; no other one but
+/// mpi_library.hpp uses names of MPI's own. How a rank waits for what is under way, message_wait.hpp says.
 ///
 /// An error of MPI's own ends the job, with MPI's message.
 #pragma once
@@ -32,6 +32,13 @@
 
 namespace remat::mpi {
 
+/// Whether MPI has ended: what it has made is gone, and it cannot start again.
+inline bool has_ended() {
+  int is_over = 0;
+  MPI_Finalized(&is_over);
+  return is_over != 0;
+}
+
 /// Something that was started and will be done: a message, or a collective. Where nothing is under way, it is done.
 class request {
  public:
@@ -42,9 +49,7 @@ class request {
     return *this;
   }
   ~request() {
-    int is_over = 0;
-    MPI_Finalized(&is_over);
-    if (handle_ != MPI_REQUEST_NULL && is_over == 0) MPI_Request_free(&handle_);
+    if (handle_ != MPI_REQUEST_NULL && !has_ended()) MPI_Request_free(&handle_);
   }
 
   /// Starts a prepared message again.
@@ -78,9 +83,7 @@ class communicator {
     return *this;
   }
   ~communicator() {
-    int is_over = 0;
-    MPI_Finalized(&is_over);
-    if (is_owned_ && is_over == 0) MPI_Comm_free(&handle_);
+    if (is_owned_ && !has_ended()) MPI_Comm_free(&handle_);
   }
 
   int rank() const {
@@ -232,54 +235,5 @@ void in_pieces(std::span<T> values, const F& f) {
   for (std::size_t first = 0; first < values.size(); first += most)
     f(values.subspan(first, std::min(most, values.size() - first)));
 }
-
-/// Starts and ends MPI itself; where the program has started it, it is left to the program to end.
-class library {
- public:
-  /// Throws `error` when MPI has ended.
-  library(int& argc, char**& argv) {
-    int is_over = 0;
-    MPI_Finalized(&is_over);
-    if (is_over != 0) throw error("MPI has ended with the first remat::mpi::session of the program; make one, in main");
-    int is_started = 0;
-    MPI_Initialized(&is_started);
-    is_mine_ = is_started == 0;
-    int given = 0;
-    if (is_mine_) MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &given);
-  }
-  library(const library&) = delete;
-  library& operator=(const library&) = delete;
-  /// Collective.
-  void finish() {
-    if (std::exchange(is_mine_, false)) MPI_Finalize();
-  }
-
-  static communicator world() { return communicator(MPI_COMM_WORLD); }
-  /// Which MPI this is, and its version, on one line.
-  static std::string name() {
-    char text[MPI_MAX_LIBRARY_VERSION_STRING];
-    int length = 0;
-    MPI_Get_library_version(text, &length);
-    std::string line(text, static_cast<std::size_t>(length));
-    line = line.substr(0, line.find_first_of(",\n"));
-    std::ranges::replace(line, '\t', ' ');
-    return line;
-  }
-  /// Whether this is the thread that may talk to other ranks.
-  static bool is_main_thread() {
-    int is_main = 0;
-    MPI_Is_thread_main(&is_main);
-    return is_main != 0;
-  }
-  static bool is_running() {
-    int started = 0, over = 0;
-    MPI_Initialized(&started);
-    MPI_Finalized(&over);
-    return started != 0 && over == 0;
-  }
-
- private:
-  bool is_mine_ = false;
-};
 
 }  // namespace remat::mpi

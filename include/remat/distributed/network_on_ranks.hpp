@@ -10,6 +10,7 @@
 #include <remat/distributed/model_ranks.hpp>
 #include <remat/distributed/optimizer_shards.hpp>
 #include <remat/distributed/session.hpp>
+#include <remat/plan/divided_checkpoints.hpp>
 #include <remat/run/internals.hpp>
 #include <remat/run/trainable.hpp>
 

@@ -9,6 +9,7 @@
 #include <remat/distributed/local_stages.hpp>
 #include <remat/distributed/pipeline_trace.hpp>
 #include <remat/distributed/pipeline_transport.hpp>
+#include <remat/distributed/traced_section.hpp>
 #include <remat/partition/rank_layout.hpp>
 
 #include <algorithm>
@@ -156,27 +157,9 @@ class pipeline : private exchange {
     for (int k = 0; k < ports.count(); ++k)
       if (ports[k].is_gradient && ports[k].receives()) receive(k);
   }
-  /// Before an action, or at the end of the section: whether a recomputation ends here, or begins; and when the last
-  /// backward action does.
   void note_beginning(int number) {
-    if (how_.trace == nullptr) return;
-    const core::list<action>& actions = running_->planned().steps.actions;
-    const auto recomputes = [&](int i) {
-      if (i < section_.first) return false;
-      i = after_packing(i);
-      return i < section_.last && actions[i].kind == action_kind::recompute;
-    };
-    if (recomputes(number) && !recomputes(number - 1)) how_.trace->begin_recomputing();
-    if (recomputes(number - 1) && !recomputes(number)) how_.trace->end_recomputing();
-    const int next = after_packing(number);
-    if (makes_final_ && next < section_.last && is_backward(actions[next]))
-      how_.trace->last_backward = how_.trace->now();
-  }
-  /// Weights are packed for the action that follows.
-  int after_packing(int number) const {
-    const core::list<action>& actions = running_->planned().steps.actions;
-    while (number < section_.last && actions[number].kind == action_kind::pack) ++number;
-    return number;
+    if (how_.trace != nullptr)
+      traced_section(running_->planned().steps.actions, section_).note_beginning(*how_.trace, number, makes_final_);
   }
   void after(int number) override {
     transport_.progress();
@@ -185,11 +168,6 @@ class pipeline : private exchange {
     const action& a = running_->planned().steps.actions[number];
     if (a.kind == action_kind::backward_parameters || a.kind == action_kind::backward)
       how_.listener->final_gradients(setup_.checkpointed->operations[a.operation]);
-  }
-
-  static bool is_backward(const action& a) {
-    return a.kind == action_kind::backward_parameters || a.kind == action_kind::backward_input ||
-           a.kind == action_kind::backward;
   }
 
   /// Reads that begin before the task that needs them.

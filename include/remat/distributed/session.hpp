@@ -24,6 +24,7 @@
 #include <remat/distributed/foreign_launcher.hpp>
 #include <remat/distributed/message_wait.hpp>
 #include <remat/distributed/mpi.hpp>
+#include <remat/distributed/mpi_library.hpp>
 #include <remat/distributed/roll_call.hpp>
 #include <remat/distributed/session_options.hpp>
 #include <remat/distributed/terminate_scope.hpp>

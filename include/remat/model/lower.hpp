@@ -5,8 +5,11 @@
 #include <remat/model/lowered.hpp>
 #include <remat/model/lowered_annotation.hpp>
 #include <remat/model/lowered_branches.hpp>
+#include <remat/model/lowered_chain.hpp>
 #include <remat/model/lowered_wrappers.hpp>
 #include <remat/model/program.hpp>
+#include <remat/model/rules.hpp>
+#include <remat/model/stage_rules.hpp>
 
 #include <cstddef>
 #include <cstdint>

@@ -5,8 +5,12 @@
 
 #include <remat/model/annotation_rules.hpp>
 #include <remat/model/lowered_branches.hpp>
+#include <remat/model/lowered_chain.hpp>
 #include <remat/model/lowered_wrappers.hpp>
 #include <remat/model/near_paths.hpp>
+#include <remat/model/rules.hpp>
+#include <remat/model/setting_rules.hpp>
+#include <remat/model/stage_rules.hpp>
 
 #include <cstddef>
 #include <string_view>

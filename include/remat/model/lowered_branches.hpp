@@ -3,7 +3,10 @@
 #pragma once
 
 #include <remat/model/lowered.hpp>
+#include <remat/model/lowered_chain.hpp>
 #include <remat/model/parallel.hpp>
+#include <remat/model/rules.hpp>
+#include <remat/model/stage_rules.hpp>
 #include <remat/model/tag.hpp>
 
 #include <cstddef>

@@ -10,7 +10,10 @@
 #include <remat/model/lowered.hpp>
 #include <remat/model/named.hpp>
 #include <remat/model/on_stage.hpp>
+#include <remat/model/repeat.hpp>
+#include <remat/model/rules.hpp>
 #include <remat/model/running_statistics.hpp>
+#include <remat/model/sequential.hpp>
 #include <remat/model/setting_rules.hpp>
 #include <remat/model/shared.hpp>
 #include <remat/model/words_inside.hpp>

@@ -1,31 +1,17 @@
 // SPDX-License-Identifier: MIT
-/// The laws of a model type, each one predicate with one message.
+/// The laws of a model type, each one predicate with one message. Those of what a checkpoint is told are in
+/// setting_rules.hpp, those of stages in stage_rules.hpp, those of what a layer declares in layer_rules.hpp.
 ///
 /// A rule is pulled in with `static_assert(rule<...>::holds)`: the assertion inside it fails first and its arguments
 /// name the types involved; `holds` itself is always true, so that one broken law gives one error.
 #pragma once
 
-#include <remat/core/checkpoint_setting.hpp>
 #include <remat/core/module.hpp>
 #include <remat/model/layout_mismatch.hpp>
-#include <remat/model/sequential.hpp>
 
-#include <span>
 #include <type_traits>
 
-namespace remat {
-
-/// Stage `Stage`, whose number was given to module M.
-template <int Stage, class M>
-struct placed {
-  static constexpr int stage = Stage;
-};
-
-/// The stages that a module begins and ends on.
-template <int First, int Last>
-struct stages {};
-
-namespace rules {
+namespace remat::rules {
 
 /// A rule where it applies. (`!applies || rule::holds` would pull the rule in either way.)
 template <bool Applies, class Rule>
@@ -77,99 +63,6 @@ struct neighbours_meet {
       "arguments of neighbours_meet are the module and what it was given)");
 };
 
-template <class Policy_>
-struct is_policy {
-  static constexpr bool holds = true;
-  static_assert(
-      Policy<Policy_>,
-      "remat: a checkpoint's policy must be one of those in remat/core/policy.hpp, or a type with `decide` or `plan`; "
-      "pass one of these");
-};
-
-/// Inside: the words of what is checkpointed.
-template <class P, class Inside>
-struct policy_finds_its_words {
-  static constexpr bool holds = true;
-  static_assert(
-      detail::first_missing(std::span<const detail::sought_word>(P::seeks), &Inside::have) == nullptr,
-      "remat: a policy that looks for kinds or names finds them inside its checkpoint, and this one does not; "
-      "correct the word, or leave it out (the arguments of policy_finds_its_words are the policy and what is "
-      "checkpointed)");
-};
-
-template <class Storage_>
-struct is_storage {
-  static constexpr bool holds = true;
-  static_assert(
-      Storage<Storage_>,
-      "remat: a checkpoint's storage must be one of those in remat/core/storage.hpp, or a type with `storage_name`, "
-      "`is_lossless` and `bytes`, `store` and `restore`, or `open`; pass one of these, or leave it out");
-};
-
-template <class Strategy_>
-struct is_strategy {
-  static constexpr bool holds = true;
-  static_assert(
-      Strategy<Strategy_>,
-      "remat: a strategy must be strategy::each, contiguous, group<N> or boundaries<\"path\"...>, or a type with "
-      "`children` or `paths`; pass one of these");
-};
-
-/// Of a policy or strategy in a type.
-template <class Tag>
-struct tag_has_its_members {
-  static constexpr bool holds = true;
-  static_assert(is_complete_tag<Tag>,
-                "remat: a policy or strategy in a type must be complete without arguments; write remat::with<object>, "
-                "or give the object to remat::checkpoint_at when the model is built");
-};
-
-template <class Strategy_>
-struct group_has_members {
-  static constexpr bool holds = true;
-  static_assert(strategy::setting::of_type<Strategy_>().children() >= 1,
-                "remat: a group holds at least one child; write strategy::group<1> or strategy::each");
-};
-
-template <class M, bool IsSequential>
-struct strategy_has_children {
-  static constexpr bool holds = true;
-  static_assert(IsSequential,
-                "remat: checkpoint_sequential takes a sequential; use remat::checkpoint for any other module");
-};
-
-template <class M, class Stages>
-struct checkpoint_in_one_stage;
-template <class M, int First, int Last>
-struct checkpoint_in_one_stage<M, stages<First, Last>> {
-  static constexpr bool holds = true;
-  static_assert(First == Last,
-                "remat: a checkpointed module that is no sequential must be within one stage; give all of it one "
-                "on_stage number, or checkpoint its parts");
-};
-
-template <class M, class Stages>
-struct checkpointed_child_in_one_stage;
-template <class M, int First, int Last>
-struct checkpointed_child_in_one_stage<M, stages<First, Last>> {
-  static constexpr bool holds = true;
-  static_assert(
-      First == Last,
-      "remat: each child of a checkpointed sequential must be within one stage; give all of the child one on_stage "
-      "number, or move the checkpoint into it");
-};
-
-template <class Before, class Here>
-struct stage_numbers_rise;
-template <int Before, class A, int Here, class B>
-struct stage_numbers_rise<placed<Before, A>, placed<Here, B>> {
-  static constexpr bool holds = true;
-  static_assert(
-      Before <= Here,
-      "remat: stage numbers must not fall along the program; give the later module the number of the earlier one, or a "
-      "higher one");
-};
-
 template <class M, class Given, class Taken>
 struct repeated_gives_what_it_takes {
   static constexpr bool holds = true;
@@ -211,24 +104,6 @@ struct picked_is_there {
   static_assert(IsThere, "remat: pick<I...> takes tensors by number, from 0; choose numbers that are there");
 };
 
-template <class P>
-struct segment_has_links {
-  static constexpr bool holds = true;
-  static_assert(
-      P{}.links(1) >= 1,
-      "remat: a segment holds at least one child, and revolve at least one slot; write every<1>, revolve<1> or "
-      "more");
-};
-
-template <class P, class M, bool IsSequential>
-struct chain_policy_has_children {
-  static constexpr bool holds = true;
-  static_assert(
-      IsSequential,
-      "remat: a policy that cuts a chain (every, square_root, revolve) takes a sequential or a repeat; use another "
-      "policy for any other module");
-};
-
 template <class Tensors>
 struct tensors_are_few;
 template <class... T>
@@ -265,5 +140,4 @@ struct loss_is_a_scalar {
                 "remat: a loss gives one number for the whole batch; let its `output` be remat::scalar<float>");
 };
 
-}  // namespace rules
-}  // namespace remat
+}  // namespace remat::rules

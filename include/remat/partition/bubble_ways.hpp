@@ -7,6 +7,7 @@
 #pragma once
 
 #include <remat/partition/stage_ways.hpp>
+#include <remat/plan/segment.hpp>
 
 #include <algorithm>
 #include <cstddef>

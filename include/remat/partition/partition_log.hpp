@@ -17,7 +17,8 @@
 
 #include <remat/model/program.hpp>
 #include <remat/model/stage_range.hpp>
-#include <remat/plan/segments.hpp>
+#include <remat/plan/checkpoint_parts.hpp>
+#include <remat/plan/checkpoint_search.hpp>
 
 #include <algorithm>
 #include <string>

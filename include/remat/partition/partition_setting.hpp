@@ -13,9 +13,9 @@
 #include <remat/core/error.hpp>
 #include <remat/core/warning.hpp>
 #include <remat/model/program.hpp>
+#include <remat/plan/divided_checkpoints.hpp>
 #include <remat/plan/operation_costs.hpp>
 #include <remat/plan/plan_terms.hpp>
-#include <remat/plan/segments.hpp>
 
 #include <cstddef>
 #include <functional>

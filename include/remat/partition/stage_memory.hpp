@@ -6,6 +6,7 @@
 #include <remat/partition/rank_holdings.hpp>
 #include <remat/partition/stage_ways.hpp>
 #include <remat/plan/rank_memory.hpp>
+#include <remat/plan/segment.hpp>
 
 #include <array>
 #include <cstddef>

@@ -6,8 +6,9 @@
 /// no budget's. One inside of such a checkpoint is a problem of its own.
 #pragma once
 
+#include <remat/plan/checkpoint_search.hpp>
 #include <remat/plan/plan_request.hpp>
-#include <remat/plan/segments.hpp>
+#include <remat/plan/segment.hpp>
 #include <remat/plan/spine_maker.hpp>
 #include <remat/plan/spine_solver.hpp>
 #include <remat/plan/stored_tensors.hpp>

@@ -14,6 +14,7 @@
 #include <remat/plan/disk_search.hpp>
 #include <remat/plan/predicted_cost.hpp>
 #include <remat/plan/rank_memory.hpp>
+#include <remat/plan/segment.hpp>
 #include <remat/plan/training_planner.hpp>
 #include <remat/plan/transfer_times.hpp>
 #include <remat/plan/uniform_disk_search.hpp>

@@ -19,6 +19,7 @@
 #include <remat/core/checkpoint_setting.hpp>
 #include <remat/core/error.hpp>
 #include <remat/model/rules.hpp>
+#include <remat/model/setting_rules.hpp>
 
 #include <cstddef>
 #include <initializer_list>

@@ -10,6 +10,7 @@
 
 #include <remat/plan/budget_choices.hpp>
 #include <remat/plan/disk_price_grid.hpp>
+#include <remat/plan/segment.hpp>
 #include <remat/plan/spine_trees.hpp>
 #include <remat/plan/training_planner.hpp>
 #include <remat/plan/transfer_times.hpp>

@@ -5,6 +5,7 @@
 #include <remat/plan/parameter_updates.hpp>
 #include <remat/plan/placement.hpp>
 #include <remat/plan/ports.hpp>
+#include <remat/plan/segment.hpp>
 #include <remat/plan/segment_plans.hpp>
 #include <remat/plan/slice.hpp>
 #include <remat/plan/stored_tensors.hpp>

@@ -7,6 +7,7 @@
 #include <remat/plan/operation_costs.hpp>
 #include <remat/plan/plan_layout.hpp>
 #include <remat/plan/plan_terms.hpp>
+#include <remat/plan/segment.hpp>
 #include <remat/plan/segment_plans.hpp>
 #include <remat/plan/segments.hpp>
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <remat/plan/certificate.hpp>
+#include <remat/plan/divided_checkpoints.hpp>
 #include <remat/plan/plan.hpp>
 #include <remat/plan/tape_rows.hpp>
 

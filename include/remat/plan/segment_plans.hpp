@@ -10,9 +10,15 @@
 /// such a segment is left plain, unless it was chosen for a budget.
 #pragma once
 
+#include <remat/core/list.hpp>
+#include <remat/model/program.hpp>
 #include <remat/plan/backward_needs.hpp>
-#include <remat/plan/segments.hpp>
+#include <remat/plan/last_reads.hpp>
+#include <remat/plan/segment.hpp>
 #include <remat/plan/slice.hpp>
+#include <remat/plan/tensor_set.hpp>
+
+#include <cstddef>
 
 namespace remat {
 
@@ -24,20 +30,6 @@ struct segment_plan {
 
 namespace detail {
 
-/// A set of tensors that is emptied in one step.
-class tensor_set {
- public:
-  constexpr explicit tensor_set(std::size_t tensors) : stamps_(tensors) {}
-  constexpr void clear() { ++stamp_; }
-  constexpr bool contains(int t) const { return stamps_.data()[t] == stamp_; }
-  /// Whether t was new.
-  constexpr bool insert(int t) { return stamps_.data()[t] != stamp_ && (stamps_.data()[t] = stamp_, true); }
-
- private:
-  core::list<int> stamps_;
-  int stamp_ = 1;
-};
-
 class segment_analysis {
  public:
   constexpr segment_analysis(const program& p, const slice& covered, const core::list<segment>& segments,
@@ -47,17 +39,11 @@ class segment_analysis {
         segments_(segments),
         batch_(batch),
         needs_(needs),
-        last_read_(p.tensors.size(), core::none),
+        last_read_(last_reads(p)),
         seen_(p.tensors.size()),
         wanted_(p.tensors.size()),
         keepers_(p.tensors.size()),
         computes_again_(segments.size()) {
-    const operation* const operations = p.operations.data();
-    int* const last_read = last_read_.data();
-    for (int i = 0, count = p.operations.count(); i < count; ++i)
-      for (int k = 0; k < operations[i].inputs.size; ++k) last_read[operations[i].inputs.values[k]] = i;
-    for (int t : p.outputs) last_read_[t] = p.operations.count();
-    if (p.loss != core::none) last_read_[p.loss] = p.operations.count();
     for (const segment& s : segments) {
       plans_.push_back({});
       parents_.push_back(s.parent);

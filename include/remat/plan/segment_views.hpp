@@ -4,6 +4,7 @@
 
 #include <remat/core/operation_view.hpp>
 #include <remat/plan/backward_needs.hpp>
+#include <remat/plan/last_reads.hpp>
 #include <remat/plan/plan_request.hpp>
 
 #include <cstddef>
@@ -21,12 +22,7 @@ struct segment_views {
 class view_maker {
  public:
   constexpr view_maker(const program& p, const plan_request& request)
-      : p_(p), request_(request), needs_(backward_needs(p)), last_read_(p.tensors.size(), core::none) {
-    for (int i = 0; i < p.operations.count(); ++i)
-      for (int t : p.operations[i].inputs) last_read_[t] = i;
-    for (int t : p.outputs) last_read_[t] = p.operations.count();
-    if (p.loss != core::none) last_read_[p.loss] = p.operations.count();
-  }
+      : p_(p), request_(request), needs_(backward_needs(p)), last_read_(last_reads(p)) {}
 
   constexpr segment_views views(int first, int last) const {
     segment_views made;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Segments: the runs of operations that the checkpoints of a program drop and compute again.
+/// The segments of a program: the runs of operations that its checkpoints drop and compute again.
 ///
 /// A checkpointed module is one segment. A checkpointed sequential is cut into groups of its children, N at a time; a
 /// group ends where the stage changes, and grouping starts anew there: a b | c d e in threes gives (a b) (c d e).
@@ -16,7 +16,7 @@
 /// | any other child of one                 | it is in no group: one ends before it, the next begins after it;     |
 /// |                                        | checkpoints inside it still count                                    |
 ///
-/// `split_checkpoints` and `ignored_checkpoints` name them.
+/// `split_checkpoints` and `ignored_checkpoints` name them (divided_checkpoints.hpp).
 ///
 /// A stage may have a policy of its own (`program::stage_policies`), which all checkpoints on it take; their groups
 /// stay unless it brings its own. Under `save_all` the stage has no segments.
@@ -35,9 +35,9 @@
 #include <remat/core/error.hpp>
 #include <remat/core/operation_view.hpp>
 #include <remat/model/program.hpp>
-#include <remat/plan/checkpoint_parts.hpp>
 #include <remat/plan/checkpoint_search.hpp>
 #include <remat/plan/plan_request.hpp>
+#include <remat/plan/segment.hpp>
 #include <remat/plan/segment_views.hpp>
 
 #include <cstddef>
@@ -46,33 +46,6 @@
 #include <string_view>
 
 namespace remat {
-
-struct segment {
-  int first = 0, last = 0;              ///< operations [first, last)
-  int parent = core::none;              ///< the segment around it
-  int node = 0;                         ///< whose checkpoint it is
-  std::string_view policy = {};         ///< its name
-  core::list<decision> decisions = {};  ///< of its operations; those that it says nothing of are recomputed
-  bool is_chosen = false;               ///< for a budget, which looks at more than what it keeps: it is not left plain
-  core::list<int> staying = {};         ///< then, of what is read after it, this alone stays for its backward pass
-
-  /// What is read after the segment may stay for its backward pass.
-  constexpr bool lets_stay(int tensor) const {
-    if (!is_chosen) return true;
-    for (int each : staying)
-      if (each == tensor) return true;
-    return false;
-  }
-  constexpr bool keeps(int operation) const {
-    return operation - first < decisions.count() && decisions[operation - first] == decision::keep;
-  }
-};
-
-/// Operations [first, last) of a program that a budget computes again.
-struct chosen_range {
-  int first = 0, last = 0;
-  core::list<int> staying = {};  ///< of the tensors that are read after it, those that stay for its backward pass
-};
 
 namespace detail {
 
@@ -242,21 +215,6 @@ constexpr core::list<segment> segments_of(const program& p, const plan_request& 
   detail::segment_search search{p};
   search.run(request.covered.stage);
   return detail::segment_writer(p, request, search.found, chosen).run();
-}
-
-/// The modules whose checkpoint is ignored under the stages of the program, outer ones first. No policy is asked.
-constexpr core::list<ignored_checkpoint> ignored_checkpoints(const program& p) {
-  detail::segment_search search{p};
-  search.run();
-  return search.divided.ignored();
-}
-
-/// The children of checkpointed sequentials that are checkpointed in parts under the stages of the program. No policy
-/// is asked.
-constexpr core::list<split_checkpoint> split_checkpoints(const program& p) {
-  detail::segment_search search{p};
-  search.run();
-  return search.divided.split();
 }
 
 }  // namespace remat

@@ -4,8 +4,8 @@
 
 #include <remat/core/error.hpp>
 #include <remat/core/near_name.hpp>
-#include <remat/core/policy.hpp>
 #include <remat/core/policy_search.hpp>
+#include <remat/core/policy_setting.hpp>
 #include <remat/model/annotation.hpp>
 #include <remat/model/program.hpp>
 

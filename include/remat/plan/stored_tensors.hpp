@@ -10,6 +10,7 @@
 #include <remat/core/storage.hpp>
 #include <remat/plan/backward_needs.hpp>
 #include <remat/plan/ports.hpp>
+#include <remat/plan/segment.hpp>
 #include <remat/plan/segment_plans.hpp>
 #include <remat/plan/slice.hpp>
 

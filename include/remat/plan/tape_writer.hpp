@@ -8,6 +8,7 @@
 
 #include <remat/plan/gradient_writer.hpp>
 #include <remat/plan/in_place_allocation.hpp>
+#include <remat/plan/segment.hpp>
 #include <remat/plan/segment_plans.hpp>
 #include <remat/plan/stored_tensors.hpp>
 #include <remat/plan/tape_builder.hpp>

@@ -7,6 +7,7 @@
 #include <remat/plan/parameter_updates.hpp>
 #include <remat/plan/plan_layout.hpp>
 #include <remat/plan/plan_request.hpp>
+#include <remat/plan/segment.hpp>
 #include <remat/plan/segments.hpp>
 #include <remat/plan/tape_writer.hpp>
 

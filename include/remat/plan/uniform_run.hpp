@@ -6,8 +6,8 @@
 #include <remat/core/alignment.hpp>
 #include <remat/model/uniform_chain.hpp>
 #include <remat/plan/backward_needs.hpp>
+#include <remat/plan/checkpoint_search.hpp>
 #include <remat/plan/plan_request.hpp>
-#include <remat/plan/segments.hpp>
 #include <remat/plan/uniform_schedule.hpp>
 
 #include <cstddef>

@@ -6,6 +6,7 @@
 /// until a plan, as it is placed, is within the bytes. So more bytes never take more time.
 #pragma once
 
+#include <remat/plan/segment.hpp>
 #include <remat/plan/training_planner.hpp>
 #include <remat/plan/uniform_run.hpp>
 

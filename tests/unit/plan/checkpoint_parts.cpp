@@ -2,6 +2,7 @@
 #include "random_tree.hpp"
 #include "segment_ranges.hpp"
 
+#include <remat/plan/divided_checkpoints.hpp>
 #include <remat/plan/segments.hpp>
 
 #include <catch2/catch.hpp>

@@ -4,6 +4,7 @@
 
 #include <remat/model/lower.hpp>
 #include <remat/nn/linear.hpp>
+#include <remat/plan/divided_checkpoints.hpp>
 #include <remat/plan/segments.hpp>
 
 #include <catch2/catch.hpp>

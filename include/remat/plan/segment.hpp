@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+/// A segment: a run of operations that a checkpoint drops and computes again, and what its policy keeps of it.
+#pragma once
+
+#include <remat/core/list.hpp>
+#include <remat/core/none.hpp>
+#include <remat/core/operation_view.hpp>
+
+#include <string_view>
+
+namespace remat {
+
+struct segment {
+  int first = 0, last = 0;              ///< operations [first, last)
+  int parent = core::none;              ///< the segment around it
+  int node = 0;                         ///< whose checkpoint it is
+  std::string_view policy = {};         ///< its name
+  core::list<decision> decisions = {};  ///< of its operations; those that it says nothing of are recomputed
+  bool is_chosen = false;               ///< for a budget, which looks at more than what it keeps: it is not left plain
+  core::list<int> staying = {};         ///< then, of what is read after it, this alone stays for its backward pass
+
+  /// What is read after the segment may stay for its backward pass.
+  constexpr bool lets_stay(int tensor) const {
+    if (!is_chosen) return true;
+    for (int each : staying)
+      if (each == tensor) return true;
+    return false;
+  }
+  constexpr bool keeps(int operation) const {
+    return operation - first < decisions.count() && decisions[operation - first] == decision::keep;
+  }
+};
+
+/// Operations [first, last) of a program that a budget computes again.
+struct chosen_range {
+  int first = 0, last = 0;
+  core::list<int> staying = {};  ///< of the tensors that are read after it, those that stay for its backward pass
+};
+
+}  // namespace remat
