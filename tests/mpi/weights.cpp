@@ -5,21 +5,19 @@
 
 #include "training.hpp"
 
+#include <unit/io/file_limit.hpp>
 #include <unit/io/temporary_folder.hpp>
 
 #include <catch2/catch.hpp>
 
 #include <algorithm>
 #include <chrono>
-#include <csignal>
 #include <cstddef>
 #include <filesystem>
 #include <numeric>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include <sys/resource.h>
 
 namespace weights_tests {
 
@@ -277,14 +275,10 @@ TEST_CASE("a file that cannot be written is refused on all ranks, and the older 
   };
   CHECK_THAT(save(folder.path() / "no" / "folder"), Contains("cannot be written"));
   const auto path = folder.write("weights", "older");
-  std::signal(SIGXFSZ, SIG_IGN);
-  rlimit before;
-  getrlimit(RLIMIT_FSIZE, &before);
-  rlimit small = before;
-  small.rlim_cur = 100'000;
-  setrlimit(RLIMIT_FSIZE, &small);
-  const std::string full = save(path);
-  setrlimit(RLIMIT_FSIZE, &before);
+  const std::string full = [&] {
+    const file_limit limit(100'000);
+    return save(path);
+  }();
   CHECK_THAT(full, Contains("cannot be written (File too large)"));
   CHECK(temporary_folder::stored(path) == "older");
   CHECK(!std::filesystem::exists(path.string() + ".partial"));

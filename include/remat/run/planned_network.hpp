@@ -225,6 +225,7 @@ REMAT_DEFINED plan_report planned_network::inference_plan(std::size_t batch) con
 }
 
 REMAT_DEFINED memory_report planned_network::planned_memory_of(std::size_t batch, parameter_updater* updater) const {
+  held();
   const batch_split split = split_of(batch);
   checked_batch(*program_, split.largest());
   const updating updates = updates_of(updater, split.filled());

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Safetensors files as others write them, and files that lie.
+#include <remat/core/text_file.hpp>
 #include <remat/io/safetensors_file.hpp>
 #include <remat/io/safetensors_writer.hpp>
 
+#include "file_limit.hpp"
 #include "temporary_folder.hpp"
 
 #include <catch2/catch.hpp>
@@ -13,6 +15,9 @@
 #include <limits>
 #include <string>
 #include <vector>
+
+#include <pthread.h>
+#include <signal.h>
 
 namespace safetensors_tests {
 
@@ -199,6 +204,30 @@ TEST_CASE("a file that cannot be written leaves the old one", "[io][safetensors]
                       Contains("cannot be written (No space left"));
     CHECK(!std::filesystem::exists(folder.path() / "full"));
   }
+}
+
+TEST_CASE("a limit on the size of files ends no process, and leaves the old file", "[io][safetensors]") {
+  const std::vector<float> many(100'000, 1), few{1};
+  const auto path = folder.path() / "limited", text = folder.path() / "text";
+  remat::write_safetensors(path, std::vector<remat::safetensor_values>{{"x", {1}, few}});
+  remat::write_text_file(text, "old");
+  const std::string before = temporary_folder::stored(path);
+  for (const rlim_t bytes : {100'000, 10}) {  // with the tensor, and with the header
+    const file_limit limit(bytes);
+    CHECK_THROWS_WITH(remat::write_safetensors(path, std::vector<remat::safetensor_values>{{"x", {100'000}, many}}),
+                      Contains("cannot be written (File too large)"));
+    CHECK_THROWS_WITH(remat::write_text_file(text, std::string(200'000, 'x')),
+                      Contains("cannot be written (File too large)"));
+  }
+  CHECK(temporary_folder::stored(path) == before);
+  CHECK(temporary_folder::stored(text) == "old");
+  CHECK(!std::filesystem::exists(path.string() + ".partial"));
+  CHECK(!std::filesystem::exists(text.string() + ".partial"));
+  sigset_t signals;
+  sigpending(&signals);
+  CHECK(sigismember(&signals, SIGXFSZ) == 0);
+  pthread_sigmask(SIG_BLOCK, nullptr, &signals);
+  CHECK(sigismember(&signals, SIGXFSZ) == 0);
 }
 
 }  // namespace safetensors_tests

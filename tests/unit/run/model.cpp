@@ -78,6 +78,8 @@ TEST_CASE("a model that was moved from refuses whatever it is asked, and the oth
       [&] { whole.plan(); },
       [&] { whole.inference_plan(4); },
       [&] { whole.memory(); },
+      [&] { whole.planned_memory(4); },
+      [&] { whole.planned_memory(4, optimizer); },
       [&] { whole.reserved(); },
       [&] { whole.release_plans(); },
       [&] { whole.set_threads(1); },

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Disks that fail, and processes that are killed: a step that cannot go on changes nothing, and leaves nothing.
+#include "io/file_limit.hpp"
 #include "offloaded.hpp"
 
 #include <remat/run/unlinked_file.hpp>
@@ -17,7 +18,6 @@
 #include <poll.h>
 #include <sched.h>
 #include <sys/mount.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,22 +27,6 @@ namespace nn = remat::nn;
 using namespace offloaded;
 using Catch::Contains;
 using remat::checkpoint_at;
-
-/// While it lives, no file may grow beyond these bytes.
-class file_limit {
- public:
-  explicit file_limit(rlim_t bytes) {
-    getrlimit(RLIMIT_FSIZE, &before_);
-    const rlimit now{bytes, before_.rlim_max};
-    setrlimit(RLIMIT_FSIZE, &now);
-  }
-  ~file_limit() { setrlimit(RLIMIT_FSIZE, &before_); }
-  file_limit(const file_limit&) = delete;
-  file_limit& operator=(const file_limit&) = delete;
-
- private:
-  rlimit before_ = {};
-};
 
 TEST_CASE("without room on the disk a step is refused by name, and the next one has the bits as if it had not been") {
   const data first(1), second(2);

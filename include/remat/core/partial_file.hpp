@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+/// A file that is being written under a temporary name, the path with ".partial", which becomes the path when all is
+/// written: whoever reads the path sees the old file or the new one. One process at a time writes a path.
+///
+/// A limit on the size of files (RLIMIT_FSIZE, `ulimit -f`) raises SIGXFSZ in a thread that writes beyond it, by which
+/// the process would end: here the signal is blocked, and the write fails as it does on a full disk.
+#pragma once
+
+#include <remat/core/error.hpp>
+
+#include <cerrno>
+#include <cstddef>
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+#include <ios>
+#include <span>
+#include <string>
+#include <system_error>
+
+#include <pthread.h>
+#include <signal.h>
+
+namespace remat {
+namespace detail {
+
+/// While it lives, writes of this thread beyond RLIMIT_FSIZE raise no signal.
+class no_size_signal {
+ public:
+  no_size_signal() {
+    sigemptyset(&own_);
+    sigaddset(&own_, SIGXFSZ);
+    sigset_t pending;
+    sigpending(&pending);
+    was_pending_ = sigismember(&pending, SIGXFSZ) == 1;
+    pthread_sigmask(SIG_BLOCK, &own_, &before_);
+  }
+  ~no_size_signal() {
+    const int error = errno;  // of the write
+    const timespec now = {};
+    if (!was_pending_) sigtimedwait(&own_, nullptr, &now);
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+    errno = error;
+  }
+  no_size_signal(const no_size_signal&) = delete;
+  no_size_signal& operator=(const no_size_signal&) = delete;
+
+ private:
+  sigset_t own_ = {}, before_ = {};
+  bool was_pending_ = false;
+};
+
+}  // namespace detail
+
+/// Throws `data_error` wherever the file cannot be written; then, and where it is not finished, the temporary file
+/// disappears, and the old one is as it was.
+class partial_file {
+ public:
+  /// Refuses a path where something other than a file is, which a file that takes its place would end, and where writing
+  /// would wait for the reader of a pipe.
+  explicit partial_file(const std::filesystem::path& path) : path_(path), partial_(path) {
+    if (path.empty()) throw data_error("''", "names no file");
+    partial_ += ".partial";
+    std::error_code ignored;
+    const std::filesystem::file_status old = std::filesystem::status(path_, ignored);
+    if (std::filesystem::is_directory(old)) refuse("it is a folder");
+    if (std::filesystem::exists(old) && !std::filesystem::is_regular_file(old)) refuse("it is a device or a pipe");
+    if (std::filesystem::is_fifo(std::filesystem::status(partial_, ignored))) refuse(partial_.string() + " is a pipe");
+    errno = 0;
+    file_.open(partial_, std::ios::binary | std::ios::trunc);
+    if (!file_) refuse(partial_.string() + " cannot be opened (" + reason() + ")");
+  }
+  ~partial_file() {
+    if (is_finished_) return;
+    close();
+    std::error_code ignored;
+    std::filesystem::remove(partial_, ignored);
+  }
+  partial_file(const partial_file&) = delete;
+  partial_file& operator=(const partial_file&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+
+  void write(std::span<const std::byte> bytes) {
+    {
+      const detail::no_size_signal here;
+      file_.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+    }
+    require_written();
+  }
+  /// Gives the file its name.
+  void finish() {
+    close();
+    require_written();
+    std::error_code failed;
+    std::filesystem::rename(partial_, path_, failed);
+    if (failed) throw data_error(path_.string(), "cannot be replaced (" + failed.message() + ")");
+    is_finished_ = true;
+  }
+
+ private:
+  [[noreturn]] void refuse(const std::string& why) const {
+    throw data_error(path_.string(), "cannot be written: " + why);
+  }
+  static std::string reason() { return errno == 0 ? "unknown reason" : std::generic_category().message(errno); }
+  /// What is in the stream's buffer is written, too.
+  void close() {
+    const detail::no_size_signal here;
+    file_.close();
+  }
+  void require_written() const {
+    if (!file_) throw data_error(path_.string(), "cannot be written (" + reason() + ")");
+  }
+
+  std::filesystem::path path_, partial_;
+  std::ofstream file_;
+  bool is_finished_ = false;
+};
+
+}  // namespace remat
