@@ -46,9 +46,11 @@ using attention = remat::sequential<
 using mlp = remat::sequential<
     remat::named<"c_fc", nn::linear<width, 4 * width>>, nn::gelu_tanh,
     remat::named<"c_proj", nn::linear<4 * width, width>>>;
+template <class... M>  // whose paths are those of the block's children, as "h.0.mlp"
+using added = remat::inlined<remat::residual<remat::sequential<M...>>>;
 using block = remat::sequential<
-    remat::residual<remat::sequential<remat::named<"ln_1", nn::layer_norm<width>>, remat::named<"attn", attention>>>,
-    remat::residual<remat::sequential<remat::named<"ln_2", nn::layer_norm<width>>, remat::named<"mlp", mlp>>>>;
+    added<remat::named<"ln_1", nn::layer_norm<width>>, remat::named<"attn", attention>>,
+    added<remat::named<"ln_2", nn::layer_norm<width>>, remat::named<"mlp", mlp>>>;
 using gpt = remat::sequential<
     remat::named<"wte", nn::embedding<bytes, width>>, remat::named<"wpe", nn::positional_embedding<window, width>>,
     remat::named<"h", remat::repeat<blocks, block>>,
@@ -85,7 +87,7 @@ remat::checkpoints checkpoints_of(const settings& s) {
     return of_blocks(s.strategy, remat::save_only<remat::kind<"linear">, remat::kind<"attention">>{});
   if (s.policy == "recompute_mlp") return {remat::checkpoint_at("h.*.mlp")};
   if (s.policy == "recompute_cheap")
-    return of_blocks(s.strategy, remat::recompute_only<remat::kind<"layer_norm">, remat::kind<"gelu_tanh">>{});
+    return of_blocks(s.strategy, remat::recompute_only<remat::kind<"layer_norm">, remat::kind<"gelu">>{});
   if (s.policy == "square_root") return of_blocks("contiguous", remat::square_root{});
   return remat::checkpoints::none();
 }

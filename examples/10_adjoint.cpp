@@ -224,7 +224,7 @@ int main(int argc, char** argv) {
   app.add_option("--policy", chosen.policy, "Policy: budget, or revolve with --slots")
       ->check(CLI::IsMember({"budget", "revolve"}))
       ->capture_default_str();
-  app.add_option("--slots", chosen.slots, "States that revolve keeps")->capture_default_str();
+  app.add_option("--slots", chosen.slots, "States that revolve keeps, at least 1")->capture_default_str();
   app.add_option("--iterations", chosen.iterations, "Iterations of conjugate gradients")->capture_default_str();
   app.add_option("--disk", chosen.disk, "Folder of a file where states may wait, too; without it, all wait in memory");
   app.add_option("--rate", chosen.rate, "Bytes a second that the disk writes and reads; 0: measured")
