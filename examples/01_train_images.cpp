@@ -3,7 +3,7 @@
 ///
 ///     01_train_images --data FOLDER --epochs 3 --batch 64 --policy fc1
 ///
-/// The folder holds IDX files as MNIST and Fashion-MNIST have them, plain or gzip.
+/// The folder holds the IDX files of MNIST or Fashion-MNIST, plain or gzip.
 #include <remat/remat.hpp>
 
 #include <CLI/CLI.hpp>
@@ -104,7 +104,7 @@ void train(const settings& s) {
   }
   const double seconds = seconds_since(begin);
 
-  // Not a claim: the step runs once more, and the bytes that it changes are counted.
+  // The step runs once more, and the bytes that it changes are counted.
   remat::batch_range range = data.batches(std::min(s.batch, data.size()));
   const auto [images, labels] = *range.begin();
   const remat::audit_report audit = remat::audit(m, images, labels);
@@ -117,15 +117,17 @@ int main(int argc, char** argv) {
   settings s;
   CLI::App app{"Trains a convolutional network on IDX images, with a checkpointed layer"};
   app.add_option("--data", s.data, "Folder of train-images-idx3-ubyte[.gz] and its companions")->capture_default_str();
-  app.add_option("--images", s.images, "Train on the first images, this many")
+  app.add_option("--images", s.images, "Train on the first N images")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--epochs", s.epochs, "Passes over the training images")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--batch", s.batch, "Images in a step")->check(CLI::Range(1, 1 << 20))->capture_default_str();
-  app.add_option("--seed", s.seed, "Of initial weights and of the order of images")->capture_default_str();
-  app.add_option("--threads", s.threads, "0: all that OpenMP gives")->check(CLI::Range(0, 1024))->capture_default_str();
+  app.add_option("--seed", s.seed, "Seed of the initial weights and of the order of images")->capture_default_str();
+  app.add_option("--threads", s.threads, "Threads; 0: as many as OpenMP gives")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
   app.add_option("--policy", s.policy, "What is checkpointed")
       ->check(CLI::IsMember({"none", "fc1", "each", "all"}))
       ->capture_default_str();

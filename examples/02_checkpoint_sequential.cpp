@@ -32,7 +32,7 @@ constexpr std::size_t kept(std::size_t batch, auto net) {
 }
 static_assert(kept(16, checkpointed{}) < kept(16, plain{}));
 
-/// The same from outside, by path, as one does to a model that others wrote: it is the same program.
+/// The same from outside, by path, as for a model that others wrote: it is the same program.
 using annotated = remat::set_activation_checkpointing<plain, "seq", remat::strategy::contiguous>;
 static_assert(kept(16, annotated{}) == kept(16, checkpointed{}));
 
@@ -69,7 +69,7 @@ int main(int argc, char** argv) {
   std::size_t batch = 16;
   int steps = 20;
   CLI::App app{"Checkpoints a sequential, and shows what that keeps and what it costs"};
-  app.add_option("--data", folder, "Folder of train-images-idx3-ubyte[.gz] and its companion")->capture_default_str();
+  app.add_option("--data", folder, "Folder of train-images-idx3-ubyte[.gz] and its companions")->capture_default_str();
   app.add_option("--batch", batch, "Images in a step")->check(CLI::Range(1, 60'000))->capture_default_str();
   app.add_option("--steps", steps, "Training steps")->check(CLI::PositiveNumber)->capture_default_str();
   CLI11_PARSE(app, argc, argv);

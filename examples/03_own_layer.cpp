@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-/// A layer of one's own: what it computes forward and backward, what it keeps, and whether its gradients are right.
+/// A layer of your own: what it computes forward and backward, what it keeps, and whether its gradients are right.
 ///
 ///     03_own_layer --data FOLDER --steps 200
 ///
 /// The layer scales and shifts each channel of an image, y = x * s + t (a FiLM layer, Perez et al. 2018, without its
-/// condition). Its backward reads the input for the gradient of s alone, so that a network that does not train s need
-/// not keep it; nothing else is said, and checkpoints, plans and micro-batches follow.
+/// condition). Its backward reads the input only for the gradient of s, so that a network that does not train s need not
+/// keep it. Checkpoints, plans and micro-batches need nothing else from the layer.
 #include <remat/remat.hpp>
 
 #include <CLI/CLI.hpp>
@@ -21,7 +21,7 @@ struct scale_channels_attributes {
   std::size_t channels;
 };
 
-/// The kernels, apart from the template: all sizes share them.
+/// The kernels, outside the template: all sizes share them.
 struct scale_channels_kernels {
   static void forward(const remat::forward_pass& pass) {
     const std::size_t channels = pass.attributes<scale_channels_attributes>().channels;
@@ -76,7 +76,7 @@ using net =
 int main(int argc, char** argv) {
   std::string folder = "/usr/share/datasets/fashion-mnist";
   int steps = 200;
-  CLI::App app{"Trains a network with a layer of its own"};
+  CLI::App app{"Trains a network that has a layer of your own"};
   app.add_option("--data", folder, "Folder of train-images-idx3-ubyte[.gz] and its companions")->capture_default_str();
   app.add_option("--steps", steps, "Training steps")->check(CLI::PositiveNumber)->capture_default_str();
   CLI11_PARSE(app, argc, argv);

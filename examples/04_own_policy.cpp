@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-/// Policies: the ready ones, one of one's own for each operation, and one for a whole segment at once, with a member.
+/// Policies: those of the library, one of your own for each operation, and one of your own for a whole segment at once.
 ///
 ///     04_own_policy --batch 64 --bytes 20000000
 ///
-/// One network is compiled once and planned under all of them. No data and no step is needed to see what each keeps,
-/// what it recomputes and where the peak of memory is: the plan is exact.
+/// One network is compiled once and planned under all of them. The plan is exact: to see what each policy keeps, what it
+/// recomputes and where the peak of memory is, no data and no step is needed.
 #include <remat/remat.hpp>
 
 #include <CLI/CLI.hpp>
@@ -18,8 +18,8 @@ namespace nn = remat::nn;
 
 /// Keeps what is expensive to compute for its size: more than `Least` FLOPs for a byte of output.
 template <int Least>
-struct save_what_is_dear {
-  static constexpr std::string_view policy_name = "save_what_is_dear";
+struct save_what_is_expensive {
+  static constexpr std::string_view policy_name = "save_what_is_expensive";
   static constexpr remat::decision decide(const remat::operation_view& o) {
     return o.flops > Least * static_cast<double>(o.output_bytes) ? remat::decision::keep : remat::decision::recompute;
   }
@@ -75,7 +75,7 @@ int main(int argc, char** argv) {
   std::size_t batch = 64, bytes = 20'000'000;
   CLI::App app{"Plans one network under many policies"};
   app.add_option("--batch", batch, "Images in a step")->check(CLI::Range(1, 1 << 16))->capture_default_str();
-  app.add_option("--bytes", bytes, "What save_what_fits keeps")->capture_default_str();
+  app.add_option("--bytes", bytes, "Bytes that save_what_fits keeps at most")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
 
   using remat::kind;
@@ -88,7 +88,7 @@ int main(int argc, char** argv) {
       all_of_it("recompute_only batch norm", remat::recompute_only<kind<"batch_norm2d">, kind<"dropout">>{}),
       all_of_it("every<4>", remat::every<4>{}),
       all_of_it("square_root", remat::square_root{}),
-      all_of_it("save_what_is_dear<200>", save_what_is_dear<200>{}),
+      all_of_it("save_what_is_expensive<200>", save_what_is_expensive<200>{}),
       all_of_it("save_what_fits{--bytes}", save_what_fits{bytes}),
   };
   std::printf("%-28s%14s%14s%12s%14s\n", "policy", "peak", "kept", "recomputed", "FLOPs again");

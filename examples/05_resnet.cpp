@@ -5,8 +5,8 @@
 ///
 /// The network is torchvision's resnet18 with a stem of 3 x 3 and no pooling after it, for images of 28 x 28; its
 /// parameters have the same names, so that weights go both ways: `--weights` starts from a state_dict of PyTorch's.
-/// tests/parity/training.py trains the same network there, and compares the losses. `blocks` is a transform: every
-/// residual block of the model, at whatever depth, is checkpointed. The same is said by path in the other policies.
+/// tests/parity/training.py trains the same network in PyTorch, and compares the losses. `blocks` is a transform: every
+/// residual block of the model, at whatever depth, is checkpointed. The other policies are given by path.
 #include <remat/remat.hpp>
 #include <remat/weights.hpp>
 
@@ -61,13 +61,13 @@ struct is_block {
     return true;
   }
 };
-struct check {
+struct add_checkpoint {
   constexpr auto operator()(auto m) const { return remat::as_checkpointed(m); }
 };
-using checked_blocks = decltype(remat::transform_modules(resnet18{}, is_block{}, check{}));
+using checkpointed_blocks = decltype(remat::transform_modules(resnet18{}, is_block{}, add_checkpoint{}));
 
 using input = remat::image<float, 1, 28, 28>;
-using model = remat::model<checked_blocks, input, nn::cross_entropy>;
+using model = remat::model<checkpointed_blocks, input, nn::cross_entropy>;
 
 struct policy {
   std::string name;
@@ -91,14 +91,15 @@ int main(int argc, char** argv) {
   std::size_t batch = 64, images = 60'000, warm_up = 0;
   CLI::App app{"Trains a residual network under a policy, and compares the policies"};
   app.add_option("--data", folder, "Folder of train-images-idx3-ubyte[.gz] and its companions")->capture_default_str();
-  app.add_option("--images", images, "Train on the first N images")->check(CLI::PositiveNumber);
+  app.add_option("--images", images, "Train on the first N images")->check(CLI::PositiveNumber)->capture_default_str();
   app.add_option("--steps", steps, "Training steps")->check(CLI::PositiveNumber)->capture_default_str();
   app.add_option("--warm-up", warm_up, "Steps until the learning rate is reached")->capture_default_str();
   app.add_option("--batch", batch, "Images in a step")->check(CLI::Range(1, 1 << 16))->capture_default_str();
-  app.add_option("--policy", wanted, "none, blocks, all, square_root or save_convolutions")->capture_default_str();
+  app.add_option("--policy", wanted, "What is checkpointed: none, blocks, all, square_root or save_convolutions")
+      ->capture_default_str();
   app.add_option("--weights", weights, "Safetensors file to start from")->check(CLI::ExistingFile);
-  app.add_option("--losses", losses, "File to write the loss of every step to, one a line");
-  app.add_flag("--stored-order", in_stored_order, "Take the images as they are stored; else they are shuffled");
+  app.add_option("--losses", losses, "File for the loss of every step, one a line");
+  app.add_flag("--stored-order", in_stored_order, "Take the images in the order of the file, without shuffling");
   CLI11_PARSE(app, argc, argv);
   try {
     const auto chosen = std::ranges::find(policies, wanted, &policy::name);

@@ -4,11 +4,10 @@
 ///     mpiexec -n 2 06_pipeline --network cnn --microbatches 4
 ///     mpiexec -n 4 06_pipeline --network unet --schedule interleaved:2 --microbatches 8 --policy each
 ///
-/// Alone it runs on one rank. At the same --batch and --microbatches every number of ranks, schedule, partition and
-/// policy gives the same bits, which the last line shows: --threads says how many threads a rank has, since that is the
-/// other thing which bits depend on.
+/// Without mpiexec it runs on one rank. With the same --batch, --microbatches and --threads (of a rank), every number of
+/// ranks, schedule, partition and policy gives the same bits, which the last line shows.
 ///
-/// A schedule of one's own is a file such as remat::write_schedule makes, a partition of one's own such as
+/// --schedule also takes a file as remat::write_schedule makes it, and --partition a file such as
 /// {"conv1": 0, "conv2": 1, "fc1": 2}.
 #include <remat/distributed.hpp>
 #include <remat/partition/partition_file.hpp>
@@ -40,8 +39,8 @@ using cnn = remat::sequential<
     remat::named<"fc1", nn::linear<9216, 128>>, nn::relu,
     remat::named<"fc2", nn::linear<128, 10>>, nn::log_softmax>;
 
-// A U-Net (Ronneberger et al. 2015). Where its two sides are on different ranks, its long skips are sent straight from
-// the one to the other.
+// A U-Net (Ronneberger et al. 2015). Where its two sides are on different ranks, its long skips are sent directly from
+// one to the other.
 template <std::size_t In, std::size_t Out>
 using twice = remat::sequential<
     nn::conv2d<In, Out, 3, nn::window{.padding = 1}, nn::bias::without>, nn::batch_norm2d<Out>, nn::relu,
@@ -175,7 +174,7 @@ void train_cnn(const remat::mpi::session& mpi, const settings& s) {
 }
 
 void train_unet(const remat::mpi::session& mpi, const settings& s) {
-  // Each pass over the images has its own noise; the test images have the same one in every epoch.
+  // Each epoch has its own noise; that of the test images is the same in all epochs.
   noisy now{s.noise, s.seed};
   const auto with_noise = [&](remat::batch_range& batches, int epoch = -1) {
     now = noisy{s.noise, (s.seed << 16) + static_cast<std::uint64_t>(epoch + 1)};
@@ -189,13 +188,14 @@ int main(int argc, char** argv) {
   settings s;
   CLI::App app{"Trains a network in a pipeline over the ranks of an MPI job"};
   const auto more_than_0 = CLI::PositiveNumber;
-  app.add_option("--network", s.network, "cnn, the classifier of example 01; unet, which takes noise out of images")
+  app.add_option("--network", s.network, "cnn, the classifier of example 01; unet, which removes noise from images")
       ->check(CLI::IsMember({"cnn", "unet"}))
       ->capture_default_str();
   app.add_option("--schedule", s.schedule,
-                 "gpipe, 1f1b, zero_bubble, interleaved:V (V stages on each rank), or a CSV file")
+                 "Schedule: gpipe, 1f1b, zero_bubble, interleaved:V (V stages on each rank), or a CSV file")
       ->capture_default_str();
-  app.add_option("--partition", s.partition, "balanced, memory, uniform, or a JSON file")->capture_default_str();
+  app.add_option("--partition", s.partition, "Stages: balanced, memory, uniform, or a JSON file")
+      ->capture_default_str();
   app.add_option("--microbatches", s.microbatches, "Parts of a batch")->check(more_than_0)->capture_default_str();
   app.add_option("--policy", s.policy, "What is checkpointed")
       ->check(CLI::IsMember({"none", "each", "pairs", "contiguous", "square_root"}))
@@ -204,12 +204,14 @@ int main(int argc, char** argv) {
   app.add_option("--images", s.images, "Take the first N images")->check(more_than_0)->capture_default_str();
   app.add_option("--epochs", s.epochs, "Passes over the training images")->check(more_than_0)->capture_default_str();
   app.add_option("--batch", s.batch, "Images in a step")->check(CLI::Range(1, 1 << 20))->capture_default_str();
-  app.add_option("--learning-rate", s.learning_rate, "Of Adam")->check(more_than_0)->capture_default_str();
-  app.add_option("--noise", s.noise, "Deviation of the U-Net's noise; pixels are 0 to 1")
+  app.add_option("--learning-rate", s.learning_rate, "Learning rate of Adam")
+      ->check(more_than_0)
+      ->capture_default_str();
+  app.add_option("--noise", s.noise, "Standard deviation of the noise for the U-Net; pixels are from 0 to 1")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  app.add_option("--seed", s.seed, "Of weights, order and noise")->capture_default_str();
-  app.add_option("--threads", s.threads, "Of a rank; 0: its share of the node's cores")
+  app.add_option("--seed", s.seed, "Seed of weights, order and noise")->capture_default_str();
+  app.add_option("--threads", s.threads, "Threads of a rank; 0: its share of the node's cores")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   try {
@@ -217,7 +219,7 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     return mpi.rank() == 0 ? app.exit(e) : e.get_exit_code();
   }
-  // What is thrown from here on is printed once, with its rank, and ends all ranks: there is nothing to catch.
+  // The session prints an exception that is thrown from here on, once, with its rank, and ends all ranks.
   if (s.network == "cnn")
     train_cnn(mpi, s);
   else

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
-/// Data parallelism over pipelines: two replicas of a network, each on two ranks, and what else large runs
-/// need.
+/// Data parallelism over pipelines: two replicas of a network, each on two ranks, and what else large runs need.
 ///
 ///     mpiexec -n 4 07_data_parallel --partitions 2 --allreduce overlapped --shard-optimizer
 ///
-/// Of n ranks, n / partitions are replicas. They share each batch evenly, and sum their gradients bucket by bucket
-/// while the backward pass goes on (overlapped), or after it. With --shard-optimizer each replica keeps Adam's two
-/// numbers of its share of the parameters alone. The gradients are clipped by their norm over all ranks, and the
-/// learning rate rises for a tenth of the steps and then falls.
+/// n ranks form n / partitions replicas. They share each batch evenly, and sum their gradients bucket by bucket during the
+/// backward pass (overlapped), or after it. With --shard-optimizer each replica keeps Adam's two numbers only for its share
+/// of the parameters. The gradients are clipped by their norm over all ranks, and the learning rate rises for a tenth of
+/// the steps and then falls.
 #include <remat/distributed.hpp>
 
 #include <CLI/CLI.hpp>
@@ -120,15 +119,19 @@ int main(int argc, char** argv) {
   app.add_option("--microbatches", s.microbatches, "Parts of a replica's share of a batch")
       ->check(more_than_0)
       ->capture_default_str();
-  app.add_option("--rank-map", s.rank_map, "cluster, spread, or a file")->capture_default_str();
+  app.add_option("--rank-map", s.rank_map, "Which rank has which stage: cluster, spread, or a file")
+      ->capture_default_str();
   app.add_option("--allreduce", s.allreduce, "When gradients are summed over replicas")
       ->check(CLI::IsMember({"overlapped", "after"}))
       ->capture_default_str();
-  app.add_option("--bucket-bytes", s.bucket_bytes, "Of gradients that are summed together, at least")
+  app.add_option("--bucket-bytes", s.bucket_bytes, "Least bytes of gradients that are summed together")
       ->capture_default_str();
-  app.add_flag("--shard-optimizer", s.shards_optimizer, "Each replica keeps the optimizer's numbers of its share");
-  app.add_option("--max-norm", s.max_norm, "Of all gradients together")->check(more_than_0)->capture_default_str();
-  app.add_option("--learning-rate", s.learning_rate, "Of AdamW, at its highest")
+  app.add_flag("--shard-optimizer", s.shards_optimizer,
+               "Each replica keeps the optimizer's numbers only for its share of the parameters");
+  app.add_option("--max-norm", s.max_norm, "Largest norm of all gradients together")
+      ->check(more_than_0)
+      ->capture_default_str();
+  app.add_option("--learning-rate", s.learning_rate, "Highest learning rate of AdamW")
       ->check(more_than_0)
       ->capture_default_str();
   app.add_option("--data", s.data, "Folder of train-images-idx3-ubyte[.gz] and its companions")->capture_default_str();
@@ -137,8 +140,8 @@ int main(int argc, char** argv) {
   app.add_option("--batch", s.batch, "Images in a step, of all replicas together")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
-  app.add_option("--seed", s.seed, "Of weights, order and dropout")->capture_default_str();
-  app.add_option("--threads", s.threads, "Of a rank; 0: its share of the node's cores")
+  app.add_option("--seed", s.seed, "Seed of weights, order and dropout")->capture_default_str();
+  app.add_option("--threads", s.threads, "Threads of a rank; 0: its share of the node's cores")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   try {

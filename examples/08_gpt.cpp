@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: MIT
-/// A language model: a GPT that reads a text byte by byte, and then writes one.
+/// A language model: a GPT is trained on the bytes of a text, and then writes one.
 ///
 ///     apt-get install bible-kjv && bible -f Ge1:1-Rev22:21 > bible.txt
 ///     08_gpt --data bible.txt
 ///     mpiexec -n 2 08_gpt --data bible.txt --microbatches 8 --schedule zero_bubble --policy recompute_all
 ///
-/// It is trained on the first nine tenths of the text. On the rest it is compared with gzip -9 and with an order-3 Markov
-/// model (text_models.hpp): the bits that each takes for a byte. The file is mapped into memory, and of it what a step
-/// needs is read; each window of 128 bytes is a sample, and its targets are the bytes one further on.
+/// It is trained on the first nine tenths of the text. On the rest, the bits that it takes for a byte are compared with
+/// those of gzip -9 and of an order-3 Markov model (text_models.hpp). The file is mapped into memory, and a step reads only
+/// what it needs; each window of 128 bytes is a sample, and its targets are the bytes after each of its bytes.
 ///
 /// The blocks of the transformer are at "h": --policy says what a checkpoint of them keeps, --strategy which of them are
-/// one segment. Alone it is one process; of the ranks of an MPI job, --partitions are a pipeline, and the rest replicas
-/// of it. At the same --batch, --microbatches and --threads, each policy, schedule and number of partitions gives the
-/// same bits.
+/// one segment. Without mpiexec it runs in one process. In an MPI job, --partitions ranks are a pipeline, and further ranks
+/// are replicas of it. With the same --batch, --microbatches, --threads and number of replicas, each policy, schedule and
+/// number of partitions gives the same bits.
 #include "text_models.hpp"
 
 #include <remat/distributed.hpp>
@@ -46,9 +46,11 @@ using attention = remat::sequential<
 using mlp = remat::sequential<
     remat::named<"c_fc", nn::linear<width, 4 * width>>, nn::gelu_tanh,
     remat::named<"c_proj", nn::linear<4 * width, width>>>;
+template <class... M>  // whose paths are those of the block's children, as "h.0.mlp"
+using added = remat::inlined<remat::residual<remat::sequential<M...>>>;
 using block = remat::sequential<
-    remat::residual<remat::sequential<remat::named<"ln_1", nn::layer_norm<width>>, remat::named<"attn", attention>>>,
-    remat::residual<remat::sequential<remat::named<"ln_2", nn::layer_norm<width>>, remat::named<"mlp", mlp>>>>;
+    added<remat::named<"ln_1", nn::layer_norm<width>>, remat::named<"attn", attention>>,
+    added<remat::named<"ln_2", nn::layer_norm<width>>, remat::named<"mlp", mlp>>>;
 using gpt = remat::sequential<
     remat::named<"wte", nn::embedding<bytes, width>>, remat::named<"wpe", nn::positional_embedding<window, width>>,
     remat::named<"h", remat::repeat<blocks, block>>,
@@ -85,7 +87,7 @@ remat::checkpoints checkpoints_of(const settings& s) {
     return of_blocks(s.strategy, remat::save_only<remat::kind<"linear">, remat::kind<"attention">>{});
   if (s.policy == "recompute_mlp") return {remat::checkpoint_at("h.*.mlp")};
   if (s.policy == "recompute_cheap")
-    return of_blocks(s.strategy, remat::recompute_only<remat::kind<"layer_norm">, remat::kind<"gelu_tanh">>{});
+    return of_blocks(s.strategy, remat::recompute_only<remat::kind<"layer_norm">, remat::kind<"gelu">>{});
   if (s.policy == "square_root") return of_blocks("contiguous", remat::square_root{});
   return remat::checkpoints::none();
 }
@@ -94,8 +96,8 @@ const std::map<std::string, remat::pipeline_schedule> schedules{{"gpipe", remat:
                                                                 {"1f1b", remat::schedule::one_f_one_b},
                                                                 {"zero_bubble", remat::schedule::zero_bubble}};
 
-/// Small embeddings, and of positions the sine waves of Vaswani et al. 2017: places next to each other begin alike, and
-/// attention soon finds the byte before.
+/// Small embeddings, and for positions the sine waves of Vaswani et al. 2017: neighbouring positions start with similar
+/// numbers, and attention soon finds the byte before.
 void start_embeddings(const model& m) {
   constexpr double scale = 0.1;
   for (const remat::parameter_view& p : m.parameters()) {
@@ -110,7 +112,7 @@ void start_embeddings(const model& m) {
   }
 }
 
-/// A byte by the logits of it: the higher the temperature, the more often an unlikely one.
+/// A byte drawn by the logits: the higher the temperature, the more often an unlikely one.
 template <class Random>
 std::int32_t sample(std::span<const float> logits, double temperature, Random& random) {
   const auto largest = std::ranges::max_element(logits);
@@ -128,7 +130,7 @@ std::string write(model& m, const settings& s) {
   std::string text = s.prompt.empty() ? "\n" : s.prompt;
   std::vector<std::int32_t> tokens(window);
   for (std::size_t i = 0; i < s.characters; ++i) {
-    // The last bytes, and after them what no earlier position attends to.
+    // The last bytes; positions after them hold anything, since no earlier position attends to them.
     const std::size_t seen = std::min(text.size(), window);
     std::ranges::transform(text.end() - static_cast<std::ptrdiff_t>(seen), text.end(), tokens.begin(),
                            [](char c) { return static_cast<std::int32_t>(static_cast<unsigned char>(c)); });
@@ -195,8 +197,8 @@ int main(int argc, char** argv) {
   settings s;
   CLI::App app{"Trains a GPT on the bytes of a text, alone or over the ranks of an MPI job"};
   const auto more_than_0 = CLI::PositiveNumber;
-  app.add_option("--data", s.data, "A text")->required()->check(CLI::ExistingFile);
-  app.add_option("--dtype", s.dtype, "What is computed with")
+  app.add_option("--data", s.data, "File of the text")->required()->check(CLI::ExistingFile);
+  app.add_option("--dtype", s.dtype, "Numbers that layers compute with")
       ->check(CLI::IsMember({"f32", "bf16"}))
       ->capture_default_str();
   app.add_option("--policy", s.policy, "What checkpoints of blocks keep")
@@ -205,7 +207,7 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--strategy", s.strategy, "Which blocks are one segment: each, contiguous or group:N")
       ->capture_default_str();
-  app.add_option("--schedule", s.schedule, "Of the pipeline")
+  app.add_option("--schedule", s.schedule, "Schedule of the pipeline")
       ->check(CLI::IsMember({"gpipe", "1f1b", "zero_bubble"}))
       ->capture_default_str();
   app.add_option("--partitions", s.partitions, "Ranks in a pipeline; 0: all")
@@ -217,20 +219,23 @@ int main(int argc, char** argv) {
   app.add_option("--steps", s.steps, "Training steps")->check(more_than_0)->capture_default_str();
   app.add_option("--warm-up", s.warm_up, "Steps until the learning rate is reached")->capture_default_str();
   app.add_option("--batch", s.batch, "Windows in a step")->check(CLI::Range(1, 1 << 16))->capture_default_str();
-  app.add_option("--learning-rate", s.learning_rate, "Of AdamW, at its highest")
+  app.add_option("--learning-rate", s.learning_rate, "Highest learning rate of AdamW")
       ->check(more_than_0)
       ->capture_default_str();
-  app.add_option("--weight-decay", s.weight_decay, "Of weights that are matrices")
+  app.add_option("--weight-decay", s.weight_decay, "Weight decay of all parameters but biases and norms")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  app.add_option("--max-norm", s.max_norm, "Of all gradients together")->check(more_than_0)->capture_default_str();
-  app.add_option("--prompt", s.prompt, "What the text that it writes begins with");
+  app.add_option("--max-norm", s.max_norm, "Largest norm of all gradients together")
+      ->check(more_than_0)
+      ->capture_default_str();
+  app.add_option("--prompt", s.prompt, "First bytes of the text that it writes");
   app.add_option("--characters", s.characters, "Bytes that it writes")->capture_default_str();
-  app.add_option("--temperature", s.temperature, "Of the bytes that it draws; 0: the likeliest each time")
+  app.add_option("--temperature", s.temperature,
+                 "How random the text is that it writes; 0: the likeliest byte each time")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  app.add_option("--seed", s.seed, "Of weights, order and what it writes")->capture_default_str();
-  app.add_option("--threads", s.threads, "Of a rank; 0: its share of the node's cores")
+  app.add_option("--seed", s.seed, "Seed of weights, order and what it writes")->capture_default_str();
+  app.add_option("--threads", s.threads, "Threads of a rank; 0: its share of the node's cores")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   try {
@@ -238,6 +243,6 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     return mpi.rank() == 0 ? app.exit(e) : e.get_exit_code();
   }
-  // What is thrown from here on is printed once, with its rank, and ends all ranks: there is nothing to catch.
+  // The session prints an exception that is thrown from here on, once, with its rank, and ends all ranks.
   train(mpi, s);
 }

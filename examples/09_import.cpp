@@ -3,9 +3,10 @@
 ///
 ///     mpiexec -n 2 09_import --size gpt2 --weights gpt2/model.safetensors --tokens train.bin --out tuned.safetensors
 ///
-/// The file is as Hugging Face's transformers writes it, or as it was published; what is saved loads there with
+/// The file is one that Hugging Face's transformers wrote, or the published one; what is saved loads there with
 /// `from_pretrained`. Every block is checkpointed. Tokens are uint16, as nanoGPT's prepare.py makes them, or an array of
-/// numpy's. With --size tiny (width 64, 4 blocks) they are the bytes of a text. Without --weights, training starts anew.
+/// numpy's. With --size tiny (width 64, 4 blocks) they are the bytes of a text. Without --weights, training starts from
+/// random weights.
 #include <remat/distributed.hpp>
 #include <remat/distributed_weights.hpp>
 
@@ -65,18 +66,21 @@ int main(int argc, char** argv) {
   settings s;
   CLI::App app{"Fine-tunes a GPT-2 from a safetensors file, in a pipeline over the ranks of an MPI job"};
   const auto more_than_0 = CLI::PositiveNumber;
-  app.add_option("--size", s.size, "tiny, of bytes; gpt2, the smallest that was published")
+  app.add_option("--size", s.size, "tiny, whose tokens are bytes; gpt2, the smallest that was published")
       ->check(CLI::IsMember({"tiny", "gpt2"}))
       ->capture_default_str();
-  app.add_option("--weights", s.weights, "A safetensors file, or a folder with one, to begin with");
-  app.add_option("--tokens", s.tokens, "A text, a file of uint16, or a .npy array")->required();
-  app.add_option("--out", s.out, "Where the weights go in the end");
+  app.add_option("--weights", s.weights, "Safetensors file, or folder with one, to start from");
+  app.add_option("--tokens", s.tokens, "File of tokens: a text, uint16 numbers, or a .npy array")->required();
+  app.add_option("--out", s.out, "File for the weights after training");
   app.add_option("--batch", s.batch, "Windows in a step")->check(more_than_0)->capture_default_str();
   app.add_option("--microbatches", s.microbatches, "Parts of a batch")->check(more_than_0)->capture_default_str();
-  app.add_option("--steps", s.steps, "Steps of AdamW")->check(more_than_0)->capture_default_str();
-  app.add_option("--learning-rate", s.learning_rate, "Of AdamW")->check(more_than_0)->capture_default_str();
-  app.add_option("--seed", s.seed, "Of the order of windows, and of what is not loaded")->capture_default_str();
-  app.add_option("--threads", s.threads, "Of a rank; 0: its share of the node's cores")
+  app.add_option("--steps", s.steps, "Training steps")->check(more_than_0)->capture_default_str();
+  app.add_option("--learning-rate", s.learning_rate, "Learning rate of AdamW")
+      ->check(more_than_0)
+      ->capture_default_str();
+  app.add_option("--seed", s.seed, "Seed of the order of windows, and of weights that are not loaded")
+      ->capture_default_str();
+  app.add_option("--threads", s.threads, "Threads of a rank; 0: its share of the node's cores")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   try {
@@ -84,7 +88,7 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     return mpi.rank() == 0 ? app.exit(e) : e.get_exit_code();
   }
-  // What is thrown from here on is printed once, with its rank, and ends all ranks: there is nothing to catch.
+  // The session prints an exception that is thrown from here on, once, with its rank, and ends all ranks.
   if (s.size == "tiny")
     fine_tune<tiny, 64>(mpi, s, remat::token_file(s.tokens));
   else if (s.tokens.ends_with(".npy"))

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
-/// The adjoint of a simulation under a memory budget: from what receivers on a ring have recorded, recovers the pressure
-/// with which sound has begun in a medium whose velocity varies.
+/// The adjoint of a simulation under a memory budget: recovers the initial pressure of sound, in a medium whose velocity
+/// varies, from what receivers on a ring have recorded.
 ///
 ///     10_adjoint --steps 1000 --bytes 2000000 --iterations 12 --output FOLDER
 ///     10_adjoint --steps 10000 --bytes 2000000 --disk /scratch
 ///
-/// One step in time is a module of the user's (acoustic_wave.hpp), and a simulation is `repeat<10'000, step>`. Its gradient
-/// with respect to the initial pressure, and to the medium, takes as much memory as the budget says, whatever the number of
-/// steps. The pressure is found by conjugate gradients, since the recording depends on it linearly; the gradient with respect
-/// to the medium is compared with differences. With --disk, states may wait there, too, where that is faster by what a step
-/// and the disk are measured to take; the gradient is compared with that of the same bytes without a disk. FOLDER gets
-/// before.pgm (the first guess, whose gradient is a time reversal), after.pgm and true.pgm.
+/// One step in time is a module of the program's own (acoustic_wave.hpp), and a simulation is `repeat<10'000, step>`. Its
+/// gradient with respect to the initial pressure, and to the medium, takes as much memory as the budget says, whatever the
+/// number of steps. The pressure is found by conjugate gradients, since the recording depends on it linearly; the gradient
+/// with respect to the medium is compared with finite differences. With --disk, states may wait in a file, too, where that
+/// is predicted to be faster from the measured times of a step and of the disk; the gradient is compared with one that uses
+/// no disk. FOLDER gets before.pgm (the first guess, by time reversal), after.pgm and true.pgm.
 #include "acoustic_wave.hpp"
 
 #include <CLI/CLI.hpp>
@@ -44,7 +44,7 @@ field sum_of(const field& a, double factor, const field& b) {
   return sum;
 }
 
-/// A grey picture of a field: 0 is grey.
+/// A grey picture of a field: 0 is the middle grey.
 void write_picture(const std::string& name, const wave::grid& g, const field& shown, float largest) {
   std::ofstream file(name, std::ios::binary);
   file << "P5\n" << g.width << " " << g.height << "\n255\n";
@@ -93,7 +93,7 @@ misfit differentiate(Model& model, const field& pressure, const field& medium) {
   return found;
 }
 
-/// The slope at which the rest of Taylor's series falls with the size of a change of the medium: 2 where the gradient is right.
+/// The order at which the remainder of the Taylor series falls with the size of a change of the medium: 2 for a right gradient.
 template <class Model>
 double taylor_slope(Model& model, const field& pressure, const field& medium, const field& change) {
   const misfit here = differentiate(model, pressure, medium);
@@ -106,7 +106,7 @@ double taylor_slope(Model& model, const field& pressure, const field& medium, co
   return std::log(rest(large) / rest(small)) / std::log(large / small);
 }
 
-/// What the steps of a model take here, in seconds: forward as in a plain loop, and twice that backward.
+/// How long the steps of a model take here, in seconds: forward as in a plain loop, and twice that backward.
 template <class Model>
 remat::operation_costs costs_of(const Model& model, double seconds) {
   remat::operation_costs costs = remat::no_costs(model.lowered(), 1);
@@ -119,7 +119,7 @@ bool have_same_bits(const field& a, const field& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 
-/// A budget of memory and disk, and of memory alone, have the same bits.
+/// Throws where the gradient of a budget with a disk has other bits than that of a budget without one.
 template <class Model>
 void compare(Model& model, const remat::checkpoints& in_memory, const field& pressure, const field& medium) {
   Model other{{.checkpoints = in_memory, .input_gradients = true}};
@@ -214,20 +214,25 @@ int main(int argc, char** argv) {
   choices chosen;
   std::size_t size = 64;
   CLI::App app{"Recovers a source of sound from what receivers have recorded"};
-  app.add_option("--steps", chosen.steps, "In time")->check(CLI::IsMember({250, 1'000, 10'000}))->capture_default_str();
-  app.add_option("--size", size, "Of the grid")->check(CLI::IsMember({64, 128}))->capture_default_str();
-  app.add_option("--bytes", chosen.bytes, "That activations may take")->capture_default_str();
-  app.add_option("--policy", chosen.policy, "budget, or revolve with --slots")
+  app.add_option("--steps", chosen.steps, "Steps in time")
+      ->check(CLI::IsMember({250, 1'000, 10'000}))
+      ->capture_default_str();
+  app.add_option("--size", size, "Rows and columns of the grid")
+      ->check(CLI::IsMember({64, 128}))
+      ->capture_default_str();
+  app.add_option("--bytes", chosen.bytes, "Bytes that activations may take")->capture_default_str();
+  app.add_option("--policy", chosen.policy, "Policy: budget, or revolve with --slots")
       ->check(CLI::IsMember({"budget", "revolve"}))
       ->capture_default_str();
-  app.add_option("--slots", chosen.slots, "States that revolve keeps")->capture_default_str();
-  app.add_option("--iterations", chosen.iterations, "Of conjugate gradients")->capture_default_str();
-  app.add_option("--disk", chosen.disk, "Folder where states may wait in a file, too; none: they wait in memory alone");
-  app.add_option("--rate", chosen.rate, "Bytes a second of the disk; 0: it is measured")->capture_default_str();
+  app.add_option("--slots", chosen.slots, "States that revolve keeps, at least 1")->capture_default_str();
+  app.add_option("--iterations", chosen.iterations, "Iterations of conjugate gradients")->capture_default_str();
+  app.add_option("--disk", chosen.disk, "Folder of a file where states may wait, too; without it, all wait in memory");
+  app.add_option("--rate", chosen.rate, "Bytes a second that the disk writes and reads; 0: measured")
+      ->capture_default_str();
   app.add_option("--output", chosen.output, "Folder of the pictures")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   if (!chosen.disk.empty() && chosen.policy != "budget") {
-    std::cerr << "error: a disk goes with a budget; leave out --policy, or --disk\n";
+    std::cerr << "error: --disk needs the policy budget; leave out --policy, or --disk\n";
     return 1;
   }
   try {

@@ -11,7 +11,7 @@
 /// | medium  | dt / dx times the velocity c, (H, W)                                                      |
 ///
 /// The backward pass of a step has two halves: the adjoint of the fields, and the gradient with respect to the medium.
-/// What is recorded is the user's own array and has no gradient, so that it is no tensor of the model.
+/// The recording is an array of the program's own and has no gradient, so it is not a tensor of the model.
 #pragma once
 
 #include <remat/remat.hpp>
@@ -128,7 +128,7 @@ struct step_kernels {
     });
   }
 
-  /// What is recorded differs at the receivers: more gradient of the pressure there after the step.
+  /// The misfit adds to the gradient of the pressure at the receivers after the step.
   static void add_differences(const remat::backward_pass& pass, const grid& g, const survey& data, std::size_t n) {
     const float *const p = pass.input(0).data() + 2 * g.size() * n, *const before = p + g.size();
     const float* const medium = pass.input(2).data() + g.size() * n;
@@ -161,8 +161,8 @@ struct step : remat::module {
   using kernels = step_kernels;
 };
 
-/// All steps: from fields, misfit and medium to the misfit. The medium is remembered and joins each step, so that there is one
-/// copy of it, and one gradient, to which all steps add.
+/// All steps: from fields, misfit and medium to the misfit. A tag remembers the medium, which joins each step, so that there is
+/// one copy of it, and one gradient, to which all steps add.
 template <std::size_t Steps, std::size_t H, std::size_t W>
 using simulation =
     remat::sequential<remat::tag<"inputs">, remat::pick<2>, remat::tag<"medium">,

@@ -61,7 +61,7 @@ inline transfer_rate known_transfer_rate(const int* type, const std::string& dir
 
 }  // namespace detail
 
-/// Of the disk of a directory; empty: TMPDIR, or /tmp. The first call writes and reads 256 MB there and takes as long as that
+/// Of the disk of a directory; empty: TMPDIR, or /tmp. The first call writes and reads 256 MiB there and takes as long as that
 /// takes. Throws `offload_error` where that is not possible.
 inline transfer_rate measured_transfer_rate(std::string_view directory = {}) {
   const std::string where = directory.empty() ? temporary_directory() : std::string(directory);

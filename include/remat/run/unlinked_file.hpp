@@ -148,7 +148,7 @@ class unlinked_file {
     const int code = errno;
     throw offload_error("the file for offloaded activations in '" + directory_ + "': " + what + " (" +
                         std::generic_category().message(code) +
-                        "); let there be a directory with room, or choose one on another disk: the storage's .path, or "
+                        "); make room there, or name a directory on another disk: the storage's .path, or "
                         ".offload_directory for those that name none");
   }
 
