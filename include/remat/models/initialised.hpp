@@ -4,35 +4,30 @@
 #pragma once
 
 #include <remat/core/parameter.hpp>
+#include <remat/nn/bias.hpp>
 #include <remat/nn/embedding.hpp>
 #include <remat/nn/linear.hpp>
 #include <remat/nn/positional_embedding.hpp>
 #include <remat/nn/real.hpp>
+#include <remat/nn/weight_and_bias.hpp>
 
 #include <array>
 #include <cstddef>
 
 namespace remat::models::detail {
 
-template <nn::bias Bias>
-constexpr auto with_bias(const parameter& weight, std::size_t out) {
-  if constexpr (Bias == nn::bias::with)
-    return std::array{weight, parameter("bias", {out}, initial::constant(0))};
-  else
-    return std::array{weight};
-}
-
 template <std::size_t In, std::size_t Out, nn::real Deviation = 0.02, nn::bias Bias = nn::bias::with>
 struct linear : nn::linear<In, Out, Bias> {
-  static constexpr auto parameters =
-      with_bias<Bias>(parameter("weight", {Out, In}, initial::normal(Deviation.value)), Out);
+  static constexpr auto parameters = nn::detail::with_bias<Bias>(
+      parameter("weight", {Out, In}, initial::normal(Deviation.value)), Out, initial::constant(0));
 };
 
 /// Hugging Face's `Conv1D(Out, In)`, a linear layer whose weight files have as (In, Out).
 template <std::size_t In, std::size_t Out, nn::real Deviation = 0.02>
 struct conv1d : nn::linear<In, Out> {
-  static constexpr auto parameters = with_bias<nn::bias::with>(
-      parameter("weight", {Out, In}, initial::normal(Deviation.value)).transposed_in_files(), Out);
+  static constexpr auto parameters = nn::detail::with_bias<nn::bias::with>(
+      parameter("weight", {Out, In}, initial::normal(Deviation.value)).transposed_in_files(), Out,
+      initial::constant(0));
 };
 
 template <std::size_t V, std::size_t D, nn::real Deviation = 0.02>

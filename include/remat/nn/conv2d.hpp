@@ -13,10 +13,14 @@
 #include <remat/core/module.hpp>
 #include <remat/nn/bias.hpp>
 #include <remat/nn/conv2d_input_gradient.hpp>
+#include <remat/nn/conv2d_weights.hpp>
+#include <remat/nn/copy_numbers.hpp>
 #include <remat/nn/fused_relu.hpp>
+#include <remat/nn/samples_in_cache.hpp>
 #include <remat/nn/scratch.hpp>
+#include <remat/nn/weight_and_bias.hpp>
+#include <remat/nn/window.hpp>
 
-#include <array>
 #include <cstddef>
 #include <memory>
 #include <string_view>
@@ -202,14 +206,8 @@ struct conv2d : module {
     return 2.0 * static_cast<double>(outputs[0].elements()) * fan_in;
   }
 
-  static constexpr auto parameters = [] {
-    const parameter weight("weight", {Out, In / over.groups, Kernel.height, Kernel.width},
-                           initial::uniform_fan_in(fan_in));
-    if constexpr (Bias == bias::with)
-      return std::array{weight, parameter("bias", {Out}, initial::uniform_fan_in(fan_in))};
-    else
-      return std::array{weight};
-  }();
+  static constexpr auto parameters =
+      detail::weight_and_bias<Bias>({Out, In / over.groups, Kernel.height, Kernel.width}, Out, fan_in);
 
   static constexpr detail::conv2d_attributes attributes{In, Out, Kernel, over, Bias == bias::with};
   using kernels = detail::conv2d_kernels;

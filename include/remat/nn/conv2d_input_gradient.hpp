@@ -13,6 +13,7 @@
 #pragma once
 
 #include <remat/core/module.hpp>
+#include <remat/nn/conv2d_weights.hpp>
 #include <remat/nn/copy_numbers.hpp>
 #include <remat/nn/onednn_turned.hpp>
 #include <remat/nn/samples_in_cache.hpp>
@@ -22,22 +23,6 @@
 #include <cstddef>
 
 namespace remat::nn::detail {
-
-struct conv2d_attributes {
-  std::size_t in, out;
-  extents kernel;
-  window over;
-  bool has_bias;
-};
-
-/// Weights as oneDNN takes them, from `in` to `out` channels.
-inline onednn::layout weights_layout(const conv2d_attributes& a, std::size_t in, std::size_t out, bool any) {
-  using onednn::layout;
-  const auto make = any ? &layout::chosen : &layout::row_major;
-  const std::size_t groups = a.over.groups;
-  return groups == 1 ? make({out, in, a.kernel.height, a.kernel.width})
-                     : make({groups, out / groups, in / groups, a.kernel.height, a.kernel.width});
-}
 
 class conv2d_input_gradient {
  public:

@@ -14,11 +14,13 @@
 #include <remat/core/module.hpp>
 #include <remat/nn/bias.hpp>
 #include <remat/nn/channel_pass.hpp>
-#include <remat/nn/conv2d_input_gradient.hpp>
+#include <remat/nn/conv2d_weights.hpp>
+#include <remat/nn/copy_numbers.hpp>
 #include <remat/nn/samples_in_cache.hpp>
 #include <remat/nn/scratch.hpp>
+#include <remat/nn/weight_and_bias.hpp>
+#include <remat/nn/window.hpp>
 
-#include <array>
 #include <cstddef>
 #include <memory>
 #include <string_view>
@@ -29,8 +31,8 @@ namespace detail {
 struct prepared_conv_transpose2d : prepared {
   onednn::primitive forward, forward_rest, backward_input, backward_weights;
   onednn::primitive pack_forward, pack_backward, unpack_gradient;
-  element factors;    ///< of its products
-  std::size_t chunk;  ///< samples that forward takes at a time
+  element factors;                 ///< of its products
+  std::size_t chunk;               ///< samples that forward takes at a time
   channel_geometry all;            ///< pixels of the output of the batch
   channel_geometry of_chunk;       ///< of a chunk's
   channel_geometry rest;           ///< and of those that are left of the batch
@@ -193,17 +195,6 @@ struct conv_transpose2d_sizes {
                 "remat: a transposed convolution's output padding is smaller than its step; make it smaller");
 };
 
-/// The image that a transposed convolution gives, and before its padding is cut off.
-constexpr extents transposed_with_padding(extents image, extents kernel, const window& w) {
-  const extents after_first = reach(kernel, w.dilation);
-  return {(image.height - 1) * w.stride.height + after_first.height + w.output_padding.height + 1,
-          (image.width - 1) * w.stride.width + after_first.width + w.output_padding.width + 1};
-}
-constexpr extents transposed(extents image, extents kernel, const window& w) {
-  const extents whole = transposed_with_padding(image, kernel, w);
-  return {whole.height - 2 * w.padding.height, whole.width - 2 * w.padding.width};
-}
-
 }  // namespace detail
 
 /// PyTorch's `ConvTranspose2d(In, Out, Kernel, stride, padding, output_padding, groups, dilation)`; takes images
@@ -233,14 +224,8 @@ struct conv_transpose2d : module {
     return 2.0 * static_cast<double>(inputs[0].elements()) * fan_in;
   }
 
-  static constexpr auto parameters = [] {
-    const parameter weight("weight", {In, Out / over.groups, Kernel.height, Kernel.width},
-                           initial::uniform_fan_in(fan_in));
-    if constexpr (Bias == bias::with)
-      return std::array{weight, parameter("bias", {Out}, initial::uniform_fan_in(fan_in))};
-    else
-      return std::array{weight};
-  }();
+  static constexpr auto parameters =
+      detail::weight_and_bias<Bias>({In, Out / over.groups, Kernel.height, Kernel.width}, Out, fan_in);
 
   static constexpr detail::conv2d_attributes attributes{In, Out, Kernel, over, Bias == bias::with};
   using kernels = detail::conv_transpose2d_kernels;

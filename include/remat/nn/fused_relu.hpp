@@ -16,68 +16,17 @@
 #include <remat/core/activation.hpp>
 #include <remat/core/kernel.hpp>
 #include <remat/core/parallel.hpp>
-#include <remat/nn/vectorised.hpp>
+#include <remat/nn/relu_loops.hpp>
 #include <remat/nn/window.hpp>
+#include <remat/nn/window_axis.hpp>
 
 #include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <cstddef>
-#include <cstdint>
 #include <limits>
 
 namespace remat::nn::detail {
-
-REMAT_BEGIN_VECTOR_CODE
-
-/// Whether an infinity or a NaN is among them.
-REMAT_VECTORISED inline bool has_non_finite_float(const float* x, std::size_t size) {
-  int found = 0;
-  for (std::size_t i = 0; i < size; ++i) found |= x[i] - x[i] != 0 ? 1 : 0;
-  return found != 0;
-}
-REMAT_VECTORISED inline bool has_non_finite_rounded(const bfloat16* x, std::size_t size) {
-  constexpr unsigned exponent = 0x7f80;
-  int found = 0;
-  for (std::size_t i = 0; i < size; ++i) found |= (x[i].bits & exponent) == exponent ? 1 : 0;
-  return found != 0;
-}
-
-/// A relu of each, in their place.
-REMAT_VECTORISED inline void rectify_floats(float* y, std::size_t count) {
-  for (std::size_t i = 0; i < count; ++i) y[i] = y[i] <= 0 ? 0.0f : y[i];
-}
-REMAT_VECTORISED inline void rectify_rounded(bfloat16* y, std::size_t count) {
-  constexpr unsigned negative_zero = 0x8000, negative_infinity = 0xff80;  // what is above the second is a NaN
-  for (std::size_t i = 0; i < count; ++i) {
-    const unsigned bits = y[i].bits;
-    y[i].bits = static_cast<std::uint16_t>(bits >= negative_zero && bits <= negative_infinity ? 0 : bits);
-  }
-}
-
-inline bool has_non_finite(const float* x, std::size_t size) { return has_non_finite_float(x, size); }
-inline bool has_non_finite(const bfloat16* x, std::size_t size) { return has_non_finite_rounded(x, size); }
-inline void rectify(float* y, std::size_t count) { rectify_floats(y, count); }
-inline void rectify(bfloat16* y, std::size_t count) { rectify_rounded(y, count); }
-
-/// Whether one of them is positive and finite. All are looked at: a branch for each would keep the core from fetching
-/// what comes next from memory.
-template <class T>
-bool has_positive(const T* y, std::size_t size) {
-  constexpr std::size_t vector = 16;
-  int found = 0;
-  const auto look = [&](std::size_t i) {
-    const float value = static_cast<float>(y[i]);
-    found |= (value > 0) & (value <= std::numeric_limits<float>::max());
-  };
-  if (size == vector)
-    for (std::size_t i = 0; i < vector; ++i) look(i);
-  else
-    for (std::size_t i = 0; i < size; ++i) look(i);
-  return found != 0;
-}
-
-REMAT_END_VECTOR_CODE
 
 class fused_relu {
  public:
@@ -127,31 +76,6 @@ class fused_relu {
   struct pixel {
     std::size_t sample, row, column;
   };
-  struct range {
-    std::size_t begin = 0, end = 0;
-
-    std::size_t size() const { return end > begin ? end - begin : 0; }
-  };
-  /// How windows move along the rows of x, or along the columns.
-  struct axis {
-    std::size_t stride = 1, padding = 0;
-    std::size_t reach = 0;  ///< of a window, after its first element
-
-    /// The outputs whose windows are within `size` of x.
-    range inner(std::size_t size, std::size_t outputs) const {
-      if (size + padding <= reach) return {};
-      return {(padding + stride - 1) / stride, std::min(outputs, (size + padding - reach - 1) / stride + 1)};
-    }
-    /// What the window of an output covers of `size` of x.
-    range covered(std::size_t output, std::size_t size) const {
-      const std::size_t first = output * stride, end = first + reach + 1;
-      return {first > padding ? first - padding : 0, end > padding ? std::min(end - padding, size) : 0};
-    }
-    /// How far apart outputs may be whose windows, one next to the other, cover what all windows do.
-    std::size_t step(std::size_t dilation) const {
-      return dilation == 1 ? std::max((reach + 1) / stride, std::size_t{1}) : 1;
-    }
-  };
 
   /// Pixels at which a channel is looked at: where a relu is 0 half of the time, one of 65,536 channels is suspicious.
   static constexpr std::size_t looks = 16;
@@ -173,7 +97,7 @@ class fused_relu {
   template <class X, class Y>
   bool window_has_non_finite(const tensors<X, Y>& t, const pixel& at) const {
     const auto& s = sums_;
-    const range rows = down_.covered(at.row, s.height), columns = across_.covered(at.column, s.width);
+    const index_range rows = down_.covered(at.row, s.height), columns = across_.covered(at.column, s.width);
     for (std::size_t h = rows.begin; h < rows.end; ++h)
       if (has_non_finite(t.x + ((at.sample * s.height + h) * s.width + columns.begin) * s.in, columns.size() * s.in))
         return true;
@@ -267,10 +191,10 @@ class fused_relu {
   }
 
   sums sums_{};
-  axis down_, across_;
+  window_axis down_, across_;
   bool acts_ = false, is_in_product_ = false;
   activation primitive_applies_ = activation::none;
-  range inner_rows_, inner_columns_;
+  index_range inner_rows_, inner_columns_;
 };
 
 }  // namespace remat::nn::detail

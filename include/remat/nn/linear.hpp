@@ -16,8 +16,8 @@
 #include <remat/nn/fused_relu.hpp>
 #include <remat/nn/matrix_product.hpp>
 #include <remat/nn/sum_rows.hpp>
+#include <remat/nn/weight_and_bias.hpp>
 
-#include <array>
 #include <cstddef>
 #include <memory>
 #include <string_view>
@@ -111,15 +111,6 @@ struct linear_sizes {
   static_assert(In > 0 && Out > 0, "remat: a linear layer has at least one input and one output; give it more");
 };
 
-template <bias Bias>
-constexpr auto linear_parameters(std::size_t in, std::size_t out) {
-  const parameter weight("weight", {out, in}, initial::uniform_fan_in(in));
-  if constexpr (Bias == bias::with)
-    return std::array{weight, parameter("bias", {out}, initial::uniform_fan_in(in))};
-  else
-    return std::array{weight};
-}
-
 }  // namespace detail
 
 /// PyTorch's `Linear(In, Out)`; takes (In), (T, In) and so on.
@@ -145,7 +136,7 @@ struct linear : module {
     return 2.0 * static_cast<double>(inputs[0].elements()) * Out;
   }
 
-  static constexpr auto parameters = detail::linear_parameters<Bias>(In, Out);
+  static constexpr auto parameters = detail::weight_and_bias<Bias>({Out, In}, Out, In);
 
   static constexpr detail::linear_attributes attributes{In, Out, Bias == bias::with};
   using kernels = detail::linear_kernels;

@@ -13,110 +13,29 @@
 #pragma once
 
 #include <remat/core/module.hpp>
-#include <remat/nn/bfloat16_linear.hpp>
 #include <remat/nn/bias.hpp>
-#include <remat/nn/cross_entropy.hpp>
-#include <remat/nn/linear.hpp>
-#include <remat/nn/scratch.hpp>
+#include <remat/nn/class_targets.hpp>
+#include <remat/nn/cross_entropy_rows.hpp>
+#include <remat/nn/loss_options.hpp>
+#include <remat/nn/prepared_linear_cross_entropy.hpp>
+#include <remat/nn/rows.hpp>
+#include <remat/nn/sum_rows.hpp>
+#include <remat/nn/weight_and_bias.hpp>
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string_view>
 
 namespace remat::nn {
 namespace detail {
 
-/// The products of one chunk.
-struct chunk_products {
-  matrix_product logits, backward_input, backward_weights;
-};
-
-/// The layer's, then the loss's.
-struct linear_cross_entropy_attributes {
-  std::size_t in, out;
-  bool has_bias;
-  loss_options options;
-};
-
-struct prepared_linear_cross_entropy : prepared {
-  std::size_t rows, chunk;
-  chunk_products full, rest;
-  matrix_product first_weights;  ///< of the first chunk, whose gradient is written where the later ones are added
-  bool is_rounded;
-  bfloat16_linear first_rounded, full_rounded, rest_rounded;  ///< all products of these chunks, with bfloat16
-  std::size_t losses_at = 0, own = 0;
-
-  explicit prepared_linear_cross_entropy(const preparation& p) : is_rounded(p.compute == element::bfloat16) {
-    const auto& [in, out, has_bias, o] = p.attributes<linear_cross_entropy_attributes>();
-    constexpr std::size_t chunk_bytes = 8 << 20, fewest_rows = 64;
-    rows = p.inputs[1].elements(p.batch);
-    chunk = chunk_bytes / (out * sizeof(float));
-    if (chunk < fewest_rows) chunk = fewest_rows;
-    if (chunk > rows) chunk = rows;
-    losses_at = aligned(chunk * out * sizeof(float));
-    own = losses_at + rows * sizeof(double);
-
-    if (is_rounded) {
-      round(p);
-      return;
-    }
-    const auto weights_gradient = [&](std::size_t count, bool adds) {
-      return matrix_product(product::weight_gradient, count, in, out, {.adds_to_destination = adds});
-    };
-    const auto products = [&](std::size_t count, bool follows) {
-      chunk_products made;
-      made.logits = {product::forward, count, in, out, {}, has_bias};
-      if (p.backward_input)
-        made.backward_input = {product::input_gradient, count, in, out, {.adds_to_destination = p.accumulates_input}};
-      if (p.backward_parameters && follows) made.backward_weights = weights_gradient(count, true);
-      return made;
-    };
-    full = products(chunk, rows >= 2 * chunk);
-    if (rows % chunk != 0) rest = products(rows % chunk, true);
-    if (p.backward_parameters) first_weights = weights_gradient(chunk, p.accumulates_parameters);
-    for (const matrix_product* each : {&full.logits, &full.backward_input, &full.backward_weights, &rest.logits,
-                                       &rest.backward_input, &rest.backward_weights, &first_weights})
-      each->reserve(*this, own);
-    if (scratch_bytes < own) scratch_bytes = own;
-  }
-
- private:
-  void round(const preparation& p) {
-    const auto& [in, out, has_bias, o] = p.attributes<linear_cross_entropy_attributes>();
-    const auto made = [&](std::size_t count, bool is_first) {
-      return bfloat16_linear(*this,
-                             {.rows = count,
-                              .in = in,
-                              .out = out,
-                              .has_bias = has_bias,
-                              .y = element::float32,
-                              .dy = element::float32,
-                              .dx = p.input_gradient_type(),
-                              .input_gradient = p.backward_input,
-                              .weight_gradient = p.backward_parameters,
-                              .adds_input = p.accumulates_input,
-                              .adds_weights = !is_first || p.accumulates_parameters,
-                              .readers = passes::all,
-                              .own = own,
-                              .packs = is_first},
-                             false);
-    };
-    scratch_bytes = own;
-    first_rounded = made(chunk, true);
-    if (rows >= 2 * chunk) full_rounded = made(chunk, false);
-    if (rows % chunk != 0) rest_rounded = made(rows % chunk, false);
-  }
-};
-
 struct linear_cross_entropy_kernels {
   static std::unique_ptr<prepared> prepare(const preparation& p) {
     return std::make_unique<prepared_linear_cross_entropy>(p);
   }
-  static void pack(const pack_pass& pass) {
-    pass.prepared_as<prepared_linear_cross_entropy>().first_rounded.pack(pass);
-  }
+  static void pack(const pack_pass& pass) { pass.prepared_as<prepared_linear_cross_entropy>().pack(pass); }
 
   static void forward(const forward_pass& pass) {
     const auto& state = pass.prepared_as<prepared_linear_cross_entropy>();
@@ -128,10 +47,10 @@ struct linear_cross_entropy_kernels {
     double* const losses = reinterpret_cast<double*>(pass.scratch() + state.losses_at);
     float *const largest = pass.saved(0).data(), *const shares = pass.saved(1).data();
     for (std::size_t first = 0; first < state.rows; first += state.chunk) {
-      const std::size_t count = make_logits(pass, pass.input_numbers(0), first);
+      const std::size_t count = state.make_logits(pass, pass.input_numbers(0), first);
       const auto from = [first](auto* values) { return values == nullptr ? nullptr : values + first; };
       parallel_for(count, row_grain(classes),
-                   [=, &o, l = logits_of(pass), t = targets.data() + first, to = losses + first, m = from(largest),
+                   [=, &o, l = state.logits(pass), t = targets.data() + first, to = losses + first, m = from(largest),
                     s = from(shares)](std::size_t begin, std::size_t end) {
                      loss_of_rows(o, weights, l, t, to, m, s, classes, begin, end);
                    });
@@ -143,62 +62,6 @@ struct linear_cross_entropy_kernels {
   static void backward(const backward_pass& pass) { run(pass, true, true); }
 
  private:
-  static float* logits_of(const kernel_pass& p) { return reinterpret_cast<float*>(p.scratch()); }
-  /// Scratch of the products, after the kernel's own.
-  static std::byte* product_scratch(const kernel_pass& p) {
-    return p.scratch() + aligned(p.prepared_as<prepared_linear_cross_entropy>().own);
-  }
-  static const chunk_products& products_at(const kernel_pass& p, std::size_t first) {
-    const auto& state = p.prepared_as<prepared_linear_cross_entropy>();
-    return state.rows - first < state.chunk ? state.rest : state.full;
-  }
-
-  static const bfloat16_linear& rounded_at(const kernel_pass& p, std::size_t first) {
-    const auto& state = p.prepared_as<prepared_linear_cross_entropy>();
-    if (first == 0) return state.first_rounded;
-    return state.rows - first < state.chunk ? state.rest_rounded : state.full_rounded;
-  }
-
-  /// The logits of the chunk that begins at row `first`, in scratch; returns its rows.
-  static std::size_t make_logits(const kernel_pass& p, const const_numbers& x, std::size_t first) {
-    const auto& state = p.prepared_as<prepared_linear_cross_entropy>();
-    const auto& [in, out, has_bias, o] = p.attributes<linear_cross_entropy_attributes>();
-    const float* const bias = has_bias ? p.parameter(1).data() : nullptr;
-    const std::byte* const rows = x.data + first * in * size_of(x.type);
-    if (state.is_rounded)
-      rounded_at(p, first).forward(p, rows, bias, p.scratch());
-    else
-      products_at(p, first).logits.execute(product_scratch(p), logits_of(p), reinterpret_cast<const float*>(rows),
-                                           p.parameter(0).data(), bias);
-    return state.rows - first < state.chunk ? state.rows - first : state.chunk;
-  }
-
-  /// The products with the gradient of a chunk's logits.
-  static void multiply(const backward_pass& pass, std::size_t first, bool input, bool parameters) {
-    const auto& state = pass.prepared_as<prepared_linear_cross_entropy>();
-    const std::size_t in = pass.attributes<linear_cross_entropy_attributes>().in;
-    const chunk_products& products = products_at(pass, first);
-    if (input)
-      products.backward_input.execute(product_scratch(pass), pass.input_gradient(0).data() + first * in,
-                                      logits_of(pass), pass.parameter(0).data());
-    if (!parameters) return;
-    const matrix_product& weights = first == 0 ? state.first_weights : products.backward_weights;
-    weights.execute(product_scratch(pass), pass.parameter_gradient(0).data(), logits_of(pass),
-                    pass.input(0).data() + first * in);
-  }
-  static void multiply_rounded(const backward_pass& pass, const const_numbers& x, std::size_t first, bool input,
-                               bool parameters) {
-    const std::size_t at = first * pass.attributes<linear_cross_entropy_attributes>().in;
-    const bfloat16_linear& products = rounded_at(pass, first);
-    const std::byte* const dl = products.rounded(pass, pass.scratch());
-    if (input) {
-      const numbers dx = pass.input_gradient_numbers(0);
-      products.input_gradient(pass, dl, dx.data + at * size_of(dx.type));
-    }
-    if (parameters)
-      products.weight_gradient(pass, dl, x.data + at * size_of(x.type), pass.parameter_gradient(0).data());
-  }
-
   static void run(const backward_pass& pass, bool input, bool parameters) {
     const auto& state = pass.prepared_as<prepared_linear_cross_entropy>();
     const auto& [in, out, has_bias, o] = pass.attributes<linear_cross_entropy_attributes>();
@@ -206,18 +69,15 @@ struct linear_cross_entropy_kernels {
     const std::span<const float> of_classes = weights_of(pass, o);
     const float dy = share_of_each(pass.output_gradient()[0], denominator_of(pass, o, targets, of_classes));
     const const_numbers x = pass.input_numbers(0);
-    float* const l = logits_of(pass);  // then their gradient
+    float* const l = state.logits(pass);  // then their gradient
     for (std::size_t first = 0; first < state.rows; first += state.chunk) {
-      const std::size_t count = make_logits(pass, x, first);
+      const std::size_t count = state.make_logits(pass, x, first);
       parallel_for(count, row_grain(out),
                    [=, &options = o, classes = out, t = targets.data() + first, m = pass.saved(0).data() + first,
                     s = pass.saved(1).data() + first](std::size_t begin, std::size_t end) {
                      gradient_of_rows(options, of_classes, l, t, m, s, dy, l, false, classes, begin, end);
                    });
-      if (state.is_rounded)
-        multiply_rounded(pass, x, first, input, parameters);
-      else
-        multiply(pass, first, input, parameters);
+      state.multiply(pass, x, first, input, parameters);
       if (!parameters || !has_bias) continue;
       const destination db = pass.parameter_gradient(1);
       sum_rows(l, count, out, {db.data(), db.size(), db.accumulates() || first > 0});
@@ -272,7 +132,7 @@ struct linear_cross_entropy : module {
     return 2.0 * static_cast<double>(inputs[0].elements()) * Classes;
   }
 
-  static constexpr auto parameters = detail::linear_parameters<Bias>(In, Classes);
+  static constexpr auto parameters = detail::weight_and_bias<Bias>({Classes, In}, Classes, In);
   static constexpr detail::linear_cross_entropy_attributes attributes{In, Classes, Bias == bias::with,
                                                                       detail::options_of<Options...>()};
   static constexpr auto states = detail::class_weight_states<attributes.options.weights>("class_weight");

@@ -55,5 +55,16 @@ constexpr extents places(extents image, extents kernel, const window& w) {
           (image.width + 2 * w.padding.width - after_first.width - 1) / w.stride.width + 1};
 }
 
+/// The image that a transposed convolution gives, and before its padding is cut off.
+constexpr extents transposed_with_padding(extents image, extents kernel, const window& w) {
+  const extents after_first = reach(kernel, w.dilation);
+  return {(image.height - 1) * w.stride.height + after_first.height + w.output_padding.height + 1,
+          (image.width - 1) * w.stride.width + after_first.width + w.output_padding.width + 1};
+}
+constexpr extents transposed(extents image, extents kernel, const window& w) {
+  const extents whole = transposed_with_padding(image, kernel, w);
+  return {whole.height - 2 * w.padding.height, whole.width - 2 * w.padding.width};
+}
+
 }  // namespace detail
 }  // namespace remat::nn
