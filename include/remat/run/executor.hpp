@@ -4,10 +4,10 @@
 
 #include <remat/core/error.hpp>
 #include <remat/core/parallel.hpp>
-#include <remat/nn/copy_numbers.hpp>
 #include <remat/plan/plan.hpp>
 #include <remat/run/exchange.hpp>
 #include <remat/run/first_pass.hpp>
+#include <remat/run/gradient_actions.hpp>
 #include <remat/run/gradient_receiver.hpp>
 #include <remat/run/kernel_calls.hpp>
 #include <remat/run/observer.hpp>
@@ -16,7 +16,6 @@
 #include <remat/run/regions.hpp>
 #include <remat/run/source.hpp>
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -132,7 +131,8 @@ class executor {
       throw error("a step that was made for " + std::to_string(threads_) + " threads cannot run on " +
                   std::to_string(primitive_threads()) + "; make it and run it in one thread_scope");
     if (plan_.is_training && plan_.updates != updating::from_arena) parameters_->gradient_memory().provide();
-    std::size_t fetched = 0, gradients = static_cast<std::size_t>(program_->inputs);
+    const gradient_actions gradients(*program_, plan_.steps, calls_);
+    std::size_t fetched = 0, given = static_cast<std::size_t>(program_->inputs);  // gradients come after inputs
     if (which.first == 0) executed_ = {};
     const bool verifies = !first_pass_.empty();
     const auto place_of = [this](int b) { return address(b); };
@@ -143,11 +143,9 @@ class executor {
       if (s.watching != nullptr) s.watching->before(static_cast<int>(i));
       if (verifies) first_pass_.before(plan_.steps, a, s.place, place_of);
       switch (a.kind) {
-        case action_kind::load: {
-          const tensor_source& from = inputs[static_cast<std::size_t>(plan_.steps.buffers[a.outputs[0]].tensor)];
-          from.load(from, shape_of_buffer(a.outputs[0]), address(a.outputs[0]));
+        case action_kind::load:
+          load(inputs[static_cast<std::size_t>(plan_.steps.buffers[a.outputs[0]].tensor)], a.outputs[0]);
           break;
-        }
         case action_kind::fetch: {
           const std::span<std::byte> to = results[fetched++];
           if (a.inputs[0] == core::none)
@@ -156,11 +154,9 @@ class executor {
             std::memcpy(to.data(), address(a.inputs[0]), to.size());
           break;
         }
-        case action_kind::load_gradient: {
-          const tensor_source& from = inputs[gradients++];
-          from.load(from, shape_of_buffer(a.outputs[0]), address(a.outputs[0]));
+        case action_kind::load_gradient:
+          load(inputs[given++], a.outputs[0]);
           break;
-        }
         case action_kind::store:
           plan_.steps.buffers[a.outputs[0]].form->store(stored(a.inputs[0]), address(a.inputs[0]),
                                                         address(a.outputs[0]));
@@ -192,27 +188,23 @@ class executor {
             program_->operations[a.operation].kernels->pack(pack_pass(c, here.copy));
           });
           break;
-        case action_kind::seed: {
-          float* const gradient = reinterpret_cast<float*>(address(a.outputs[0]));
-          const std::size_t size = plan_.steps.buffers[a.outputs[0]].bytes / sizeof(float);
-          for (std::size_t k = 0; k < size; ++k) gradient[k] = s.share;
+        case action_kind::seed:
+          gradients.seed(a, s.share);
           break;
-        }
         case action_kind::differentiate:
-          nn::differentiate(program_->operations[a.operation].gradient_through, numbers_of(a.outputs[0]),
-                            numbers_of(a.output_gradients[0]), written(a.input_gradients[0]));
+          gradients.differentiate(a);
           break;
         case action_kind::copy_gradient:
-          nn::copy_numbers(numbers_of(a.output_gradients[0]), written(a.input_gradients[0]));
+          gradients.copy(a, false);
           break;
         case action_kind::add_gradient:
-          nn::copy_numbers(numbers_of(a.output_gradients[0]), written(a.input_gradients[0], true));
+          gradients.copy(a, true);
           break;
         case action_kind::clear_gradient:
-          std::ranges::fill(calls_.parameter_gradient(a.parameter), 0.0f);
+          gradients.clear(a.parameter);
           break;
         case action_kind::sum_places:
-          sum_places(a.parameter);
+          gradients.sum_places(a.parameter);
           break;
         case action_kind::update:
           s.updates->final_gradient(a.parameter, calls_.parameter_gradient(a.parameter));
@@ -255,27 +247,7 @@ class executor {
     }
   }
 
-  /// Adds the gradients of a parameter's later places to that of the first, in the order of the program.
-  void sum_places(int owner) const {
-    float* const sum = calls_.parameter_gradient(owner).data();
-    for (int slot = owner + 1; slot < program_->parameters.count(); ++slot) {
-      if (program_->parameters[slot].owner != owner) continue;
-      const std::span<const float> more = calls_.parameter_gradient(slot);
-      elementwise(more.size(), [sum, from = more.data()](std::size_t i) { sum[i] += from[i]; });
-    }
-  }
-
-  /// What a buffer of the tape holds: a tensor of floats, or the gradient of one.
-  const_numbers numbers_of(int b) const {
-    const buffer& held = plan_.steps.buffers[b];
-    const element type = held.is_gradient ? program_->gradient_type(held.tensor) : program_->tensors[held.tensor].type;
-    return {address(b), held.bytes / size_of(type), type};
-  }
-  numbers written(int b, bool adds = false) const {
-    const const_numbers there = numbers_of(b);
-    return {address(b), there.size, there.type, adds};
-  }
-
+  void load(const tensor_source& from, int b) const { from.load(from, shape_of_buffer(b), address(b)); }
   stored_tensor stored(int b) const { return {shape_of_buffer(b), plan_.batch}; }
   const tensor_shape& shape_of_buffer(int b) const { return program_->tensors[plan_.steps.buffers[b].tensor]; }
 

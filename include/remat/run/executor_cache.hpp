@@ -14,6 +14,7 @@
 #include <remat/plan/report.hpp>
 #include <remat/run/arena.hpp>
 #include <remat/run/executor.hpp>
+#include <remat/run/kept_executors.hpp>
 #include <remat/run/network_checks.hpp>
 #include <remat/run/parameter_store.hpp>
 #include <remat/run/rank_with_kernels.hpp>
@@ -25,7 +26,6 @@
 #include <new>
 #include <string>
 #include <utility>
-#include <vector>
 
 namespace remat {
 
@@ -84,8 +84,8 @@ class executor_cache {
   }
 
   /// Batch sizes whose plans are kept, in training or in inference.
-  std::size_t kept_for_training() const { return sizes(training_); }
-  std::size_t kept_for_inference() const { return sizes(inference_); }
+  std::size_t kept_for_training() const { return training_.sizes(); }
+  std::size_t kept_for_inference() const { return inference_.sizes(); }
 
   /// The plan for a batch, which need not have run; the bytes of packed weights and scratch are known if it has.
   plan_report training_report(std::size_t batch) const { return report_of(training_, batch); }
@@ -108,11 +108,9 @@ class executor_cache {
         kernels_.outside.spaces == nullptr ? std::string() : kernels_.outside.spaces->directory());
   }
 
-  using known = std::vector<std::unique_ptr<executor>>;  // the last one is the one that was asked for last
-
   /// `reserved`: of an arena that stays. `others`: what else the rank holds, where that is more than was said.
-  plan plan_of(const known& all, std::size_t batch, updating updates, const regions& reserved, std::size_t others,
-               std::size_t smaller) const {
+  plan plan_of(const kept_executors& all, std::size_t batch, updating updates, const regions& reserved,
+               std::size_t others, std::size_t smaller) const {
     if (&all == &inference_) return plan_inference(*program_, batch);
     const rank_with_kernels rank = rank_of(updates, reserved, others, smaller);
     return plan_training(*program_, request_of(batch, updates, rank));
@@ -140,7 +138,7 @@ class executor_cache {
   }
   /// The same for an arena in which other batch sizes were: where nothing fits in addition to them, they are given up. The
   /// micro-batches of one step are not.
-  plan plan_to_run(const known& all, std::size_t batch, updating updates) {
+  plan plan_to_run(const kept_executors& all, std::size_t batch, updating updates) {
     if (!has_rank_budget_ || arena_.reserved().total() == 0 || kernels_.microbatches > 1)
       return plan_of(all, batch, updates, arena_.reserved(), others_, smaller_);
     try {
@@ -174,58 +172,27 @@ class executor_cache {
     }
   }
 
-  executor& ready(known& all, std::size_t batch, bool accumulates, updating updates) {
+  executor& ready(kept_executors& all, std::size_t batch, bool accumulates, updating updates) {
     if (has_rank_budget_ && &all == &training_) forget_inference();
-    for (auto at = all.begin(); at != all.end(); ++at)
-      if ((*at)->planned().batch == batch && (*at)->accumulates() == accumulates &&
-          (*at)->planned().updates == updates && (*at)->threads() == primitive_threads()) {
-        std::rotate(at, at + 1, all.end());
-        return *all.back();
-      }
+    if (executor* const known = all.find(batch, accumulates, updates)) return *known;
     kernel_options how = kernels_;
     how.accumulates = accumulates;
     if (&all == &inference_) how.microbatches = 1;
     auto fresh = std::make_unique<executor>(*program_, plan_to_run(all, batch, updates), *parameters_, how);
     const bool moved = reserve(fresh->needed());
-    all.push_back(std::move(fresh));
-    forget_oldest(all);
+    executor& added = all.add(std::move(fresh));
+    all.forget_oldest(max_plans_, held_);
     if (moved) {
       held_ = nullptr;
-      for (const known* each : {&training_, &inference_})
+      for (const kept_executors* each : {&training_, &inference_})
         for (const auto& e : *each) arena_.bind(*e);
     } else {
-      arena_.bind(*all.back());
+      arena_.bind(added);
     }
-    return *all.back();
+    return added;
   }
 
-  /// Forgets the batch sizes that were not asked for for the longest time, until there are no more than are kept. A size
-  /// has several executors: of the first micro-batch, of those after it, and of steps that update parameters.
-  void forget_oldest(known& all) const {
-    for (auto at = all.begin(); sizes(all) > max_plans_ && at + 1 != all.end();) {
-      const executor& oldest = **at;
-      const auto is_alike = [batch = oldest.planned().batch, threads = oldest.threads()](const auto& each) {
-        return each->planned().batch == batch && each->threads() == threads;
-      };
-      if (at->get() == held_ || std::any_of(at + 1, all.end(), is_alike)) {
-        ++at;
-        continue;
-      }
-      std::erase_if(all, [&](const auto& each) { return is_alike(each) && each.get() != held_; });
-      at = all.begin();
-    }
-  }
-  static std::size_t sizes(const known& all) {
-    std::size_t found = 0;
-    for (auto at = all.begin(); at != all.end(); ++at)
-      if (std::none_of(at + 1, all.end(), [&](const auto& later) {
-            return later->planned().batch == (*at)->planned().batch && later->threads() == (*at)->threads();
-          }))
-        ++found;
-    return found;
-  }
-
-  plan_report report_of(const known& all, std::size_t batch) const {
+  plan_report report_of(const kept_executors& all, std::size_t batch) const {
     updating updates = updating::after_step;  // or, where plans depend on it, as the last step at this batch
     for (const auto& each : all)
       if (has_rank_budget_ && each->planned().batch == batch) updates = each->planned().updates;
@@ -257,7 +224,7 @@ class executor_cache {
   bool has_rank_budget_;
   std::size_t others_ = 0, smaller_ = 0;
   arena arena_;
-  known training_, inference_;
+  kept_executors training_, inference_;
   executor* held_ = nullptr;
 };
 

@@ -36,13 +36,13 @@
 #include <remat/run/parameter_updater.hpp>
 #include <remat/run/trainable.hpp>
 #include <remat/train/optimizer_state.hpp>
+#include <remat/train/option_groups.hpp>
 #include <remat/train/parameter_groups.hpp>
 #include <remat/train/parameter_pattern.hpp>
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <span>
 #include <string>
 #include <utility>
@@ -59,7 +59,7 @@ class optimizer : public parameter_updater {
   using group_options = typename Rule::group_options;
 
   optimizer() : optimizer(options{}) {}
-  explicit optimizer(const options& o) : options_(o) { check(options_, 0); }
+  explicit optimizer(const options& o) : groups_(o) {}
   optimizer(const optimizer&) = default;
   optimizer(optimizer&&) = default;
   optimizer& operator=(const optimizer&) = default;
@@ -67,17 +67,13 @@ class optimizer : public parameter_updater {
   optimizer& operator=(optimizer&& other) noexcept {
     if (this == &other) return *this;
     presence_ = std::move(other.presence_);
-    options_ = std::move(other.options_);
-    changes_ = std::move(other.changes_);
-    patterns_ = std::move(other.patterns_);
+    groups_ = std::move(other.groups_);
     group_of_ = std::move(other.group_of_);
     elsewhere_ = std::move(other.elsewhere_);
     numbers_ = std::move(other.numbers_);
     assigned_to_ = other.assigned_to_;
     assigned_ = other.assigned_;
-    rated_ = std::move(other.rated_);
-    factors_ = std::move(other.factors_);
-    rows_ = std::move(other.rows_);
+    in_step_ = std::move(other.in_step_);
     compared_ = std::move(other.compared_);
     is_updated_ = std::move(other.is_updated_);
     has_state_ = other.has_state_;
@@ -89,9 +85,7 @@ class optimizer : public parameter_updater {
   /// Other options for the parameters that match. A pattern that gets none is an `error` of the next step.
   optimizer& group(parameter_pattern which, const group_options& changes) {
     presence_.require(object);
-    check(Rule::changed(options_, changes), changes_.size() + 1);
-    changes_.push_back(changes);
-    patterns_.push_back(std::move(which));
+    groups_.add(std::move(which), changes);
     return *this;
   }
 
@@ -110,12 +104,13 @@ class optimizer : public parameter_updater {
   void update(trainable& model, std::size_t i, const float* of_whole) override {
     take_state(model);
     is_updated_[i] = true;
-    const std::size_t n = numbers_[i], group = group_of_[n];
+    const std::size_t n = numbers_[i];
+    const group_in_step& group = in_step_[group_of_[n]];
     if (const auto [first, last] = model.updated_here(i); first < last) {
       const std::uint64_t taken = state_.steps(n);  // fewer than the optimizer's where it was frozen in some
-      const typename Rule::factors f = taken == steps_ ? factors_[group] : Rule::factors_of(rated_[group], taken + 1);
+      const typename Rule::factors f = taken == steps_ ? group.factors : Rule::factors_of(group.rated, taken + 1);
       std::array<float*, Rule::row_names.size()> state{};
-      for (std::size_t r = 0; r < rows_[group]; ++r) state[r] = state_.row(n, r);
+      for (std::size_t r = 0; r < group.rows; ++r) state[r] = state_.row(n, r);
       const bool is_first = state_.is_new(n);
       float* const values = model.parameters()[i].values.data() + first;
       const float* const gradient = of_whole + first;
@@ -161,9 +156,7 @@ class optimizer : public parameter_updater {
     for (std::size_t i = 0; i < model.parameters().size(); ++i) {
       const std::size_t group = group_of_[state_.find(model.parameters()[i].name, i)];
       const auto [first, last] = model.updated_here(i);
-      if (model.is_trained(i))
-        sum += (last - first) * sizeof(float) *
-               Rule::needs_rows(group == 0 ? options_ : Rule::changed(options_, changes_[group - 1]));
+      if (model.is_trained(i)) sum += (last - first) * sizeof(float) * Rule::needs_rows(groups_.of(group));
     }
     return sum > state_.bytes() ? sum : state_.bytes();
   }
@@ -171,25 +164,20 @@ class optimizer : public parameter_updater {
   /// May be changed at any time; the next step checks them.
   options& settings() {
     presence_.require(object);
-    return options_;
+    return groups_.own();
   }
   /// Those of a group, in the order of `group` calls, from 0.
   group_options& settings(std::size_t group) {
     presence_.require(object);
-    if (group >= changes_.size())
-      throw error(std::string(Rule::name) + ": there is no group " + std::to_string(group) + "; it has " +
-                  std::to_string(changes_.size()) + ", counted from 0");
-    return changes_[group];
+    return groups_.changes(group);
   }
 
  private:
-  /// Group 0 is the optimizer itself.
-  static void check(const options& o, std::size_t group) {
-    const char* const complaint = Rule::complaint(o);
-    if (complaint == nullptr) return;
-    const std::string who = group == 0 ? "" : ", group " + std::to_string(group - 1);
-    throw error(std::string(Rule::name) + who + ": " + complaint);
-  }
+  struct group_in_step {
+    options rated;                   ///< at this step's learning rate
+    typename Rule::factors factors;  ///< for parameters that every step has updated
+    std::size_t rows;
+  };
 
   /// Everything of a step before it updates the first parameter, but for memory. `needs_gradients`: it reads those of the
   /// step before it.
@@ -198,24 +186,17 @@ class optimizer : public parameter_updater {
     if (!detail::is_at_least_0(learning_rate_factor))
       throw error(std::string(Rule::name) + ": the factor on the learning rate is " +
                   std::to_string(learning_rate_factor) + "; a finite number of at least 0 is accepted");
-    rated_.clear();
-    factors_.clear();
-    rows_.clear();
-    for (std::size_t g = 0; g <= changes_.size(); ++g) {
-      options o = g == 0 ? options_ : Rule::changed(options_, changes_[g - 1]);
-      check(o, g);
-      o.learning_rate = static_cast<float>(static_cast<double>(o.learning_rate) * learning_rate_factor);
-      check(o, g);
-      rated_.push_back(o);
-      factors_.push_back(Rule::factors_of(o, steps_ + 1));
-      rows_.push_back(Rule::needs_rows(o));
+    in_step_.clear();
+    for (std::size_t g = 0; g < groups_.size(); ++g) {
+      const options rated = groups_.rated(g, learning_rate_factor);
+      in_step_.push_back({rated, Rule::factors_of(rated, steps_ + 1), Rule::needs_rows(rated)});
     }
     state_.attach(model);
     if (needs_gradients) model.require_gradients();
     assign(model);
     compared_.clear();
-    for (const typename Rule::factors& f : factors_)
-      for (const double number : Rule::numbers_of(f)) compared_.push_back(number);
+    for (const group_in_step& each : in_step_)
+      for (const double number : Rule::numbers_of(each.factors)) compared_.push_back(number);
     model.before_update(compared_);
     is_updated_.assign(model.parameters().size(), false);
     has_state_ = false;
@@ -223,15 +204,15 @@ class optimizer : public parameter_updater {
 
   /// Which group each parameter belongs to, and which are trained on other ranks only.
   void assign(const trainable& model) {
-    if (assigned_to_ == model.identity() && assigned_ == patterns_.size()) return;
+    if (assigned_to_ == model.identity() && assigned_ == groups_.size()) return;
     const std::vector<parameter_view> all = model.all_parameters();
-    const std::vector<std::size_t> groups = detail::assign_groups(all, patterns_, std::string(Rule::name));
+    const std::vector<std::size_t> groups = detail::assign_groups(all, groups_.patterns(), std::string(Rule::name));
     group_of_.resize(all.size());
     for (std::size_t i = 0; i < all.size(); ++i) group_of_[state_.find(all[i].name, i)] = groups[i];
     elsewhere_.clear();
     for (const std::string& name : model.trained_elsewhere()) elsewhere_.push_back(state_.find(name, 0));
     assigned_to_ = model.identity();
-    assigned_ = patterns_.size();
+    assigned_ = groups_.size();
   }
 
   /// Sees that every parameter that is trained has its rows of numbers. Not before the first is updated: a step that is
@@ -244,30 +225,25 @@ class optimizer : public parameter_updater {
     for (std::size_t i = 0; i < parameters.size(); ++i) {
       const std::size_t n = numbers_[i] = state_.find(parameters[i].name, i == 0 ? 0 : numbers_[i - 1] + 1);
       const auto [first, last] = model.updated_here(i);
-      if (model.is_trained(i)) state_.provide(n, last - first, rows_[group_of_[n]]);
+      if (model.is_trained(i)) state_.provide(n, last - first, in_step_[group_of_[n]].rows);
     }
-    for (const std::size_t n : elsewhere_) state_.provide(n, 0, rows_[group_of_[n]]);
+    for (const std::size_t n : elsewhere_) state_.provide(n, 0, in_step_[group_of_[n]].rows);
   }
 
   static constexpr const char* object = "this optimizer";
 
   presence presence_;
-  options options_;
-  std::vector<group_options> changes_;
-  std::vector<parameter_pattern> patterns_;
+  detail::option_groups<Rule> groups_;
   // By the numbers of the state:
   std::vector<std::size_t> group_of_;   // of each parameter
   std::vector<std::size_t> elsewhere_;  // parameters that are trained on other ranks only
   std::vector<std::size_t> numbers_;    // of each parameter of the model that is stepped
   std::uint64_t assigned_to_ = 0;       // the parameters that these are about
-  std::size_t assigned_ = 0;            // patterns that group_of_ knows
-  // Of each group:
-  std::vector<options> rated_;                   // at this step's learning rate
-  std::vector<typename Rule::factors> factors_;  // for parameters that every step has updated
-  std::vector<std::size_t> rows_;
-  std::vector<double> compared_;  // of all factors: ranks must have them alike
+  std::size_t assigned_ = 0;            // groups that group_of_ knows
   // In this step:
-  std::vector<bool> is_updated_;  // of each parameter of the model
+  std::vector<group_in_step> in_step_;  // of each group
+  std::vector<double> compared_;        // of all factors: ranks must have them alike
+  std::vector<bool> is_updated_;        // of each parameter of the model
   bool has_state_ = false;
   optimizer_state state_;
   std::uint64_t steps_ = 0;
