@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT
 // Recomputation in the bubble, measured: mpiexec -n 2 build/release/benchmarks/bubbles
 //
-// A chain of 16 equal blocks, whose first stages are short, so that they wait for the last one. The first stages have a budget
-// of a share of what they hold without one; the last keeps everything. In turn, a step each:
+// A chain of 16 equal blocks, whose first stages are short, so that they wait for the last one. The first stages have a
+// budget of a share of what they hold without one; the last keeps everything. In turn, a step each:
 //
 //     save_all      no checkpoint
 //     in bubbles    the budgets choose by where the stages wait
 //     alone         each budget as if its stage were alone
 //
-// Medians of the ratios to save_all are printed, next to what the simulator says of costs that both ranks measure at once, and the
-// bytes of rank 0. Arguments: samples of a micro-batch (128), steps (15), and the number of a configuration that is to run, alone.
+// Medians of the ratios to save_all are printed, next to what the simulator says of costs that both ranks measure at
+// once, and the bytes of rank 0. Arguments: samples of a micro-batch (128), steps (15), and the number of a
+// configuration that is to run, alone.
 #include "median.hpp"
 #include "timed_chain.hpp"
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-/// remat's side of `benchmarks/run --memory`: what a training step of a GPT allocates under several checkpoints, without
-/// parameters and their gradients.
+/// remat's side of `benchmarks/run --memory`: what a training step of a GPT allocates under several checkpoints,
+/// without parameters and their gradients.
 ///
 ///     gpt_memory [threads]
 ///
-/// The GPT is that of networks.hpp, and reads 8 sequences of 256 tokens; a last row is of 1 sequence of 4,096. Bytes are
-/// all that the arena reserves: activations, packed weights, scratch. Times are medians of 5 steps, taken in turn.
+/// The GPT is that of networks.hpp, and reads 8 sequences of 256 tokens; a last row is of 1 sequence of 4,096. Bytes
+/// are all that the arena reserves: activations, packed weights, scratch. Times are medians of 5 steps, taken in turn.
 #include "networks.hpp"
 
 #include <remat/remat.hpp>

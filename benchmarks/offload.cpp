@@ -4,8 +4,8 @@
 ///
 ///     offload [DIRECTORY [THREADS [ROUNDS]]]
 ///
-/// The files are read and written without the system's cache, so that they are as slow as they would be if they were larger
-/// than memory. Steps that keep and steps that offload are taken in turn; times are medians.
+/// The files are read and written without the system's cache, so that they are as slow as they would be if they were
+/// larger than memory. Steps that keep and steps that offload are taken in turn; times are medians.
 #include "median.hpp"
 
 #include <remat/remat.hpp>

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 /// How long budgets take to plan, and how good the plans are: chains of random links, a GPT of 12 blocks operation by
-/// operation, ResNet-18, a U-Net, the chain of 1,000 links, and one of 10,000 in memory and with disks that move as many bytes as
-/// FLOPs are done, or a hundredth of that.
+/// operation, ResNet-18, a U-Net, the chain of 1,000 links, and one of 10,000 in memory and with disks that move as
+/// many bytes as FLOPs are done, or a hundredth of that.
 ///
 ///     planning_time [share of save_all's bytes, 0.4]
 ///
-/// A row has the operations, the processor's seconds of the planning, those of the certificate (which is made for who asks), the
-/// peak of the process's memory so far, what is computed again and at least has to be, by the forward pass, and the gap.
+/// A row has the operations, the processor's seconds of the planning, those of the certificate (which is made for who
+/// asks), the peak of the process's memory so far, what is computed again and at least has to be, by the forward pass,
+/// and the gap.
 #include "networks.hpp"
 
 #include <remat/plan/certify.hpp>

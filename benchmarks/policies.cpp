@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// remat's side of `benchmarks/run --policies`: what a training step takes, in bytes and in seconds, under several policies
-/// and under budgets; and the picture of both sides.
+/// remat's side of `benchmarks/run --policies`: what a training step takes, in bytes and in seconds, under several
+/// policies and under budgets; and the picture of both sides.
 ///
 ///     policies NETWORK THREADS ROUNDS [BYTES]... prints a row "series,policy,bytes,seconds" for each policy; budgets are also
 ///                                                of these bytes
@@ -9,10 +9,11 @@
 ///     policies memory NETWORK SHARE CSV SVG      memory over time: of save_all, and of a budget of a share of its bytes, or of
 ///                                                the next larger one that there is a plan for
 ///
-/// Budgets are of shares of what `save_all` takes, planned from costs that are profiled in the same run. Bytes are all that
-/// the arena reserves without gradients of parameters: activations, packed weights, scratch. Times are medians of steps that
-/// all policies take in turn. On stderr, for each budget: the time of a step as predicted by the time measured, and how much
-/// more it takes than under `save_all`, as measured, as predicted, and at least, by the lower bound of its certificate.
+/// Budgets are of shares of what `save_all` takes, planned from costs that are profiled in the same run. Bytes are all
+/// that the arena reserves without gradients of parameters: activations, packed weights, scratch. Times are medians of
+/// steps that all policies take in turn. On stderr, for each budget: the time of a step as predicted by the time
+/// measured, and how much more it takes than under `save_all`, as measured, as predicted, and at least, by the lower
+/// bound of its certificate.
 #include "networks.hpp"
 
 #include <remat/check/profile.hpp>

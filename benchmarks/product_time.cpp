@@ -10,8 +10,8 @@
 ///     packed    b reordered into the layout that the primitive chooses, and the primitive; both are timed
 ///     tiles     the primitive on parts of 256 x 1024
 ///
-/// ratio is remat by the best other. Of the rounds, in which all take turns, the shortest time counts. Memory is as in a step,
-/// in huge pages where there are any: strides of a page and more are up to three times as slow in small ones.
+/// ratio is remat by the best other. Of the rounds, in which all take turns, the shortest time counts. Memory is as in
+/// a step, in huge pages where there are any: strides of a page and more are up to three times as slow in small ones.
 #include <remat/remat.hpp>
 
 #include <oneapi/dnnl/dnnl.h>

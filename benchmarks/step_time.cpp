@@ -10,8 +10,8 @@
 ///     products K   of equal linear layers, K times in turn: the median milliseconds of forward and backward, and of
 ///                  their matrix products alone
 ///
-/// A step is forward, loss, backward and plain SGD on one batch of random numbers, which updates each parameter when its
-/// gradient is final. DTYPE is float32 or bfloat16. A network is added to networks.hpp, and as a line of
+/// A step is forward, loss, backward and plain SGD on one batch of random numbers, which updates each parameter when
+/// its gradient is final. DTYPE is float32 or bfloat16. A network is added to networks.hpp, and as a line of
 /// peer_step_time.py.
 #include "matrix_products.hpp"
 #include "median.hpp"

@@ -4,8 +4,8 @@
 ///     03_own_layer --data FOLDER --steps 200
 ///
 /// The layer scales and shifts each channel of an image, y = x * s + t (a FiLM layer, Perez et al. 2018, without its
-/// condition). Its backward reads the input only for the gradient of s, so that a network that does not train s need not
-/// keep it. Checkpoints, plans and micro-batches need nothing else from the layer.
+/// condition). Its backward reads the input only for the gradient of s, so that a network that does not train s need
+/// not keep it. Checkpoints, plans and micro-batches need nothing else from the layer.
 #include <remat/remat.hpp>
 
 #include <CLI/CLI.hpp>

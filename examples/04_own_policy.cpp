@@ -3,8 +3,8 @@
 ///
 ///     04_own_policy --batch 64 --bytes 20000000
 ///
-/// One network is compiled once and planned under all of them. The plan is exact: to see what each policy keeps, what it
-/// recomputes and where the peak of memory is, no data and no step is needed.
+/// One network is compiled once and planned under all of them. The plan is exact: to see what each policy keeps, what
+/// it recomputes and where the peak of memory is, no data and no step is needed.
 #include <remat/remat.hpp>
 
 #include <CLI/CLI.hpp>

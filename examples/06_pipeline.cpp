@@ -4,8 +4,8 @@
 ///     mpiexec -n 2 06_pipeline --network cnn --microbatches 4
 ///     mpiexec -n 4 06_pipeline --network unet --schedule interleaved:2 --microbatches 8 --policy each
 ///
-/// Without mpiexec it runs on one rank. With the same --batch, --microbatches and --threads (of a rank), every number of
-/// ranks, schedule, partition and policy gives the same bits, which the last line shows.
+/// Without mpiexec it runs on one rank. With the same --batch, --microbatches and --threads (of a rank), every number
+/// of ranks, schedule, partition and policy gives the same bits, which the last line shows.
 ///
 /// --schedule also takes a file as remat::write_schedule makes it, and --partition a file such as
 /// {"conv1": 0, "conv2": 1, "fc1": 2}.

@@ -3,10 +3,10 @@
 ///
 ///     mpiexec -n 4 07_data_parallel --partitions 2 --allreduce overlapped --shard-optimizer
 ///
-/// n ranks form n / partitions replicas. They share each batch evenly, and sum their gradients bucket by bucket during the
-/// backward pass (overlapped), or after it. With --shard-optimizer each replica keeps Adam's two numbers only for its share
-/// of the parameters. The gradients are clipped by their norm over all ranks, and the learning rate rises for a tenth of
-/// the steps and then falls.
+/// n ranks form n / partitions replicas. They share each batch evenly, and sum their gradients bucket by bucket during
+/// the backward pass (overlapped), or after it. With --shard-optimizer each replica keeps Adam's two numbers only for
+/// its share of the parameters. The gradients are clipped by their norm over all ranks, and the learning rate rises for
+/// a tenth of the steps and then falls.
 #include <remat/distributed.hpp>
 
 #include <CLI/CLI.hpp>

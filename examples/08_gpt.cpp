@@ -6,13 +6,13 @@
 ///     mpiexec -n 2 08_gpt --data bible.txt --microbatches 8 --schedule zero_bubble --policy recompute_all
 ///
 /// It is trained on the first nine tenths of the text. On the rest, the bits that it takes for a byte are compared with
-/// those of gzip -9 and of an order-3 Markov model (text_models.hpp). The file is mapped into memory, and a step reads only
-/// what it needs; each window of 128 bytes is a sample, and its targets are the bytes after each of its bytes.
+/// those of gzip -9 and of an order-3 Markov model (text_models.hpp). The file is mapped into memory, and a step reads
+/// only what it needs; each window of 128 bytes is a sample, and its targets are the bytes after each of its bytes.
 ///
-/// The blocks of the transformer are at "h": --policy says what a checkpoint of them keeps, --strategy which of them are
-/// one segment. Without mpiexec it runs in one process. In an MPI job, --partitions ranks are a pipeline, and further ranks
-/// are replicas of it. With the same --batch, --microbatches, --threads and number of replicas, each policy, schedule and
-/// number of partitions gives the same bits.
+/// The blocks of the transformer are at "h": --policy says what a checkpoint of them keeps, --strategy which of them
+/// are one segment. Without mpiexec it runs in one process. In an MPI job, --partitions ranks are a pipeline, and
+/// further ranks are replicas of it. With the same --batch, --microbatches, --threads and number of replicas, each
+/// policy, schedule and number of partitions gives the same bits.
 #include "text_models.hpp"
 
 #include <remat/distributed.hpp>

@@ -4,9 +4,9 @@
 ///     mpiexec -n 2 09_import --size gpt2 --weights gpt2/model.safetensors --tokens train.bin --out tuned.safetensors
 ///
 /// The file is one that Hugging Face's transformers wrote, or the published one; what is saved loads there with
-/// `from_pretrained`. Every block is checkpointed. Tokens are uint16, as nanoGPT's prepare.py makes them, or an array of
-/// numpy's. With --size tiny (width 64, 4 blocks) they are the bytes of a text. Without --weights, training starts from
-/// random weights.
+/// `from_pretrained`. Every block is checkpointed. Tokens are uint16, as nanoGPT's prepare.py makes them, or an array
+/// of numpy's. With --size tiny (width 64, 4 blocks) they are the bytes of a text. Without --weights, training starts
+/// from random weights.
 #include <remat/distributed.hpp>
 #include <remat/distributed_weights.hpp>
 

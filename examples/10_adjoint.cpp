@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: MIT
-/// The adjoint of a simulation under a memory budget: recovers the initial pressure of sound, in a medium whose velocity
-/// varies, from what receivers on a ring have recorded.
+/// The adjoint of a simulation under a memory budget: recovers the initial pressure of sound, in a medium whose
+/// velocity varies, from what receivers on a ring have recorded.
 ///
 ///     10_adjoint --steps 1000 --bytes 2000000 --iterations 12 --output FOLDER
 ///     10_adjoint --steps 10000 --bytes 2000000 --disk /scratch
 ///
-/// One step in time is a module of the program's own (acoustic_wave.hpp), and a simulation is `repeat<10'000, step>`. Its
-/// gradient with respect to the initial pressure, and to the medium, takes as much memory as the budget says, whatever the
-/// number of steps. The pressure is found by conjugate gradients, since the recording depends on it linearly; the gradient
-/// with respect to the medium is compared with finite differences. With --disk, states may wait in a file, too, where that
-/// is predicted to be faster from the measured times of a step and of the disk; the gradient is compared with one that uses
-/// no disk. FOLDER gets before.pgm (the first guess, by time reversal), after.pgm and true.pgm.
+/// One step in time is a module of the program's own (acoustic_wave.hpp), and a simulation is `repeat<10'000, step>`.
+/// Its gradient with respect to the initial pressure, and to the medium, takes as much memory as the budget says,
+/// whatever the number of steps. The pressure is found by conjugate gradients, since the recording depends on it
+/// linearly; the gradient with respect to the medium is compared with finite differences. With --disk, states may wait
+/// in a file, too, where that is predicted to be faster from the measured times of a step and of the disk; the gradient
+/// is compared with one that uses no disk. FOLDER gets before.pgm (the first guess, by time reversal), after.pgm and
+/// true.pgm.
 #include "acoustic_wave.hpp"
 
 #include <CLI/CLI.hpp>
@@ -93,7 +94,8 @@ misfit differentiate(Model& model, const field& pressure, const field& medium) {
   return found;
 }
 
-/// The order at which the remainder of the Taylor series falls with the size of a change of the medium: 2 for a right gradient.
+/// The order at which the remainder of the Taylor series falls with the size of a change of the medium: 2 for a right
+/// gradient.
 template <class Model>
 double taylor_slope(Model& model, const field& pressure, const field& medium, const field& change) {
   const misfit here = differentiate(model, pressure, medium);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// One step in time of sound in two dimensions, p_tt = c^2 (p_xx + p_yy), as a module: explicit, second order, with p = 0
-/// around the domain.
+/// One step in time of sound in two dimensions, p_tt = c^2 (p_xx + p_yy), as a module: explicit, second order, with p =
+/// 0 around the domain.
 ///
 ///     next = 2 p - before + (c dt / dx)^2 (sum of the four neighbours - 4 p)
 ///
@@ -161,8 +161,8 @@ struct step : remat::module {
   using kernels = step_kernels;
 };
 
-/// All steps: from fields, misfit and medium to the misfit. A tag remembers the medium, which joins each step, so that there is
-/// one copy of it, and one gradient, to which all steps add.
+/// All steps: from fields, misfit and medium to the misfit. A tag remembers the medium, which joins each step, so that
+/// there is one copy of it, and one gradient, to which all steps add.
 template <std::size_t Steps, std::size_t H, std::size_t W>
 using simulation =
     remat::sequential<remat::tag<"inputs">, remat::pick<2>, remat::tag<"medium">,
@@ -173,7 +173,8 @@ using model =
     remat::model<simulation<Steps, H, W>,
                  remat::tensors<typename step<H, W>::fields, typename step<H, W>::misfit, typename step<H, W>::medium>>;
 
-/// The pressure at the receivers after each of some steps from an initial pressure, in a plain loop: what an experiment measures.
+/// The pressure at the receivers after each of some steps from an initial pressure, in a plain loop: what an experiment
+/// measures.
 inline std::vector<float> record(const grid& g, const std::vector<float>& pressure, const std::vector<float>& medium,
                                  const std::vector<std::size_t>& receivers, std::size_t steps) {
   std::vector<float> now = pressure, before = pressure, next(g.size()), recorded;

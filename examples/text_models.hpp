@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// What a language model of bytes is compared with: gzip, and an order-3 Markov model. Both give the bits that a byte of
-/// held-out text takes.
+/// What a language model of bytes is compared with: gzip, and an order-3 Markov model. Both give the bits that a byte
+/// of held-out text takes.
 #pragma once
 
 #include <zlib.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Two models whose numbers are compared with sums in double: a wide product, which oneDNN shares out over threads by
-// blocks, and a step of a convolution with a linear layer, whose weight gradients it sums over threads. And attention, of which
-// each task is done by one thread, as one thread would.
+// blocks, and a step of a convolution with a linear layer, whose weight gradients it sums over threads. And attention,
+// of which each task is done by one thread, as one thread would.
 #pragma once
 
 #include <remat/remat.hpp>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Trains and predicts in the environment that it is started in: alone, in threads of the system's, and within a parallel
-// region, a single and a task of OpenMP's. Every number is compared with sums in double and with the bits of a model that
-// was told the number of threads that there are. A model that is told to have 2 or 3 threads may refuse. Says what it found in one
-// line, and returns 1 where a number was wrong.
+// Trains and predicts in the environment that it is started in: alone, in threads of the system's, and within a
+// parallel region, a single and a task of OpenMP's. Every number is compared with sums in double and with the bits of a
+// model that was told the number of threads that there are. A model that is told to have 2 or 3 threads may refuse.
+// Says what it found in one line, and returns 1 where a number was wrong.
 #include "tests/environments/checked_models.hpp"
 
 #include <cstdio>

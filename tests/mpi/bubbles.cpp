@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Budgets that look at where a pipeline's stages wait: the bits of one process, the bytes of the plan, and what is computed
-// again is computed before the gradient is there.
+// Budgets that look at where a pipeline's stages wait: the bits of one process, the bytes of the plan, and what is
+// computed again is computed before the gradient is there.
 #include "training.hpp"
 
 #include <catch2/catch.hpp>
@@ -23,7 +23,8 @@ networks::network chain() {
           .microbatch = 3};
 }
 
-/// Short stages before a long last one, so that they wait for it. The first one has a budget, the others keep everything.
+/// Short stages before a long last one, so that they wait for it. The first one has a budget, the others keep
+/// everything.
 remat::distributed_options options(const remat::pipeline_schedule& schedule, std::size_t microbatches, double share) {
   const int stages = static_cast<int>(schedule.stages(session().size()));
   std::vector<int> firsts;

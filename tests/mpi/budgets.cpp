@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Whatever a pipeline's stages keep, compute again or leave in a file, under every schedule, partition and number of replicas,
-// in even and uneven micro-batches: three steps give the bits of one process that keeps everything, and each rank uses the
-// bytes that are planned for it, within its budget.
+// Whatever a pipeline's stages keep, compute again or leave in a file, under every schedule, partition and number of
+// replicas, in even and uneven micro-batches: three steps give the bits of one process that keeps everything, and each
+// rank uses the bytes that are planned for it, within its budget.
 #include "training.hpp"
 
 #include <catch2/catch.hpp>
@@ -43,7 +43,8 @@ constexpr int most_with_disk = 16;
 /// In how many micro-batches a replica's share is trained.
 std::size_t parts_of(int partitions) { return partitions < 3 ? 4 : static_cast<std::size_t>(partitions); }
 
-/// The first operations of the first children of the model, as short stages before a long one; none where there are too few.
+/// The first operations of the first children of the model, as short stages before a long one; none where there are too
+/// few.
 std::optional<std::vector<int>> short_stages(const remat::program& p, int stages) {
   std::set<int> firsts;
   for (int c = 1; c < p.nodes[0].end; c = p.nodes[c].end)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Prebuilt models over ranks: the bits of one process without a checkpoint, whatever the stages, schedules and strategies.
+// Prebuilt models over ranks: the bits of one process without a checkpoint, whatever the stages, schedules and
+// strategies.
 #include <remat/distributed.hpp>
 
 #include "training.hpp"

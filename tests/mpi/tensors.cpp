@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The list of what a distributed model and its optimizer remember: gathered on one rank it is that of one process, and a
-// run that goes on from it, in one process or on any ranks, has the bits of one that was never stopped.
+// The list of what a distributed model and its optimizer remember: gathered on one rank it is that of one process, and
+// a run that goes on from it, in one process or on any ranks, has the bits of one that was never stopped.
 #include "training.hpp"
 
 #include <catch2/catch.hpp>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A Llama: rotary positions, grouped queries in three tensors, gated feed-forward blocks, norms by the root mean square.
+// A Llama: rotary positions, grouped queries in three tensors, gated feed-forward blocks, norms by the root mean
+// square.
 #include "list.hpp"
 
 #include <remat/model/parallel.hpp>

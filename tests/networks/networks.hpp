@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// Networks that the tests train under every policy and compare with PyTorch, where networks.py builds the same ones.
 ///
-/// Each is lowered in a file of its own: NAME.cpp holds the network `NAME`, and networks.cpp lists all. What is done with them is
-/// ordinary code over programs.
+/// Each is lowered in a file of its own: NAME.cpp holds the network `NAME`, and networks.cpp lists all. What is done
+/// with them is ordinary code over programs.
 #pragma once
 
 #include <remat/model/lower.hpp>

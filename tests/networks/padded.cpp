@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// An encoder of padded sequences: a mask of integers reaches the attention of every block, through a tag, and of a second
-// kind of blocks on the edge between them; attention has dropout of its own.
+// An encoder of padded sequences: a mask of integers reaches the attention of every block, through a tag, and of a
+// second kind of blocks on the edge between them; attention has dropout of its own.
 #include "list.hpp"
 
 #include <remat/model/parallel.hpp>

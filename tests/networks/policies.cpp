@@ -160,8 +160,8 @@ checkpoints at_thirds(const network& n, const program& p) {
   return {checkpoint_at(n.chain, strategy::at(places))};
 }
 
-/// What every second block reads is stored, in the arena and in a file by turns; within it are others that say nothing of
-/// storages.
+/// What every second block reads is stored, in the arena and in a file by turns; within it are others that say nothing
+/// of storages.
 checkpoints stored_blocks(const network&, const program& p) {
   const std::array<remat::storage_setting, 4> storages{inverted{}, remat::keep{}, in_a_file(), remat::keep{}};
   checkpoints all;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// models step NAME FOLDER     loads a prebuilt model's weights, runs one training step and one prediction, and saves them
-/// models copy NAME FOLDER     loads weights, and saves them
+/// models step NAME FOLDER     loads a prebuilt model's weights, runs one training step and one prediction, and saves
+/// them models copy NAME FOLDER     loads weights, and saves them
 ///
 ///     reads   weights           a safetensors file as published
 ///             tensors/I         the inputs, then the target: float32 or int32, in PyTorch's order

@@ -3,12 +3,12 @@
 ///
 ///     schedules [disk] < pairs of steps and slots
 ///
-/// A line for each: steps, slots, forward steps of a budget of as many units of memory, and of revolve. A unit is a state, or
-/// what a step saves. In addition to slots a budget has what a step takes while it runs: its input, what it makes and saves,
-/// and the gradient that waits.
+/// A line for each: steps, slots, forward steps of a budget of as many units of memory, and of revolve. A unit is a
+/// state, or what a step saves. In addition to slots a budget has what a step takes while it runs: its input, what it
+/// makes and saves, and the gradient that waits.
 ///
-/// With `disk`: steps, slots, forward steps, writes and reads of a budget that may use a disk, for each of whose transfers the
-/// step waits: a state, or what a step saves, takes two steps to write and two to read.
+/// With `disk`: steps, slots, forward steps, writes and reads of a budget that may use a disk, for each of whose
+/// transfers the step waits: a state, or what a step saves, takes two steps to write and two to read.
 #include <remat/remat.hpp>
 
 #include <unit/plan/saving_steps.hpp>

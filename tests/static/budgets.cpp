@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A budget's choice among schedules is a constant expression: 12 links of unequal sizes and costs, 64 levels of memory, within
-// the default limits of both compilers.
+// A budget's choice among schedules is a constant expression: 12 links of unequal sizes and costs, 64 levels of memory,
+// within the default limits of both compilers.
 #include <remat/plan/budget_choices.hpp>
 #include <remat/plan/training_planner.hpp>
 

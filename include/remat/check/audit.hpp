@@ -172,9 +172,9 @@ audit_report audit_updates(network& model, std::span<const tensor_source> source
 
 }  // namespace detail
 
-/// Audits the training step on one batch, as one micro-batch: `audit(model, images, labels)`, or with an optimizer after
-/// them the step that updates the parameters. Throws `error` for a model without a loss, for a batch that `train_step`
-/// refuses, and for an optimizer that needs all gradients at once.
+/// Audits the training step on one batch, as one micro-batch: `audit(model, images, labels)`, or with an optimizer
+/// after them the step that updates the parameters. Throws `error` for a model without a loss, for a batch that
+/// `train_step` refuses, and for an optimizer that needs all gradients at once.
 template <class... Arguments>
 audit_report audit(network& model, const Arguments&... arguments) {
   if (model.lowered().loss == core::none) throw error("an audit runs a training step, and this model has no loss");

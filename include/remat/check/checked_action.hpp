@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// What an action of a tape reads and writes, while it is checked: reads find what they should, writes have the right size,
-/// and none of them spoils what the same action still reads.
+/// What an action of a tape reads and writes, while it is checked: reads find what they should, writes have the right
+/// size, and none of them spoils what the same action still reads.
 #pragma once
 
 #include <remat/check/checked_memory.hpp>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// The gradients of a step, checked: each half of backward runs once, from gradients that have all their contributions in
-/// order, and a parameter is updated after everything that reads it.
+/// The gradients of a step, checked: each half of backward runs once, from gradients that have all their contributions
+/// in order, and a parameter is updated after everything that reads it.
 #pragma once
 
 #include <remat/check/checked_action.hpp>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// The memory of a plan while its tape is read: which buffers hold what was written to them, and whether their places and
-/// lives are as the plan says.
+/// The memory of a plan while its tape is read: which buffers hold what was written to them, and whether their places
+/// and lives are as the plan says.
 ///
 /// Writing a buffer spoils every other one that has a byte in common with it. So a read finds out about whatever was
 /// overwritten, however that came about.

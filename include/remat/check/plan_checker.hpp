@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-/// A checker of plans: from a tape alone it finds out whether a step under the plan computes what the program says, within
-/// the memory that the plan names, at the cost that its certificate names. It has no code in common with what makes plans.
+/// A checker of plans: from a tape alone it finds out whether a step under the plan computes what the program says,
+/// within the memory that the plan names, at the cost that its certificate names. It has no code in common with what
+/// makes plans.
 ///
 ///     remat::plan_check found = remat::check_plan(program, plan, {.limit = bytes, .certified = &certificate});
 ///     found.holds();   // or found.fault says what is wrong first
@@ -78,8 +79,8 @@ inline double claimed_cost(const plan& made, const action& a, const operation_co
   }
 }
 
-/// What a step waits for one thread that transfers what the tape begins, in order. Of a certificate's times, a second has
-/// `second`.
+/// What a step waits for one thread that transfers what the tape begins, in order. Of a certificate's times, a second
+/// has `second`.
 inline double claimed_waiting(const plan& made, const operation_costs& costs, double share, double second,
                               const transfer_rate& of_others) {
   double step = 0, thread = 0, waited = 0;

@@ -7,9 +7,9 @@
 ///     checkpoint<Net, budget<>>                             // what the model's option `activation_bytes` says
 ///     checkpoint_at("", budget{bytes})                      // the same as values
 ///
-/// The plan's activations, all of them, take at most these bytes: those outside of the checkpoint are counted, and what a
-/// stage of a pipeline holds for its micro-batches in flight and for its messages. A budget of the whole rank counts what
-/// a model's `planned_memory` says: weights, states, gradients, optimizer, activations, packed weights, scratch.
+/// The plan's activations, all of them, take at most these bytes: those outside of the checkpoint are counted, and what
+/// a stage of a pipeline holds for its micro-batches in flight and for its messages. A budget of the whole rank counts
+/// what a model's `planned_memory` says: weights, states, gradients, optimizer, activations, packed weights, scratch.
 ///
 /// Among the plans that fit the fastest is taken (plan/budget_search.hpp); where none fits, an error names the smallest
 /// number of bytes that one does. Checkpoints inside of a budget's are not used.
@@ -51,8 +51,8 @@ constexpr byte_limit share_of_save_all(double share) {
   return {0, share};
 }
 
-/// All that the rank holds: weights, states, gradients, optimizer, and the arena. An optimizer counts that is given to the
-/// step (`train_step(x, y, optimizer)`); what steps apart, or is none of the model's, is told by the model's option
+/// All that the rank holds: weights, states, gradients, optimizer, and the arena. An optimizer counts that is given to
+/// the step (`train_step(x, y, optimizer)`); what steps apart, or is none of the model's, is told by the model's option
 /// `other_bytes`.
 template <std::integral Number>
 constexpr byte_limit of_rank(Number bytes) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Whether a module declares a member of some name, be it a value, a function or a template: what nothing would read, and
-/// would be left out without a word, is an error instead.
+/// Whether a module declares a member of some name, be it a value, a function or a template: what nothing would read,
+/// and would be left out without a word, is an error instead.
 #pragma once
 
 #include <remat/core/traits.hpp>

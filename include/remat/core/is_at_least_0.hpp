@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// What may be a cost of time or bytes, a rate or a share: numbers that people write down are checked before they are used.
+/// What may be a cost of time or bytes, a rate or a share: numbers that people write down are checked before they are
+/// used.
 #pragma once
 
 #include <remat/core/language.hpp>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// The numbers of a tensor that is of float32 or of bfloat16, as a kernel that takes both is given them. nn/floats.hpp reads
-/// and writes them as floats.
+/// The numbers of a tensor that is of float32 or of bfloat16, as a kernel that takes both is given them. nn/floats.hpp
+/// reads and writes them as floats.
 #pragma once
 
 #include <remat/core/element.hpp>

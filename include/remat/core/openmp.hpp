@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /// The runtimes of OpenMP in this process, and what remat asks and tells them.
 ///
-/// There may be two: the one that this program is compiled for, whose threads run remat's loops, and the one that oneDNN
-/// calls, whose threads run its primitives. With g++ both are libgomp. A program of clang has libomp, which replaces
-/// libgomp, so that it is both again, unless libgomp was loaded first. A program that is compiled without OpenMP has
-/// oneDNN's alone. That one is found by the names and versions that oneDNN asks the dynamic linker for.
+/// There may be two: the one that this program is compiled for, whose threads run remat's loops, and the one that
+/// oneDNN calls, whose threads run its primitives. With g++ both are libgomp. A program of clang has libomp, which
+/// replaces libgomp, so that it is both again, unless libgomp was loaded first. A program that is compiled without
+/// OpenMP has oneDNN's alone. That one is found by the names and versions that oneDNN asks the dynamic linker for.
 #pragma once
 
 #include <remat/core/language.hpp>

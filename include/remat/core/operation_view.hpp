@@ -32,8 +32,8 @@ struct operation_view {
 
   std::size_t input_bytes = 0;  ///< of all inputs
   std::size_t saved_bytes = 0;  ///< of what it saves for its backward pass in addition to inputs and outputs
-  /// What it costs: FLOPs, or what was measured, at the planned batch. Of a backward pass that runs both halves at once, each
-  /// has one half; a half that does not run costs nothing.
+  /// What it costs: FLOPs, or what was measured, at the planned batch. Of a backward pass that runs both halves at
+  /// once, each has one half; a half that does not run costs nothing.
   double forward_cost = 0, backward_input_cost = 0, backward_parameters_cost = 0;
   bool backward_reads_inputs = false, backward_reads_outputs = false;
 

@@ -56,8 +56,8 @@ class no_size_signal {
 /// disappears, and the old one is as it was.
 class partial_file {
  public:
-  /// Refuses a path where something other than a file is, which a file that takes its place would end, and where writing
-  /// would wait for the reader of a pipe.
+  /// Refuses a path where something other than a file is, which a file that takes its place would end, and where
+  /// writing would wait for the reader of a pipe.
   explicit partial_file(const std::filesystem::path& path) : path_(path), partial_(path) {
     if (path.empty()) throw data_error("''", "names no file");
     partial_ += ".partial";

@@ -15,8 +15,8 @@
 ///     constexpr remat::segment_choice plan(std::span<const remat::operation_view> segment,
 ///                                          const remat::segment_context& context) const;   // or a list of decisions
 ///
-/// `decide` is asked where a policy has both. One that has a `limit` of bytes leaves it to the planner (core/budget.hpp). They
-/// may be static. A `policy_name` (a static string_view) is in reports.
+/// `decide` is asked where a policy has both. One that has a `limit` of bytes leaves it to the planner
+/// (core/budget.hpp). They may be static. A `policy_name` (a static string_view) is in reports.
 ///
 /// A policy may have members: `checkpoint_at("h", save_what_fits{bytes})` keeps the object. In a type it is a template
 /// argument, of the policy or of `with`: `checkpoint<M, with<save_what_fits{1'000'000}>>`.
@@ -77,7 +77,8 @@ struct chain_segment {
   std::size_t first = 0, last = 0;
 };
 
-/// A chain policy whose segments have others inside: `nested(children)` of a segment of `children` children, in preorder.
+/// A chain policy whose segments have others inside: `nested(children)` of a segment of `children` children, in
+/// preorder.
 template <class T>
 concept NestingPolicy = ChainPolicy<T> && requires(const T& policy, std::size_t children) {
   { policy.nested(children) } -> std::same_as<core::list<chain_segment>>;
@@ -105,11 +106,11 @@ inline constexpr bool is_complete_tag<with<Object>> = true;
 template <>
 inline constexpr bool is_complete_tag<budget<>> = true;
 
-/// A policy whose checkpoint is looked after: every tensor that is computed again, or that a lossless storage gives back, is
-/// compared with that of the first pass, bit by bit (as hashes of 64 bits, which take no memory of the arena). The first
-/// difference ends the step with a `verification_error` that names the module. In a type `verified<P>`, as a value
-/// `verified{policy}`; it holds for checkpoints within, too. A step takes longer by about one reading of these tensors in
-/// each pass.
+/// A policy whose checkpoint is looked after: every tensor that is computed again, or that a lossless storage gives
+/// back, is compared with that of the first pass, bit by bit (as hashes of 64 bits, which take no memory of the arena).
+/// The first difference ends the step with a `verification_error` that names the module. In a type `verified<P>`, as a
+/// value `verified{policy}`; it holds for checkpoints within, too. A step takes longer by about one reading of these
+/// tensors in each pass.
 template <class P>
 struct verified {};  // of what is no policy, it is none: rules::is_policy says so
 template <Policy P>

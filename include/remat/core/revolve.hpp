@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: MIT
-/// `revolve`: the binomial schedule of a uniform chain (Griewank and Walther 2000, "Algorithm 799: revolve", ACM TOMS 26).
+/// `revolve`: the binomial schedule of a uniform chain (Griewank and Walther 2000, "Algorithm 799: revolve", ACM TOMS
+/// 26).
 ///
 ///     checkpoint<repeat<1'000, step>, revolve<8>>     // at most 8 inputs of links wait at any time
 ///     checkpoint_at("steps", revolve{slots})          // the same as a value
 ///
 /// Of all schedules that keep `slots` inputs of links (that of the chain among them) and nothing else, none runs fewer
-/// links forward: `binomial_forward_steps(links, slots)`, the first pass and the last one of each link before its backward
-/// pass included. Segments nest: the inputs of the outermost ones wait first; when the backward pass arrives at one, it is
-/// computed again, and the slots of those that are done are used within it. A link whose backward pass reads nothing that
-/// it makes itself, or makes last, has no last pass, or a part of one.
+/// links forward: `binomial_forward_steps(links, slots)`, the first pass and the last one of each link before its
+/// backward pass included. Segments nest: the inputs of the outermost ones wait first; when the backward pass arrives
+/// at one, it is computed again, and the slots of those that are done are used within it. A link whose backward pass
+/// reads nothing that it makes itself, or makes last, has no last pass, or a part of one.
 ///
-/// Where a link saves about as much as its input is, `budget` runs fewer steps in the same memory, since it may keep that,
-/// too. A chain is uniform where its children are the same modules.
+/// Where a link saves about as much as its input is, `budget` runs fewer steps in the same memory, since it may keep
+/// that, too. A chain is uniform where its children are the same modules.
 #pragma once
 
 #include <remat/core/error.hpp>
@@ -77,8 +78,8 @@ constexpr core::list<chain_segment> binomial_segments(std::size_t links, std::si
 
 }  // namespace detail
 
-/// How many links the binomial schedule runs forward in a step: r links - (slots + r over slots + 1) of them again, where r
-/// is the least number with (slots + r over slots) >= links, and each once for its backward pass.
+/// How many links the binomial schedule runs forward in a step: r links - (slots + r over slots + 1) of them again,
+/// where r is the least number with (slots + r over slots) >= links, and each once for its backward pass.
 constexpr std::size_t binomial_forward_steps(std::size_t links, std::size_t slots) {
   if (slots == 0) throw error("a chain is reversed with at least one slot, that of its input; give 1 or more");
   if (slots > links) slots = links;

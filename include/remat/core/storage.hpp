@@ -8,8 +8,8 @@
 /// | `offload<file>`         | in a file, out of the arena (run/offload.hpp)                          |
 /// | a user's own            | in the arena in a form of its own, or out of it                       |
 ///
-/// One of a user's own stores a tensor after its last use in the forward pass, and gives it back before the first use in
-/// the backward pass. In the arena:
+/// One of a user's own stores a tensor after its last use in the forward pass, and gives it back before the first use
+/// in the backward pass. In the arena:
 ///
 ///     struct my_storage {
 ///       static constexpr std::string_view storage_name = "my_storage";  // as reports name it
@@ -26,12 +26,13 @@
 ///     remat::transfer_window window = {};                                             // left out: this one
 ///     remat::transfer_rate rate = {};                                                 // left out: it is measured
 ///
-/// It may have members, and so may one in the arena: `checkpoint_at("h", save_all{}, my_storage{...})` keeps the object.
+/// It may have members, and so may one in the arena: `checkpoint_at("h", save_all{}, my_storage{...})` keeps the
+/// object.
 ///
 /// Who reads a tensor in the backward pass says how it waits: the innermost checkpoint around the reader that names a
-/// storage. Where readers disagree, it stays as it is, and so do outputs of the model, what a stage gets from another or
-/// sends to one, unless it leaves the arena, and, unless the storage is lossless, what a layer saves in addition to its
-/// output (a row's mean).
+/// storage. Where readers disagree, it stays as it is, and so do outputs of the model, what a stage gets from another
+/// or sends to one, unless it leaves the arena, and, unless the storage is lossless, what a layer saves in addition to
+/// its output (a row's mean).
 #pragma once
 
 #include <remat/core/shared_constant.hpp>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Where tensors are that a storage has taken out of the arena, and how they go there and come back while the step goes on.
+/// Where tensors are that a storage has taken out of the arena, and how they go there and come back while the step goes
+/// on.
 #pragma once
 
 #include <remat/core/error.hpp>
@@ -37,18 +38,18 @@ struct transfer_rate {
   constexpr bool operator==(const transfer_rate&) const = default;
 };
 
-/// What leaves the arena begins at multiples of this, there and in the space: a file that is read and written without the
-/// system's cache asks for it.
+/// What leaves the arena begins at multiples of this, there and in the space: a file that is read and written without
+/// the system's cache asks for it.
 inline constexpr std::size_t transfer_alignment = 4096;
 
-/// Bytes outside of the arena, used by one thread at a time. Requests are done in the order in which they begin, and their
-/// memory is nobody else's until they are finished. A space allocates in `reserve` alone.
+/// Bytes outside of the arena, used by one thread at a time. Requests are done in the order in which they begin, and
+/// their memory is nobody else's until they are finished. A space allocates in `reserve` alone.
 class storage_space {
  public:
   virtual ~storage_space() = default;
 
-  /// Makes room for the bytes [0, `bytes`), where it has less, and for as many requests under way; none is. Throws `error`
-  /// where there is no room.
+  /// Makes room for the bytes [0, `bytes`), where it has less, and for as many requests under way; none is. Throws
+  /// `error` where there is no room.
   virtual void reserve(std::size_t bytes, std::size_t requests) = 0;
   /// Begins to write, from `at` on; returns the number of the request, by which it is finished.
   virtual std::uint64_t begin_write(std::size_t at, std::span<const std::byte> from) = 0;

@@ -11,8 +11,8 @@
 
 namespace remat {
 
-/// Stored in the arena as numbers of another type, half as many bytes of floats as bfloat16. It is lossy: backward reads
-/// what was rounded. Tensors of integers stay as they are.
+/// Stored in the arena as numbers of another type, half as many bytes of floats as bfloat16. It is lossy: backward
+/// reads what was rounded. Tensors of integers stay as they are.
 template <class T>
 struct stored_as;
 

@@ -8,9 +8,9 @@
 ///     per_batch<float, 64>       64 numbers for the whole batch, as statistics of channels are
 ///     tensors<A, B>              several tensors on one edge
 ///
-/// A model's type is checked on these; the program that it lowers to holds `tensor_shape` values. The layout in memory is
-/// declared by the type, never asked of the rank: a batch of `image` is channels-last, (N, H, W, C), although its extents
-/// are (C, H, W). A batch of `tensor`, of any rank, is row-major, and no layer permutes it.
+/// A model's type is checked on these; the program that it lowers to holds `tensor_shape` values. The layout in memory
+/// is declared by the type, never asked of the rank: a batch of `image` is channels-last, (N, H, W, C), although its
+/// extents are (C, H, W). A batch of `tensor`, of any rank, is row-major, and no layer permutes it.
 #pragma once
 
 #include <remat/core/element.hpp>

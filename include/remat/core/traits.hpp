@@ -19,7 +19,8 @@
 namespace remat {
 
 struct traits {
-  /// Forward may write over its first input, which is then no other of its inputs, and backward_input over the output's gradient.
+  /// Forward may write over its first input, which is then no other of its inputs, and backward_input over the output's
+  /// gradient.
   bool in_place = false;
   /// backward_input may write over the first input, too.
   bool overwrites_input = false;
@@ -37,17 +38,17 @@ struct traits {
   bool passes_gradient = false;
   /// Of a loss with `counted`: it divides by what counts in the whole batch, where the pass has it.
   bool divides_by_counted_in_batch = false;
-  /// In a model that computes with bfloat16: each of its tensors of floats, and each of their gradients, may be of either
-  /// type, and its kernels ask which (`pass.input_numbers()`). A module without this is given float32.
+  /// In a model that computes with bfloat16: each of its tensors of floats, and each of their gradients, may be of
+  /// either type, and its kernels ask which (`pass.input_numbers()`). A module without this is given float32.
   bool takes_bfloat16 = false;
   /// Its outputs may be of bfloat16, too. A sum takes it, and gives float32.
   bool gives_bfloat16 = false;
   /// Its inputs are factors of products of bfloat16: one of float32 is rounded for it. Where the CPU multiplies float32
   /// faster, its kernels compute with float32, on floats (run/widened_operation.hpp).
   bool multiplies_bfloat16 = false;
-  /// What it computes of a sample depends neither on others nor on where it is in the batch, but for sums in gradients of
-  /// parameters: a batch may be computed some samples at a time. Nothing is asked of a module that saves tensors, changes a
-  /// state, or has tensors that are not of samples.
+  /// What it computes of a sample depends neither on others nor on where it is in the batch, but for sums in gradients
+  /// of parameters: a batch may be computed some samples at a time. Nothing is asked of a module that saves tensors,
+  /// changes a state, or has tensors that are not of samples.
   bool computes_samples_apart = false;
 };
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// What files of a published architecture call its weights, and what else they hold: a value next to the body of a block,
+/// What files of a published architecture call its weights, and what else they hold: a value next to the body of a
+/// block,
 ///
 ///     struct gpt2 : remat::module {
 ///       using body = ...;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// The arena of a rank that runs the plans of its stages, kernels and all, as pipeline.hpp divides it: for budgets of the whole
-/// rank.
+/// The arena of a rank that runs the plans of its stages, kernels and all, as pipeline.hpp divides it: for budgets of
+/// the whole rank.
 #pragma once
 
 #include <remat/partition/rank_holdings.hpp>
@@ -17,8 +17,8 @@ namespace remat {
 
 class arena_with_kernels final : public rank_arena {
  public:
-  /// Of steps in which the first `larger` micro-batches have one sample more. `reserved`: of the arena that there is, which
-  /// other pipelines go on using. `others`: what else the rank holds.
+  /// Of steps in which the first `larger` micro-batches have one sample more. `reserved`: of the arena that there is,
+  /// which other pipelines go on using. `others`: what else the rank holds.
   arena_with_kernels(const program& p, const kernel_options& how, int larger, const regions& reserved,
                      std::size_t others)
       : program_(&p), how_(how), larger_(static_cast<std::size_t>(larger)), reserved_(reserved), others_(others) {}

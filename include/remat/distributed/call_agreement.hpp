@@ -99,8 +99,8 @@ class call_agreement {
 
  private:
   // What is compared first, in one round of messages of the same length for all models: the call, what was done alone,
-  // the size of the batch and its hash. Then, where a model needs it: the last two of each group, and for each place in a
-  // pipeline the hash of its parameters.
+  // the size of the batch and its hash. Then, where a model needs it: the last two of each group, and for each place in
+  // a pipeline the hash of its parameters.
   static constexpr std::size_t the_call = 0, the_rest = 1, the_size = 2, first_round = 4;
   std::size_t size_of(int group) const {
     return groups_.groups == 1 ? the_size : first_round + 2 * static_cast<std::size_t>(group);

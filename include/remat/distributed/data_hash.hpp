@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// A hash of numbers that ranks should have alike (core/byte_hash.hpp): of the bytes of a batch as its user hands it over,
-/// or of parameters and states.
+/// A hash of numbers that ranks should have alike (core/byte_hash.hpp): of the bytes of a batch as its user hands it
+/// over, or of parameters and states.
 #pragma once
 
 #include <remat/core/byte_hash.hpp>

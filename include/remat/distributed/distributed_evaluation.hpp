@@ -2,8 +2,9 @@
 /// An evaluation on ranks: what a metric makes of all batches, on every rank.
 ///
 /// Where all ranks are given the same batches, rank 0's value is everyone's. Where replicas bring batches of their own,
-/// each counts its own, and then metrics that can be are merged over the replicas, in their order, so that all ranks have
-/// the same bits: accuracy, top_k, mean_squared_error, mean_loss, and each of `metrics`. A metric of a user's own needs
+/// each counts its own, and then metrics that can be are merged over the replicas, in their order, so that all ranks
+/// have the same bits: accuracy, top_k, mean_squared_error, mean_loss, and each of `metrics`. A metric of a user's own
+/// needs
 ///
 ///     void merge(const my_metric& other);       // takes in what another one has counted
 ///

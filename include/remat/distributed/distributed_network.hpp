@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// A distributed network: a program whose stages run on the ranks of a job. What `distributed_model` is without its type.
-/// Where its ranks and parameters are is in network_on_ranks.hpp.
+/// A distributed network: a program whose stages run on the ranks of a job. What `distributed_model` is without its
+/// type. Where its ranks and parameters are is in network_on_ranks.hpp.
 ///
 /// Every rank makes the same calls with the same batches, as one process would, and ranks compare a hash of what they
 /// are handed; or each replica brings its share of a batch. A batch is split as evenly as possible into the
@@ -72,9 +72,10 @@ class distributed_network : public network_on_ranks {
   }
 
   /// The same with an optimizer's step, as in one process (network.hpp): `train_step(images, labels, optimizer)`, and
-  /// the factor on its learning rate. A parameter is updated in the last micro-batch's backward pass of its stage, or in
-  /// that of the parameters where the schedule has such; with replicas, when the sum of its gradient has ended as well;
-  /// one that is in several places, when these are summed. The block of gradients stays, and there are none to read.
+  /// the factor on its learning rate. A parameter is updated in the last micro-batch's backward pass of its stage, or
+  /// in that of the parameters where the schedule has such; with replicas, when the sum of its gradient has ended as
+  /// well; one that is in several places, when these are summed. The block of gradients stays, and there are none to
+  /// read.
   template <class... Arguments>
     requires detail::EndsWithUpdater<Arguments...>
   float train_step(Arguments&&... arguments) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// How a model is distributed: the options of `distributed_model`, the same on all ranks. Those that `model_options` has,
-/// too, come in the same order there, so that one list of designated initialisers serves both.
+/// How a model is distributed: the options of `distributed_model`, the same on all ranks. Those that `model_options`
+/// has, too, come in the same order there, so that one list of designated initialisers serves both.
 #pragma once
 
 #include <remat/distributed/gradient_reduction.hpp>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// The ranks that a distributed model's tensors are spread over. Each stage's parameters and states are on its rank, in
-/// every replica; one that stages share is on all of their ranks. An optimizer's rows are where the parameter is, or each
-/// replica has its shard of them. Counters are on every rank.
+/// every replica; one that stages share is on all of their ranks. An optimizer's rows are where the parameter is, or
+/// each replica has its shard of them. Counters are on every rank.
 ///
 /// What is gathered is replica 0's, whose states may differ from those of others; what is scattered goes to all.
 #pragma once

@@ -61,8 +61,8 @@ inline timeline events_of(const pipeline_trace& trace, int rank) {
 
 namespace detail {
 
-/// What to add to this rank's clock to have rank 0's, in seconds: this rank `asked` and was `answered` by its own clock, and
-/// rank 0's showed `told` in between. A message takes about as long there as back.
+/// What to add to this rank's clock to have rank 0's, in seconds: this rank `asked` and was `answered` by its own
+/// clock, and rank 0's showed `told` in between. A message takes about as long there as back.
 constexpr double clock_offset(double asked, double told, double answered) { return told - (asked + answered) / 2; }
 
 /// Collective: the same of steady clocks, measured several times. Several nodes may have several clocks.

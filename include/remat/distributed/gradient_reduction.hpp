@@ -9,8 +9,8 @@
 ///
 /// Buckets are the same either way, and so are the bits. `allreduce::after` begins them when the backward pass is over.
 ///
-/// In a step that updates parameters, one is updated when the sum of its bucket has ended and its stage needs its values
-/// no more, whichever is later.
+/// In a step that updates parameters, one is updated when the sum of its bucket has ended and its stage needs its
+/// values no more, whichever is later.
 #pragma once
 
 #include <remat/distributed/gradient_listener.hpp>

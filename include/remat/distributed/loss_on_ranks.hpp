@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// The parameters and states of the operation that gives the loss, on every rank: copies of those of replica 0's rank that
-/// runs it. Weights of classes are such.
+/// The parameters and states of the operation that gives the loss, on every rank: copies of those of replica 0's rank
+/// that runs it. Weights of classes are such.
 #pragma once
 
 #include <remat/distributed/agreement.hpp>

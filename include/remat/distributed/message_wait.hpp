@@ -28,8 +28,8 @@ namespace remat::mpi {
 /// How a rank waits.
 enum class wait_mode : std::uint8_t { automatic, spinning, sleeping };
 
-/// Of the ranks of a host, which have `threads` threads together on `cores` cores: where one of them asks for another way
-/// than `automatic`, all wait so, and `sleeping` goes before `spinning`.
+/// Of the ranks of a host, which have `threads` threads together on `cores` cores: where one of them asks for another
+/// way than `automatic`, all wait so, and `sleeping` goes before `spinning`.
 inline wait_mode wait_mode_of_host(wait_mode wanted, std::uint64_t threads, int cores) {
   const bool is_crowded = threads > static_cast<std::uint64_t>(cores);
   return wanted == wait_mode::automatic && is_crowded ? wait_mode::sleeping : wanted;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// A network on the ranks of a job, before it runs: where this rank is, what all ranks have agreed on, whose parameters are
-/// where, and what the ranks tell each other about them. distributed_network.hpp has what runs on it.
+/// A network on the ranks of a job, before it runs: where this rank is, what all ranks have agreed on, whose parameters
+/// are where, and what the ranks tell each other about them. distributed_network.hpp has what runs on it.
 #pragma once
 
 #include <remat/distributed/call_agreement.hpp>
@@ -66,7 +66,8 @@ class network_on_ranks : public trainable {
 
   // --- what optimizers and clipping ask -----------------------------------------------------------------------------
 
-  /// Of numbers that are at least 0, or NaN: some NaNs have a sign, with which they would be less than the others' zeros.
+  /// Of numbers that are at least 0, or NaN: some NaNs have a sign, with which they would be less than the others'
+  /// zeros.
   double sum_over_parameters(std::span<const double> numbers) override {
     calls_.meet(call_kind::sum);
     everyones_.assign(blueprint_.checkpointed.parameters.size(), 0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// Shards of the optimizer's numbers over replicas, as in ZeRO's first stage (Rajbhandari et al. 2020): each replica
-/// updates an equal part of the parameters, as they are laid out in memory, keeps the optimizer's numbers of that part alone, and
-/// gives it to the others. The bits are those of replicas that all update everything.
+/// updates an equal part of the parameters, as they are laid out in memory, keeps the optimizer's numbers of that part
+/// alone, and gives it to the others. The bits are those of replicas that all update everything.
 #pragma once
 
 #include <remat/core/alignment.hpp>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// The pipelines of a rank, one for each size and number of micro-batches that was met of late, in one arena as large as
-/// the largest that was met needs: they run one after another. Those that were not used for the longest time are
+/// The pipelines of a rank, one for each size and number of micro-batches that was met of late, in one arena as large
+/// as the largest that was met needs: they run one after another. Those that were not used for the longest time are
 /// forgotten, in the same order on all ranks, since these make the same calls.
 #pragma once
 
@@ -26,8 +26,8 @@ class pipeline_cache {
   pipeline_cache(pipeline_setup model, int threads, std::size_t max_plans)
       : model_(std::move(model)), threads_(threads), max_plans_(max_plans) {}
 
-  /// Of a training step in the model's micro-batches, of `microbatch` samples; the first `larger` ones have one more. One
-  /// that `updates` does that with parameters whose gradients are final.
+  /// Of a training step in the model's micro-batches, of `microbatch` samples; the first `larger` ones have one more.
+  /// One that `updates` does that with parameters whose gradients are final.
   pipeline& training(std::size_t microbatch, int larger = 0, bool updates = false) {
     if (larger == model_.table.microbatches) return training(microbatch + 1, 0, updates);
     return find_or_make(microbatch, larger, model_.table.microbatches, true, updates);
@@ -41,8 +41,8 @@ class pipeline_cache {
     return pipeline(setup(microbatch, 0, model_.table.microbatches, model_.is_training));
   }
 
-  /// Says how much the rank holds that its program does not say: a budget of the whole counts it. The most that was said counts;
-  /// what was planned with less is planned again.
+  /// Says how much the rank holds that its program does not say: a budget of the whole counts it. The most that was
+  /// said counts; what was planned with less is planned again.
   void leave_room(std::size_t others) {
     if (others <= others_) return;
     others_ = others;
@@ -101,8 +101,8 @@ class pipeline_cache {
     forget_oldest(is_training);
     return *made_.back();
   }
-  /// A budget of the whole rank counts the arena in which other sizes of micro-batches were: where nothing fits in addition to
-  /// them, they are given up.
+  /// A budget of the whole rank counts the arena in which other sizes of micro-batches were: where nothing fits in
+  /// addition to them, they are given up.
   std::unique_ptr<pipeline> make(pipeline_setup wanted) {
     if (wanted.is_training && has_rank_budget(*model_.checkpointed) && arena_.reserved().total() > 0) {
       pipeline_setup next_to_others = wanted;

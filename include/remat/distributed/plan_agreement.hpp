@@ -27,7 +27,8 @@ class collective_budget_error : public collective_error {
   collective_budget_error(const std::string& what, std::size_t smallest)
       : collective_error(what), smallest_(smallest) {}
 
-  /// The fewest bytes with which one fits on the rank that needs most: enough for all, where all stages have one budget.
+  /// The fewest bytes with which one fits on the rank that needs most: enough for all, where all stages have one
+  /// budget.
   std::size_t smallest() const { return smallest_; }
 
  private:
@@ -41,9 +42,10 @@ class plan_agreement {
 
   bool has_rank_budget() const { return has_rank_budget_; }
 
-  /// Runs `make`, which plans this step, where a budget may be too small for it. Collective: one round of messages the first
-  /// time that a batch is split so, and for a budget of the whole rank each time, since what else a rank holds may have
-  /// changed. Throws `collective_budget_error` or `collective_error` on all ranks where it throws an `error` on one.
+  /// Runs `make`, which plans this step, where a budget may be too small for it. Collective: one round of messages the
+  /// first time that a batch is split so, and for a budget of the whole rank each time, since what else a rank holds
+  /// may have changed. Throws `collective_budget_error` or `collective_error` on all ranks where it throws an `error`
+  /// on one.
   template <class Make>
   void require(const agreement& ranks, const batch_split& split, bool updates, const Make& make) {
     const std::pair key{std::pair{split.batch, split.parts}, updates};

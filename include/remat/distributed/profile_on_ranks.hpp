@@ -5,7 +5,8 @@
 ///     const remat::operation_costs costs = remat::profile(mpi, one, 16);    // on every rank
 ///     remat::distributed_model<net, input, loss> m{mpi, {.partition = remat::partition::balanced(costs)}};
 ///
-/// The ranks measure at once, as they will compute, and of each cost the slowest rank's counts: a pipeline waits for it.
+/// The ranks measure at once, as they will compute, and of each cost the slowest rank's counts: a pipeline waits for
+/// it.
 #pragma once
 
 #include <remat/check/profile.hpp>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// Rank maps: which rank of MPI runs which stage-rank of which replica.
 ///
-/// A job of `size` ranks is a grid: `partitions` ranks form the pipeline of a replica, and `replicas` replicas train side
-/// by side. A rank is (`partition`, `replica`) in it. Of 6 ranks, 3 of them in each pipeline:
+/// A job of `size` ranks is a grid: `partitions` ranks form the pipeline of a replica, and `replicas` replicas train
+/// side by side. A rank is (`partition`, `replica`) in it. Of 6 ranks, 3 of them in each pipeline:
 ///
 /// | map                       | replica 0 | replica 1 |                                                            |
 /// |---------------------------|-----------|-----------|------------------------------------------------------------|

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Where all ranks are, as far as one of them knows, and how it says so: who has left, who waits where, who does not come.
+/// Where all ranks are, as far as one of them knows, and how it says so: who has left, who waits where, who does not
+/// come.
 #pragma once
 
 #include <remat/distributed/call_position.hpp>
@@ -40,8 +41,8 @@ class rank_positions {
   void enter(const call_position& at) { before_ = std::exchange(here_, at); }
   void met() { here_.has_met = 1; }
 
-  /// What ends the job where ranks have left that will not come to the call in which this one waits: on the rank that is
-  /// to say so.
+  /// What ends the job where ranks have left that will not come to the call in which this one waits: on the rank that
+  /// is to say so.
   std::optional<std::string> text_of_those_who_left(clock::time_point now) const {
     std::vector<int> gone;
     std::size_t lower = 0;  // that are still there
@@ -66,8 +67,8 @@ class rank_positions {
            "of the session's scope, or not at all";
   }
 
-  /// After this rank has waited `waited` seconds, and those that it has `asked` and that wait, too, have answered since.
-  /// It waits in its call, or at the place that `where` names.
+  /// After this rank has waited `waited` seconds, and those that it has `asked` and that wait, too, have answered
+  /// since. It waits in its call, or at the place that `where` names.
   std::string text_of_wait(double waited, clock::time_point asked, const char* where) const {
     std::vector<int> waiting, gone, missing, computing;
     for (std::size_t r = 0; r < others_.size(); ++r) {

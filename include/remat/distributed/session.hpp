@@ -119,7 +119,8 @@ class session {
     if (options_.waiting != mpi::wait_mode::automatic) return options_.waiting;
     return host_.ranks > host_.cores ? mpi::wait_mode::sleeping : mpi::wait_mode::automatic;
   }
-  /// Collective over the ranks of a host, which get one answer: how ranks wait, of which this one has `threads` threads.
+  /// Collective over the ranks of a host, which get one answer: how ranks wait, of which this one has `threads`
+  /// threads.
   mpi::wait_mode how_to_wait(int threads) const {
     std::array<std::uint64_t, 1> all{static_cast<std::uint64_t>(threads)};
     wait(neighbours_.sum(all));

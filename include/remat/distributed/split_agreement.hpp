@@ -36,7 +36,8 @@ inline void require_split(const distributed_blueprint& b, std::size_t samples, s
 
 }  // namespace detail
 
-/// Collective. Of the batch of all replicas together. `parameters` is a hash of this rank's, where replicas compare them.
+/// Collective. Of the batch of all replicas together. `parameters` is a hash of this rank's, where replicas compare
+/// them.
 inline batch_split agree_on_split(const call_agreement& calls, const distributed_blueprint& b, call_kind kind,
                                   std::span<const tensor_source> sources,
                                   std::optional<std::uint64_t> parameters = {}) {

@@ -4,8 +4,8 @@
 ///     data.batches(64, {.shuffle_seed = 1, .epoch = epoch})                                       // all of each batch
 ///     data.batches(64, {..., .replica = model.replica(), .replicas = model.replicas()})           // a replica's share
 ///
-/// The shares of the replicas of `distributed_model`, with `.inputs = inputs_from::each_replica`, are together the batch
-/// of one process, whatever the number of replicas, and nobody reads the samples of others.
+/// The shares of the replicas of `distributed_model`, with `.inputs = inputs_from::each_replica`, are together the
+/// batch of one process, whatever the number of replicas, and nobody reads the samples of others.
 #pragma once
 
 #include <remat/core/error.hpp>

@@ -34,15 +34,15 @@ class batch_iterator {
   Range* range_;
 };
 
-/// `Range` derives from it and has `value_type`, a batch, and `current()`, which gives it; `allocate()`, called before the
-/// first batch; and `fill()`, called for each.
+/// `Range` derives from it and has `value_type`, a batch, and `current()`, which gives it; `allocate()`, called before
+/// the first batch; and `fill()`, called for each.
 template <class Range>
 class epoch_batches {
  public:
   /// The number of batches of the epoch.
   std::size_t count() const { return order_.count(); }
-  /// The number of the batch that comes next, after the current one within a loop, counted from 0: a run that is stopped
-  /// here goes on with `{.first = position}`. `tensor_list::add_counter` has it remembered.
+  /// The number of the batch that comes next, after the current one within a loop, counted from 0: a run that is
+  /// stopped here goes on with `{.first = position}`. `tensor_list::add_counter` has it remembered.
   std::size_t position() const { return order_.next(); }
 
   auto begin() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// The names of a model's weights in files, as its architecture has them published (core/weight_names.hpp): with a prefix
-/// or without, in old spellings or in that which is written, among others that are skipped.
+/// The names of a model's weights in files, as its architecture has them published (core/weight_names.hpp): with a
+/// prefix or without, in old spellings or in that which is written, among others that are skipped.
 ///
 /// A name that the model has is always its own. Where blocks are inside of one another, the innermost is asked first.
 #pragma once

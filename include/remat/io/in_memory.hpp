@@ -5,9 +5,9 @@
 ///     const auto data = remat::in_memory(samples, tokens, next);      // any number of arrays, of this many samples
 ///     for (auto [x, t] : data.batches(64, {.shuffle_seed = 1, .epoch = epoch})) model.train_step(x, t);
 ///
-/// An array is a range as `train_step` takes it, with its samples one after another. The data set views the arrays, which
-/// must outlive it. A batch is a tuple of spans, valid until the next one: of the arrays themselves in stored order, else
-/// of buffers that `begin` allocates.
+/// An array is a range as `train_step` takes it, with its samples one after another. The data set views the arrays,
+/// which must outlive it. A batch is a tuple of spans, valid until the next one: of the arrays themselves in stored
+/// order, else of buffers that `begin` allocates.
 #pragma once
 
 #include <remat/core/error.hpp>

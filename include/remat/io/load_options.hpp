@@ -45,8 +45,8 @@ struct save_options {
   /// A parameter that modules share is written under the name of each of its places, which PyTorch's
   /// `load_state_dict(strict=True)` asks for. By default it is written once, under the name of the first.
   bool every_name = false;
-  /// What parameters and states are written as: float32, or bfloat16, to which they are rounded (two bytes each; loading
-  /// them makes float32 of them again). What else a model remembers is written as it is.
+  /// What parameters and states are written as: float32, or bfloat16, to which they are rounded (two bytes each;
+  /// loading them makes float32 of them again). What else a model remembers is written as it is.
   remat::element element = remat::element::float32;
 };
 

@@ -2,12 +2,12 @@
 /// A file that is mapped into memory, to be read anywhere, of any size: the only place where remat meets
 /// Boost.Interprocess.
 ///
-/// What is read is copied: a file may be truncated by another process at any time, and what was in it would be gone from
-/// under whoever views it. A copy is checked after it is made, and a file that no longer has the bytes is refused
+/// What is read is copied: a file may be truncated by another process at any time, and what was in it would be gone
+/// from under whoever views it. A copy is checked after it is made, and a file that no longer has the bytes is refused
 /// (mapped_range.hpp). Of the mapping, at most about 16 MiB are counted as memory of the process; the rest stays in the
-/// system's cache of files, which the processes of a host share. Large pieces are copied from the mapping, in 0.82 of the
-/// time that read(2) takes; for small ones read(2) takes less than pages that come and go do (1 kB anywhere in 1 GB: 0.8
-/// against 8.9 microseconds).
+/// system's cache of files, which the processes of a host share. Large pieces are copied from the mapping, in 0.82 of
+/// the time that read(2) takes; for small ones read(2) takes less than pages that come and go do (1 kB anywhere in 1
+/// GB: 0.8 against 8.9 microseconds).
 #pragma once
 
 #include <remat/core/error.hpp>

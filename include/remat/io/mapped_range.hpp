@@ -4,8 +4,8 @@
 /// A mapped page that is beyond the end of its file (another process has truncated it), or that its disk cannot give,
 /// answers a read with the signal SIGBUS, which ends a process without a word. While a thread reads a range through
 /// `reading_scope`, that signal puts pages of zeros in the place of what is lost and is remembered: whoever reads looks
-/// at `is_lost()` afterwards, and throws what it has read away. (Wayland's shared buffers are read in this way.) All other
-/// signals of the kind go to the handler that was there before.
+/// at `is_lost()` afterwards, and throws what it has read away. (Wayland's shared buffers are read in this way.) All
+/// other signals of the kind go to the handler that was there before.
 #pragma once
 
 #include <remat/core/language.hpp>

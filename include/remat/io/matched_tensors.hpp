@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 /// Which tensor of some files each named tensor of a model is read from.
 ///
-/// A parameter that modules share has a name for each of its places, and the file may have it under any of them: PyTorch
-/// keeps one or all. PyTorch counts batches in `num_batches_tracked`, which nothing of remat's reads: it is skipped. What
-/// files of a published architecture call weights, and hold beyond them, the model says itself (file_names.hpp).
+/// A parameter that modules share has a name for each of its places, and the file may have it under any of them:
+/// PyTorch keeps one or all. PyTorch counts batches in `num_batches_tracked`, which nothing of remat's reads: it is
+/// skipped. What files of a published architecture call weights, and hold beyond them, the model says itself
+/// (file_names.hpp).
 #pragma once
 
 #include <remat/core/error.hpp>

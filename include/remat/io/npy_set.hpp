@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
-/// A data set of .npy files, of which the first extent counts samples: features, then targets, each as a model takes it.
+/// A data set of .npy files, of which the first extent counts samples: features, then targets, each as a model takes
+/// it.
 ///
 ///     const remat::npy_set<float, std::int32_t> data("features.npy", "labels.npy");
 ///     const remat::npy_set<remat::image<float, 3, 32, 32>, remat::tensor<std::int32_t, 1>> data("x.npy", "y.npy");
 ///     for (auto [x, y] : data.batches(64, {.shuffle_seed = 1, .epoch = epoch})) model.train_step(x, y);
 ///
-/// `float` and `std::int32_t` take samples of any shape. A tensor or an image takes its own: an array of another shape or
-/// type is refused when the set is made. The files are mapped and a batch is read when it comes (npy_array.hpp says what
-/// numbers are accepted), so that a set may be larger than memory.
+/// `float` and `std::int32_t` take samples of any shape. A tensor or an image takes its own: an array of another shape
+/// or type is refused when the set is made. The files are mapped and a batch is read when it comes (npy_array.hpp says
+/// what numbers are accepted), so that a set may be larger than memory.
 #pragma once
 
 #include <remat/core/error.hpp>
@@ -72,8 +73,8 @@ class npy_set {
  public:
   using batches_type = read_batches<npy_set, typename detail::npy_sample<Tensors>::number...>;
 
-  /// One file for each. Throws `data_error`, naming the file, for one that is damaged, or has another shape or type than
-  /// is asked for, or another number of samples than the first.
+  /// One file for each. Throws `data_error`, naming the file, for one that is damaged, or has another shape or type
+  /// than is asked for, or another number of samples than the first.
   template <std::convertible_to<std::filesystem::path>... Paths>
     requires(sizeof...(Paths) == sizeof...(Tensors))
   explicit npy_set(const Paths&... paths) : arrays_{npy_array(paths)...} {

@@ -83,8 +83,8 @@ void convert_numbers(const mapped_file& file, std::size_t from, std::span<T> to,
   }
 }
 
-/// Reads numbers `first` and what follows of those that begin at byte `data` of a file. Throws `data_error` for one that
-/// is no int32.
+/// Reads numbers `first` and what follows of those that begin at byte `data` of a file. Throws `data_error` for one
+/// that is no int32.
 template <class T>
 void read_numbers(const mapped_file& file, number_type type, std::size_t data, std::size_t first, std::span<T> to) {
   const std::size_t from = data + first * facts_of(type).bytes;

@@ -17,8 +17,8 @@
 namespace remat {
 
 /// `Samples` has `size()`, its number of samples; `elements(i)`, of a sample in array i; and
-/// `read(first, count, std::span<Numbers>...)`, which reads samples that follow each other. It is copied, which shares its
-/// files.
+/// `read(first, count, std::span<Numbers>...)`, which reads samples that follow each other. It is copied, which shares
+/// its files.
 template <class Samples, class... Numbers>
 class read_batches : public detail::epoch_batches<read_batches<Samples, Numbers...>> {
   using base = detail::epoch_batches<read_batches>;

@@ -5,9 +5,9 @@
 ///     header    names, types, shapes and places of the tensors (safetensors_header.hpp)
 ///     data      the tensors, row-major and little-endian, each at its offset from here, without gaps
 ///
-/// A file is accepted whole or not at all, before any tensor is read: the header is not trusted. It is mapped into memory,
-/// and tensors, or parts of them, are copied to where they are needed, so that no second copy of them is in memory.
-/// safetensors_writer.hpp writes such files; tensor_files.hpp reads several as one.
+/// A file is accepted whole or not at all, before any tensor is read: the header is not trusted. It is mapped into
+/// memory, and tensors, or parts of them, are copied to where they are needed, so that no second copy of them is in
+/// memory. safetensors_writer.hpp writes such files; tensor_files.hpp reads several as one.
 #pragma once
 
 #include <remat/core/bfloat16.hpp>

@@ -31,8 +31,8 @@
 
 namespace remat {
 
-/// Writes every tensor that is there, with its element type or that of the options. The file appears under its name when it
-/// is complete; an `error` leaves an older one as it was.
+/// Writes every tensor that is there, with its element type or that of the options. The file appears under its name
+/// when it is complete; an `error` leaves an older one as it was.
 inline void write_tensors(const tensor_list& tensors, const std::filesystem::path& path,
                           const save_options& options = {}) {
   const tensor_ranks& ranks = tensors.ranks();
@@ -76,11 +76,11 @@ inline void write_tensors(const tensor_list& tensors, const std::filesystem::pat
   ranks.run_on(0, [&] { file->finish(); });
 }
 
-/// Reads every tensor, of its element type; F16, BF16 and F64 become float32. The path is what tensor_files.hpp says. The
-/// files must have each tensor with its shape, but those that need not be there, and nothing else unless told so.
+/// Reads every tensor, of its element type; F16, BF16 and F64 become float32. The path is what tensor_files.hpp says.
+/// The files must have each tensor with its shape, but those that need not be there, and nothing else unless told so.
 /// Whatever does not fit is listed in a `data_error`, thrown before anything changes; only a disk that fails, or a file
-/// that is truncated, while it is read leaves a model half loaded, and the message says so. Returns what was loaded, and
-/// what was allowed not to be; of ranks, rank 0 does, and the lists of others are empty.
+/// that is truncated, while it is read leaves a model half loaded, and the message says so. Returns what was loaded,
+/// and what was allowed not to be; of ranks, rank 0 does, and the lists of others are empty.
 inline load_report read_tensors(tensor_list tensors, const std::filesystem::path& path,
                                 const load_options& options = {}) {
   const tensor_ranks& ranks = tensors.ranks();

@@ -25,8 +25,8 @@ struct tensor_index {
   std::map<std::string, std::size_t> file_of;
 };
 
-/// Whether a path, which need not be there, leaves the folder that it is relative to. (A link within the folder may point
-/// anywhere: who can make one can as well write the weights.)
+/// Whether a path, which need not be there, leaves the folder that it is relative to. (A link within the folder may
+/// point anywhere: who can make one can as well write the weights.)
 inline bool leaves_its_folder(const std::filesystem::path& path) {
   return path.has_root_path() || std::ranges::any_of(path, [](const auto& part) { return part == ".."; });
 }

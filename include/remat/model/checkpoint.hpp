@@ -14,10 +14,10 @@
 /// only those are kept that some backward or recomputation reads, and a segment that would keep more than no
 /// checkpoint at all is left plain (the plan says so). Examples 01 and 02 show these forms.
 ///
-/// `set_activation_checkpointing` is an annotation: the model and its paths stay as they are, and the program is that of
-/// tags inside of it. What it names is found when the model is lowered, so that it reaches into a `repeat` without a copy
-/// of it. In its path `*` matches any characters of one part. Several are written around one another; one module is
-/// annotated once. The annotation's checkpoint is around those of tags that the module has.
+/// `set_activation_checkpointing` is an annotation: the model and its paths stay as they are, and the program is that
+/// of tags inside of it. What it names is found when the model is lowered, so that it reaches into a `repeat` without a
+/// copy of it. In its path `*` matches any characters of one part. Several are written around one another; one module
+/// is annotated once. The annotation's checkpoint is around those of tags that the module has.
 #pragma once
 
 #include <remat/core/checkpoint_setting.hpp>
@@ -33,8 +33,8 @@ struct checkpoint : module {};
 template <class Sequential, class Strategy = strategy::each, class P = recompute_all, class S = keep>
 struct checkpoint_sequential : module {};
 
-/// `Model` with checkpoints of what has the path `Pattern` in it; the empty one is the model itself. The strategy is for
-/// sequentials and repeats; by default each of their children is checkpointed, and any other module as one.
+/// `Model` with checkpoints of what has the path `Pattern` in it; the empty one is the model itself. The strategy is
+/// for sequentials and repeats; by default each of their children is checkpointed, and any other module as one.
 template <class Model, fixed_string Pattern, class Strategy = strategy::each_if_sequential, class P = recompute_all,
           class S = keep>
 struct set_activation_checkpointing : module {};

@@ -2,9 +2,9 @@
 /// What modules compute with: `computed_as<bfloat16, M>`.
 ///
 /// Products take factors of bfloat16 and add them up in float32; activations and their gradients are of two bytes, but
-/// for the stream of residual blocks; parameters, statistics and the loss stay float32 (plan/compute_type.hpp). Around a
-/// whole model it is about its loss, too. The innermost one counts: `computed_as<float, M>` in such a model keeps M as it
-/// is. At run time: `model_options::compute`.
+/// for the stream of residual blocks; parameters, statistics and the loss stay float32 (plan/compute_type.hpp). Around
+/// a whole model it is about its loss, too. The innermost one counts: `computed_as<float, M>` in such a model keeps M
+/// as it is. At run time: `model_options::compute`.
 ///
 /// On a CPU without fast instructions for it products are those of floats, on widened copies of the same tensors
 /// (run/widened_operation.hpp); one without any says so once.

@@ -119,7 +119,8 @@ constexpr void add_outputs(program& p, edge& slots, tensors<T...>) {
   (slots.push_back(p.add_tensor(shape_of<T>::value, p.operations.count())), ...);
 }
 
-/// Throws `error` for a parameter of more elements than kernels count; in a constant expression, the compiler quotes it.
+/// Throws `error` for a parameter of more elements than kernels count; in a constant expression, the compiler quotes
+/// it.
 constexpr const parameter& checked_parameter(const parameter& declared) {
   if (!are_few_elements(declared.extents, declared.rank))
     throw error("the parameter '" + std::string(declared.name) + "' has more than 2^31 - 1 elements; make it smaller");

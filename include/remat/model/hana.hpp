@@ -5,9 +5,9 @@
 ///     hana::unpack(net, f), hana::for_each(net, f), hana::fold_left(net, state, f)
 ///
 /// work on their direct children: the modules of a sequential, the N of a repeat (which a transform changes alike), the
-/// branches of a parallel, the body and the shortcut of a residual; and those of such a model that is annotated or inlined.
-/// `transform_modules` reaches every depth. Minimal complete definition: unpack and transform. This is the only file that
-/// includes Hana.
+/// branches of a parallel, the body and the shortcut of a residual; and those of such a model that is annotated or
+/// inlined. `transform_modules` reaches every depth. Minimal complete definition: unpack and transform. This is the
+/// only file that includes Hana.
 #pragma once
 
 #include <remat/model/checkpoint.hpp>

@@ -59,8 +59,8 @@ struct operation {
 
   std::string_view kind = {};
   const kernel_table* kernels = nullptr;
-  /// Those that use its states in training, too, and leave them as they are; null: it has none. Where its parameters are
-  /// frozen, the second.
+  /// Those that use its states in training, too, and leave them as they are; null: it has none. Where its parameters
+  /// are frozen, the second.
   const kernel_table *kernels_on_kept_states = nullptr, *frozen_kernels_on_kept_states = nullptr;
   const void* attributes = nullptr;
   std::string_view type = {};  ///< the module's, as the compiler spells it: it holds what its arguments say

@@ -29,8 +29,8 @@ constexpr bool are_alike(const program& p, int a, int b) {
   return one.kind == other.kind && one.type == other.type && have_same_tensors(p, one, other);
 }
 
-/// The first child of a sequential that is another module than the child before it, or `none`. The program is one before
-/// fusion.
+/// The first child of a sequential that is another module than the child before it, or `none`. The program is one
+/// before fusion.
 constexpr int first_unlike_child(const program& p, int n) {
   for (int c = n + 1, next = 0; c < p.nodes[n].end; c = next) {
     next = p.nodes[c].end;

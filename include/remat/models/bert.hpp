@@ -8,8 +8,8 @@
 ///     remat::load_weights(m, "bert-base-uncased", {.allow_missing = {"classifier"}});
 ///     m.train_step(tokens, types, mask, labels);
 ///
-/// takes tokens, their types (0 or 1) and a mask (0 where a token is padding), each (T), T at most `positions`. The mask
-/// reaches the attention of every block.
+/// takes tokens, their types (0 or 1) and a mask (0 where a token is padding), each (T), T at most `positions`. The
+/// mask reaches the attention of every block.
 ///
 /// | type                                          | gives                                   | in transformers               |
 /// |-----------------------------------------------|-----------------------------------------|-------------------------------|

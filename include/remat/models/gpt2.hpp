@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// GPT-2 (Radford et al. 2019), under the names of Hugging Face's GPT2LMHeadModel: `transformer.h.0.attn.c_attn.weight`.
+/// GPT-2 (Radford et al. 2019), under the names of Hugging Face's GPT2LMHeadModel:
+/// `transformer.h.0.attn.c_attn.weight`.
 ///
 ///     using net = remat::models::gpt2<remat::models::gpt2_small>;
 ///     remat::model<net, remat::tensor<std::int32_t, 1024>, nn::cross_entropy> m;

@@ -6,11 +6,11 @@
 ///     remat::model<net, remat::tensor<std::int32_t, 2048>, nn::cross_entropy> m;
 ///     remat::load_weights(m, "Llama-3.2-1B");  // a file, or a folder of several with an index
 ///
-/// takes tokens (T), T any length, and gives logits (T, vocabulary). `llama_without_head` and `llama_loss` train the same
-/// weights without ever holding all logits, as those of gpt2.hpp.
+/// takes tokens (T), T any length, and gives logits (T, vocabulary). `llama_without_head` and `llama_loss` train the
+/// same weights without ever holding all logits, as those of gpt2.hpp.
 ///
-/// Queries, keys and values are three products, as in its files: the names, the gradients and the rows of an optimizer are
-/// those of three weights.
+/// Queries, keys and values are three products, as in its files: the names, the gradients and the rows of an optimizer
+/// are those of three weights.
 #pragma once
 
 #include <remat/core/weight_names.hpp>

@@ -4,8 +4,8 @@
 ///     remat::model<remat::models::resnet50<>, remat::image<float, 3, 224, 224>, nn::cross_entropy> m;
 ///     remat::load_weights(m, "resnet50.safetensors");
 ///
-/// takes images of any size from 33 x 33 on, and gives logits (classes). Blocks of resnet50 halve images in the convolution
-/// of 3 x 3, as torchvision's do.
+/// takes images of any size from 33 x 33 on, and gives logits (classes). Blocks of resnet50 halve images in the
+/// convolution of 3 x 3, as torchvision's do.
 #pragma once
 
 #include <remat/model/inlined.hpp>

@@ -4,15 +4,15 @@
 ///     using net = remat::models::unet<remat::models::unet_config{.channels = 3, .classes = 21}>;
 ///     remat::model<net, remat::image<float, 3, 256, 256>, nn::cross_entropy> m;
 ///
-/// takes images whose rows and columns 2^depth divides, and gives (classes, H, W). Its names are its own: for each level
-/// from 1, the outermost, to `depth`
+/// takes images whose rows and columns 2^depth divides, and gives (classes, H, W). Its names are its own: for each
+/// level from 1, the outermost, to `depth`
 ///
 ///     down1.conv1, down1.bn1, down1.conv2, down1.bn2     two convolutions, before the image is halved
 ///     up1                                                a transposed convolution that doubles it
 ///     mix1.conv1, ...                                    two more, of what down1 gave and of this
 ///
-/// and `middle.conv1`, ... between them, `head` after all. Convolutions keep the size of the image, and have no bias where
-/// a batch norm follows. A level has twice the channels of the one around it.
+/// and `middle.conv1`, ... between them, `head` after all. Convolutions keep the size of the image, and have no bias
+/// where a batch norm follows. A level has twice the channels of the one around it.
 #pragma once
 
 #include <remat/core/fixed_string.hpp>

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
-/// Scaled dot-product attention of several heads (Vaswani et al. 2017), tile by tile: no matrix of T x T numbers is ever
-/// held, nor saved (FlashAttention, Dao et al. 2022; FlashAttention-2, Dao 2023).
+/// Scaled dot-product attention of several heads (Vaswani et al. 2017), tile by tile: no matrix of T x T numbers is
+/// ever held, nor saved (FlashAttention, Dao et al. 2022; FlashAttention-2, Dao 2023).
 ///
 ///     forward   O = dropout(softmax(scale Q K^T)) V                    Q (T, d), K and V (S, d), of each head
 ///     backward  P = exp(scale (Q K^T - M)) R,  dV = P^T dO,  dS = P (dO V^T - D),  dQ = scale dS K,  dK = scale dS^T Q
 ///
 /// Between the passes two numbers wait for each row of each head, M, its largest score, and R, 1 over the sum of the
-/// exponentials of the distances from it. (One number, the logarithm of the sum of the exponentials of the scores, would
-/// be as coarse as the scores are large: near 1,000, probabilities would be off by 3e-5.) D are the sums of dO O over the
-/// rows, or, what is the same, of P dO V^T, where a tile has all keys: backward reads the inputs, the output, which the
-/// projection after it keeps anyway, M and R, and computes probabilities again. Dropout draws its mask again, and keeps
-/// none.
+/// exponentials of the distances from it. (One number, the logarithm of the sum of the exponentials of the scores,
+/// would be as coarse as the scores are large: near 1,000, probabilities would be off by 3e-5.) D are the sums of dO O
+/// over the rows, or, what is the same, of P dO V^T, where a tile has all keys: backward reads the inputs, the output,
+/// which the projection after it keeps anyway, M and R, and computes probabilities again. Dropout draws its mask again,
+/// and keeps none.
 ///
 /// Every sum has one order, at any number of threads. Products are oneDNN's, on one thread each; heads and parts of the
 /// sequence are spread over the threads.
@@ -74,9 +74,9 @@ concept MaskElement = std::same_as<T, std::int32_t> || std::same_as<T, std::uint
 ///     qkv (T, (H + 2 G) d)                          as one linear layer gives them: queries, then keys, then values
 ///     q (T, H d), k (S, G d), v (S, G d)            as three give them
 ///
-/// and after these, if there is one, a mask (S) of int32 or uint8 for each sample, 0 where a key is not to be attended to
-/// (Hugging Face's `attention_mask`). What such a key and its value hold has no influence, be it NaN. It gives (T, H d).
-/// Under `causal`, S is T.
+/// and after these, if there is one, a mask (S) of int32 or uint8 for each sample, 0 where a key is not to be attended
+/// to (Hugging Face's `attention_mask`). What such a key and its value hold has no influence, be it NaN. It gives (T, H
+/// d). Under `causal`, S is T.
 ///
 ///     sequential<named<"c_attn", nn::linear<768, 2304>>, nn::attention<12, nn::attention_options{.causal = true}>,
 ///                named<"c_proj", nn::linear<768, 768>>>

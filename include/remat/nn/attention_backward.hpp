@@ -4,9 +4,9 @@
 ///     P^T = exp(scale (K Q^T - M)) R,  dV += P^T dO,  dP^T = V dO^T,  dS^T = P^T (dP^T - D)
 ///     dK += dS^T Q,  dQ += (dS^T)^T K
 ///
-/// M are the largest scores and R the shares that forward saved. D are the sums of P dP over the rows where one tile has
-/// all keys, as softmax has them, and otherwise those of dO O. Where a probability is nearly 1, its dP - D is nearly 0, and
-/// noise unless D is rounded as dP is.
+/// M are the largest scores and R the shares that forward saved. D are the sums of P dP over the rows where one tile
+/// has all keys, as softmax has them, and otherwise those of dO O. Where a probability is nearly 1, its dP - D is
+/// nearly 0, and noise unless D is rounded as dP is.
 ///
 /// A task is some tiles of the keys of a key and value head. For each it takes the heads of the group, and of each the
 /// queries from the last tile to the first, as the last meets all keys of the tile. The gradients of queries grow from

@@ -24,8 +24,8 @@ struct attention_dropout {
 
 REMAT_BEGIN_VECTOR_CODE
 
-/// Probabilities (rows, columns) of queries from number `row` on, counted over heads and samples, and of keys from `key`
-/// on, a multiple of 4: each becomes 0, or is scaled.
+/// Probabilities (rows, columns) of queries from number `row` on, counted over heads and samples, and of keys from
+/// `key` on, a multiple of 4: each becomes 0, or is scaled.
 REMAT_VECTORISED inline void drop_of_queries(const attention_dropout& d, float* p, std::size_t rows,
                                              std::size_t columns, std::size_t row, std::size_t key) {
   constexpr std::size_t words = attention_dropout::words, blocks = 16;

@@ -2,7 +2,8 @@
 /// The sizes of scaled dot-product attention, and the tiles that its scores (queries, keys) are computed in.
 ///
 /// A tile is 64 queries by 256 keys, or by 128 where heads are wide, so that what is computed from it stays in a core's
-/// cache. Under a causal mask a tile ends at the last key that its last query attends to, and those beyond are left out.
+/// cache. Under a causal mask a tile ends at the last key that its last query attends to, and those beyond are left
+/// out.
 #pragma once
 
 #include <remat/core/prepared.hpp>

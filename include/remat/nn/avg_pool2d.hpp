@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Mean over windows of KH x KW. A border counts as zeros, as PyTorch's default `count_include_pad=True` has it. Backward
-/// reads nothing.
+/// Mean over windows of KH x KW. A border counts as zeros, as PyTorch's default `count_include_pad=True` has it.
+/// Backward reads nothing.
 #pragma once
 
 #include <remat/core/module.hpp>

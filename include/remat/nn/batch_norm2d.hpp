@@ -11,8 +11,8 @@
 /// again from the input by the same arithmetic, so that the output is not kept. Forward reads its input twice and
 /// writes once; backward reads input and gradient twice and writes once.
 ///
-/// Under `running_statistics` (model/running_statistics.hpp) training, too, uses the states and leaves them as they are;
-/// see batch_norm_on_kept_states.hpp.
+/// Under `running_statistics` (model/running_statistics.hpp) training, too, uses the states and leaves them as they
+/// are; see batch_norm_on_kept_states.hpp.
 #pragma once
 
 #include <remat/core/error.hpp>

@@ -17,7 +17,8 @@
 /// | input_gradient 1024 x 768 x3072 | 529         | 538    | 596                   | 789    |
 ///
 /// So one rounded copy as W is stored serves both products, but for cores with AMX, where each has a copy in the layout
-/// that it chooses. In float32 both factors of the same layers reach 230 to 270 on Zen 5, 130 to 180 on Sapphire Rapids.
+/// that it chooses. In float32 both factors of the same layers reach 230 to 270 on Zen 5, 130 to 180 on Sapphire
+/// Rapids.
 #pragma once
 
 #include <remat/nn/copy_numbers.hpp>

@@ -27,8 +27,8 @@ REMAT_BEGIN_VECTOR_CODE
 
 enum class channel_loop { moments, scale, gradient_sums, scale_gradients, pass_gradients };
 
-/// What a loop works on: rows of `columns` numbers, `stride` apart. Sums are taken of floats or of bfloat16, all else of
-/// floats.
+/// What a loop works on: rows of `columns` numbers, `stride` apart. Sums are taken of floats or of bfloat16, all else
+/// of floats.
 template <class X = float, class Dy = float>
 struct channel_rows {
   static constexpr std::size_t most_columns = 1024;  ///< of one call for sums

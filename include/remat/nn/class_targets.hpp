@@ -15,8 +15,8 @@
 
 namespace remat::nn::detail {
 
-/// What counts of the targets: the number of those that are not ignored, or the sum of their weights, where there are any.
-/// Those that are no classes, which have no weight, are refused by `check_targets`.
+/// What counts of the targets: the number of those that are not ignored, or the sum of their weights, where there are
+/// any. Those that are no classes, which have no weight, are refused by `check_targets`.
 inline double counted_targets(const loss_options& o, std::span<const std::int32_t> targets,
                               std::span<const float> weights) {
   if (weights.empty()) {
@@ -41,8 +41,8 @@ inline void check_targets(std::string_view loss, const loss_options& o, std::spa
                   std::to_string(o.ignored) + " is ignored");
 }
 
-/// The weights of classes of a pass; empty where they have none. Throws `error` for a negative one, or NaN, with which no
-/// loss is a mean.
+/// The weights of classes of a pass; empty where they have none. Throws `error` for a negative one, or NaN, with which
+/// no loss is a mean.
 inline std::span<const float> weights_of(const kernel_pass& p, const loss_options& o) {
   const std::span<const float> weights = o.weights == 0 ? std::span<const float>() : p.state(0);
   for (std::size_t c = 0; c < weights.size(); ++c)
@@ -58,14 +58,14 @@ inline double denominator_of(const kernel_pass& p, const loss_options& o, std::s
   return p.counted_in_batch() ? *p.counted_in_batch() : counted_targets(o, targets, weights);
 }
 
-/// The loss of a batch, or its part of it, of the sum over its targets. NaN where the denominator is 0, whatever the sum
-/// is: label smoothing adds what does not count.
+/// The loss of a batch, or its part of it, of the sum over its targets. NaN where the denominator is 0, whatever the
+/// sum is: label smoothing adds what does not count.
 inline float mean_of_sum(double sum, double denominator) {
   return denominator == 0 ? std::numeric_limits<float>::quiet_NaN() : static_cast<float>(sum / denominator);
 }
 
-/// The share of one target in the gradient `dy` of that loss, with the same NaN: targets that are ignored have gradients
-/// of 0 without it.
+/// The share of one target in the gradient `dy` of that loss, with the same NaN: targets that are ignored have
+/// gradients of 0 without it.
 inline float share_of_each(float dy, double denominator) {
   return denominator == 0 ? std::numeric_limits<float>::quiet_NaN() : dy / static_cast<float>(denominator);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Two or more tensors one after another: images (C_i, H, W) along the channels, tensors (D_i), (T, D_i) and so on along
-/// the last extent. Backward reads nothing: the gradient of each is its part of the output's.
+/// Two or more tensors one after another: images (C_i, H, W) along the channels, tensors (D_i), (T, D_i) and so on
+/// along the last extent. Backward reads nothing: the gradient of each is its part of the output's.
 #pragma once
 
 #include <remat/core/module.hpp>
@@ -30,8 +30,8 @@ struct concat_kernels {
   }
 
  private:
-  /// Calls f(input, where a row begins in it, and where in the output, the row's elements), for a few rows of each input, so
-  /// that the output is gone through in the order of memory.
+  /// Calls f(input, where a row begins in it, and where in the output, the row's elements), for a few rows of each
+  /// input, so that the output is gone through in the order of memory.
   template <class Pass, class F>
   static void each_row(const Pass& pass, std::size_t rows, const F& f) {
     constexpr std::size_t elements = 4096;

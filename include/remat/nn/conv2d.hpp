@@ -5,9 +5,10 @@
 ///     backward, parameters  dW, db              reads the input
 ///     backward, input       dx                  reads weights only
 ///
-/// H' = (H + 2 padding - dilation (KH - 1) - 1) / stride + 1, likewise W'. With groups, W is (Out, In / groups, KH, KW),
-/// and the channels of a group see no others; `conv2d<C, C, 3, window{.padding = 1, .groups = C}>` is depthwise. Weights
-/// are packed into the layouts that oneDNN chooses for forward and for backward; their gradient comes back in PyTorch's.
+/// H' = (H + 2 padding - dilation (KH - 1) - 1) / stride + 1, likewise W'. With groups, W is (Out, In / groups, KH,
+/// KW), and the channels of a group see no others; `conv2d<C, C, 3, window{.padding = 1, .groups = C}>` is depthwise.
+/// Weights are packed into the layouts that oneDNN chooses for forward and for backward; their gradient comes back in
+/// PyTorch's.
 #pragma once
 
 #include <remat/core/module.hpp>

@@ -12,8 +12,8 @@
 
 namespace remat::nn {
 
-/// `count` numbers of `from`, from number `first` on, become those of `to` from number `at` on, or are added to them: by
-/// this thread, between the types of floats.
+/// `count` numbers of `from`, from number `first` on, become those of `to` from number `at` on, or are added to them:
+/// by this thread, between the types of floats.
 inline void copy_some(const const_numbers& from, std::size_t first, const numbers& to, std::size_t at,
                       std::size_t count) {
   const auto* const x = reinterpret_cast<const float*>(from.data) + first;

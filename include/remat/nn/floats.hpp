@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Tensors of float32 or bfloat16 as floats, a part at a time: a kernel's loop reads and writes floats, and does not know
-/// what its tensors are of.
+/// Tensors of float32 or bfloat16 as floats, a part at a time: a kernel's loop reads and writes floats, and does not
+/// know what its tensors are of.
 ///
 ///     in_parts(std::array{x, dy}, dx, grain, [](const auto& from, float* to, std::size_t first, std::size_t count) {...});
 ///

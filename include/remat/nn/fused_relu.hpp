@@ -30,8 +30,8 @@ namespace remat::nn::detail {
 
 class fused_relu {
  public:
-  /// Where y (samples, rows, columns, out) sums x (samples, height, width, in) times W (out, in, kernel). A linear layer
-  /// has images of one pixel.
+  /// Where y (samples, rows, columns, out) sums x (samples, height, width, in) times W (out, in, kernel). A linear
+  /// layer has images of one pixel.
   struct sums {
     std::size_t samples;
     std::size_t in, height = 1, width = 1;

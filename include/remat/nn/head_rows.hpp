@@ -122,8 +122,9 @@ REMAT_VECTORISED inline void divide_rounded(const float* output, const float* su
   for (std::size_t r = 0; r < count; ++r) divide_row(output + r * width, sums[r], to + r * step, width);
 }
 
-/// The sums of x y over `width`, for `count` rows that are `step` apart, each from its first term to its last and rounded
-/// once a term: so the products of tiles sum, and where one probability is 1, its gradient is its row's dot, bit by bit.
+/// The sums of x y over `width`, for `count` rows that are `step` apart, each from its first term to its last and
+/// rounded once a term: so the products of tiles sum, and where one probability is 1, its gradient is its row's dot,
+/// bit by bit.
 template <class X, class Y>
 [[gnu::always_inline]] inline void dots_of(const X* x, const Y* y, std::size_t step, float* to, std::size_t count,
                                            std::size_t width) {

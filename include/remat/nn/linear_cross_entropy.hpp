@@ -6,9 +6,9 @@
 ///     backward, input       dx = dl W           l = x W^T + b again, dl = (softmax(l) - (1 at the target)) dy / count
 ///     backward, parameters  dW = dl^T x, db = sum of dl over the rows
 ///
-/// x (rows, In), W (Classes, In), b (Classes). Logits are computed in chunks of rows (rows_of_chunk), in scratch. Between
-/// the passes two numbers wait for each row; backward computes the logits again, once for both halves where both are
-/// wanted. Targets are those of cross_entropy. The model's own output, what `predict` gives, is x.
+/// x (rows, In), W (Classes, In), b (Classes). Logits are computed in chunks of rows (rows_of_chunk), in scratch.
+/// Between the passes two numbers wait for each row; backward computes the logits again, once for both halves where
+/// both are wanted. Targets are those of cross_entropy. The model's own output, what `predict` gives, is x.
 #pragma once
 
 #include <remat/core/module.hpp>

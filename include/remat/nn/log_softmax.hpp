@@ -5,8 +5,8 @@
 ///     forward   y = x - m - log(sum of exp(x - m)),  m the largest x
 ///     backward  dx = dy - exp(y) * (sum of dy)      reads the output
 ///
-/// Both are loops of ours: oneDNN 2.6 approximates the logarithm to 4e-6, which a confident network's loss and a balanced
-/// batch's gradients show, and takes no account of rows of few classes.
+/// Both are loops of ours: oneDNN 2.6 approximates the logarithm to 4e-6, which a confident network's loss and a
+/// balanced batch's gradients show, and takes no account of rows of few classes.
 #pragma once
 
 #include <remat/core/module.hpp>

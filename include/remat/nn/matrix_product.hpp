@@ -5,10 +5,10 @@
 /// one after another. Every call has matrices whose lines follow one another in memory, for which oneDNN takes nothing
 /// from the heap; where a part's do not, it is copied into scratch before (product_operand.hpp).
 ///
-/// The parts of k are added up in their order. Where the whole is added to what its destination holds, and k has parts of
-/// ours or of oneDNN's (of its gemm, which is all there is without AVX-512), a part of it is computed in scratch and then
-/// added: the bits of a sum do not depend on whether it is made here or of two tensors elsewhere (another stage of a
-/// pipeline).
+/// The parts of k are added up in their order. Where the whole is added to what its destination holds, and k has parts
+/// of ours or of oneDNN's (of its gemm, which is all there is without AVX-512), a part of it is computed in scratch and
+/// then added: the bits of a sum do not depend on whether it is made here or of two tensors elsewhere (another stage of
+/// a pipeline).
 #pragma once
 
 #include <remat/core/thread_scope.hpp>

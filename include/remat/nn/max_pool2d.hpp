@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Maximum over windows of KH x KW. Backward reads no activation, only the place of each maximum (one byte an output). Of
-/// float32 in windows without gaps it is oneDNN's, else it is in the loops of max_pool_loops.hpp.
+/// Maximum over windows of KH x KW. Backward reads no activation, only the place of each maximum (one byte an output).
+/// Of float32 in windows without gaps it is oneDNN's, else it is in the loops of max_pool_loops.hpp.
 ///
 /// After a relu that is fused into the operation before it, the relu's mask is applied to this module's gradient,
 /// where it is smaller; see plan/fuse.hpp.

@@ -2,8 +2,8 @@
 /// Windows of a max pooling whose maximum oneDNN does not give: it skips a NaN, and where no number is above the lowest
 /// finite one, that one is what it gives, at no place in the window.
 ///
-/// Here their maximum becomes what PyTorch's is: NaN, at the last one, where the window holds one; else -infinity, at the
-/// first place within the image.
+/// Here their maximum becomes what PyTorch's is: NaN, at the last one, where the window holds one; else -infinity, at
+/// the first place within the image.
 #pragma once
 
 #include <remat/core/parallel.hpp>

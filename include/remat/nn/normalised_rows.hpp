@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// What layers that normalise rows of D elements have in common: the shapes, and the blocks of rows over which gradients
-/// of their parameters are summed.
+/// What layers that normalise rows of D elements have in common: the shapes, and the blocks of rows over which
+/// gradients of their parameters are summed.
 #pragma once
 
 #include <remat/core/module.hpp>

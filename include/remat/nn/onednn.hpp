@@ -37,8 +37,8 @@ struct convolution {
           "describe a convolution");
     return {&d, e, "make a convolution"};
   }
-  /// oneDNN's backward wants a forward primitive as a hint, and that without post-operations and of factors of one type.
-  /// Of factors of bfloat16, x may be of float32.
+  /// oneDNN's backward wants a forward primitive as a hint, and that without post-operations and of factors of one
+  /// type. Of factors of bfloat16, x may be of float32.
   primitive backward_input() const {
     dnnl_convolution_desc_t d;
     check(dnnl_dilated_convolution_backward_data_desc_init(&d, dnnl_convolution_direct, x.get(), w.get(), y.get(),

@@ -38,8 +38,8 @@ inline bool has_bfloat16() {
 }
 
 /// Whether these are faster than those of float32. AMX's are. Those of AVX-512 have twice the rate on AMD's CPUs and on
-/// Cooper Lake; on later ones of Intel, where a virtual machine may hide AMX, half of it (convolutions and products of 90 to
-/// 105 GFLOP/s at 1 thread, next to 170 to 190).
+/// Cooper Lake; on later ones of Intel, where a virtual machine may hide AMX, half of it (convolutions and products of
+/// 90 to 105 GFLOP/s at 1 thread, next to 170 to 190).
 inline bool multiplies_bfloat16() {
   static const bool is_slow = [] {
     if (instructions() == instruction_set::amx || !is_intel()) return false;

@@ -3,8 +3,8 @@
 /// are its own and are pointed at the call's addresses, and scratch is the caller's (scratchpad_mode::user). Where
 /// several threads execute one at once, each has memory objects of its own (`serve`).
 ///
-/// oneDNN itself keeps the last 1,024 primitives of the process, whoever made them; DNNL_PRIMITIVE_CACHE_CAPACITY in the
-/// environment sets how many.
+/// oneDNN itself keeps the last 1,024 primitives of the process, whoever made them; DNNL_PRIMITIVE_CACHE_CAPACITY in
+/// the environment sets how many.
 #pragma once
 
 #include <remat/nn/onednn_attributes.hpp>

@@ -2,7 +2,8 @@
 /// Weights of a convolution, in the layout that a primitive chose, turned around in their own memory: the element at
 /// (h, w) of each window goes to (KH - 1 - h, KW - 1 - w). A copy elsewhere would take as much memory again.
 ///
-/// oneDNN's layouts of weights have blocks of channels; a window's elements are in blocks of their own, which are swapped.
+/// oneDNN's layouts of weights have blocks of channels; a window's elements are in blocks of their own, which are
+/// swapped.
 #pragma once
 
 #include <remat/core/parallel.hpp>

@@ -43,8 +43,8 @@ struct prepared_attention : prepared {
   struct {
     std::size_t k, v, dk, dv, q, dout, dq, scores, gradients, kept, rounded, rounded_gradients, bytes;
   } backward;
-  /// Of all threads, before theirs: the dots of the rows of dO and O, (batch, heads, queries); queries' gradients of the
-  /// parts after the first, (batch, queries, heads, d) each; gradients that are to be added to others, or rounded.
+  /// Of all threads, before theirs: the dots of the rows of dO and O, (batch, heads, queries); queries' gradients of
+  /// the parts after the first, (batch, queries, heads, d) each; gradients that are to be added to others, or rounded.
   std::size_t dots_at = 0, partial_at = 0, gradients_at[3] = {}, shared_bytes = 0;
 
   explicit prepared_attention(const preparation& p)

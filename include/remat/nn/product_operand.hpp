@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// A matrix that a product reads, of which one call gets a part. oneDNN 2.6 has its own kernels (brgemm) for matrices
-/// whose lines follow one another in memory; lines with gaps between them go to its gemm, which takes what it packs from
-/// the heap. So a part that is narrower than its lines is copied into scratch before.
+/// whose lines follow one another in memory; lines with gaps between them go to its gemm, which takes what it packs
+/// from the heap. So a part that is narrower than its lines is copied into scratch before.
 #pragma once
 
 #include <remat/core/alignment.hpp>

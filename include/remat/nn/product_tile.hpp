@@ -7,9 +7,9 @@
 ///     weight_gradient    dW = dy^T x    (Out, In) = (Out, rows) (rows, In)
 ///
 /// All are c (m, n) = a (m, k) b (k, n). oneDNN 2.6's brgemm multiplies matrices whose lines follow one another in
-/// memory, and takes nothing from the heap; a part with gaps between its lines goes to its gemm, which takes up to 0.8 MB
-/// there at each call. So a call has all of n, of which it may be told as matrices side by side: brgemm then copies b
-/// into blocks of the cache's size, where it otherwise reads b in place and falls off for a wide b. Parts of a are
+/// memory, and takes nothing from the heap; a part with gaps between its lines goes to its gemm, which takes up to 0.8
+/// MB there at each call. So a call has all of n, of which it may be told as matrices side by side: brgemm then copies
+/// b into blocks of the cache's size, where it otherwise reads b in place and falls off for a wide b. Parts of a are
 /// copied into scratch. Measured at 1 thread, GFLOP/s, b in the cache (Zen 5, AVX-512; `benchmarks/run --products`
 /// measures again):
 ///
@@ -119,8 +119,8 @@ constexpr bool reads_before_adding(const product_extents& part, const product_ex
   return part.k <= few_terms && bytes_of(part.m, whole.n) >= worth_a_loop;
 }
 
-/// Whether parts of W are read one after another, each before its call. Several threads each take columns of it, and what
-/// one has read is far from the others.
+/// Whether parts of W are read one after another, each before its call. Several threads each take columns of it, and
+/// what one has read is far from the others.
 constexpr bool reads_weights_in_parts(const product_extents& whole, processor on, int threads) {
   if (on == processor::intel_avx512 && whole.k <= 8192) return false;
   return threads == 1 && whole.m <= few_rows && bytes_of(whole.m, whole.n) <= cached_bytes &&
@@ -138,8 +138,8 @@ constexpr bool cuts_weight_gradient(const product_extents& whole, bool adds) {
 constexpr product_extents product_tile(product which, const product_extents& whole, bool adds, processor on,
                                        int threads) {
   if (on == processor::other) {  // without these holes
-    // What is added to a gradient is computed apart before (matrix_product.hpp), part by part; what is written is in the
-    // same parts, since bits depend on them.
+    // What is added to a gradient is computed apart before (matrix_product.hpp), part by part; what is written is in
+    // the same parts, since bits depend on them.
     const std::size_t lines = which == product::forward ? whole.m : lines_of(4 * cached_bytes, whole.n);
     return {lines < whole.m ? lines : whole.m, whole.n, whole.k};
   }

@@ -5,8 +5,8 @@
 ///     backward, input       dx = r (g - x r^2 (mean of x g)),  g = dy w
 ///     backward, parameters  dw = sum of dy x r over the rows
 ///
-/// Both halves read the input and one number a row that forward leaves, r; where both are wanted, one pass over the rows
-/// gives both. Sums over rows are taken as those of layer_norm are.
+/// Both halves read the input and one number a row that forward leaves, r; where both are wanted, one pass over the
+/// rows gives both. Sums over rows are taken as those of layer_norm are.
 #pragma once
 
 #include <remat/core/module.hpp>

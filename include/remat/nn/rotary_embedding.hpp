@@ -5,8 +5,8 @@
 ///     forward   y[t, i] = x[t, i] cos - x[t, i + D/2] sin,  y[t, i + D/2] = x[t, i + D/2] cos + x[t, i] sin
 ///     backward  the same by the opposite angle; reads nothing
 ///
-/// x (T, H D), heads of D elements next to one another, positions 0 to T - 1. Pairs are i and i + D/2, as Llama has them
-/// in transformers.
+/// x (T, H D), heads of D elements next to one another, positions 0 to T - 1. Pairs are i and i + D/2, as Llama has
+/// them in transformers.
 #pragma once
 
 #include <remat/core/module.hpp>
@@ -29,7 +29,8 @@ struct rotary_attributes {
 
 REMAT_BEGIN_VECTOR_CODE
 
-/// Rows [begin, end) of (rows, heads, 2 half), each at a position below `positions`; y may be x. `direction` is 1 or -1.
+/// Rows [begin, end) of (rows, heads, 2 half), each at a position below `positions`; y may be x. `direction` is 1 or
+/// -1.
 REMAT_VECTORISED inline void rotate_rows(const float* x, float* y, const rotary_table& table, float direction,
                                          bool adds, std::size_t heads, std::size_t first_row, std::size_t rows) {
   const std::size_t half = table.width / 2;

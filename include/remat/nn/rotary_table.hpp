@@ -4,7 +4,8 @@
 ///
 ///     frequency[i] = theta^(-2 i / D),  angle[t, i] = t frequency[i]      t a position, i from 0 to D / 2 - 1
 ///
-/// A table is as large as one head's sequence, depends on no weight, and is shared by all layers that have the same one.
+/// A table is as large as one head's sequence, depends on no weight, and is shared by all layers that have the same
+/// one.
 #pragma once
 
 #include <remat/core/language.hpp>

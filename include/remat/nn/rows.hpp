@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Rows: the last extent of a tensor, (D), (T, D) and so on, and the channels of a pixel of an image (C, H, W). In memory
-/// all of them are rows.
+/// Rows: the last extent of a tensor, (D), (T, D) and so on, and the channels of a pixel of an image (C, H, W). In
+/// memory all of them are rows.
 #pragma once
 
 #include <remat/core/module.hpp>

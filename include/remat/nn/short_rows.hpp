@@ -49,8 +49,8 @@ struct larger_of_two {
   }
 };
 
-/// Lane l becomes that of a, joined with lane l + D of a, where bit D of l is 0; and lane l - D of b, joined with lane l
-/// of b, where it is 1. L are the numbers of the lanes.
+/// Lane l becomes that of a, joined with lane l + D of a, where bit D of l is 0; and lane l - D of b, joined with lane
+/// l of b, where it is 1. L are the numbers of the lanes.
 template <class Join, std::size_t D, std::size_t... L>
 [[gnu::always_inline]] inline void fold_two(vector_of_lanes& a, const vector_of_lanes& b, std::index_sequence<L...>) {
   vector_of_lanes lower = __builtin_shufflevector(a, b, ((L & D) != 0 ? lanes + L - D : L)...);

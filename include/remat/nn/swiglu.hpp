@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// The gate of Llama's feed-forward blocks (SwiGLU, Shazeer 2020): one tensor through silu, times another. Backward reads
-/// both.
+/// The gate of Llama's feed-forward blocks (SwiGLU, Shazeer 2020): one tensor through silu, times another. Backward
+/// reads both.
 ///
 ///     forward   y  = g s(g) u,  s(g) = 1 / (1 + exp(-g))
 ///     backward  dg = dy u (s(g) + g s(g) s(-g)),  du = dy g s(g)
@@ -35,7 +35,8 @@ REMAT_VECTORISED inline void swiglu_elements(const float* g, const float* u, flo
   }
 }
 
-/// The gradients of g, then of u, a few at a time. Either may be null. Both may be added to one memory, and dg may be dy's.
+/// The gradients of g, then of u, a few at a time. Either may be null. Both may be added to one memory, and dg may be
+/// dy's.
 REMAT_VECTORISED inline void swiglu_elements_backward(const float* g, const float* u, const float* dy, float* dg,
                                                       bool adds_g, float* du, bool adds_u, std::size_t size) {
   constexpr std::size_t few = 256;

@@ -16,9 +16,9 @@
 #include <cstddef>
 
 #if defined(__x86_64__) && defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-// The second clone is for AVX2 with FMA, of whatever vendor. "arch=haswell" would be for that one processor alone, and all
-// others would run the default, in which each fma is a call of the C library. What clang 16 makes of "arch=x86-64-v3" is never
-// chosen.
+// The second clone is for AVX2 with FMA, of whatever vendor. "arch=haswell" would be for that one processor alone, and
+// all others would run the default, in which each fma is a call of the C library. What clang 16 makes of
+// "arch=x86-64-v3" is never chosen.
 #if !defined(__clang__) || __clang_major__ >= 19
 #define REMAT_VECTORISED __attribute__((target_clones("avx512f", "arch=x86-64-v3", "default")))
 #else

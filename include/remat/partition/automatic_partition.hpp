@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Automatic partitions. Each is the best of all ways to cut the program into consecutive stages. Of those that are about
-/// as good (within 5 %), it is the one that ignores and splits the fewest checkpoints (best_cuts.hpp).
+/// Automatic partitions. Each is the best of all ways to cut the program into consecutive stages. Of those that are
+/// about as good (within 5 %), it is the one that ignores and splits the fewest checkpoints (best_cuts.hpp).
 ///
 /// | setting                   | makes as small as possible                                                          |
 /// |---------------------------|-------------------------------------------------------------------------------------|

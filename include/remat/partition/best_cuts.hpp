@@ -2,9 +2,9 @@
 /// The best way to cut a program into stages, by dynamic programming over the last cut.
 ///
 /// Balance comes first. Of the ways whose most expensive stage costs about as little as can be (`about_the_same`: 5 %
-/// more at most), that is taken which ignores the fewest checkpoints, then that which splits the fewest (cuts.hpp), then
-/// that whose most expensive stage costs least, and then that with the smallest sum of squared costs, so that the other
-/// stages are even, too. All of it is exact, for any cost.
+/// more at most), that is taken which ignores the fewest checkpoints, then that which splits the fewest (cuts.hpp),
+/// then that whose most expensive stage costs least, and then that with the smallest sum of squared costs, so that the
+/// other stages are even, too. All of it is exact, for any cost.
 ///
 /// Costs stages x cuts^2 / 2 questions for the cost of a stage, less those that cannot improve on what is known. For a
 /// `cost_sum`, which only grows with its range, these are few: 1,024 stages of 4,097 operations take a second.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// The best way to cut a program into stages of which several are on one rank, stage s on rank s % ranks: the smallest
-/// sum of its stages' costs on the rank where that is largest. As in best_cuts.hpp, of the ways that cost about the same,
-/// that is taken which ignores the fewest checkpoints, and then that which splits the fewest.
+/// sum of its stages' costs on the rank where that is largest. As in best_cuts.hpp, of the ways that cost about the
+/// same, that is taken which ignores the fewest checkpoints, and then that which splits the fewest.
 ///
 /// What a rank holds couples stages that are far apart, so that no table over the last cut answers this. Where there
 /// are few ways to cut (up to 100,000), all of them are compared, and the answer is exact. Beyond that, the best cuts

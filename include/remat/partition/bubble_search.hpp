@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-/// Recomputation in the bubble: what the budgets of a pipeline's stages compute again in each micro-batch, so that the step
-/// is short, and not the recomputation itself.
+/// Recomputation in the bubble: what the budgets of a pipeline's stages compute again in each micro-batch, so that the
+/// step is short, and not the recomputation itself.
 ///
 /// A stage waits where the gradient of its micro-batch is still being made. What it computes again before it needs that
-/// gradient takes no time there (as in AdaPipe, Sun et al. 2024, and Lynx, 2024). So a budget of bytes chooses among the ways of
-/// bubble_ways.hpp by the simulated step:
+/// gradient takes no time there (as in AdaPipe, Sun et al. 2024, and Lynx, 2024). So a budget of bytes chooses among
+/// the ways of bubble_ways.hpp by the simulated step:
 ///
 ///     1. each rank alone takes, stage by stage, the fastest way that fits in its bytes while the others keep everything;
 ///     2. stage after stage, again, while the others do what they do, until nothing changes;
@@ -32,7 +32,8 @@ namespace remat::detail {
 
 class bubble_search {
  public:
-  /// Tasks that are simulated, at most, and for each stage at least a few steps: where these are more, nothing is chosen.
+  /// Tasks that are simulated, at most, and for each stage at least a few steps: where these are more, nothing is
+  /// chosen.
   static constexpr double most_tasks = 3e6;
 
   /// Of how many ways each of this many stages may choose; 0 where simulating them would take too long.

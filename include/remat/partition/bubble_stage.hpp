@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// A stage whose budgets choose by the simulated step: which of its ways it takes in all micro-batches, and in which of them
-/// it keeps more than in others, while the other stages do what they do.
+/// A stage whose budgets choose by the simulated step: which of its ways it takes in all micro-batches, and in which of
+/// them it keeps more than in others, while the other stages do what they do.
 #pragma once
 
 #include <remat/partition/budgeted_rank.hpp>
@@ -61,7 +61,8 @@ class bubble_stage {
     return as_before;
   }
 
-  /// Lets single micro-batches keep more than the others, in about `tasks` simulated tasks, of which a step has `of_step`.
+  /// Lets single micro-batches keep more than the others, in about `tasks` simulated tasks, of which a step has
+  /// `of_step`.
   void mix(simulated_runs& runs, double tasks, double of_step) {
     tell(runs);
     std::vector<int> best = taken();

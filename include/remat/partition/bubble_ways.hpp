@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-/// What a stage that waits for gradients has further reason to look at: what the budget's solver finds for any number of
-/// bytes, each with none, some or all of its segments computed again before the gradient is waited for; and what the solver
-/// has no reason to look at, the first operations in one go, or the last ones, or those that are cheap for their bytes.
+/// What a stage that waits for gradients has further reason to look at: what the budget's solver finds for any number
+/// of bytes, each with none, some or all of its segments computed again before the gradient is waited for; and what the
+/// solver has no reason to look at, the first operations in one go, or the last ones, or those that are cheap for their
+/// bytes.
 ///
 /// To compute more of them before costs memory, since they are then alive together, and no time where the stage waits.
 #pragma once
@@ -17,8 +18,8 @@ namespace remat::detail {
 
 class bubble_ways {
  public:
-  /// Adds ways to those of a stage, at most about `most`; `base` is what its budgets choose where they do not look at the
-  /// pipeline.
+  /// Adds ways to those of a stage, at most about `most`; `base` is what its budgets choose where they do not look at
+  /// the pipeline.
   bubble_ways(stage_ways& to, const program& p, const operation_costs& costs, int base, int most) : to_(to) {
     all_ = {stage_ways::keeps_all(), base};
     for (const stage_port& each : to.planner().ports()) waits_ = waits_ || (each.is_gradient && each.receives());

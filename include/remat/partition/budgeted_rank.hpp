@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// A rank of a pipeline whose stages have budgets: what each of its micro-batches does, and whether all of it is within the
-/// bytes, of activations or of the whole rank. The bytes are the rank's: stages that are on it together share them.
+/// A rank of a pipeline whose stages have budgets: what each of its micro-batches does, and whether all of it is within
+/// the bytes, of activations or of the whole rank. The bytes are the rank's: stages that are on it together share them.
 #pragma once
 
 #include <remat/partition/rank_holdings.hpp>
@@ -50,8 +50,8 @@ class budgeted_rank {
   /// Whether the rank has more to choose than to keep everything, which takes too much.
   bool is_short_of_bytes() const { return is_short_; }
 
-  /// Lets the stages take what their budgets choose where they do not look at other ranks. Throws `error` where nothing fits:
-  /// they keep everything then.
+  /// Lets the stages take what their budgets choose where they do not look at other ranks. Throws `error` where nothing
+  /// fits: they keep everything then.
   void choose_alone() {
     find_limits();
     if (!has_budget() || fits()) return;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// A partition: the stage of every operation of a fused program, from a setting that is chosen when a model is built.
 ///
-/// A setting is a value: one of remat/partition/partition.hpp, or a user's own, from a function that gives the stage of each
-/// operation. Stages start at 0, never fall along the program, and none is empty.
+/// A setting is a value: one of remat/partition/partition.hpp, or a user's own, from a function that gives the stage of
+/// each operation. Stages start at 0, never fall along the program, and none is empty.
 ///
 /// What is in the type or is given by hand is followed to the letter, or refused: a checkpoint that is on two
 /// stages is an `error`. An automatic partition keeps its balance and may cut through one: a child of a checkpointed

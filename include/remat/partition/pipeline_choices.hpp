@@ -41,9 +41,9 @@ inline void write_choices(const budgeted_rank& rank, std::vector<stage_choices>&
 
 }  // namespace detail
 
-/// What the budgets of all stages compute again in a training step of the fused program with its stages. Throws `error` where the
-/// budget of the rank that asks is too small, or of any. Where budgets do not look at what ranks wait for, or may use a disk,
-/// that rank's own choices alone are among them.
+/// What the budgets of all stages compute again in a training step of the fused program with its stages. Throws `error`
+/// where the budget of the rank that asks is too small, or of any. Where budgets do not look at what ranks wait for, or
+/// may use a disk, that rank's own choices alone are among them.
 inline std::vector<stage_choices> choose_in_pipeline(const program& p, const schedule_table& table,
                                                      const microbatch_sizes& sizes, const plan_terms& terms,
                                                      const choosing_rank& who = {}) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// The plan of every stage of a program under a schedule, micro-batch by micro-batch: where budgets look at what the pipeline
-/// waits for, those of a stage differ.
+/// The plan of every stage of a program under a schedule, micro-batch by micro-batch: where budgets look at what the
+/// pipeline waits for, those of a stage differ.
 #pragma once
 
 #include <remat/partition/pipeline_choices.hpp>
@@ -24,8 +24,8 @@ struct planned_stage {
   }
 };
 
-/// Of training, for micro-batches of this many samples. A stage of one plan has it with its backward halved where the schedule
-/// halves that of any micro-batch. `arena`: what ranks have in addition to activations, where it is known.
+/// Of training, for micro-batches of this many samples. A stage of one plan has it with its backward halved where the
+/// schedule halves that of any micro-batch. `arena`: what ranks have in addition to activations, where it is known.
 inline std::vector<planned_stage> pipeline_plans(const program& p, const schedule_table& table, std::size_t microbatch,
                                                  const plan_terms& terms = {}, const rank_arena* arena = nullptr) {
   const std::vector<stage_choices> choices = choose_in_pipeline(p, table, {microbatch}, terms, {.arena = arena});

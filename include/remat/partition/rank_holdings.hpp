@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-/// What a rank of a pipeline holds with the plans of its stages: activations as it lays them out, those of all micro-batches in
-/// flight and the slots of messages among them; parameters, states and tables; and its arena, where more is known of that.
+/// What a rank of a pipeline holds with the plans of its stages: activations as it lays them out, those of all
+/// micro-batches in flight and the slots of messages among them; parameters, states and tables; and its arena, where
+/// more is known of that.
 #pragma once
 
 #include <remat/partition/pipeline_timetable.hpp>

@@ -35,8 +35,8 @@ struct laid_out_stage {
   std::vector<const plan*> plans = {};
 };
 
-/// The task from which on a region is alive: that of its first section, or that many tasks before, but after the forward
-/// pass.
+/// The task from which on a region is alive: that of its first section, or that many tasks before, but after the
+/// forward pass.
 inline int begin_of_region(const plan_region& region, const task_positions& positions, int stage, int microbatch) {
   const int own = positions.position_of(pass_of_section(region.first_section), stage, microbatch);
   if (region.tasks_ahead == 0) return own;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-/// The budget of a rank that several stages share: of what each of them may choose (plan/budget_grid.hpp), in every combination,
-/// the one is taken that computes least again of those whose memory, as the rank lays it out, is within the bytes.
+/// The budget of a rank that several stages share: of what each of them may choose (plan/budget_grid.hpp), in every
+/// combination, the one is taken that computes least again of those whose memory, as the rank lays it out, is within
+/// the bytes.
 ///
-/// The combinations do not depend on the bytes, so that more of them never take more time. What is alive on a rank at each
-/// position of its row is a sum over its stages: most combinations are seen to be too large without being laid out. Where
-/// there are too many, the choices are thinned out evenly; of more than two stages, combinations of the first ones are, too.
+/// The combinations do not depend on the bytes, so that more of them never take more time. What is alive on a rank at
+/// each position of its row is a sum over its stages: most combinations are seen to be too large without being laid
+/// out. Where there are too many, the choices are thinned out evenly; of more than two stages, combinations of the
+/// first ones are, too.
 #pragma once
 
 #include <remat/partition/rank_layout.hpp>
@@ -42,8 +44,8 @@ class shared_budget {
     std::ranges::sort(all_, {}, [](const combination& c) { return std::pair(c.again, c.live); });
   }
 
-  /// The ways of the stages that compute least again of those that fit; empty where none does. `may_fit` is asked about the
-  /// bytes alive at once, `fits` about ways.
+  /// The ways of the stages that compute least again of those that fit; empty where none does. `may_fit` is asked about
+  /// the bytes alive at once, `fits` about ways.
   template <class MayFit, class Fits>
   std::vector<int> fastest(const MayFit& may_fit, const Fits& fits) const {
     for (const combination& each : all_) {
@@ -53,8 +55,8 @@ class shared_budget {
     }
     return {};
   }
-  /// The fewest bytes that any takes, as `bytes_of` says of ways; `least_of` says what those take at least that have as many
-  /// alive at once.
+  /// The fewest bytes that any takes, as `bytes_of` says of ways; `least_of` says what those take at least that have as
+  /// many alive at once.
   template <class LeastOf, class BytesOf>
   std::size_t smallest(const LeastOf& least_of, const BytesOf& bytes_of) const {
     std::vector<const combination*> order;
@@ -105,8 +107,8 @@ class shared_budget {
     for (const std::size_t each : live) most = std::max(most, each);
     return most;
   }
-  /// Where there are more than a stage may have, leaves those of which no other has less alive and computes no more, and of
-  /// these as many, evenly.
+  /// Where there are more than a stage may have, leaves those of which no other has less alive and computes no more,
+  /// and of these as many, evenly.
   static void thin_out(std::vector<combination>& all) {
     if (all.size() <= most_of_a_stage) return;
     std::ranges::sort(all, {}, [](const combination& c) { return std::pair(c.again, c.live); });

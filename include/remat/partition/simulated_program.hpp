@@ -8,8 +8,9 @@
 ///     s.step.seconds, s.step.bubble(), s.ranks[0].activations
 ///
 /// `p` is the fused program with its stages and checkpoints, as `assign_stages` leaves it and `distributed_network` has
-/// it. Costs are in seconds, of a micro-batch. What a stage costs in each of them comes from its plans (stage_costs.hpp), which
-/// are those of pipeline_plans.hpp; and there is one message for each tensor that crosses to another stage, with its bytes.
+/// it. Costs are in seconds, of a micro-batch. What a stage costs in each of them comes from its plans
+/// (stage_costs.hpp), which are those of pipeline_plans.hpp; and there is one message for each tensor that crosses to
+/// another stage, with its bytes.
 #pragma once
 
 #include <remat/core/error.hpp>
@@ -88,9 +89,9 @@ inline void add_parameters(const program& p, const schedule_table& table, std::v
 
 }  // namespace detail
 
-/// Simulates a training step. `how` says what connects the ranks and what is overlapped; its stages and messages are made here,
-/// from plans on these terms; `arena`: what ranks have in addition to activations, where it is known. Throws `error` for costs
-/// of another program, and where the stages are not those of the schedule.
+/// Simulates a training step. `how` says what connects the ranks and what is overlapped; its stages and messages are
+/// made here, from plans on these terms; `arena`: what ranks have in addition to activations, where it is known. Throws
+/// `error` for costs of another program, and where the stages are not those of the schedule.
 inline simulated_program simulate(const program& p, const schedule_table& table, const operation_costs& costs,
                                   pipeline_costs how = {}, const plan_terms& terms = {},
                                   const rank_arena* arena = nullptr) {

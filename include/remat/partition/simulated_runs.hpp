@@ -20,8 +20,8 @@
 
 namespace remat::detail {
 
-/// How long a step takes, and what it is compared by where it takes equally long: when its ranks are done, and how long they
-/// compute, which differs by what they compute again.
+/// How long a step takes, and what it is compared by where it takes equally long: when its ranks are done, and how long
+/// they compute, which differs by what they compute again.
 struct step_length {
   double seconds = 0, ends = 0, busy = 0;
 

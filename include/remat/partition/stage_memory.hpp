@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-/// What a rank holds that has one stage, whose micro-batches all make the same choice: what the search of its budget asks. Its
-/// plans are those of the first micro-batch; those of other sizes, or of another backward pass, have plans of their own.
+/// What a rank holds that has one stage, whose micro-batches all make the same choice: what the search of its budget
+/// asks. Its plans are those of the first micro-batch; those of other sizes, or of another backward pass, have plans of
+/// their own.
 #pragma once
 
 #include <remat/partition/rank_holdings.hpp>

@@ -37,8 +37,8 @@ class training_slices {
   const task_positions* positions_;
 };
 
-/// The training plan of a stage whose budgets choose this, or which has none: for a micro-batch whose backward is halved where
-/// the schedule has such.
+/// The training plan of a stage whose budgets choose this, or which has none: for a micro-batch whose backward is
+/// halved where the schedule has such.
 inline plan plan_of_stage(const program& p, const schedule_table& table, const task_positions& positions,
                           const training_slices& covered, const plan_terms& terms, std::size_t microbatch, int stage,
                           const budget_choice* chosen = nullptr) {
@@ -47,8 +47,8 @@ inline plan plan_of_stage(const program& p, const schedule_table& table, const t
   return plan_training(p, terms.request(microbatch, covered(p, stage, m), updating::after_step, nullptr, chosen));
 }
 
-/// The training plans of all stages of the fused program with its stages, which has no budgets (pipeline_plans.hpp has those of
-/// programs that have).
+/// The training plans of all stages of the fused program with its stages, which has no budgets (pipeline_plans.hpp has
+/// those of programs that have).
 inline std::vector<plan> stage_plans(const program& p, const schedule_table& table, std::size_t microbatch,
                                      const plan_terms& terms = {}) {
   const task_positions positions(table);

@@ -32,7 +32,8 @@ struct checkpoint_on_stage {
 
 namespace detail {
 
-/// Throws `error` where the policy is a budget and no checkpoint of the stage takes it, so that it would hold for nothing.
+/// Throws `error` where the policy is a budget and no checkpoint of the stage takes it, so that it would hold for
+/// nothing.
 inline void require_checkpoint(const program& p, const stage_policy& own) {
   if (!own.policy.has_budget()) return;
   segment_search search{p};

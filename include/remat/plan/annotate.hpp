@@ -52,10 +52,10 @@ namespace detail {
 
 }  // namespace detail
 
-/// Puts checkpoints instead of the tags and annotations of the program, unless they are these. Throws `error` for a path
-/// that no module has, for a strategy on a module without children, for a second annotation of a module, for a checkpoint
-/// that is not within one stage, for a policy about kinds or names that are not inside of it, and for one of uniform
-/// chains on another.
+/// Puts checkpoints instead of the tags and annotations of the program, unless they are these. Throws `error` for a
+/// path that no module has, for a strategy on a module without children, for a second annotation of a module, for a
+/// checkpoint that is not within one stage, for a policy about kinds or names that are not inside of it, and for one of
+/// uniform chains on another.
 inline void annotate(program& p, const checkpoints& all) {
   if (!all.replace_tags()) return;
   for (module_node& n : p.nodes) n.checkpoints.clear();

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /// What the budgets of a program may choose: for each of a grid of quanta, the fastest schedule that a solver finds.
 ///
-/// The grid depends on the program, the batch and what is covered, not on how many bytes a budget has. All budgets outside
-/// of other segments are one problem, in which the operations around them take part: kept, or dropped by a checkpoint that is
-/// no budget's. One inside of such a checkpoint is a problem of its own.
+/// The grid depends on the program, the batch and what is covered, not on how many bytes a budget has. All budgets
+/// outside of other segments are one problem, in which the operations around them take part: kept, or dropped by a
+/// checkpoint that is no budget's. One inside of such a checkpoint is a problem of its own.
 #pragma once
 
 #include <remat/plan/checkpoint_search.hpp>
@@ -102,8 +102,8 @@ class budget_problems {
     return made;
   }
 
-  /// What the forward pass keeps may leave memory, and costs this share of its transfers (spine_solver.hpp). Where all budgets
-  /// are inside of other checkpoints, nothing does.
+  /// What the forward pass keeps may leave memory, and costs this share of its transfers (spine_solver.hpp). Where all
+  /// budgets are inside of other checkpoints, nothing does.
   constexpr bool set_price(double price, const core::list<double>& transfers) {
     if (!has_outer_) return false;
     all_[0]->chain.transfer = transfers;

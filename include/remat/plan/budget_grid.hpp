@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// All that the budgets of a slice may choose, whatever bytes they have: what budget_search.hpp looks at, and what it costs.
-/// Slices that share bytes choose among these together (partition/shared_budget.hpp).
+/// All that the budgets of a slice may choose, whatever bytes they have: what budget_search.hpp looks at, and what it
+/// costs. Slices that share bytes choose among these together (partition/shared_budget.hpp).
 #pragma once
 
 #include <remat/plan/budget_choices.hpp>

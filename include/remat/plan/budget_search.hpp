@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-/// The plan of a program with budgets: of all that a grid of choices gives (budget_choices.hpp), the fastest whose memory,
-/// as it is placed, is within the bytes.
+/// The plan of a program with budgets: of all that a grid of choices gives (budget_choices.hpp), the fastest whose
+/// memory, as it is placed, is within the bytes.
 ///
-/// Keeping everything is tried first. The choices do not depend on the bytes, so that more bytes never take more time. Those of
-/// a long uniform run, whose schedules have a closed form, take part (uniform_search.hpp); where it is too long for the
-/// solver, they are all. Budgets that may take tensors out of the arena have further candidates (disk_search.hpp): of those and
-/// the ones without, the plan is taken whose step is predicted to take less.
+/// Keeping everything is tried first. The choices do not depend on the bytes, so that more bytes never take more time.
+/// Those of a long uniform run, whose schedules have a closed form, take part (uniform_search.hpp); where it is too
+/// long for the solver, they are all. Budgets that may take tensors out of the arena have further candidates
+/// (disk_search.hpp): of those and the ones without, the plan is taken whose step is predicted to take less.
 #pragma once
 
 #include <remat/plan/budget_bytes.hpp>
@@ -65,7 +65,8 @@ class budget_search {
     return {};
   }
 
-  /// After a search that has found none: the bytes of the budget that is too small, and the fewest with which a step fits.
+  /// After a search that has found none: the bytes of the budget that is too small, and the fewest with which a step
+  /// fits.
   constexpr budget_bytes shortfall() const {
     if (limits_.activations)
       if (const std::size_t smallest = smallest_bytes(*all_); smallest > *limits_.activations)

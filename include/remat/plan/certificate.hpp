@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// What the plan of a budget promises, in numbers: how long a step takes, how much shorter another schedule could make it,
-/// and where memory is lost to placement. (plan/certify.hpp makes it, check/plan_checker.hpp verifies it.)
+/// What the plan of a budget promises, in numbers: how long a step takes, how much shorter another schedule could make
+/// it, and where memory is lost to placement. (plan/certify.hpp makes it, check/plan_checker.hpp verifies it.)
 ///
 /// Times are seconds where costs were measured, and FLOPs where they are counted.
 #pragma once
@@ -47,7 +47,8 @@ struct certificate {
 
   /// No persistent schedule within the bytes is faster that keeps all tensors in the arena.
   double lower_bound() const { return time.forward + time.backward + least_recomputed; }
-  /// What the plan takes more than that, or than the bound of those that may use the disk where it may, as a share of it.
+  /// What the plan takes more than that, or than the bound of those that may use the disk where it may, as a share of
+  /// it.
   double gap() const {
     const double least = may_use_disk ? least_on_disk : lower_bound();
     const double more = (time.sum() - least) / least;

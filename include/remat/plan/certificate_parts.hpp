@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// What a certificate says of a plan without comparing it with others: where its time goes, and where its memory has gaps.
+/// What a certificate says of a plan without comparing it with others: where its time goes, and where its memory has
+/// gaps.
 #pragma once
 
 #include <remat/plan/certificate.hpp>

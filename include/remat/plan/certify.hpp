@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Certificates of plans with budgets (certificate.hpp): how much faster a persistent schedule within the bytes could be.
+/// Certificates of plans with budgets (certificate.hpp): how much faster a persistent schedule within the bytes could
+/// be.
 ///
 ///     remat::plan_report planned = model.plan(64);   // with a budget
 ///     planned.certificate->gap();                    // 0.01: at most 1 % of a step

@@ -13,8 +13,8 @@
 
 namespace remat::detail {
 
-/// For each allocation, whether it goes to the upper end. Every second gradient does not; the last one before a value is
-/// defined does.
+/// For each allocation, whether it goes to the upper end. Every second gradient does not; the last one before a value
+/// is defined does.
 constexpr core::list<int> upper_ends(const core::list<allocation>& allocations) {
   core::list<int> found(allocations.size());
   const allocation* const all = allocations.data();

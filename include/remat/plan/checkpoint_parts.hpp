@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// Checkpoints that are on several stages: which of them are checkpointed in parts, and which are ignored.
 ///
-/// A child of a checkpointed sequential that is itself a sequential is checkpointed in parts, one on each stage; so is a
-/// child of its own that is a sequential and is on two stages, and so on. What is on two stages and is no sequential
+/// A child of a checkpointed sequential that is itself a sequential is checkpointed in parts, one on each stage; so is
+/// a child of its own that is a sequential and is on two stages, and so on. What is on two stages and is no sequential
 /// cannot be divided: it is in no part: one ends before it, the next begins after it. With one stage up to k and the
 /// next from l on, a checkpointed sequential (a b c) whose child b is (x y z), and whose y is (k l), has under
 /// strategy::contiguous the segments

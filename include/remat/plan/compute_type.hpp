@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// What each operation computes with, and of which type each tensor and each gradient is: decided before fusion, so that
-/// fusion, plans and kernels all read one decision.
+/// What each operation computes with, and of which type each tensor and each gradient is: decided before fusion, so
+/// that fusion, plans and kernels all read one decision.
 ///
 /// In a model that computes with bfloat16 (`computed_as<bfloat16, net>`, or `compute` of its options)
 ///
@@ -12,8 +12,8 @@
 ///   - the gradient of a tensor is of the tensor's type, but for those to which several readers add: these sums are of
 ///     float32, on all stages of a pipeline.
 ///
-/// Parameters, their gradients, what layers save of rows, statistics, losses and optimizers stay float32 (Micikevicius et
-/// al. 2018; Kalamkar et al. 2019).
+/// Parameters, their gradients, what layers save of rows, statistics, losses and optimizers stay float32 (Micikevicius
+/// et al. 2018; Kalamkar et al. 2019).
 #pragma once
 
 #include <remat/core/list.hpp>

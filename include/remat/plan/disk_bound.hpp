@@ -2,7 +2,8 @@
 /// What no schedule of a program can beat that may take tensors to a disk.
 ///
 /// Whoever has `d` bytes there computes at least as much again as one that has them in memory in addition to its own
-/// (recomputation_bound.hpp). They are written in the forward pass, and read in the backward pass. So a step takes at least
+/// (recomputation_bound.hpp). They are written in the forward pass, and read in the backward pass. So a step takes at
+/// least
 ///
 ///     min over d  { max(forward, d / written a second) + max(backward + recomputed in d bytes more, d / read a second) }
 ///

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// The prices at which solvers count transfers to a disk: shares of what they take, from all of it hidden next to operations to
-/// none, and more. Where the step waits for each transfer, the price is all of it, 1.
+/// The prices at which solvers count transfers to a disk: shares of what they take, from all of it hidden next to
+/// operations to none, and more. Where the step waits for each transfer, the price is all of it, 1.
 #pragma once
 
 #include <remat/core/language.hpp>

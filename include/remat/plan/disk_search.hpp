@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Plans of budgets that may take tensors out of the arena, to a disk: of what some prices of its use give for a grid of quanta
-/// (spine_solver.hpp), the fastest whose memory, as it is placed, is within the bytes.
+/// Plans of budgets that may take tensors out of the arena, to a disk: of what some prices of its use give for a grid
+/// of quanta (spine_solver.hpp), the fastest whose memory, as it is placed, is within the bytes.
 ///
 /// How long a step takes is known from its tape: what its operations cost, and what it waits for transfers
 /// (transfer_times.hpp). Of up to six operations all schedules are candidates, with every choice of what is on the disk
@@ -32,8 +32,8 @@ class disk_search {
   disk_search(const training_planner& planner, const program& p, const plan_request& request, const step_times& times)
       : planner_(planner), p_(p), request_(request), times_(times), is_serial_(waits_for_each_transfer(p)) {}
 
-  /// The fastest that fits and takes less than `limit`; none where there is none. `may_fit` is asked about the bytes alive at
-  /// once, `fits` about a plan.
+  /// The fastest that fits and takes less than `limit`; none where there is none. `may_fit` is asked about the bytes
+  /// alive at once, `fits` about a plan.
   template <class MayFit, class Fits>
   std::optional<plan> fastest(double limit, const MayFit& may_fit, const Fits& fits) {
     find_candidates();

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /// Placement of allocations most of which have one size, such as those of a uniform chain.
 ///
-/// Those of the largest size take the lowest place that is free when they begin: as many places as live at once, whatever
-/// their lives are, so that no memory is lost among them. What is at most half as large goes to the upper end, into the first
-/// gap that is large enough.
+/// Those of the largest size take the lowest place that is free when they begin: as many places as live at once,
+/// whatever their lives are, so that no memory is lost among them. What is at most half as large goes to the upper end,
+/// into the first gap that is large enough.
 #pragma once
 
 #include <remat/plan/allocations.hpp>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Steps that may fail before their end, although their batch was accepted: a disk may be full, and a recomputation that is
-/// verified may differ. Parameters are updated after the whole of such a step, from a block of gradients.
+/// Steps that may fail before their end, although their batch was accepted: a disk may be full, and a recomputation
+/// that is verified may differ. Parameters are updated after the whole of such a step, from a block of gradients.
 #pragma once
 
 #include <remat/core/list.hpp>
@@ -8,8 +8,8 @@
 
 namespace remat {
 
-/// Of each operation, whether what is computed again is compared with the first pass: a checkpoint around it says so, or the
-/// policy that its stage has instead of its checkpoints'.
+/// Of each operation, whether what is computed again is compared with the first pass: a checkpoint around it says so,
+/// or the policy that its stage has instead of its checkpoints'.
 constexpr core::list<int> verified_operations(const program& p) {
   core::list<int> of_nodes(p.nodes.size()), is_checkpointed(p.nodes.size()), found(p.operations.size());
   for (int n = 0; n < p.nodes.count(); ++n) {

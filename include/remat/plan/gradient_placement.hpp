@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-/// Where the gradients of parameters are in a step that updates them: in the region of activations, as any other buffer.
-/// What a layer's backward pass has freed, and what later layers' will need, holds the gradients of this one.
+/// Where the gradients of parameters are in a step that updates them: in the region of activations, as any other
+/// buffer. What a layer's backward pass has freed, and what later layers' will need, holds the gradients of this one.
 ///
-/// Activations have the size that they have without gradients; a plan says what gradients need in addition. Where all of
-/// them together do not find a placement that is smaller than one after the other, they are placed so.
+/// Activations have the size that they have without gradients; a plan says what gradients need in addition. Where all
+/// of them together do not find a placement that is smaller than one after the other, they are placed so.
 #pragma once
 
 #include <remat/plan/placement.hpp>
@@ -30,8 +30,8 @@ constexpr core::list<allocation> in_order(const core::list<allocation>& a, const
 
 }  // namespace detail
 
-/// Places the buffers of `gradient_region` of a tape whose activations have their places, in region 0, which they are of
-/// then; activations may move. Returns what gradients need in addition.
+/// Places the buffers of `gradient_region` of a tape whose activations have their places, in region 0, which they are
+/// of then; activations may move. Returns what gradients need in addition.
 constexpr std::size_t place_gradients(tape& t, int gradient_region, std::size_t activations) {
   core::list<std::size_t> live = detail::live_bytes(t, 0);
   const core::list<std::size_t> of_gradients = detail::live_bytes(t, gradient_region);

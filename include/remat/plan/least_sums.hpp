@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Sums of costs, each taken where it is less than what is there: what a chain solver does most (spine_values.hpp), with the
-/// widest vectors that there are.
+/// Sums of costs, each taken where it is less than what is there: what a chain solver does most (spine_values.hpp),
+/// with the widest vectors that there are.
 #pragma once
 
 #include <remat/nn/vectorised.hpp>

@@ -102,7 +102,8 @@ inline void require_costs_of(const program& p, const operation_costs& costs) {
                   "; a cost is finite and not below 0");
 }
 
-/// Where costs are counted and not measured, a second is that many FLOPs next to what takes seconds: transfers to a disk.
+/// Where costs are counted and not measured, a second is that many FLOPs next to what takes seconds: transfers to a
+/// disk.
 inline constexpr double counted_flops_per_second = 5e10;
 
 namespace detail {

@@ -2,8 +2,8 @@
 /// Placement: where in the arena each allocation lives, so that no two that live at once overlap.
 ///
 /// Where tensors leave the arena, windows of transfers are placed as they come, or as they go (rolling_placement.hpp).
-/// Chains are placed in one go (chain_placement.hpp). Where that leaves gaps, allocations of one size are placed next to each
-/// other (equal_placement.hpp), or a stack of what waits for backward and the rest
+/// Chains are placed in one go (chain_placement.hpp). Where that leaves gaps, allocations of one size are placed next
+/// to each other (equal_placement.hpp), or a stack of what waits for backward and the rest
 /// in several orders are tried (stack_placement.hpp), until none is left or the budget is spent; the smallest placement
 /// is taken. The budget depends on the tape alone, so that `static_assert` and run time find the same placement.
 ///
@@ -31,8 +31,8 @@ inline constexpr attempt attempts[] = {{stacking::nested, order::by_pressure},  
                                        {stacking::nothing, order::by_life},     {stacking::nothing, order::by_area}};
 
 /// The budget of a placement. Up to about 500 operations it leaves the rest of the planner what it needs of the steps
-/// that clang allows a constant expression; longer tapes than 1,600 allocations do not fit in any case. Of very long ones
-/// it is a fixed number for each allocation, so that planning them takes linear time.
+/// that clang allows a constant expression; longer tapes than 1,600 allocations do not fit in any case. Of very long
+/// ones it is a fixed number for each allocation, so that planning them takes linear time.
 constexpr long looks_for(int allocations) {
   if (allocations > 1'600) return allocations > 3'000 ? 500L * allocations : 1'500'000;
   const long affordable = 690'000 - 280L * allocations, useful = 16'000L * allocations;
@@ -77,7 +77,8 @@ constexpr std::size_t improve(core::list<allocation>& best, std::size_t height, 
   return height;
 }
 
-/// A placement of this height is left as it is: of a long tape, one that is within a hundredth of what no other is below.
+/// A placement of this height is left as it is: of a long tape, one that is within a hundredth of what no other is
+/// below.
 constexpr std::size_t goal_of(const core::list<allocation>& allocations, const core::list<std::size_t>& live) {
   const std::size_t bound = maximum_of(live);
   return bound + (allocations.count() > 350 ? bound / 100 : 0);

@@ -22,8 +22,8 @@
 
 namespace remat {
 
-/// The plan of a training step of a slice: forward, loss, backward, and updates where they are asked for. `p` is a fused
-/// program. Throws `error` for a batch that `checked_batch` refuses, and so does every plan.
+/// The plan of a training step of a slice: forward, loss, backward, and updates where they are asked for. `p` is a
+/// fused program. Throws `error` for a batch that `checked_batch` refuses, and so does every plan.
 constexpr plan plan_training(const program& p, const plan_request& request) {
   const detail::training_planner planner(p, request);
   if (request.chosen != nullptr)
@@ -37,8 +37,8 @@ constexpr plan plan_training(const program& p, std::size_t batch, const slice& c
 /// Of the whole program.
 constexpr plan plan_training(const program& p, std::size_t batch) { return plan_training(p, batch, whole(p)); }
 
-/// The bytes that the gradients of parameters would need as buffers in addition to activations, in a step like this one of
-/// the whole program that updates the parameters.
+/// The bytes that the gradients of parameters would need as buffers in addition to activations, in a step like this one
+/// of the whole program that updates the parameters.
 constexpr std::size_t transient_gradient_bytes(const program& p, const plan& made) {
   tape updating_step = with_updates(p, made.steps, updating::from_arena, true, detail::gradient_region);
   return place_gradients(updating_step, detail::gradient_region, made.activation_bytes);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// The terms on which all plans of a model are made: what its policies are told in addition to a plan's batch and stage.
+/// The terms on which all plans of a model are made: what its policies are told in addition to a plan's batch and
+/// stage.
 #pragma once
 
 #include <remat/core/error.hpp>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// A plan in words: what is kept and why, what is recomputed, and what the step needs. How it is printed: report_text.hpp.
+/// A plan in words: what is kept and why, what is recomputed, and what the step needs. How it is printed:
+/// report_text.hpp.
 #pragma once
 
 #include <remat/plan/certificate.hpp>

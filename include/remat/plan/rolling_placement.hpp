@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-/// Placement in the order in which lives begin, or against the order in which they end, each as far down as those that are
-/// alive leave room.
+/// Placement in the order in which lives begin, or against the order in which they end, each as far down as those that
+/// are alive leave room.
 ///
-/// It is for tapes on which tensors leave the arena: what is on its way out and back is a window that moves over tensors
-/// which live about as long as each other, and neither stacks nor pairs of gradients describe it. Of equal sizes, it needs no
-/// more than what is alive at once.
+/// It is for tapes on which tensors leave the arena: what is on its way out and back is a window that moves over
+/// tensors which live about as long as each other, and neither stacks nor pairs of gradients describe it. Of equal
+/// sizes, it needs no more than what is alive at once.
 #pragma once
 
 #include <remat/plan/allocations.hpp>
@@ -18,8 +18,8 @@ namespace remat::detail {
 /// The bytes that nobody uses, in order.
 class free_bytes {
  public:
-  /// The lowest offset with room for some, which are used from here on. Where there is nothing to place, it is 0, which is in
-  /// nobody's middle.
+  /// The lowest offset with room for some, which are used from here on. Where there is nothing to place, it is 0, which
+  /// is in nobody's middle.
   constexpr std::size_t take(std::size_t bytes) {
     if (bytes == 0) return 0;
     int k = 0;
@@ -70,7 +70,8 @@ constexpr std::size_t place_rolling(core::list<allocation>& allocations, bool fr
     ends[i] = static_cast<std::size_t>(allocations[i].last);
     lives[i] = static_cast<std::size_t>(allocations[i].life());
   }
-  // In one direction allocations begin in the order in which they are, and end against this one; in the other it is this one.
+  // In one direction allocations begin in the order in which they are, and end against this one; in the other it is
+  // this one.
   const core::list<int> by_end = largest_first(ends, lives);
   const int count = allocations.count();
   free_bytes free;

@@ -3,8 +3,8 @@
 ///
 /// A segment's backward reads some tensors. Those that may stay (made outside the segment, read outside of it, or kept
 /// by its policy) wait for it; the others are computed again, and what their recomputation reads is traced back in the
-/// same way, no further than needed. So recomputation stops early, nothing is computed again that nobody reads, and of a
-/// segment's inputs and outputs only those wait that somebody reads.
+/// same way, no further than needed. So recomputation stops early, nothing is computed again that nobody reads, and of
+/// a segment's inputs and outputs only those wait that somebody reads.
 ///
 /// Next to its neighbours, a segment may keep more than no checkpoint would (a pool's input instead of its indices):
 /// such a segment is left plain, unless it was chosen for a budget.

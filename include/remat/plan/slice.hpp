@@ -18,7 +18,8 @@ struct slice {
 
 constexpr slice whole(const program& p) { return {0, p.operations.count()}; }
 
-/// Whether tensor t comes into being in a slice: one of its operations makes it, or it is an input and the slice the first.
+/// Whether tensor t comes into being in a slice: one of its operations makes it, or it is an input and the slice the
+/// first.
 constexpr bool is_made_in(const program& p, const slice& s, int t) {
   const int producer = p.producers[t];
   return producer == core::none ? s.first == 0 : producer >= s.first && producer < s.last;

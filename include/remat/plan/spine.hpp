@@ -3,8 +3,8 @@
 /// (spine_maker.hpp makes it).
 ///
 /// Between two operations runs a frontier: the tensors made before it and read after it. Of a chain it is one tensor; a
-/// residual's input, or a long skip, is in every frontier from its producer to its last reader. The first 31 tensors of a
-/// frontier are counted.
+/// residual's input, or a long skip, is in every frontier from its producer to its last reader. The first 31 tensors of
+/// a frontier are counted.
 #pragma once
 
 #include <remat/core/list.hpp>

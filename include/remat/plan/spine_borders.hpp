@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 /// The borders of a spine: where the segments of a chain solver begin and end.
 ///
-/// Of a short spine these are all of its operations. Of a longer one they are about 160, where the frontier takes least: its
-/// tables are those of a chain of that many links, each of which is kept or computed again as a whole. (With more freedom
-/// between borders a solver finds tensors that are smaller than a quantum, and keeps all that it takes for nothing.)
+/// Of a short spine these are all of its operations. Of a longer one they are about 160, where the frontier takes
+/// least: its tables are those of a chain of that many links, each of which is kept or computed again as a whole. (With
+/// more freedom between borders a solver finds tensors that are smaller than a quantum, and keeps all that it takes for
+/// nothing.)
 #pragma once
 
 #include <remat/model/program.hpp>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// Makes the spine of a slice (spine.hpp) from its program.
 ///
-/// What the backward pass of an operation needs does not depend on what was computed again before it. The gradients that
-/// are there at each moment are taken from the tape of a step that keeps everything.
+/// What the backward pass of an operation needs does not depend on what was computed again before it. The gradients
+/// that are there at each moment are taken from the tape of a step that keeps everything.
 #pragma once
 
 #include <remat/core/alignment.hpp>
@@ -74,8 +74,8 @@ class spine_maker {
     }
   }
 
-  /// What others drop takes no memory while the backward pass of the rest runs. What leaves their segments is kept, as a
-  /// rule; for a bound, none of it takes any.
+  /// What others drop takes no memory while the backward pass of the rest runs. What leaves their segments is kept, as
+  /// a rule; for a bound, none of it takes any.
   constexpr void drop_tensors() {
     for (int i = 0; i < is_dropped_.count(); ++i) {
       if (is_dropped_[i] == 0) continue;

@@ -2,11 +2,12 @@
 /// What computing a segment of a spine again takes: which of its operations run, and which tensors must be there.
 ///
 /// Recomputation stops early: of a segment [s, t) an operation runs only where something leads from it to a tensor that
-/// the backward pass of the segment reads. Which do depends on how it ends alone: on t, and on whether what it makes and
-/// what is read after it, too, stays for its backward pass, or is computed again. What would be computed again in any case,
-/// with something else that its operation makes, does not stay.
+/// the backward pass of the segment reads. Which do depends on how it ends alone: on t, and on whether what it makes
+/// and what is read after it, too, stays for its backward pass, or is computed again. What would be computed again in
+/// any case, with something else that its operation makes, does not stay.
 ///
-/// The last operation that a spine knows of has no segment after it: up to there all operations run, for the first time.
+/// The last operation that a spine knows of has no segment after it: up to there all operations run, for the first
+/// time.
 #pragma once
 
 #include <remat/model/program.hpp>
@@ -61,7 +62,8 @@ class spine_needs {
       if (each.tensor == tensor) return true;
     return false;
   }
-  /// Whether [s, t) may begin with a segment that ends at u: what stays for the one around stays for what it is made in, too.
+  /// Whether [s, t) may begin with a segment that ends at u: what stays for the one around stays for what it is made
+  /// in, too.
   constexpr bool may_end(int s, spine_end u, spine_end t) const {
     if (u.stays) return true;
     for (const boundary& each : boundaries(t))

@@ -7,19 +7,20 @@
 ///     save s       run s, keep what its backward pass reads; then [s + 1, t); then the backward pass of s
 ///     segment u    run [s, u) and keep nothing but the frontier of s, and what leaves it; then [u, t); then [s, u)
 ///
-/// Segments begin and end at the borders of the spine, which are all operations of a short one. Of a longer one, a state
-/// looks at the last few tensors of its frontier alone.
-/// What leaves [s, u) may also stay until [s, u) has read it. What stays for a segment is not computed again inside of it.
+/// Segments begin and end at the borders of the spine, which are all operations of a short one. Of a longer one, a
+/// state looks at the last few tensors of its frontier alone.
+/// What leaves [s, u) may also stay until [s, u) has read it. What stays for a segment is not computed again inside of
+/// it.
 ///
-/// In addition to s, t and the quanta, a state says which tensors of the frontier nobody else holds: those go away after
-/// their last use, or stay where the state needs them. A tensor that s reads at the last moment of its backward pass stays
-/// in any case, so that it makes no other state. In [0, count) all operations have run once, which costs nothing here: a
-/// time is that of what is computed again.
+/// In addition to s, t and the quanta, a state says which tensors of the frontier nobody else holds: those go away
+/// after their last use, or stay where the state needs them. A tensor that s reads at the last moment of its backward
+/// pass stays in any case, so that it makes no other state. In [0, count) all operations have run once, which costs
+/// nothing here: a time is that of what is computed again.
 ///
 /// Where the spine says what it costs to take tensors out of memory and back, what [s, count) keeps may go there, after
-/// Beaumont, Eyraud-Dubois and Shilova 2021 ("Efficient combination of rematerialization and offloading for training DNNs"):
-/// then it takes no quanta, and costs a share of its transfers, the price. How much of them is hidden next to the operations
-/// is found out for the tape of each solution (disk_search.hpp), of several prices.
+/// Beaumont, Eyraud-Dubois and Shilova 2021 ("Efficient combination of rematerialization and offloading for training
+/// DNNs"): then it takes no quanta, and costs a share of its transfers, the price. How much of them is hidden next to
+/// the operations is found out for the tape of each solution (disk_search.hpp), of several prices.
 #pragma once
 
 #include <remat/plan/spine_steps.hpp>
@@ -43,7 +44,8 @@ struct spine_solution {
 
 class spine_solver {
  public:
-  /// Exact for short spines; for long ones with many tensors in their frontiers `again` is a bound, or what a schedule takes.
+  /// Exact for short spines; for long ones with many tensors in their frontiers `again` is a bound, or what a schedule
+  /// takes.
   constexpr spine_solver(const program& p, const spine& s, int levels, bool is_bound)
       : spine_(s),
         is_bound_(is_bound),
@@ -88,8 +90,9 @@ class spine_solver {
     if (k == core::none) k = solve(s, t, own);
     return {k, held == 0 ? 0 : steps_.sets().weight_of(s, is_bound_ ? unheld & steps_.sets().to_the_end(s) : held)};
   }
-  /// What a state does not look at. Of a long spine's frontier these are all but the last few tensors: they are there to the
-  /// end of the state; for a bound, they take nothing. What may be taken out of memory is held by who says where it is.
+  /// What a state does not look at. Of a long spine's frontier these are all but the last few tensors: they are there
+  /// to the end of the state; for a bound, they take nothing. What may be taken out of memory is held by who says where
+  /// it is.
   constexpr frontier_set held_anyway(int s, spine_end t, frontier_set unheld) const {
     const frontier_set to_the_end = may_take_out(t) ? 0 : steps_.sets().to_the_end(s);
     if (spine_.count <= 16) return to_the_end;
@@ -110,8 +113,8 @@ class spine_solver {
 
   /// The state is of what the forward pass keeps, which may leave memory.
   constexpr bool may_take_out(spine_end t) const { return price_ >= 0 && t.at == spine_.count; }
-  /// Calls f(option, outside) for an option with the tensors that it holds out of memory: all of them, and each alone; until it
-  /// says that this is enough.
+  /// Calls f(option, outside) for an option with the tensors that it holds out of memory: all of them, and each alone;
+  /// until it says that this is enough.
   template <class F>
   constexpr bool each_place(const spine_option& o, const core::list<int>& held, const F& f) {
     spine_option all = o;

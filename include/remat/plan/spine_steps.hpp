@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// The two ways in which the operations [s, t) of a spine begin, from a frontier of which some tensors are held by others:
-/// what each takes and costs, and from which frontiers it goes on.
+/// The two ways in which the operations [s, t) of a spine begin, from a frontier of which some tensors are held by
+/// others: what each takes and costs, and from which frontiers it goes on.
 #pragma once
 
 #include <remat/plan/spine_passes.hpp>

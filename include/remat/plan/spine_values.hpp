@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// What the states of a chain solver cost, for each number of quanta: tables that are filled option by option.
 ///
-/// A state is of the operations [s, t), and says which tensors of its frontier nobody else holds. Below `low` quanta there
-/// is no schedule, from `high` on none gets faster; between them a table has the cost of the fastest.
+/// A state is of the operations [s, t), and says which tensors of its frontier nobody else holds. Below `low` quanta
+/// there is no schedule, from `high` on none gets faster; between them a table has the cost of the fastest.
 #pragma once
 
 #include <remat/plan/least_sums.hpp>

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT
 /// Placement of a stack and of the rest, for every tape.
 ///
-/// The stack is at the lower end. The rest is pushed against the upper end: one allocation after the other, each as
-/// far up as those before it leave room (Pisarchyk and Lee 2020, "Efficient Memory Management for Deep Neural Net
+/// The stack is at the lower end. The rest is pushed against the upper end: one allocation after the other, each as far
+/// up as those before it leave room (Pisarchyk and Lee 2020, "Efficient Memory Management for Deep Neural Net
 /// Inference", place all allocations so, the largest first). The region is as high as stack and rest are at the action
-/// that needs most. So only allocations of the rest that live at once meet: of a deep network with checkpoints these are
-/// its gradients, a residual's among them, and what lives for an action or two. With nothing stacked, all are the rest.
+/// that needs most. So only allocations of the rest that live at once meet: of a deep network with checkpoints these
+/// are its gradients, a residual's among them, and what lives for an action or two. With nothing stacked, all are the
+/// rest.
 ///
-/// A try ends at the first allocation that does not fit below the best height so far. That allocation moves to the front of
-/// the order, for the next try. What is done is counted in looks from one allocation at another, since it has to fit into
-/// the limits on constant expressions; a look costs clang about one of its steps.
+/// A try ends at the first allocation that does not fit below the best height so far. That allocation moves to the
+/// front of the order, for the next try. What is done is counted in looks from one allocation at another, since it has
+/// to fit into the limits on constant expressions; a look costs clang about one of its steps.
 #pragma once
 
 #include <remat/core/alignment.hpp>

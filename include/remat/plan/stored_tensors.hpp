@@ -2,9 +2,9 @@
 /// Which tensors wait for the backward pass in another form than they were computed in (core/storage.hpp).
 ///
 /// One that waits is stored after its last use in the forward pass, and restored before its first in the backward pass,
-/// into a buffer of its own. What is computed again does not wait, and is not stored. Of what a storage takes out of the arena
-/// in a budget's checkpoint, those tensors are stored that the budget chooses: among them what one segment is computed again
-/// from, although the segment that makes it is computed again later.
+/// into a buffer of its own. What is computed again does not wait, and is not stored. Of what a storage takes out of
+/// the arena in a budget's checkpoint, those tensors are stored that the budget chooses: among them what one segment is
+/// computed again from, although the segment that makes it is computed again later.
 #pragma once
 
 #include <remat/core/storage.hpp>
@@ -52,8 +52,8 @@ constexpr core::list<const storage_form*> forms_of_nodes(const program& p) {
   return forms;
 }
 
-/// Of each module, 1 where the innermost checkpoint that names a storage is a budget's, which may use it or not: it leaves
-/// the arena.
+/// Of each module, 1 where the innermost checkpoint that names a storage is a budget's, which may use it or not: it
+/// leaves the arena.
 constexpr core::list<int> nodes_with_choice(const program& p) {
   core::list<int> made;
   for (const module_node& n : p.nodes) {
@@ -108,8 +108,8 @@ class storage_votes {
   core::list<int> has_readers_;
 };
 
-/// Of each operation that is computed again, the end of the outermost segment that does; whoever is after it reads what the
-/// forward pass has computed.
+/// Of each operation that is computed again, the end of the outermost segment that does; whoever is after it reads what
+/// the forward pass has computed.
 constexpr core::list<int> ends_of_recomputation(const program& p, const core::list<segment>& segments,
                                                 const core::list<segment_plan>& plans) {
   core::list<int> ends(p.operations.size(), core::none);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// The tables that the kernels of a program keep outside of the arena, as `table_bytes` of a module declares them: one for
-/// all operations of the same attributes and size, such as the angles of a rotary embedding in every block.
+/// The tables that the kernels of a program keep outside of the arena, as `table_bytes` of a module declares them: one
+/// for all operations of the same attributes and size, such as the angles of a rotary embedding in every block.
 #pragma once
 
 #include <remat/core/list.hpp>

@@ -35,9 +35,9 @@
 /// A buffer is one instance of a tensor or of a gradient: a recomputation makes a new one. It lives from the action
 /// that writes it first to the one that reads it last, so that dropping needs no action.
 ///
-/// A tape is a list of sections, each of which runs in one go. Between two of them a pipeline does other things, so that
-/// what one section makes and another reads is kept meanwhile: where a buffer is follows from the first and the last
-/// section that use it (plan_layout.hpp).
+/// A tape is a list of sections, each of which runs in one go. Between two of them a pipeline does other things, so
+/// that what one section makes and another reads is kept meanwhile: where a buffer is follows from the first and the
+/// last section that use it (plan_layout.hpp).
 ///
 /// | tape                               | its sections                                            |
 /// |------------------------------------|---------------------------------------------------------|

@@ -104,8 +104,8 @@ class training_tape_writer {
     }
   }
 
-  /// In a pipeline, before any gradient is waited for: the last of the outermost segments that were chosen for a budget, as
-  /// many as it says, in the order of the program, so that what is needed first is on top.
+  /// In a pipeline, before any gradient is waited for: the last of the outermost segments that were chosen for a
+  /// budget, as many as it says, in the order of the program, so that what is needed first is on top.
   constexpr void recompute_ahead() {
     if (ahead_ == 0) return;
     const core::list<int> outermost = outermost_chosen(segments_, plans_);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /// How long a step waits for transfers, and what a transfer costs next to operations.
 ///
-/// The model: operations run one after another and take what they cost. One thread does the transfers next to them, in the
-/// order in which they begin, one at a time; one takes its bytes over the rate. An action that finishes a transfer waits until
-/// it is done. So what a step waits for is known from its tape alone.
+/// The model: operations run one after another and take what they cost. One thread does the transfers next to them, in
+/// the order in which they begin, one at a time; one takes its bytes over the rate. An action that finishes a transfer
+/// waits until it is done. So what a step waits for is known from its tape alone.
 #pragma once
 
 #include <remat/core/error.hpp>

@@ -1,25 +1,26 @@
 // SPDX-License-Identifier: MIT
-/// When tensors leave the arena and come back (core/storage.hpp): the plan of the transfers that go on next to the step.
+/// When tensors leave the arena and come back (core/storage.hpp): the plan of the transfers that go on next to the
+/// step.
 ///
-/// The writer of the tape says where a tensor is used for the last time in the forward pass (`begin_write`), and where it is
-/// needed again (`finish_read`). What is between is written here:
+/// The writer of the tape says where a tensor is used for the last time in the forward pass (`begin_write`), and where
+/// it is needed again (`finish_read`). What is between is written here:
 ///
 ///     begin_write   ...   finish_write        before the write_behind-th next one begins; no later than 4 operations for
 ///                                             each of them, and than the end of the forward pass
 ///     begin_read    ...   finish_read         when the read_ahead-th before it is there; no sooner than 4 operations for
 ///                                             each of them, and than the beginning of the section
 ///
-/// The operations are for what waits far from others of its kind: it is out of the arena as long as it can be. (A budget may
-/// allow more, where a transfer takes longer than they do.) What would be
+/// The operations are for what waits far from others of its kind: it is out of the arena as long as it can be. (A
+/// budget may allow more, where a transfer takes longer than they do.) What would be
 /// read back as soon as it is written stays: at the turn from forward to backward, of a slice that makes it at once.
 ///
-/// The reads with which a section begins may begin before it, where a pipeline does other tasks meanwhile: their buffers are
-/// in a region that is alive from that many tasks before (plan_layout.hpp).
+/// The reads with which a section begins may begin before it, where a pipeline does other tasks meanwhile: their
+/// buffers are in a region that is alive from that many tasks before (plan_layout.hpp).
 ///
-/// While a transfer is under way, its memory is a buffer of the plan: that of the tensor, which is written from where it was
-/// computed until `finish_write`, and read from `begin_read` on to where backward finds it. Where all that is transferred is
-/// large, all buffers begin at multiples of `transfer_alignment`; otherwise that would cost more than a copy does, as it would
-/// where small tensors stay for each large one (a budget says so).
+/// While a transfer is under way, its memory is a buffer of the plan: that of the tensor, which is written from where
+/// it was computed until `finish_write`, and read from `begin_read` on to where backward finds it. Where all that is
+/// transferred is large, all buffers begin at multiples of `transfer_alignment`; otherwise that would cost more than a
+/// copy does, as it would where small tensors stay for each large one (a budget says so).
 #pragma once
 
 #include <remat/core/storage_space.hpp>

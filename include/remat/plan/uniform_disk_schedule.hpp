@@ -1,23 +1,25 @@
 // SPDX-License-Identifier: MIT
-/// Persistent schedules of a uniform chain of any length whose forward pass may use a disk: a closed form of two levels.
+/// Persistent schedules of a uniform chain of any length whose forward pass may use a disk: a closed form of two
+/// levels.
 ///
-/// The state before each part of the chain waits on the disk, but for the last part's, and each part is reversed in all of the
-/// memory (uniform_schedule.hpp) after the ones that follow it. What a link saves may wait there, too. The least that `l` links
-/// cost in `m` units, in links, is
+/// The state before each part of the chain waits on the disk, but for the last part's, and each part is reversed in all
+/// of the memory (uniform_schedule.hpp) after the ones that follow it. What a link saves may wait there, too. The least
+/// that `l` links cost in `m` units, in links, is
 ///
 ///     least(l) = min { again(l, m)                                                      nothing is on the disk
 ///                    , state + u - 1 + last + again(u, m) + least(l - u)                the state before u links is
 ///                    , tape + least(l - 1) }                                            what a link saves is
 ///
-/// where `state` and `tape` are the prices of what is written once and read once. Keeping something in memory before what is
-/// on the disk is never better: in the other order the part has more memory. The parts come out about as long as each other: a
-/// period, after Aupy and Herrmann 2017 ("Periodicity in optimal hierarchical checkpointing schemes for adjoint computations").
-/// Up to `exact_links` links every length of a part is tried; of longer chains those near the one that costs least for a link,
-/// and some farther from it the fewer parts there are, since these have to add up.
+/// where `state` and `tape` are the prices of what is written once and read once. Keeping something in memory before
+/// what is on the disk is never better: in the other order the part has more memory. The parts come out about as long
+/// as each other: a period, after Aupy and Herrmann 2017 ("Periodicity in optimal hierarchical checkpointing schemes
+/// for adjoint computations"). Up to `exact_links` links every length of a part is tried; of longer chains those near
+/// the one that costs least for a link, and some farther from it the fewer parts there are, since these have to add up.
 ///
-/// Schedules that write in later passes, or read a state more than once, as those of Herrmann and Pallez 2020 do ("H-Revolve: a
-/// framework for adjoint computation on synchronous hierarchical platforms"), are not among these. Next to those, these may keep
-/// what a step saves; where the disk has room for all that they write, none of those was found to cost less.
+/// Schedules that write in later passes, or read a state more than once, as those of Herrmann and Pallez 2020 do
+/// ("H-Revolve: a framework for adjoint computation on synchronous hierarchical platforms"), are not among these. Next
+/// to those, these may keep what a step saves; where the disk has room for all that they write, none of those was found
+/// to cost less.
 #pragma once
 
 #include <remat/plan/uniform_schedule.hpp>

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
-/// The fastest plan of a long uniform run that may use a disk, of the schedules of a closed form (uniform_disk_schedule.hpp).
+/// The fastest plan of a long uniform run that may use a disk, of the schedules of a closed form
+/// (uniform_disk_schedule.hpp).
 ///
-/// Two kinds are looked at. In the first the step waits for each transfer, so that its time is what the closed form says: the
-/// number of units of memory falls until a plan, as it is placed, is within the bytes. In the second transfers go on next to
-/// operations, for as long as they take. Then a step takes at least
+/// Two kinds are looked at. In the first the step waits for each transfer, so that its time is what the closed form
+/// says: the number of units of memory falls until a plan, as it is placed, is within the bytes. In the second
+/// transfers go on next to operations, for as long as they take. Then a step takes at least
 ///
 ///     max(forward, written) + max(backward + computed again, read)
 ///
-/// and for each of a grid of numbers of units that does not depend on the bytes, the price of a transfer is taken whose schedule
-/// makes this least. Of all these the fastest is taken as its tape says it; so more bytes never take more time.
+/// and for each of a grid of numbers of units that does not depend on the bytes, the price of a transfer is taken whose
+/// schedule makes this least. Of all these the fastest is taken as its tape says it; so more bytes never take more
+/// time.
 #pragma once
 
 #include <remat/plan/disk_price_grid.hpp>
@@ -42,8 +44,8 @@ class uniform_disk_search {
     find_links(all);
   }
 
-  /// The fastest that fits and takes less than `limit`, within about these bytes of activations; none where there is none.
-  /// `may_fit` is asked about the bytes alive at once, `fits` about a plan.
+  /// The fastest that fits and takes less than `limit`, within about these bytes of activations; none where there is
+  /// none. `may_fit` is asked about the bytes alive at once, `fits` about a plan.
   template <class MayFit, class Fits>
   std::optional<plan> fastest(double limit, std::size_t bytes, const MayFit& may_fit, const Fits& fits) const {
     std::optional<plan> best;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Uniform runs: consecutive children of a sequential in which the same operations run, link after link, such as those of a
-/// `repeat`. Budgets take their schedules from a closed form (uniform_schedule.hpp).
+/// Uniform runs: consecutive children of a sequential in which the same operations run, link after link, such as those
+/// of a `repeat`. Budgets take their schedules from a closed form (uniform_schedule.hpp).
 #pragma once
 
 #include <remat/core/alignment.hpp>

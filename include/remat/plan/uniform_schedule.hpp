@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MIT
 /// Persistent schedules of a uniform chain of any length, from a closed form instead of a solver's tables.
 ///
-/// Every link takes the same time, its input has `state` units of memory, and what its backward pass reads of what it makes
-/// has `tape` units. The least that is run again of `l` links in `m` units, in links, is
+/// Every link takes the same time, its input has `state` units of memory, and what its backward pass reads of what it
+/// makes has `tape` units. The least that is run again of `l` links in `m` units, in links, is
 ///
 ///     again(l, m) = 0                                                      where the tapes of all but the last fit
 ///                 = min { again(l - 1, m - tape)                           the first link's tape is kept
 ///                       , u - 1 + last + again(u, m) + again(l - u, m - state) }  the input is kept, and u links run again
 ///
-/// where of the last link of what runs again a share `last` is. With one kind of unit this is the recurrence of Griewank and
-/// Walther's revolve, with tapes of the size of states that of Maddison's mixed schedules (2024). Up to `exact_links` links
-/// every u is tried; of longer chains those near the best one of a link less or a unit less, those before a row of tapes, and
-/// some of all, which takes at most a thousandth more. From as many
-/// units on as let every link run again once at most, the schedule follows without a table: segments that are as long as their
-/// tapes allow.
+/// where of the last link of what runs again a share `last` is. With one kind of unit this is the recurrence of
+/// Griewank and Walther's revolve, with tapes of the size of states that of Maddison's mixed schedules (2024). Up to
+/// `exact_links` links every u is tried; of longer chains those near the best one of a link less or a unit less, those
+/// before a row of tapes, and some of all, which takes at most a thousandth more. From as many
+/// units on as let every link run again once at most, the schedule follows without a table: segments that are as long
+/// as their tapes allow.
 #pragma once
 
 #include <remat/core/list.hpp>
@@ -113,8 +113,8 @@ class uniform_schedules {
   /// As many links as are reversed without running one again.
   constexpr int kept_row(int units) const { return units / all_.tape + 1; }
 
-  /// The fewest segments, each of which is run again once, with which some links are reversed; 0 where none is needed, or as
-  /// many as there are do not suffice.
+  /// The fewest segments, each of which is run again once, with which some links are reversed; 0 where none is needed,
+  /// or as many as there are do not suffice.
   constexpr int fewest_segments(int links, int units) const {
     if (kept_row(units) >= links) return 0;
     long held = 0;
@@ -128,8 +128,8 @@ class uniform_schedules {
     if (segments == 0) return kept_row(units) >= links ? 0 : never;
     return links - kept_row(units - segments * all_.state) - segments * (1 - all_.last);
   }
-  /// More segments have more last links, of which a share alone runs again. For `tape` more of them, `state` fewer links are
-  /// kept in the end: so the best are among the fewest, or among the most.
+  /// More segments have more last links, of which a share alone runs again. For `tape` more of them, `state` fewer
+  /// links are kept in the end: so the best are among the fewest, or among the most.
   constexpr int best_segments(int links, int units, int fewest) const {
     if (fewest == 0) return 0;
     int from = fewest;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// The fastest plan of a long uniform run within some bytes, of the schedules that a closed form gives for each number of
-/// units of memory (uniform_schedule.hpp). Operations outside of the run are kept.
+/// The fastest plan of a long uniform run within some bytes, of the schedules that a closed form gives for each number
+/// of units of memory (uniform_schedule.hpp). Operations outside of the run are kept.
 ///
 /// Where the search begins is told by a plan that does not depend on the limit; from there on the number of units falls
 /// until a plan, as it is placed, is within the bytes. So more bytes never take more time.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// A progress bar for a training loop: loss, samples per second and remaining time, on one line of a terminal. Where the
-/// output is no terminal it prints a line at every tenth.
+/// A progress bar for a training loop: loss, samples per second and remaining time, on one line of a terminal. Where
+/// the output is no terminal it prints a line at every tenth.
 #pragma once
 
 #include <remat/core/language.hpp>

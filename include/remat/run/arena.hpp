@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// The arena: one block of memory, activations and gradients of parameters first and what kernels need after them, large
-/// enough for the largest plan of a model.
+/// The arena: one block of memory, activations and gradients of parameters first and what kernels need after them,
+/// large enough for the largest plan of a model.
 #pragma once
 
 #include <remat/run/executor.hpp>

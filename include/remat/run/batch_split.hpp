@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// How a batch is split into the micro-batches of all replicas: as evenly as possible, the larger parts first, which
-/// have one sample more (numpy's `array_split`). Micro-batch k of replica r is part r * microbatches + k. Where replicas
-/// bring batches of their own, of one size, each is a group, and splits its own.
+/// have one sample more (numpy's `array_split`). Micro-batch k of replica r is part r * microbatches + k. Where
+/// replicas bring batches of their own, of one size, each is a group, and splits its own.
 #pragma once
 
 #include <remat/core/language.hpp>

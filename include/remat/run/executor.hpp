@@ -68,8 +68,8 @@ class executor {
   const outside_tensors& outside() const { return outside_; }
   /// Where it waits, next to what other executors have there (outside_tensors.hpp).
   void place_outside(std::size_t first_byte, std::size_t distance) { outside_.place(first_byte, distance); }
-  /// Begins the reads that the backward pass of a micro-batch begins with, in a task before it; its forward pass has run.
-  /// `regions`: where the plan's are for it.
+  /// Begins the reads that the backward pass of a micro-batch begins with, in a task before it; its forward pass has
+  /// run. `regions`: where the plan's are for it.
   void read_ahead(std::size_t place, std::span<std::byte* const> regions) {
     detail::each_read_ahead(plan_, [&](const action& a) {
       const buffer& to = plan_.steps.buffers[a.outputs[0]];
@@ -86,8 +86,8 @@ class executor {
   void bind(std::byte* activations, std::byte* kernels) {
     bind(std::span(&activations, 1), kernels, kernels + this->kernels().step_bytes());
   }
-  /// The regions of a stage, as its plan lists them, and the two parts of the memory of its kernels: what stays there for
-  /// the other micro-batches of a step, and the rest.
+  /// The regions of a stage, as its plan lists them, and the two parts of the memory of its kernels: what stays there
+  /// for the other micro-batches of a step, and the rest.
   void bind(std::span<std::byte* const> regions, std::byte* for_step, std::byte* passing) {
     calls_.bind(plan_.steps, regions, for_step, passing);
   }

@@ -2,10 +2,10 @@
 /// The executors of a program: one for each batch size that it has met of late, in training and in inference, and the
 /// arena that they share, which stays that of the largest.
 ///
-/// Meeting a new batch size allocates; whoever asks for it again gets the same executor. An executor is made for a number
-/// of threads, that of the caller's `thread_scope`; on another number the same batch size is a new one. Where more than
-/// `max_plans` sizes were met, those that were not used for the longest time are forgotten, except the one that
-/// `held_for_backward` needs.
+/// Meeting a new batch size allocates; whoever asks for it again gets the same executor. An executor is made for a
+/// number of threads, that of the caller's `thread_scope`; on another number the same batch size is a new one. Where
+/// more than `max_plans` sizes were met, those that were not used for the longest time are forgotten, except the one
+/// that `held_for_backward` needs.
 #pragma once
 
 #include <remat/plan/certify.hpp>
@@ -43,9 +43,9 @@ class executor_cache {
     close_spaces();  // another model has its own
   }
 
-  /// Says how much the rank holds that is neither values nor states nor in the arena: a budget of the whole counts it. The
-  /// most that was said counts; what was planned with less is planned again. `smaller`: samples of the step's smaller
-  /// micro-batches, 0 where all are of one size.
+  /// Says how much the rank holds that is neither values nor states nor in the arena: a budget of the whole counts it.
+  /// The most that was said counts; what was planned with less is planned again. `smaller`: samples of the step's
+  /// smaller micro-batches, 0 where all are of one size.
   void leave_room(std::size_t others, std::size_t smaller = 0) {
     if (others <= others_ && smaller == smaller_) return;
     others_ = std::max(others, others_);
@@ -136,8 +136,8 @@ class executor_cache {
     return parameters_->value_block().size() + 2 * parameters_->state_block().size() +
            (updates == updating::from_arena ? 0 : parameters_->gradient_memory().size_bytes());
   }
-  /// The same for an arena in which other batch sizes were: where nothing fits in addition to them, they are given up. The
-  /// micro-batches of one step are not.
+  /// The same for an arena in which other batch sizes were: where nothing fits in addition to them, they are given up.
+  /// The micro-batches of one step are not.
   plan plan_to_run(const kept_executors& all, std::size_t batch, updating updates) {
     if (!has_rank_budget_ || arena_.reserved().total() == 0 || kernels_.microbatches > 1)
       return plan_of(all, batch, updates, arena_.reserved(), others_, smaller_);
@@ -161,8 +161,8 @@ class executor_cache {
     for (const auto& each : training_) arena_.bind(*each);
   }
 
-  /// Whether the arena has moved. Where there is no memory for it, executors would point nowhere: the next step, at a batch that
-  /// fits, makes its own again.
+  /// Whether the arena has moved. Where there is no memory for it, executors would point nowhere: the next step, at a
+  /// batch that fits, makes its own again.
   bool reserve(const regions& wanted) {
     try {
       return arena_.reserve(wanted);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /// A storage space (core/storage_space.hpp) in a file, which a thread writes and reads next to the step.
 ///
-/// The thread blocks all signals: SIGXFSZ, which a write beyond RLIMIT_FSIZE raises in the thread that writes, stays pending
-/// there, and the write fails as any other does. The process keeps what it has said of signals. A child of fork has no such
-/// thread: what is begun there throws, and nothing there waits.
+/// The thread blocks all signals: SIGXFSZ, which a write beyond RLIMIT_FSIZE raises in the thread that writes, stays
+/// pending there, and the write fails as any other does. The process keeps what it has said of signals. A child of fork
+/// has no such thread: what is begun there throws, and nothing there waits.
 #pragma once
 
 #include <remat/core/error.hpp>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// What the first pass of a step has computed, as hashes, for the checkpoints whose policy is `verified` (core/policy.hpp).
+/// What the first pass of a step has computed, as hashes, for the checkpoints whose policy is `verified`
+/// (core/policy.hpp).
 #pragma once
 
 #include <remat/core/byte_hash.hpp>
@@ -49,8 +50,8 @@ class first_pass {
   /// Nothing is compared.
   bool empty() const { return is_wanted_.empty(); }
 
-  /// Before an action: what it stores is noted as it is. After one: what it has computed for the first time is noted, and
-  /// what it gives again is compared. `address(buffer)` is where a buffer of the tape is.
+  /// Before an action: what it stores is noted as it is. After one: what it has computed for the first time is noted,
+  /// and what it gives again is compared. `address(buffer)` is where a buffer of the tape is.
   template <class Address>
   void before(const tape& steps, const action& a, std::size_t microbatch, const Address& address) {
     if (a.kind == action_kind::store || a.kind == action_kind::begin_write)

@@ -2,8 +2,8 @@
 /// Images from (N, C, H, W) to (N, H, W, C) and back: transposes of the matrix (C, H W) of each image.
 ///
 /// A transpose reads along rows and writes along columns. It goes tile by tile, so that each line of memory that it
-/// touches is used whole while it is near, and all cores share the tiles of all images. The few channels of a picture are
-/// no tile: pixels then are next to each other in vectors.
+/// touches is used whole while it is near, and all cores share the tiles of all images. The few channels of a picture
+/// are no tile: pixels then are next to each other in vectors.
 #pragma once
 
 #include <remat/core/parallel.hpp>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// The executors that are kept of one kind of step, in the order in which they were last asked for.
 ///
-/// A batch size has several: of the first micro-batch, of those after it, and of steps that update parameters. Those for
-/// one number of threads are forgotten together.
+/// A batch size has several: of the first micro-batch, of those after it, and of steps that update parameters. Those
+/// for one number of threads are forgotten together.
 #pragma once
 
 #include <remat/core/thread_scope.hpp>

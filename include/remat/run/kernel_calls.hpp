@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-/// The calls of kernels that a tape makes: their shapes, parameters and what was prepared for them, and the memory that they
-/// need in addition to tensors. Their addresses follow from the arena that they are bound to. A call is put together when its
-/// action runs, so that very long tapes hold none of them.
+/// The calls of kernels that a tape makes: their shapes, parameters and what was prepared for them, and the memory that
+/// they need in addition to tensors. Their addresses follow from the arena that they are bound to. A call is put
+/// together when its action runs, so that very long tapes hold none of them.
 #pragma once
 
 #include <remat/core/kernel.hpp>
@@ -21,8 +21,8 @@ namespace remat {
 
 class kernel_calls {
  public:
-  /// Adds pack actions to the plan's tape. `p` and `parameters` must outlive it. `like`: the calls of other micro-batches
-  /// of this size, whose packed weights these read where they are kept.
+  /// Adds pack actions to the plan's tape. `p` and `parameters` must outlive it. `like`: the calls of other
+  /// micro-batches of this size, whose packed weights these read where they are kept.
   kernel_calls(const program& p, plan& made, parameter_store& parameters, const kernel_options& how,
                const kernel_calls* like)
       : kernels_(p, made, how, like != nullptr ? &like->kernels_ : nullptr),
@@ -33,8 +33,8 @@ class kernel_calls {
 
   const kernel_memory& memory() const { return kernels_.memory(); }
 
-  /// f(the call of an action which runs a kernel, in the bound arena): of floats where the operation is widened. The program
-  /// and the plan are those that this was made for.
+  /// f(the call of an action which runs a kernel, in the bound arena): of floats where the operation is widened. The
+  /// program and the plan are those that this was made for.
   template <class F>
   void with_call(const program& p, const plan& made, std::size_t i, const F& f) {
     const kernel_call c = of_action(p, made, i);

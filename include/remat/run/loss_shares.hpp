@@ -6,10 +6,10 @@
 ///     divides_by_counted_in_batch    sum_k / total         sum of them                     1
 ///     divides by what part k counts  mean_k                sum of mean_k count_k / total   count_k / total
 ///
-/// The first is of remat's losses of classes; a part that counts 0 may add to its sum, by label smoothing. The second is
-/// of all others; a part that counts 0 is left out, and so is its mean, which is NaN. What parts count and give is summed
-/// in their order, in double. Where the total is 0, the loss is NaN: gradients are the loss's own in the first row, and 0
-/// in the second. A batch in one part is not counted: the loss divides by what it counts.
+/// The first is of remat's losses of classes; a part that counts 0 may add to its sum, by label smoothing. The second
+/// is of all others; a part that counts 0 is left out, and so is its mean, which is NaN. What parts count and give is
+/// summed in their order, in double. Where the total is 0, the loss is NaN: gradients are the loss's own in the first
+/// row, and 0 in the second. A batch in one part is not counted: the loss divides by what it counts.
 #pragma once
 
 #include <remat/core/language.hpp>

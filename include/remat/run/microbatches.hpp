@@ -44,8 +44,8 @@ class microbatches {
   float loss() const { return shares_.loss(losses_); }
 
   /// Runs micro-batch k. `results` are the losses, one for each, and then the gradients of the batch's inputs, of which
-  /// it writes its part. Weights are packed anew for the smaller ones. An executor that updates parameters gives `updates`
-  /// their gradients.
+  /// it writes its part. Weights are packed anew for the smaller ones. An executor that updates parameters gives
+  /// `updates` their gradients.
   void run(std::size_t k, executor& e, std::uint64_t seed, std::uint32_t step,
            std::span<const std::span<std::byte>> results, gradient_receiver* updates = nullptr) const {
     std::array<std::span<std::byte>, kernel_call::max_tensors + 1> places;

@@ -61,8 +61,8 @@ class network : public predicting_network {
   network clone() const;
 
   /// Forward, loss and backward on one batch: inputs first, then targets, each a range of numbers (see source.hpp).
-  /// Returns the loss, the mean over what counts in the whole batch, whatever its micro-batches (see loss_shares.hpp); a
-  /// batch that does not split evenly has larger ones first (batch_split.hpp). Gradients are then in `parameters()`.
+  /// Returns the loss, the mean over what counts in the whole batch, whatever its micro-batches (see loss_shares.hpp);
+  /// a batch that does not split evenly has larger ones first (batch_split.hpp). Gradients are then in `parameters()`.
   /// Throws `error` where shapes or targets do not fit; then parameters and states are as they were, and an optimizer
   /// refuses to step until a step succeeds: old gradients are never taken for those of a refused batch.
   template <class... Tensors>
@@ -72,13 +72,13 @@ class network : public predicting_network {
     return train_on(std::array<tensor_source, sizeof...(Tensors)>{source_of(tensors)...});
   }
 
-  /// The same with an optimizer's step: `train_step(images, labels, optimizer)`, or with the factor on its learning rate
-  /// as well, `train_step(images, labels, optimizer, schedule(optimizer.steps()))`. Each parameter is updated as soon as
-  /// its gradient is final and the step needs its values no more, to the bits of `train_step(images, labels);
+  /// The same with an optimizer's step: `train_step(images, labels, optimizer)`, or with the factor on its learning
+  /// rate as well, `train_step(images, labels, optimizer, schedule(optimizer.steps()))`. Each parameter is updated as
+  /// soon as its gradient is final and the step needs its values no more, to the bits of `train_step(images, labels);
   /// optimizer.step(model, factor);`. Gradients are used up: in one micro-batch they have memory from when they are
   /// computed to the update (the line of transient gradients in `memory()`), and no block of all is kept. After such a
-  /// step there are none to read. An optimizer that looks at all of them first, `clipped`, keeps the block, and so does a
-  /// model whose steps may fail before their end: where activations wait on a disk, or recomputation is verified.
+  /// step there are none to read. An optimizer that looks at all of them first, `clipped`, keeps the block, and so does
+  /// a model whose steps may fail before their end: where activations wait on a disk, or recomputation is verified.
   ///
   /// What is thrown before the backward pass, such as for a target that is no class, leaves parameters, states and
   /// optimizer as they were. A kernel of the user's that throws within the backward pass does not undo the updates of

@@ -20,7 +20,8 @@ class network_results {
     made_.begin(given);
     for (int t : p.outputs) made_.expect(p.tensors[t], batch);
   }
-  /// A step of these is about to run: it gives its losses, each to its place, and then the gradients of those inputs that have one.
+  /// A step of these is about to run: it gives its losses, each to its place, and then the gradients of those inputs
+  /// that have one.
   void begin_step(const program& p, std::size_t batch, std::span<float> losses, std::span<const tensor_source> given) {
     made_.begin(given);
     for (float& loss : losses) made_.expect_raw(std::as_writable_bytes(std::span(&loss, 1)));

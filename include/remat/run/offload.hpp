@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-/// A storage (core/storage.hpp) in which what waits for the backward pass waits in a file: written while the forward pass goes
-/// on, and read before the backward pass needs it. Bits are as with `keep`.
+/// A storage (core/storage.hpp) in which what waits for the backward pass waits in a file: written while the forward
+/// pass goes on, and read before the backward pass needs it. Bits are as with `keep`.
 ///
 ///     checkpoint<M, save_all, offload<file>>                                     // in TMPDIR, or /tmp
 ///     checkpoint_at("h", save_all{}, offload{"/scratch"})                        // the same as values
 ///     checkpoint_at("h", offload<file>{.path = "/scratch", .window = {.read_ahead = 4}})
 ///     remat::model<net, input, loss> m{{.offload_directory = "/scratch"}};       // for those that name none
 ///
-/// A tensor is written from where it was computed and read to where it is used, so that nothing is copied: its memory in the
-/// arena is free from the end of the write to the beginning of the read. What is on its way is in the plan
+/// A tensor is written from where it was computed and read to where it is used, so that nothing is copied: its memory
+/// in the arena is free from the end of the write to the beginning of the read. What is on its way is in the plan
 /// (plan/transfers.hpp). The file has no name, and is gone with the process.
 #pragma once
 

@@ -46,8 +46,8 @@ class outside_tensors {
   bool empty() const { return stored_.empty(); }
   /// Of one micro-batch.
   std::size_t bytes() const { return microbatch_bytes_; }
-  /// Before the first step: executors whose tensors wait at the same time have them apart, from a byte on, and those of one
-  /// stage have its micro-batches at the same distance.
+  /// Before the first step: executors whose tensors wait at the same time have them apart, from a byte on, and those of
+  /// one stage have its micro-batches at the same distance.
   void place(std::size_t first_byte, std::size_t distance) {
     first_byte_ = first_byte;
     distance_ = distance;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Packing on a tape: what kernels pack is known when they are prepared, after the tape was planned, and its actions are
-/// written into it then. The buffers of tensors stay where they are.
+/// Packing on a tape: what kernels pack is known when they are prepared, after the tape was planned, and its actions
+/// are written into it then. The buffers of tensors stay where they are.
 #pragma once
 
 #include <remat/run/packing.hpp>

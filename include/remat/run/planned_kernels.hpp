@@ -23,8 +23,8 @@ struct kernel_options {
 
 class planned_kernels {
  public:
-  /// Adds pack actions to the plan's tape. `like`: those of other micro-batches of this size, whose packed weights these
-  /// read where they are kept.
+  /// Adds pack actions to the plan's tape. `like`: those of other micro-batches of this size, whose packed weights
+  /// these read where they are kept.
   planned_kernels(const program& p, plan& made, const kernel_options& how, const planned_kernels* like = nullptr)
       : prepared_(p, made, how.accumulates), packed_(packed_weights_of(made, prepared_)) {
     if (like == nullptr)

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-/// A network before it runs: its program, parameters and options, the plans of batch sizes, and what is reported of them.
-/// network.hpp has what runs on it.
+/// A network before it runs: its program, parameters and options, the plans of batch sizes, and what is reported of
+/// them. network.hpp has what runs on it.
 ///
 /// It keeps the plans of the batch sizes that it has met of late, `max_plans` of them in training and as many in
-/// inference, and the arena of the largest that it has met (executor_cache.hpp). Meeting a new batch size allocates; every
-/// later step with it allocates nothing while its plan is kept. `release_plans` gives plans and arena back.
+/// inference, and the arena of the largest that it has met (executor_cache.hpp). Meeting a new batch size allocates;
+/// every later step with it allocates nothing while its plan is kept. `release_plans` gives plans and arena back.
 /// (oneDNN keeps up to 1,024 primitives of its own in addition: nn/onednn_primitive.hpp.)
 #pragma once
 
@@ -60,8 +60,8 @@ class planned_network : public trainable {
     held();
     return executors_.kept_for_training() + executors_.kept_for_inference();
   }
-  /// Gives back the plans and the arena, for example between training and a long evaluation; the next call makes what it
-  /// needs again. What `forward` kept for `backward` is lost.
+  /// Gives back the plans and the arena, for example between training and a long evaluation; the next call makes what
+  /// it needs again. What `forward` kept for `backward` is lost.
   void release_plans();
 
   /// Changes the number of threads; plans and primitives are made again when they are next needed.
@@ -76,9 +76,9 @@ class planned_network : public trainable {
   }
   const tensor_shape& output_shape() const { return lowered().tensors[lowered().outputs[0]]; }
 
-  /// Where memory goes in a training step at this batch, as planned, before it takes any of it: what a budget of the whole
-  /// rank counts, all but `resident`. With an optimizer: of `train_step(x, y, optimizer)`. Primitives are made, to know what
-  /// kernels need. Throws `error` where a budget is too small.
+  /// Where memory goes in a training step at this batch, as planned, before it takes any of it: what a budget of the
+  /// whole rank counts, all but `resident`. With an optimizer: of `train_step(x, y, optimizer)`. Primitives are made,
+  /// to know what kernels need. Throws `error` where a budget is too small.
   memory_report planned_memory(std::size_t batch) const { return planned_memory_of(batch, nullptr); }
   memory_report planned_memory(std::size_t batch, parameter_updater& optimizer) const {
     return planned_memory_of(batch, &optimizer);
@@ -87,8 +87,8 @@ class planned_network : public trainable {
  protected:
   friend struct remat::internals;
 
-  /// The threads of a call. Throws `error` where fewer are there than the model was told to have; one that was told none
-  /// takes those that there are.
+  /// The threads of a call. Throws `error` where fewer are there than the model was told to have; one that was told
+  /// none takes those that there are.
   thread_scope scope_of_call() const {
     held();
     return thread_scope(threads_, needs_all_threads_);

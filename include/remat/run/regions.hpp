@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// The regions of an arena, or the bytes that each of them needs. Packed weights and scratch share their memory over the
-/// actions of a step (kernel_memory.hpp): `packed` is what is there of packed weights at once, and `scratch` what
+/// The regions of an arena, or the bytes that each of them needs. Packed weights and scratch share their memory over
+/// the actions of a step (kernel_memory.hpp): `packed` is what is there of packed weights at once, and `scratch` what
 /// kernels need in addition to that.
 #pragma once
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// Where a step's results go: outputs, and gradients of inputs, in memory that the next step uses again.
 ///
-/// A kernel leaves images channels-last, in memory of their own; `finish` brings them into (N, C, H, W). Tensors are left
-/// as they are.
+/// A kernel leaves images channels-last, in memory of their own; `finish` brings them into (N, C, H, W). Tensors are
+/// left as they are.
 #pragma once
 
 #include <remat/core/error.hpp>
@@ -22,8 +22,8 @@ namespace remat {
 
 class results {
  public:
-  /// A call is about to give some. Where it is given what the last one gave (a prediction of a prediction), that stays until it
-  /// is done.
+  /// A call is about to give some. Where it is given what the last one gave (a prediction of a prediction), that stays
+  /// until it is done.
   void begin(std::span<const tensor_source> given) {
     if (std::ranges::any_of(given, [this](const tensor_source& each) { return holds(each); }))
       retired_ = std::exchange(slots_, {});

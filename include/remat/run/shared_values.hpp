@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// The values of parameters and states, by path and shape, apart from any program: what several models may share.
 ///
-/// Each model has a view of them of its own (parameter_places.hpp), which knows the places of its program; gradients are the
-/// view's. Values live as long as a model that uses them does.
+/// Each model has a view of them of its own (parameter_places.hpp), which knows the places of its program; gradients
+/// are the view's. Values live as long as a model that uses them does.
 #pragma once
 
 #include <remat/core/error.hpp>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// The storage spaces of a model: one for each storage that takes tensors out of the arena, opened when it is first needed.
-/// All plans of the model use the same: they run one after another, or in parts that do not meet.
+/// The storage spaces of a model: one for each storage that takes tensors out of the arena, opened when it is first
+/// needed. All plans of the model use the same: they run one after another, or in parts that do not meet.
 #pragma once
 
 #include <remat/core/storage.hpp>

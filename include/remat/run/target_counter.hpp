@@ -28,8 +28,8 @@ class target_counter {
     return reads_targets() && program_->operations[program_->producers[program_->loss]].is.divides_by_counted_in_batch;
   }
 
-  /// `sources` are all inputs of the program, of `samples` samples; `states` those of the operation that gives the loss.
-  /// Throws `error` where a loss of a user's own gives what is no count.
+  /// `sources` are all inputs of the program, of `samples` samples; `states` those of the operation that gives the
+  /// loss. Throws `error` where a loss of a user's own gives what is no count.
   double count(std::span<const tensor_source> sources, std::size_t samples, std::span<float>* states) {
     if (!reads_targets()) return static_cast<double>(samples);
     const program& p = *program_;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-/// The list of named tensors: everything that a model remembers from one step to the next, and what files of weights and
-/// the optimizer's rows are written from and read into, in one process and on many ranks alike.
+/// The list of named tensors: everything that a model remembers from one step to the next, and what files of weights
+/// and the optimizer's rows are written from and read into, in one process and on many ranks alike.
 ///
 ///     remat::tensor_list all = model.tensors(optimizer);   // on every rank: the same tensors in the same order
 ///     for (const remat::named_tensor& t : all)             // name, shape, element type, who holds it
 ///       if (t.is_there) file.write(all.gather(t, 0, room));  // whole on rank 0
 ///
-/// It views the memory of the model and of the optimizers that it was made of, which must outlive it, stay where they are
-/// and take no step meanwhile.
+/// It views the memory of the model and of the optimizers that it was made of, which must outlive it, stay where they
+/// are and take no step meanwhile.
 #pragma once
 
 #include <remat/core/error.hpp>
@@ -73,8 +73,8 @@ class tensor_list {
   void add_scope(weight_scope scope) { scopes_.push_back(std::move(scope)); }
   std::span<const weight_scope> weight_scopes() const { return scopes_; }
 
-  /// Collective. The whole of a tensor on rank `to`: as it is in memory where that rank is the one to ask for all of it,
-  /// else in `room`, which holds at least `room_to_gather(to)` bytes there. Nothing on other ranks.
+  /// Collective. The whole of a tensor on rank `to`: as it is in memory where that rank is the one to ask for all of
+  /// it, else in `room`, which holds at least `room_to_gather(to)` bytes there. Nothing on other ranks.
   std::span<const std::byte> gather(const named_tensor& t, int to, std::span<std::byte> room) const {
     if (is_gathered_in_place(t, to)) return ranks_->rank() == to ? t.here : std::span<std::byte>();
     for_each_part(t, [&](int rank, std::size_t first, std::size_t last) {
@@ -93,8 +93,8 @@ class tensor_list {
   std::size_t largest() const {
     return most([](const named_tensor&) { return true; });
   }
-  /// Collective. Gives the whole of a tensor, which rank `from` has, to all that hold elements of it and are among those
-  /// to be given some: `is_given(rank)`, which is the same on all ranks.
+  /// Collective. Gives the whole of a tensor, which rank `from` has, to all that hold elements of it and are among
+  /// those to be given some: `is_given(rank)`, which is the same on all ranks.
   void scatter(
       const named_tensor& t, int from, std::span<const std::byte> whole,
       const std::function<bool(int)>& is_given = [](int) { return true; }) const {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// The processes that a model's tensors are spread over: who holds which elements, and how bytes go from one to another.
-/// This one is a single process, which holds everything. What a distributed model has in its place is in
+/// The processes that a model's tensors are spread over: who holds which elements, and how bytes go from one to
+/// another. This one is a single process, which holds everything. What a distributed model has in its place is in
 /// distributed/distributed_tensors.hpp.
 #pragma once
 

@@ -101,8 +101,8 @@ class trainable {
   /// Throws `error` where no step has made gradients yet, or where the last one was refused: then those that are in
   /// `parameters()` are of no batch, and an optimizer and clipping refuse them.
   void require_gradients() const { held().require_gradients(); }
-  /// Says that gradients are written into `parameters()` by hand, as a step would: they are accepted from now on. It comes
-  /// before they are written where the last step has left none (`train_step(x, y, optimizer)`).
+  /// Says that gradients are written into `parameters()` by hand, as a step would: they are accepted from now on. It
+  /// comes before they are written where the last step has left none (`train_step(x, y, optimizer)`).
   void accept_gradients() { held().accept_gradients(); }
 
   /// One number for each of `parameters()`, for those who sum over them.

@@ -61,15 +61,15 @@ inline transfer_rate known_transfer_rate(const int* type, const std::string& dir
 
 }  // namespace detail
 
-/// Of the disk of a directory; empty: TMPDIR, or /tmp. The first call writes and reads 256 MiB there and takes as long as that
-/// takes. Throws `offload_error` where that is not possible.
+/// Of the disk of a directory; empty: TMPDIR, or /tmp. The first call writes and reads 256 MiB there and takes as long
+/// as that takes. Throws `offload_error` where that is not possible.
 inline transfer_rate measured_transfer_rate(std::string_view directory = {}) {
   const std::string where = directory.empty() ? temporary_directory() : std::string(directory);
   return detail::known_transfer_rate(nullptr, where, [&] { return std::make_unique<file_space>(where); });
 }
 
-/// Of a storage that takes tensors out of the arena: what it states, or what is measured where it has them. `directory`: what
-/// its model says to storages that name none.
+/// Of a storage that takes tensors out of the arena: what it states, or what is measured where it has them.
+/// `directory`: what its model says to storages that name none.
 inline transfer_rate transfer_rate_of(const storage_form& form, std::string_view directory) {
   if (form.rate.is_known()) return form.rate;
   const std::string where(form.place(directory));
@@ -77,8 +77,8 @@ inline transfer_rate transfer_rate_of(const storage_form& form, std::string_view
                                      [&] { return form.open(directory); });
 }
 
-/// Throws `error` where the budgets of a program may use a storage that states no rate: each of several ranks would measure
-/// another, and plan for it.
+/// Throws `error` where the budgets of a program may use a storage that states no rate: each of several ranks would
+/// measure another, and plan for it.
 inline void require_stated_rates(const program& p) {
   for (const module_node& n : p.nodes)
     for (const checkpoint_setting& each : n.checkpoints) {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 /// A file without a name, which is gone when the process ends, however it ends. It is read and written without the
-/// system's cache where the file system can (O_DIRECT): what is larger than memory would push everything else out of it.
+/// system's cache where the file system can (O_DIRECT): what is larger than memory would push everything else out of
+/// it.
 ///
-/// O_DIRECT wants addresses, places and sizes in whole blocks. What is not goes through a buffer of the file's own: the end
-/// of a tensor, and memory that begins elsewhere. Writing may raise SIGXFSZ in the calling thread (RLIMIT_FSIZE), and is for
-/// one that blocks it (file_space.hpp).
+/// O_DIRECT wants addresses, places and sizes in whole blocks. What is not goes through a buffer of the file's own: the
+/// end of a tensor, and memory that begins elsewhere. Writing may raise SIGXFSZ in the calling thread (RLIMIT_FSIZE),
+/// and is for one that blocks it (file_space.hpp).
 #pragma once
 
 #include <remat/core/storage_space.hpp>
@@ -109,7 +110,8 @@ class unlinked_file {
     is_direct_ = flags >= 0 && ::fcntl(descriptor_, F_SETFL, flags | O_DIRECT) == 0;
   }
 
-  /// Whole blocks from and to the memory itself, and the rest, or all of memory that begins elsewhere, through the buffer.
+  /// Whole blocks from and to the memory itself, and the rest, or all of memory that begins elsewhere, through the
+  /// buffer.
   template <class Piece>
   static void move(std::span<const std::byte> memory, const Piece& piece) {
     constexpr std::size_t most = std::size_t{1} << 30;  // in one call of the system

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-/// Products of bfloat16 where the CPU multiplies float32 faster, or bfloat16 not at all (nn/onednn_instructions.hpp). Tensors
-/// stay of two bytes, in memory and in plans: an operation's kernels for float32 run on widened copies in its scratch, and
-/// what they write there is rounded once. Where samples may be computed apart (`traits::computes_samples_apart`), this is done
-/// for a few at a time, as many as divide the batch and stay in the cache. An attention, or a batch of a large prime number
-/// of samples, has copies of the whole.
+/// Products of bfloat16 where the CPU multiplies float32 faster, or bfloat16 not at all (nn/onednn_instructions.hpp).
+/// Tensors stay of two bytes, in memory and in plans: an operation's kernels for float32 run on widened copies in its
+/// scratch, and what they write there is rounded once. Where samples may be computed apart
+/// (`traits::computes_samples_apart`), this is done for a few at a time, as many as divide the batch and stay in the
+/// cache. An attention, or a batch of a large prime number of samples, has copies of the whole.
 #pragma once
 
 #include <remat/core/alignment.hpp>
@@ -53,7 +53,8 @@ class widened_operation : public prepared {
     reserve(passes::backward_input | passes::backward, room.input);
   }
 
-  /// Calls f(a call of floats) for the whole batch or its parts, and rounds what that has written. `pass` is that of the call.
+  /// Calls f(a call of floats) for the whole batch or its parts, and rounds what that has written. `pass` is that of
+  /// the call.
   template <class F>
   void run(const kernel_call& whole, passes pass, const F& f) const {
     for (std::size_t first = 0; first < whole.batch; first += batch_) {

@@ -100,9 +100,9 @@ constexpr schedule_table one_f_one_b_table(int ranks, int stages_per_rank, int m
   return table;
 }
 
-/// Gradients go back as soon as in one_f_one_b or sooner, and those of parameters are postponed by as many micro-batches
-/// as there are stages before, so that they fill what would be idle at the end. Nobody waits for the first stage's: its
-/// backward passes are not halved.
+/// Gradients go back as soon as in one_f_one_b or sooner, and those of parameters are postponed by as many
+/// micro-batches as there are stages before, so that they fill what would be idle at the end. Nobody waits for the
+/// first stage's: its backward passes are not halved.
 constexpr schedule_table zero_bubble_table(int ranks, int stages_per_rank, int microbatches) {
   if (stages_per_rank != 1) refuse_stages("zero_bubble", stages_per_rank);
   schedule_table table = one_f_one_b_table(ranks, 1, microbatches);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// What the ranks of a pipeline do when: the events of a step, simulated (schedule/simulator.hpp) or measured, to be drawn
-/// (report/gantt.hpp).
+/// What the ranks of a pipeline do when: the events of a step, simulated (schedule/simulator.hpp) or measured, to be
+/// drawn (report/gantt.hpp).
 #pragma once
 
 #include <remat/core/list.hpp>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// The loss of a model on outputs that are there already, as a metric needs it: its forward kernel alone, in memory of its
-/// own.
+/// The loss of a model on outputs that are there already, as a metric needs it: its forward kernel alone, in memory of
+/// its own.
 #pragma once
 
 #include <remat/core/alignment.hpp>

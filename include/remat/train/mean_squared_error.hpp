@@ -14,7 +14,8 @@ namespace remat {
 
 class mean_squared_error {
  public:
-  /// A target for each output, images as (N, C, H, W); numbers of any type. Throws `error` where their numbers disagree.
+  /// A target for each output, images as (N, C, H, W); numbers of any type. Throws `error` where their numbers
+  /// disagree.
   template <class Targets>
   void add(std::span<const float> outputs, const Targets& targets, const tensor_shape&) {
     const auto values = detail::numbers_of(targets);

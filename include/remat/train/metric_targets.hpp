@@ -37,8 +37,8 @@ std::string target_text(T target) {
   }
 }
 
-/// A target that is a class from 0 to `classes` - 1; none where it does not count: where it is negative, as in nll_loss,
-/// or `ignored`. Throws `error` for another one.
+/// A target that is a class from 0 to `classes` - 1; none where it does not count: where it is negative, as in
+/// nll_loss, or `ignored`. Throws `error` for another one.
 template <class T>
 std::optional<std::size_t> class_of_target(const std::string& who, T target, std::size_t place, std::size_t classes,
                                            std::optional<std::int64_t> ignored) {

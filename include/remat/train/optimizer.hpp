@@ -179,8 +179,8 @@ class optimizer : public parameter_updater {
     std::size_t rows;
   };
 
-  /// Everything of a step before it updates the first parameter, but for memory. `needs_gradients`: it reads those of the
-  /// step before it.
+  /// Everything of a step before it updates the first parameter, but for memory. `needs_gradients`: it reads those of
+  /// the step before it.
   void prepare(trainable& model, double learning_rate_factor, bool needs_gradients) {
     presence_.require(object);
     if (!detail::is_at_least_0(learning_rate_factor))

@@ -4,8 +4,8 @@
 ///
 /// It is kept by name, for every parameter of the model: a rank counts the updates of parameters that others hold, and
 /// has no numbers for them. Several models on the same parameters have one such memory: what one of them freezes,
-/// another may train. While a parameter is frozen, its numbers and its count of updates stay what they are; for one that
-/// no step has updated, nothing is kept.
+/// another may train. While a parameter is frozen, its numbers and its count of updates stay what they are; for one
+/// that no step has updated, nothing is kept.
 #pragma once
 
 #include <remat/core/error.hpp>
@@ -112,7 +112,8 @@ class optimizer_state {
     std::uint64_t steps = 0;
   };
 
-  /// Makes row `r` of a parameter, and those before it, as if a step had updated them; or forgets it, and those after it.
+  /// Makes row `r` of a parameter, and those before it, as if a step had updated them; or forgets it, and those after
+  /// it.
   std::span<std::byte> keep(std::size_t parameter, std::size_t r, std::size_t elements, bool wanted) {
     memory& m = parameters_[parameter];
     if (!wanted) {

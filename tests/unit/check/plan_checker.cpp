@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The checker of plans accepts what the planner makes, and rejects plans into which a fault was put: of bytes, of order, of
-// what is computed again, of cost.
+// The checker of plans accepts what the planner makes, and rejects plans into which a fault was put: of bytes, of
+// order, of what is computed again, of cost.
 #include "plan/random_chains.hpp"
 #include "plan/uniform_chain.hpp"
 

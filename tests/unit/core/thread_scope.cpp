@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Models where a program, or OpenMP, changes the number of threads around them: numbers are right, bits are those of the
-// threads that there are, and a model that was told its number of threads says so where they are not there.
+// Models where a program, or OpenMP, changes the number of threads around them: numbers are right, bits are those of
+// the threads that there are, and a model that was told its number of threads says so where they are not there.
 #include "tests/environments/checked_models.hpp"
 
 #include <remat/check/profile.hpp>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// How ranks wait: what options and the environment ask for, what a host's ranks make of it, and the cores that they have.
+// How ranks wait: what options and the environment ask for, what a host's ranks make of it, and the cores that they
+// have.
 #include <remat/distributed/cpu_quota.hpp>
 #include <remat/distributed/message_wait.hpp>
 #include <remat/distributed/session_options.hpp>

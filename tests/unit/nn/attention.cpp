@@ -202,8 +202,8 @@ TEST_CASE("large scores do not overflow, and small shares are 0") {
   CHECK(error_of(run.gradients[0], wanted.gradients[0]) < 1e-2);
 }
 
-/// Keys of 1 and -1, each as often as `twins` says, and queries that are a hundred times one of them: its score is 632, and
-/// those of others are less by hundreds.
+/// Keys of 1 and -1, each as often as `twins` says, and queries that are a hundred times one of them: its score is 632,
+/// and those of others are less by hundreds.
 attention_run of_chosen_keys(attention_problem p, std::size_t twins) {
   p.heads = p.key_value_heads = 2;
   p.width = 40;
@@ -225,8 +225,8 @@ attention_run of_chosen_keys(attention_problem p, std::size_t twins) {
 
 constexpr std::size_t lengths_of_chosen[] = {17, 128, 256, 300, 600};
 
-/// What probabilities of the backward pass may differ by from those of the forward pass. With AVX-512 the scores of both
-/// have the same bits; oneDNN's other gemm adds up the terms of Q K^T and of K Q^T in different orders.
+/// What probabilities of the backward pass may differ by from those of the forward pass. With AVX-512 the scores of
+/// both have the same bits; oneDNN's other gemm adds up the terms of Q K^T and of K Q^T in different orders.
 double bound_between_passes(const attention_run& run, const std::vector<double>& largest_scores) {
   return remat::onednn::instructions() == remat::onednn::instruction_set::other ? bound_of_shares(run, largest_scores)
                                                                                 : 0;

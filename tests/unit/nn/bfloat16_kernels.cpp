@@ -189,8 +189,8 @@ bool same(const std::vector<float>& a, const std::vector<float>& b) {
   return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);
 }
 
-/// Of a layer whose backward reads its output, gradients are those of the rounded one: `y` alone is compared where it is
-/// rounded.
+/// Of a layer whose backward reads its output, gradients are those of the rounded one: `y` alone is compared where it
+/// is rounded.
 void rounds_once(const remat::program& p, std::size_t batch, bool reads_output = false) {
   constexpr std::array both{element::float32, element::bfloat16};
   const results exact = run(p, {}, batch);

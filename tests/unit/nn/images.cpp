@@ -22,8 +22,8 @@ bool are_near(const std::vector<float>& some, const std::vector<float>& others) 
 }
 
 /// Forward and the gradient of the input on 1 and on 2 threads; then the gradients added to what is there, which may be
-/// rounded otherwise where oneDNN adds. Without AVX-512 oneDNN computes some convolutions by its gemm, which cuts sums by
-/// the number of threads: then they are near, and those of one number of threads the same.
+/// rounded otherwise where oneDNN adds. Without AVX-512 oneDNN computes some convolutions by its gemm, which cuts sums
+/// by the number of threads: then they are near, and those of one number of threads the same.
 template <class M, std::size_t C, std::size_t H, std::size_t W>
 void check(std::size_t batch, bool added_exactly) {
   const bool by_gemm = !added_exactly && remat::onednn::instructions() == remat::onednn::instruction_set::other;

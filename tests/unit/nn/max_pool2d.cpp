@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Max pooling of NaN and of windows without a finite number, as PyTorch 2.15 has it, and of any number of channels, windows,
-// steps, paddings and dilations against a plain loop.
+// Max pooling of NaN and of windows without a finite number, as PyTorch 2.15 has it, and of any number of channels,
+// windows, steps, paddings and dilations against a plain loop.
 #include <remat/remat.hpp>
 
 #include <catch2/catch.hpp>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Budgets that look at what the pipeline waits for: within the same bytes the step is never longer, shorter where stages wait,
-// and as long as without any checkpoint where what is computed again fits into the time that they wait.
+// Budgets that look at what the pipeline waits for: within the same bytes the step is never longer, shorter where
+// stages wait, and as long as without any checkpoint where what is computed again fits into the time that they wait.
 #include "blocks_in_stages.hpp"
 
 #include <remat/partition/simulated_program.hpp>
@@ -92,7 +92,8 @@ TEST_CASE("a step under budgets that look at the pipeline is never longer, in th
   CHECK(shorter >= all / 4);
 }
 
-// Several micro-batches of it are in flight: what is computed again for one of them takes the memory of what the others dropped.
+// Several micro-batches of it are in flight: what is computed again for one of them takes the memory of what the others
+// dropped.
 TEST_CASE("a stage that waits computes again for free", "[dist]") {
   int shorter = 0, all = 0;
   for (const pipeline& each : std::vector<pipeline>{{schedule::gpipe, {4}, {2, 3, 8}},

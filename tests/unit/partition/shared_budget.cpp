@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Budgets of ranks with several stages, of activations and of the whole rank: what a rank lays out is within them, more bytes
-// never take more time, the smallest feasible number is feasible, and no other combination of its stages' choices is better.
+// Budgets of ranks with several stages, of activations and of the whole rank: what a rank lays out is within them, more
+// bytes never take more time, the smallest feasible number is feasible, and no other combination of its stages' choices
+// is better.
 #include "blocks_in_stages.hpp"
 
 #include <remat/partition/simulated_program.hpp>

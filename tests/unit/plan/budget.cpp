@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Budgets: plans are within their bytes, the fastest that an exhaustive search finds on small programs, and of the same bits.
+// Budgets: plans are within their bytes, the fastest that an exhaustive search finds on small programs, and of the same
+// bits.
 #include "random_chains.hpp"
 
 #include <remat/remat.hpp>

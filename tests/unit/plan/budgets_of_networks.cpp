@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Budgets on every network of the tests: at 40 numbers of bytes each the plan is sound, within them, and never slower than
-// with fewer.
+// Budgets on every network of the tests: at 40 numbers of bytes each the plan is sound, within them, and never slower
+// than with fewer.
 #include <remat/check/plan_checker.hpp>
 #include <remat/plan/certify.hpp>
 #include <remat/plan/fuse.hpp>
@@ -21,8 +21,8 @@ struct found {
   double largest_gap = 0, largest_loss = 0;
 };
 
-/// A network with a budget over all but its loss, of each `step`-th fortieth of what it takes without one. Every fourth plan
-/// is certified and checked.
+/// A network with a budget over all but its loss, of each `step`-th fortieth of what it takes without one. Every fourth
+/// plan is certified and checked.
 found sweep(const networks::network& wanted, int step) {
   remat::program p = remat::fuse(wanted.lower());
   for (remat::module_node& n : p.nodes) n.checkpoints.clear();

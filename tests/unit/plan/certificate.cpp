@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Certificates of plans with budgets: what a step takes, what no persistent schedule can beat, and where memory is lost.
+// Certificates of plans with budgets: what a step takes, what no persistent schedule can beat, and where memory is
+// lost.
 #include "random_chains.hpp"
 
 #include <remat/plan/certify.hpp>
@@ -36,7 +37,8 @@ double least_recomputed(const remat::program& p, std::size_t bytes) {
   return least;
 }
 
-/// At some budgets of a random program: the bound is at most the best schedule's, and is reached where no memory is lost.
+/// At some budgets of a random program: the bound is at most the best schedule's, and is reached where no memory is
+/// lost.
 void check_bound(unsigned seed, int operations, bool has_skips, int& certified, int& lost) {
   maker make(seed);
   remat::program p = make.chain(make.pick(2, operations + 1), has_skips);

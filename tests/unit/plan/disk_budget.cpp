@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Budgets that may take tensors out of the arena: on small programs the fastest of all choices of what is kept, what is on the
-// disk, and what is computed again; never slower than without a disk, or with more bytes.
+// Budgets that may take tensors out of the arena: on small programs the fastest of all choices of what is kept, what is
+// on the disk, and what is computed again; never slower than without a disk, or with more bytes.
 #include "random_chains.hpp"
 
 #include <remat/check/plan_checker.hpp>
@@ -33,8 +33,8 @@ offload<remat::file> disk(double write, double read, remat::transfer_window wind
   return {.window = window, .rate = {write * flops, read * flops}};
 }
 
-/// How long a step takes by the tape: operations one after another, and transfers one after another next to them, each of which
-/// begins no sooner than the step says, and is waited for where the step says.
+/// How long a step takes by the tape: operations one after another, and transfers one after another next to them, each
+/// of which begins no sooner than the step says, and is waited for where the step says.
 double step_time(const remat::program& p, const remat::plan& made, double write, double read) {
   const auto needs = remat::detail::backward_needs(p);
   double now = 0, is_free = 0;
@@ -145,8 +145,8 @@ struct swept {
   double largest_gap = 0;
 };
 
-/// A network with a budget over all, of each `step`-th fortieth of what it takes without one, with a disk that moves as many
-/// bytes while a FLOP is done.
+/// A network with a budget over all, of each `step`-th fortieth of what it takes without one, with a disk that moves as
+/// many bytes while a FLOP is done.
 swept sweep(const networks::network& wanted, double rate, int step) {
   remat::program p = remat::fuse(wanted.lower());
   for (remat::module_node& n : p.nodes) n.checkpoints.clear();

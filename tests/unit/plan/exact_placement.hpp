@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-/// The smallest region that allocations can be placed in: dynamic storage allocation by branch and bound, exponential, for
-/// comparison with what `place` finds.
+/// The smallest region that allocations can be placed in: dynamic storage allocation by branch and bound, exponential,
+/// for comparison with what `place` finds.
 ///
-/// In some best placement every allocation is on the ground or on another that lives at the same time. So allocations are
-/// placed from below, each on the highest of those already placed that it meets. A branch is left where, at some time,
-/// what is placed and what is yet to come do not fit into the region together.
+/// In some best placement every allocation is on the ground or on another that lives at the same time. So allocations
+/// are placed from below, each on the highest of those already placed that it meets. A branch is left where, at some
+/// time, what is placed and what is yet to come do not fit into the region together.
 #pragma once
 
 #include <remat/plan/allocations.hpp>

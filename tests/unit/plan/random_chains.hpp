@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Random chains as programs of values: every operation reads what the one before it makes and, where they have skips, now
-/// and then something older. Sizes are multiples of the alignment.
+/// Random chains as programs of values: every operation reads what the one before it makes and, where they have skips,
+/// now and then something older. Sizes are multiples of the alignment.
 #pragma once
 
 #include <remat/core/alignment.hpp>
@@ -84,8 +84,8 @@ class maker {
 
 using ranges = std::vector<remat::chosen_range>;
 
-/// What the backward pass of the operations [first, last) reads of what they make and what is read after them, too, where
-/// its operation is not computed again for something else.
+/// What the backward pass of the operations [first, last) reads of what they make and what is read after them, too,
+/// where its operation is not computed again for something else.
 inline remat::core::list<int> staying(const program& p, int first, int last) {
   const auto needs = remat::detail::backward_needs(p);
   const auto leaves = [&](int t) {

@@ -27,8 +27,8 @@ using remat::action, remat::action_kind, remat::buffer, remat::plan;
 
 using namespace random_programs;
 
-/// Every read finds its buffer defined and alive, no two allocations that live at once overlap, nothing is recomputed that
-/// nobody reads.
+/// Every read finds its buffer defined and alive, no two allocations that live at once overlap, nothing is recomputed
+/// that nobody reads.
 void check_soundness(const plan& made) {
   const auto& buffers = made.steps.buffers;
   std::vector<bool> is_read(buffers.size());

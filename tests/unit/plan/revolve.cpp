@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// revolve: its closed form is the least of the recurrence, plans and executed steps are as it says, and bits are the same.
+// revolve: its closed form is the least of the recurrence, plans and executed steps are as it says, and bits are the
+// same.
 #include "uniform_chain.hpp"
 
 #include "../run/counted_kernels.hpp"
@@ -65,7 +66,8 @@ remat::program chain(std::size_t links, std::size_t slots) {
 
 TEST_CASE("the closed form is the least of all schedules of a number of slots") {
   constexpr std::size_t links = 300, slots = 40;
-  // The least number of steps before the last pass of each link: least[s][l] = min over m of m + least[s][m] + least[s - 1][l - m].
+  // The least number of steps before the last pass of each link: least[s][l] = min over m of m + least[s][m] + least[s
+  // - 1][l - m].
   constexpr std::size_t never = std::numeric_limits<std::size_t>::max() / 4;
   std::vector<std::vector<std::size_t>> least(slots + 1, std::vector<std::size_t>(links + 1, never));
   for (std::size_t s = 0; s <= slots; ++s) least[s][1] = 0;
@@ -104,7 +106,8 @@ TEST_CASE("at any time no more inputs of links wait than there are slots") {
     for (const std::size_t slots : {1u, 2u, 3u, 5u, 9u}) {
       const std::size_t live = remat::plan_training(chain<saving_step>(links, slots), 1).live_bytes;
       INFO(links << " links, " << slots << " slots");
-      // In addition there are the input of the last link of a segment, what it makes and saves, and a gradient that waits.
+      // In addition there are the input of the last link of a segment, what it makes and saves, and a gradient that
+      // waits.
       CHECK(live <= (std::min(slots, links) + 4) * unit);
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Uniform chains of steps that save as much as a state is, as published schedules of such chains count: by slots, and by steps
-/// forward that take 1.
+/// Uniform chains of steps that save as much as a state is, as published schedules of such chains count: by slots, and
+/// by steps forward that take 1.
 #pragma once
 
 #include "uniform_chain.hpp"
@@ -28,8 +28,8 @@ struct step : remat::module {
 /// Of a state, or of what a step saves.
 inline constexpr std::size_t unit = 64 * sizeof(float);
 
-/// Of as many units of memory. In addition a budget has what a step takes while it runs: its input, what it makes and saves, and
-/// the gradient that waits.
+/// Of as many units of memory. In addition a budget has what a step takes while it runs: its input, what it makes and
+/// saves, and the gradient that waits.
 inline remat::budget<> budget_of(int slots) { return remat::budget<>{(static_cast<std::size_t>(slots) + 4) * unit}; }
 
 /// A disk on which each transfer of a unit takes two steps, and the step waits for it.

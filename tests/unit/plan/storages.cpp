@@ -58,7 +58,8 @@ std::size_t kept(Policy policy, storage_setting storage) {
 
 TEST_CASE("what waits in two bytes a number takes half of its memory") {
   const std::size_t all = kept(remat::save_all{}, {}), halved = kept(remat::save_all{}, half{});
-  // The logits are the model's output, targets are integers, and what the loss saves is outside: all of it stays as it is.
+  // The logits are the model's output, targets are integers, and what the loss saves is outside: all of it stays as it
+  // is.
   const std::size_t logits = batch * 8 * sizeof(float), targets = batch * sizeof(std::int32_t),
                     saved = 2 * batch * sizeof(float), stays = logits + targets + saved;
   CHECK(halved - stays == (all - stays) / 2);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Uniform chains whose budgets may use a disk: the closed form is the least of its recurrence and never above H-Revolve's, and
-// budgets take their plans from it.
+// Uniform chains whose budgets may use a disk: the closed form is the least of its recurrence and never above
+// H-Revolve's, and budgets take their plans from it.
 #include "saving_steps.hpp"
 
 #include <remat/check/plan_checker.hpp>
@@ -27,8 +27,8 @@ using table = std::vector<std::vector<double>>;  // of units, of links
 
 std::size_t number(int value) { return static_cast<std::size_t>(value); }
 
-/// What reversing some links costs, in links that run again: each option of a schedule in turn; in memory alone, or with what
-/// the first pass leaves on a disk, before or after what it keeps in memory.
+/// What reversing some links costs, in links that run again: each option of a schedule in turn; in memory alone, or
+/// with what the first pass leaves on a disk, before or after what it keeps in memory.
 table least_costs(const uniform_links& all, int units, const disk_prices& price, const table* in_memory = nullptr) {
   table least(number(units) + 1, std::vector<double>(number(all.count) + 1));
   for (int m = 0; m <= units; ++m)
@@ -107,8 +107,8 @@ std::size_t cost_of_plan(const remat::plan& made) {
          2 * remat::count(made, begin_read);
 }
 
-/// What H-Revolve costs with a disk of any size, steps back aside: the recurrence of Herrmann and Pallez 2020 for two levels, in
-/// which a state on the disk may be read again and again.
+/// What H-Revolve costs with a disk of any size, steps back aside: the recurrence of Herrmann and Pallez 2020 for two
+/// levels, in which a state on the disk may be read again and again.
 std::vector<double> costs_of_hrevolve(int links, int slots) {
   const auto count = number(links);
   std::vector<double> memory(count);  // one slot; l more steps than one

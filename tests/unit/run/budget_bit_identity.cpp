@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Every network under budgets from the smallest feasible one up, under revolve where its chain is uniform, and with all that
-// waits in a file, in one or four micro-batches: losses, gradients, states and parameters after three steps are the same bits
-// as without checkpoints.
+// Every network under budgets from the smallest feasible one up, under revolve where its chain is uniform, and with all
+// that waits in a file, in one or four micro-batches: losses, gradients, states and parameters after three steps are
+// the same bits as without checkpoints.
 #include <networks/networks.hpp>
 
 #include <remat/core/revolve.hpp>
@@ -52,7 +52,8 @@ run train(const network& n, const remat::checkpoints& checkpoints, std::size_t p
   return made;
 }
 
-/// What the activations of a micro-batch take where everything is kept, and the smallest feasible budget over all modules.
+/// What the activations of a micro-batch take where everything is kept, and the smallest feasible budget over all
+/// modules.
 struct range {
   std::size_t smallest, save_all;
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Budgets of all that a rank holds: what a step then takes is what was planned, and within them; the bits stay as they are.
+// Budgets of all that a rank holds: what a step then takes is what was planned, and within them; the bits stay as they
+// are.
 #include <networks/networks.hpp>
 
 #include <remat/remat.hpp>

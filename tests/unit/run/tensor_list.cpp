@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The list of what a model and its optimizers remember: what is in it, and that a run which goes on from it has the bits
-// of one that was never stopped.
+// The list of what a model and its optimizers remember: what is in it, and that a run which goes on from it has the
+// bits of one that was never stopped.
 #include "random_batch.hpp"
 
 #include <catch2/catch.hpp>

@@ -170,8 +170,8 @@ using model = remat::model<net, remat::tensor<float, 6>, nn::cross_entropy>;
 const std::vector<float> inputs(12, 0.5f);
 const std::vector<int> classes{1, 3};
 
-// Of activations, those that live while the middle layer's gradients do: the input, what the layer reads, and the gradients
-// of its output and input.
+// Of activations, those that live while the middle layer's gradients do: the input, what the layer reads, and the
+// gradients of its output and input.
 static_assert(model::peak_activation_bytes(2) + model::peak_gradient_bytes(2) ==
               64 + 320 + 256 + 320 + (30 * 40 + 32) * sizeof(float));
 
