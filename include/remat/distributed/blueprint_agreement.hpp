@@ -7,10 +7,10 @@
 #include <remat/distributed/agreement.hpp>
 #include <remat/distributed/blueprint_hashes.hpp>
 #include <remat/distributed/call_agreement.hpp>
-#include <remat/distributed/candidate_stage.hpp>
 #include <remat/distributed/distributed_blueprint.hpp>
 #include <remat/distributed/distributed_options.hpp>
 #include <remat/distributed/session.hpp>
+#include <remat/partition/candidate_stage.hpp>
 #include <remat/partition/partition_log.hpp>
 #include <remat/partition/partition_setting.hpp>
 #include <remat/partition/pipeline_messages.hpp>
