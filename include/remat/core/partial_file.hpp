@@ -52,8 +52,8 @@ class no_size_signal {
 
 }  // namespace detail
 
-/// Throws `data_error` wherever the file cannot be written; then, and where it is not finished, the temporary file
-/// disappears, and the old one is as it was.
+/// Throws `data_error` wherever the file cannot be written; then the temporary file has disappeared, even where nobody
+/// catches that and the program ends, and the old one is as it was. It also disappears where it is not finished.
 class partial_file {
  public:
   /// Refuses a path where something other than a file is, which a file that takes its place would end, and where
@@ -70,12 +70,7 @@ class partial_file {
     file_.open(partial_, std::ios::binary | std::ios::trunc);
     if (!file_) refuse(partial_.string() + " cannot be opened (" + reason() + ")");
   }
-  ~partial_file() {
-    if (is_finished_) return;
-    close();
-    std::error_code ignored;
-    std::filesystem::remove(partial_, ignored);
-  }
+  ~partial_file() { discard(); }
   partial_file(const partial_file&) = delete;
   partial_file& operator=(const partial_file&) = delete;
 
@@ -94,8 +89,11 @@ class partial_file {
     require_written();
     std::error_code failed;
     std::filesystem::rename(partial_, path_, failed);
-    if (failed) throw data_error(path_.string(), "cannot be replaced (" + failed.message() + ")");
-    is_finished_ = true;
+    if (failed) {
+      discard();
+      throw data_error(path_.string(), "cannot be replaced (" + failed.message() + ")");
+    }
+    is_done_ = true;
   }
 
  private:
@@ -108,13 +106,23 @@ class partial_file {
     const detail::no_size_signal here;
     file_.close();
   }
-  void require_written() const {
-    if (!file_) throw data_error(path_.string(), "cannot be written (" + reason() + ")");
+  void require_written() {
+    if (file_) return;
+    const std::string why = reason();
+    discard();
+    throw data_error(path_.string(), "cannot be written (" + why + ")");
+  }
+  void discard() {
+    if (is_done_) return;
+    is_done_ = true;
+    close();
+    std::error_code ignored;
+    std::filesystem::remove(partial_, ignored);
   }
 
   std::filesystem::path path_, partial_;
   std::ofstream file_;
-  bool is_finished_ = false;
+  bool is_done_ = false;  // it has its name, or is removed
 };
 
 }  // namespace remat

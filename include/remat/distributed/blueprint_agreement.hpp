@@ -116,15 +116,18 @@ inline distributed_blueprint draw_blueprint(const mpi::session& session, program
   if (!trains) made.schedule = forward_only_like(made.schedule, made.schedule.microbatches);
   check_tasks(made.schedule, trains);
   const passes_in_flight in_flight(made.schedule);
-  assign_stages(p, how,
-                {.stages = made.schedule.stages,
-                 .ranks = partitions,
-                 .batch = options.partition_batch,
-                 .bytes =
-                     [&](int first, int last, int stage) {
-                       return bytes_as_stage(p, first, last, stage, options.partition_batch, in_flight, made.terms);
-                     },
-                 .terms = made.terms});
+  const auto bytes_of_stages = [&](candidate_bytes found) {
+    return [&, found](int first, int last, int stage) {
+      return bytes_as_stage(p, first, last, stage, options.partition_batch, in_flight, made.terms, found);
+    };
+  };
+  partition::request asked{.stages = made.schedule.stages,
+                           .ranks = partitions,
+                           .batch = options.partition_batch,
+                           .bytes = bytes_of_stages(candidate_bytes::planned),
+                           .terms = made.terms};
+  if (has_budget(p)) asked.estimated_bytes = bytes_of_stages(candidate_bytes::estimated);
+  assign_stages(p, how, asked);
   set_stage_policies(p, options.stage_policies);
   made.ignored = ignored_checkpoints(p);
   for (int s = 0; s < made.schedule.stages; ++s) {  // each budget has a number of bytes

@@ -73,17 +73,34 @@ inline core::list<cut> considered_cuts(const program& p, int stages, std::size_t
   return some;
 }
 
+/// How often `balanced_memory` looks for other stages, where those that it chose take more than was guessed.
+inline constexpr int most_tries = 20;
+
 inline core::list<int> balance_memory(const program& p, const request& r, std::size_t most_cuts) {
   require_room(p, r);
   if (!r.bytes) throw error("balanced_memory needs the bytes of a stage; give the request its `bytes`");
+  const auto& guess = r.estimated_bytes ? r.estimated_bytes : r.bytes;
   std::map<std::pair<std::pair<int, int>, int>, double> known;
   const auto bytes = [&](int first, int last, int stage) {
     const auto [at, is_new] = known.try_emplace({{first, last}, stage}, 0.0);
-    if (is_new) at->second = r.bytes(first, last, stage);
+    if (is_new) at->second = guess(first, last, stage);
     return at->second;
   };
-  return stages_from(p, best_cuts_on_ranks(considered_cuts(p, r.stages, most_cuts), p.operations.count(), r.stages,
-                                           r.ranks == 0 ? r.stages : r.ranks, bytes));
+  const core::list<cut> cuts = considered_cuts(p, r.stages, most_cuts);
+  core::list<int> firsts;
+  // What was guessed too low of a stage that is chosen counts as it is, and others may be better then.
+  bool is_final = false;
+  for (int tries = 0; !is_final && tries < most_tries; ++tries) {
+    firsts = best_cuts_on_ranks(cuts, p.operations.count(), r.stages, r.ranks == 0 ? r.stages : r.ranks, bytes);
+    is_final = true;
+    for (int s = 0; r.estimated_bytes && s < r.stages; ++s) {
+      const int first = s == 0 ? 0 : firsts[s - 1], last = s + 1 == r.stages ? p.operations.count() : firsts[s];
+      const double guessed = bytes(first, last, s), found = r.bytes(first, last, s);
+      known[{{first, last}, s}] = found;
+      is_final = is_final && found <= guessed;
+    }
+  }
+  return stages_from(p, firsts);
 }
 
 }  // namespace detail

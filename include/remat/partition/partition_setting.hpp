@@ -33,6 +33,8 @@ struct request {
   std::size_t batch = 1;  ///< of a micro-batch
   /// The bytes that the operations [first, last) need as a stage; asked for by `balanced_memory` alone.
   std::function<double(int first, int last, int stage)> bytes = {};
+  /// About the same, found in less time; where it is given, `bytes` is asked for the stages alone that are chosen.
+  std::function<double(int first, int last, int stage)> estimated_bytes = {};
   plan_terms terms = {};  ///< on which policies choose what is computed again
 };
 

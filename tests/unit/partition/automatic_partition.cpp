@@ -110,6 +110,11 @@ TEST_CASE("balance comes first, and checkpoints within 5 % of it", "[dist][parti
     require_best(p, partition::balanced_memory, {.stages = stages, .bytes = by_bytes}, stages, by_bytes);
     const int ranks = draw(1, stages + 1);
     require_best(p, partition::balanced_memory, {.stages = stages, .ranks = ranks, .bytes = by_bytes}, ranks, by_bytes);
+    const auto guess = [&](int first, int last, int stage) {  // too low for some
+      return by_bytes(first, last, stage) * (first == 0 && last % 2 == 0 ? 0.5 : 1);
+    };
+    require_best(p, partition::balanced_memory, {.stages = stages, .bytes = by_bytes, .estimated_bytes = guess}, stages,
+                 by_bytes);
   });
 }
 

@@ -184,6 +184,14 @@ TEST_CASE("memory is balanced by the bytes that are given for each stage", "[dis
   CHECK(stages(p, partition::balanced_memory, {.stages = 3, .bytes = bytes}) == "0 0 1 1 1 2 2 2 2 2 2");
   CHECK(stages(p, partition::balanced_memory(3), {.stages = 3, .bytes = bytes}).starts_with("0 0 "));
   CHECK(stages(p, partition::balanced_memory(0), {.stages = 11, .bytes = bytes}) == "0 1 2 3 4 5 6 7 8 9 10");
+  // Estimates are of all stages that there may be, and bytes of the chosen ones alone.
+  int found = 0, guessed = 0;
+  const auto planned = [&](int first, int last, int stage) { return ++found, bytes(first, last, stage); };
+  const auto estimated = [&](int first, int last, int stage) { return ++guessed, bytes(first, last, stage); };
+  CHECK(stages(p, partition::balanced_memory, {.stages = 3, .bytes = planned, .estimated_bytes = estimated}) ==
+        "0 0 1 1 1 2 2 2 2 2 2");
+  CHECK(found == 3);
+  CHECK(guessed > 30);
   // Four stages on two ranks, of which the first pays twice for stage 0: (1 * 2 + 2) and (2 + 1).
   const auto twice = [](int first, int last, int stage) {
     return static_cast<double>((last - first) * (stage == 0 ? 2 : 1));
