@@ -21,8 +21,12 @@ namespace strategy = remat::strategy;
 
 /// Values alone: such a step leaves no gradients.
 outcome values_of(const remat::trainable& model, std::vector<float> losses) {
-  outcome made = outcome_of(model, std::move(losses));
-  for (bits& each : made.parameters) each.gradient.clear();
+  outcome made;
+  made.losses = std::move(losses);
+  for (const remat::parameter_view& p : model.parameters())
+    made.parameters.push_back({p.name, {p.values.begin(), p.values.end()}, {}});
+  for (const remat::state_view& s : model.states())
+    made.states.push_back({s.name, {s.values.begin(), s.values.end()}, {}});
   return made;
 }
 

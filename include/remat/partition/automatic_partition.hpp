@@ -10,9 +10,10 @@
 /// | `uniform`                 | the largest number of operations of a stage                                         |
 ///
 /// Recomputation is counted as of the program in one stage, since the cuts are not known before: near a cut that ends
-/// a group it may be less. `balanced_memory` asks for the bytes of up to stages x cuts^2 / 2 ranges; where a program
-/// has more than `most_cuts` cuts, that many of them, evenly spread, are considered: `balanced_memory(200)` takes
-/// another number. Where several stages are on one rank, see best_cuts_on_ranks.hpp.
+/// a group it may be less. `balanced_memory` asks for the bytes of up to stages x cuts^2 / 2 ranges, or for estimates of
+/// them, where there are any, and then for the bytes of the stages that it would choose. Where a program has more than
+/// `most_cuts` cuts, that many of them, evenly spread, are considered: `balanced_memory(200)` takes another number.
+/// Where several stages are on one rank, see best_cuts_on_ranks.hpp.
 #pragma once
 
 #include <remat/partition/best_cuts.hpp>
@@ -73,31 +74,38 @@ inline core::list<cut> considered_cuts(const program& p, int stages, std::size_t
   return some;
 }
 
-/// How often `balanced_memory` looks for other stages, where those that it chose take more than was guessed.
+/// How often `balanced_memory` looks for other stages, where those that it chose take more than was estimated.
 inline constexpr int most_tries = 20;
 
 inline core::list<int> balance_memory(const program& p, const request& r, std::size_t most_cuts) {
   require_room(p, r);
   if (!r.bytes) throw error("balanced_memory needs the bytes of a stage; give the request its `bytes`");
-  const auto& guess = r.estimated_bytes ? r.estimated_bytes : r.bytes;
-  std::map<std::pair<std::pair<int, int>, int>, double> known;
+  struct number {
+    double bytes;
+    bool is_estimated;
+  };
+  std::map<std::pair<std::pair<int, int>, int>, number> known;
   const auto bytes = [&](int first, int last, int stage) {
-    const auto [at, is_new] = known.try_emplace({{first, last}, stage}, 0.0);
-    if (is_new) at->second = guess(first, last, stage);
-    return at->second;
+    const auto [at, is_new] = known.try_emplace({{first, last}, stage});
+    if (is_new)
+      at->second = r.estimated_bytes ? number{r.estimated_bytes(first, last, stage), true}
+                                     : number{r.bytes(first, last, stage), false};
+    return at->second.bytes;
   };
   const core::list<cut> cuts = considered_cuts(p, r.stages, most_cuts);
   core::list<int> firsts;
-  // What was guessed too low of a stage that is chosen counts as it is, and others may be better then.
+  // A stage that is chosen counts as it is. Where it was estimated too low, others may be better.
   bool is_final = false;
   for (int tries = 0; !is_final && tries < most_tries; ++tries) {
     firsts = best_cuts_on_ranks(cuts, p.operations.count(), r.stages, r.ranks == 0 ? r.stages : r.ranks, bytes);
     is_final = true;
-    for (int s = 0; r.estimated_bytes && s < r.stages; ++s) {
+    for (int s = 0; s < r.stages; ++s) {
       const int first = s == 0 ? 0 : firsts[s - 1], last = s + 1 == r.stages ? p.operations.count() : firsts[s];
-      const double guessed = bytes(first, last, s), found = r.bytes(first, last, s);
-      known[{{first, last}, s}] = found;
-      is_final = is_final && found <= guessed;
+      number& of_stage = known[{{first, last}, s}];
+      if (!of_stage.is_estimated) continue;
+      const double estimate = of_stage.bytes;
+      of_stage = {r.bytes(first, last, s), false};
+      is_final = is_final && of_stage.bytes <= estimate;
     }
   }
   return stages_from(p, firsts);
