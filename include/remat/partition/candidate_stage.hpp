@@ -21,11 +21,10 @@
 
 namespace remat::detail {
 
-/// How the bytes of a stage with budgets are found.
-enum class candidate_bytes {
-  planned,   ///< of the plan that the budgets choose; where they are too small, all is kept, so that another cut is better
-  estimated  ///< in far less time: of the plan that keeps all, but no more than the budgets allow
-};
+/// How the bytes of a stage with budgets are found: of the plan that they choose (where they are too small, of the one
+/// that keeps all, so that another cut is better), or, in far less time, as those of the plan that keeps all, but no
+/// more than the budgets allow.
+enum class candidate_bytes { planned, estimated };
 
 inline plan plan_of_candidate(const program& p, const plan_request& request, candidate_bytes how) {
   const training_planner planner(p, request);
@@ -51,10 +50,10 @@ inline double bytes_as_stage(program p, int first, int last, int stage, std::siz
   double activations = 0, parameters = 0;
   for (const plan_region& each : made.regions)
     if (each.port == core::none)
-      activations += static_cast<double>(each.bytes) *
-                     (each.is_passing         ? 1
-                      : each.tasks_ahead > 0 ? std::min(each.tasks_ahead, covered.in_flight - 1) + 1
-                                             : most_between(each.first_section, each.last_section));
+      activations += static_cast<double>(each.bytes) * (each.is_passing ? 1
+                                                        : each.tasks_ahead > 0
+                                                            ? std::min(each.tasks_ahead, covered.in_flight - 1) + 1
+                                                            : most_between(each.first_section, each.last_section));
   for (const stage_port& each : made.ports)
     activations += static_cast<double>(p.bytes_of(each.tensor, each.is_gradient, batch)) *
                    (each.is_gradient ? 1 : covered.in_flight);
