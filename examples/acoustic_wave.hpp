@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// One step in time of sound in two dimensions, p_tt = c^2 (p_xx + p_yy), as a module: explicit, second order, with p =
-/// 0 around the domain.
+/// One step in time of sound in two dimensions, p_tt = c^2 (p_xx + p_yy), as a module: explicit, second order, with
+/// p = 0 around the domain.
 ///
 ///     next = 2 p - before + (c dt / dx)^2 (sum of the four neighbours - 4 p)
 ///

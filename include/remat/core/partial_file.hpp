@@ -52,12 +52,12 @@ class no_size_signal {
 
 }  // namespace detail
 
-/// Throws `data_error` wherever the file cannot be written; then the temporary file has disappeared, even where nobody
-/// catches that and the program ends, and the old one is as it was. It also disappears where it is not finished.
+/// Throws `data_error` wherever the file cannot be written. The temporary file is removed before that, so that it is gone
+/// even where nobody catches the exception; and where the file is not finished. The old file is then as it was.
 class partial_file {
  public:
-  /// Refuses a path where something other than a file is, which a file that takes its place would end, and where
-  /// writing would wait for the reader of a pipe.
+  /// Refuses a path that is a folder, a device or a pipe, which the file would replace, and a temporary name that is a
+  /// pipe, since opening it would wait for a reader.
   explicit partial_file(const std::filesystem::path& path) : path_(path), partial_(path) {
     if (path.empty()) throw data_error("''", "names no file");
     partial_ += ".partial";
@@ -73,8 +73,6 @@ class partial_file {
   ~partial_file() { discard(); }
   partial_file(const partial_file&) = delete;
   partial_file& operator=(const partial_file&) = delete;
-
-  const std::filesystem::path& path() const { return path_; }
 
   void write(std::span<const std::byte> bytes) {
     {

@@ -6,8 +6,8 @@
 ///     const remat::token_windows train(text, {.length = 256, .last = cut}), test(text, {.length = 256, .first = cut});
 ///     for (auto [tokens, next] : train.batches(8, {.shuffle_seed = 1, .epoch = epoch})) model.train_step(tokens, next);
 ///
-/// Sample i is tokens [i * stride, i * stride + T) of the part [first, last) of the file, its targets are those from i
-/// * stride + 1 on. By default windows follow each other, so that each token is a target once in an epoch (what is left
+/// Sample i is tokens [i * stride, i * stride + T) of the part [first, last) of the file, its targets are those from
+/// i * stride + 1 on. By default windows follow each other, so that each token is a target once in an epoch (what is left
 /// at the end and makes no window, never); with a shorter stride they overlap. Both arrays are int32 (N, T).
 #pragma once
 

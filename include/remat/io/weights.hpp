@@ -33,8 +33,8 @@ inline void save_weights(const trainable& model, const std::filesystem::path& pa
 /// Reads every parameter and state; F16, BF16 and F64 become float. The file, or the files together, must have each of
 /// them with its shape, and nothing else unless told so. Whatever does not fit is listed in a `data_error`, thrown
 /// before the model changes; only a disk that fails, or a file that is truncated, while it is read leaves a model half
-/// loaded, and the message says so. Returns what was loaded,
-/// and what was allowed not to be; of ranks, rank 0 does, and the lists of others are empty.
+/// loaded, and the message says so. Returns what was loaded, and what was allowed not to be; of ranks, rank 0 does, and
+/// the lists of others are empty.
 inline load_report load_weights(trainable& model, const std::filesystem::path& path, const load_options& options = {}) {
   return read_tensors(model.weights(), path, options);
 }

@@ -54,9 +54,9 @@ struct branched {
   using output = typename join_::output;
   using after = typename join_::after;
   static constexpr int first_stage = Branches::first_stage != core::none ? Branches::first_stage : join_::first_stage;
-  using where_it_lies = stages<first_stage, after::before::stage>;
+  using its_stages = stages<first_stage, after::before::stage>;
   static_assert(
-      rules::where<(Scope::checked && first_stage != core::none), rules::checkpoint_in_one_stage<M, where_it_lies>>);
+      rules::where<(Scope::checked && first_stage != core::none), rules::checkpoint_in_one_stage<M, its_stages>>);
 
   static constexpr int width = 1;
   static constexpr int width_of_parts = Branches::width + join_::width;

@@ -32,9 +32,9 @@ struct chain {
 template <class M, class Inputs, class Context, class Scope>
 struct link : lowered<M, Inputs, Context, typename Scope::template within<false>> {
   using base = lowered<M, Inputs, Context, typename Scope::template within<false>>;
-  using where_it_lies = stages<base::first_stage, base::after::before::stage>;
+  using its_stages = stages<base::first_stage, base::after::before::stage>;
   static_assert(rules::where<(Scope::checked && base::first_stage != core::none),
-                             rules::checkpointed_child_in_one_stage<M, where_it_lies>>);
+                             rules::checkpointed_child_in_one_stage<M, its_stages>>);
 };
 
 template <class Inputs, class Context, class Scope, class M, class... Rest>
@@ -134,9 +134,9 @@ struct lowered<M, tensors<In...>, Context, Scope> {
   using after = typename children::after;
   static constexpr int first_stage = children::first_stage;
   static constexpr int width = 1;
-  using where_it_lies = stages<first_stage, after::before::stage>;
+  using its_stages = stages<first_stage, after::before::stage>;
   static_assert(
-      rules::where<(Scope::checked && first_stage != core::none), rules::checkpoint_in_one_stage<M, where_it_lies>>);
+      rules::where<(Scope::checked && first_stage != core::none), rules::checkpoint_in_one_stage<M, its_stages>>);
   static_assert(rules::where<rules::HasOwnFacts<M>, rules::block_has_no_facts<M>>);
   static constexpr edge emit(emission& e, const edge& in, const label& l) {
     std::string_view kind = "block";

@@ -16,34 +16,38 @@ namespace detail {
 struct concat_kernels {
   static void forward(const forward_pass& pass) {
     const numbers y = pass.output_numbers();
-    each_row(pass, y.size / row_elements(pass.output_shape()),
-             [&](int input, std::size_t first, std::size_t at, std::size_t part) {
-               copy_some(pass.input_numbers(input), first, y, at, part);
-             });
+    each_part(pass, y.size, [&](int input, const part_of_rows& some) {
+      const const_numbers x = pass.input_numbers(input);
+      for (std::size_t r = some.first; r < some.last; ++r) copy_some(x, some.own(r), y, some.whole(r), some.width);
+    });
   }
   static void backward_input(const backward_pass& pass) {
     const const_numbers dy = pass.output_gradient_numbers();
-    each_row(pass, dy.size / row_elements(pass.output_shape()),
-             [&](int input, std::size_t first, std::size_t at, std::size_t part) {
-               if (pass.wants_input_gradient(input)) copy_some(dy, at, pass.input_gradient_numbers(input), first, part);
-             });
+    each_part(pass, dy.size, [&](int input, const part_of_rows& some) {
+      if (!pass.wants_input_gradient(input)) return;
+      const numbers dx = pass.input_gradient_numbers(input);
+      for (std::size_t r = some.first; r < some.last; ++r) copy_some(dy, some.whole(r), dx, some.own(r), some.width);
+    });
   }
 
  private:
-  /// Calls f(input, where a row begins in it, and where in the output, the row's elements), for a few rows of each
-  /// input, so that the output is gone through in the order of memory.
+  /// Rows [first, last) of an input, of `width` elements, which come after `before` others in a row of the output.
+  struct part_of_rows {
+    std::size_t first, last, width, before, all;
+
+    std::size_t own(std::size_t row) const { return row * width; }
+    std::size_t whole(std::size_t row) const { return row * all + before; }
+  };
+  /// Calls f(input, its part) for a few rows at a time, so that the output is gone through in the order of memory.
   template <class Pass, class F>
-  static void each_row(const Pass& pass, std::size_t rows, const F& f) {
-    constexpr std::size_t elements = 4096;
-    const std::size_t width = row_elements(pass.output_shape()), few = 1 + elements / width;
-    parallel_for(rows, few, [&](std::size_t begin, std::size_t end) {
+  static void each_part(const Pass& pass, std::size_t elements, const F& f) {
+    const std::size_t all = row_elements(pass.output_shape()), few = 1 + 4096 / all;
+    parallel_for(elements / all, few, [&](std::size_t begin, std::size_t end) {
       for (std::size_t first = begin; first < end; first += few) {
-        const std::size_t last = end - first < few ? end : first + few;
-        std::size_t before = 0;  // elements of the inputs before it in a row of the output
-        for (int i = 0; i < pass.inputs(); ++i) {
-          const std::size_t part = row_elements(pass.input_shape(i));
-          for (std::size_t r = first; r < last; ++r) f(i, r * part, r * width + before, part);
-          before += part;
+        part_of_rows some{first, end - first < few ? end : first + few, 0, 0, all};
+        for (int i = 0; i < pass.inputs(); ++i, some.before += some.width) {
+          some.width = row_elements(pass.input_shape(i));
+          f(i, some);
         }
       }
     });

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-/// Automatic partitions. Each is the best of all ways to cut the program into consecutive stages. Of those that are
-/// about as good (within 5 %), it is the one that ignores and splits the fewest checkpoints (best_cuts.hpp).
+/// Automatic partitions. Each is the best of all ways to cut the program into consecutive stages, `balanced_memory` of a
+/// model with budgets by estimates of the stages that it does not choose. Of those that are about as good (within 5 %),
+/// it is the one that ignores and splits the fewest checkpoints (best_cuts.hpp).
 ///
 /// | setting                   | makes as small as possible                                                          |
 /// |---------------------------|-------------------------------------------------------------------------------------|
@@ -23,10 +24,13 @@
 #include <remat/plan/predicted_cost.hpp>
 
 #include <algorithm>
+#include <compare>
 #include <cstddef>
+#include <limits>
 #include <map>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace remat::partition {
 namespace detail {
@@ -74,41 +78,72 @@ inline core::list<cut> considered_cuts(const program& p, int stages, std::size_t
   return some;
 }
 
+/// The bytes of stages, as a request gives or estimates them.
+class stage_bytes {
+ public:
+  explicit stage_bytes(const request& r) : request_(r) {}
+
+  /// Found; or estimated, and then at least what was found of a part of it that was estimated too low.
+  double expected(int first, int last, int stage) {
+    if (!request_.estimated_bytes) return found(first, last, stage);
+    if (const auto at = found_.find({first, last, stage}); at != found_.end()) return at->second;
+    const auto [at, is_new] = estimated_.try_emplace({first, last, stage});
+    if (is_new) at->second = request_.estimated_bytes(first, last, stage);
+    double bytes = at->second;
+    for (const auto& [part, least] : too_low_)
+      if (part.stage == stage && part.first >= first && part.last <= last) bytes = std::max(bytes, least);
+    return bytes;
+  }
+  double found(int first, int last, int stage) {
+    const auto [at, is_new] = found_.try_emplace({first, last, stage});
+    if (!is_new) return at->second;
+    at->second = request_.bytes(first, last, stage);
+    const auto estimate = estimated_.find({first, last, stage});
+    if (estimate != estimated_.end() && at->second > estimate->second) too_low_.push_back({at->first, at->second});
+    return at->second;
+  }
+
+ private:
+  struct range {
+    int first, last, stage;
+
+    auto operator<=>(const range&) const = default;
+  };
+
+  const request& request_;
+  std::map<range, double> found_, estimated_;
+  std::vector<std::pair<range, double>> too_low_;
+};
+
 /// How often `balanced_memory` looks for other stages, where those that it chose take more than was estimated.
-inline constexpr int most_tries = 20;
+inline constexpr int most_tries = 50;
 
 inline core::list<int> balance_memory(const program& p, const request& r, std::size_t most_cuts) {
   require_room(p, r);
   if (!r.bytes) throw error("balanced_memory needs the bytes of a stage; give the request its `bytes`");
-  struct number {
-    double bytes;
-    bool is_estimated;
-  };
-  std::map<std::pair<std::pair<int, int>, int>, number> known;
-  const auto bytes = [&](int first, int last, int stage) {
-    const auto [at, is_new] = known.try_emplace({{first, last}, stage});
-    if (is_new)
-      at->second = r.estimated_bytes ? number{r.estimated_bytes(first, last, stage), true}
-                                     : number{r.bytes(first, last, stage), false};
-    return at->second.bytes;
-  };
+  stage_bytes bytes(r);
   const core::list<cut> cuts = considered_cuts(p, r.stages, most_cuts);
-  core::list<int> firsts;
-  // A stage that is chosen counts as it is. Where it was estimated too low, others may be better.
-  bool is_final = false;
-  for (int tries = 0; !is_final && tries < most_tries; ++tries) {
-    firsts = best_cuts_on_ranks(cuts, p.operations.count(), r.stages, r.ranks == 0 ? r.stages : r.ranks, bytes);
-    is_final = true;
+  const int ranks = r.ranks == 0 ? r.stages : r.ranks;
+  core::list<int> best;
+  double least = std::numeric_limits<double>::infinity();
+  for (int tries = 0; tries < most_tries; ++tries) {
+    const core::list<int> firsts =
+        best_cuts_on_ranks(cuts, p.operations.count(), r.stages, ranks,
+                           [&](int first, int last, int stage) { return bytes.expected(first, last, stage); });
+    // A stage that is chosen counts as it is. Where it was estimated too low, others may be better.
+    bool is_final = true;
+    std::vector<double> sums(static_cast<std::size_t>(ranks));
     for (int s = 0; s < r.stages; ++s) {
       const int first = s == 0 ? 0 : firsts[s - 1], last = s + 1 == r.stages ? p.operations.count() : firsts[s];
-      number& of_stage = known[{{first, last}, s}];
-      if (!of_stage.is_estimated) continue;
-      const double estimate = of_stage.bytes;
-      of_stage = {r.bytes(first, last, s), false};
-      is_final = is_final && of_stage.bytes <= estimate;
+      const double expected = bytes.expected(first, last, s), found = bytes.found(first, last, s);
+      is_final = is_final && found <= expected;
+      sums[static_cast<std::size_t>(s % ranks)] += found;
     }
+    const double largest = *std::ranges::max_element(sums);
+    if (is_final || best.empty() || largest < least) best = firsts, least = largest;
+    if (is_final) break;
   }
-  return stages_from(p, firsts);
+  return stages_from(p, best);
 }
 
 }  // namespace detail

@@ -113,10 +113,10 @@ class spine_values {
     const int last_end = right_end < left_end ? left_end : right_end;
     int stop = last_end < to.highest ? last_end : to.highest;
     if (from > stop) return take(costs[from], fastest);
-    // Nor from where on the fastest so far costs as little.
-    for (int slower = from; stop - slower > 8;) {
-      const int middle = slower + (stop - slower) / 2;
-      (costs[middle] <= fastest ? stop : slower) = middle;
+    // Nor does any after one for which the table costs no more than that already: `end` carries it to all larger ones.
+    for (int costs_more = from; stop - costs_more > 8;) {
+      const int middle = costs_more + (stop - costs_more) / 2;
+      (costs[middle] <= fastest ? stop : costs_more) = middle;
     }
     if (std::is_constant_evaluated()) {  // in few steps
       double cost = 0;

@@ -11,9 +11,8 @@
 /// where of the last link of what runs again a share `last` is. With one kind of unit this is the recurrence of
 /// Griewank and Walther's revolve, with tapes of the size of states that of Maddison's mixed schedules (2024). Up to
 /// `exact_links` links every u is tried; of longer chains those near the best one of a link less or a unit less, those
-/// before a row of tapes, and some of all, which takes at most a thousandth more. From as many
-/// units on as let every link run again once at most, the schedule follows without a table: segments that are as long
-/// as their tapes allow.
+/// before a row of tapes, and some of all, which takes at most a thousandth more. From as many units on as let every
+/// link run again once at most, the schedule follows without a table: segments that are as long as their tapes allow.
 #pragma once
 
 #include <remat/core/list.hpp>

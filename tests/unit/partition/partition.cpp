@@ -192,6 +192,17 @@ TEST_CASE("memory is balanced by the bytes that are given for each stage", "[dis
         "0 0 1 1 1 2 2 2 2 2 2");
   CHECK(found == 3);
   CHECK(guessed > 30);
+  // A budget of 14 is too small for more than 14 layers, which then keep all.
+  tree deep;
+  deep.open("");
+  for (int i = 0; i < 40; ++i) deep.layers({std::to_string(i)});
+  const auto kept = [](int first, int last, int) { return last - first > 14 ? 100.0 + last - first : 14.0; };
+  const auto allowed = [](int, int, int) { return 14.0; };
+  remat::program balanced = deep.close().program();
+  remat::assign_stages(balanced, partition::balanced_memory, {.stages = 3, .bytes = kept, .estimated_bytes = allowed});
+  int layers[3] = {};
+  for (const remat::operation& o : balanced.operations) ++layers[o.stage];
+  CHECK(*std::ranges::max_element(layers) <= 14);
   // Four stages on two ranks, of which the first pays twice for stage 0: (1 * 2 + 2) and (2 + 1).
   const auto twice = [](int first, int last, int stage) {
     return static_cast<double>((last - first) * (stage == 0 ? 2 : 1));

@@ -66,8 +66,8 @@ remat::program chain(std::size_t links, std::size_t slots) {
 
 TEST_CASE("the closed form is the least of all schedules of a number of slots") {
   constexpr std::size_t links = 300, slots = 40;
-  // The least number of steps before the last pass of each link: least[s][l] = min over m of m + least[s][m] + least[s
-  // - 1][l - m].
+  // The least number of steps before the last pass of each link:
+  // least[s][l] = min over m of m + least[s][m] + least[s - 1][l - m].
   constexpr std::size_t never = std::numeric_limits<std::size_t>::max() / 4;
   std::vector<std::vector<std::size_t>> least(slots + 1, std::vector<std::size_t>(links + 1, never));
   for (std::size_t s = 0; s <= slots; ++s) least[s][1] = 0;
