@@ -28,11 +28,11 @@ struct linear_cross_entropy_attributes {
 };
 
 /// How many rows have their logits computed at a time: those of 8 MB, or more where that is few, since each chunk reads
-/// W and its gradient again: up to 256 whose logits take a quarter of W's bytes, and at least 64. All chunks but the
+/// W and its gradient again: up to 256 whose logits take a third of W's bytes, and at least 64. All chunks but the
 /// last are equal.
 constexpr std::size_t rows_of_chunk(std::size_t rows, std::size_t in, std::size_t out) {
   constexpr std::size_t bytes = 8 << 20, fewest = 64, enough = 256;
-  const std::size_t by_weights = in / 4 < enough ? in / 4 : enough;
+  const std::size_t by_weights = in / 3 < enough ? in / 3 : enough;
   std::size_t most = bytes / (out * sizeof(float));
   if (most < by_weights) most = by_weights;
   if (most < fewest) most = fewest;
