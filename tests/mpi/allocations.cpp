@@ -5,47 +5,15 @@
 
 #include "training.hpp"
 
-#include <mpi.h>
-
 #include <catch2/catch.hpp>
 
 #include <sstream>
 
+namespace allocations_tests {
+
 #if REMAT_TEST_COUNTS_ALLOCATIONS
 
-extern "C" {
-
-int MPI_Start(MPI_Request* request) {
-  const inside_pooling_library here;
-  return PMPI_Start(request);
-}
-int MPI_Test(MPI_Request* request, int* flag, MPI_Status* status) {
-  const inside_pooling_library here;
-  return PMPI_Test(request, flag, status);
-}
-int MPI_Isend(const void* from, int count, MPI_Datatype type, int to, int tag, MPI_Comm ranks, MPI_Request* request) {
-  const inside_pooling_library here;
-  return PMPI_Isend(from, count, type, to, tag, ranks, request);
-}
-int MPI_Irecv(void* to, int count, MPI_Datatype type, int from, int tag, MPI_Comm ranks, MPI_Request* request) {
-  const inside_pooling_library here;
-  return PMPI_Irecv(to, count, type, from, tag, ranks, request);
-}
-int MPI_Iallreduce(const void* from, void* to, int count, MPI_Datatype type, MPI_Op how, MPI_Comm ranks,
-                   MPI_Request* request) {
-  const inside_pooling_library here;
-  return PMPI_Iallreduce(from, to, count, type, how, ranks, request);
-}
-int MPI_Ibcast(void* values, int count, MPI_Datatype type, int root, MPI_Comm ranks, MPI_Request* request) {
-  const inside_pooling_library here;
-  return PMPI_Ibcast(values, count, type, root, ranks, request);
-}
-int MPI_Request_free(MPI_Request* request) {
-  const inside_pooling_library here;
-  return PMPI_Request_free(request);
-}
-
-}  // extern "C"
+using allocations::usage, allocations::measure;
 
 TEST_CASE("a rank allocates nothing of ours in a step") {
   remat::silence_warning(remat::warning_names::skipped_checkpoint);
@@ -96,3 +64,5 @@ TEST_CASE("a rank allocates nothing of ours (not measured: the sanitizers have a
 }
 
 #endif
+
+}  // namespace allocations_tests

@@ -2,8 +2,8 @@
 /// What the gradients of a step are, as sums in the order in which bits ask for: from the program alone.
 ///
 /// The gradient of a tensor begins where it is given (the loss, an output, another stage) and has a contribution of
-/// each operation that reads the tensor, the last one of the program first. A sum is a term, `(what was there) + (what
-/// is added)`, so that two sums are one term only if they have the same bits.
+/// each operation that reads the tensor, the last one of the program first. A sum is a term,
+/// `(what was there) + (what is added)`, so that two sums are one term only if they have the same bits.
 #pragma once
 
 #include <remat/model/program.hpp>

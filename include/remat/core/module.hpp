@@ -50,11 +50,11 @@
 /// gradient is 0 then, and is not to be divided by what counts.
 ///
 /// A micro-batch that counts 0 has no mean, and is left out. Where its targets may add to the loss all the same (label
-/// smoothing of targets with weights of 0), or are to make it NaN, it is one that `.divides_by_counted_in_batch =
-/// true`: it gives its sum over `pass.counted_in_batch()`, which is what `counted` adds up to in the whole batch, and
-/// its gradients are divided by that, too. A pass without it has the whole batch, and the loss divides by what it
-/// counts itself. The loss of the batch is then the sum of what its micro-batches give, and the output's gradient is 1
-/// in all of them. Targets that are ignored have gradients of 0 whatever the divisor is.
+/// smoothing of targets with weights of 0), or are to make it NaN, the trait is `.divides_by_counted_in_batch = true`:
+/// the loss gives its sum over `pass.counted_in_batch()`, which is what `counted` adds up to in the whole batch, and its
+/// gradients are divided by that, too. A pass without it has the whole batch, and the loss divides by what it counts
+/// itself. The loss of the batch is then the sum of what its micro-batches give, and the output's gradient is 1 in all
+/// of them. Targets that are ignored have gradients of 0 whatever the divisor is.
 ///
 /// A module may instead name a `body`, a model of its own that it is.
 #pragma once

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// How many parameters a model has, each shared one counted once: `static_assert(parameter_count<net, input>() ==
-/// ...)`.
+/// How many parameters a model has, each shared one counted once:
+/// `static_assert(parameter_count<net, input>() == ...)`.
 #pragma once
 
 #include <remat/model/lower.hpp>

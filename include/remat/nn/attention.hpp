@@ -75,8 +75,8 @@ concept MaskElement = std::same_as<T, std::int32_t> || std::same_as<T, std::uint
 ///     q (T, H d), k (S, G d), v (S, G d)            as three give them
 ///
 /// and after these, if there is one, a mask (S) of int32 or uint8 for each sample, 0 where a key is not to be attended
-/// to (Hugging Face's `attention_mask`). What such a key and its value hold has no influence, be it NaN. It gives (T, H
-/// d). Under `causal`, S is T.
+/// to (Hugging Face's `attention_mask`). What such a key and its value hold has no influence, be it NaN. It gives
+/// (T, H d). Under `causal`, S is T.
 ///
 ///     sequential<named<"c_attn", nn::linear<768, 2304>>, nn::attention<12, nn::attention_options{.causal = true}>,
 ///                named<"c_proj", nn::linear<768, 768>>>

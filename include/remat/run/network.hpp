@@ -74,11 +74,12 @@ class network : public predicting_network {
 
   /// The same with an optimizer's step: `train_step(images, labels, optimizer)`, or with the factor on its learning
   /// rate as well, `train_step(images, labels, optimizer, schedule(optimizer.steps()))`. Each parameter is updated as
-  /// soon as its gradient is final and the step needs its values no more, to the bits of `train_step(images, labels);
-  /// optimizer.step(model, factor);`. Gradients are used up: in one micro-batch they have memory from when they are
-  /// computed to the update (the line of transient gradients in `memory()`), and no block of all is kept. After such a
-  /// step there are none to read. An optimizer that looks at all of them first, `clipped`, keeps the block, and so does
-  /// a model whose steps may fail before their end: where activations wait on a disk, or recomputation is verified.
+  /// soon as its gradient is final and the step needs its values no more, to the bits of a `train_step(images, labels)`
+  /// and an `optimizer.step(model, factor)` after it. Gradients are used up: in one micro-batch they have memory from
+  /// when they are computed to the update (the line of transient gradients in `memory()`), and no block of all is kept.
+  /// After such a step there are none to read. An optimizer that looks at all of them first, `clipped`, keeps the
+  /// block, and so does a model whose steps may fail before their end: where activations wait on a disk, or
+  /// recomputation is verified.
   ///
   /// What is thrown before the backward pass, such as for a target that is no class, leaves parameters, states and
   /// optimizer as they were. A kernel of the user's that throws within the backward pass does not undo the updates of

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "kernel_run.hpp"
+#include "naive_sums.hpp"
 
 struct attention_problem {
   std::size_t batch = 1, heads = 1, key_value_heads = 1, width = 8, queries = 3, keys = 3;
@@ -139,16 +140,6 @@ class attention_run {
   const float* input(const attention_place& a) const { return inputs[a.input].data() + a.element; }
   static double* gradient(reference& to, const attention_place& a) { return to.gradients[a.input].data() + a.element; }
 
-  static double product(const float* a, const float* b, std::size_t d) {
-    double sum = 0;
-    for (std::size_t c = 0; c < d; ++c) sum += static_cast<double>(a[c]) * static_cast<double>(b[c]);
-    return sum;
-  }
-  /// to[c] += factor * of[c]
-  static void add(double factor, const float* of, std::size_t d, double* to) {
-    for (std::size_t c = 0; c < d; ++c) to[c] += factor * static_cast<double>(of[c]);
-  }
-
   void naive_row(std::size_t n, std::size_t h, std::size_t t, reference& to) const {
     const std::size_t g = h / p_.group(), d = p_.width, place = (n * p_.queries + t) * p_.heads * d + h * d;
     const double scale = this->scale();
@@ -157,7 +148,7 @@ class attention_run {
     double largest = -INFINITY, sum = 0, dot = 0;
     for (std::size_t s = 0; s < p_.keys; ++s)
       if (attends(n, t, s)) {
-        p[s] = product(q, input(key(n, s, g, 0)), d) * scale;
+        p[s] = naive::product(q, input(key(n, s, g, 0)), d) * scale;
         largest = std::max(largest, p[s]);
       }
     for (std::size_t s = 0; s < p_.keys; ++s) sum += p[s] = attends(n, t, s) ? std::exp(p[s] - largest) : 0;
@@ -170,16 +161,16 @@ class attention_run {
       p[s] /= sum;
       const double keeps = kept(n, h, t, s);
       const float* const v = input(value(n, s, g, 0));
-      dp[s] = product(dy, v, d) * keeps;
-      add(p[s] * keeps, v, d, to.output.data() + place);
-      add(p[s] * keeps, dy, d, gradient(to, value(n, s, g, 0)));
+      dp[s] = naive::product(dy, v, d) * keeps;
+      naive::add(p[s] * keeps, v, d, to.output.data() + place);
+      naive::add(p[s] * keeps, dy, d, gradient(to, value(n, s, g, 0)));
       dot += p[s] * dp[s];
     }
     for (std::size_t s = 0; s < p_.keys; ++s) {
       if (!attends(n, t, s)) continue;
       const double ds = p[s] * (dp[s] - dot) * scale;
-      add(ds, input(key(n, s, g, 0)), d, gradient(to, query(n, t, h, 0)));
-      add(ds, q, d, gradient(to, key(n, s, g, 0)));
+      naive::add(ds, input(key(n, s, g, 0)), d, gradient(to, query(n, t, h, 0)));
+      naive::add(ds, q, d, gradient(to, key(n, s, g, 0)));
     }
   }
 

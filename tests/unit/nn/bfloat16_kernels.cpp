@@ -12,8 +12,10 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <map>
 #include <memory>
 #include <random>
+#include <tuple>
 #include <vector>
 
 namespace bfloat16_kernels_tests {
@@ -23,9 +25,13 @@ using remat::bfloat16, remat::element, remat::image, remat::tensor;
 
 /// Numbers that bfloat16 holds. Small whole ones have sums of products without rounding, in any order.
 enum class numbers { normal, small_and_whole };
-std::vector<float> drawn(std::size_t size, unsigned seed, numbers which = numbers::normal) {
+/// The same ones for each combination of types: they take longer to draw than a layer takes.
+const std::vector<float>& drawn(std::size_t size, unsigned seed, numbers which = numbers::normal) {
+  static std::map<std::tuple<std::size_t, unsigned, numbers>, std::vector<float>> all;
+  std::vector<float>& values = all[{size, seed, which}];
+  if (!values.empty()) return values;
   std::mt19937 random(seed);
-  std::vector<float> values(size);
+  values.resize(size);
   for (float& v : values)
     v = which == numbers::normal ? static_cast<float>(bfloat16(std::normal_distribution<float>()(random)))
                                  : static_cast<float>(std::uniform_int_distribution(-3, 3)(random));

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A fused relu lets NaN through, wherever it comes from, and leaves all else as it is.
+#include "naive_sums.hpp"
+
 #include <remat/remat.hpp>
 
 #include <catch2/catch.hpp>
@@ -26,28 +28,16 @@ constexpr float infinity = std::numeric_limits<float>::infinity(), nan = std::nu
 
 /// What the primitive writes, and with `passes_nan` what it should.
 floats convolved(const sums& s, const floats& x, const floats& w, const floats& b, bool relu, bool passes_nan) {
-  floats y;
-  for (std::size_t n = 0; n < s.samples; ++n)
-    for (std::size_t r = 0; r < s.rows; ++r)
-      for (std::size_t q = 0; q < s.columns; ++q)
-        for (std::size_t o = 0; o < s.out; ++o) {
-          const std::size_t in = s.in / s.over.groups, first = o / (s.out / s.over.groups) * in;
-          double sum = b[o];
-          for (std::size_t i = 0; i < s.kernel.height; ++i)
-            for (std::size_t j = 0; j < s.kernel.width; ++j)
-              for (std::size_t c = 0; c < in; ++c) {
-                const std::size_t h = r * s.over.stride.height + i * s.over.dilation.height - s.over.padding.height,
-                                  v = q * s.over.stride.width + j * s.over.dilation.width - s.over.padding.width;
-                if (h < s.height && v < s.width)
-                  sum += static_cast<double>(x[((n * s.height + h) * s.width + v) * s.in + first + c]) *
-                         static_cast<double>(w[((o * in + c) * s.kernel.height + i) * s.kernel.width + j]);
-              }
-          const float value = static_cast<float>(sum);
-          if (relu)
-            y.push_back(passes_nan && std::isnan(value) ? value : value > 0 ? value : 0);
-          else
-            y.push_back(value);
-        }
+  const auto extent = [&](std::size_t input, std::size_t output, std::size_t nn::extents::*along) {
+    return naive::extent{
+        input, s.kernel.*along, output, s.over.stride.*along, s.over.padding.*along, s.over.dilation.*along};
+  };
+  floats y(s.samples * s.rows * s.columns * s.out);
+  naive::convolve({s.samples, s.in, s.out, s.over.groups, extent(s.height, s.rows, &nn::extents::height),
+                   extent(s.width, s.columns, &nn::extents::width)},
+                  x, w, b, y);
+  for (float& v : y)
+    if (relu && !(v > 0) && !(passes_nan && std::isnan(v))) v = 0;
   return y;
 }
 

@@ -6,6 +6,7 @@
 
 #include <remat/remat.hpp>
 
+#include <oneapi/dnnl/dnnl.h>
 #include <catch2/catch.hpp>
 
 #include <cstddef>
@@ -15,9 +16,11 @@
 #include <utility>
 #include <vector>
 
+namespace allocations_tests {
+
 #if REMAT_TEST_COUNTS_ALLOCATIONS
 
-namespace {
+using allocations::usage, allocations::measure;
 
 /// The heap may rise by 64 KiB within a step; in `normed` by 128 for each thread, since oneDNN's gemm, to which the
 /// weight gradients of convolutions with dilated groups come, packs into memory of its own.
@@ -74,8 +77,6 @@ void check_networks(int threads) {
   WARN("Allocations of oneDNN's in a step, and what the heap rises by:" << found.str());
 }
 
-}  // namespace
-
 TEST_CASE("a step allocates nothing of ours on any network, 1 thread", "[once]") { check_networks(1); }
 TEST_CASE("a step allocates nothing of ours on any network, 2 threads", "[once][serial]") { check_networks(2); }
 
@@ -107,8 +108,7 @@ TEST_CASE("300 batch sizes take the memory of the plans that are kept, and withi
     }
   };
   const auto bytes_of = [&](trained& model, std::size_t from, std::size_t to) {
-    measure([&] { run(model, from, to); });
-    return live.load();
+    return measure([&] { run(model, from, to); }).live;
   };
   // oneDNN keeps up to 1,024 primitives for whoever may ask for the same again. These are no model's.
   int kept_by_onednn = 0;
@@ -137,3 +137,5 @@ TEST_CASE("a step allocates nothing of ours (not measured: the sanitizers have a
 }
 
 #endif
+
+}  // namespace allocations_tests
