@@ -29,7 +29,7 @@ const std::vector<environment> listed = {
     {"OMP_THREAD_LIMIT=2"},
     {"OMP_THREAD_LIMIT=1", "OMP_NUM_THREADS=4"},
     {"OMP_DYNAMIC=true"},
-    {"OMP_DYNAMIC=true", "OMP_NUM_THREADS=8"},
+    {"OMP_DYNAMIC=true", "OMP_NUM_THREADS=5"},
     {"OMP_NUM_THREADS=1"},
     {"OMP_NUM_THREADS=2,1"},
     {"OMP_NUM_THREADS=1,2"},

@@ -6,6 +6,8 @@
 #include <type_traits>
 #include <utility>
 
+namespace annotations_tests {
+
 namespace nn = remat::nn;
 namespace strategy = remat::strategy;
 
@@ -52,3 +54,5 @@ using million = remat::sequential<remat::named<"h", blocks<1'000'000, feed_forwa
 template <class Net>
 using outputs_of = typename remat::detail::lowering<Net, input, remat::no_loss>::outputs;
 static_assert(std::is_same_v<outputs_of<annotated<annotated<million, "h.999999.mlp">, "h.*7">>, remat::tensors<input>>);
+
+}  // namespace annotations_tests

@@ -4,6 +4,8 @@
 
 #include <type_traits>
 
+namespace composition_tests {
+
 namespace hana = boost::hana;
 namespace nn = remat::nn;
 
@@ -64,3 +66,5 @@ static_assert(!hana::Foldable<remat::set_activation_checkpointing<a, "">>::value
 using straddling = remat::sequential<a, remat::on_stage<1, remat::sequential<b, c>>>;
 static_assert(remat::peak_activation_bytes<remat::sequential<straddling>, remat::tensor<float, 8>>(1) > 0);
 static_assert(remat::peak_activation_bytes<remat::checkpoint<straddling>, remat::tensor<float, 8>>(1) > 0);
+
+}  // namespace composition_tests

@@ -4,6 +4,8 @@
 
 #include <utility>
 
+namespace peak_tests {
+
 namespace nn = remat::nn;
 
 // Example 01: the backward pass of conv2 holds the input, the output of relu1 (its mask), and the gradients of both
@@ -72,3 +74,5 @@ static_assert(!HasPeak<sixteen, 0>);
 static_assert(!HasPeak<sixteen, std::size_t{1} << 27>);
 static_assert(!HasPeak<sixteen, std::size_t{1} << 62>);
 static_assert(!HasPeak<sixteen, std::size_t{1} << 63>);
+
+}  // namespace peak_tests

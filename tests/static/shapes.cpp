@@ -4,6 +4,8 @@
 
 #include <type_traits>
 
+namespace shapes_tests {
+
 namespace nn = remat::nn;
 using remat::Accepts, remat::image, remat::output_of, remat::tensor;
 
@@ -91,3 +93,5 @@ static_assert(Accepts<nn::positional_embedding<9, 4>, tensor<float, 3, 4>> &&
 static_assert(Accepts<nn::rotary_embedding<4>, tensor<float, 3, 12>> &&
               !Accepts<nn::rotary_embedding<4>, tensor<float, 3, 10>>);
 static_assert(same<output_of<nn::rms_norm<8>, tensor<float, 2, 4, 8>>, tensor<float, 2, 4, 8>>);
+
+}  // namespace shapes_tests

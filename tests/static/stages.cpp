@@ -2,6 +2,8 @@
 // What on_stage says of each operation, and which checkpoints may be on two stages. What may not is in tests/fail.
 #include <remat/remat.hpp>
 
+namespace stages_tests {
+
 namespace nn = remat::nn;
 using remat::checkpoint, remat::named, remat::on_stage, remat::parallel, remat::repeat, remat::residual,
     remat::sequential;
@@ -60,3 +62,5 @@ static_assert(lies_on<remat::set_activation_checkpointing<named<"a", residual<st
 static_assert(lies_on<sequential<layer, on_stage<1, checkpoint<residual<sequential<layer, layer>>>>>>({0, 1, 1, 1}));
 static_assert(lies_on<sequential<layer, on_stage<1, checkpoint<repeat<2, sequential<layer, layer>>>>>>({0, 1, 1, 1,
                                                                                                         1}));
+
+}  // namespace stages_tests

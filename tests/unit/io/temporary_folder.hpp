@@ -34,9 +34,13 @@ class temporary_folder {
     if (!file) throw std::runtime_error("cannot write " + name);
     return path_ / name;
   }
+  /// Nothing where there is no file.
   static std::string stored(const std::filesystem::path& path) {
-    std::ifstream file{path, std::ios::binary};
-    return {std::istreambuf_iterator<char>{file}, {}};
+    std::ifstream file{path, std::ios::binary | std::ios::ate};
+    if (!file) return {};
+    std::string bytes(static_cast<std::size_t>(file.tellg()), '\0');
+    file.seekg(0).read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    return bytes;
   }
 
  private:

@@ -15,6 +15,7 @@
 #include <map>
 #include <memory>
 #include <random>
+#include <span>
 #include <tuple>
 #include <vector>
 
@@ -22,6 +23,8 @@ namespace bfloat16_kernels_tests {
 
 namespace nn = remat::nn;
 using remat::bfloat16, remat::element, remat::image, remat::tensor;
+
+constexpr std::array both_types{element::float32, element::bfloat16};
 
 /// Numbers that bfloat16 holds. Small whole ones have sums of products without rounding, in any order.
 enum class numbers { normal, small_and_whole };
@@ -198,12 +201,11 @@ bool same(const std::vector<float>& a, const std::vector<float>& b) {
 /// Of a layer whose backward reads its output, gradients are those of the rounded one: `y` alone is compared where it
 /// is rounded.
 void rounds_once(const remat::program& p, std::size_t batch, bool reads_output = false) {
-  constexpr std::array both{element::float32, element::bfloat16};
   const results exact = run(p, {}, batch);
-  for (const element x : both)
-    for (const element y : both)
-      for (const element dy : both)
-        for (const element dx : both) {
+  for (const element x : both_types)
+    for (const element y : both_types)
+      for (const element dy : both_types)
+        for (const element dx : both_types) {
           const results found = run(p, {x, y, dy, dx, element::bfloat16}, batch);
           CHECK(same(found.y, rounded(exact.y, y)));
           if (reads_output && y == element::bfloat16) continue;
@@ -319,11 +321,10 @@ void is_near(const std::vector<float>& found, const std::vector<float>& exact, d
 
 /// Factors are drawn of bfloat16, parameters too: products differ from those of floats by the rounding of results.
 void multiplies(const remat::program& p, std::size_t batch, double units) {
-  constexpr std::array both{element::float32, element::bfloat16};
   const results exact = run(p, {}, batch);
-  for (const element y : both)
-    for (const element dy : both)
-      for (const element dx : both) {
+  for (const element y : both_types)
+    for (const element dy : both_types)
+      for (const element dx : both_types) {
         if (y == element::float32 && dy == element::bfloat16) continue;  // a gradient is never the narrower one
         const results found = run(p, {element::bfloat16, y, dy, dx, element::bfloat16}, batch);
         is_near(found.y, exact.y, units);
@@ -363,14 +364,13 @@ TEST_CASE("transposed convolutions of bfloat16 are those of floats but for the r
   multiplies(layer<nn::conv_transpose2d<16, 32, 2, twice>, image<float, 16, 48, 48>>(), 9, 1.01);
 }
 
-/// What products of floats give, rounded once.
-void widens(const remat::program& p, std::size_t batch) {
-  constexpr std::array both{element::float32, element::bfloat16};
+/// What products of floats give, rounded once, of results and their gradients of these types.
+void widens(const remat::program& p, std::size_t batch, std::span<const element> of_results = both_types) {
   constexpr types floats{.values = numbers::small_and_whole};
   const results exact = run(p, floats, batch), added = run(p, floats, batch, true);
-  for (const element y : both)
-    for (const element dy : both)
-      for (const element dx : both) {
+  for (const element y : of_results)
+    for (const element dy : of_results)
+      for (const element dx : both_types) {
         const types t{element::bfloat16, y, dy, dx, element::bfloat16, numbers::small_and_whole};
         const results found = run(p, t, batch, false, by::widening);
         CHECK(same(found.y, rounded(exact.y, y)));
@@ -386,8 +386,9 @@ TEST_CASE("where float32 is multiplied faster, products of bfloat16 are those of
   widens(layer<nn::linear<37, 65>, tensor<float, 19, 37>>(), 3);
   widens(layer<nn::conv2d<32, 16, 3, nn::window{.stride = 2, .padding = 1}>, image<float, 32, 10, 10>>(), 5);
   widens(layer<nn::conv_transpose2d<5, 3, 3, nn::window{.padding = 1}>, image<float, 5, 9, 6>>(), 3);
-  widens(layer<nn::linear<256, 512>, tensor<float, 200, 256>>(), 32);  // 4 samples at a time
-  widens(layer<nn::conv2d<16, 32, 3, nn::window{.padding = 1}>, image<float, 16, 64, 64>>(), 12);
+  constexpr std::array rounded_ones{element::bfloat16};
+  widens(layer<nn::linear<256, 512>, tensor<float, 200, 256>>(), 32, rounded_ones);  // 4 samples at a time
+  widens(layer<nn::conv2d<16, 32, 3, nn::window{.padding = 1}>, image<float, 16, 64, 64>>(), 12, rounded_ones);
 }
 
 TEST_CASE("attention of bfloat16 is that of floats but for the rounding of probabilities and results") {
