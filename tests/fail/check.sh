@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# check.sh broken|alone|fixed <file> <compiler> <flags>...
+# check.sh broken|alone|together|fixed <file> <compiler> <flags>...
 #   broken: the file does not compile, and the first error that the compiler reports has the text of the file's first
 #           line, `// error: <text>`
 #           A second line `// constant expression` says that the compiler is to quote the text where it explains why
 #           something is no constant expression: g++ calls that a second error
 #   alone:  it is the only error; the compiler takes longer to look for others than to find it
+#   together: the file includes others, `#include "<file>"`, and the compiler quotes the text of each
 #   fixed:  with -DREMAT_FIXED the file compiles
 # A second line `// names: <text>`: what the compiler says next to the error has this text, too.
 # A second line `// flags: <flags>` is given to the compiler that is to refuse the file; `// fixed flags: <flags>`, to
@@ -24,12 +25,30 @@ if [[ $expectation == fixed ]]; then
   exec "${compile[@]}" -DREMAT_FIXED $(flags_of 'fixed flags') "$file"
 fi
 
-first_line=$(head -n 1 "$file")
-text=${first_line#'// error: '}
-if [[ $text == "$first_line" || -z $text ]]; then
-  echo "$file:1: the first line must be: // error: <text>"
-  exit 1
+text_of() {
+  local first_line
+  first_line=$(head -n 1 "$1")
+  if [[ $first_line != '// error: '?* ]]; then
+    echo "$1:1: the first line must be: // error: <text>" >&2
+    return 1
+  fi
+  echo "${first_line#'// error: '}"
+}
+
+if [[ $expectation == together ]]; then
+  output=$("${compile[@]}" "$file" 2>&1 || true)
+  failed=0
+  while read -r part; do
+    text=$(text_of "$part")
+    grep -qF -- "$text" <<<"$output" && continue
+    printf '%s\n' "$part: the compiler does not quote: $text"
+    failed=1
+  done < <(sed -n 's/^#include "\(.*\)"$/\1/p' "$file")
+  [[ $failed == 0 ]] || printf '%s\n' "" "$output"
+  exit $failed
 fi
+
+text=$(text_of "$file")
 second_line=$(sed -n 2p "$file")
 if [[ $expectation == broken && $second_line != '// constant expression' && $second_line != '// names: '* ]]; then
   compile+=(-Wfatal-errors)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """models.py PROGRAM NAME     compares a prebuilt model with the one that was published under this name
 
-transformers or torchvision (published.py) writes random weights to a safetensors file, which remat (PROGRAM, see models.cpp)
+transformers or torchvision (published.py) writes random weights to a safetensors file, which remat (PROGRAM, see prebuilt.hpp)
 loads as it is. Outputs, loss and every gradient are measured as parity.py does. What remat saves goes back to them,
 is written again, and loaded and saved by remat again: no bit changes on the way, and nothing is missing or unexpected. Files
 of float16, bfloat16 and float64 with all names of PyTorch's module, tied ones twice, are loaded as well.

@@ -53,9 +53,9 @@ class Case:
 
 
 CASES = [
-    Case("example_01", 64, batches.pictures),
-    Case("example_01", 64, weights="large", threads=2),
-    Case("example_01", 64, batches.pictures, targets="balanced"),
+    Case("example_01", 24, batches.pictures),
+    Case("example_01", 24, weights="large", threads=2),
+    Case("example_01", 24, batches.pictures, targets="balanced"),
     Case("example_01", 7, batches.pictures, targets="ignored"),
     Case("example_01", 1),
     Case("example_02", 4, batches.pictures, targets="ignored"),

@@ -89,7 +89,7 @@ class attention_run {
   void forward(int threads = 1, bool accumulates = false, bool training = true) {
     const remat::thread_scope scope(threads);
     prepare(accumulates, training);
-    remat::nn::detail::attention_kernels::forward(remat::forward_pass(call_, training, random_));
+    kernels_.forward(remat::forward_pass(call_, training, random_));
   }
   /// Gradients hold `start` before where they accumulate.
   void backward(int threads = 1, bool accumulates = false, float start = 0) {
@@ -102,7 +102,7 @@ class attention_run {
     }
     call_.output_gradients[0] = bytes(output_gradient);
     std::fill(scratch_.begin(), scratch_.end(), std::nan(""));
-    remat::nn::detail::attention_kernels::backward_input(remat::backward_pass(call_, random_));
+    kernels_.backward_input(remat::backward_pass(call_, random_));
   }
 
   /// All of it in double: the output, and the gradients of the inputs.
@@ -189,7 +189,7 @@ class attention_run {
     p.training = training;
     p.backward_input = training;
     p.accumulates_input = accumulates;
-    state_ = remat::nn::detail::attention_kernels::prepare(p);
+    state_ = kernels_.prepare(p);
     scratch_.assign(state_->scratch_of() / sizeof(double) + 16, std::nan(""));
     call_ = {};
     call_.kind = "attention";
@@ -210,6 +210,7 @@ class attention_run {
     call_.saved[1] = training ? bytes(shares) : nullptr;
   }
 
+  const remat::kernel_table& kernels_ = remat::kernel_table_of<remat::nn::detail::attention_kernels>;
   attention_problem p_;
   remat::nn::detail::attention_attributes attributes_;
   std::vector<remat::tensor_shape> shapes_, input_shapes_, saved_shapes_;

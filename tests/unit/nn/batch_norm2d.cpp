@@ -30,12 +30,13 @@ double error_of(const std::vector<float>& found, const std::vector<double>& exac
 }
 
 template <std::size_t C, std::size_t H, std::size_t W>
-void check(std::size_t batch, activation after, float mean = 0, double bound = 2e-6) {
-  INFO("(" << C << ", " << H << ", " << W << "), batch " << batch << ", mean " << mean);
-  using input = remat::image<float, C, H, W>;
-  one_layer<nn::batch_norm2d<C>, input> layer(batch, after);
+remat::program norm() {
+  return remat::lower<remat::sequential<nn::batch_norm2d<C>>, remat::image<float, C, H, W>>();
+}
+
+void check(layer_run&& layer, activation after, float mean, double bound) {
   for (float& v : layer.x) v += mean;
-  const std::size_t rows = batch * H * W;
+  const std::size_t C = layer.parameters[0].size(), rows = layer.x.size() / C;
   const double count = static_cast<double>(rows);
   std::vector<double> y(layer.x.size()), dx(y.size()), dweight(C), dbias(C), variances(C);
   double steepest = 0;
@@ -76,10 +77,14 @@ void check(std::size_t batch, activation after, float mean = 0, double bound = 2
 }
 
 template <std::size_t C, std::size_t H, std::size_t W>
-void check_same_bits(std::size_t batch, activation after) {
-  INFO("(" << C << ", " << H << ", " << W << "), batch " << batch);
-  using input = remat::image<float, C, H, W>;
-  one_layer<nn::batch_norm2d<C>, input> one(batch, after), two(batch, after), adding(batch, after, true, true);
+void check(std::size_t batch, activation after, float mean = 0, double bound = 2e-6) {
+  INFO("(" << C << ", " << H << ", " << W << "), batch " << batch << ", mean " << mean);
+  check(layer_run(norm<C, H, W>(), batch, after, true, false), after, mean, bound);
+}
+
+void check_same_bits(const remat::program& layer, std::size_t batch, activation after) {
+  const auto made = [&](bool adds) { return layer_run(layer, batch, after, true, adds); };
+  layer_run one = made(false), two = made(false), adding = made(true);
   const std::vector<float> before = adding.dx;
   const auto gradients_before = adding.gradients;
   one.forward(1);
@@ -100,6 +105,11 @@ void check_same_bits(std::size_t batch, activation after) {
     for (std::size_t i = 0; i < parameter_sum.size(); ++i) parameter_sum[i] += one.gradients[k][i];
     CHECK(same_bits(parameter_sum, adding.gradients[k]));
   }
+}
+template <std::size_t C, std::size_t H, std::size_t W>
+void check_same_bits(std::size_t batch, activation after) {
+  INFO("(" << C << ", " << H << ", " << W << "), batch " << batch);
+  check_same_bits(norm<C, H, W>(), batch, after);
 }
 
 TEST_CASE("batch norm gives what its formulas say") {

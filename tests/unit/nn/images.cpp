@@ -24,13 +24,10 @@ bool are_near(const std::vector<float>& some, const std::vector<float>& others) 
 /// Forward and the gradient of the input on 1 and on 2 threads; then the gradients added to what is there, which may be
 /// rounded otherwise where oneDNN adds. Without AVX-512 oneDNN computes some convolutions by its gemm, which cuts sums
 /// by the number of threads: then they are near, and those of one number of threads the same.
-template <class M, std::size_t C, std::size_t H, std::size_t W>
-void check(std::size_t batch, bool added_exactly) {
+void check(const remat::program& layer, std::size_t batch, bool added_exactly) {
   const bool by_gemm = !added_exactly && remat::onednn::instructions() == remat::onednn::instruction_set::other;
-  using input = remat::image<float, C, H, W>;
-  constexpr auto none = remat::activation::none;
-  one_layer<M, input> one(batch), two(batch), adding(batch, none, true, true);
-  INFO(M::kind << " of (" << C << ", " << H << ", " << W << "), batch " << batch);
+  const auto made = [&](bool adds) { return layer_run(layer, batch, remat::activation::none, true, adds); };
+  layer_run one = made(false), two = made(false), adding = made(true);
   const std::vector<float> before = adding.dx;
   const auto gradients_before = adding.gradients;
   one.forward(1);
@@ -40,7 +37,7 @@ void check(std::size_t batch, bool added_exactly) {
   two.backward(2);
   adding.backward(2);
   if (by_gemm) {
-    one_layer<M, input> again(batch);
+    layer_run again = made(false);
     again.forward(2);
     again.backward(2);
     CHECK(same_bits(again.y, two.y));
@@ -67,6 +64,11 @@ void check(std::size_t batch, bool added_exactly) {
   check_sum(before, one.dx, adding.dx, added_exactly);
   for (std::size_t k = 0; k < one.gradients.size(); ++k)
     check_sum(gradients_before[k], one.gradients[k], adding.gradients[k], false);
+}
+template <class M, std::size_t C, std::size_t H, std::size_t W>
+void check(std::size_t batch, bool added_exactly) {
+  INFO(M::kind << " of (" << C << ", " << H << ", " << W << "), batch " << batch);
+  check(remat::lower<remat::sequential<M>, remat::image<float, C, H, W>>(), batch, added_exactly);
 }
 
 TEST_CASE("resampled images and their gradients do not depend on threads, and add exactly") {

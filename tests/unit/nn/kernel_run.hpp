@@ -5,14 +5,15 @@
 #include <remat/remat.hpp>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <memory>
 #include <span>
+#include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 using floats = std::vector<float>;
@@ -28,49 +29,57 @@ inline float number(std::size_t i, std::size_t salt) {
   return 2 * std::sin(static_cast<float>((i * 7919 + salt * 104729) % 65521));
 }
 
-template <class M, class... Inputs>
-class kernel_run {
-  using kernels = remat::detail::kernels_of<M>;
+/// What the kernels of a module are called with, as values.
+struct module_facts {
+  std::string_view kind;
+  const void* attributes = nullptr;
+  const remat::kernel_table* kernels = nullptr;
+  std::vector<remat::tensor_shape> inputs = {}, saved = {};
+  remat::tensor_shape output = {};
+  std::vector<remat::parameter> parameters = {}, states = {};
+  bool is_loss = false;
+};
 
+class module_run {
  public:
   std::vector<floats> inputs, outputs, parameters, states;
   floats output_gradient;
   std::vector<std::vector<std::int32_t>> integers;  // one for each input; empty where it holds floats
 
   /// Inputs, parameters and the gradient of the output have values; an input of integers holds 0 to `rows` - 1.
-  explicit kernel_run(std::size_t batch, std::size_t rows = 1) : batch_(batch) {
+  module_run(module_facts module, std::size_t batch, std::size_t rows) : module_(std::move(module)), batch_(batch) {
     std::size_t salt = 1;
-    for (const remat::tensor_shape& s : in_) {
+    for (const remat::tensor_shape& s : module_.inputs) {
       inputs.push_back(values(s.elements(batch), salt++));
       integers.emplace_back();
       if (s.type == remat::element::int32)
         for (std::size_t i = 0; i < inputs.back().size(); ++i)
           integers.back().push_back(static_cast<std::int32_t>(i * 31 % rows));
     }
-    if constexpr (requires { M::parameters; })
-      for (const remat::parameter& p : M::parameters) parameters.push_back(values(p.elements(), salt++));
-    if constexpr (requires { M::states; })
-      for (const remat::parameter& s : M::states)
-        s.start.fill(states.emplace_back(s.elements()), remat::random_stream(1, 1));
-    for (const remat::tensor_shape& s : saved_) saved_values_.emplace_back(s.elements(batch));
-    outputs.emplace_back(out_.elements(batch));
-    output_gradient = values(out_.elements(batch), salt);
+    for (const remat::parameter& p : module_.parameters) parameters.push_back(values(p.elements(), salt++));
+    for (const remat::parameter& s : module_.states)
+      s.start.fill(states.emplace_back(s.elements()), remat::random_stream(1, 1));
+    for (const remat::tensor_shape& s : module_.saved) saved_values_.emplace_back(s.elements(batch));
+    outputs.emplace_back(module_.output.elements(batch));
+    output_gradient = values(module_.output.elements(batch), salt);
   }
+
+  std::string_view kind() const { return module_.kind; }
 
   /// Primitives for this number of threads, and the forward pass.
   void forward(int threads = 1, bool accumulates = false) {
     const remat::thread_scope scope(threads);
     remat::preparation p;
-    if constexpr (requires { M::attributes; }) p.module_attributes = &M::attributes;
-    p.inputs = in_;
-    p.outputs = {&out_, 1};
+    p.module_attributes = module_.attributes;
+    p.inputs = module_.inputs;
+    p.outputs = {&module_.output, 1};
     p.batch = batch_;
     p.backward_input = p.backward_parameters = true;
     p.accumulates_input = p.accumulates_parameters = accumulates;
-    if constexpr (requires { &kernels::prepare; }) state_ = kernels::prepare(p);
+    if (module_.kernels->prepare != nullptr) state_ = module_.kernels->prepare(p);
     scratch_.assign(state_ ? state_->scratch_of() / sizeof(double) + 8 : 0, std::nan(""));
     const remat::kernel_call c = made(accumulates, nullptr);
-    kernels::forward(remat::forward_pass(c, true, random_));
+    module_.kernels->forward(remat::forward_pass(c, true, random_));
   }
 
   enum class halves { apart, together };
@@ -85,32 +94,24 @@ class kernel_run {
     for (const floats& p : parameters) gradients.emplace_back(p.size(), accumulates ? start : NAN);
     const remat::kernel_call c = made(accumulates, &gradients);
     const remat::backward_pass pass(c, random_);
-    if constexpr (requires { &kernels::backward; })
-      if (h == halves::together) {
-        kernels::backward(pass);
-        return gradients;
-      }
-    if constexpr (requires { &kernels::backward_parameters; }) kernels::backward_parameters(pass);
-    if constexpr (requires { &kernels::backward_input; }) kernels::backward_input(pass);
+    const remat::kernel_table& kernels = *module_.kernels;
+    if (kernels.backward != nullptr && h == halves::together) {
+      kernels.backward(pass);
+      return gradients;
+    }
+    if (kernels.backward_parameters != nullptr) kernels.backward_parameters(pass);
+    if (kernels.backward_input != nullptr) kernels.backward_input(pass);
     return gradients;
   }
 
  private:
   /// Neither integers nor the target of a loss have one.
-  bool has_gradient(std::size_t i) const { return integers[i].empty() && !(is_loss && i > 0); }
+  bool has_gradient(std::size_t i) const { return integers[i].empty() && !(module_.is_loss && i > 0); }
 
   static floats values(std::size_t size, std::size_t salt) {
     floats made(size);
     for (std::size_t i = 0; i < size; ++i) made[i] = number(i, salt);
     return made;
-  }
-  static auto shapes_of_saved() {
-    if constexpr (requires { M::saved_shape(Inputs{}...); })
-      return [](auto tag) {
-        return []<class... T>(remat::tensors<T...>) { return std::vector{remat::shape_of<T>::value...}; }(tag);
-      }(typename remat::detail::as_tensors<decltype(M::saved_shape(Inputs{}...))>::type{});
-    else
-      return std::vector<remat::tensor_shape>{};
   }
   template <class T>
   static std::byte* bytes(std::vector<T>& v) {
@@ -119,8 +120,8 @@ class kernel_run {
 
   remat::kernel_call made(bool accumulates, std::vector<floats>* gradients) {
     remat::kernel_call c;
-    c.kind = M::kind;
-    if constexpr (requires { M::attributes; }) c.module_attributes = &M::attributes;
+    c.kind = module_.kind;
+    c.module_attributes = module_.attributes;
     c.state = state_.get();
     c.scratch = bytes(scratch_);
     c.batch = batch_;
@@ -128,16 +129,16 @@ class kernel_run {
     c.output_count = 1;
     c.accumulates_parameters = accumulates;
     for (std::size_t i = 0; i < inputs.size(); ++i) {
-      c.input_shapes[i] = &in_[i];
+      c.input_shapes[i] = &module_.inputs[i];
       c.inputs[i] = integers[i].empty() ? bytes(inputs[i]) : bytes(integers[i]);
       c.accumulates[i] = accumulates;
       if (gradients != nullptr) c.input_gradients[i] = bytes((*gradients)[i]);
     }
-    c.output_shapes[0] = &out_;
+    c.output_shapes[0] = &module_.output;
     c.outputs[0] = bytes(outputs[0]);
     c.output_gradients[0] = bytes(output_gradient);
-    for (std::size_t i = 0; i < saved_.size(); ++i) {
-      c.saved_shapes[i] = &saved_[i];
+    for (std::size_t i = 0; i < module_.saved.size(); ++i) {
+      c.saved_shapes[i] = &module_.saved[i];
       c.saved[i] = bytes(saved_values_[i]);
     }
     parameter_spans_.assign(parameters.begin(), parameters.end());
@@ -151,14 +152,36 @@ class kernel_run {
     return c;
   }
 
-  static constexpr bool is_loss = std::is_same_v<remat::output_of<M, Inputs...>, remat::scalar<float>>;
-  static constexpr std::array<remat::tensor_shape, sizeof...(Inputs)> in_{remat::shape_of<Inputs>::value...};
-  static constexpr remat::tensor_shape out_ = remat::shape_of<remat::output_of<M, Inputs...>>::value;
-  const std::vector<remat::tensor_shape> saved_ = shapes_of_saved();
+  module_facts module_;
   std::size_t batch_;
   remat::random_stream random_{1, 0};
   std::unique_ptr<remat::prepared> state_;
   std::vector<double> scratch_;
   std::vector<floats> saved_values_;
   std::vector<std::span<float>> parameter_spans_, state_spans_, gradient_spans_;
+};
+
+template <class... T>
+std::vector<remat::tensor_shape> shapes_of(remat::tensors<T...>) {
+  return {remat::shape_of<T>::value...};
+}
+
+template <class M, class... Inputs>
+module_facts facts_of() {
+  using output = remat::output_of<M, Inputs...>;
+  module_facts m{.kind = M::kind, .kernels = &remat::kernel_table_of<remat::detail::kernels_of<M>>};
+  if constexpr (requires { M::attributes; }) m.attributes = &M::attributes;
+  m.inputs = shapes_of(remat::tensors<Inputs...>{});
+  m.output = remat::shape_of<output>::value;
+  if constexpr (requires { M::saved_shape(Inputs{}...); })
+    m.saved = shapes_of(typename remat::detail::as_tensors<decltype(M::saved_shape(Inputs{}...))>::type{});
+  if constexpr (requires { M::parameters; }) m.parameters.assign(M::parameters.begin(), M::parameters.end());
+  if constexpr (requires { M::states; }) m.states.assign(M::states.begin(), M::states.end());
+  m.is_loss = std::is_same_v<output, remat::scalar<float>>;
+  return m;
+}
+
+template <class M, class... Inputs>
+struct kernel_run : module_run {
+  explicit kernel_run(std::size_t batch, std::size_t rows = 1) : module_run(facts_of<M, Inputs...>(), batch, rows) {}
 };

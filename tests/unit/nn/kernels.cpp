@@ -13,22 +13,19 @@ using remat::image, remat::tensor;
 /// Of oneDNN's matrix products the number of threads is part of the order of sums.
 enum class threads_matter { no, yes };
 
-template <class M, class... Inputs>
-void check(std::size_t batch, std::size_t rows = 1, threads_matter m = threads_matter::no) {
-  INFO(M::kind << ", batch " << batch);
-  using run_type = kernel_run<M, Inputs...>;
-  run_type run(batch, rows);
+void check(module_run&& run, threads_matter m) {
+  INFO(run.kind());
   run.forward();
   const auto outputs = run.outputs;
   const auto gradients = run.backward();
   for (const floats& g : gradients)
     for (const float v : g) REQUIRE(std::isfinite(v));
-  CHECK(same_bits(gradients, run.backward(1, false, run_type::halves::apart)));
+  CHECK(same_bits(gradients, run.backward(1, false, module_run::halves::apart)));
 
   constexpr float start = 0x1p-10f;  // of the size of small gradients
   run.forward(1, true);
-  const auto sums = run.backward(1, true, run_type::halves::together, start);
-  CHECK(same_bits(sums, run.backward(1, true, run_type::halves::apart, start)));
+  const auto sums = run.backward(1, true, module_run::halves::together, start);
+  CHECK(same_bits(sums, run.backward(1, true, module_run::halves::apart, start)));
   for (std::size_t i = 0; i < sums.size(); ++i) {
     double largest = 0;
     for (const float g : gradients[i]) largest = std::max(largest, std::fabs(static_cast<double>(g)));
@@ -43,6 +40,11 @@ void check(std::size_t batch, std::size_t rows = 1, threads_matter m = threads_m
     CHECK(same_bits(run.outputs, outputs));
     CHECK(same_bits(run.backward(threads), gradients));
   }
+}
+template <class M, class... Inputs>
+void check(std::size_t batch, std::size_t rows = 1, threads_matter m = threads_matter::no) {
+  INFO("batch " << batch);
+  check(kernel_run<M, Inputs...>(batch, rows), m);
 }
 
 using pixels = image<float, 13, 9, 7>;

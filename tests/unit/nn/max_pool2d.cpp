@@ -19,13 +19,11 @@ namespace nn = remat::nn;
 constexpr float infinity = std::numeric_limits<float>::infinity(),
                 not_a_number = std::numeric_limits<float>::quiet_NaN();
 
-template <std::size_t C, std::size_t H, std::size_t W, nn::extents Kernel, nn::window Over>
-void check(std::size_t batch, bool with_nan) {
-  INFO("(" << C << ", " << H << ", " << W << "), window " << Kernel.height << " x " << Kernel.width);
-  one_layer<nn::max_pool2d<Kernel, Over>, remat::image<float, C, H, W>> layer(batch);
-  constexpr nn::extents stride = Over.stride, padding = Over.padding, gap = Over.dilation,
-                        places = nn::detail::places({H, W}, Kernel, Over);
-  constexpr std::size_t rows = places.height, columns = places.width;
+void check(layer_run&& layer, std::size_t batch, std::size_t C, nn::extents image, nn::extents kernel,
+           const nn::window& over, bool with_nan) {
+  const nn::extents stride = over.stride, padding = over.padding, gap = over.dilation,
+                    places = nn::detail::places(image, kernel, over);
+  const std::size_t rows = places.height, columns = places.width, H = image.height, W = image.width;
   for (std::size_t i = 0; i < layer.x.size(); ++i) {
     layer.x[i] = std::round(4 * layer.x[i]);  // many are equal
     if (i % 5 < 3 && i % 11 > 4) layer.x[i] = -infinity;
@@ -38,8 +36,8 @@ void check(std::size_t batch, bool with_nan) {
         for (std::size_t c = 0; c < C; ++c) {
           float largest = -infinity;
           std::size_t place = layer.x.size();
-          for (std::size_t i = 0; i < Kernel.height; ++i)
-            for (std::size_t j = 0; j < Kernel.width; ++j) {
+          for (std::size_t i = 0; i < kernel.height; ++i)
+            for (std::size_t j = 0; j < kernel.width; ++j) {
               const std::size_t h = r * stride.height + i * gap.height - padding.height,  // beyond, where negative
                   w = q * stride.width + j * gap.width - padding.width;
               if (h >= H || w >= W) continue;
@@ -58,6 +56,12 @@ void check(std::size_t batch, bool with_nan) {
   for (std::size_t i = 0; i < y.size(); ++i) CHECK((std::isnan(y[i]) ? std::isnan(layer.y[i]) : layer.y[i] == y[i]));
   for (std::size_t i = 0; i < dx.size(); ++i)
     CHECK(static_cast<double>(layer.dx[i]) == Approx(static_cast<double>(dx[i])).margin(1e-6));
+}
+template <std::size_t C, std::size_t H, std::size_t W, nn::extents Kernel, nn::window Over>
+void check(std::size_t batch, bool with_nan) {
+  INFO("(" << C << ", " << H << ", " << W << "), window " << Kernel.height << " x " << Kernel.width);
+  check(one_layer<nn::max_pool2d<Kernel, Over>, remat::image<float, C, H, W>>(batch), batch, C, {H, W}, Kernel, Over,
+        with_nan);
 }
 
 TEST_CASE("Special values are PyTorch's") {

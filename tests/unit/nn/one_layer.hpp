@@ -9,6 +9,7 @@
 #include <cstring>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 /// Numbers in [-1, 1) that repeat late.
@@ -25,15 +26,13 @@ inline bool same_bits(const std::vector<float>& a, const std::vector<float>& b) 
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 
-template <class M, class Input>
-class one_layer {
+class layer_run {
  public:
   std::vector<float> x, y, dy, dx;
   std::vector<std::vector<float>> parameters, gradients, states;
 
-  explicit one_layer(std::size_t batch, remat::activation after = remat::activation::none, bool training = true,
-                     bool adds = false)
-      : program_(remat::lower<remat::sequential<M>, Input>()), batch_(batch), training_(training) {
+  layer_run(remat::program of_one_layer, std::size_t batch, remat::activation after, bool training, bool adds)
+      : program_(std::move(of_one_layer)), batch_(batch), training_(training) {
     const remat::operation& o = program_.operations[0];
     in_ = program_.tensors[o.inputs[0]];
     out_ = program_.tensors[o.outputs[0]];
@@ -74,6 +73,9 @@ class one_layer {
       call_.saved_shapes[k] = &shape;
     }
   }
+
+  layer_run(const layer_run&) = delete;  // calls point into it
+  layer_run& operator=(const layer_run&) = delete;
 
   const remat::prepared& state() const { return *state_; }
   std::span<const float> saved(std::size_t k) const {
@@ -133,4 +135,11 @@ class one_layer {
   std::vector<std::byte> scratch_;
   std::vector<std::vector<std::byte>> packed_, saved_;
   std::vector<std::span<float>> spans_[3];
+};
+
+template <class M, class Input>
+struct one_layer : layer_run {
+  explicit one_layer(std::size_t batch, remat::activation after = remat::activation::none, bool training = true,
+                     bool adds = false)
+      : layer_run(remat::lower<remat::sequential<M>, Input>(), batch, after, training, adds) {}
 };

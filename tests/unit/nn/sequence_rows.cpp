@@ -17,8 +17,7 @@ using remat::image, remat::residual, remat::sequential, remat::tensor;
 
 constexpr std::size_t length = 5, width = 70, batch = 3;
 
-template <class M, class Input>
-void check_bits_on_threads(kernel_run<M, Input>& run) {
+void check_bits_on_threads(module_run& run) {
   const auto gradients = run.backward();
   const auto outputs = run.outputs;
   for (const int threads : {2, 3}) {
