@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <stdexcept>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -126,6 +127,33 @@ TEST_CASE("merged numbers have the same bits on all ranks, and squares are summe
   const double found = model.evaluate(mine, remat::mean_squared_error{});
   CHECK(found == Approx(one.evaluate(all, remat::mean_squared_error{})).epsilon(1e-12));
   for (const double other : remat::internals::all(model).gather(found)) CHECK(other == found);
+}
+
+/// Throws on ranks with data, and has no value on the others.
+struct out_of_range_on_data {
+  bool throws = true;
+  std::size_t seen = 0;
+  template <class Targets>
+  void add(std::span<const float> outputs, const Targets&, const remat::tensor_shape&) {
+    seen += outputs.size();
+    if (throws) throw std::out_of_range("no such class");
+  }
+  std::size_t value() const {
+    if (seen == 0) throw std::logic_error("nothing was seen");
+    return seen;
+  }
+};
+
+TEST_CASE("what a metric of a user's throws on one rank is refused on all, and ranks without data ask it for nothing") {
+  distributed model{session(),
+                    {.seed = 3, .threads = 1, .inputs = remat::inputs_from::first_stage, .logs_partition = false}};
+  const std::vector<batch> data = batches_of(0, 2);
+  const std::vector<batch> mine = model.partition() == 0 ? data : std::vector<batch>(2);
+  CHECK_THROWS_WITH(model.evaluate(mine, out_of_range_on_data{}), Catch::Matchers::Contains("no such class"));
+  CHECK(model.evaluate(mine, out_of_range_on_data{.throws = false}) ==
+        (data[0].second.size() + data[1].second.size()) * 3);
+  CHECK_THROWS_WITH(model.evaluate(std::vector<batch>(), out_of_range_on_data{}),
+                    Catch::Matchers::Contains("nothing was seen"));
 }
 
 TEST_CASE("replicas with another number of batches are refused in one sentence, on all ranks", "[even_ranks]") {

@@ -79,6 +79,26 @@ TEST_CASE("all outputs of a model without a loss are there on every rank, whiche
   }
 }
 
+TEST_CASE("a table that has stages of its own, or leaves one out, is refused without a loss, too") {
+  remat::schedule_table table = remat::schedule::forward_only.make(session().size(), 2);
+  const auto refusal = [&] {
+    try {
+      remat::distributed_model<net, input> model{
+          session(), {.seed = 5, .threads = 1, .microbatches = 2, .schedule = table, .logs_partition = false}};
+    } catch (const remat::error& e) {
+      return std::string(e.what());
+    }
+    return std::string();
+  };
+  CHECK(refusal().empty());
+  for (const int stage : {5, -1}) {
+    table.rows[0][1].stage = stage;
+    CHECK_THAT(refusal(), Catch::Matchers::Contains("stage " + std::to_string(stage)));
+  }
+  table.rows[0].pop_back();
+  CHECK_THAT(refusal(), Catch::Matchers::Contains("without the forward of stage 0"));
+}
+
 TEST_CASE("every table of inference is one that can run") {
   for (const remat::pipeline_schedule& schedule :
        {remat::pipeline_schedule(remat::schedule::one_f_one_b), remat::pipeline_schedule(remat::schedule::gpipe),

@@ -8,6 +8,7 @@
 #include <unit/io/file_limit.hpp>
 #include <unit/io/temporary_folder.hpp>
 
+#include <unistd.h>
 #include <catch2/catch.hpp>
 
 #include <algorithm>
@@ -53,6 +54,12 @@ bool has_weights_of(remat::distributed_network& model, remat::network& one) {
     for (const remat::state_view& other : one.states())
       if (other.name == s.name) same = same && is_same(s.values, other.values);
   return same;
+}
+
+/// A file of this name that all ranks see, and no other job.
+std::filesystem::path place_for_all(const std::string& name) {
+  const std::size_t job = largest_of_ranks(static_cast<std::size_t>(getpid()));
+  return std::filesystem::temp_directory_path() / ("remat_test_" + name + "." + std::to_string(job));
 }
 
 /// What all ranks say when they refuse; the model and an older file stay as they were.
@@ -153,7 +160,7 @@ TEST_CASE("each rank reads its own tensors of rank 0's files, and is sent them w
 
 TEST_CASE("a rank whose file is not that of rank 0 does not read it") {
   const networks::network& n = networks::named("stateful");
-  const std::filesystem::path shared = std::filesystem::temp_directory_path() / "remat-test-of-ranks";
+  const std::filesystem::path shared = place_for_all("ranks");
   remat::distributed_network model(session(), n.lower(), options(0, 4));
   remat::save_weights(model, shared);
   for (const bool is_same : {true, false}) {
@@ -237,7 +244,7 @@ TEST_CASE("published names, and matrices that files have transposed, are those o
     return remat::lower<remat::models::gpt2<small>, remat::tensor<std::int32_t, 5>, remat::nn::cross_entropy>();
   };
   const temporary_folder folder;
-  const auto shared = std::filesystem::temp_directory_path() / "remat-test-of-published-names";
+  const auto shared = place_for_all("published_names");
   // One file for all ranks, each of which reads its own, and one that rank 0 alone has.
   for (const auto& path : {shared, folder.path() / "distributed"}) {
     remat::network one(lower(), {.seed = 3, .threads = 1});

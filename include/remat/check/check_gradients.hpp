@@ -69,6 +69,7 @@ class gradient_checker {
  public:
   gradient_checker(program p, const check_options& o)
       : options_(o), net_(std::move(p), {.seed = o.seed, .input_gradients = true}) {
+    if (o.indices < 1) throw error("check_options: inputs of integers are below `indices`, which is at least 1");
     const program& lowered = net_.lowered();
     for (int i = 0; i < lowered.inputs; ++i) {
       const tensor_shape& shape = lowered.tensors[i];

@@ -3,9 +3,10 @@
 ///
 ///     remat::operation_costs costs = remat::profile(model, 64);
 ///
-/// Several training steps run on random numbers (integers are 0), and of every action the median counts. Parameters,
-/// gradients and states are afterwards what they were; what `forward` kept for `backward` is lost. Times depend on the
-/// machine, on the model's threads and on what else runs: profile a model where and as it will be trained.
+/// Several training steps run on random numbers (integers are 0, and masks 1), and of every action the median counts.
+/// Parameters, gradients and states are afterwards what they were; what `forward` kept for `backward` is lost. Times
+/// depend on the machine, on the model's threads and on what else runs: profile a model where and as it will be
+/// trained.
 ///
 /// A plan's time is predicted from it: `predicted_cost(plan, costs)`, for any checkpoints of the same model.
 #pragma once
@@ -69,6 +70,21 @@ class restored {
  private:
   std::span<std::byte> block_;
   std::vector<std::byte> copy_;
+};
+
+/// Gives the memory of gradients back in the end, where they had none.
+class released_gradients {
+ public:
+  explicit released_gradients(kept_gradients& kept) : kept_(&kept), had_memory_(kept.held_bytes() > 0) {}
+  ~released_gradients() {
+    if (!had_memory_) kept_->release();
+  }
+  released_gradients(const released_gradients&) = delete;
+  released_gradients& operator=(const released_gradients&) = delete;
+
+ private:
+  kept_gradients* kept_;
+  bool had_memory_;
 };
 
 /// What a training step takes: inputs, targets and, without a loss, the gradients of the outputs.
@@ -135,6 +151,8 @@ inline operation_costs profile(network& model, std::size_t batch, const profile_
   const detail::random_inputs inputs(p, batch);
   if (p.loss == core::none)
     model.predict_on(inputs.sources().first(static_cast<std::size_t>(p.inputs - p.targets)));  // ends a `forward`
+  parameter_store& store = internals::store(model);
+  const detail::released_gradients memory(store.gradient_memory());
   internals::training(model, batch);
   executor& e = internals::training(model, batch, options.accumulates);
   const plan& made = e.planned();
@@ -144,8 +162,7 @@ inline operation_costs profile(network& model, std::size_t batch, const profile_
     if (a.kind == action_kind::fetch) results.emplace_back(bytes_moved(made, a));
   const std::vector<std::span<std::byte>> places(results.begin(), results.end());
 
-  const detail::restored gradients(internals::store(model).gradient_block()),
-      states(internals::store(model).state_block());
+  const detail::restored gradients(store.gradient_block()), states(store.state_block());
   detail::stopwatch times(made.steps.actions.size());
   executor::step step{.seed = model.seed(), .packs = !options.accumulates};
   for (std::size_t run = 0; run < options.warm_up + options.runs; ++run) {

@@ -7,6 +7,7 @@
 ///      "seconds_per_byte": {"load": 1e-10, ...}}
 #pragma once
 
+#include <remat/core/is_at_least_0.hpp>
 #include <remat/core/json.hpp>
 #include <remat/core/text_file.hpp>
 #include <remat/plan/operation_costs.hpp>
@@ -41,6 +42,11 @@ inline double require_cost(const json& members, std::string_view name, const std
   return number;
 }
 
+inline std::string text_of_cost(double cost, const std::string& file) {
+  if (!is_at_least_0(cost)) throw data_error(file, "is not written: costs are numbers of at least 0");
+  return shortest_text(cost);
+}
+
 inline std::string require_text(const json& members, std::string_view name, const std::string& whose,
                                 const std::string& file) {
   const json* const found = members.find(name);
@@ -51,7 +57,8 @@ inline std::string require_text(const json& members, std::string_view name, cons
 
 }  // namespace detail
 
-/// Writes a profile. Throws `data_error`; then an older file stays as it was.
+/// Writes a profile. Throws `data_error`, also for costs that are no numbers of at least 0; then an older file stays as
+/// it was.
 inline void write_costs(const std::filesystem::path& path, const operation_costs& costs) {
   const std::string name = path.string();
   std::string text = "{\"batch\": " + std::to_string(costs.batch) + ",\n \"operations\": [";
@@ -60,13 +67,13 @@ inline void write_costs(const std::filesystem::path& path, const operation_costs
     text += (i == 0 ? "\n" : ",\n") + std::string("  {\"path\": ") + json_text(each.path, name) +
             ", \"kind\": " + json_text(each.kind, name);
     for (const cost_field& field : cost_fields)
-      text += ", \"" + std::string(field.name) + "\": " + detail::shortest_text(each.*field.member);
+      text += ", \"" + std::string(field.name) + "\": " + detail::text_of_cost(each.*field.member, name);
     text += "}";
   }
   text += "],\n \"seconds_per_byte\": {";
   for (const movement& each : movements)
     text += (&each == movements ? "\"" : ", \"") + std::string(each.name) +
-            "\": " + detail::shortest_text(costs.per_byte[static_cast<std::size_t>(each.kind)]);
+            "\": " + detail::text_of_cost(costs.per_byte[static_cast<std::size_t>(each.kind)], name);
   text += "}}\n";
 
   write_text_file(path, text);

@@ -113,8 +113,8 @@ inline distributed_blueprint draw_blueprint(const mpi::session& session, program
   made.terms.recomputes_in_bubbles =
       options.recomputes_in_bubbles && options.recomputes_early && options.checkpointing == checkpointing::always;
   const bool trains = p.loss != core::none;
+  check_tasks(made.schedule, trains || goes_back(made.schedule));
   if (!trains) made.schedule = forward_only_like(made.schedule, made.schedule.microbatches);
-  check_tasks(made.schedule, trains);
   const passes_in_flight in_flight(made.schedule);
   const auto bytes_of_stages = [&](candidate_bytes found) {
     return [&, found](int first, int last, int stage) {

@@ -95,12 +95,14 @@ inline std::uint64_t hash_of_grid(const rank_grid& grid) {
 inline std::uint64_t hash_of_schedule(const schedule_table& table) {
   fingerprint f;
   f.add(static_cast<std::uint64_t>(table.microbatches));
-  for (const core::list<pipeline_task>& row : table.rows)
+  for (const core::list<pipeline_task>& row : table.rows) {
+    f.add(row.size());
     for (const pipeline_task& t : row) {
       f.add(static_cast<std::uint64_t>(t.kind));
       f.add(static_cast<std::uint64_t>(t.stage));
       f.add(static_cast<std::uint64_t>(t.microbatch));
     }
+  }
   return f.value();
 }
 /// What may differ is left out: when a rank recomputes changes no bit, and no message.

@@ -42,6 +42,7 @@ rank_audit audit(distributed_network& model, const Tensors&... tensors) {
   const std::array<tensor_source, sizeof...(Tensors)> sources{source_of(tensors)...};
   const batch_split split = internals::agree_on_split(model, call_kind::audit, sources);
   const thread_scope scope(model.threads());
+  internals::require_plan(model, split);
   pipeline& line = internals::training(model, split);
   const std::span<std::byte> states = internals::store(model).state_block();
   const std::vector<std::byte> states_before(states.begin(), states.end());

@@ -15,7 +15,6 @@
 /// The value of a metric that has none of these is that of the replica.
 #pragma once
 
-#include <remat/core/error.hpp>
 #include <remat/core/tensor.hpp>
 #include <remat/distributed/call_agreement.hpp>
 #include <remat/distributed/distributed_blueprint.hpp>
@@ -23,6 +22,7 @@
 #include <remat/train/metrics.hpp>
 
 #include <cstddef>
+#include <exception>
 #include <span>
 #include <string>
 #include <tuple>
@@ -84,7 +84,7 @@ class distributed_evaluation {
     if (!blueprint_->has_data() || !complaint_.empty()) return;
     try {
       metric_.add(outputs, targets, p.tensors[p.outputs[0]]);
-    } catch (const error& refused) {
+    } catch (const std::exception& refused) {
       complaint_ = refused.what();
     }
   }
@@ -95,10 +95,16 @@ class distributed_evaluation {
     all().require_none(complaint_);
     const bool is_its_own = blueprint_->replicas_have_their_own;
     if (is_its_own) detail::each_metric(metric_, [&](auto& each) { merge_over_replicas(detail::sent_of(each)); });
-    auto value = metric_.value();
     const mpi::communicator& readers = is_its_own ? ranks_->pipeline : ranks_->world;
     const int first_stage = blueprint_->rank_of(0);
     const int teller = is_its_own ? first_stage : blueprint_->grid.rank(first_stage, 0);
+    decltype(metric_.value()) value{};  // of who has seen the data; others may have nothing to take the mean of
+    try {
+      if (readers.rank() == teller) value = metric_.value();
+    } catch (const std::exception& refused) {
+      complaint_ = refused.what();
+    }
+    all().require_none(complaint_);
     detail::each_number(value, [&](auto& number) {
       all().wait(readers.broadcast(std::as_writable_bytes(std::span(&number, 1)), teller));
     });

@@ -195,9 +195,13 @@ class distributed_network : public network_on_ranks {
   pipeline& training(const batch_split& split, bool updates = false) {
     return training_.line_for(pipelines_, split, updates);
   }
+  /// Throws on all ranks where one has no plan of a step on such a batch.
+  void require_plan(const batch_split& split, bool updates = false) {
+    plans_.require(calls_.all(), split, updates, [&] { training(split, updates); });
+  }
   float run_training(std::span<const tensor_source> sources, const batch_split& split) {
     float loss = 0;
-    parameters_->making_gradients([&] { loss = run(sources, split, nullptr); });
+    parameters_->making_gradients([&] { loss = guarded([&] { return run(sources, split, nullptr); }); });
     return loss;
   }
   /// Gives a pipeline its place in this model's arena (back).
@@ -243,11 +247,11 @@ class distributed_network : public network_on_ranks {
       pipelines_.leave_room(training_.staging_bytes() + training_.counting_bytes_for(split) +
                             (updater != nullptr ? updater->bytes_for(*this) : optimizer_bytes));
     }
-    plans_.require(calls_.all(), split, updater != nullptr, [&] { training(split, updater != nullptr); });
+    require_plan(split, updater != nullptr);
     kept_gradients& kept = parameters_->gradient_memory();
     kept.provide(updater == nullptr ? need : microbatches() > 1 ? gradient_need::microbatches : gradient_need::stages);
     if (updater == nullptr) {
-      loss = guarded([&] { return run_training(sources, split); });
+      loss = run_training(sources, split);
     } else {
       parameters_->using_up_gradients([&] {
         updates_of_step updates(*this, *updater);

@@ -6,6 +6,7 @@
 #include <remat/distributed/agreement.hpp>
 #include <remat/distributed/distributed_blueprint.hpp>
 #include <remat/distributed/model_ranks.hpp>
+#include <remat/distributed/mpi.hpp>
 #include <remat/run/begin_metric.hpp>
 #include <remat/run/parameter_store.hpp>
 
@@ -60,7 +61,8 @@ class loss_on_ranks {
       values.resize(slots[first + k].declared.elements());
       place = values;
       if (from == blueprint_->rank) std::ranges::copy(own(first + k), values.begin());
-      all_->wait(ranks_->world.broadcast(std::as_writable_bytes(place), from));
+      mpi::in_pieces(std::as_writable_bytes(place),
+                     [&](std::span<std::byte> piece) { all_->wait(ranks_->world.broadcast(piece, from)); });
     }
     return to.spans.data();
   }

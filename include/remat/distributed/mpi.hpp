@@ -24,6 +24,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -130,8 +131,10 @@ class communicator {
     const bool is_known = sched_getaffinity(0, sizeof cores, &cores) == 0;
     MPI_Allreduce(MPI_IN_PLACE, &cores, sizeof cores, MPI_BYTE, MPI_BOR, here.handle_);
     found.cores = is_known ? std::max(1, CPU_COUNT(&cores)) : static_cast<int>(std::thread::hardware_concurrency());
+    constexpr double no_limit = std::numeric_limits<double>::max();
+    if (quota == 0) quota = no_limit;
     MPI_Allreduce(MPI_IN_PLACE, &quota, 1, MPI_DOUBLE, MPI_MAX, here.handle_);
-    if (quota > 0) found.cores = std::clamp(static_cast<int>(quota), 1, found.cores);
+    if (quota < no_limit) found.cores = std::clamp(static_cast<int>(quota), 1, found.cores);
     return found;
   }
 
@@ -183,14 +186,14 @@ class communicator {
   /// Collective: `mine` of every rank, in the order of ranks.
   request gather(std::span<const std::byte> mine, std::span<std::byte> all) const {
     request r;
-    const int bytes = static_cast<int>(mine.size());
+    const int bytes = count_of(mine.size());
     MPI_Iallgather(mine.data(), bytes, MPI_BYTE, all.data(), bytes, MPI_BYTE, handle_, &r.handle_);
     return r;
   }
   /// Collective: what rank `root` has, to all.
   request broadcast(std::span<std::byte> values, int root) const {
     request r;
-    MPI_Ibcast(values.data(), static_cast<int>(values.size()), MPI_BYTE, root, handle_, &r.handle_);
+    MPI_Ibcast(values.data(), count_of(values.size()), MPI_BYTE, root, handle_, &r.handle_);
     return r;
   }
 

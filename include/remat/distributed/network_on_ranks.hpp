@@ -56,9 +56,9 @@ class network_on_ranks : public trainable {
   }
 
   /// What every rank gives, on all of them, in the order of ranks: `model.of_all_ranks(seconds)`. Plain numbers, or a
-  /// struct of them.
+  /// struct of them; an int for a bool, of which std::vector makes bits.
   template <class T>
-    requires std::is_trivially_copyable_v<T>
+    requires(std::is_trivially_copyable_v<T> && !std::is_same_v<T, bool>)
   std::vector<T> of_all_ranks(const T& mine) const {
     calls_.meet(call_kind::gathering);
     return calls_.all().gather(mine);

@@ -95,6 +95,7 @@ inline void add_parameters(const program& p, const schedule_table& table, std::v
 inline simulated_program simulate(const program& p, const schedule_table& table, const operation_costs& costs,
                                   pipeline_costs how = {}, const plan_terms& terms = {},
                                   const rank_arena* arena = nullptr) {
+  if (p.loss == core::none) throw error("simulate is of training steps, and this model has no loss; give it one");
   require_costs_of(p, costs);
   const int stages = p.operations.empty() ? 0 : p.operations.back().stage + 1;
   if (stages != table.stages)

@@ -14,8 +14,10 @@
 #include <remat/schedule/timeline.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <filesystem>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -56,7 +58,7 @@ class gantt_chart {
       stages_of_rank = e.stage;
     }
     ranks_ = std::max(events_.back().rank + 1, 1);
-    if (end_ <= begin_) end_ = begin_ + 1e-9;
+    if (end_ <= begin_) end_ = std::max(begin_ + 1e-9, std::nextafter(begin_, std::numeric_limits<double>::infinity()));
   }
 
   std::string svg() {

@@ -23,7 +23,7 @@ struct policy_point {
   double seconds = 0;
 };
 
-/// Those that no other has fewer bytes and less time than, in the order of their bytes.
+/// In the order of their bytes, those that take less time than all with fewer: of equal ones, the first.
 inline std::vector<policy_point> pareto_front(std::vector<policy_point> points) {
   std::ranges::sort(points, [](const policy_point& a, const policy_point& b) {
     return a.bytes != b.bytes ? a.bytes < b.bytes : a.seconds < b.seconds;

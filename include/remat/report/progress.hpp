@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstddef>
 #include <cstdio>
 #include <string>
@@ -30,7 +31,8 @@ class progress {
     ++done_;
     if (done_ > total_) total_ = done_;
     samples_ += samples;
-    smoothed_ = done_ == 1 ? loss : 0.95 * smoothed_ + 0.05 * loss;
+    // One that is no number, as of a batch of which nothing counts, is shown until the next.
+    smoothed_ = done_ == 1 || !std::isfinite(smoothed_) ? loss : 0.95 * smoothed_ + 0.05 * loss;
     const auto now = clock::now();
     const bool is_last = done_ == total_;
     if (is_terminal_ ? now - printed_ < std::chrono::milliseconds(100) && !is_last

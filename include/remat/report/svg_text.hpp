@@ -7,6 +7,7 @@
 
 #include <cmath>
 #include <cstdio>
+#include <limits>
 #include <string>
 #include <string_view>
 
@@ -45,9 +46,11 @@ class svg_text {
   std::string text_;
 };
 
-/// Between marks of an axis, about this many in all: 1, 2 or 5 times a power of ten.
+/// Between marks of an axis, about this many in all: 1, 2 or 5 times a power of ten. NaN, which gives no mark but the
+/// first, for a length that is too small or too large for them.
 inline double mark_distance(double length, int marks) {
   const double rough = length / marks, power = std::pow(10, std::floor(std::log10(rough)));
+  if (!std::isnormal(rough) || !std::isnormal(power)) return std::numeric_limits<double>::quiet_NaN();
   return rough <= power ? power : rough <= 2 * power ? 2 * power : rough <= 5 * power ? 5 * power : 10 * power;
 }
 

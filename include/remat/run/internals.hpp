@@ -73,6 +73,11 @@ struct internals {
   static auto agree_on_split(const Model& m, How&&... how) {
     return m.agree_on_split(std::forward<How>(how)...);
   }
+  /// Throws on all ranks where one has no plan of a step that splits a batch so.
+  template <class Model, class Split>
+  static void require_plan(Model& m, const Split& split) {
+    m.require_plan(split);
+  }
   /// Gives what runs its place in the model's arena back.
   template <class Model, class Line>
   static void bind(Model& m, Line& line) {

@@ -73,6 +73,12 @@ class kept_gradients {
       next += aligned(spans_[i].size_bytes());
     }
   }
+  /// Gives the memory back; what has needed it is forgotten.
+  void release() {
+    block_ = memory_block();
+    spans_.assign(spans_.size(), {});
+    needs_ = {};
+  }
   std::span<std::byte> bytes() {
     provide_to_readers();
     return block_.bytes();

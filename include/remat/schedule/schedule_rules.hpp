@@ -125,6 +125,14 @@ constexpr void check_task(const schedule_table& table, int rank, int position, p
 
 }  // namespace detail
 
+/// Whether any of its tasks is one of training.
+constexpr bool goes_back(const schedule_table& table) {
+  for (const core::list<pipeline_task>& row : table.rows)
+    for (const pipeline_task& t : row)
+      if (is_known(t.kind) && rules_of(t.kind).last != pass_kind::forward) return true;
+  return false;
+}
+
 /// The rules that each row and the set of all tasks keep to.
 constexpr void check_tasks(const schedule_table& table, bool is_training = true) {
   if (table.stages < 1 || table.microbatches < 1 || table.ranks() < 1) detail::refuse_numbers(table);

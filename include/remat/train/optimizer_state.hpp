@@ -37,7 +37,6 @@ class optimizer_state {
     model_ = model.identity();
   }
   /// Of the parameters that it is attached to; no other ones have or had this number.
-  std::uint64_t identity() const { return model_; }
   std::size_t size() const { return parameters_.size(); }
 
   /// The number here of the parameter of this name, which is often `likely`.

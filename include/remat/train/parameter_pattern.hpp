@@ -7,6 +7,7 @@
 ///     remat::is_bias_or_norm     those for which this holds: anything that takes a parameter_view and gives a bool
 #pragma once
 
+#include <remat/core/error.hpp>
 #include <remat/core/text_pattern.hpp>
 #include <remat/run/parameter_store.hpp>
 
@@ -25,7 +26,9 @@ class parameter_pattern {
   parameter_pattern(std::string path) : path_(std::move(path)) {}
   parameter_pattern(const char* path) : path_(path) {}
   template <std::predicate<const parameter_view&> Predicate>
-  parameter_pattern(Predicate holds) : holds_(std::move(holds)) {}
+  parameter_pattern(Predicate holds) : holds_(std::move(holds)) {
+    if (!holds_) throw error("a predicate of parameters is empty; give one that can be called");
+  }
 
   bool matches(const parameter_view& p) const {
     if (holds_) return holds_(p);

@@ -108,6 +108,21 @@ TEST_CASE("a profile names every operation, and changes nothing", "[run][profile
   }
 }
 
+TEST_CASE("a profile leaves no memory of gradients where steps have none", "[run][profile]") {
+  remat::model<remat::nn::linear<4, 3>, remat::tensor<float, 4>, remat::nn::cross_entropy> model{
+      {.seed = 1, .threads = 1}};
+  const std::vector<float> x(8, 0.5f);
+  const std::vector<std::int32_t> y{0, 2};
+  remat::sgd optimizer{{.learning_rate = 0.1f}};
+  model.train_step(x, y, optimizer);
+  REQUIRE(model.memory().gradients == 0);
+  remat::profile(model, 2, {.runs = 1, .warm_up = 0});
+  CHECK(model.memory().gradients == 0);
+  model.train_step(x, y, optimizer);
+  model.train_step(x, y);
+  CHECK(model.parameter("weight").gradient.values()[0] != 0);
+}
+
 TEST_CASE("a model without a loss is profiled, too", "[run][profile]") {
   const networks::network& wanted = networks::named("example_01");
   remat::program p = wanted.lower();
@@ -174,6 +189,14 @@ TEST_CASE("a profile is written and read", "[run][profile]") {
   CHECK(is_same(remat::read_costs(path, p), costs));
   CHECK_FALSE(std::filesystem::exists(folder.path() / "profile.json.partial"));
   CHECK_THROWS_WITH(remat::write_costs(folder.path() / "no" / "profile", costs), Contains("cannot be written"));
+
+  for (const double number :
+       {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity(), -1.0}) {
+    remat::operation_costs broken = costs;
+    broken.operations.back().forward = number;
+    CHECK_THROWS_WITH(remat::write_costs(path, broken), Contains("profile.json: is not written"));
+    CHECK(is_same(remat::read_costs(path, p), costs));
+  }
 
   const std::string text = temporary_folder::stored(path);
   const auto refuses = [&](const std::string& from, const std::string& to, const std::string& what) {

@@ -74,6 +74,9 @@ std::vector<std::string> wrong() {
 
 TEST_CASE("check_gradients finds who overwrites what other readers and earlier micro-batches have left") {
   CHECK(wrong<leaky_relu>().empty());
+  CHECK_THROWS_WITH(
+      (remat::check_gradients<remat::nn::embedding<4, 2>, remat::tensor<std::int32_t, 3>>({.indices = 0})),
+      Catch::Matchers::Contains("at least 1"));
   CHECK(wrong<overwriting>() == std::vector<std::string>{"input 0, added up"});
   CHECK(wrong<overwriting_parameter>() == std::vector<std::string>{"a, added up"});
 }

@@ -81,6 +81,14 @@ TEST_CASE("what has commas is one cell, and what is not finite is refused", "[re
                       Catch::Matchers::Contains("finite coordinates"));
 }
 
+TEST_CASE("an axis that is too long or too short for marks has few", "[report]") {
+  for (const double largest : {1.75e308, 1e300, 1e-300, 5e-324}) {
+    const std::string svg = remat::chart_svg({"t", "x", "y", {{"s", remat::drawn_as::line, {{largest, largest}}}}});
+    CHECK(is_balanced(svg));
+    CHECK(occurrences(svg, "<text class=\"t\"") <= 15);
+  }
+}
+
 TEST_CASE("the tape of a plan says what each action does and how much is alive", "[report]") {
   using net =
       remat::sequential<nn::linear<8, 8>, nn::tanh, nn::linear<8, 8>, nn::tanh, nn::linear<8, 2>, nn::log_softmax>;

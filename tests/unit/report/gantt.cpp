@@ -90,6 +90,7 @@ TEST_CASE("a measured timeline begins where its first event does", "[report]") {
 TEST_CASE("a chart of nothing is a chart", "[report]") {
   CHECK(is_well_formed(remat::gantt_svg({})));
   CHECK(is_well_formed(remat::gantt_svg({{.begin = 1, .end = 1}})));
+  CHECK(is_well_formed(remat::gantt_svg({{.begin = 1e9, .end = 1e9}})));  // to which a nanosecond adds nothing
   CHECK_THROWS_WITH(remat::gantt_svg({}, {.width = 0}), Catch::Matchers::Contains("at least 6; they are 0 and"));
   CHECK_THROWS_WITH(remat::gantt_svg({}, {.lane_height = 5}), Catch::Matchers::Contains("and 5"));
 }

@@ -4,12 +4,14 @@
 #include <remat/io/weights.hpp>
 #include <remat/remat.hpp>
 
+#include <unistd.h>
 #include <catch2/catch.hpp>
 
 #include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <functional>
+#include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -61,7 +63,8 @@ TEST_CASE("a model that was moved from refuses whatever it is asked, and the oth
 
   remat::sgd optimizer;
   const std::vector<std::pair<std::vector<float>, std::vector<std::int32_t>>> none;
-  const std::filesystem::path file = std::filesystem::temp_directory_path() / "remat_moved_from.safetensors";
+  const std::filesystem::path file =
+      std::filesystem::temp_directory_path() / ("remat_moved_from." + std::to_string(getpid()));
   const std::vector<std::function<void()>> calls{
       [&] { whole.train_step(x, y); },
       [&] { whole.predict(x); },

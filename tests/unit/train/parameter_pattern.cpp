@@ -3,6 +3,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <functional>
+
 namespace parameter_pattern_tests {
 
 bool matches(const remat::parameter_pattern& pattern, const char* name, std::vector<std::size_t> shape = {2, 3}) {
@@ -41,6 +43,8 @@ TEST_CASE("a predicate selects what it holds for") {
   CHECK(!matches(wide, "x", {4, 1}));
   CHECK(wide.text() == "a predicate");
   CHECK(remat::parameter_pattern("fc1").text() == "'fc1'");
+  CHECK_THROWS_WITH(remat::parameter_pattern(std::function<bool(const remat::parameter_view&)>()),
+                    Catch::Matchers::Contains("a predicate of parameters is empty"));
 }
 
 }  // namespace parameter_pattern_tests
