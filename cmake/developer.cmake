@@ -22,11 +22,13 @@ if(REMAT_WARNINGS)
   endif()
 endif()
 if(REMAT_SANITIZERS)
-  target_compile_options(
-    remat_developer INTERFACE -fsanitize=${REMAT_SANITIZERS} -fno-sanitize-recover=all -fno-omit-frame-pointer
-                              # Under g++'s checks of null, "address is not null" is no constant expression. A null that
-                              # is used is seen without them.
-                              -fno-sanitize=null,nonnull-attribute,returns-nonnull-attribute)
+  set(sanitizers
+      -fsanitize=${REMAT_SANITIZERS} -fno-sanitize-recover=all -fno-omit-frame-pointer
+      # Under g++'s checks of null, "address is not null" is no constant expression. A null that is used is seen without
+      # them.
+      -fno-sanitize=null,nonnull-attribute,returns-nonnull-attribute)
+  target_compile_options(remat_developer INTERFACE ${sanitizers})
+  target_compile_options(remat_compiled PRIVATE ${sanitizers})
   target_link_options(remat_developer INTERFACE -fsanitize=${REMAT_SANITIZERS})
 endif()
 
@@ -35,7 +37,7 @@ endif()
 function(add_developer_headers)
   set(CMAKE_PCH_PROLOGUE "")
   file(CONFIGURE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/developer_headers.cpp CONTENT "")
-  add_library(developer_headers OBJECT ${CMAKE_CURRENT_BINARY_DIR}/developer_headers.cpp)
+  add_library(developer_headers OBJECT EXCLUDE_FROM_ALL ${CMAKE_CURRENT_BINARY_DIR}/developer_headers.cpp)
   target_link_libraries(developer_headers PRIVATE remat::remat remat_developer)
   target_precompile_headers(developer_headers PRIVATE <remat/remat.hpp>)
   if(TARGET remat::distributed)

@@ -43,6 +43,8 @@ void fine_tune(const remat::mpi::session& mpi, const settings& s, const remat::t
   const remat::token_windows train(tokens, {.length = Length, .last = cut}),
       test(tokens, {.length = Length, .first = cut});
   const bool tells = model.rank() == 0;
+  // Where it cannot be written, that is said before training.
+  if (tells && !s.out.empty()) const remat::partial_file refused_here(s.out);
   const auto report = [&](const char* when) {
     const double loss = model.evaluate(test.batches(s.batch), remat::mean_loss{});
     if (tells) std::printf("result: when=%s test_loss=%.9g\n", when, loss);
