@@ -36,7 +36,6 @@ class optimizer_state {
     for (const parameter_view& p : model.all_parameters()) parameters_.push_back({.name = p.name});
     model_ = model.identity();
   }
-  /// Of the parameters that it is attached to; no other ones have or had this number.
   std::size_t size() const { return parameters_.size(); }
 
   /// The number here of the parameter of this name, which is often `likely`.
