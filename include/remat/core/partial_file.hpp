@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// A file that is being written under a temporary name, the path with ".partial", which becomes the path when all is
-/// written: whoever reads the path sees the old file or the new one. One process at a time writes a path.
+/// written: whoever reads the path sees the old file or the new one. One process at a time writes a path. What a link
+/// points to is written, and the link stays; a new file has the permissions of the old one. A file or link that has the
+/// temporary name, as one of a process that was killed, is removed.
 ///
 /// A limit on the size of files (RLIMIT_FSIZE, `ulimit -f`) raises SIGXFSZ in a thread that writes beyond it, by which
 /// the process would end: here the signal is blocked, and the write fails as it does on a full disk.
@@ -18,8 +20,11 @@
 #include <string>
 #include <system_error>
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace remat {
 namespace detail {
@@ -52,23 +57,29 @@ class no_size_signal {
 
 }  // namespace detail
 
-/// Throws `data_error` wherever the file cannot be written. The temporary file is removed before that, so that it is gone
-/// even where nobody catches the exception; and where the file is not finished. The old file is then as it was.
+/// Throws `data_error` wherever the file cannot be written. The temporary file is removed before that, so that it is
+/// gone even where nobody catches the exception; and where the file is not finished. The old file is then as it was.
 class partial_file {
  public:
-  /// Refuses a path that is a folder, a device or a pipe, which the file would replace, and a temporary name that is a
-  /// pipe, since opening it would wait for a reader.
-  explicit partial_file(const std::filesystem::path& path) : path_(path), partial_(path) {
+  /// Refuses a path that is a folder, a device or a pipe, which the file would replace, and a temporary name that has
+  /// something else than a file or a link.
+  explicit partial_file(const std::filesystem::path& path) : path_(path), target_(path) {
     if (path.empty()) throw data_error("''", "names no file");
-    partial_ += ".partial";
     std::error_code ignored;
     const std::filesystem::file_status old = std::filesystem::status(path_, ignored);
     if (std::filesystem::is_directory(old)) refuse("it is a folder");
     if (std::filesystem::exists(old) && !std::filesystem::is_regular_file(old)) refuse("it is a device or a pipe");
-    if (std::filesystem::is_fifo(std::filesystem::status(partial_, ignored))) refuse(partial_.string() + " is a pipe");
-    errno = 0;
+    if (std::filesystem::exists(old) && std::filesystem::is_symlink(path_, ignored))
+      target_ = std::filesystem::canonical(path_, ignored);
+    partial_ = target_;
+    partial_ += ".partial";
+    create(old);
     file_.open(partial_, std::ios::binary | std::ios::trunc);
-    if (!file_) refuse(partial_.string() + " cannot be opened (" + reason() + ")");
+    if (file_) return;
+    const int why = errno;
+    std::filesystem::remove(partial_, ignored);
+    errno = why;
+    refuse_partial();
   }
   ~partial_file() { discard(); }
   partial_file(const partial_file&) = delete;
@@ -86,7 +97,7 @@ class partial_file {
     close();
     require_written();
     std::error_code failed;
-    std::filesystem::rename(partial_, path_, failed);
+    std::filesystem::rename(partial_, target_, failed);
     if (failed) {
       discard();
       throw data_error(path_.string(), "cannot be replaced (" + failed.message() + ")");
@@ -95,6 +106,21 @@ class partial_file {
   }
 
  private:
+  /// An empty file that nobody else has made: of a link with this name, what it points to would be written.
+  void create(const std::filesystem::file_status& old) const {
+    std::error_code ignored;
+    const std::filesystem::file_status before = std::filesystem::symlink_status(partial_, ignored);
+    if (std::filesystem::is_fifo(before)) refuse(partial_.string() + " is a pipe");
+    if (std::filesystem::is_regular_file(before) || std::filesystem::is_symlink(before))
+      std::filesystem::remove(partial_, ignored);
+    errno = 0;
+    const int made = ::open(partial_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+    if (made < 0) refuse_partial();
+    // Where the file system has no such permissions, those of a new file are as good.
+    if (std::filesystem::exists(old)) (void)!fchmod(made, static_cast<mode_t>(old.permissions()) & 0777);
+    ::close(made);
+  }
+  [[noreturn]] void refuse_partial() const { refuse(partial_.string() + " cannot be opened (" + reason() + ")"); }
   [[noreturn]] void refuse(const std::string& why) const {
     throw data_error(path_.string(), "cannot be written: " + why);
   }
@@ -118,7 +144,7 @@ class partial_file {
     std::filesystem::remove(partial_, ignored);
   }
 
-  std::filesystem::path path_, partial_;
+  std::filesystem::path path_, target_, partial_;  // target_: what a link points to
   std::ofstream file_;
   bool is_done_ = false;  // it has its name, or is removed
 };

@@ -19,6 +19,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <span>
@@ -151,7 +152,7 @@ class tensor_matcher {
           unequal_.add(found->name + " and " + t.name);
       }
     }
-    if (found == nullptr && w.keep) return nullptr;  // it need not be there
+    if (found == nullptr && w.keep && count_in_file(w.counted_by) == 0) return nullptr;  // it need not be there
     const bool may_stay = matches(options_.allow_missing, w);
     if (found == nullptr) {
       if (may_stay || !options_.strict)
@@ -171,8 +172,25 @@ class tensor_matcher {
     if (!safetensors_file::is_readable(found->type, w.type))
       unreadable_.add(w.name + " is " + found->type + "; " + safetensors_file::readable_types(w.type) +
                       (w.type == element::float32 ? " are accepted" : " is accepted"));
+    if (w.role == tensor_role::counter && w.name.ends_with("/steps")) require_steps(w.name, count_in_file(w.name));
     report.loaded.push_back(w.name);
     return found;
+  }
+  /// 0 where the file has none that can be read.
+  std::uint64_t count_in_file(const std::string& name) const {
+    const auto at = places_of_.find(name);
+    if (at == places_of_.end()) return 0;
+    const safetensor& t = file_.tensors()[at->second.front()];
+    std::uint64_t count = 0;
+    if (t.elements() == 1 && safetensors_file::is_readable(t.type, element::uint64))
+      file_.read_part(t, element::uint64, 0, std::as_writable_bytes(std::span(&count, 1)));
+    return count;
+  }
+  /// More than any training takes, which the next step would take for none.
+  void require_steps(const std::string& name, std::uint64_t count) const {
+    if (count > std::uint64_t{1} << 53)
+      throw data_error(file_.name(), "has " + std::to_string(count) + " for '" + name +
+                                         "', a number of steps; up to 2^53 are accepted");
   }
 
   void add_unexpected(std::size_t i) {

@@ -101,7 +101,7 @@ void read_numbers(const mapped_file& file, number_type type, std::size_t data, s
     const auto whole = [&](auto x, std::size_t i) {
       if (!std::in_range<std::int32_t>(x))
         throw data_error(file.name(), "has " + std::to_string(x) + " at place " + std::to_string(first + i) +
-                                          "; numbers up to 2147483647 are accepted");
+                                          "; numbers from -2147483648 to 2147483647 are accepted");
       return static_cast<std::int32_t>(x);
     };
     switch (type) {

@@ -49,6 +49,7 @@ struct named_tensor {
   /// optimizer has rows for a parameter from its first update on: before that their `is_there` is false.
   std::function<std::span<std::byte>(bool)> keep = {};
   bool is_there = true;
+  std::string counted_by = {};  ///< of what is not always there: it is where the counter of this name is not 0
 
   std::size_t elements() const {
     std::size_t product = 1;

@@ -42,7 +42,7 @@ struct adam_rule {
   static const char* complaint(const options& o) {
     using detail::is_at_least_0;
     if (!(is_at_least_0(o.learning_rate) && is_at_least_0(o.epsilon) && is_at_least_0(o.weight_decay)))
-      return "learning rate, epsilon and weight decay are numbers of at least 0";
+      return "learning rate, epsilon and weight decay are finite numbers of at least 0, also with a schedule's factor";
     if (!(o.beta1 >= 0 && o.beta1 < 1 && o.beta2 >= 0 && o.beta2 < 1)) return "betas are at least 0 and below 1";
     return nullptr;
   }

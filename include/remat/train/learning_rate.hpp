@@ -96,7 +96,7 @@ struct step_decay {
   }
 };
 
-/// One after the other; every part but the last has `steps`. A part of 0 steps is left out.
+/// One after the other; every part but the last has `steps`. A part of 0 steps before the last is left out.
 template <class... Parts>
 class sequence {
   static_assert(sizeof...(Parts) > 0, "remat: a sequence of schedules has at least one part");

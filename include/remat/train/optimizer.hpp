@@ -23,6 +23,7 @@
 ///     complaint(options) -> const char*            what is wrong with them and what is accepted; null if nothing
 ///     row_names, needs_rows(options)               rows of numbers kept for a parameter, one for each element: what they
 ///                                                  are called, in an array, and how many are needed under these options
+///     may_begin_late                               optional; true: rows may begin after steps without them
 ///     factors_of(options, step)                    what the arithmetic needs at the step of a parameter, from 1
 ///     numbers_of(factors)                          the same as an array of double, which ranks compare
 ///     update(factors, w, gradient, state, is_first, begin, end)
@@ -141,7 +142,7 @@ class optimizer : public parameter_updater {
     presence_.require(object);
     state_.attach(model);
     all.add_counter(prefix + "/steps", steps_);
-    state_.add_tensors(all, prefix, Rule::row_names);
+    state_.add_tensors(all, prefix, Rule::row_names, requires { requires Rule::may_begin_late; });
   }
   /// Of the numbers that it keeps in this process.
   std::size_t bytes() const override {

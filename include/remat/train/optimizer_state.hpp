@@ -67,8 +67,10 @@ class optimizer_state {
   }
 
   /// Adds a count of updates for each parameter of a list that has the model's, and its rows, of these names, whether
-  /// there are numbers in them or not: "optimizer/conv1.weight/exp_avg".
-  void add_tensors(tensor_list& all, const std::string& prefix, std::span<const std::string_view> row_names) {
+  /// there are numbers in them or not: "optimizer/conv1.weight/exp_avg". `may_begin_late`: there may be none after
+  /// updates.
+  void add_tensors(tensor_list& all, const std::string& prefix, std::span<const std::string_view> row_names,
+                   bool may_begin_late) {
     const std::size_t weights = all.size();
     for (std::size_t i = 0; i < weights; ++i) {
       const named_tensor p = all[i];  // adding to the list moves it
@@ -83,6 +85,7 @@ class optimizer_state {
         if (each.rank == all.ranks().rank()) mine = each;
       row.first = mine.first;
       all.add_counter(name + "steps", m.steps);
+      if (!may_begin_late) row.counted_by = name + "steps";
       for (std::size_t r = 0; r < row_names.size(); ++r) {
         row.name = name + std::string(row_names[r]);
         row.names = {row.name};

@@ -44,12 +44,13 @@ struct sgd_rule {
   static const char* complaint(const options& o) {
     using detail::is_at_least_0;
     if (!(is_at_least_0(o.learning_rate) && is_at_least_0(o.momentum) && is_at_least_0(o.weight_decay)))
-      return "learning rate, momentum and weight decay are numbers of at least 0";
+      return "learning rate, momentum and weight decay are finite numbers of at least 0, also with a schedule's factor";
     if (!(is_at_least_0(o.dampening) || is_at_least_0(-o.dampening))) return "dampening is a finite number";
     if (o.nesterov && (o.momentum <= 0 || o.dampening != 0)) return "nesterov needs a momentum and no dampening";
     return nullptr;
   }
   static std::size_t needs_rows(const options& o) { return o.momentum != 0 ? 1 : 0; }
+  static constexpr bool may_begin_late = true;  // a momentum begins with the first gradient that it is given
   static factors factors_of(const options& o, std::size_t) {
     return {o.learning_rate, o.momentum, o.dampening, o.weight_decay, o.nesterov};
   }

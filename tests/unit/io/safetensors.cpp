@@ -199,11 +199,31 @@ TEST_CASE("a file that cannot be written leaves the old one", "[io][safetensors]
     std::filesystem::create_symlink("/dev/full", folder.path() / "device");
     CHECK_THROWS_WITH(remat::write_safetensors(folder.path() / "device", tensors("x")), Contains("it is a device"));
     CHECK(std::filesystem::is_symlink(folder.path() / "device"));
-    std::filesystem::create_symlink("/dev/full", folder.path() / "full.partial");
-    CHECK_THROWS_WITH(remat::write_safetensors(folder.path() / "full", tensors("x")),
-                      Contains("cannot be written (No space left"));
-    CHECK(!std::filesystem::exists(folder.path() / "full"));
   }
+}
+
+TEST_CASE("links stay, and what another has put under the temporary name is not written", "[io][safetensors]") {
+  namespace fs = std::filesystem;
+  const std::vector<float> one{1};
+  const std::vector<remat::safetensor_values> tensors{{"x", {1}, one}};
+  const temporary_folder own, other;
+  const auto victim = other.write("victim", "important"), target = other.write("target", "old");
+  fs::create_symlink(victim, own.path() / "weights.partial");
+  remat::write_safetensors(own.path() / "weights", tensors);
+  CHECK(temporary_folder::stored(victim) == "important");
+  CHECK(fs::is_regular_file(fs::symlink_status(own.path() / "weights")));
+  CHECK(!fs::exists(fs::symlink_status(own.path() / "weights.partial")));
+
+  fs::create_symlink(target, own.path() / "link");
+  fs::permissions(target, fs::perms::owner_read | fs::perms::owner_write);
+  remat::write_safetensors(own.path() / "link", tensors);
+  CHECK(fs::is_symlink(own.path() / "link"));
+  CHECK(temporary_folder::stored(target) == temporary_folder::stored(own.path() / "weights"));
+  CHECK(fs::status(target).permissions() == (fs::perms::owner_read | fs::perms::owner_write));
+
+  own.write("weights.partial", "of a process that was killed");
+  remat::write_safetensors(own.path() / "weights", tensors);
+  CHECK(!fs::exists(own.path() / "weights.partial"));
 }
 
 TEST_CASE("a limit on the size of files ends no process, and leaves the old file", "[io][safetensors]") {

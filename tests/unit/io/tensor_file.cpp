@@ -20,7 +20,8 @@ using Catch::Matchers::Contains;
 using net = remat::sequential<nn::linear<4, 3>, nn::tanh, nn::linear<3, 2>>;
 using trained = remat::model<net, remat::tensor<float, 4>, nn::mse_loss>;
 
-void train(trained& model, remat::adam& optimizer, int steps) {
+template <class Optimizer>
+void train(trained& model, Optimizer& optimizer, int steps) {
   const std::vector<float> x{0.1f, 0.2f, 0.3f, 0.4f, -0.5f, 0.6f, -0.7f, 0.8f}, y{1, 0, 0, 1};
   for (int i = 0; i < steps; ++i) {
     model.train_step(x, y);
@@ -87,6 +88,30 @@ TEST_CASE("a file of everything that does not fit changes nothing") {
   changed.replace(changed.find("exp_avg_sq"), 10, "exp_avg_sk");
   folder.write("state", changed);
   refuses("unexpected (accepted with {.ignore_unexpected = true}): optimizer/0.weight/exp_avg_sk [3, 4]");
+}
+
+TEST_CASE("moments that steps have made are there, or the file is refused") {
+  const temporary_folder folder;
+  const auto path = folder.path() / "state";
+  trained model{{.seed = 1}}, other{{.seed = 1}};
+  remat::sgd without_momentum, with_momentum{{.momentum = 0.9f}};
+  train(model, without_momentum, 5);
+  remat::write_tensors(model.tensors(without_momentum), path);
+  CHECK_NOTHROW(remat::read_tensors(other.tensors(with_momentum), path));  // it begins with the next gradient
+  remat::adam optimizer;
+  CHECK_THROWS_WITH(remat::read_tensors(other.tensors(optimizer), path),
+                    Contains("missing: optimizer/0.weight/exp_avg [3, 4], optimizer/0.weight/exp_avg_sq [3, 4]"));
+  CHECK(optimizer.steps() == 0);
+
+  train(other, optimizer, 1);
+  remat::write_tensors(other.tensors(optimizer), path);
+  std::string changed = temporary_folder::stored(path);
+  const std::string one("\1\0\0\0\0\0\0\0", 8);  // of the last counter
+  REQUIRE(changed.rfind(one) != std::string::npos);
+  changed.replace(changed.rfind(one), 8, std::string(8, '\xff'));
+  folder.write("state", changed);
+  CHECK_THROWS_WITH(remat::read_tensors(other.tensors(optimizer), path),
+                    Contains("has 18446744073709551615 for 'optimizer/") && Contains("up to 2^53 are accepted"));
 }
 
 }  // namespace tensor_file_tests

@@ -181,7 +181,7 @@ TEST_CASE("what an optimizer cannot take is refused before anything changes") {
   optimizer.settings().beta2 = 1;
   CHECK_THROWS_WITH(optimizer.step(model), Contains("adam: betas are at least 0 and below 1"));
   optimizer.settings() = {.learning_rate = std::numeric_limits<float>::infinity()};
-  CHECK_THROWS_WITH(optimizer.step(model), Contains("are numbers of at least 0"));
+  CHECK_THROWS_WITH(optimizer.step(model), Contains("are finite numbers of at least 0"));
   optimizer.settings() = {};
   optimizer.group("0.bias", {}).settings(0).epsilon = std::numeric_limits<float>::quiet_NaN();
   CHECK_THROWS_WITH(optimizer.step(model), Contains("adam, group 0: "));
