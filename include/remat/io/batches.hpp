@@ -10,6 +10,7 @@
 #pragma once
 
 #include <remat/core/error.hpp>
+#include <remat/core/shaped_images.hpp>
 #include <remat/io/epoch_batches.hpp>
 
 #include <cstddef>
@@ -23,16 +24,18 @@ namespace remat {
 
 /// Some samples (N, C, H, W) and their labels (N).
 struct batch {
-  std::span<const float> images;
+  shaped_images images;
   std::span<const std::int32_t> labels;
 };
 
 /// A view of samples that are stored as bytes: `labels` has one element per sample, `bytes` equally many per sample,
-/// `values` the floats that bytes mean, 256 for each channel of a sample (C, H, W), or 256 for all of them.
+/// `values` the floats that bytes mean, 256 for each channel of a sample (C, H, W), or 256 for all of them, and
+/// `extents` those of a sample, where they are known.
 struct labelled_bytes {
   std::span<const std::uint8_t> bytes;
   std::span<const std::int32_t> labels;
   std::span<const float> values;
+  shaped_images::extents_of_image extents = {};
 };
 
 /// The batches of one epoch.
@@ -50,8 +53,10 @@ class batch_range : public detail::epoch_batches<batch_range> {
   }
 
   batch current() const {
-    return {std::span{images_}.first(order_.size() * sample_size()), std::span{labels_}.first(order_.size())};
+    return {{std::span{images_}.first(order_.size() * sample_size()), samples_.extents},
+            std::span{labels_}.first(order_.size())};
   }
+
  private:
   friend epoch_batches;
 

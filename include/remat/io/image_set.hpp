@@ -105,7 +105,8 @@ class image_set {
   /// The images as floats, `batch_size` at a time. The range views this set, which therefore must not be a temporary.
   batch_range batches(std::size_t batch_size, const batch_options& options = {}) const& {
     require_images();
-    return batch_range{{pixels_, labels_, values_}, batch_size, options};
+    return batch_range{
+        {pixels_, labels_, values_, {shape_.channels, shape_.height, shape_.width}}, batch_size, options};
   }
   batch_range batches(std::size_t batch_size, const batch_options& options = {}) const&& = delete;
 

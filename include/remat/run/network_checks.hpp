@@ -62,6 +62,13 @@ inline void require_layout(const tensor_source& given, const tensor_shape& shape
     throw error(name +
                 " is given as channels_last, which is a layout of images, and the model declares it as a tensor of " +
                 detail::text_of(shape) + "; give its numbers as they are, or declare it as remat::image");
+  if (given.image[0] == 0 || !shape.is_image()) return;
+  const shaped_images::extents_of_image wanted{shape.channels(), shape.height(), shape.width()};
+  if (given.image == wanted) return;
+  const auto text = [](const shaped_images::extents_of_image& e) {
+    return "(" + std::to_string(e[0]) + ", " + std::to_string(e[1]) + ", " + std::to_string(e[2]) + ")";
+  };
+  throw error(name + " takes images of " + text(wanted) + ", and was given images of " + text(given.image));
 }
 
 inline void require_output_gradients(const program& p, std::span<const tensor_source> given, std::size_t batch) {

@@ -7,6 +7,7 @@
 /// tensor_range.hpp says which ranges are accepted.
 #pragma once
 
+#include <remat/core/shaped_images.hpp>
 #include <remat/core/tensor.hpp>
 #include <remat/run/image_order.hpp>
 #include <remat/run/tensor_range.hpp>
@@ -51,7 +52,8 @@ struct tensor_source {
   void (*load)(const tensor_source&, const tensor_shape&, std::byte* to) = nullptr;
   /// The first element that a tensor of this type cannot hold, as "300 at place 7"; empty where there is none.
   std::string (*misfit)(const tensor_source&, const tensor_shape&) = nullptr;
-  bool is_channels_last = false;  ///< as its user says: only images are
+  bool is_channels_last = false;               ///< as its user says: only images are
+  shaped_images::extents_of_image image = {};  ///< of each, where its reader knows them
 
   /// Elements [first, first + count) of it.
   tensor_source part(std::size_t first, std::size_t count) const {
@@ -114,6 +116,12 @@ inline std::string no_misfit(const tensor_source&, const tensor_shape&) { return
 
 }  // namespace detail
 
+inline tensor_source source_of(const shaped_images& images) {
+  tensor_source made{images.data(), images.size(),        element::float32,
+                     sizeof(float), &detail::load_floats, &detail::no_misfit};
+  made.image = images.extents;
+  return made;
+}
 inline tensor_source source_of(const channels_last_images& images) {
   return {images.values.data(),
           images.values.size(),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <remat/io/image_set.hpp>
+#include <remat/remat.hpp>
 
 #include "idx_folder.hpp"
 
@@ -80,6 +80,25 @@ TEST_CASE("a batch holds whole images one after another", "[io][image_set]") {
   REQUIRE(images_seen[1].size() == 4);
   for (std::size_t i = 0; i < 8; ++i) CHECK(images_seen[0][i] == Approx(10 * static_cast<double>(i + 1)));
   for (std::size_t i = 0; i < 4; ++i) CHECK(images_seen[1][i] == Approx(10 * static_cast<double>(i + 9)));
+}
+
+TEST_CASE("a model of images takes those of its shape, and one of tensors any that have as many numbers",
+          "[io][image_set]") {
+  const image_set set(std::vector<std::uint8_t>(2 * 8), {0, 1}, {1, 2, 4});
+  namespace nn = remat::nn;
+  using layers = remat::sequential<nn::flatten, nn::linear<8, 2>>;
+  remat::model<layers, remat::image<float, 1, 4, 2>, nn::cross_entropy> turned{{.threads = 1}};
+  remat::model<layers, remat::image<float, 1, 2, 4>, nn::cross_entropy> same{{.threads = 1}};
+  remat::model<nn::linear<8, 2>, remat::tensor<float, 8>, nn::cross_entropy> flat{{.threads = 1}};
+  for (const auto& [images, labels] : set.batches(2)) {
+    const char* const refusal = "input 0 takes images of (1, 4, 2), and was given images of (1, 2, 4)";
+    CHECK_THROWS_WITH(turned.train_step(images, labels), Contains(refusal));
+    CHECK_THROWS_WITH(turned.predict(images), Contains(refusal));
+    CHECK_NOTHROW(turned.train_step(std::span<const float>(images), labels));
+    CHECK_NOTHROW(same.train_step(images, labels));
+    CHECK_NOTHROW(flat.train_step(images, labels));
+  }
+  CHECK_THROWS_WITH(turned.evaluate(set.batches(2), remat::accuracy{}), Contains("takes images of (1, 4, 2)"));
 }
 
 TEST_CASE("a set that does not fit together is refused", "[io][image_set]") {
