@@ -32,6 +32,15 @@ if(REMAT_SANITIZERS)
   target_link_options(remat_developer INTERFACE -fsanitize=${REMAT_SANITIZERS})
 endif()
 
+if(REMAT_TESTS)
+  find_package(Catch2 2.13 CONFIG QUIET)
+  find_package(rapidcheck CONFIG QUIET)
+  if(NOT Catch2_FOUND OR NOT rapidcheck_FOUND)
+    message(FATAL_ERROR "remat's tests need Catch2 2 and RapidCheck: apt-get install catch2 librapidcheck-dev, "
+                        "or configure with -DREMAT_TESTS=OFF")
+  endif()
+endif()
+
 # developer_headers: what nearly every test and example includes is parsed once (REUSE_FROM developer_headers). They are no
 # system headers, which CMake would make of them: their warnings count.
 function(add_developer_headers)

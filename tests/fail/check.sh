@@ -6,7 +6,7 @@
 #           A second line `// constant expression` says that the compiler is to quote the text where it explains why
 #           something is no constant expression: g++ calls that a second error
 #   alone:  it is the only error; the compiler takes longer to look for others than to find it
-#   together: the file includes others, `#include "<file>"`, and the compiler quotes the text of each
+#   together: the file includes others, `#include "<file>"`, and an error of the compiler's has the text of each
 #   fixed:  with -DREMAT_FIXED the file compiles
 # A second line `// names: <text>`: what the compiler says next to the error has this text, too.
 # A second line `// flags: <flags>` is given to the compiler that is to refuse the file; `// fixed flags: <flags>`, to
@@ -37,13 +37,20 @@ text_of() {
 
 if [[ $expectation == together ]]; then
   output=$("${compile[@]}" "$file" 2>&1 || true)
+  errors=$(grep -E '(^|[ :])(fatal )?error: ' <<<"$output" || true)
   failed=0
+  parts=0
   while read -r part; do
+    parts=$((parts + 1))
     text=$(text_of "$part")
-    grep -qF -- "$text" <<<"$output" && continue
-    printf '%s\n' "$part: the compiler does not quote: $text"
+    grep -qF -- "$text" <<<"$errors" && continue
+    printf '%s\n' "$part: no error of the compiler's is: $text"
     failed=1
   done < <(sed -n 's/^#include "\(.*\)"$/\1/p' "$file")
+  if [[ $parts == 0 ]]; then
+    echo "$file includes no file"
+    failed=1
+  fi
   [[ $failed == 0 ]] || printf '%s\n' "" "$output"
   exit $failed
 fi

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// A file that is being written under a temporary name, the path with ".partial", which becomes the path when all is
-/// written: whoever reads the path sees the old file or the new one. One process at a time writes a path. What a link
-/// points to is written, and the link stays; a new file has the permissions of the old one. A file or link that has the
-/// temporary name, as one of a process that was killed, is removed.
+/// written: whoever reads the path sees the old file or the new one. One process at a time writes a path. Where the path
+/// is a link, what it points to is replaced, and the link stays; a new file has the permissions of the old one. A file
+/// or link that has the temporary name, as one of a process that was killed, is removed.
 ///
 /// A limit on the size of files (RLIMIT_FSIZE, `ulimit -f`) raises SIGXFSZ in a thread that writes beyond it, by which
 /// the process would end: here the signal is blocked, and the write fails as it does on a full disk.
@@ -16,6 +16,7 @@
 #include <filesystem>
 #include <fstream>
 #include <ios>
+#include <optional>
 #include <span>
 #include <string>
 #include <system_error>
@@ -73,7 +74,8 @@ class partial_file {
       target_ = std::filesystem::canonical(path_, ignored);
     partial_ = target_;
     partial_ += ".partial";
-    create(old);
+    if (std::filesystem::exists(old)) permissions_ = old.permissions() & std::filesystem::perms::all;
+    create();
     file_.open(partial_, std::ios::binary | std::ios::trunc);
     if (file_) return;
     const int why = errno;
@@ -97,6 +99,8 @@ class partial_file {
     close();
     require_written();
     std::error_code failed;
+    // Where the file system has no such permissions, those of a new file are as good.
+    if (permissions_) std::filesystem::permissions(partial_, *permissions_, failed);
     std::filesystem::rename(partial_, target_, failed);
     if (failed) {
       discard();
@@ -107,17 +111,17 @@ class partial_file {
 
  private:
   /// An empty file that nobody else has made: of a link with this name, what it points to would be written.
-  void create(const std::filesystem::file_status& old) const {
+  void create() const {
     std::error_code ignored;
     const std::filesystem::file_status before = std::filesystem::symlink_status(partial_, ignored);
     if (std::filesystem::is_fifo(before)) refuse(partial_.string() + " is a pipe");
     if (std::filesystem::is_regular_file(before) || std::filesystem::is_symlink(before))
       std::filesystem::remove(partial_, ignored);
+    // Nobody reads it who could not read the old file; its owner writes it, whatever the old one allows.
+    const mode_t mode = permissions_ ? static_cast<mode_t>(*permissions_) | 0600 : 0666;
     errno = 0;
-    const int made = ::open(partial_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+    const int made = ::open(partial_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
     if (made < 0) refuse_partial();
-    // Where the file system has no such permissions, those of a new file are as good.
-    if (std::filesystem::exists(old)) (void)!fchmod(made, static_cast<mode_t>(old.permissions()) & 0777);
     ::close(made);
   }
   [[noreturn]] void refuse_partial() const { refuse(partial_.string() + " cannot be opened (" + reason() + ")"); }
@@ -145,6 +149,7 @@ class partial_file {
   }
 
   std::filesystem::path path_, target_, partial_;  // target_: what a link points to
+  std::optional<std::filesystem::perms> permissions_;  // of the old file
   std::ofstream file_;
   bool is_done_ = false;  // it has its name, or is removed
 };

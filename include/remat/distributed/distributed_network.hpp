@@ -42,11 +42,9 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <exception>
 #include <memory>
 #include <optional>
 #include <span>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -115,7 +113,7 @@ class distributed_network : public network_on_ranks {
         calls_.meet_with_batch(call_kind::prediction, p, sources, p.inputs - p.targets, blueprint_.has_data(),
                                [&](std::size_t) { require_float_outputs(p); });
     const thread_scope scope(threads_);
-    guarded([&] {
+    mpi::session::guarded([&] {
       share_states();
       prediction_.run(given(sources), batch, seed_, steps_);
     });
@@ -201,7 +199,7 @@ class distributed_network : public network_on_ranks {
   }
   float run_training(std::span<const tensor_source> sources, const batch_split& split) {
     float loss = 0;
-    parameters_->making_gradients([&] { loss = guarded([&] { return run(sources, split, nullptr); }); });
+    parameters_->making_gradients([&] { loss = mpi::session::guarded([&] { return run(sources, split, nullptr); }); });
     return loss;
   }
   /// Gives a pipeline its place in this model's arena (back).
@@ -255,7 +253,7 @@ class distributed_network : public network_on_ranks {
     } else {
       parameters_->using_up_gradients([&] {
         updates_of_step updates(*this, *updater);
-        loss = guarded([&] { return run(sources, split, &updates); });
+        loss = mpi::session::guarded([&] { return run(sources, split, &updates); });
         updater->finish(*this);
       });
     }
@@ -267,15 +265,6 @@ class distributed_network : public network_on_ranks {
     pipeline& line = training(split, updates != nullptr);
     pipelines_.keep(line);  // `last_pipeline()`
     return training_.run(line, given(sources), split, seed_, steps_, updates);
-  }
-
-  template <class Step>
-  static std::invoke_result_t<Step> guarded(const Step& step) {
-    try {
-      return step();
-    } catch (const std::exception& e) {
-      mpi::session::fail(e.what());
-    }
   }
 
   /// Replicas compare what they train before steps 1, 2, 4, 8, ...: soon after it was changed on one of them alone, at

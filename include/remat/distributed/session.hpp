@@ -40,6 +40,7 @@
 #include <span>
 #include <string>
 #include <thread>
+#include <type_traits>
 
 namespace remat::mpi {
 
@@ -99,6 +100,16 @@ class session {
     std::fprintf(stderr, "remat: rank %d ends the job: %s\n", world.rank(), what.c_str());
     std::fflush(stderr);
     world.abort();
+  }
+
+  /// What `step` returns. What it throws ends all ranks, which wait for this one within the step.
+  template <class Step>
+  static std::invoke_result_t<Step> guarded(const Step& step) {
+    try {
+      return step();
+    } catch (const std::exception& e) {
+      fail(e.what());
+    }
   }
 
   /// Where the ranks agree on the calls of all models.

@@ -62,13 +62,16 @@ inline void require_layout(const tensor_source& given, const tensor_shape& shape
     throw error(name +
                 " is given as channels_last, which is a layout of images, and the model declares it as a tensor of " +
                 detail::text_of(shape) + "; give its numbers as they are, or declare it as remat::image");
+}
+
+/// Images whose extents their reader knows are as large as the model's.
+inline void require_shape_of_images(const tensor_source& given, const tensor_shape& shape, const std::string& name) {
   if (given.image[0] == 0 || !shape.is_image()) return;
-  const shaped_images::extents_of_image wanted{shape.channels(), shape.height(), shape.width()};
-  if (given.image == wanted) return;
-  const auto text = [](const shaped_images::extents_of_image& e) {
-    return "(" + std::to_string(e[0]) + ", " + std::to_string(e[1]) + ", " + std::to_string(e[2]) + ")";
-  };
-  throw error(name + " takes images of " + text(wanted) + ", and was given images of " + text(given.image));
+  tensor_shape its = shape;
+  std::ranges::copy(given.image, its.extents);
+  if (its != shape)
+    throw error(name + " takes images of " + detail::text_of(shape) + ", and was given images of " +
+                detail::text_of(its));
 }
 
 inline void require_output_gradients(const program& p, std::span<const tensor_source> given, std::size_t batch) {
@@ -80,7 +83,10 @@ inline void require_output_gradients(const program& p, std::span<const tensor_so
     if (given[i].type != element::float32 || given[i].size != wanted)
       throw error("the gradient of output " + std::to_string(i) + " has " + std::to_string(given[i].size) +
                   " elements; it takes " + std::to_string(wanted) + " of float, as many as the output has");
-    require_layout(given[i], p.tensors[p.outputs[static_cast<int>(i)]], "the gradient of output " + std::to_string(i));
+    const tensor_shape& shape = p.tensors[p.outputs[static_cast<int>(i)]];
+    const std::string name = "the gradient of output " + std::to_string(i);
+    require_layout(given[i], shape, name);
+    require_shape_of_images(given[i], shape, name);
   }
 }
 
@@ -96,6 +102,7 @@ inline std::size_t batch_of(const program& p, std::span<const tensor_source> sou
     if ((sources[i].type == element::float32) != (shape.type == element::float32))
       throw error(name + (shape.type == element::float32 ? " takes float" : " takes integers"));
     require_layout(sources[i], shape, name);
+    require_shape_of_images(sources[i], shape, name);
     const std::size_t each = shape.elements();
     if (sources[i].size == 0 || sources[i].size % each != 0)
       throw error(name + " has " + std::to_string(sources[i].size) +

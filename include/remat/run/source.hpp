@@ -116,12 +116,6 @@ inline std::string no_misfit(const tensor_source&, const tensor_shape&) { return
 
 }  // namespace detail
 
-inline tensor_source source_of(const shaped_images& images) {
-  tensor_source made{images.data(), images.size(),        element::float32,
-                     sizeof(float), &detail::load_floats, &detail::no_misfit};
-  made.image = images.extents;
-  return made;
-}
 inline tensor_source source_of(const channels_last_images& images) {
   return {images.values.data(),
           images.values.size(),
@@ -154,6 +148,11 @@ tensor_source source_of(const R& values) {
       return {};
     }
   }
+}
+inline tensor_source source_of(const shaped_images& images) {
+  tensor_source made = source_of(static_cast<const std::span<const float>&>(images));
+  made.image = images.extents;
+  return made;
 }
 
 }  // namespace remat

@@ -89,7 +89,7 @@ void audit_all(int threads) {
     }
 }
 
-TEST_CASE("every network uses exactly what is planned, on 1 thread", "[once]") { audit_all(1); }
+TEST_CASE("every network uses exactly what is planned, on 1 thread", "[long]") { audit_all(1); }
 TEST_CASE("every network uses exactly what is planned, on 2 threads", "[serial][once]") { audit_all(2); }
 
 TEST_CASE("no arena is more than 2 % larger than what is alive at once") {

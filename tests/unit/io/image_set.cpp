@@ -91,14 +91,14 @@ TEST_CASE("a model of images takes those of its shape, and one of tensors any th
   remat::model<layers, remat::image<float, 1, 2, 4>, nn::cross_entropy> same{{.threads = 1}};
   remat::model<nn::linear<8, 2>, remat::tensor<float, 8>, nn::cross_entropy> flat{{.threads = 1}};
   for (const auto& [images, labels] : set.batches(2)) {
-    const char* const refusal = "input 0 takes images of (1, 4, 2), and was given images of (1, 2, 4)";
+    const char* const refusal = "input 0 takes images of float32 (1, 4, 2), and was given images of float32 (1, 2, 4)";
     CHECK_THROWS_WITH(turned.train_step(images, labels), Contains(refusal));
     CHECK_THROWS_WITH(turned.predict(images), Contains(refusal));
     CHECK_NOTHROW(turned.train_step(std::span<const float>(images), labels));
     CHECK_NOTHROW(same.train_step(images, labels));
     CHECK_NOTHROW(flat.train_step(images, labels));
   }
-  CHECK_THROWS_WITH(turned.evaluate(set.batches(2), remat::accuracy{}), Contains("takes images of (1, 4, 2)"));
+  CHECK_THROWS_WITH(turned.evaluate(set.batches(2), remat::accuracy{}), Contains("takes images of float32 (1, 4, 2)"));
 }
 
 TEST_CASE("a set that does not fit together is refused", "[io][image_set]") {

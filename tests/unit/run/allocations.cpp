@@ -77,7 +77,7 @@ void check_networks(int threads) {
   WARN("Allocations of oneDNN's in a step, and what the heap rises by:" << found.str());
 }
 
-TEST_CASE("a step allocates nothing of ours on any network, 1 thread", "[once]") { check_networks(1); }
+TEST_CASE("a step allocates nothing of ours on any network, 1 thread", "[long]") { check_networks(1); }
 TEST_CASE("a step allocates nothing of ours on any network, 2 threads", "[once][serial]") { check_networks(2); }
 
 TEST_CASE("a step whose activations wait in a file, and are verified, allocates nothing of ours") {
