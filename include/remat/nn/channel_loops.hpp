@@ -15,6 +15,7 @@
 /// deviates from its own mean, so that a mean of 1000 costs a variance of 1 nothing.
 #pragma once
 
+#include <remat/core/activation.hpp>
 #include <remat/core/bfloat16.hpp>
 #include <remat/nn/vectorised.hpp>
 
@@ -118,7 +119,8 @@ template <bool Acts, class X, class Dy>
       for_columns(l.columns, [=, x = l.x + r * l.stride, dy = l.dy + r * l.stride, mean = l.mean, scale = l.scale,
                               shift = l.shift](std::size_t k) {
         const float d = float_of(x[k]) - mean[k];
-        const float g = Acts && d * scale[k] + shift[k] <= 0 ? 0.0f : float_of(dy[k]);
+        const float given = float_of(dy[k]);
+        const float g = Acts ? relu_gradient(d * scale[k] + shift[k], given) : given;
         sum[k] += g;
         sum_of_products[k] += g * d;
       });
@@ -136,7 +138,7 @@ template <bool Acts, bool Adds>
                 [=, x = l.x + r * l.stride, dy = l.dy + r * l.stride, dx = l.to + r * l.stride, mean = l.mean,
                  scale = l.scale, shift = l.shift, average = l.average, slope = l.slope](std::size_t k) {
                   const float d = x[k] - mean[k];
-                  const float g = Acts && d * scale[k] + shift[k] <= 0 ? 0.0f : dy[k];
+                  const float g = Acts ? relu_gradient(d * scale[k] + shift[k], dy[k]) : dy[k];
                   const float v = scale[k] * (g - average[k] - d * slope[k]);
                   dx[k] = Adds ? dx[k] + v : v;
                 });
@@ -147,7 +149,7 @@ template <bool Acts, bool Adds>
   for (std::size_t r = 0; r < l.rows; ++r)
     for_columns(l.columns, [=, x = Acts ? l.x + r * l.stride : nullptr, dy = l.dy + r * l.stride,
                             dx = l.to + r * l.stride, mean = l.mean, scale = l.scale, shift = l.shift](std::size_t k) {
-      const float g = Acts && (x[k] - mean[k]) * scale[k] + shift[k] <= 0 ? 0.0f : dy[k];
+      const float g = Acts ? relu_gradient((x[k] - mean[k]) * scale[k] + shift[k], dy[k]) : dy[k];
       const float v = scale[k] * g;
       dx[k] = Adds ? dx[k] + v : v;
     });

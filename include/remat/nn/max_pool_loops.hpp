@@ -117,7 +117,10 @@ template <class Dy, class Place>
 [[gnu::always_inline]] inline void gather(const Dy* dy, const Place* places, Place place, float* sums,
                                           std::size_t channels) {
   REMAT_INDEPENDENT
-  for (std::size_t k = 0; k < channels; ++k) sums[k] += places[k] == place ? float_of(dy[k]) : 0.0f;
+  for (std::size_t k = 0; k < channels; ++k) {
+    const float given = float_of(dy[k]);  // read for all k: a loop that reads it for some does not vectorise
+    sums[k] += places[k] == place ? given : 0.0f;
+  }
 }
 
 /// Row `row` of all rows of dx.
