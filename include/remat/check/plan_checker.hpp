@@ -109,6 +109,7 @@ inline double claimed_waiting(const plan& made, const operation_costs& costs, do
 
 inline void check_certificate(const program& p, const plan& made, const plan_claims& claims, std::size_t bytes) {
   const certificate& c = *claims.certified;
+  if (claims.costs != nullptr) require_costs_of(p, *claims.costs);
   const operation_costs costs = claims.costs != nullptr ? *claims.costs : counted_costs(p, made.batch);
   const double share = static_cast<double>(made.batch) / static_cast<double>(costs.batch);
   predicted_time sum;

@@ -4,6 +4,8 @@
 
 #include <remat/core/random.hpp>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -38,19 +40,28 @@ struct initial {
     const float bound = static_cast<float>(1 / std::sqrt(value));
     for (std::size_t i = 0; i < values.size(); i += 4) {
       const auto bits = stream.block(i / 4);
-      for (std::size_t lane = 0; lane < 4 && i + lane < values.size(); ++lane)
-        values[i + lane] = kind == distribution::uniform
-                               ? (2 * random_stream::uniform(bits[lane]) - 1) * bound
-                               : static_cast<float>(value * normal_of(bits[lane & 2u], bits[lane | 1u], lane % 2 == 0));
+      std::array<float, 4> drawn;
+      for (std::size_t lane = 0; lane < 4; lane += 2) {
+        if (kind == distribution::uniform) {
+          drawn[lane] = (2 * random_stream::uniform(bits[lane]) - 1) * bound;
+          drawn[lane + 1] = (2 * random_stream::uniform(bits[lane + 1]) - 1) * bound;
+        } else {
+          const std::array<double, 2> pair = normal_pair(bits[lane], bits[lane + 1]);
+          drawn[lane] = static_cast<float>(value * pair[0]);
+          drawn[lane + 1] = static_cast<float>(value * pair[1]);
+        }
+      }
+      std::copy_n(drawn.begin(), std::min<std::size_t>(4, values.size() - i),
+                  values.begin() + static_cast<std::ptrdiff_t>(i));
     }
   }
 
  private:
-  /// One of the two normal numbers of a pair of uniform ones (Box and Muller 1958).
-  static double normal_of(std::uint32_t first, std::uint32_t second, bool cosine) {
+  /// The two normal numbers of a pair of uniform ones (Box and Muller 1958).
+  static std::array<double, 2> normal_pair(std::uint32_t first, std::uint32_t second) {
     constexpr double turn = 6.283185307179586;
     const double radius = std::sqrt(-2 * std::log((first + 0.5) * 0x1p-32)), angle = turn * second * 0x1p-32;
-    return radius * (cosine ? std::cos(angle) : std::sin(angle));
+    return {radius * std::cos(angle), radius * std::sin(angle)};
   }
 };
 

@@ -70,8 +70,7 @@ class partial_file {
     const std::filesystem::file_status old = std::filesystem::status(path_, ignored);
     if (std::filesystem::is_directory(old)) refuse("it is a folder");
     if (std::filesystem::exists(old) && !std::filesystem::is_regular_file(old)) refuse("it is a device or a pipe");
-    if (std::filesystem::exists(old) && std::filesystem::is_symlink(path_, ignored))
-      target_ = std::filesystem::canonical(path_, ignored);
+    if (std::filesystem::is_symlink(path_, ignored)) target_ = target_of_link();
     partial_ = target_;
     partial_ += ".partial";
     if (std::filesystem::exists(old)) permissions_ = old.permissions() & std::filesystem::perms::all;
@@ -110,6 +109,18 @@ class partial_file {
   }
 
  private:
+  /// The file that the path is a link to, through further links, there or not.
+  std::filesystem::path target_of_link() const {
+    std::filesystem::path target = path_;
+    std::error_code failed;
+    for (int links = 0; std::filesystem::is_symlink(target, failed); ++links) {
+      if (links == 40) refuse("it is a link that leads to itself");
+      const std::filesystem::path next = std::filesystem::read_symlink(target, failed);
+      if (failed) refuse("it is a link that cannot be read (" + failed.message() + ")");
+      target = target.parent_path() / next;
+    }
+    return target;
+  }
   /// An empty file that nobody else has made: of a link with this name, what it points to would be written.
   void create() const {
     std::error_code ignored;
@@ -148,7 +159,7 @@ class partial_file {
     std::filesystem::remove(partial_, ignored);
   }
 
-  std::filesystem::path path_, target_, partial_;  // target_: what a link points to
+  std::filesystem::path path_, target_, partial_;      // target_: what a link points to
   std::optional<std::filesystem::perms> permissions_;  // of the old file
   std::ofstream file_;
   bool is_done_ = false;  // it has its name, or is removed

@@ -21,6 +21,7 @@
 #include <concepts>
 #include <cstddef>
 #include <limits>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -56,11 +57,36 @@ constexpr std::size_t links_before_next(std::size_t links, std::size_t slots) {
   return with_all < rest ? with_all : rest;
 }
 
-/// The segments of the binomial schedule, in preorder; the last link is in none.
+}  // namespace detail
+
+/// How many links the binomial schedule runs forward in a step: r links - (slots + r over slots + 1) of them again,
+/// where r is the least number with (slots + r over slots) >= links, and each once for its backward pass.
+constexpr std::size_t binomial_forward_steps(std::size_t links, std::size_t slots) {
+  if (slots == 0) throw error("a chain is reversed with at least one slot, that of its input; give 1 or more");
+  if (slots > links) slots = links;
+  const std::size_t repeats = detail::fewest_repeats(links, slots);
+  return links + (repeats == 0 ? 0 : repeats * links - detail::most_links(slots + 1, repeats - 1));
+}
+
+namespace detail {
+
+[[noreturn]] inline void refuse_long_schedule(std::size_t links, std::size_t enough) {
+  throw error("revolve of " + std::to_string(links) +
+              " modules runs them more than ten million times in a step with so few " + "slots; give " +
+              std::to_string(enough) + " or more");
+}
+
+/// The segments of the binomial schedule, in preorder; the last link is in none. A step that runs links more often than
+/// a plan of a gigabyte lists is refused.
 constexpr core::list<chain_segment> binomial_segments(std::size_t links, std::size_t slots) {
   struct part {
     std::size_t first, links, slots;
   };
+  constexpr std::size_t most_steps = 10'000'000;
+  if (links > 1 && binomial_forward_steps(links, slots) > most_steps) {
+    while (binomial_forward_steps(links, slots) > most_steps) ++slots;
+    refuse_long_schedule(links, slots);
+  }
   core::list<chain_segment> made;
   core::list<part> open;
   open.push_back({0, links, slots});
@@ -77,15 +103,6 @@ constexpr core::list<chain_segment> binomial_segments(std::size_t links, std::si
 }
 
 }  // namespace detail
-
-/// How many links the binomial schedule runs forward in a step: r links - (slots + r over slots + 1) of them again,
-/// where r is the least number with (slots + r over slots) >= links, and each once for its backward pass.
-constexpr std::size_t binomial_forward_steps(std::size_t links, std::size_t slots) {
-  if (slots == 0) throw error("a chain is reversed with at least one slot, that of its input; give 1 or more");
-  if (slots > links) slots = links;
-  const std::size_t repeats = detail::fewest_repeats(links, slots);
-  return links + (repeats == 0 ? 0 : repeats * links - detail::most_links(slots + 1, repeats - 1));
-}
 
 /// The slots are in the type, or in the object.
 template <std::size_t... Slots>

@@ -6,7 +6,7 @@
 ///     remat::silence_warning(remat::warning_names::skipped_checkpoint);
 ///     remat::send_warnings_to([](const remat::warning& w) { my_log(w.name, w.text); });
 ///
-/// All of this may be called by several threads; the user's function is called by one at a time.
+/// All of this may be called by several threads, and by the user's function, which is called by one thread at a time.
 #pragma once
 
 #include <remat/core/language.hpp>
@@ -37,6 +37,7 @@ namespace detail {
 
 struct warning_settings {
   std::mutex mutex;
+  std::mutex of_calls;  ///< of the receiver, which may change the settings
   std::set<std::string, std::less<>> silenced;
   std::function<void(const warning&)> receiver;
 
@@ -51,10 +52,15 @@ struct warning_settings {
 /// Warns, unless warnings of this name are silenced.
 inline void warn(std::string_view name, std::string text) {
   detail::warning_settings& settings = detail::warning_settings::of_process();
-  const std::lock_guard lock(settings.mutex);
-  if (settings.silenced.contains(name)) return;
-  if (settings.receiver)
-    settings.receiver({std::string(name), std::move(text)});
+  const std::lock_guard one_at_a_time(settings.of_calls);
+  std::function<void(const warning&)> receiver;
+  {
+    const std::lock_guard lock(settings.mutex);
+    if (settings.silenced.contains(name)) return;
+    receiver = settings.receiver;
+  }
+  if (receiver)
+    receiver({std::string(name), std::move(text)});
   else
     std::cerr << "remat: warning: " + text + " [" + std::string(name) + "]\n";
 }

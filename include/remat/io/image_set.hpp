@@ -111,6 +111,8 @@ class image_set {
   batch_range batches(std::size_t batch_size, const batch_options& options = {}) const&& = delete;
 
  private:
+  image_set() = default;
+
   void normalise(const normalisation& scale);
 
   /// Only a set that was moved from has none.
@@ -140,11 +142,17 @@ namespace detail {
 
 /// `folder/name` or `folder/name.gz`; the plain file where both exist.
 inline std::filesystem::path plain_or_gzip(const std::filesystem::path& folder, const std::string& name) {
-  std::error_code ignored;
-  if (!std::filesystem::is_directory(folder, ignored))
+  const auto type_of = [](const std::filesystem::path& path) {
+    std::error_code why;
+    const std::filesystem::file_status found = std::filesystem::status(path, why);
+    if (found.type() == std::filesystem::file_type::none)  // another reason than that it is not there
+      throw data_error(path.string(), "cannot be opened (" + why.message() + ")");
+    return found.type();
+  };
+  if (type_of(folder) != std::filesystem::file_type::directory)
     throw data_error(folder.string(), "is not a folder; one with " + name + " or " + name + ".gz is needed");
   for (const std::string& candidate : {name, name + ".gz"})
-    if (std::filesystem::exists(folder / candidate, ignored)) return folder / candidate;
+    if (type_of(folder / candidate) != std::filesystem::file_type::not_found) return folder / candidate;
   throw data_error(folder.string(), "has no " + name + " and no " + name + ".gz; one of them is needed");
 }
 
@@ -217,10 +225,13 @@ REMAT_DEFINED image_set image_set::load_cifar100(const std::filesystem::path& fo
 REMAT_DEFINED image_set image_set::first(std::size_t count) const {
   require_images();
   if (count == 0) throw error("an image set holds at least one image; ask for the first 1 or more");
-  image_set some = *this;
-  if (count >= size()) return some;
-  some.pixels_.resize(pixels_.size() / size() * count);
-  some.labels_.resize(count);
+  if (count >= size()) return *this;
+  image_set some;
+  some.pixels_.assign(pixels_.begin(), pixels_.begin() + static_cast<std::ptrdiff_t>(pixels_.size() / size() * count));
+  some.labels_.assign(labels_.begin(), labels_.begin() + static_cast<std::ptrdiff_t>(count));
+  some.shape_ = shape_;
+  some.values_ = values_;
+  some.classes_ = classes_;
   return some;
 }
 

@@ -105,6 +105,8 @@ class tensor_matcher {
   /// Renames of which none is anybody's are a mistake. (One of several may be: a list of wrappers serves many files.)
   [[noreturn]] void refuse_renames() const {
     const std::string& from = options_.rename.front().first;
+    if (file_.tensors().empty())
+      throw error("load_weights: rename has '" + from + "', and " + file_.name() + " holds no tensors");
     std::vector<std::string> beginnings;
     for (const safetensor& t : file_.tensors()) {
       const std::string_view name(t.name);

@@ -134,19 +134,30 @@ struct found<Name, tagged<Name, Tensors>, Rest...> {
 template <fixed_string Name, class First, class... Rest>
 struct found<Name, First, Rest...> : found<Name, Rest...> {};
 
-/// The context with a tag; an earlier one of the name is hidden by it.
-template <class Context, class Tag>
+/// `Context` and the tags that follow, without one of this name.
+template <fixed_string Name, class Context, class... Tags>
+struct without_tag {
+  using type = Context;
+};
+template <fixed_string Name, class Before, class... Kept, class Tensors, class... Rest>
+struct without_tag<Name, context<Before, Kept...>, tagged<Name, Tensors>, Rest...>
+    : without_tag<Name, context<Before, Kept...>, Rest...> {};
+template <fixed_string Name, class Before, class... Kept, class First, class... Rest>
+struct without_tag<Name, context<Before, Kept...>, First, Rest...>
+    : without_tag<Name, context<Before, Kept..., First>, Rest...> {};
+
+/// The context with a tag in the place of an earlier one of its name, whose tensors may have had other shapes.
+template <class Context, fixed_string Name, class Tensors>
 struct with_tag;
-template <class Before, class... Tags, class Tag>
-struct with_tag<context<Before, Tags...>, Tag> {
-  using type =
-      std::conditional_t<(std::is_same_v<Tags, Tag> || ...), context<Before, Tags...>, context<Before, Tag, Tags...>>;
+template <class Before, class... Tags, fixed_string Name, class Tensors>
+struct with_tag<context<Before, Tags...>, Name, Tensors> {
+  using type = typename without_tag<Name, context<Before, tagged<Name, Tensors>>, Tags...>::type;
 };
 
 template <fixed_string Name, class... In, class Context, class Scope>
 struct lowered<tag<Name>, tensors<In...>, Context, Scope> {
   using output = tensors<In...>;
-  using after = typename with_tag<Context, tagged<Name, output>>::type;
+  using after = typename with_tag<Context, Name, output>::type;
   static constexpr int first_stage = core::none;
   static constexpr int width = 1;
   static constexpr edge emit(emission& e, const edge& in, const label&) {

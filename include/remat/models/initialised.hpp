@@ -7,6 +7,7 @@
 #include <remat/nn/bias.hpp>
 #include <remat/nn/embedding.hpp>
 #include <remat/nn/linear.hpp>
+#include <remat/nn/linear_cross_entropy.hpp>
 #include <remat/nn/positional_embedding.hpp>
 #include <remat/nn/real.hpp>
 #include <remat/nn/weight_and_bias.hpp>
@@ -38,6 +39,11 @@ struct embedding : nn::embedding<V, D> {
 template <std::size_t T, std::size_t D, nn::real Deviation = 0.02>
 struct positional_embedding : nn::positional_embedding<T, D> {
   static constexpr std::array parameters{parameter("weight", {T, D}, initial::normal(Deviation.value))};
+};
+
+template <std::size_t In, std::size_t Classes, nn::real Deviation, class... Options>
+struct linear_cross_entropy : nn::linear_cross_entropy<In, Classes, nn::bias::without, Options...> {
+  static constexpr std::array parameters{parameter("weight", {Classes, In}, initial::normal(Deviation.value))};
 };
 
 }  // namespace remat::models::detail

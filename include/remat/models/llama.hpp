@@ -22,7 +22,6 @@
 #include <remat/model/shared.hpp>
 #include <remat/models/initialised.hpp>
 #include <remat/nn/attention.hpp>
-#include <remat/nn/linear_cross_entropy.hpp>
 #include <remat/nn/rms_norm.hpp>
 #include <remat/nn/rotary_embedding.hpp>
 #include <remat/nn/swiglu.hpp>
@@ -124,8 +123,7 @@ struct llama_without_head : module {
 
 /// The head and the cross entropy of its logits in one, after `llama_without_head`.
 template <llama_config C = tiny_llama_1_1b, class... Options>
-using llama_loss =
-    named<"lm_head", typename detail::llama_parts<C>::template head_or_table<
-                         nn::linear_cross_entropy<C.width, C.vocabulary, nn::bias::without, Options...>>>;
+using llama_loss = named<"lm_head", typename detail::llama_parts<C>::template head_or_table<
+                                        detail::linear_cross_entropy<C.width, C.vocabulary, C.deviation, Options...>>>;
 
 }  // namespace remat::models

@@ -18,7 +18,7 @@ namespace remat::nn::detail {
 
 struct prepared_function : prepared {
   onednn::primitive forward, backward;
-  element of_forward = element::float32;   ///< what forward reads and writes: the type of its output, where oneDNN has that
+  element of_forward = element::float32;   ///< what forward reads and writes: bfloat16 where both are, and oneDNN has that
   element of_backward = element::float32;  ///< and backward: bfloat16 where all of its tensors are, and oneDNN has that
   std::size_t y_bytes = 0;                 ///< of forward's result in scratch, where that is rounded after
   std::size_t x_at = 0, dy_at = 0, dx_at = 0, primitive_at = 0;  ///< of those that are not, and of one that is added
@@ -28,7 +28,7 @@ struct prepared_function : prepared {
     const onednn::layout x = onednn::layout::row_major({size});
     // Without vectors of sixteen floats oneDNN has none of these of bfloat16.
     const bool has_rounded = onednn::instructions() != onednn::instruction_set::other;
-    of_forward = has_rounded ? p.outputs[0].type : element::float32;
+    if (has_rounded && p.inputs[0].type == p.outputs[0].type) of_forward = p.outputs[0].type;
     y_bytes = of_forward != p.outputs[0].type ? aligned(size * sizeof(float)) : 0;
     forward = onednn::elementwise(f, x.of(of_forward));
     reserve_scratch(*this, passes::forward, y_bytes, forward);

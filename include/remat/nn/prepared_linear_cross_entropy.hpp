@@ -46,7 +46,9 @@ struct prepared_linear_cross_entropy : prepared {
   std::size_t losses_at = 0;  ///< of the rows, in scratch after the logits of a chunk
 
   explicit prepared_linear_cross_entropy(const preparation& p) : is_rounded_(p.compute == element::bfloat16) {
-    const auto& [in, out, has_bias, o] = p.attributes<linear_cross_entropy_attributes>();
+    // (clang 16 lets no lambda capture structured bindings where OpenMP is on.)
+    const linear_cross_entropy_attributes& sizes = p.attributes<linear_cross_entropy_attributes>();
+    const std::size_t in = sizes.in, out = sizes.out;
     rows = p.inputs[1].elements(p.batch);
     chunk = rows_of_chunk(rows, in, out);
     losses_at = aligned(chunk * out * sizeof(float));
@@ -61,7 +63,7 @@ struct prepared_linear_cross_entropy : prepared {
     };
     const auto products = [&](std::size_t count, bool follows) {
       chunk_products made;
-      made.logits = {product::forward, count, in, out, {}, has_bias};
+      made.logits = {product::forward, count, in, out, {}, sizes.has_bias};
       if (p.backward_input)
         made.backward_input = {product::input_gradient, count, in, out, {.adds_to_destination = p.accumulates_input}};
       if (p.backward_parameters && follows) made.backward_weights = weights_gradient(count, true);
@@ -138,13 +140,13 @@ struct prepared_linear_cross_entropy : prepared {
   }
 
   void round(const preparation& p) {
-    const auto& [in, out, has_bias, o] = p.attributes<linear_cross_entropy_attributes>();
+    const linear_cross_entropy_attributes& sizes = p.attributes<linear_cross_entropy_attributes>();
     const auto made = [&](std::size_t count, bool is_first) {
       return bfloat16_linear(*this,
                              {.rows = count,
-                              .in = in,
-                              .out = out,
-                              .has_bias = has_bias,
+                              .in = sizes.in,
+                              .out = sizes.out,
+                              .has_bias = sizes.has_bias,
                               .y = element::float32,
                               .dy = element::float32,
                               .dx = p.input_gradient_type(),

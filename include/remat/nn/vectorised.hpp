@@ -20,9 +20,9 @@
 // all others would run the default, in which each fma is a call of the C library. What clang 16 makes of
 // "arch=x86-64-v3" is never chosen.
 #if !defined(__clang__) || __clang_major__ >= 19
-#define REMAT_VECTORISED __attribute__((target_clones("avx512f", "arch=x86-64-v3", "default")))
+#define REMAT_VECTORISED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
-#define REMAT_VECTORISED __attribute__((target_clones("avx512f", "fma", "default")))
+#define REMAT_VECTORISED __attribute__((target_clones("avx512bw", "fma", "default")))
 #endif
 /// Defines `name`, a function of these parameters, from a template of functions that are always inlined: name_in<true>
 /// for machines with 32 registers of sixteen floats, name_in<false> for all others. Compilers take seconds, and tens of

@@ -63,7 +63,7 @@ inline core::list<int> balance_by_costs(const program& p, const request& r, cons
 /// the fewest checkpoints, and of several such the middle one.
 inline core::list<cut> considered_cuts(const program& p, int stages, std::size_t most) {
   const core::list<cut> all = cuts_of(p);
-  if (most + 1 < static_cast<std::size_t>(stages)) most = static_cast<std::size_t>(stages) - 1;
+  most = std::max(most, static_cast<std::size_t>(stages) - 1);
   if (all.size() <= most) return all;
   core::list<cut> some;
   for (std::size_t k = 0; k < most; ++k) {

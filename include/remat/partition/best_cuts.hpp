@@ -72,7 +72,9 @@ class cut_search {
   }
 
  private:
-  constexpr way& at(int stages, int end) { return ways_[stages * points_.count() + end]; }
+  constexpr way& at(int stages, int end) {
+    return ways_[static_cast<std::size_t>(stages) * points_.size() + static_cast<std::size_t>(end)];
+  }
   /// What the search before found: the cost of all stages.
   constexpr double least() { return at(stages_, points_.count() - 1).cost; }
 
@@ -80,7 +82,7 @@ class cut_search {
   template <class Sum>
   constexpr void search(double bound, const Sum& sum, bool minds_checkpoints) {
     const int last = points_.count() - 1;
-    ways_ = core::list<way>(static_cast<std::size_t>((stages_ + 1) * points_.count()));
+    ways_ = core::list<way>((static_cast<std::size_t>(stages_) + 1) * points_.size());
     at(0, 0) = {{}, 0.0, 0};
     for (int s = 1; s <= stages_; ++s)
       for (int e = s == stages_ ? last : s; e <= last - (stages_ - s); ++e) {

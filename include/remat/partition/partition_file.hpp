@@ -29,7 +29,7 @@ inline setting from_file(const std::filesystem::path& file) {
     const std::uint64_t* const stage = value.as<std::uint64_t>();
     if (stage == nullptr || *stage > 1'000'000)
       throw data_error(name, "gives '" + remat::detail::shown_text(path) +
-                                 "' no stage number; a whole number of at least 0 is accepted");
+                                 "' no stage number; a whole number from 0 to 1000000 is accepted");
     stages.emplace_back(path, static_cast<int>(*stage));
   }
   setting s = by_path(std::move(stages));

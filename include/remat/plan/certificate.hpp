@@ -9,6 +9,7 @@
 #include <remat/core/storage_space.hpp>
 
 #include <cstddef>
+#include <limits>
 #include <string>
 
 namespace remat {
@@ -51,8 +52,9 @@ struct certificate {
   /// it.
   double gap() const {
     const double least = may_use_disk ? least_on_disk : lower_bound();
-    const double more = (time.sum() - least) / least;
-    return more > 1e-9 ? more : 0;  // less is of sums in another order
+    const double more = time.sum() - least;
+    if (more <= 1e-9 * least) return 0;  // less is of sums in another order
+    return least > 0 ? more / least : std::numeric_limits<double>::infinity();
   }
 };
 

@@ -33,6 +33,7 @@ inline std::string amount(double value, bool is_seconds) {
   return text + " " + std::string((is_seconds ? of_seconds : of_flops)[unit]);
 }
 inline std::string percent(double share) {
+  if (!(share < 1e12)) return "unbounded";
   const auto hundredths = static_cast<std::size_t>(share * 10'000 + 0.5);
   const std::string rest = std::to_string(hundredths % 100);
   return std::to_string(hundredths / 100) + "." + (rest.size() < 2 ? "0" : "") + rest + " %";

@@ -10,6 +10,7 @@
 #include <remat/run/gradient_actions.hpp>
 #include <remat/run/gradient_receiver.hpp>
 #include <remat/run/kernel_calls.hpp>
+#include <remat/run/module_errors.hpp>
 #include <remat/run/observer.hpp>
 #include <remat/run/outside_tensors.hpp>
 #include <remat/run/parameter_store.hpp>
@@ -210,7 +211,9 @@ class executor {
           s.updates->final_gradient(a.parameter, calls_.parameter_gradient(a.parameter));
           break;
         default:
-          with_call(i, [&](const kernel_call& c) { run_kernel(a, c, s); });
+          with_call(i, [&](const kernel_call& c) {
+            detail::naming_module(*program_, program_->operations[a.operation], [&] { run_kernel(a, c, s); });
+          });
       }
       ++executed_[static_cast<std::size_t>(a.kind)];
       if (verifies) first_pass_.after(plan_.steps, a, s.place, place_of);

@@ -32,7 +32,7 @@ struct model_options {
   std::vector<std::string> frozen = {};  ///< paths of modules that are not trained, next to those in the type
   std::vector<std::string> running_statistics = {};  ///< paths of modules whose batch norms use and keep theirs
   std::optional<element> compute = {};               ///< what modules compute with, instead of what the type says
-  std::size_t microbatches = 1;                      ///< parts that a batch is trained in, one after another
+  std::size_t microbatches = 1;                      ///< parts that `train_step` trains a batch in, one after another
   bool input_gradients = false;                      ///< backward goes on to the inputs of float: `input_gradient()`
   std::size_t max_plans = 8;  ///< sizes of (micro-)batches whose plans are kept, to train and as many to predict
   remat::packing packing = remat::packing::automatic;  ///< of weights: before each use of them, or once for several
@@ -44,6 +44,9 @@ namespace detail {
 /// The program that a model runs under its options. Throws `error` for what no model can be.
 inline program with_options(program lowered, const model_options& options) {
   if (options.microbatches == 0) throw error("a batch is trained in at least one micro-batch");
+  if (options.microbatches > 1 && lowered.loss == core::none)
+    throw error("a model without a loss runs the batch that it is given as one, and has " +
+                std::to_string(options.microbatches) + " micro-batches; give its parts to it one by one");
   if (options.max_plans == 0) throw error("a model keeps the plan of at least one batch size; max_plans is at least 1");
   if (lowered.operations.empty()) throw error("a model needs at least one module that computes something");
   require_unique_paths(lowered);

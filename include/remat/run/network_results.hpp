@@ -17,13 +17,13 @@ class network_results {
  public:
   /// A forward pass of these is about to run.
   void begin_outputs(const program& p, std::size_t batch, std::span<const tensor_source> given) {
-    made_.begin(given);
+    begin(given);
     for (int t : p.outputs) made_.expect(p.tensors[t], batch);
   }
   /// A step of these is about to run: it gives its losses, each to its place, and then the gradients of those inputs
   /// that have one.
   void begin_step(const program& p, std::size_t batch, std::span<float> losses, std::span<const tensor_source> given) {
-    made_.begin(given);
+    begin(given);
     for (float& loss : losses) made_.expect_raw(std::as_writable_bytes(std::span(&loss, 1)));
     for (int t = 0; t < p.inputs - p.targets; ++t)
       if (detail::has_gradient(p, t)) made_.expect(p.tensors[t], batch);
@@ -44,8 +44,7 @@ class network_results {
   void shrink_to(std::size_t most, std::span<const tensor_source> given) {
     if (bytes() <= most) return;
     made_.begin_anew(given);
-    has_outputs_ = false;
-    gradients_at_ = core::none;
+    forget();
   }
   /// Where it writes them.
   std::span<const std::span<std::byte>> places() const { return made_.views(); }
@@ -54,22 +53,20 @@ class network_results {
   void finish_outputs() {
     made_.finish();
     has_outputs_ = true;
-    gradients_at_ = core::none;
   }
   /// A step has run, which gave this many losses.
   void finish_step(std::size_t losses) {
     made_.finish();
-    has_outputs_ = false;
     gradients_at_ = static_cast<int>(losses);
   }
 
   std::span<const float> output(std::size_t i) const {
-    if (!has_outputs_) throw error("no forward pass has run since the last step, so there is no output");
+    if (!has_outputs_) throw error("there is no output: no forward pass has run since the last step or failed call");
     return made_.at(i);
   }
   std::span<const float> input_gradient(std::size_t i) const {
     if (gradients_at_ == core::none)
-      throw error("no step has run since the last forward pass; an input has a gradient after a step");
+      throw error("no step has run since the last forward pass or failed call; an input has a gradient after a step");
     const std::size_t at = static_cast<std::size_t>(gradients_at_);
     if (i >= made_.views().size() - at)
       throw error("there is no input " + std::to_string(i) + " with a gradient; inputs are counted from 0");
@@ -79,6 +76,16 @@ class network_results {
   std::size_t bytes() const { return made_.bytes(); }
 
  private:
+  /// Until the call that begins has succeeded there are no results: the places of the last ones are its own.
+  void begin(std::span<const tensor_source> given) {
+    made_.begin(given);
+    forget();
+  }
+  void forget() {
+    has_outputs_ = false;
+    gradients_at_ = core::none;
+  }
+
   results made_;
   bool has_outputs_ = false;
   int gradients_at_ = core::none;  // after the losses

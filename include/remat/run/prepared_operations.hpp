@@ -7,6 +7,7 @@
 #include <remat/core/error.hpp>
 #include <remat/core/kernel.hpp>
 #include <remat/plan/plan.hpp>
+#include <remat/run/module_errors.hpp>
 #include <remat/run/widened_operation.hpp>
 
 #include <algorithm>
@@ -25,7 +26,7 @@ class prepared_operations {
     for (std::size_t i = 0; i < needs.size(); ++i)
       if (needs[i].batch != 0 &&
           (p.operations[i].kernels->prepare != nullptr || widened_operation::is_widened(p.operations[i])))
-        prepare(p, i, needs);
+        detail::naming_module(p, p.operations[i], [&] { prepare(p, i, needs); });
   }
 
   /// What an operation has prepared, or null.

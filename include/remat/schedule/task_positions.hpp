@@ -19,6 +19,11 @@ namespace detail {
               std::to_string(table.stages - 1) + " and micro-batches 0 to " + std::to_string(table.microbatches - 1));
 }
 
+[[noreturn]] inline void refuse_few_tasks(const schedule_table& table, std::size_t tasks) {
+  throw error("schedule: it has " + std::to_string(tasks) + " tasks, and " + std::to_string(table.stages) +
+              " stages of " + std::to_string(table.microbatches) + " micro-batches have a task each at least");
+}
+
 constexpr bool is_within(const schedule_table& table, const pipeline_task& t) {
   return t.stage >= 0 && t.stage < table.stages && t.microbatch >= 0 && t.microbatch < table.microbatches &&
          is_known(t.kind);
@@ -29,11 +34,11 @@ constexpr bool is_within(const schedule_table& table, const pipeline_task& t) {
 /// Of a table whose stages are on one rank each and whose tasks are there once (schedule_rules.hpp).
 class task_positions {
  public:
-  /// Throws `error` where a task is outside of the table's numbers.
+  /// Throws `error` where a task is outside of the table's numbers, or there are fewer tasks than these say.
   constexpr explicit task_positions(const schedule_table& table)
       : microbatches_(static_cast<std::size_t>(table.microbatches)),
-        ranks_(static_cast<std::size_t>(table.stages), -1),
-        positions_(std::size(pass_table) * static_cast<std::size_t>(table.stages) * microbatches_, -1) {
+        positions_(std::size(pass_table) * passes(table), -1),
+        ranks_(static_cast<std::size_t>(table.stages), -1) {
     for (int rank = 0; rank < table.ranks(); ++rank) {
       const pipeline_task* const row = table.rows[rank].data();
       for (int position = 0, count = table.rows[rank].count(); position < count; ++position) {
@@ -58,13 +63,22 @@ class task_positions {
   }
 
  private:
+  /// How often each pass is done: once for each stage and micro-batch.
+  static constexpr std::size_t passes(const schedule_table& table) {
+    std::size_t tasks = 0;
+    for (const core::list<pipeline_task>& row : table.rows) tasks += row.size();
+    const auto stages = static_cast<std::size_t>(table.stages),
+               microbatches = static_cast<std::size_t>(table.microbatches);
+    if (stages > tasks || microbatches > tasks / stages) detail::refuse_few_tasks(table, tasks);
+    return stages * microbatches;
+  }
   constexpr std::size_t index(pass_kind pass, int stage, int microbatch) const {
     return (std::size(pass_table) * static_cast<std::size_t>(stage) + static_cast<std::size_t>(pass)) * microbatches_ +
            static_cast<std::size_t>(microbatch);
   }
 
   std::size_t microbatches_;
-  core::list<int> ranks_, positions_;
+  core::list<int> positions_, ranks_;
 };
 
 }  // namespace remat

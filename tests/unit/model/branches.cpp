@@ -81,6 +81,18 @@ TEST_CASE("a tag that is set again holds what passed last") {
   CHECK(p.operations[3].inputs[1] == p.operations[1].outputs[0]);
 }
 
+TEST_CASE("a tag that is set again holds tensors of the last one's shape") {
+  using namespace remat;
+  // 64, then 128, then 64 wide.
+  using net = sequential<tag<"x">, nn::linear<64, 128>, tag<"x">, nn::linear<128, 64>, tag<"y">, tag<"x">,
+                         nn::linear<64, 32>, join<"x", nn::concat>, join<"y", nn::concat>>;
+  const program p = lower<net, tensor<float, 64>>();
+  CHECK(p.tensors[p.outputs[0]].extents[0] == 32 + 64 + 64);
+  const operation& joined = p.operations[3];
+  CHECK(joined.inputs[1] == p.operations[1].outputs[0]);
+  CHECK(p.tensors[joined.inputs[1]].elements() == 64);
+}
+
 TEST_CASE("inputs that no gradient reaches have a gradient of zeros") {
   using net = sequential<remat::pick<1>, square>;
   using inputs = remat::tensors<tensor<float, 3>, tensor<float, 6>>;
