@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// How long budgets take to plan, and how good the plans are: chains of random links, a GPT of 12 blocks operation by
-/// operation, ResNet-18, a U-Net, the chain of 1,000 links, and one of 10,000 in memory and with disks that move as
-/// many bytes as FLOPs are done, or a hundredth of that.
+/// operation, ResNet-18, a U-Net, the chain of 1,000 links, two runs of links one after the other, and a chain of
+/// 10,000 in memory and with disks that move as many bytes as FLOPs are done, or a hundredth of that.
 ///
 ///     planning_time [share of save_all's bytes, 0.4]
 ///
@@ -100,6 +100,10 @@ int main(int argc, char** argv) {
   time("1,000 equal links", remat::fuse(remat::lower<benchmarks::chain, remat::tensor<float, 128>, nn::nll_loss>()), 64,
        share);
   time("1,000 links", random_chain(1'000), 1, share);
+  using two_runs = remat::sequential<remat::repeat<2'000, nn::linear<32, 32>>, nn::linear<32, 64>,
+                                     remat::repeat<1'000, nn::linear<64, 64>>>;
+  time("2,000 and 1,000 links", remat::lower<two_runs, remat::tensor<float, 32>>(), 16, share);
+  time("  in a 10th", remat::lower<two_runs, remat::tensor<float, 32>>(), 16, share / 10);
   const remat::program many = remat::lower<remat::repeat<10'000, nn::linear<32, 32>>, remat::tensor<float, 32>>();
   time("10,000 equal links", many, 16, share);
   time("  with a fast disk", many, 16, share, 1);

@@ -6,6 +6,7 @@
 /// checkpoint that is no budget's. One inside of such a checkpoint is a problem of its own.
 #pragma once
 
+#include <remat/core/error.hpp>
 #include <remat/plan/checkpoint_search.hpp>
 #include <remat/plan/plan_request.hpp>
 #include <remat/plan/segment.hpp>
@@ -15,6 +16,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <string>
 
 namespace remat {
 
@@ -47,6 +49,9 @@ constexpr memory_grid grid_for(int operations, std::size_t save_all_bytes) {
 
 class budget_problems {
  public:
+  /// Of one budget: tables grow with the square of their number, to 1 GB.
+  static constexpr int most_operations = 5'000;
+
   constexpr budget_problems(const program& p, const plan_request& request, const slice& covered,
                             const core::list<stage_port>& ports, const core::list<backward_need>& needs,
                             memory_grid grid, rounding how)
@@ -136,11 +141,18 @@ class budget_problems {
   }
   constexpr void add(const slice& covered, const core::list<stage_port>& ports, const core::list<int>& group,
                      const core::list<int>& is_dropped, rounding how) {
+    if (covered.last - covered.first > most_operations) refuse_length(covered.last - covered.first);
     spine made = spine_maker(p_, covered, ports, needs_, request_.batch, request_.costs, quantum(quantum_, how))
                      .dropping(is_dropped)
                      .make();
     made.group = group;
     all_.push_back(new problem(p_, static_cast<spine&&>(made), levels_, how == rounding::down));
+  }
+
+  [[noreturn]] static void refuse_length(int operations) {
+    throw error("a budget is planned over at most " + std::to_string(most_operations) +
+                " operations, or over long uniform runs, such as a `repeat`, and there are " +
+                std::to_string(operations) + "; another policy is needed, such as square_root");
   }
 
   const program& p_;

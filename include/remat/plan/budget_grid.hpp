@@ -23,10 +23,9 @@ inline std::vector<budget_choice> budget_grid(const training_planner& planner, c
   for (const budget_search::candidate& each : search.find_candidates(planner.make().live_bytes))
     all.push_back({each.again, each.ranges});
   const bool is_solved = all.size() > 1;
-  const uniform_search run(planner, p, request);
-  for (int units = run.is_there() ? run.least() : 0; run.is_there() && units < run.most();
-       units += units < run.least() + 8 ? 1 : units / 16 + 1) {
-    budget_choice of_run{0, run.ranges(units)};
+  const uniform_search runs(planner, p, request);
+  for (int level = runs.least(); level < runs.most(); level += level < runs.least() + 8 ? 1 : level / 16 + 1) {
+    budget_choice of_run{0, runs.ranges(level)};
     of_run.again = recomputation_cost(p, planner.with_segments(of_run.ranges), request.costs);
     all.push_back(std::move(of_run));
   }

@@ -3,7 +3,7 @@
 /// memory, as it is placed, is within the bytes.
 ///
 /// Keeping everything is tried first. The choices do not depend on the bytes, so that more bytes never take more time.
-/// Those of a long uniform run, whose schedules have a closed form, take part (uniform_search.hpp); where it is too
+/// Those of long uniform runs, whose schedules have a closed form, take part (uniform_search.hpp); where these are too
 /// long for the solver, they are all. Budgets that may take tensors out of the arena have further candidates
 /// (disk_search.hpp): of those and the ones without, the plan is taken whose step is predicted to take less.
 #pragma once
@@ -31,7 +31,7 @@ namespace remat::detail {
 
 class budget_search {
  public:
-  /// Of more, a long uniform run has its schedules from a closed form alone.
+  /// Of more, long uniform runs have their schedules from a closed form alone.
   static constexpr int most_solved_operations = 1'200;
 
   constexpr budget_search(const training_planner& planner, const program& p, const plan_request& request)
@@ -61,7 +61,7 @@ class budget_search {
       take_faster_on_disk(found);
     }
     if (found) return static_cast<plan&&>(*found);
-    find_some_of_run();
+    find_some_of_runs();
     return {};
   }
 
@@ -78,7 +78,7 @@ class budget_search {
   constexpr std::size_t smallest() {
     const plan all = planner_.make();
     find_candidates(all.live_bytes);
-    find_some_of_run();
+    find_some_of_runs();
     return smallest_bytes(all);
   }
 
@@ -86,10 +86,10 @@ class budget_search {
     double again = 0;
     core::list<chosen_range> ranges = {};
   };
-  /// The choices of the grid, the fastest first; none where the schedules of a long run are all that there are.
+  /// The choices of the grid, the fastest first; none where the schedules of long runs are all that there are.
   constexpr const core::list<candidate>& find_candidates(std::size_t save_all_bytes) {
     const slice& covered = planner_.covered();
-    look_for_run();
+    look_for_runs();
     if (is_too_long()) return candidates_;
     budget_problems problems(p_, request_, covered, planner_.ports(), planner_.needs(),
                              grid_for(covered.last - covered.first, save_all_bytes), rounding::even);
@@ -112,20 +112,20 @@ class budget_search {
  private:
   /// The fastest that keeps all tensors in the arena; none where none fits.
   constexpr std::optional<plan> fastest_in_arena(const plan& all) {
-    look_for_run();
-    std::optional<plan> of_run = fastest_of_run();
-    const double again_of_run = of_run ? recomputation_cost(p_, *of_run, request_.costs) : 0;
-    if (of_run && is_too_long()) return of_run;
+    look_for_runs();
+    std::optional<plan> of_runs = fastest_of_runs();
+    const double again_of_runs = of_runs ? recomputation_cost(p_, *of_runs, request_.costs) : 0;
+    if (of_runs && is_too_long()) return of_runs;
     find_candidates(all.live_bytes);
     for (const candidate& each : candidates_) {
-      if (of_run && again_of_run <= each.again) return of_run;
+      if (of_runs && again_of_runs <= each.again) return of_runs;
       plan made = planner_.with_segments(each.ranges);
       planner_.write_tape(made);
       if (!made.covered.splits && !may_fit(live_maximum(made.steps))) continue;
       planner_.place(made);
       if (fits(made)) return made;
     }
-    return of_run;
+    return of_runs;
   }
   /// One that takes less time with tensors on a disk, where there is one.
   void take_faster_on_disk(std::optional<plan>& found) const {
@@ -138,8 +138,8 @@ class budget_search {
       limit = times.of(*faster);
       found = std::move(faster);
     };
-    if (run_->is_there())
-      take(uniform_disk_search(planner_, p_, request_, *run_, *all_, times)
+    if (runs_->is_alone())
+      take(uniform_disk_search(planner_, p_, request_, *runs_, *all_, times)
                .fastest(limit, bytes_of_activations(), may, does));
     if (!is_too_long()) take(disk_search(planner_, p_, request_, times).fastest(limit, may, does));
   }
@@ -148,21 +148,23 @@ class budget_search {
   std::size_t smallest_on_disk(const plan& all, const BytesOf& bytes_of) const {
     const step_times times(p_, request_);
     std::size_t least = std::numeric_limits<std::size_t>::max();
-    if (run_->is_there()) least = uniform_disk_search(planner_, p_, request_, *run_, all, times).smallest(bytes_of);
+    if (runs_->is_alone()) least = uniform_disk_search(planner_, p_, request_, *runs_, all, times).smallest(bytes_of);
     if (!is_too_long()) least = std::min(least, disk_search(planner_, p_, request_, times).smallest(bytes_of));
     return least;
   }
-  constexpr void look_for_run() {
-    if (!run_) run_.emplace(planner_, p_, request_);
+  constexpr void look_for_runs() {
+    if (!runs_) runs_.emplace(planner_, p_, request_);
   }
-  /// A long uniform run in a program that is too long for the solver.
+  /// A program that is too long for the solver, and is long uniform runs for the most part.
   constexpr bool is_too_long() const {
-    return run_->is_there() && planner_.covered().last - planner_.covered().first > most_solved_operations;
+    const int all = planner_.covered().last - planner_.covered().first, others = all - runs_->operations();
+    return runs_->is_there() && all > most_solved_operations &&
+           (others <= all / 8 || all > budget_problems::most_operations);
   }
-  /// The fastest plan of a long uniform run that fits.
-  constexpr std::optional<plan> fastest_of_run() const {
-    if (!run_->is_there()) return {};
-    return run_->fastest(
+  /// The fastest plan of the long uniform runs that fits.
+  constexpr std::optional<plan> fastest_of_runs() const {
+    if (!runs_->is_there()) return {};
+    return runs_->fastest(
         bytes_of_activations(), [this](std::size_t activation_bytes) { return may_fit(activation_bytes); },
         [this](const plan& made) { return fits(made); });
   }
@@ -176,10 +178,10 @@ class budget_search {
     }
     return bytes;
   }
-  constexpr void find_some_of_run() {
-    if (!run_->is_there()) return;
-    const core::list<int> units = run_->some_units();
-    for (int k = units.count(); k-- > 0;) candidates_.push_back({run_->again(units[k]), run_->ranges(units[k])});
+  constexpr void find_some_of_runs() {
+    if (!runs_->is_there()) return;
+    const core::list<int> levels = runs_->some_levels();
+    for (int k = levels.count(); k-- > 0;) candidates_.push_back({runs_->again(levels[k]), runs_->ranges(levels[k])});
   }
 
   constexpr bool may_fit(std::size_t activation_bytes) const {
@@ -244,7 +246,7 @@ class budget_search {
   budget_limits limits_ = {};
   std::optional<plan> all_ = {};  ///< that keeps everything
   core::list<candidate> candidates_ = {};
-  std::optional<uniform_search> run_ = {};
+  std::optional<uniform_search> runs_ = {};
 };
 
 }  // namespace remat::detail

@@ -31,16 +31,17 @@ namespace remat::detail {
 
 class uniform_disk_search {
  public:
-  /// `all`: the plan that keeps everything in memory.
+  /// `search`: of one run. `all`: the plan that keeps everything in memory.
   uniform_disk_search(const training_planner& planner, const program& p, const plan_request& request,
                       const uniform_search& search, const plan& all, const step_times& times)
       : planner_(planner),
         p_(p),
         search_(search),
+        run_(search.longest()),
         times_(times),
         moving_(moving_times(p, request, planner.covered(), times.second())),
         is_serial_(waits_for_each_transfer(p)),
-        schedules_(search.schedules(), search.links()) {
+        schedules_(run_.schedules(), run_.links()) {
     find_links(all);
   }
 
@@ -60,12 +61,12 @@ class uniform_disk_search {
       return true;
     };
     if (!can_move()) return best;
-    const int most = search_.units_within(bytes);
+    const int most = search_.level_within(bytes);
     double before = -1;
     for (int units = most; units >= 0; --units) {
       const choice serial = cheapest_serial(units);
       if (!serial.is_possible() || serial.least >= limit) break;
-      if (serial.least == before) continue;  // the same schedule
+      if (serial.least == before && fastest_link_ > 0) continue;  // the same schedule
       before = serial.least;
       if (take(serial)) break;
     }
@@ -116,14 +117,14 @@ class uniform_disk_search {
   }
   bool can_move() const { return link_ > 0 && (state_.is_possible() || tape_.is_possible()); }
   int tensor(int link, const place& at) const {
-    const operation& o = p_.operations[search_.run().begin_of(link) + at.operation];
+    const operation& o = p_.operations[run_.run().begin_of(link) + at.operation];
     return (at.is_input ? o.inputs : at.is_saved ? o.saved : o.outputs).values[at.slot];
   }
   bool may_move(int t) const { return moving_[static_cast<std::size_t>(t)].is_possible(); }
 
   /// What links in the middle of the run say of all.
   void find_links(const plan& all) {
-    const uniform_run& run = search_.run();
+    const uniform_run& run = run_.run();
     const int middle = run.links / 2, begin = run.begin_of(middle), end = run.begin_of(middle + 1);
     const auto add = [&](std::vector<place>& some, const place& at, moving_time& sum) {
       const int t = tensor(middle, at);
@@ -199,7 +200,7 @@ class uniform_disk_search {
   }
 
   plan written(const choice& c) const {
-    plan made = planner_.with_segments(search_.ranges(schedules_.segments(c.split, c.units)));
+    plan made = planner_.with_segments(run_.ranges(schedules_.segments(c.split, c.units)));
     int link = 0;
     for (const int links : c.split.parts) {
       for (const place& each : links > 0 ? states_ : tapes_)
@@ -217,15 +218,16 @@ class uniform_disk_search {
     double longest = 0;
     for (const auto* some : {&states_, &tapes_})
       for (const place& each : *some) {
-        const moving_time& here = moving_[static_cast<std::size_t>(tensor(search_.run().links / 2, each))];
+        const moving_time& here = moving_[static_cast<std::size_t>(tensor(run_.run().links / 2, each))];
         longest = std::max({longest, here.write, here.read});
       }
-    return static_cast<int>(std::clamp(std::ceil(longest / link_ * search_.run().operations), 4.0, 1'000.0));
+    return static_cast<int>(std::clamp(std::ceil(longest / link_ * run_.run().operations), 4.0, 1'000.0));
   }
 
   const training_planner& planner_;
   const program& p_;
   const uniform_search& search_;
+  const scheduled_run& run_;
   const step_times& times_;
   std::vector<moving_time> moving_;  // of each tensor
   bool is_serial_;

@@ -11,6 +11,7 @@
 #include <remat/plan/uniform_schedule.hpp>
 
 #include <cstddef>
+#include <utility>
 
 namespace remat::detail {
 
@@ -24,6 +25,7 @@ struct uniform_run {
     return size() > other.size() || (size() == other.size() && links > other.links);
   }
   constexpr int begin_of(int link) const { return first + link * operations; }
+  constexpr int end() const { return begin_of(links); }
 };
 
 /// Whether what these operations compute is the same, apart from parameters.
@@ -35,43 +37,60 @@ constexpr bool run_alike(const program& p, int a, int b) {
   return have_same_tensors(p, one, other);
 }
 
-/// The longest run among the children of node n.
-constexpr uniform_run run_of_children(const program& p, int n) {
-  uniform_run best, here;
+/// Calls f for each run among the children of node n whose operations are among [begin, end).
+template <class F>
+constexpr void each_run_of_children(const program& p, int n, int begin, int end, const F& f) {
+  uniform_run here;
   for (int c = n + 1; c < p.nodes[n].end; c = p.nodes[c].end) {
     const int first = p.nodes[c].first, operations = p.nodes[c].last - first;
-    if (operations == 0) continue;
+    if (operations == 0 || first < begin || p.nodes[c].last > end) continue;
     bool continues = here.links > 0 && here.operations == operations && here.begin_of(here.links) == first;
     for (int i = 0; continues && i < operations; ++i) continues = run_alike(p, first - operations + i, first + i);
-    if (!continues) here = {first, 0, operations};
+    if (!continues) {
+      f(here);
+      here = {first, 0, operations};
+    }
     ++here.links;
-    if (here.is_longer_than(best)) best = here;
   }
-  return best;
+  f(here);
 }
 
-/// The longest run within a budget of a slice that is in no other checkpoint.
-constexpr uniform_run find_uniform_run(const program& p, const slice& covered) {
+/// The runs of this many links and more within the budgets of a slice that are in no other checkpoint, the longest
+/// first. No two have an operation in common. Of modules that a cut of a pipeline goes through, those in the slice
+/// count.
+constexpr core::list<uniform_run> find_uniform_runs(const program& p, const slice& covered, int fewest_links) {
   segment_search search{p};
   search.run(covered.stage);
-  uniform_run best;
+  core::list<uniform_run> found;
   for (const found_segment& each : search.found) {
     if (!each.policy->has_budget() || each.parent != core::none) continue;
     for (int n = 0; n < p.nodes.count(); ++n) {
       const module_node& here = p.nodes[n];
-      if (!here.is_sequential || here.first < each.first || here.last > each.last ||
-          here.last - here.first < best.size())
-        continue;
-      if (const uniform_run found = run_of_children(p, n); found.is_longer_than(best)) best = found;
+      const int begin = here.first > each.first ? here.first : each.first,
+                end = here.last < each.last ? here.last : each.last;
+      if (!here.is_sequential || end - begin < fewest_links) continue;
+      each_run_of_children(p, n, begin, end, [&](const uniform_run& run) {
+        if (run.links < fewest_links) return;
+        found.push_back(run);
+        for (int at = found.count() - 1; at > 0 && found[at].is_longer_than(found[at - 1]); --at)
+          std::swap(found[at], found[at - 1]);
+      });
     }
   }
-  return best;
+  core::list<uniform_run> apart;
+  for (const uniform_run& each : found) {
+    bool meets = false;
+    for (const uniform_run& longer : apart) meets = meets || (each.first < longer.end() && longer.first < each.end());
+    if (!meets) apart.push_back(each);
+  }
+  return apart;
 }
 
 /// What a schedule needs to know of a run's links, and the bytes of a unit of memory.
 struct measured_run {
   uniform_links links = {};
   std::size_t quantum = alignment;
+  double cost = 0;  ///< of a link's forward pass
 };
 
 class run_measure {
@@ -95,6 +114,7 @@ class run_measure {
     if (tapes.empty()) return made;
     const std::size_t state = bytes_of(states), tape = bytes_of(tapes);
     made.quantum = quantum_for(state, tape);
+    for (int i = begin; i < end; ++i) made.cost += cost_of(i);
     made.links = {run_.links, units(state, made.quantum), units(tape, made.quantum), last_share(begin, end)};
     return made;
   }

@@ -447,7 +447,7 @@ TEST_CASE("a partition from a file", "[dist][partition]") {
            {"3", "is no JSON object"},
            {"[0]", "is no JSON object"},
            {"{\"a\": {}}", "nests deeper than 1 level"},
-           {"{\"a\": -1}", "gives 'a' no stage number; a whole number of at least 0"},
+           {"{\"a\": -1}", "gives 'a' no stage number; a whole number from 0 to 1000000 is accepted"},
            {"{\"a\": 1.5}", "gives 'a' no stage number"},
            {"{\"a\": \"1\"}", "gives 'a' no stage number"},
            {"{\"a\": 99999999999}", "gives 'a' no stage number"},

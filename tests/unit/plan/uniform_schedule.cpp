@@ -105,6 +105,55 @@ TEST_CASE("plans of long uniform chains are within their bytes, and more bytes n
                     Contains("the smallest with which a step fits is"));
 }
 
+/// The same with the second half of its links frozen, which makes them a run of another kind.
+remat::program two_runs(int links, std::size_t bytes) {
+  remat::program p = chain(links, bytes);
+  for (int i = p.operations.count() / 2; i < p.operations.count(); ++i) p.operations[i].frozen = true;
+  return p;
+}
+
+TEST_CASE("of several long runs memory goes where it saves most, and more bytes never take longer") {
+  constexpr int links = 1'400;
+  constexpr std::size_t batch = 8;
+  const std::size_t most = remat::plan_training(two_runs(links, 1'000'000'000), batch).activation_bytes;
+  double before = 0;
+  for (const std::size_t part : {2u, 5u, 20u, 50u}) {
+    const std::size_t bytes = most / part;
+    const remat::program p = two_runs(links, bytes);
+    const remat::plan made = remat::plan_training(p, batch);
+    const double cost = remat::detail::recomputation_cost(p, made, nullptr);
+    INFO("1/" << part);
+    CHECK(made.activation_bytes <= bytes);
+    CHECK(made.activation_bytes > bytes - bytes / 8);
+    CHECK(cost >= before);
+    // 5 %, 3 %, 4 % and 29 %; of the chain of one run 15 %, 6 %, 3 % and 15 %.
+    CHECK(remat::certify(p, {.batch = batch}, made)->gap() < (part < 50 ? 0.05 : 0.3));
+    before = cost;
+  }
+}
+
+TEST_CASE("of a long run that a cut of a pipeline goes through, each stage has its part") {
+  remat::program p = chain(2'600, 1'000);
+  const int all = p.operations.count();
+  for (int i = all / 2; i < all; ++i) p.operations[i].stage = 1;
+  for (const int stage : {0, 1}) {
+    const auto found = remat::detail::find_uniform_runs(p, remat::slice_of_stage(p, stage), 13);
+    REQUIRE(found.count() == 1);
+    CHECK(found[0].links == 1'300);
+    CHECK(found[0].first == (stage == 0 ? 0 : all / 2));
+  }
+}
+
+TEST_CASE("a budget over too many operations that are in no long run is refused") {
+  remat::program p = chain(2'600, 1'000);
+  for (int i = 0; i < p.operations.count(); ++i) {
+    const int link = i * 2'600 / p.operations.count();
+    p.operations[i].frozen = link * link % 11 < 5;
+  }
+  CHECK_THROWS_WITH(remat::plan_training(p, 8),
+                    Contains("a budget is planned over at most 5000 operations, or over long"));
+}
+
 TEST_CASE("a chain that the solver could take has the better plan of both", "[once]") {
   constexpr std::size_t batch = 8;
   const std::size_t most = remat::plan_training(chain(40, 1'000'000'000), batch).activation_bytes;
