@@ -22,7 +22,6 @@
 #include <remat/report/pareto.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <cstddef>
 #include <cstdio>
@@ -112,7 +111,7 @@ void measure(const benchmarks::network& chosen, int threads, int rounds, const s
     std::optional<remat::certificate> certificate;
     try {
       certificate = model.plan(chosen.batch).certificate;
-    } catch (const remat::error&) {
+    } catch (const remat::budget_error&) {
       return;  // a budget that is too small
     }
     all.push_back({{std::string(series), std::move(policy)}, std::move(model), std::move(certificate)});
@@ -190,7 +189,7 @@ void draw_memory(const benchmarks::network& chosen, double share, const std::str
     try {
       planned = within(std::min(share, 1.0));
       break;
-    } catch (const remat::error&) {
+    } catch (const remat::budget_error&) {
       if (share >= 1) throw;
     }
   }

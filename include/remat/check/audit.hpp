@@ -62,12 +62,12 @@ class scribbler : public observer {
  public:
   explicit scribbler(const executor& e) : executor_(e) {}
   void before(int action) override {
-    each_storage([&](const auto& b, std::span<std::byte> bytes) {
+    each_allocation([&](const auto& b, std::span<std::byte> bytes) {
       if (b.first == action) found_dead_ = found_dead_ && is_all(bytes, scribble);
     });
   }
   void after(int action) override {
-    each_storage([&](const auto& b, std::span<std::byte> bytes) {
+    each_allocation([&](const auto& b, std::span<std::byte> bytes) {
       if (b.last == action) std::ranges::fill(bytes, scribble);
     });
   }
@@ -75,7 +75,7 @@ class scribbler : public observer {
 
  private:
   template <class F>
-  void each_storage(const F& f) {
+  void each_allocation(const F& f) {
     const core::list<buffer>& buffers = executor_.planned().steps.buffers;
     for (int b = 0; b < buffers.count(); ++b)
       if (buffers[b].allocation == b) f(buffers[b], std::span(executor_.address(b), buffers[b].bytes));

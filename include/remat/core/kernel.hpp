@@ -10,8 +10,7 @@
 ///                                                               // same bits as one after the other
 ///     static std::unique_ptr<prepared> prepare(const preparation&);  // optional: primitives, scratch, packed weights
 ///     static void pack(const pack_pass&);                       // for each packed copy that it prepares (prepared.hpp)
-///     static void update_state(const update_pass&);             // optional: after the first forward, never a
-///     recomputation
+///     static void update_state(const update_pass&);             // optional: after the first forward pass alone
 ///
 /// The type of a module does not reach them, so `linear<8, 8>` and `linear<9, 9>` share one set.
 #pragma once

@@ -17,7 +17,7 @@
 
 namespace remat {
 
-/// Patterns are those of parameter_pattern.hpp: a path, all below it, `*` for any characters.
+/// Patterns are those of text_pattern.hpp: a path, all below it, `*` for any characters.
 struct load_options {
   /// false, as in PyTorch: what is missing stays as it is, and what is unexpected is skipped. A tensor of another shape
   /// is refused all the same, and so is a file of which nothing fits.

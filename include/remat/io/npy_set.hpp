@@ -24,7 +24,6 @@
 #include <filesystem>
 #include <span>
 #include <string>
-#include <type_traits>
 #include <utility>
 
 namespace remat {

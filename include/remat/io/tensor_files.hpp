@@ -20,7 +20,6 @@
 #include <array>
 #include <cstddef>
 #include <filesystem>
-#include <map>
 #include <span>
 #include <string>
 #include <string_view>

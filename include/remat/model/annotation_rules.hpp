@@ -31,8 +31,7 @@ struct annotated_module_has_children {
   static_assert(
       HasChildren,
       "remat: an annotated module that is no sequential has no children for a strategy, or a policy that cuts chains, "
-      "to "
-      "group; leave the strategy out, so that the module is checkpointed as one, or name a sequential or a repeat");
+      "to group; leave the strategy out, so that the module is checkpointed as one, or name a sequential or a repeat");
 };
 
 template <class Earlier, class Later, bool IsOnce>

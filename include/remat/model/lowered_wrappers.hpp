@@ -138,30 +138,9 @@ inline constexpr bool has_children = is_sequential<typename bare<M>::type> || is
 template <class Scope, class P>
 using checkpointed_scope = typename Scope::template within<Scope::checked || !BudgetPolicy<P>>;
 
-template <class M, class P, class S, class... In, class Context, class Scope>
-struct lowered<checkpoint<M, P, S>, tensors<In...>, Context, Scope>
-    : lowered<M, tensors<In...>, Context, checkpointed_scope<Scope, P>> {
-  static_assert(setting_rules<P, strategy::contiguous, S>::holds);
-  static_assert(rules::where<(Policy<P> && SeeksWords<P>), rules::policy_finds_its_words<P, words_inside<M>>>);
-  static_assert(rules::where<ChainPolicy<P>, rules::chain_policy_has_children<P, M, has_children<M>>>);
-  static constexpr int width = 1;
-  static constexpr edge emit(emission& e, const edge& in, label l) {
-    l.may_be_inlined = false;
-    if constexpr (make_a_setting<P, strategy::contiguous, S>)
-      e.checkpoints.push_back(setting_of<P, strategy::contiguous, S>);
-    [[maybe_unused]] const int here = e.made.nodes.count();
-    const edge out = lowered<M, tensors<In...>, Context, checkpointed_scope<Scope, P>>::emit(e, in, l);
-    e.checkpoints.clear();  // where M is no module of the program
-    if constexpr (needs_uniform_chain<P>)
-      if (here < e.made.nodes.count()) require_uniform_chain(e.made, here, policy_setting::of_type<P>());
-    return out;
-  }
-};
-
-template <class M, class S, class P, class Storage_, class... In, class Context, class Scope>
-struct lowered<checkpoint_sequential<M, S, P, Storage_>, tensors<In...>, Context, Scope>
-    : lowered<M, tensors<In...>, Context, checkpointed_scope<Scope, P>> {
-  static_assert(rules::strategy_has_children<M, has_children<M>>::holds);
+/// A checkpoint around M: what its two spellings have in common.
+template <class M, class P, class S, class Storage_, class Inputs, class Context, class Scope>
+struct lowered_checkpoint : lowered<M, Inputs, Context, checkpointed_scope<Scope, P>> {
   static_assert(setting_rules<P, S, Storage_>::holds);
   static_assert(rules::where<(Policy<P> && SeeksWords<P>), rules::policy_finds_its_words<P, words_inside<M>>>);
   static constexpr int width = 1;
@@ -169,12 +148,24 @@ struct lowered<checkpoint_sequential<M, S, P, Storage_>, tensors<In...>, Context
     l.may_be_inlined = false;
     if constexpr (make_a_setting<P, S, Storage_>) e.checkpoints.push_back(setting_of<P, S, Storage_>);
     [[maybe_unused]] const int here = e.made.nodes.count();
-    const edge out = lowered<M, tensors<In...>, Context, checkpointed_scope<Scope, P>>::emit(e, in, l);
+    const edge out = lowered<M, Inputs, Context, checkpointed_scope<Scope, P>>::emit(e, in, l);
     e.checkpoints.clear();  // where M is no module of the program
     if constexpr (needs_uniform_chain<P>)
       if (here < e.made.nodes.count()) require_uniform_chain(e.made, here, policy_setting::of_type<P>());
     return out;
   }
+};
+
+template <class M, class P, class Storage_, class... In, class Context, class Scope>
+struct lowered<checkpoint<M, P, Storage_>, tensors<In...>, Context, Scope>
+    : lowered_checkpoint<M, P, strategy::contiguous, Storage_, tensors<In...>, Context, Scope> {
+  static_assert(rules::where<ChainPolicy<P>, rules::chain_policy_has_children<P, M, has_children<M>>>);
+};
+
+template <class M, class S, class P, class Storage_, class... In, class Context, class Scope>
+struct lowered<checkpoint_sequential<M, S, P, Storage_>, tensors<In...>, Context, Scope>
+    : lowered_checkpoint<M, P, S, Storage_, tensors<In...>, Context, Scope> {
+  static_assert(rules::strategy_has_children<M, has_children<M>>::holds);
 };
 
 }  // namespace remat::detail

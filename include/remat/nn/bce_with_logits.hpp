@@ -43,7 +43,7 @@ REMAT_VECTORISED inline void bce_backward(const float* x, const float* target, f
 REMAT_END_VECTOR_CODE
 
 struct bce_with_logits_kernels {
-  static std::unique_ptr<prepared> prepare(const preparation& p) { return std::make_unique<prepared_block_sum>(p); }
+  static std::unique_ptr<prepared> prepare(const preparation& p) { return std::make_unique<prepared_block_sum<>>(p); }
 
   static void forward(const forward_pass& pass) { mean_of_elements(pass, sum_of_bce); }
   static void backward_input(const backward_pass& pass) {

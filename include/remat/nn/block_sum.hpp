@@ -13,10 +13,11 @@ namespace remat::nn::detail {
 
 inline constexpr std::size_t summed_block = 4096;
 
-/// Room for the sums of the blocks of input 0.
+/// Room for the sums of the blocks of an input.
+template <std::size_t Input = 0>
 struct prepared_block_sum : prepared {
   explicit prepared_block_sum(const preparation& p) {
-    scratch_bytes = (p.inputs[0].elements(p.batch) + summed_block - 1) / summed_block * sizeof(double);
+    scratch_bytes = (p.inputs[Input].elements(p.batch) + summed_block - 1) / summed_block * sizeof(double);
   }
 };
 

@@ -34,8 +34,13 @@ inline double counted_targets(const loss_options& o, std::span<const std::int32_
 /// Throws `error` for a target that is no class.
 inline void check_targets(std::string_view loss, const loss_options& o, std::span<const std::int32_t> targets,
                           std::size_t classes) {
-  for (std::size_t i = 0; i < targets.size(); ++i)
-    if (targets[i] != o.ignored && (targets[i] < 0 || static_cast<std::size_t>(targets[i]) >= classes))
+  const auto is_none = [&](std::int32_t target) {
+    return target != o.ignored && (target < 0 || static_cast<std::size_t>(target) >= classes);
+  };
+  int found = 0;  // in a loop that goes on, which uses vectors
+  for (const std::int32_t target : targets) found |= is_none(target) ? 1 : 0;
+  for (std::size_t i = 0; found != 0 && i < targets.size(); ++i)
+    if (is_none(targets[i]))
       throw error(std::string(loss) + ": target " + std::to_string(targets[i]) + " at place " + std::to_string(i) +
                   " of the micro-batch is no class; classes are 0 to " + std::to_string(classes - 1) + ", and " +
                   std::to_string(o.ignored) + " is ignored");

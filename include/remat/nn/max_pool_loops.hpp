@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// Maxima over windows in loops of our own over channels: where windows have gaps, for which oneDNN 2.6 has no fast
 /// code, and of bfloat16. Special numbers are as in max_pool_special.hpp; a window whose elements are all in the border
-/// gives
-/// -infinity, and no gradient.
+/// gives -infinity, and no gradient.
 ///
 ///     maxima     y (samples, rows, columns, C) of x (samples, height, width, C), and their places in the windows
 ///     unpooled   dx of dy: each element gathers from the windows that hold it, in the order of the outputs

@@ -26,7 +26,7 @@ REMAT_VECTORISED inline double sum_of_squared_errors(const float* x, const float
 REMAT_END_VECTOR_CODE
 
 struct mse_loss_kernels {
-  static std::unique_ptr<prepared> prepare(const preparation& p) { return std::make_unique<prepared_block_sum>(p); }
+  static std::unique_ptr<prepared> prepare(const preparation& p) { return std::make_unique<prepared_block_sum<>>(p); }
 
   static void forward(const forward_pass& pass) { mean_of_elements(pass, sum_of_squared_errors); }
   static void backward_input(const backward_pass& pass) {

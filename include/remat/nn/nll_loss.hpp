@@ -8,12 +8,15 @@
 #pragma once
 
 #include <remat/core/module.hpp>
+#include <remat/core/parallel.hpp>
+#include <remat/nn/block_sum.hpp>
 #include <remat/nn/class_targets.hpp>
 #include <remat/nn/loss_options.hpp>
 #include <remat/nn/rows.hpp>
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 
@@ -21,6 +24,8 @@ namespace remat::nn {
 namespace detail {
 
 struct nll_loss_kernels {
+  static std::unique_ptr<prepared> prepare(const preparation& p) { return std::make_unique<prepared_block_sum<1>>(p); }
+
   static void forward(const forward_pass& pass) {
     const loss_options& o = pass.attributes<loss_options>();
     const std::span<const float> log_probabilities = pass.input(0);             // (N, C), (N, T, C) or (N, H, W, C)
@@ -28,13 +33,16 @@ struct nll_loss_kernels {
     const std::span<const float> weights = weights_of(pass, o);                 // (C)
     const std::size_t classes = row_elements(pass.input_shape(0));
     check_targets("nll_loss", o, targets, classes);
-    double sum = 0;
-    for (std::size_t row = 0; row < targets.size(); ++row) {
-      if (targets[row] == o.ignored) continue;
-      const std::size_t target = static_cast<std::size_t>(targets[row]);
-      const double weight = weights.empty() ? 1 : static_cast<double>(weights[target]);
-      sum -= weight * static_cast<double>(log_probabilities[row * classes + target]);
-    }
+    const double sum = block_sum(targets.size(), pass.scratch(), [=, &o](std::size_t begin, std::size_t end) {
+      double of_block = 0;
+      for (std::size_t row = begin; row < end; ++row) {
+        if (targets[row] == o.ignored) continue;
+        const std::size_t target = static_cast<std::size_t>(targets[row]);
+        const double weight = weights.empty() ? 1 : static_cast<double>(weights[target]);
+        of_block -= weight * static_cast<double>(log_probabilities[row * classes + target]);
+      }
+      return of_block;
+    });
     pass.output()[0] = mean_of_sum(sum, denominator_of(pass, o, targets, weights));
   }
 
@@ -47,11 +55,13 @@ struct nll_loss_kernels {
     const destination dx = pass.input_gradient(0);
     float* const to = dx.data();
     if (!dx.accumulates()) dx.assign([](std::size_t) { return 0.0f; });
-    for (std::size_t row = 0; row < targets.size(); ++row) {
-      if (targets[row] == o.ignored) continue;
-      const std::size_t target = static_cast<std::size_t>(targets[row]);
-      to[row * classes + target] += weights.empty() ? share : weights[target] * share;
-    }
+    parallel_for(targets.size(), summed_block, [=, &o](std::size_t begin, std::size_t end) {
+      for (std::size_t row = begin; row < end; ++row) {
+        if (targets[row] == o.ignored) continue;
+        const std::size_t target = static_cast<std::size_t>(targets[row]);
+        to[row * classes + target] += weights.empty() ? share : weights[target] * share;
+      }
+    });
   }
 };
 

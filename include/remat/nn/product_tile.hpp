@@ -24,8 +24,8 @@
 /// | weight_gradient | 768 x 3072 x 1024  | 217      | 232     | 253   |
 /// | weight_gradient | 50257 x 768 x 64   | 172      | 223     | 248   |
 ///
-/// sgemm takes memory of the operands' size from the heap, and has no post-operations. A forward product is one call: a
-/// row of bias is added to one matrix, and W^T is copied into blocks anyway.
+/// sgemm takes memory of the operands' size from the heap, and has no post-operations. A forward product is one call,
+/// or one for each part of its rows: a row of bias is added to one matrix, and W^T is copied into blocks anyway.
 ///
 /// Products of few rows are bound by memory, from which one side comes as a whole: W for dx, dW where it is added to.
 /// oneDNN reads both in columns; in parts that fit the cache, and read in the order of memory before a call, they take
@@ -137,7 +137,7 @@ constexpr bool cuts_weight_gradient(const product_extents& whole, bool adds) {
 /// may be smaller. `adds` says whether the product is added to what its destination holds.
 constexpr product_extents product_tile(product which, const product_extents& whole, bool adds, processor on,
                                        int threads) {
-  if (on == processor::other) {  // without these holes
+  if (on == processor::other) {  // which multiplies matrices of all extents about as fast
     // What is added to a gradient is computed apart before (matrix_product.hpp), part by part; what is written is in
     // the same parts, since bits depend on them.
     const std::size_t lines = which == product::forward ? whole.m : lines_of(4 * cached_bytes, whole.n);

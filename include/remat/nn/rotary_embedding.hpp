@@ -29,8 +29,8 @@ struct rotary_attributes {
 
 REMAT_BEGIN_VECTOR_CODE
 
-/// Rows [begin, end) of (rows, heads, 2 half), each at a position below `positions`; y may be x. `direction` is 1 or
-/// -1.
+/// Rows of (heads, 2 half), the first of which is row `first_row` of a batch whose samples have `table.positions` rows;
+/// y may be x. `direction` is 1 or -1.
 REMAT_VECTORISED inline void rotate_rows(const float* x, float* y, const rotary_table& table, float direction,
                                          bool adds, std::size_t heads, std::size_t first_row, std::size_t rows) {
   const std::size_t half = table.width / 2;

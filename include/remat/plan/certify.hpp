@@ -9,6 +9,7 @@
 /// request, under any limits.
 #pragma once
 
+#include <remat/plan/budget_bytes.hpp>
 #include <remat/plan/budget_limits.hpp>
 #include <remat/plan/budget_search.hpp>
 #include <remat/plan/certificate_parts.hpp>
@@ -109,7 +110,7 @@ namespace detail {
 /// The most activations with which what the rank holds may be within a limit.
 inline std::size_t activations_within(const rank_memory& rank, std::size_t limit) {
   std::size_t fits = 0;
-  limit = std::min(limit, std::numeric_limits<std::size_t>::max() / 4);
+  limit = std::min(limit, most_bytes);
   for (std::size_t too_many = limit + 1; too_many - fits > 1;) {
     const std::size_t middle = fits + (too_many - fits) / 2;
     (rank.least_with(middle) <= limit ? fits : too_many) = middle;

@@ -4,8 +4,8 @@
 ///
 /// How long a step takes is known from its tape: what its operations cost, and what it waits for transfers
 /// (transfer_times.hpp). Of up to six operations all schedules are candidates, with every choice of what is on the disk
-/// and of how many transfers are under way. The
-/// candidates do not depend on the bytes, so that more of them never take more time.
+/// and of how many transfers are under way. The candidates do not depend on the bytes, so that more of them never take
+/// more time.
 #pragma once
 
 #include <remat/plan/budget_choices.hpp>

@@ -63,8 +63,7 @@ constexpr std::size_t tensors_before_updater() {
   return first;
 }
 template <class... Arguments>
-concept EndsWithUpdater = tensors_before_updater<Arguments...>()
-< sizeof...(Arguments);
+concept EndsWithUpdater = (tensors_before_updater<Arguments...>() < sizeof...(Arguments));
 
 /// Calls f(updater, factor, tensors...) with the arguments of such a step, and returns the loss that it gives.
 template <class F, class... Arguments>

@@ -42,4 +42,19 @@ TEST_CASE("warnings are silenced one by one", "[core][warning]") {
   CHECK(heard == std::vector<std::string>{"another_name: 2", "a_name: 3"});
 }
 
+TEST_CASE("who receives a warning may silence it, and hand the others on", "[core][warning]") {
+  std::vector<std::string> heard, by_next;
+  remat::send_warnings_to([&](const remat::warning& w) {
+    heard.push_back(w.text);
+    remat::silence_warning(w.name);
+    remat::send_warnings_to([&](const remat::warning& next) { by_next.push_back(next.text); });
+  });
+  for (const char* const text : {"1", "2"}) remat::warn("once", text);
+  remat::warn("another_name", "3");
+  remat::allow_warning("once");
+  remat::send_warnings_to({});
+  CHECK(heard == std::vector<std::string>{"1"});
+  CHECK(by_next == std::vector<std::string>{"3"});
+}
+
 }  // namespace warning_tests

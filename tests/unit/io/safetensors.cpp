@@ -224,6 +224,14 @@ TEST_CASE("links stay, and what another has put under the temporary name is not 
     CHECK(fs::status(target).permissions() == old);
   }
 
+  // A link to what is not there yet, and a circle of links.
+  fs::create_symlink("target_of_later", own.path() / "later");
+  remat::write_safetensors(own.path() / "later", tensors);
+  CHECK(fs::is_symlink(own.path() / "later"));
+  CHECK(temporary_folder::stored(own.path() / "target_of_later") == temporary_folder::stored(target));
+  fs::create_symlink("circle", own.path() / "circle");
+  CHECK_THROWS_WITH(remat::write_safetensors(own.path() / "circle", tensors), Contains("leads to itself"));
+
   own.write("weights.partial", "of a process that was killed");
   remat::write_safetensors(own.path() / "weights", tensors);
   CHECK(!fs::exists(own.path() / "weights.partial"));

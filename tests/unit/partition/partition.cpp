@@ -17,6 +17,7 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -182,6 +183,8 @@ TEST_CASE("memory is balanced by the bytes that are given for each stage", "[dis
   const auto bytes = [](int first, int last, int stage) { return static_cast<double>((last - first) * (3 - stage)); };
   remat::program p = tree().open("").layers({"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"}).close().program();
   CHECK(stages(p, partition::balanced_memory, {.stages = 3, .bytes = bytes}) == "0 0 1 1 1 2 2 2 2 2 2");
+  CHECK(stages(p, partition::balanced_memory(std::numeric_limits<std::size_t>::max()), {.stages = 3, .bytes = bytes}) ==
+        "0 0 1 1 1 2 2 2 2 2 2");
   CHECK(stages(p, partition::balanced_memory(3), {.stages = 3, .bytes = bytes}).starts_with("0 0 "));
   CHECK(stages(p, partition::balanced_memory(0), {.stages = 11, .bytes = bytes}) == "0 1 2 3 4 5 6 7 8 9 10");
   // Estimates are of all stages that there may be, and bytes of the chosen ones alone.

@@ -156,6 +156,29 @@ TEST_CASE("what does not fit is refused, and parameters stay as they are") {
   CHECK(model.train_step(data.inputs, data.targets) > 0);
 }
 
+TEST_CASE("after a call that failed there are no results") {
+  classifier model{{.seed = 1, .input_gradients = true}};
+  const auto data = networks::random_batch(4, 6, 1, 3, 1);
+  auto wrong = data.targets;
+  wrong[2] = 3;
+  model.train_step(data.inputs, data.targets);
+  CHECK(model.input_gradient(0).size() == 24);
+  CHECK_THROWS_WITH(model.train_step(data.inputs, wrong), Contains("in the module 'loss'"));
+  CHECK_THROWS_WITH(model.input_gradient(0), Contains("since the last") || Contains("failed call"));
+  CHECK_THROWS_WITH(model.output(0), Contains("there is no output"));
+
+  remat::model<nn::embedding<5, 3>, remat::tensor<std::int32_t, 2>> table{{.seed = 1}};
+  CHECK(table.predict(std::vector<int>{0, 4}).size() == 6);
+  CHECK_THROWS_WITH(table.predict(std::vector<int>{0, 5}), Contains("names no row") && Contains(", in the model"));
+  CHECK_THROWS_WITH(table.output(0), Contains("failed call"));
+}
+
+TEST_CASE("a model without a loss has no micro-batches") {
+  using net = remat::model<nn::linear<6, 3>, remat::tensor<float, 6>>;
+  CHECK_NOTHROW(net{{.microbatches = 1}});
+  CHECK_THROWS_WITH(net{{.microbatches = 4}}, Contains("a model without a loss") && Contains("4 micro-batches"));
+}
+
 TEST_CASE("a step that is refused leaves states as they were") {
   using net =
       remat::sequential<nn::conv2d<1, 4, 3>, nn::batch_norm2d<4>, nn::flatten, nn::linear<64, 3>, nn::log_softmax>;
