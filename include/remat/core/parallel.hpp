@@ -64,12 +64,16 @@ void in_lanes(std::size_t begin, std::size_t end, const F& f) {
   for (std::size_t i = begin; i < end; ++i) f(i);
 }
 
+/// Numbers below which starting a second thread costs more than it saves.
+inline constexpr std::size_t grain_of_numbers = 8192;
+/// As many rows of `length` numbers, as a grain of `parallel_for`.
+constexpr std::size_t grain_of_rows(std::size_t length) { return 1 + grain_of_numbers / length; }
+
 /// Calls f(i) for every i in [0, size), each a step of its own, concurrently with the others: many at once in the
 /// lanes of a core, and on all cores where there is enough to do.
 template <class F>
 void elementwise(std::size_t size, const F& f) {
-  constexpr std::size_t grain = 8192;  // below it, starting a second thread costs more than it saves
-  parallel_for(size, grain, [&](std::size_t begin, std::size_t end) { in_lanes(begin, end, f); });
+  parallel_for(size, grain_of_numbers, [&](std::size_t begin, std::size_t end) { in_lanes(begin, end, f); });
 }
 
 #if !defined(__clang__)

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <remat/core/module.hpp>
+#include <remat/core/parallel.hpp>
 #include <remat/nn/floats.hpp>
 
 #include <array>
@@ -22,13 +23,12 @@ struct add : module {
       .in_place = true, .fuses = {activation::relu}, .passes_gradient = true, .takes_bfloat16 = true};
 
   static void forward(const forward_pass& pass) {
-    constexpr std::size_t grain = 8192;
     const numbers y = pass.output_numbers();
     const bool acts = pass.activation_after() == activation::relu;
     const_numbers sum = pass.input_numbers(0);
     for (int i = 1; i < pass.inputs(); ++i) {
       const bool is_last = i + 1 == pass.inputs();
-      detail::in_parts(std::array{sum, pass.input_numbers(i)}, y, grain,
+      detail::in_parts(std::array{sum, pass.input_numbers(i)}, y, grain_of_numbers,
                        [acts = acts && is_last](const auto& x, float* to, std::size_t, std::size_t count) {
                          const float *const a = x[0], *const b = x[1];
                          if (acts)

@@ -15,6 +15,7 @@
 #pragma once
 
 #include <remat/core/kernel.hpp>
+#include <remat/core/parallel.hpp>
 #include <remat/nn/attention_dropout.hpp>
 #include <remat/nn/attention_mask.hpp>
 #include <remat/nn/attention_rows.hpp>
@@ -87,7 +88,7 @@ class attention_backward {
 
   void make_dots() const {
     const std::size_t rows = e_.queries, d = e_.width;
-    parallel_for(e_.batch * e_.heads, 1 + 8192 / (rows * d), [&](std::size_t begin, std::size_t end) {
+    parallel_for(e_.batch * e_.heads, grain_of_rows(rows * d), [&](std::size_t begin, std::size_t end) {
       for (std::size_t head = begin; head < end; ++head)
         dots_of_rows(out_.at(head / e_.heads, 0, head % e_.heads), dout_.at(head / e_.heads, 0, head % e_.heads),
                      dots_ + head * rows, rows);
@@ -126,8 +127,8 @@ class attention_backward {
   void run_tile(std::size_t sample, std::size_t head, std::size_t key, const masked_keys& masked, bool is_first,
                 std::byte* own, std::size_t worker, const head_rows& dq, bool adds) const {
     const auto at = [own](std::size_t bytes) { return reinterpret_cast<float*>(own + bytes); };
-    std::byte *const k = own + state_.backward.k, *const v = own + state_.backward.v, *const q = own + state_.backward.q,
-                     *const dout = own + state_.backward.dout;
+    std::byte *const k = own + state_.backward.k, *const v = own + state_.backward.v,
+                     *const q = own + state_.backward.q, *const dout = own + state_.backward.dout;
     float *const dk = at(state_.backward.dk), *const dv = at(state_.backward.dv), *const of_q = at(state_.backward.dq),
                  *const scores = at(state_.backward.scores), *const gradients = at(state_.backward.gradients);
     const element factors = state_.factors;
@@ -165,7 +166,8 @@ class attention_backward {
         probabilities_of_keys(tile);
       const tile_product sum = is_first && last == e_.queries ? tile_product::plain : tile_product::added;
       const void *const p = as_factors(scores, own + state_.backward.rounded, factors, rows * count),
-                 *const ds = as_factors(gradients, own + state_.backward.rounded_gradients, factors, rows * count);
+                        *const ds =
+                            as_factors(gradients, own + state_.backward.rounded_gradients, factors, rows * count);
       multiply(sum, rows, d, count, p, dout, dv);
       multiply(sum, rows, d, count, ds, q, dk);
       if (dq) {
@@ -186,7 +188,7 @@ class attention_backward {
   void add_parts() const {
     const std::size_t size = e_.heads * e_.width, rows = e_.batch * e_.queries;
     if (state_.parts == 1) return;
-    parallel_for(rows, 1 + 8192 / size, [&](std::size_t begin, std::size_t end) {
+    parallel_for(rows, grain_of_rows(size), [&](std::size_t begin, std::size_t end) {
       for (std::size_t row = begin; row < end; ++row)
         for (std::size_t part = 1; part < state_.parts && state_.first_query(part) <= row % e_.queries; ++part)
           give_floats(queries_of_part(part).at(0, row, 0).as<float>(), to_.q.at(0, row, 0).as<float>(), size, 1, size,

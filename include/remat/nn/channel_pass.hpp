@@ -94,7 +94,7 @@ class channel_pass {
     loop_.adds = to.accumulates;
     const std::size_t width = geometry_.width, whole = geometry_.long_rows * width,
                       all = geometry_.rows * geometry_.channels;
-    parallel_for(geometry_.long_rows, 1 + 8192 / width,
+    parallel_for(geometry_.long_rows, grain_of_rows(width),
                  [&](std::size_t begin, std::size_t end) { run_rows(which, to, begin * width, end * width, width); });
     if (whole < all) run_rows(which, to, whole, all, all - whole);
   }

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <remat/core/module.hpp>
+#include <remat/core/parallel.hpp>
 
 #include <array>
 #include <cstddef>
@@ -23,7 +24,7 @@ struct class_token_kernels {
     const std::size_t width = pass.parameter(0).size(), sample = pass.input_shape().elements();
     const float *const x = pass.input().data(), *const token = pass.parameter(0).data();
     float* const y = pass.output().data();
-    parallel_for(pass.batch(), 1 + 8192 / sample, [=](std::size_t begin, std::size_t end) {
+    parallel_for(pass.batch(), grain_of_rows(sample), [=](std::size_t begin, std::size_t end) {
       for (std::size_t n = begin; n < end; ++n) {
         float* const to = y + n * (width + sample);
         std::memcpy(to, token, width * sizeof(float));
@@ -38,7 +39,7 @@ struct class_token_kernels {
     const float* const dy = pass.output_gradient().data();
     const destination dx = pass.input_gradient();
     const bool adds = dx.accumulates();
-    parallel_for(pass.batch(), 1 + 8192 / sample, [=, to = dx.data()](std::size_t begin, std::size_t end) {
+    parallel_for(pass.batch(), grain_of_rows(sample), [=, to = dx.data()](std::size_t begin, std::size_t end) {
       for (std::size_t n = begin; n < end; ++n) {
         const float* const from = dy + n * (width + sample) + width;
         if (adds)

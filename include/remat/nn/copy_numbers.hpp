@@ -4,6 +4,7 @@
 #pragma once
 
 #include <remat/core/activation.hpp>
+#include <remat/core/parallel.hpp>
 #include <remat/nn/floats.hpp>
 
 #include <array>
@@ -33,8 +34,7 @@ inline void copy_some(const const_numbers& from, std::size_t first, const number
 
 /// All of them, on all threads.
 inline void copy_numbers(const const_numbers& from, const numbers& to) {
-  constexpr std::size_t grain = 8192;
-  parallel_for(to.size, grain,
+  parallel_for(to.size, grain_of_numbers,
                [&](std::size_t begin, std::size_t end) { copy_some(from, begin, to, begin, end - begin); });
 }
 
@@ -54,16 +54,17 @@ inline const std::byte* factors_of(const const_numbers& from, element type, std:
 
 /// The gradient of an activation's input from its output `y` and the gradient `dy`; `dx` may be `dy`.
 inline void differentiate(activation a, const const_numbers& y, const const_numbers& dy, const numbers& dx) {
-  constexpr std::size_t grain = 8192, few = 1024;
-  detail::in_parts(std::array{y, dy}, dx, grain, [&](const auto& from, float* to, std::size_t, std::size_t count) {
-    if (!dx.accumulates) return remat::differentiate(a, from[0], from[1], to, count);
-    float some[few];
-    for (std::size_t first = 0; first < count; first += few) {
-      const std::size_t size = count - first < few ? count - first : few;
-      remat::differentiate(a, from[0] + first, from[1] + first, some, size);
-      in_lanes(0, size, [=, &some](std::size_t i) { to[first + i] += some[i]; });
-    }
-  });
+  constexpr std::size_t few = 1024;
+  detail::in_parts(std::array{y, dy}, dx, grain_of_numbers,
+                   [&](const auto& from, float* to, std::size_t, std::size_t count) {
+                     if (!dx.accumulates) return remat::differentiate(a, from[0], from[1], to, count);
+                     float some[few];
+                     for (std::size_t first = 0; first < count; first += few) {
+                       const std::size_t size = count - first < few ? count - first : few;
+                       remat::differentiate(a, from[0] + first, from[1] + first, some, size);
+                       in_lanes(0, size, [=, &some](std::size_t i) { to[first + i] += some[i]; });
+                     }
+                   });
 }
 
 }  // namespace remat::nn

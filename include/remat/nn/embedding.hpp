@@ -10,6 +10,7 @@
 
 #include <remat/core/error.hpp>
 #include <remat/core/module.hpp>
+#include <remat/core/parallel.hpp>
 
 #include <array>
 #include <cstddef>
@@ -35,7 +36,7 @@ struct embedding_kernels {
                     " of the micro-batch names no row; rows are 0 to " + std::to_string(rows - 1));
     const float* const table = pass.parameter(0).data();
     float* const y = pass.output().data();
-    parallel_for(indices.size(), 1 + 8192 / width, [=, w = width](std::size_t begin, std::size_t end) {
+    parallel_for(indices.size(), grain_of_rows(width), [=, w = width](std::size_t begin, std::size_t end) {
       for (std::size_t i = begin; i < end; ++i)
         std::memcpy(y + i * w, table + static_cast<std::size_t>(indices[i]) * w, w * sizeof(float));
     });

@@ -87,7 +87,7 @@ class fused_relu {
   void finish_as(const const_numbers& x, const float* w, const float* b, const numbers& to) const {
     Y* const y = reinterpret_cast<Y*>(to.data);
     if (!is_in_product_)
-      return parallel_for(pixels() * sums_.out, 8192,
+      return parallel_for(pixels() * sums_.out, grain_of_numbers,
                           [y](std::size_t begin, std::size_t end) { rectify(y + begin, end - begin); });
     const tensors<X, Y> t{reinterpret_cast<const X*>(x.data), w, b, y};
     if (x_is_suspicious(t)) mend_pixels(t);

@@ -11,6 +11,7 @@
 /// a pipeline).
 #pragma once
 
+#include <remat/core/parallel.hpp>
 #include <remat/core/thread_scope.hpp>
 #include <remat/nn/product_operand.hpp>
 #include <remat/nn/product_tile.hpp>
@@ -147,7 +148,7 @@ class matrix_product {
   /// Brings values into the cache in the order of memory, line by line.
   static void read(const float* values, std::size_t count) {
     constexpr std::size_t line = 64 / sizeof(float);
-    parallel_for(count, 8192, [values](std::size_t begin, std::size_t end) {
+    parallel_for(count, grain_of_numbers, [values](std::size_t begin, std::size_t end) {
       for (std::size_t i = begin; i < end; i += line)
         static_cast<void>(*static_cast<const volatile float*>(values + i));
     });

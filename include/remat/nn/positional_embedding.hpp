@@ -9,6 +9,7 @@
 #pragma once
 
 #include <remat/core/module.hpp>
+#include <remat/core/parallel.hpp>
 
 #include <array>
 #include <cstddef>
@@ -22,7 +23,7 @@ struct positional_embedding_kernels {
     const std::size_t size = pass.output_shape().elements();  // of one sample
     const float *const x = pass.input().data(), *const w = pass.parameter(0).data();
     float* const y = pass.output().data();
-    parallel_for(pass.output().size(), grain, [=](std::size_t begin, std::size_t end) {
+    parallel_for(pass.output().size(), grain_of_numbers, [=](std::size_t begin, std::size_t end) {
       for (std::size_t first = begin; first < end;) {
         const std::size_t at = first % size, count = end - first < size - at ? end - first : size - at;
         in_lanes(0, count, [=](std::size_t i) { y[first + i] = x[first + i] + w[at + i]; });
@@ -48,9 +49,6 @@ struct positional_embedding_kernels {
       }
     });
   }
-
- private:
-  static constexpr std::size_t grain = 8192;
 };
 
 template <std::size_t T, std::size_t D>

@@ -34,7 +34,7 @@ class product_operand {
     const float* const begin = values + (transposed_ ? column * step_ + row : row * step_ + column);
     if (packed_bytes_ == 0) return begin;
     const std::size_t lines = transposed_ ? columns : rows, length = transposed_ ? rows : columns;
-    parallel_for(lines, 1 + 8192 / length, [=, step = step_](std::size_t first, std::size_t end) {
+    parallel_for(lines, grain_of_rows(length), [=, step = step_](std::size_t first, std::size_t end) {
       for (std::size_t line = first; line < end; ++line) {
         const float* const from = begin + line * step;
         float* const to = packed + line * length;

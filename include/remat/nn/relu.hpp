@@ -6,6 +6,7 @@
 #pragma once
 
 #include <remat/core/module.hpp>
+#include <remat/core/parallel.hpp>
 #include <remat/nn/copy_numbers.hpp>
 #include <remat/nn/same_shape.hpp>
 
@@ -18,11 +19,11 @@ namespace remat::nn {
 struct relu : detail::same_shape {
   static constexpr std::string_view kind = "relu";
   static constexpr reads backward_input_reads = reads::outputs;
-  static constexpr traits is{.in_place = true, .acts_as = activation::relu, .takes_bfloat16 = true, .gives_bfloat16 = true};
+  static constexpr traits is{
+      .in_place = true, .acts_as = activation::relu, .takes_bfloat16 = true, .gives_bfloat16 = true};
 
   static void forward(const forward_pass& pass) {
-    constexpr std::size_t grain = 8192;
-    detail::in_parts(std::array{pass.input_numbers()}, pass.output_numbers(), grain,
+    detail::in_parts(std::array{pass.input_numbers()}, pass.output_numbers(), grain_of_numbers,
                      [](const auto& from, float* y, std::size_t, std::size_t count) {
                        const float* const x = from[0];
                        in_lanes(0, count, [=](std::size_t i) { y[i] = x[i] <= 0 ? 0.0f : x[i]; });

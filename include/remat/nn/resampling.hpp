@@ -188,7 +188,7 @@ struct resampling {
     const std::size_t x_size = rows.inputs() * columns.inputs() * channels, y_size = width * channels;
     const std::size_t work = std::max(x_size / height, y_size);
     with_types(x, y, [&]<class X, class Y>(const X* from, Y* to) {
-      parallel_for(batch * height, 1 + 8192 / work, [&](std::size_t begin, std::size_t end) {
+      parallel_for(batch * height, grain_of_rows(work), [&](std::size_t begin, std::size_t end) {
         for (std::size_t i = begin; i < end; ++i)
           resample_row(resampled_row<X, Y>{from + i / height * x_size, to + i * y_size, channels, columns.inputs(),
                                            width, row_taps[i % height], column_taps.data(), y.accumulates});

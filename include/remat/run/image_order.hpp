@@ -20,7 +20,7 @@ inline void transpose_each(const float* x, float* y, std::size_t count, std::siz
   constexpr std::size_t line = 16;  // floats of a cache line
   const std::size_t height = std::min<std::size_t>(rows, 64), width = std::min<std::size_t>(columns, 64);
   const std::size_t down = (rows + height - 1) / height, across = (columns + width - 1) / width;
-  const std::size_t grain = 1 + 8192 / (height * width);
+  const std::size_t grain = grain_of_rows(height * width);
   parallel_for(count * down * across, grain, [=](std::size_t begin, std::size_t end) {
     for (std::size_t tile = begin; tile < end; ++tile) {
       const std::size_t n = tile / (down * across), r0 = tile / across % down * height, c0 = tile % across * width;
@@ -85,7 +85,7 @@ void for_pixels(const float* x, float* y, const tensor_shape& shape, std::size_t
   constexpr std::size_t some = 1024;
   const std::size_t channels = shape.channels(), pixels = shape.height() * shape.width();
   const std::size_t pieces = (pixels + some - 1) / some;
-  parallel_for(count * pieces, 1 + 8192 / (some * channels), [=](std::size_t begin, std::size_t end) {
+  parallel_for(count * pieces, grain_of_rows(some * channels), [=](std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i < end; ++i) {
       const std::size_t skipped = i / pieces * channels * pixels, first = i % pieces * some;
       f(x + skipped, y + skipped, channels, pixels, first, std::min(first + some, pixels));

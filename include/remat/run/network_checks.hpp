@@ -50,10 +50,10 @@ inline void require_backward(const program& p) {
 }
 
 inline void require_float_outputs(const program& p) {
-  for (int t : p.outputs)
-    if (p.tensors[t].type != element::float32)
-      throw error(
-          "an output that is given to the user holds float, and output 0 or a later one of this model does not");
+  for (int i = 0; i < p.outputs.size; ++i)
+    if (const tensor_shape& shape = p.tensors[p.outputs[i]]; shape.type != element::float32)
+      throw error("an output that is given to the user holds float, and output " + std::to_string(i) +
+                  " of this model is " + detail::text_of(shape));
 }
 
 /// Only images are given as `channels_last`.
