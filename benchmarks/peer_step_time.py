@@ -211,6 +211,8 @@ class Training:
         memory_format = torch.channels_last if layout == "channels_last" else torch.contiguous_format
         self.rounds = dtype == "bfloat16"
         self.model = make().to(memory_format=memory_format)
+        if compiled:
+            sys.setrecursionlimit(100_000)  # torch.compile walks the chain of 1,000 links by recursion
         self.run = torch.compile(self.model) if compiled else self.model
         if name in of_tokens:
             self.inputs = torch.randint(vocabulary, shape)

@@ -69,6 +69,9 @@ constexpr core::list<uniform_run> find_uniform_runs(const program& p, const slic
       const int begin = here.first > each.first ? here.first : each.first,
                 end = here.last < each.last ? here.last : each.last;
       if (!here.is_sequential || end - begin < fewest_links) continue;
+      bool is_inside = false;  // of a run around it, which is no shorter
+      for (const uniform_run& around : found) is_inside = is_inside || (begin >= around.first && end <= around.end());
+      if (is_inside) continue;
       each_run_of_children(p, n, begin, end, [&](const uniform_run& run) {
         if (run.links < fewest_links) return;
         found.push_back(run);
