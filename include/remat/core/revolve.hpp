@@ -70,10 +70,10 @@ constexpr std::size_t binomial_forward_steps(std::size_t links, std::size_t slot
 
 namespace detail {
 
-[[noreturn]] inline void refuse_long_schedule(std::size_t links, std::size_t enough) {
-  throw error("revolve of " + std::to_string(links) +
-              " modules runs them more than ten million times in a step with so few " + "slots; give " +
-              std::to_string(enough) + " or more");
+[[noreturn]] inline void refuse_long_schedule(std::size_t links, std::size_t slots, std::size_t enough) {
+  throw error("revolve of " + std::to_string(links) + " modules with " + std::to_string(slots) +
+              (slots == 1 ? " slot" : " slots") + " runs modules more than ten million times in a step; give it " +
+              std::to_string(enough) + " slots or more");
 }
 
 /// The segments of the binomial schedule, in preorder; the last link is in none. A step that runs links more often than
@@ -82,10 +82,11 @@ constexpr core::list<chain_segment> binomial_segments(std::size_t links, std::si
   struct part {
     std::size_t first, links, slots;
   };
-  constexpr std::size_t most_steps = 10'000'000;
+  const std::size_t fewest = 2 * links, most_steps = fewest > 10'000'000 ? fewest : 10'000'000;
   if (links > 1 && binomial_forward_steps(links, slots) > most_steps) {
-    while (binomial_forward_steps(links, slots) > most_steps) ++slots;
-    refuse_long_schedule(links, slots);
+    std::size_t enough = slots + 1;
+    while (binomial_forward_steps(links, enough) > most_steps) ++enough;
+    refuse_long_schedule(links, slots, enough);
   }
   core::list<chain_segment> made;
   core::list<part> open;

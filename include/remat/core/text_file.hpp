@@ -20,7 +20,7 @@ inline std::string read_text_file(const std::filesystem::path& path, std::string
   constexpr std::size_t most = std::size_t{1} << 30;
   if (file.size() > most)
     throw data_error(file.name(), "has " + std::to_string(file.size()) + " bytes; text of at most " +
-                                      std::to_string(most) + " is accepted");
+                                      std::to_string(most) + " bytes is accepted");
   std::string text;
   for (std::size_t room = file.size() + 1;; room = 2 * text.size()) {  // one more, to see that it ends
     const std::size_t before = text.size();

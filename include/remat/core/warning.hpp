@@ -6,7 +6,8 @@
 ///     remat::silence_warning(remat::warning_names::skipped_checkpoint);
 ///     remat::send_warnings_to([](const remat::warning& w) { my_log(w.name, w.text); });
 ///
-/// All of this may be called by several threads, and by the user's function, which is called by one thread at a time.
+/// All of this may be called by several threads; the user's function is called by one at a time, and may call all of it
+/// but `warn`.
 #pragma once
 
 #include <remat/core/language.hpp>
@@ -37,7 +38,7 @@ namespace detail {
 
 struct warning_settings {
   std::mutex mutex;
-  std::mutex of_calls;  ///< of the receiver, which may change the settings
+  std::recursive_mutex of_calls;  ///< of the receiver, which may change the settings, itself among them
   std::set<std::string, std::less<>> silenced;
   std::function<void(const warning&)> receiver;
 
@@ -78,9 +79,10 @@ inline void allow_warning(std::string_view name) {
   settings.silenced.erase(std::string(name));
 }
 
-/// An empty function sends them to std::cerr again. The function must not warn itself.
+/// An empty function sends them to std::cerr again. Afterwards no other thread runs the one before.
 inline void send_warnings_to(std::function<void(const warning&)> receiver) {
   detail::warning_settings& settings = detail::warning_settings::of_process();
+  const std::lock_guard no_call(settings.of_calls);
   const std::lock_guard lock(settings.mutex);
   settings.receiver = std::move(receiver);
 }

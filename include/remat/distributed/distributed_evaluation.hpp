@@ -98,7 +98,8 @@ class distributed_evaluation {
     const mpi::communicator& readers = is_its_own ? ranks_->pipeline : ranks_->world;
     const int first_stage = blueprint_->rank_of(0);
     const int teller = is_its_own ? first_stage : blueprint_->grid.rank(first_stage, 0);
-    std::decay_t<decltype(metric_.value())> value{};  // of who has seen the data; others may have nothing to take the mean of
+    // Of who has seen the data; others may have nothing to take the mean of.
+    std::decay_t<decltype(metric_.value())> value{};
     try {
       if (readers.rank() == teller) value = metric_.value();
     } catch (const std::exception& refused) {

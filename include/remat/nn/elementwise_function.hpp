@@ -18,7 +18,7 @@ namespace remat::nn::detail {
 
 struct prepared_function : prepared {
   onednn::primitive forward, backward;
-  element of_forward = element::float32;   ///< what forward reads and writes: bfloat16 where both are, and oneDNN has that
+  element of_forward = element::float32;   ///< what forward reads and writes: bfloat16 where both are, if oneDNN can
   element of_backward = element::float32;  ///< and backward: bfloat16 where all of its tensors are, and oneDNN has that
   std::size_t y_bytes = 0;                 ///< of forward's result in scratch, where that is rounded after
   std::size_t x_at = 0, dy_at = 0, dx_at = 0, primitive_at = 0;  ///< of those that are not, and of one that is added

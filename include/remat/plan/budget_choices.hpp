@@ -6,7 +6,6 @@
 /// checkpoint that is no budget's. One inside of such a checkpoint is a problem of its own.
 #pragma once
 
-#include <remat/core/error.hpp>
 #include <remat/plan/checkpoint_search.hpp>
 #include <remat/plan/plan_request.hpp>
 #include <remat/plan/segment.hpp>
@@ -16,7 +15,6 @@
 
 #include <cstddef>
 #include <optional>
-#include <string>
 
 namespace remat {
 
@@ -49,8 +47,20 @@ constexpr memory_grid grid_for(int operations, std::size_t save_all_bytes) {
 
 class budget_problems {
  public:
-  /// Of one budget: tables grow with the square of their number, to 1 GB.
+  /// Of one problem: tables grow with the square of their number, to 1 GB.
   static constexpr int most_operations = 5'000;
+  /// How many operations the longest problem has: all of a slice where one of its budgets is in no other checkpoint.
+  static constexpr int longest_problem(const program& p, const slice& covered) {
+    segment_search search{p};
+    search.run(covered.stage);
+    int longest = 0;
+    for (const found_segment& each : search.found) {
+      if (!each.policy->has_budget() || is_in_budget(search.found, each.parent)) continue;
+      const int operations = each.parent == core::none ? covered.last - covered.first : each.last - each.first;
+      longest = operations > longest ? operations : longest;
+    }
+    return longest;
+  }
 
   constexpr budget_problems(const program& p, const plan_request& request, const slice& covered,
                             const core::list<stage_port>& ports, const core::list<backward_need>& needs,
@@ -141,18 +151,11 @@ class budget_problems {
   }
   constexpr void add(const slice& covered, const core::list<stage_port>& ports, const core::list<int>& group,
                      const core::list<int>& is_dropped, rounding how) {
-    if (covered.last - covered.first > most_operations) refuse_length(covered.last - covered.first);
     spine made = spine_maker(p_, covered, ports, needs_, request_.batch, request_.costs, quantum(quantum_, how))
                      .dropping(is_dropped)
                      .make();
     made.group = group;
     all_.push_back(new problem(p_, static_cast<spine&&>(made), levels_, how == rounding::down));
-  }
-
-  [[noreturn]] static void refuse_length(int operations) {
-    throw error("a budget is planned over at most " + std::to_string(most_operations) +
-                " operations, or over long uniform runs, such as a `repeat`, and there are " +
-                std::to_string(operations) + "; another policy is needed, such as square_root");
   }
 
   const program& p_;

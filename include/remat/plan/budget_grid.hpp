@@ -15,7 +15,7 @@
 
 namespace remat::detail {
 
-/// To keep everything is the first; of a long uniform run some schedules are among them.
+/// To keep everything is the first; of long uniform runs some schedules are among them.
 inline std::vector<budget_choice> budget_grid(const training_planner& planner, const program& p,
                                               const plan_request& request) {
   std::vector<budget_choice> all(1);

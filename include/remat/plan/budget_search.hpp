@@ -24,6 +24,7 @@
 #include <cstddef>
 #include <limits>
 #include <optional>
+#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -61,6 +62,7 @@ class budget_search {
       take_faster_on_disk(found);
     }
     if (found) return static_cast<plan&&>(*found);
+    require_choices();
     find_some_of_runs();
     return {};
   }
@@ -78,6 +80,7 @@ class budget_search {
   constexpr std::size_t smallest() {
     const plan all = planner_.make();
     find_candidates(all.live_bytes);
+    require_choices();
     find_some_of_runs();
     return smallest_bytes(all);
   }
@@ -86,11 +89,11 @@ class budget_search {
     double again = 0;
     core::list<chosen_range> ranges = {};
   };
-  /// The choices of the grid, the fastest first; none where the schedules of long runs are all that there are.
+  /// The choices of the grid, the fastest first; none where the solver has no part in it.
   constexpr const core::list<candidate>& find_candidates(std::size_t save_all_bytes) {
     const slice& covered = planner_.covered();
     look_for_runs();
-    if (is_too_long()) return candidates_;
+    if (!is_solved()) return candidates_;
     budget_problems problems(p_, request_, covered, planner_.ports(), planner_.needs(),
                              grid_for(covered.last - covered.first, save_all_bytes), rounding::even);
     core::list<candidate> found;
@@ -115,7 +118,7 @@ class budget_search {
     look_for_runs();
     std::optional<plan> of_runs = fastest_of_runs();
     const double again_of_runs = of_runs ? recomputation_cost(p_, *of_runs, request_.costs) : 0;
-    if (of_runs && is_too_long()) return of_runs;
+    if (of_runs && !is_solved()) return of_runs;
     find_candidates(all.live_bytes);
     for (const candidate& each : candidates_) {
       if (of_runs && again_of_runs <= each.again) return of_runs;
@@ -138,28 +141,31 @@ class budget_search {
       limit = times.of(*faster);
       found = std::move(faster);
     };
-    if (runs_->is_alone())
+    if (runs_->is_there())
       take(uniform_disk_search(planner_, p_, request_, *runs_, *all_, times)
                .fastest(limit, bytes_of_activations(), may, does));
-    if (!is_too_long()) take(disk_search(planner_, p_, request_, times).fastest(limit, may, does));
+    if (is_solved()) take(disk_search(planner_, p_, request_, times).fastest(limit, may, does));
   }
   /// The fewest bytes of those with tensors on a disk, as `bytes_of` says of a plan.
   template <class BytesOf>
   std::size_t smallest_on_disk(const plan& all, const BytesOf& bytes_of) const {
     const step_times times(p_, request_);
     std::size_t least = std::numeric_limits<std::size_t>::max();
-    if (runs_->is_alone()) least = uniform_disk_search(planner_, p_, request_, *runs_, all, times).smallest(bytes_of);
-    if (!is_too_long()) least = std::min(least, disk_search(planner_, p_, request_, times).smallest(bytes_of));
+    if (runs_->is_there()) least = uniform_disk_search(planner_, p_, request_, *runs_, all, times).smallest(bytes_of);
+    if (is_solved()) least = std::min(least, disk_search(planner_, p_, request_, times).smallest(bytes_of));
     return least;
   }
   constexpr void look_for_runs() {
-    if (!runs_) runs_.emplace(planner_, p_, request_);
+    if (runs_) return;
+    runs_.emplace(planner_, p_, request_);
+    longest_problem_ = budget_problems::longest_problem(p_, planner_.covered());
   }
-  /// A program that is too long for the solver, and is long uniform runs for the most part.
-  constexpr bool is_too_long() const {
+  /// Whether the solver has a part in it: not in a program that is long, and long uniform runs for the most part, nor
+  /// in one for which its tables would be too large.
+  constexpr bool is_solved() const {
     const int all = planner_.covered().last - planner_.covered().first, others = all - runs_->operations();
-    return runs_->is_there() && all > most_solved_operations &&
-           (others <= all / 8 || all > budget_problems::most_operations);
+    if (runs_->is_there() && all > most_solved_operations && others <= all / 8) return false;
+    return longest_problem_ <= budget_problems::most_operations;
   }
   /// The fastest plan of the long uniform runs that fits.
   constexpr std::optional<plan> fastest_of_runs() const {
@@ -192,6 +198,14 @@ class budget_search {
     return may_fit(rank_.activations(made)) && (!limits_.rank || rank_.bytes_with(made) <= *limits_.rank);
   }
 
+  /// Throws `error` where nothing but keeping everything was looked at.
+  constexpr void require_choices() const {
+    if (is_solved() || runs_->is_there()) return;
+    throw error("a budget is planned over at most " + std::to_string(budget_problems::most_operations) +
+                " operations of a model or a stage, those around the budget among them, unless it has a long uniform "
+                "run, such as a `repeat`, and there are " +
+                std::to_string(longest_problem_) + "; another policy is needed, such as square_root");
+  }
   constexpr void refuse() const {
     const budget_bytes of = shortfall();
     if (of.smallest <= of.given) throw error("a plan within a budget was not found; this is a defect of remat");
@@ -247,6 +261,7 @@ class budget_search {
   std::optional<plan> all_ = {};  ///< that keeps everything
   core::list<candidate> candidates_ = {};
   std::optional<uniform_search> runs_ = {};
+  int longest_problem_ = 0;
 };
 
 }  // namespace remat::detail

@@ -31,7 +31,7 @@ namespace remat::detail {
 
 class uniform_disk_search {
  public:
-  /// `search`: of one run. `all`: the plan that keeps everything in memory.
+  /// Of the longest run, with the others kept. `all`: the plan that keeps everything in memory.
   uniform_disk_search(const training_planner& planner, const program& p, const plan_request& request,
                       const uniform_search& search, const plan& all, const step_times& times)
       : planner_(planner),
@@ -61,7 +61,7 @@ class uniform_disk_search {
       return true;
     };
     if (!can_move()) return best;
-    const int most = search_.level_within(bytes);
+    const int most = search_.units_of_longest_within(bytes);
     double before = -1;
     for (int units = most; units >= 0; --units) {
       const choice serial = cheapest_serial(units);

@@ -80,13 +80,7 @@ constexpr core::list<uniform_run> find_uniform_runs(const program& p, const slic
       });
     }
   }
-  core::list<uniform_run> apart;
-  for (const uniform_run& each : found) {
-    bool meets = false;
-    for (const uniform_run& longer : apart) meets = meets || (each.first < longer.end() && longer.first < each.end());
-    if (!meets) apart.push_back(each);
-  }
-  return apart;
+  return found;
 }
 
 /// What a schedule needs to know of a run's links, and the bytes of a unit of memory.

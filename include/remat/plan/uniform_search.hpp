@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /// The fastest plan of the long uniform runs of a program within some bytes. Operations outside of the runs are kept.
 ///
-/// Each run has its schedules, one for each number of units of memory (scheduled_run.hpp). Of several runs, what one
-/// keeps is there while the others are reversed: so units go to one after another, always to the run in which the next
-/// ones save most time for their bytes, and the numbers of all together are the levels of the search. Of one run they
-/// are its units.
+/// Each run has its schedules, one for each number of units of memory (scheduled_run.hpp). Of several runs, what all of
+/// them keep is there when the last one begins to be reversed: units go to one after another, always to the run in which
+/// the next ones save most time for their bytes, and the numbers of all together are the levels of the search. (What
+/// the later runs no longer need is not used by those before them.) Of one run levels are its units.
 ///
 /// Where the search begins is told by a plan that does not depend on the limit; from there on the level falls until a
 /// plan, as it is placed, is within the bytes. So more bytes never take more time.
@@ -33,7 +33,7 @@ class uniform_search {
 
   /// Whether there is a long run.
   constexpr bool is_there() const { return !runs_.empty(); }
-  /// Whether there is one.
+  /// Whether there is exactly one.
   constexpr bool is_alone() const { return runs_.count() == 1; }
   constexpr const scheduled_run& longest() const { return runs_[0]; }
   /// In all runs.
@@ -49,7 +49,7 @@ class uniform_search {
   constexpr int most() const {
     return sum_of(runs_, [](const scheduled_run& each) { return each.most(); });
   }
-  /// What links that run again cost.
+  /// What links that run again cost, of one sample where costs are counted.
   constexpr double again(int level) const {
     const core::list<int> units = units_at(level);
     double sum = 0;
@@ -67,12 +67,9 @@ class uniform_search {
   }
   /// A level that is probably too high for about these bytes of activations.
   constexpr int level_within(std::size_t bytes) const {
+    if (is_alone()) return units_of_longest_within(bytes);
     const std::size_t around = bytes_around_runs();
     std::size_t rest = bytes > around ? bytes - around : 0;
-    if (is_alone()) {
-      const std::size_t units = rest / longest().quantum() + (bytes > around ? 2 : 0);
-      return units > static_cast<std::size_t>(most()) ? most() : static_cast<int>(units);
-    }
     const std::size_t at_least = bytes_at(least());
     rest = rest > at_least ? rest - at_least : 0;
     int level = least();
@@ -85,6 +82,16 @@ class uniform_search {
     return level + 2 < most() ? level + 2 : most();
   }
 
+  /// A number of units of the longest run that is probably too large for about these bytes, where the others are kept.
+  constexpr int units_of_longest_within(std::size_t bytes) const {
+    const scheduled_run& run = longest();
+    const int some = run.least() + 16 < run.most() ? run.least() + 16 : run.most();
+    const std::size_t all = bytes_in_flight(planner_.make(run.ranges(run.schedules().segments(some)))),
+                      in_run = static_cast<std::size_t>(some) * run.quantum(), around = all > in_run ? all - in_run : 0,
+                      units = bytes > around ? (bytes - around) / run.quantum() + 2 : 0;
+    return units > static_cast<std::size_t>(run.most()) ? run.most() : static_cast<int>(units);
+  }
+
   /// The fastest plan that fits, as it is placed, within about these bytes of activations; none where there is none.
   /// `may_fit` is asked about the bytes alive at once, `fits` about a plan.
   template <class MayFit, class Fits>
@@ -92,9 +99,12 @@ class uniform_search {
     const int within = level_within(bytes);
     int from = within < least() + 2 ? least() + 2 : within;
     if (from > most()) from = most();
+    core::list<chosen_range> before;
     for (int level = from; level >= least(); --level) {
-      if (level < from && is_like_next(level)) continue;
-      plan made = planner_.with_segments(ranges(level));
+      core::list<chosen_range> here = ranges(level);
+      if (level < from && are_same(here, before)) continue;
+      plan made = planner_.with_segments(here);
+      before = static_cast<core::list<chosen_range>&&>(here);
       planner_.write_tape(made);
       if (!made.covered.splits && !may_fit(live_maximum(made.steps))) continue;
       planner_.place(made);
@@ -127,10 +137,11 @@ class uniform_search {
     for (int k = 0; k < level - least(); ++k) ++units[next_[k]];
     return units;
   }
-  /// Whether the next level has the same schedules.
-  constexpr bool is_like_next(int level) const {
-    const int r = is_alone() ? 0 : next_[level - least()], units = units_at(level)[r];
-    return runs_[r].again(units) <= runs_[r].again(units + 1);
+  static constexpr bool are_same(const core::list<chosen_range>& a, const core::list<chosen_range>& b) {
+    if (a.size() != b.size()) return false;
+    for (std::size_t k = 0; k < a.size(); ++k)
+      if (a[k].first != b[k].first || a[k].last != b[k].last) return false;
+    return true;
   }
   constexpr std::size_t bytes_at(int level) const {
     const core::list<int> units = units_at(level);

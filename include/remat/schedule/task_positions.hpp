@@ -20,8 +20,8 @@ namespace detail {
 }
 
 [[noreturn]] inline void refuse_few_tasks(const schedule_table& table, std::size_t tasks) {
-  throw error("schedule: it has " + std::to_string(tasks) + " tasks, and " + std::to_string(table.stages) +
-              " stages of " + std::to_string(table.microbatches) + " micro-batches have a task each at least");
+  throw error("schedule: it has " + std::to_string(tasks) + " tasks, and needs at least one for each of its " +
+              std::to_string(table.stages) + " stages and " + std::to_string(table.microbatches) + " micro-batches");
 }
 
 constexpr bool is_within(const schedule_table& table, const pipeline_task& t) {
@@ -69,6 +69,7 @@ class task_positions {
     for (const core::list<pipeline_task>& row : table.rows) tasks += row.size();
     const auto stages = static_cast<std::size_t>(table.stages),
                microbatches = static_cast<std::size_t>(table.microbatches);
+    if (stages == 0) return 0;
     if (stages > tasks || microbatches > tasks / stages) detail::refuse_few_tasks(table, tasks);
     return stages * microbatches;
   }

@@ -100,6 +100,13 @@ TEST_CASE("planned steps are those of the closed form, of all lengths up to 300 
     }
 }
 
+TEST_CASE("a schedule of more steps than a plan has room for is refused, with the slots that are enough") {
+  CHECK_THROWS_WITH(
+      planned_steps(10'000, 1),
+      Contains("10000 modules with 1 slot runs modules more than ten million") && Contains("give it 2 slots or more"));
+  CHECK(planned_steps(10'000, 2) == binomial_forward_steps(10'000, 2));
+}
+
 TEST_CASE("at any time no more inputs of links wait than there are slots") {
   constexpr std::size_t unit = 32 * sizeof(float);
   for (const std::size_t links : {2u, 3u, 7u, 20u, 64u})

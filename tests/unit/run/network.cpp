@@ -164,7 +164,7 @@ TEST_CASE("after a call that failed there are no results") {
   model.train_step(data.inputs, data.targets);
   CHECK(model.input_gradient(0).size() == 24);
   CHECK_THROWS_WITH(model.train_step(data.inputs, wrong), Contains("in the module 'loss'"));
-  CHECK_THROWS_WITH(model.input_gradient(0), Contains("since the last") || Contains("failed call"));
+  CHECK_THROWS_WITH(model.input_gradient(0), Contains("failed call"));
   CHECK_THROWS_WITH(model.output(0), Contains("there is no output"));
 
   remat::model<nn::embedding<5, 3>, remat::tensor<std::int32_t, 2>> table{{.seed = 1}};
