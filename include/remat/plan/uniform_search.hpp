@@ -68,7 +68,8 @@ class uniform_search {
   /// A level that is probably too high for about these bytes of activations.
   constexpr int level_within(std::size_t bytes) const {
     if (is_alone()) return units_of_longest_within(bytes);
-    const std::size_t around = bytes_around_runs();
+    const int some = least() + 16 < most() ? least() + 16 : most();
+    const std::size_t around = bytes_around(ranges(some), bytes_at(some));
     std::size_t rest = bytes > around ? bytes - around : 0;
     const std::size_t at_least = bytes_at(least());
     rest = rest > at_least ? rest - at_least : 0;
@@ -86,9 +87,9 @@ class uniform_search {
   constexpr int units_of_longest_within(std::size_t bytes) const {
     const scheduled_run& run = longest();
     const int some = run.least() + 16 < run.most() ? run.least() + 16 : run.most();
-    const std::size_t all = bytes_in_flight(planner_.make(run.ranges(run.schedules().segments(some)))),
-                      in_run = static_cast<std::size_t>(some) * run.quantum(), around = all > in_run ? all - in_run : 0,
-                      units = bytes > around ? (bytes - around) / run.quantum() + 2 : 0;
+    const std::size_t around =
+        bytes_around(run.ranges(run.schedules().segments(some)), static_cast<std::size_t>(some) * run.quantum());
+    const std::size_t units = bytes > around ? (bytes - around) / run.quantum() + 2 : 0;
     return units > static_cast<std::size_t>(run.most()) ? run.most() : static_cast<int>(units);
   }
 
@@ -200,10 +201,9 @@ class uniform_search {
     }
   }
 
-  /// About what a plan takes in addition to the units of the runs.
-  constexpr std::size_t bytes_around_runs() const {
-    const int level = least() + 16 < most() ? least() + 16 : most();
-    const std::size_t all = bytes_in_flight(planner_.make(ranges(level))), in_runs = bytes_at(level);
+  /// What the plan of some ranges takes in addition to the units of runs.
+  constexpr std::size_t bytes_around(const core::list<chosen_range>& chosen, std::size_t in_runs) const {
+    const std::size_t all = bytes_in_flight(planner_.make(chosen));
     return all > in_runs ? all - in_runs : 0;
   }
 

@@ -18,8 +18,7 @@ auto naming_module(const program& p, const operation& o, const F& f) {
     return f();
   } catch (const error& e) {
     if (typeid(e) != typeid(error)) throw;
-    const std::string path = path_of(p, o.node);
-    throw error(e.what() + (path.empty() ? ", in the model" : ", in the module '" + path + "'"));
+    throw error(e.what() + (", in " + quoted_path(p, o.node)));
   }
 }
 

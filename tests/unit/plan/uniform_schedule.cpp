@@ -2,6 +2,7 @@
 // The closed form of uniform runs is the least of its recurrence, and budgets take their plans from it.
 #include "uniform_chain.hpp"
 
+#include <remat/check/plan_checker.hpp>
 #include <remat/remat.hpp>
 
 #include <catch2/catch.hpp>
@@ -84,23 +85,31 @@ remat::program chain(int links, std::size_t bytes) {
   return remat::fuse(uniform_chain::repeated(one, links, {budget{bytes}}));
 }
 
-TEST_CASE("plans of long uniform chains are within their bytes, and more bytes never take longer") {
-  constexpr int links = 2'500;
-  constexpr std::size_t batch = 8;
-  const remat::program kept = chain(links, 1'000'000'000);
-  const std::size_t most = remat::plan_training(kept, batch).activation_bytes;
+/// Of the programs that `make(links, bytes)` gives for these parts of what keeping everything takes: each plan is within
+/// its bytes, and uses them; more bytes never take longer. Calls `also` with the program, its plan and the part.
+template <class Make, class Also>
+void are_within(const Make& make, int links, std::size_t batch, const std::vector<std::size_t>& parts,
+                const Also& also) {
+  const std::size_t most = remat::plan_training(make(links, 1'000'000'000), batch).activation_bytes;
   double before = 0;
-  for (const std::size_t part : {2u, 5u, 20u, 50u, 100u, 150u}) {
+  for (const std::size_t part : parts) {
     const std::size_t bytes = most / part;
-    const remat::program p = chain(links, bytes);
+    const remat::program p = make(links, bytes);
     const remat::plan made = remat::plan_training(p, batch);
     const double cost = remat::detail::recomputation_cost(p, made, nullptr);
     INFO("1/" << part);
     CHECK(made.activation_bytes <= bytes);
     CHECK(made.activation_bytes > bytes - bytes / 8);
     CHECK(cost >= before);
+    also(p, made, part);
     before = cost;
   }
+}
+
+TEST_CASE("plans of long uniform chains are within their bytes, and more bytes never take longer") {
+  constexpr int links = 2'500;
+  constexpr std::size_t batch = 8;
+  are_within(chain, links, batch, {2, 5, 20, 50, 100, 150}, [](const auto&...) {});
   CHECK_THROWS_WITH(remat::plan_training(chain(links, 1'000), batch),
                     Contains("the smallest with which a step fits is"));
 }
@@ -113,23 +122,11 @@ remat::program two_runs(int links, std::size_t bytes) {
 }
 
 TEST_CASE("of several long runs memory goes where it saves most, and more bytes never take longer") {
-  constexpr int links = 1'400;
-  constexpr std::size_t batch = 8;
-  const std::size_t most = remat::plan_training(two_runs(links, 1'000'000'000), batch).activation_bytes;
-  double before = 0;
-  for (const std::size_t part : {2u, 5u, 20u, 50u}) {
-    const std::size_t bytes = most / part;
-    const remat::program p = two_runs(links, bytes);
-    const remat::plan made = remat::plan_training(p, batch);
-    const double cost = remat::detail::recomputation_cost(p, made, nullptr);
-    INFO("1/" << part);
-    CHECK(made.activation_bytes <= bytes);
-    CHECK(made.activation_bytes > bytes - bytes / 8);
-    CHECK(cost >= before);
-    // 0.048, 0.027, 0.036 and 0.289; of the chain of one run 0.154, 0.063, 0.028 and 0.152.
-    CHECK(remat::certify(p, {.batch = batch}, made)->gap() < (part < 50 ? 0.05 : 0.3));
-    before = cost;
-  }
+  are_within(two_runs, 1'400, 8, {2, 5, 20, 50},
+             [](const remat::program& p, const remat::plan& made, std::size_t part) {
+               // 0.048, 0.027, 0.036 and 0.289; of the chain of one run 0.154, 0.063, 0.028 and 0.152.
+               CHECK(remat::certify(p, {.batch = 8}, made)->gap() < (part < 50 ? 0.05 : 0.3));
+             });
 }
 
 TEST_CASE("of several long runs the longest may use a disk") {
@@ -156,6 +153,30 @@ TEST_CASE("of a long run that a cut of a pipeline goes through, each stage has i
     REQUIRE(found.count() == 1);
     CHECK(found[0].links == 1'300);
     CHECK(found[0].first == (stage == 0 ? 0 : all / 2));
+  }
+}
+
+TEST_CASE("of such a run, plans of stages are sound and within their bytes") {
+  constexpr std::size_t batch = 8;
+  const auto staged = [](std::size_t bytes) {
+    remat::program p = chain(2'600, bytes);
+    for (int i = p.operations.count() / 2; i < p.operations.count(); ++i) p.operations[i].stage = 1;
+    return p;
+  };
+  for (const int stage : {0, 1}) {
+    const auto planned = [&](const remat::program& p) {
+      return remat::plan_training(p, {.batch = batch, .covered = remat::slice_of_stage(p, stage, 2, true)});
+    };
+    const remat::program all = staged(1'000'000'000);
+    const std::size_t most = remat::bytes_in_flight(planned(all));
+    for (const std::size_t part : {2u, 8u, 40u}) {
+      const remat::program p = staged(most / part);
+      const remat::plan made = planned(p);
+      INFO("stage " << stage << ", 1/" << part);
+      CHECK(remat::check_plan(p, made, {.limit = most / part}).fault.empty());
+      CHECK(remat::bytes_in_flight(made) > most / part / 8 * 7);
+      CHECK(remat::detail::recomputation_cost(p, made, nullptr) > 0);
+    }
   }
 }
 
