@@ -6,7 +6,9 @@ set(REMAT_SANITIZERS "" CACHE STRING "Sanitizers for remat's own programs, for e
 
 option(REMAT_COMPILED_ONCE "remat's own programs link remat::compiled, where they would be header-only" OFF)
 
+add_library(remat_warnings INTERFACE)
 add_library(remat_developer INTERFACE)
+target_link_libraries(remat_developer INTERFACE remat_warnings)
 if(REMAT_COMPILED_ONCE)
   target_link_libraries(remat_developer INTERFACE remat::compiled)
   # Of an inline function that several files define, a linker takes the first: here that of remat::compiled, which is
@@ -15,10 +17,10 @@ if(REMAT_COMPILED_ONCE)
                       "LINKER:--whole-archive,$<TARGET_FILE:remat_compiled>,--no-whole-archive")
 endif()
 if(REMAT_WARNINGS)
-  target_compile_options(remat_developer INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror)
+  target_compile_options(remat_warnings INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
     # g++ 12 reports std::string's own operator+ (https://gcc.gnu.org/PR105651).
-    target_compile_options(remat_developer INTERFACE -Wno-restrict)
+    target_compile_options(remat_warnings INTERFACE -Wno-restrict)
   endif()
 endif()
 if(REMAT_SANITIZERS)

@@ -87,7 +87,7 @@ remat::checkpoints checkpoints_of(const settings& s) {
     return of_blocks(s.strategy, remat::save_only<remat::kind<"linear">, remat::kind<"attention">>{});
   if (s.policy == "recompute_mlp") return {remat::checkpoint_at("h.*.mlp")};
   if (s.policy == "recompute_cheap")
-    return of_blocks(s.strategy, remat::recompute_only<remat::kind<"layer_norm">, remat::kind<"gelu">>{});
+    return of_blocks(s.strategy, remat::recompute_only<remat::kind<"layer_norm">, remat::kind<"gelu_tanh">>{});
   if (s.policy == "square_root") return of_blocks("contiguous", remat::square_root{});
   return remat::checkpoints::none();
 }

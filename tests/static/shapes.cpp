@@ -27,12 +27,17 @@ static_assert(same<output_of<nn::conv2d<3, 8, nn::extents{3, 5},
 static_assert(
     same<output_of<nn::conv_transpose2d<
                        4, 6, nn::extents{3, 2},
-                       nn::window{.stride = {2, 1}, .output_padding = {1, 0}, .dilation = {1, 3}, .groups = 2}>,
+                       nn::window{.stride = {2, 1}, .output_padding = {1, 2}, .dilation = {1, 3}, .groups = 2}>,
                    image<float, 4, 7, 9>>,
-         image<float, 6, 16, 12>>);
+         image<float, 6, 16, 14>>);
 static_assert(same<output_of<nn::max_pool2d<nn::extents{2, 3}, nn::window{.dilation = 2}>, image<float, 4, 9, 9>>,
                    image<float, 4, 4, 2>>);
 static_assert(same<output_of<nn::avg_pool2d<nn::extents{2, 3}>, image<float, 4, 9, 9>>, image<float, 4, 4, 3>>);
+static_assert(Accepts<nn::add, remat::scalar<float>, remat::scalar<float>>);
+static_assert(Accepts<nn::multiply, image<float, 2, 3, 4>, image<float, 2, 3, 4>>);
+static_assert(!Accepts<nn::add, tensor<std::uint8_t, 4>, tensor<std::uint8_t, 4>>);
+static_assert(!Accepts<nn::multiply, tensor<std::int32_t, 4>, tensor<std::int32_t, 4>>);
+static_assert(!Accepts<nn::swiglu, tensor<std::int32_t, 4>, tensor<std::int32_t, 4>>);
 static_assert(!Accepts<nn::conv2d<1, 8, nn::extents{1, 5}>, image<float, 1, 28, 4>>);
 static_assert(Accepts<nn::conv2d<1, 8, nn::extents{5, 1}>, image<float, 1, 28, 4>>);
 static_assert(!Accepts<nn::conv2d<3, 8, 3>, image<float, 1, 28, 28>>);

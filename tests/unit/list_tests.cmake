@@ -41,6 +41,6 @@ foreach(test IN LISTS all)
   string(REGEX REPLACE "([][,\"~\\])" "\\\\\\1" spec "${test}")
   string(APPEND script "add_test([==[unit: ${test}]==] [==[${program}]==] [==[${spec}]==] --warn NoTests)\n"
          "set_tests_properties([==[unit: ${test}]==] PROPERTIES ${properties}"
-         " ENVIRONMENT_MODIFICATION [==[${environment}]==])\n")
+         " ENVIRONMENT_MODIFICATION [==[${environment}]==] SKIP_REGULAR_EXPRESSION [==[\n  skipped: ]==])\n")
 endforeach()
 file(WRITE ${list} "${script}")

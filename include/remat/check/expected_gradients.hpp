@@ -7,8 +7,8 @@
 #pragma once
 
 #include <remat/model/program.hpp>
-#include <remat/plan/ports.hpp>
 #include <remat/plan/slice.hpp>
+#include <remat/plan/stage_port.hpp>
 
 #include <map>
 #include <tuple>

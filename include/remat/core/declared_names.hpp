@@ -5,6 +5,8 @@
 
 #include <remat/core/traits.hpp>
 
+#include <type_traits>
+
 namespace remat::detail {
 
 /// M next to members of all names that are asked about: a name that M declares is ambiguous here. (One class for each
@@ -12,8 +14,11 @@ namespace remat::detail {
 struct other_members : traits {
   int in_place_for, output, saved_output, flops, counted;
 };
-template <class M>
+template <class M, bool IsFinal = std::is_final_v<M>>
 struct with_other_members : M, other_members {};
+/// Of what nothing can be derived from, nothing is known; rules::is_module refuses it.
+template <class M>
+struct with_other_members<M, true> : other_members {};
 
 template <class M>
 concept DeclaresOutput = !requires { &with_other_members<M>::output; };

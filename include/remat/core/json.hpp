@@ -80,8 +80,10 @@ class json_builder : public nlohmann::json_sax<nlohmann::json> {
   }
   bool parse_error(std::size_t, const std::string&, const nlohmann::json::exception& refused) override {
     constexpr std::size_t start = 300, end = 100;  // the parser quotes what it has read, which may be pages
-    std::string why = refused.what();
-    if (why.size() > start + end) why = why.substr(0, start) + " ... " + why.substr(why.size() - end);
+    const std::string_view all = refused.what();
+    std::string why = shown_text(all, start + end);
+    if (all.size() > start + end)
+      why = shown_text(all, start) + " ... " + shown_text(all.substr(all.size() - end), end);
     throw data_error(file_, "has a " + what_ + " that is no JSON (" + why + ")");
   }
 

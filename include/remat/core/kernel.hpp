@@ -75,11 +75,11 @@ class forward_pass : public kernel_pass {
   /// Of a module that `takes_bfloat16`: its floats, of either type.
   const_numbers input_numbers(int i = 0) const {
     const tensor_shape& shape = *call_->input_shapes[i];
-    return {call_->inputs[i], shape.elements(call_->batch), shape.type};
+    return {call_->inputs[i], floats_of(shape, "input", i), shape.type};
   }
   numbers output_numbers(int i = 0) const {
     const tensor_shape& shape = *call_->output_shapes[i];
-    return {call_->outputs[i], shape.elements(call_->batch), shape.type};
+    return {call_->outputs[i], floats_of(shape, "output", i), shape.type};
   }
   /// An extra tensor that backward will read; empty in inference.
   template <class T = float>
@@ -135,18 +135,20 @@ class backward_pass : public kernel_pass {
   std::span<const T> saved(int i = 0) const {
     return declared<T>(call_->saved, call_->saved_shapes, i, "saved");
   }
-  /// Whether output i led to the loss; where it did not, it has no gradient.
+  /// Whether output i led to the loss; where it did not, it has no gradient, and to ask for it is an `error`.
   bool has_output_gradient(int i = 0) const { return call_->output_gradients[i] != nullptr; }
   std::span<const float> output_gradient(int i = 0) const {
     require<float>("the gradient of output", i, call_->output_gradient_types[i]);
     const const_numbers held = output_gradient_numbers(i);
     return {reinterpret_cast<const float*>(held.data), held.size};
   }
-  /// Whether somebody wants the gradient of input i.
+  /// Whether somebody wants the gradient of input i; where nobody does, to ask for it is an `error`. At least one input
+  /// has one that is wanted.
   bool wants_input_gradient(int i = 0) const { return call_->input_gradients[i] != nullptr; }
   destination input_gradient(int i = 0) const {
     require<float>("the gradient of input", i, call_->input_gradient_types[i]);
     const numbers to = input_gradient_numbers(i);
+    if (to.data == nullptr) refuse_unwanted(i);
     return {reinterpret_cast<float*>(to.data), to.size, to.accumulates};
   }
   /// Of a module that `takes_bfloat16`: its floats, of either type.
@@ -157,9 +159,11 @@ class backward_pass : public kernel_pass {
     return declared_numbers(call_->outputs, call_->output_shapes, i, "output");
   }
   const_numbers output_gradient_numbers(int i = 0) const {
+    if (call_->output_gradients[i] == nullptr) refuse_no_gradient(i);
     return {call_->output_gradients[i], call_->output_shapes[i]->elements(call_->batch),
             call_->output_gradient_types[i]};
   }
+  /// Without an address where nobody wants it.
   numbers input_gradient_numbers(int i = 0) const {
     return {call_->input_gradients[i], call_->input_shapes[i]->elements(call_->batch), call_->input_gradient_types[i],
             call_->accumulates[i]};
@@ -180,11 +184,20 @@ class backward_pass : public kernel_pass {
   const_numbers declared_numbers(std::byte* const* tensors, const tensor_shape* const* shapes, int i,
                                  const char* what) const {
     if (tensors[i] == nullptr) refuse_undeclared(i, what);
-    return {tensors[i], shapes[i]->elements(call_->batch), shapes[i]->type};
+    return {tensors[i], floats_of(*shapes[i], what, i), shapes[i]->type};
   }
   [[noreturn]] void refuse_undeclared(int i, const char* what) const {
     throw error(std::string(call_->kind) + ": backward reads " + what + " " + std::to_string(i) +
                 " without saying so; add it to the module's backward_input_reads or backward_parameters_reads");
+  }
+  [[noreturn]] void refuse_unwanted(int i) const {
+    throw error(std::string(call_->kind) + ": nobody wants the gradient of input " + std::to_string(i) +
+                " here; compute it where wants_input_gradient(" + std::to_string(i) + ")");
+  }
+  [[noreturn]] void refuse_no_gradient(int i) const {
+    throw error(std::string(call_->kind) + ": output " + std::to_string(i) +
+                " did not lead to the loss and has no gradient; read it where has_output_gradient(" +
+                std::to_string(i) + ")");
   }
 
   random_stream random_;

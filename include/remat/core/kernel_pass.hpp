@@ -54,6 +54,7 @@ class kernel_pass {
   /// reinterpreted.)
   template <class T>
   std::span<T> view(std::byte* const* tensors, const tensor_shape* const* shapes, int i, const char* what) const {
+    if (i < 0 || i >= kernel_call::max_tensors || shapes[i] == nullptr) refuse_missing(i, what);
     const tensor_shape& shape = *shapes[i];
     using value = std::remove_const_t<T>;
     if constexpr (std::is_same_v<value, std::byte>) {
@@ -66,6 +67,15 @@ class kernel_pass {
   template <class T>
   void require(const char* what, int i, element held) const {
     if (held != element_of<T>) refuse_view(what, i, held, element_of<T>);
+  }
+  /// The elements of a tensor of floats, of either type.
+  std::size_t floats_of(const tensor_shape& shape, const char* what, int i) const {
+    if (shape.type != element::bfloat16) require<float>(what, i, shape.type);
+    return shape.elements(call_->batch);
+  }
+  [[noreturn]] void refuse_missing(int i, const char* what) const {
+    throw error(std::string(call_->kind) + ": there is no " + what + " " + std::to_string(i) +
+                "; the module's `output` or `saved_shape` declares those that there are, counted from 0");
   }
   [[noreturn]] void refuse_view(const char* what, int i, element held, element asked) const {
     throw error(std::string(call_->kind) + ": " + what + " " + std::to_string(i) + " holds " +

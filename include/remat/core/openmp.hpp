@@ -15,7 +15,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstddef>
 #include <type_traits>
+#include <vector>
 
 #ifdef __GLIBC__  // which any header of the standard library defines
 #include <dlfcn.h>
@@ -34,6 +36,10 @@ struct openmp_runtime {
   int (*max_active_levels)() = nullptr;
   /// Runs a function on a team of at most that many threads: what `#pragma omp parallel` is to oneDNN.
   void (*run_on_team)(void (*)(void*), void*, unsigned threads, unsigned flags) = nullptr;
+  /// Where its threads are bound, if they are: places, each of a few processors. Null where it cannot say.
+  int (*places)() = nullptr;
+  int (*processors_of_place)(int place) = nullptr;
+  void (*list_processors_of_place)(int place, int* numbers) = nullptr;
   /// Whether what other threads of the process do can make a team smaller, as it can in libomp.
   bool shares_threads = false;
 
@@ -55,15 +61,9 @@ struct openmp_runtime {
 /// The one that this program is compiled for.
 inline openmp_runtime programs_openmp() {
 #ifdef _OPENMP
-  return {omp_get_max_threads,
-          omp_set_num_threads,
-          omp_get_dynamic,
-          omp_set_dynamic,
-          omp_in_parallel,
-          omp_get_thread_limit,
-          omp_get_max_active_levels,
-          nullptr,
-          false};
+  return {omp_get_max_threads, omp_set_num_threads,     omp_get_dynamic,           omp_set_dynamic,
+          omp_in_parallel,     omp_get_thread_limit,    omp_get_max_active_levels, nullptr,
+          omp_get_num_places,  omp_get_place_num_procs, omp_get_place_proc_ids,    false};
 #else
   return {};
 #endif
@@ -81,6 +81,10 @@ inline openmp_runtime look_up_openmp_of_onednn() {
       find(r.in_parallel, "omp_in_parallel", "OMP_1.0") && find(r.thread_limit, "omp_get_thread_limit", "OMP_3.0") &&
       find(r.max_active_levels, "omp_get_max_active_levels", "OMP_3.0") &&
       find(r.run_on_team, "GOMP_parallel", "GOMP_4.0")) {
+    if (!find(r.processors_of_place, "omp_get_place_num_procs", "OMP_4.5") ||
+        !find(r.list_processors_of_place, "omp_get_place_proc_ids", "OMP_4.5") ||
+        !find(r.places, "omp_get_num_places", "OMP_4.5"))
+      r.places = nullptr;
     r.shares_threads = dlsym(RTLD_DEFAULT, "kmp_get_blocktime") != nullptr;
     return r;
   }
@@ -92,6 +96,18 @@ inline openmp_runtime look_up_openmp_of_onednn() {
 inline const openmp_runtime& openmp_of_onednn() {
   static const openmp_runtime found = look_up_openmp_of_onednn();
   return found;
+}
+
+/// The processors on which a runtime binds threads; none where it binds none. A thread's own affinity is a part of them
+/// then, and that of the first thread is from the moment when the runtime was loaded.
+inline std::vector<int> processors_of_places(const openmp_runtime& r) {
+  std::vector<int> all;
+  for (int place = 0, places = r.places != nullptr ? r.places() : 0; place < places; ++place) {
+    const std::size_t before = all.size();
+    all.resize(before + static_cast<std::size_t>(r.processors_of_place(place)));
+    if (all.size() > before) r.list_processors_of_place(place, all.data() + before);
+  }
+  return all;
 }
 
 /// The threads of a team that is opened now.

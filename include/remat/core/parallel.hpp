@@ -13,6 +13,7 @@
 #error "remat: -ffast-math lets the compiler reorder sums, so that equal plans give unequal bits; compile without it"
 #endif
 
+#include <remat/core/first_exception.hpp>
 #include <remat/core/thread_scope.hpp>
 
 #ifdef _OPENMP
@@ -29,7 +30,7 @@ namespace remat {
 #endif
 
 /// Calls f(begin, end) on disjoint pieces that cover [0, size). A piece starts at a multiple of `grain`, and a loop of
-/// one grain or less runs on the calling thread.
+/// one grain or less runs on the calling thread. What f throws is thrown when all pieces have ended, the first of it.
 template <class F>
 void parallel_for(std::size_t size, [[maybe_unused]] std::size_t grain, const F& f) {
   if (size == 0) return;
@@ -38,6 +39,7 @@ void parallel_for(std::size_t size, [[maybe_unused]] std::size_t grain, const F&
   const std::size_t threads = static_cast<std::size_t>(omp_get_max_threads());
   const std::size_t pieces = grains < threads ? grains : threads;
   if (pieces > 1) {
+    detail::first_exception thrown;
 #pragma omp parallel num_threads(static_cast <int>(pieces))
     {
       // A team may be smaller than asked for: every thread takes each `team`-th piece.
@@ -45,10 +47,14 @@ void parallel_for(std::size_t size, [[maybe_unused]] std::size_t grain, const F&
       for (std::size_t piece = static_cast<std::size_t>(omp_get_thread_num()); piece < pieces; piece += team) {
         const std::size_t begin = grains * piece / pieces * grain;
         const std::size_t end = grains * (piece + 1) / pieces * grain;
-        f(begin, end < size ? end : size);
+        try {
+          f(begin, end < size ? end : size);
+        } catch (...) {
+          thrown.keep();
+        }
       }
     }
-    return;
+    return thrown.rethrow();
   }
 #endif
   f(std::size_t{0}, size);

@@ -39,9 +39,12 @@ namespace detail {
 
 template <class M>
 inline constexpr std::string_view kind_of = [] {
-  static_assert(
-      requires { M::kind; }, "remat: save_only and recompute_only take modules, or remat::kind<\"...\">");
-  return M::kind;
+  constexpr bool is_module = requires { M::kind; };
+  static_assert(is_module, "remat: save_only and recompute_only take modules, or remat::kind<\"...\">");
+  if constexpr (is_module)
+    return std::string_view(M::kind);
+  else
+    return std::string_view();
 }();
 template <fixed_string Kind>
 inline constexpr std::string_view kind_of<kind<Kind>> = Kind.view();

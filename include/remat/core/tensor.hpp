@@ -95,11 +95,13 @@ constexpr bool are_few_elements(const std::size_t* extents, int rank, std::size_
   return true;
 }
 
-/// The number of extents. Of a sample that is too large it is 0, so that no later law sees an extent and is broken as
-/// well. (Functions of values: a template would be made for every shape.)
-constexpr int rank_of(std::initializer_list<std::size_t> extents) {
+/// The shape with these extents. That of a sample with too many of them, or too large ones, has none, so that no later
+/// law sees an extent and is broken as well. (Functions of values: a template would be made for every shape.)
+constexpr tensor_shape with_extents(tensor_shape made, std::initializer_list<std::size_t> extents) {
   const int rank = static_cast<int>(extents.size());
-  return are_few_elements(extents.begin(), rank) ? rank : 0;
+  if (rank > tensor_shape::max_rank || !are_few_elements(extents.begin(), rank)) return made;
+  for (const std::size_t extent : extents) made.extents[made.rank++] = extent;
+  return made;
 }
 
 template <std::size_t... Extents>
@@ -107,7 +109,8 @@ struct extents_of_a_sample {
   static constexpr bool holds = true;
   static_assert(sizeof...(Extents) <= tensor_shape::max_rank, "remat: a sample has at most 4 extents; flatten some");
   static_assert(((Extents > 0) && ...), "remat: every extent of a tensor is at least 1; leave out what is empty");
-  static_assert(sizeof...(Extents) == 0 || rank_of({Extents...}) > 0,
+  static_assert(sizeof...(Extents) > tensor_shape::max_rank ||
+                    with_extents({}, {Extents...}).rank == static_cast<int>(sizeof...(Extents)),
                 "remat: a sample has at most 2^31 - 1 elements; make an extent of it smaller");
 };
 
@@ -119,18 +122,19 @@ struct shape_of;
 template <class T, std::size_t... Extents>
 struct shape_of<tensor<T, Extents...>> {
   static_assert(detail::extents_of_a_sample<Extents...>::holds);
-  static constexpr tensor_shape value{element_of<T>, true, detail::rank_of({Extents...}), {Extents...}};
+  static constexpr tensor_shape value = detail::with_extents({.type = element_of<T>}, {Extents...});
 };
 template <class T, std::size_t C, std::size_t H, std::size_t W>
 struct shape_of<image<T, C, H, W>> {
   static_assert(detail::extents_of_a_sample<C, H, W>::holds);
-  static constexpr tensor_shape value{
-      element_of<T>, true, detail::rank_of({C, H, W}), {C, H, W}, memory_layout::channels_last};
+  static constexpr tensor_shape value =
+      detail::with_extents({.type = element_of<T>, .layout = memory_layout::channels_last}, {C, H, W});
 };
 template <class T, std::size_t... Extents>
 struct shape_of<per_batch<T, Extents...>> {
   static_assert(detail::extents_of_a_sample<Extents...>::holds);
-  static constexpr tensor_shape value{element_of<T>, false, detail::rank_of({Extents...}), {Extents...}};
+  static constexpr tensor_shape value =
+      detail::with_extents({.type = element_of<T>, .per_sample = false}, {Extents...});
 };
 
 }  // namespace remat

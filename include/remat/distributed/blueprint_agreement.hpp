@@ -19,6 +19,7 @@
 #include <remat/plan/annotate.hpp>
 #include <remat/plan/budget_bytes.hpp>
 #include <remat/plan/budget_limits.hpp>
+#include <remat/plan/counted_costs.hpp>
 #include <remat/plan/divided_checkpoints.hpp>
 #include <remat/plan/fuse.hpp>
 #include <remat/plan/segment_boundaries.hpp>

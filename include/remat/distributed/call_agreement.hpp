@@ -8,7 +8,6 @@
 #include <remat/distributed/agreement.hpp>
 #include <remat/distributed/call_position.hpp>
 #include <remat/distributed/data_hash.hpp>
-#include <remat/plan/checked_batch.hpp>
 #include <remat/run/network_checks.hpp>
 #include <remat/run/source.hpp>
 
@@ -74,7 +73,7 @@ class call_agreement {
     if (has_data && complaint.empty()) try {
         const std::size_t samples = batch_of(p, sources, inputs);
         check(samples);
-        mine_[size_of(groups_.mine)] = checked_batch(p, samples);
+        mine_[size_of(groups_.mine)] = samples;
         if (groups_.compares_batches) mine_[hash_of(groups_.mine)] = remat::hash_of(sources);
       } catch (const error& e) {
         complaint = e.what();

@@ -49,7 +49,7 @@ inline std::string text_of(const call_position& at, bool names_model = false) {
       "the construction",
       "train_step",
       "predict",
-      "the end of evaluate",
+      "evaluate",
       "clip_gradients",
       "the exchange of updates in optimizer.step",
       "save_weights or load_weights",

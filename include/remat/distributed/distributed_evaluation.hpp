@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// An evaluation on ranks: what a metric makes of all batches, on every rank.
 ///
-/// Where all ranks are given the same batches, rank 0's value is everyone's. Where replicas bring batches of their own,
+/// Where all ranks are given the same batches, the value of the first stage's rank is everyone's. Where replicas bring batches of their own,
 /// each counts its own, and then metrics that can be are merged over the replicas, in their order, so that all ranks
 /// have the same bits: accuracy, top_k, mean_squared_error, mean_loss, and each of `metrics`. A metric of a user's own
 /// needs
@@ -12,7 +12,7 @@
 ///
 ///     my_totals& so_far();                      // which are sent; they have merge(other), too
 ///
-/// The value of a metric that has none of these is that of the replica.
+/// The value of a metric that has no `merge` is that of the replica.
 #pragma once
 
 #include <remat/core/tensor.hpp>
@@ -117,6 +117,9 @@ class distributed_evaluation {
 
   template <class Sent>
   void merge_over_replicas(Sent& mine) const {
+    static_assert(!detail::MergesOthers<Sent> || std::is_trivially_copyable_v<Sent>,
+                  "remat: what replicas send to each other of a metric is plain numbers; give one that holds more a "
+                  "function `so_far()`, which returns those of it that are merged");
     if constexpr (detail::MergeableMetric<Sent>) {
       std::vector<Sent> each(static_cast<std::size_t>(blueprint_->grid.replicas()), mine);
       all().wait(ranks_->replicas.gather(std::as_bytes(std::span(&mine, 1)), std::as_writable_bytes(std::span(each))));

@@ -101,7 +101,7 @@ class distributed_network : public network_on_ranks {
   }
 
   /// Outputs for one batch, on every rank, as one process gives them. The replicas share the batch where it splits, and
-  /// each stage's part of it is cut into as many micro-batches as divide it, up to `microbatches()`.
+  /// each replica's part of it is cut into as many micro-batches as divide it, up to `microbatches()`.
   template <class... Tensors>
   std::span<const float> predict(const Tensors&... tensors) {
     return predict_on(std::array<tensor_source, sizeof...(Tensors)>{source_of(tensors)...});
@@ -111,8 +111,12 @@ class distributed_network : public network_on_ranks {
     const program& p = blueprint_.checkpointed;
     const std::size_t batch =
         calls_.meet_with_batch(call_kind::prediction, p, sources, p.inputs - p.targets, blueprint_.has_data(),
-                               [&](std::size_t) { require_float_outputs(p); });
+                               [&](std::size_t samples) {
+                                 require_float_outputs(p);
+                                 checked_batch(p, prediction_.cut_of(samples).samples);
+                               });
     const thread_scope scope(threads_);
+    plans_.require(calls_.all(), plan_agreement::what::prediction, {batch}, [&] { prediction_.line_for(batch); });
     mpi::session::guarded([&] {
       share_states();
       prediction_.run(given(sources), batch, seed_, steps_);
@@ -195,7 +199,9 @@ class distributed_network : public network_on_ranks {
   }
   /// Throws on all ranks where one has no plan of a step on such a batch.
   void require_plan(const batch_split& split, bool updates = false) {
-    plans_.require(calls_.all(), split, updates, [&] { training(split, updates); });
+    using what = plan_agreement::what;
+    plans_.require(calls_.all(), updates ? what::updating_step : what::step, split,
+                   [&] { training(split, updates); });
   }
   float run_training(std::span<const tensor_source> sources, const batch_split& split) {
     float loss = 0;
@@ -232,7 +238,7 @@ class distributed_network : public network_on_ranks {
                    threads_, options.max_plans),
         training_(blueprint_, options, *parameters_, ranks_, calls_.all()),
         prediction_(blueprint_, ranks_, calls_.all(), pipelines_),
-        plans_(blueprint_.checkpointed) {}
+        plans_(blueprint_.checkpointed, blueprint_.replicas_have_their_own) {}
 
   /// With updates where there is an updater that has begun.
   float train(std::span<const tensor_source> sources, parameter_updater* updater,

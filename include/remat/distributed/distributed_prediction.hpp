@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// A prediction on many ranks: the replicas share the batch where it splits, each stage's part of it passes through the
+/// A prediction on many ranks: the replicas share the batch where it splits, each replica's part of it passes through the
 /// pipeline, and every rank gets all outputs. Where replicas bring batches of their own, each gets its own outputs.
 #pragma once
 
@@ -24,18 +24,36 @@ class distributed_prediction {
                          pipeline_cache& lines)
       : blueprint_(&b), ranks_(&ranks), all_(&all), pipelines_(&lines) {}
 
-  /// Collective. A replica's share is cut into as many micro-batches as divide it, up to those of a training step.
+  /// How a batch, or that of this replica, is shared and cut.
+  struct cut {
+    bool is_shared = false;   ///< by the replicas, each of which has as much of it
+    std::size_t mine = 0;     ///< samples of a replica
+    std::size_t count = 1;    ///< its micro-batches: as many as divide it, up to those of a training step
+    std::size_t samples = 0;  ///< of each
+  };
+  cut cut_of(std::size_t batch) const {
+    const std::size_t replicas = static_cast<std::size_t>(blueprint_->grid.replicas());
+    cut made{.is_shared = batch % replicas == 0 && !blueprint_->replicas_have_their_own};
+    made.mine = made.is_shared ? batch / replicas : batch;
+    made.count = std::min(made.mine, static_cast<std::size_t>(blueprint_->schedule.microbatches));
+    while (made.mine % made.count != 0) --made.count;
+    made.samples = made.mine / made.count;
+    return made;
+  }
+
+  /// The pipeline of such a batch.
+  pipeline& line_for(std::size_t batch) {
+    const cut made = cut_of(batch);
+    return pipelines_->inference(made.samples, made.count);
+  }
+
+  /// Collective.
   void run(std::span<const tensor_source> sources, std::size_t batch, std::uint64_t seed, std::uint32_t step) {
     const program& p = blueprint_->checkpointed;
-    const std::size_t replicas = static_cast<std::size_t>(blueprint_->grid.replicas());
     const bool is_its_own = blueprint_->replicas_have_their_own;
-    const bool shares = batch % replicas == 0 && !is_its_own;
-    const std::size_t mine = shares ? batch / replicas : batch;
-    std::size_t count = std::min(mine, static_cast<std::size_t>(blueprint_->schedule.microbatches));
-    while (mine % count != 0) --count;
-    const std::size_t samples = mine / count;
+    const auto [shares, mine, count, samples] = cut_of(batch);
     const std::size_t first = shares ? static_cast<std::size_t>(blueprint_->replica()) * count : 0;
-    pipeline& line = pipelines_->inference(samples, count);
+    pipeline& line = line_for(batch);
     parts_.split(p, sources, {batch, batch / samples}, first, count);
     results_.begin(sources);
     for (int t : p.outputs) results_.expect(p.tensors[t], batch);

@@ -38,7 +38,7 @@ class gradient_reduction : public gradient_listener, public gradient_receiver {
   gradient_reduction(const program& p, const IsHeld& is_held, parameter_store& store, const mpi::communicator& replicas,
                      mpi::wait_mode how, std::size_t bucket_bytes)
       : replicas_(&replicas), how_(how), bucket_of_slot_(p.parameters.size(), core::none) {
-    if (replicas.size() == 1) return;
+    if (replicas.size() == 1 || p.loss == core::none) return;
     store.gradient_memory().provide(gradient_need::replicas);
     const core::list<backward_need> needs = detail::backward_needs(p);
     std::vector<bool> places(p.parameters.size());  // whether the owner has several

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <remat/core/error.hpp>
+#include <remat/core/openmp.hpp>
 
 #ifndef OMPI_SKIP_MPICXX
 #define OMPI_SKIP_MPICXX 1
@@ -120,7 +121,7 @@ class communicator {
     return here;
   }
   /// Collective: how many of these ranks share this machine, and the cores that they may keep busy together: those of
-  /// all their affinities, and no more than `quota`, the most that any of them may use in the mean of time; 0: no
+  /// all their threads' affinities, and no more than `quota`, the most that any of them may use in the mean of time; 0: no
   /// limit.
   host this_host(double quota = 0) const {
     const communicator here = on_this_host();
@@ -129,6 +130,8 @@ class communicator {
     cpu_set_t cores;
     CPU_ZERO(&cores);
     const bool is_known = sched_getaffinity(0, sizeof cores, &cores) == 0;
+    for (const int processor : remat::detail::processors_of_places(remat::detail::openmp_of_onednn()))
+      if (processor >= 0 && processor < CPU_SETSIZE) CPU_SET(processor, &cores);
     MPI_Allreduce(MPI_IN_PLACE, &cores, sizeof cores, MPI_BYTE, MPI_BOR, here.handle_);
     found.cores = is_known ? std::max(1, CPU_COUNT(&cores)) : static_cast<int>(std::thread::hardware_concurrency());
     constexpr double no_limit = std::numeric_limits<double>::max();

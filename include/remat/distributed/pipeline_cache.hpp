@@ -94,10 +94,15 @@ class pipeline_cache {
       }
     const thread_scope scope(threads_);
     made_.push_back(make(setup(microbatch, larger, count, is_training, updates)));
-    if (arena_.reserve(made_.back()->needed()))
-      for (const auto& each : made_) bind(*each);
-    else
-      bind(*made_.back());
+    try {
+      if (arena_.reserve(made_.back()->needed()))
+        for (const auto& each : made_) bind(*each);
+      else
+        bind(*made_.back());
+    } catch (...) {
+      made_.pop_back();
+      throw;
+    }
     forget_oldest(is_training);
     return *made_.back();
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// A step's plan, which all ranks make, or none: a budget that is too small on one of them is refused on all.
+/// The plan of a step or of a prediction, which all ranks make, or none: a budget that is too small on one of them, or a
+/// batch that a kernel refuses, is refused on all.
 #pragma once
 
 #include <remat/core/error.hpp>
@@ -16,7 +17,7 @@
 #include <cstdint>
 #include <exception>
 #include <string>
-#include <utility>
+#include <tuple>
 #include <vector>
 
 namespace remat {
@@ -37,19 +38,23 @@ class collective_budget_error : public collective_error {
 
 class plan_agreement {
  public:
-  explicit plan_agreement(const program& p)
-      : has_budget_(remat::has_budget(p)), has_rank_budget_(remat::has_rank_budget(p)) {}
+  /// What is planned for a batch.
+  enum class what : std::uint8_t { prediction, step, updating_step };
+
+  /// `predictions_differ`: ranks may predict batches of different sizes in one call.
+  plan_agreement(const program& p, bool predictions_differ)
+      : predictions_differ_(predictions_differ), has_rank_budget_(remat::has_rank_budget(p)) {}
 
   bool has_rank_budget() const { return has_rank_budget_; }
 
-  /// Runs `make`, which plans this step, where a budget may be too small for it. Collective: one round of messages the
-  /// first time that a batch is split so, and for a budget of the whole rank each time, since what else a rank holds
-  /// may have changed. Throws `collective_budget_error` or `collective_error` on all ranks where it throws an `error`
-  /// on one.
+  /// Runs `make`, which plans this for a batch. Collective: one round of messages the first time, and each time for a
+  /// step under a budget of the whole rank, since what else a rank holds may have changed. Throws
+  /// `collective_budget_error` or `collective_error` on all ranks where it throws an `error` on one.
   template <class Make>
-  void require(const agreement& ranks, const batch_split& split, bool updates, const Make& make) {
-    const std::pair key{std::pair{split.batch, split.parts}, updates};
-    if (!has_budget_ || (!has_rank_budget_ && std::ranges::count(agreed_, key) > 0)) return;
+  void require(const agreement& ranks, what is_planned, const batch_split& split, const Make& make) {
+    const std::tuple key{is_planned, split.batch, split.parts};
+    const bool may_change = is_planned == what::prediction ? predictions_differ_ : has_rank_budget_;
+    if (!may_change && std::ranges::count(agreed_, key) > 0) return;
     std::string complaint;
     std::uint64_t weight = 0;  // none: no complaint
     try {
@@ -65,7 +70,7 @@ class plan_agreement {
     }
     const std::uint64_t most = ranks.largest(weight);
     if (most == 0) {
-      if (!has_rank_budget_) agreed_.push_back(key);
+      if (!may_change) agreed_.push_back(key);
       return;
     }
     try {
@@ -77,8 +82,8 @@ class plan_agreement {
   }
 
  private:
-  bool has_budget_, has_rank_budget_;
-  std::vector<std::pair<std::pair<std::size_t, std::size_t>, bool>> agreed_;
+  bool predictions_differ_, has_rank_budget_;
+  std::vector<std::tuple<what, std::size_t, std::size_t>> agreed_;
 };
 
 }  // namespace remat

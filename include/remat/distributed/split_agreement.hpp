@@ -6,6 +6,7 @@
 #include <remat/core/error.hpp>
 #include <remat/distributed/call_agreement.hpp>
 #include <remat/distributed/distributed_blueprint.hpp>
+#include <remat/plan/checked_batch.hpp>
 #include <remat/run/batch_split.hpp>
 #include <remat/run/source.hpp>
 
@@ -18,7 +19,8 @@
 namespace remat {
 namespace detail {
 
-/// Throws `error` where `samples`, a batch of all replicas or a replica's own, do not split into this many parts.
+/// Throws `error` where `samples`, a batch of all replicas or a replica's own, do not split into this many parts,
+/// nor into parts that can be planned.
 inline void require_split(const distributed_blueprint& b, std::size_t samples, std::size_t parts) {
   const std::string microbatches = std::to_string(b.schedule.microbatches);
   const int replicas = b.grid.replicas();
@@ -32,6 +34,7 @@ inline void require_split(const distributed_blueprint& b, std::size_t samples, s
                 " micro-batches on each of " + std::to_string(replicas) +
                 (replicas == 1 ? " replica; take" : " replicas; take") + " at least " + std::to_string(parts) +
                 " samples, or drop the last batch of an epoch");
+  checked_batch(b.checkpointed, batch_split{samples, parts}.largest());
 }
 
 }  // namespace detail

@@ -154,12 +154,16 @@ inline std::vector<safetensor> parse_safetensors_header(const std::string& text,
   const auto refuse = [&](const std::string& what) { throw data_error(file, what); };
   if (text.empty() || text.front() != '{') refuse("has a header that is no JSON object; it must start with {");
   const json header = parse_json(text, file, "header", 4);
-  const auto is_text = [](const auto& member) { return member.second.template as<std::string>() != nullptr; };
+  const auto is_metadata = [](const json& entry) {
+    const json::object* const members = entry.as<json::object>();
+    if (members == nullptr) return entry.as<std::nullptr_t>() != nullptr;  // safetensors reads null as none
+    return std::ranges::all_of(*members, [](const auto& member) { return member.second.template as<std::string>(); });
+  };
   std::vector<safetensor> tensors;
   for (const auto& [name, entry] : *header.as<json::object>()) {
     if (name != "__metadata__") {
       tensors.push_back(describe_safetensor(name, entry, file));
-    } else if (!entry.as<json::object>() || !std::ranges::all_of(*entry.as<json::object>(), is_text)) {
+    } else if (!is_metadata(entry)) {
       refuse("has a `__metadata__` that is no object of strings");
     }
   }

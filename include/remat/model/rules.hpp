@@ -22,8 +22,11 @@ inline constexpr bool where<true, Rule> = Rule::holds;
 template <class M>
 struct is_module {
   static constexpr bool holds = true;
+  static_assert(!std::is_final_v<M>,
+                "remat: a module is not `final`, since what it declares is looked for in a type that is derived from it; "
+                "leave out the word");
   static_assert(
-      Layer<M> || Block<M>,
+      std::is_final_v<M> || Layer<M> || Block<M>,
       "remat: every part of a model must be a module; derive it from remat::module and give it `kind`, `output` and "
       "`forward`, or a `body` (see remat/core/module.hpp)");
 };

@@ -24,6 +24,7 @@
 #include <remat/model/shared.hpp>
 #include <remat/models/initialised.hpp>
 #include <remat/models/optional_dropout.hpp>
+#include <remat/models/square_root.hpp>
 #include <remat/nn/attention.hpp>
 #include <remat/nn/gelu.hpp>
 #include <remat/nn/layer_norm.hpp>
@@ -57,9 +58,7 @@ namespace detail {
 
 /// Of the projections that are added to the residual: smaller the deeper a network is, as GPT-2 starts them.
 constexpr double residual_deviation(const gpt2_config& c) {
-  double root = 1;
-  for (int i = 0; i < 64; ++i) root = (root + 2.0 * static_cast<double>(c.blocks) / root) / 2;
-  return c.deviation / root;
+  return c.deviation / root_of(2.0 * static_cast<double>(c.blocks));
 }
 
 template <gpt2_config C>

@@ -4,8 +4,9 @@
 ///     remat::model<remat::models::resnet50<>, remat::image<float, 3, 224, 224>, nn::cross_entropy> m;
 ///     remat::load_weights(m, "resnet50.safetensors");
 ///
-/// takes images of any size from 33 x 33 on, and gives logits (classes). Blocks of resnet50 halve images in the
-/// convolution of 3 x 3, as torchvision's do.
+/// takes images of any size, and gives logits (classes). (Batch norms train on two numbers of a channel or more: a
+/// micro-batch of one image has at least 33 x 33 pixels.) Blocks of resnet50 halve images in the convolution of 3 x 3,
+/// as torchvision's do.
 #pragma once
 
 #include <remat/model/inlined.hpp>
@@ -13,6 +14,7 @@
 #include <remat/model/parallel.hpp>
 #include <remat/model/repeat.hpp>
 #include <remat/model/sequential.hpp>
+#include <remat/models/square_root.hpp>
 #include <remat/nn/adaptive_avg_pool2d.hpp>
 #include <remat/nn/batch_norm2d.hpp>
 #include <remat/nn/conv2d.hpp>
@@ -38,13 +40,8 @@ namespace detail {
 /// Without a bias, and weights normal with a deviation of sqrt(2 / (Out K K)), as torchvision starts them.
 template <std::size_t In, std::size_t Out, std::size_t K, std::size_t Stride>
 struct resnet_conv : nn::conv2d<In, Out, K, nn::window{.stride = Stride, .padding = K / 2}, nn::bias::without> {
-  static constexpr double deviation() {
-    const double square = 2.0 / static_cast<double>(Out * K * K);
-    double root = 1;
-    for (int i = 0; i < 64; ++i) root = (root + square / root) / 2;
-    return root;
-  }
-  static constexpr std::array parameters{parameter("weight", {Out, In, K, K}, initial::normal(deviation()))};
+  static constexpr double deviation = root_of(2.0 / static_cast<double>(Out * K * K));
+  static constexpr std::array parameters{parameter("weight", {Out, In, K, K}, initial::normal(deviation))};
 };
 
 /// Two convolutions of 3 x 3.

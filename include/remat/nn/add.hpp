@@ -17,7 +17,7 @@ namespace remat::nn {
 struct add : module {
   static constexpr std::string_view kind = "add";
   template <class X, std::same_as<X>... Rest>
-    requires(sizeof...(Rest) > 0)
+    requires(sizeof...(Rest) > 0 && shape_of<X>::value.type == element::float32)
   static X output(X, Rest...);
   static constexpr traits is{
       .in_place = true, .fuses = {activation::relu}, .passes_gradient = true, .takes_bfloat16 = true};

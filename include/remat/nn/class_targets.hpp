@@ -75,6 +75,13 @@ inline float share_of_each(float dy, double denominator) {
   return denominator == 0 ? std::numeric_limits<float>::quiet_NaN() : dy / static_cast<float>(denominator);
 }
 
+template <std::size_t Classes, std::size_t Weights>
+struct class_weights_of {
+  static constexpr bool holds = true;
+  static_assert(Weights == 0 || Weights == Classes,
+                "remat: a loss has a weight for each of its classes; give class_weights the number of classes");
+};
+
 /// A loss of scores (C), (T, C) or (C, H, W) and a class for each sample, row or pixel: the mean over the targets that
 /// count. As in PyTorch, it is NaN where all are ignored, with gradients of 0; and NaN where the weights of those that
 /// are not are all 0, with gradients of NaN.
@@ -84,16 +91,13 @@ struct loss_of_classes : module {
   static constexpr std::int32_t ignored = attributes.ignored;
   static constexpr auto states = class_weight_states<attributes.weights>("weight");
   template <std::size_t C>
-  static constexpr bool takes = attributes.weights == 0 || attributes.weights == C;
-
-  template <std::size_t C>
-    requires takes<C>
+    requires class_weights_of<C, attributes.weights>::holds
   static tensor<std::int32_t> target(tensor<float, C>);
   template <std::size_t T, std::size_t C>
-    requires takes<C>
+    requires class_weights_of<C, attributes.weights>::holds
   static tensor<std::int32_t, T> target(tensor<float, T, C>);
   template <std::size_t C, std::size_t H, std::size_t W>
-    requires takes<C>
+    requires class_weights_of<C, attributes.weights>::holds
   static tensor<std::int32_t, H, W> target(image<float, C, H, W>);
   template <class X>
     requires requires { target(X{}); }

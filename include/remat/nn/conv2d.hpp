@@ -208,7 +208,7 @@ struct conv2d : module {
   }
 
   static constexpr auto parameters =
-      detail::weight_and_bias<Bias>({Out, In / over.groups, Kernel.height, Kernel.width}, Out, fan_in);
+      detail::weight_and_bias<Bias>({Out, In / (over.groups + (over.groups == 0)), Kernel.height, Kernel.width}, Out, fan_in);
 
   static constexpr detail::conv2d_attributes attributes{In, Out, Kernel, over, Bias == bias::with};
   using kernels = detail::conv2d_kernels;

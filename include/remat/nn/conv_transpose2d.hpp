@@ -191,8 +191,10 @@ struct conv_transpose2d_sizes {
                     Out % (Over.groups + (Over.groups == 0)) == 0,
                 "remat: a transposed convolution's groups divide its input channels and its output channels; give it "
                 "such a number of groups");
-  static_assert(Over.output_padding.height < Over.stride.height && Over.output_padding.width < Over.stride.width,
-                "remat: a transposed convolution's output padding is smaller than its step; make it smaller");
+  static_assert((Over.output_padding.height < Over.stride.height || Over.output_padding.height < Over.dilation.height) &&
+                    (Over.output_padding.width < Over.stride.width || Over.output_padding.width < Over.dilation.width),
+                "remat: a transposed convolution's output padding is smaller than its step or its dilation; make it "
+                "smaller");
 };
 
 }  // namespace detail
@@ -225,7 +227,7 @@ struct conv_transpose2d : module {
   }
 
   static constexpr auto parameters =
-      detail::weight_and_bias<Bias>({In, Out / over.groups, Kernel.height, Kernel.width}, Out, fan_in);
+      detail::weight_and_bias<Bias>({In, Out / (over.groups + (over.groups == 0)), Kernel.height, Kernel.width}, Out, fan_in);
 
   static constexpr detail::conv2d_attributes attributes{In, Out, Kernel, over, Bias == bias::with};
   using kernels = detail::conv_transpose2d_kernels;

@@ -42,7 +42,7 @@ REMAT_VECTORISED inline void drop_elements(const random_stream& random, const dr
     float* const to = y + i;
     REMAT_INDEPENDENT
     for (std::size_t k = 0; k < count; ++k) {
-      const float value = kept[k] < probability ? 0.0f : from[k] * scale;
+      const float value = from[k] * (kept[k] < probability ? 0.0f : scale);  // NaN stays
       to[k] = adds ? to[k] + value : value;
     }
   }

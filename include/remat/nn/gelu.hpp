@@ -75,7 +75,6 @@ struct gelu_kernels {
 
 template <class Kernels>
 struct gelu_module : detail::same_shape {
-  static constexpr std::string_view kind = "gelu";
   static constexpr reads backward_input_reads = reads::inputs;
   static constexpr traits is{.in_place = true, .takes_bfloat16 = true, .gives_bfloat16 = true};
   static constexpr double flops(tensor_shapes inputs, tensor_shapes) {
@@ -88,9 +87,13 @@ struct gelu_module : detail::same_shape {
 }  // namespace detail
 
 /// PyTorch's `GELU()`.
-struct gelu : detail::gelu_module<detail::gelu_kernels> {};
+struct gelu : detail::gelu_module<detail::gelu_kernels> {
+  static constexpr std::string_view kind = "gelu";
+};
 /// PyTorch's `GELU(approximate="tanh")`.
-struct gelu_tanh : detail::gelu_module<detail::function_kernels<onednn::function::gelu_by_tanh>> {};
+struct gelu_tanh : detail::gelu_module<detail::function_kernels<onednn::function::gelu_by_tanh>> {
+  static constexpr std::string_view kind = "gelu_tanh";
+};
 
 }  // namespace remat::nn
 

@@ -91,13 +91,6 @@ struct linear_cross_entropy_sizes {
                 "remat: a linear_cross_entropy has at least one input and one class; give it more");
 };
 
-template <std::size_t Classes, std::size_t Weights>
-struct class_weights_of {
-  static constexpr bool holds = true;
-  static_assert(Weights == 0 || Weights == Classes,
-                "remat: a loss has a weight for each of its classes; give class_weights the number of classes");
-};
-
 }  // namespace detail
 
 /// `CrossEntropyLoss(...)(Linear(In, Classes)(x), target)`, with options (loss_options.hpp); takes (In) or (T, In). Its

@@ -26,8 +26,8 @@ struct label_smoothing {};
 template <std::int32_t Target>
 struct ignore_index {};
 
-/// Each of `Classes` classes has a weight. They are a state of the loss, "loss.weight", and 1 at first; set them by
-/// name through the model's `states()`.
+/// Each of `Classes` classes has a weight. They are a state of the loss, "loss.weight" ("loss.class_weight" of
+/// `linear_cross_entropy`, which has parameters, too), and 1 at first; set them by name through the model's `states()`.
 template <std::size_t Classes>
 struct class_weights {};
 

@@ -78,7 +78,7 @@ class product_of_factors {
 struct multiply : module {
   static constexpr std::string_view kind = "multiply";
   template <class X, std::same_as<X>... Rest>
-    requires(sizeof...(Rest) > 0)
+    requires(sizeof...(Rest) > 0 && shape_of<X>::value.type == element::float32)
   static X output(X, Rest...);
   static constexpr reads backward_input_reads = reads::inputs;
 

@@ -148,18 +148,17 @@ class axis {
     for (std::size_t i = 0; i < outputs(); ++i) made.push_back({first_[i], weights_[i].size(), weights_[i].data()});
     return made;
   }
+  /// What every input is read by. (The outputs that read one follow each other.)
   axis transposed() const {
     axis made(outputs());
-    for (std::size_t i = 0; i < inputs_; ++i) {
-      std::size_t first = 0;
-      std::vector<float> weights;
-      for (std::size_t o = 0; o < outputs(); ++o) {
-        if (i < first_[o] || i >= first_[o] + weights_[o].size()) continue;
-        if (weights.empty()) first = o;
-        weights.push_back(weights_[o][i - first_[o]]);
+    made.first_.resize(inputs_);
+    made.weights_.resize(inputs_);
+    for (std::size_t o = 0; o < outputs(); ++o)
+      for (std::size_t k = 0; k < weights_[o].size(); ++k) {
+        const std::size_t i = first_[o] + k;
+        if (made.weights_[i].empty()) made.first_[i] = o;
+        made.weights_[i].push_back(weights_[o][k]);
       }
-      made.add(first, std::move(weights));
-    }
     return made;
   }
 

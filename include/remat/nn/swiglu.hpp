@@ -65,6 +65,7 @@ REMAT_END_VECTOR_CODE
 struct swiglu : module {
   static constexpr std::string_view kind = "swiglu";
   template <class X>
+    requires(shape_of<X>::value.type == element::float32)
   static X output(X, X);
   static constexpr reads backward_input_reads = reads::inputs;
   static constexpr traits is{.in_place = true, .takes_bfloat16 = true, .gives_bfloat16 = true};

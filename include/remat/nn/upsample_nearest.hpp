@@ -20,7 +20,9 @@ inline axis axis_of_repeats(const axis_numbers& a, std::size_t inputs, std::size
 template <std::size_t Scale>
 struct upsampling_scale {
   static constexpr bool holds = true;
-  static_assert(Scale > 0, "remat: an upsampling's scale is at least 1; give it a larger one");
+  static_assert(extents(Scale).are_at_least(1),
+                "remat: an upsampling's scale is at least 1, and no number beyond 2^31 - 1; "
+                "give it another one");
 };
 
 }  // namespace detail

@@ -21,6 +21,7 @@
 #include <remat/partition/best_cuts_on_ranks.hpp>
 #include <remat/partition/manual_partition.hpp>
 #include <remat/partition/partition_setting.hpp>
+#include <remat/plan/counted_costs.hpp>
 #include <remat/plan/predicted_cost.hpp>
 
 #include <algorithm>

@@ -8,6 +8,7 @@
 #include <remat/partition/budgeted_rank.hpp>
 #include <remat/partition/stage_choices.hpp>
 #include <remat/plan/budget_limits.hpp>
+#include <remat/plan/counted_costs.hpp>
 
 #include <algorithm>
 #include <cstddef>

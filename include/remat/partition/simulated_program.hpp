@@ -18,6 +18,7 @@
 #include <remat/partition/pipeline_plans.hpp>
 #include <remat/partition/rank_layout.hpp>
 #include <remat/partition/stage_costs.hpp>
+#include <remat/plan/counted_costs.hpp>
 #include <remat/plan/divided_checkpoints.hpp>
 #include <remat/plan/predicted_cost.hpp>
 #include <remat/schedule/message_times.hpp>

@@ -13,6 +13,7 @@
 #include <remat/plan/budget_limits.hpp>
 #include <remat/plan/budget_search.hpp>
 #include <remat/plan/certificate_parts.hpp>
+#include <remat/plan/counted_costs.hpp>
 #include <remat/plan/disk_bound.hpp>
 #include <remat/plan/recomputation_bound.hpp>
 #include <remat/plan/transfer_times.hpp>

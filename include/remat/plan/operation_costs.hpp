@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
-/// What each operation of a program costs: counted from its FLOPs, or measured (check/profile.hpp).
+/// What each operation of a program costs: counted from its FLOPs (counted_costs.hpp), or measured (check/profile.hpp).
 /// (plan/predicted_cost.hpp finds from them what a plan costs.)
 #pragma once
 
 #include <remat/core/error.hpp>
 #include <remat/core/is_at_least_0.hpp>
-#include <remat/plan/backward_needs.hpp>
 #include <remat/plan/tape.hpp>
 
 #include <array>
@@ -105,41 +104,5 @@ inline void require_costs_of(const program& p, const operation_costs& costs) {
 /// Where costs are counted and not measured, a second is that many FLOPs next to what takes seconds: transfers to a
 /// disk.
 inline constexpr double counted_flops_per_second = 5e10;
-
-namespace detail {
-
-/// FLOPs: each half of backward that runs takes as many as the forward pass.
-constexpr action_costs counted_cost(const operation& o, backward_need need, std::size_t batch) {
-  action_costs cost;
-  cost.forward = o.flops * static_cast<double>(batch);
-  if (need.input && need.parameters && o.has_joint_backward) {
-    cost.both = 2 * cost.forward;
-  } else {
-    if (need.input) cost.backward_input = cost.forward;
-    if (need.parameters) cost.backward_parameters = cost.forward;
-  }
-  return cost;
-}
-
-}  // namespace detail
-
-/// FLOPs of every operation.
-inline operation_costs counted_costs(const program& p, std::size_t batch) {
-  operation_costs costs = no_costs(p, batch);
-  const core::list<backward_need> needs = detail::backward_needs(p);
-  for (int i = 0; i < p.operations.count(); ++i)
-    static_cast<action_costs&>(costs.operations[static_cast<std::size_t>(i)]) =
-        detail::counted_cost(p.operations[i], needs[i], batch);
-  return costs;
-}
-
-/// The same in seconds, on a machine of this many FLOPs a second.
-inline operation_costs counted_seconds(const program& p, std::size_t batch, double flops_per_second) {
-  if (!(flops_per_second > 0)) throw error("seconds are counted from a rate of FLOPs; give one above 0");
-  operation_costs costs = counted_costs(p, batch);
-  for (operation_cost& each : costs.operations)
-    for (const cost_field& field : cost_fields) each.*field.member /= flops_per_second;
-  return costs;
-}
 
 }  // namespace remat

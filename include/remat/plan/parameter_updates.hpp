@@ -13,18 +13,11 @@
 #pragma once
 
 #include <remat/plan/tape.hpp>
+#include <remat/plan/updating.hpp>
 
 #include <cstddef>
-#include <cstdint>
 
 namespace remat {
-
-/// When parameters are updated, and where their gradients are until then.
-enum class updating : std::uint8_t {
-  after_step,  ///< by whoever reads the gradients, which are in a block
-  from_block,  ///< in the step; a gradient is in the block
-  from_arena   ///< in the step of a whole program; a gradient is a buffer
-};
 
 namespace detail {
 

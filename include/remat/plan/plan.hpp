@@ -11,6 +11,7 @@
 #include <remat/plan/parameter_updates.hpp>
 #include <remat/plan/placement.hpp>
 #include <remat/plan/plan_layout.hpp>
+#include <remat/plan/plan_regions.hpp>
 #include <remat/plan/plan_request.hpp>
 #include <remat/plan/ports.hpp>
 #include <remat/plan/slice.hpp>

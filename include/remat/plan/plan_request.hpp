@@ -4,8 +4,8 @@
 
 #include <remat/core/storage_space.hpp>
 #include <remat/plan/operation_costs.hpp>
-#include <remat/plan/parameter_updates.hpp>
 #include <remat/plan/slice.hpp>
+#include <remat/plan/updating.hpp>
 
 #include <cstddef>
 #include <optional>

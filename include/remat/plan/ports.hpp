@@ -15,18 +15,9 @@
 
 #include <remat/plan/backward_needs.hpp>
 #include <remat/plan/slice.hpp>
+#include <remat/plan/stage_port.hpp>
 
 namespace remat {
-
-struct stage_port {
-  int tensor = core::none;
-  bool is_gradient = false;
-  int from = core::none;    ///< the stage that it comes from, or `none`
-  core::list<int> to = {};  ///< the stages that it is sent to
-
-  constexpr bool sends() const { return !to.empty(); }
-  constexpr bool receives() const { return from != core::none; }
-};
 
 namespace detail {
 

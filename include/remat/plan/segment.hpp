@@ -37,4 +37,11 @@ struct chosen_range {
   core::list<int> staying = {};  ///< of the tensors that are read after it, those that stay for its backward pass
 };
 
+/// What a segment does in the backward pass (segment_plans.hpp).
+struct segment_plan {
+  core::list<int> kept = {};        ///< tensors that wait between forward and this segment's backward
+  core::list<int> recomputed = {};  ///< operations, in program order; empty where nothing is dropped
+  bool is_plain = false;            ///< it would have kept more than without a checkpoint
+};
+
 }  // namespace remat

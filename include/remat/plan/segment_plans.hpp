@@ -22,12 +22,6 @@
 
 namespace remat {
 
-struct segment_plan {
-  core::list<int> kept = {};        ///< tensors that wait between forward and this segment's backward
-  core::list<int> recomputed = {};  ///< operations, in program order; empty where nothing is dropped
-  bool is_plain = false;            ///< it would have kept more than without a checkpoint
-};
-
 namespace detail {
 
 class segment_analysis {

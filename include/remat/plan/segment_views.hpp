@@ -4,6 +4,7 @@
 
 #include <remat/core/operation_view.hpp>
 #include <remat/plan/backward_needs.hpp>
+#include <remat/plan/counted_costs.hpp>
 #include <remat/plan/last_reads.hpp>
 #include <remat/plan/plan_request.hpp>
 

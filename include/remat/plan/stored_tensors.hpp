@@ -9,6 +9,7 @@
 
 #include <remat/core/storage.hpp>
 #include <remat/plan/backward_needs.hpp>
+#include <remat/plan/disk_use.hpp>
 #include <remat/plan/ports.hpp>
 #include <remat/plan/segment.hpp>
 #include <remat/plan/segment_plans.hpp>
@@ -17,16 +18,6 @@
 #include <cstddef>
 
 namespace remat {
-
-/// What budgets take out of the arena, where they may.
-struct disk_use {
-  static constexpr int as_windows_say = 1'000'000;
-
-  core::list<int> tensors = {};
-  int most_under_way = as_windows_say;  ///< tensors in each direction, where windows allow more
-  bool aligns = true;                   ///< all buffers, where what is moved is large
-  int operations_a_transfer = 4;        ///< that run while one is under way, at most, for each tensor of its window
-};
 
 struct stored_value {
   int tensor = core::none;

@@ -6,6 +6,7 @@
 #include <remat/plan/gradient_placement.hpp>
 #include <remat/plan/parameter_updates.hpp>
 #include <remat/plan/plan_layout.hpp>
+#include <remat/plan/plan_regions.hpp>
 #include <remat/plan/plan_request.hpp>
 #include <remat/plan/segment.hpp>
 #include <remat/plan/segments.hpp>

@@ -8,6 +8,7 @@
 
 #include <remat/core/error.hpp>
 #include <remat/core/storage.hpp>
+#include <remat/plan/counted_costs.hpp>
 #include <remat/plan/plan_layout.hpp>
 #include <remat/plan/plan_request.hpp>
 #include <remat/plan/predicted_cost.hpp>

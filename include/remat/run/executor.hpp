@@ -5,6 +5,7 @@
 #include <remat/core/error.hpp>
 #include <remat/core/parallel.hpp>
 #include <remat/plan/plan.hpp>
+#include <remat/plan/plan_regions.hpp>
 #include <remat/run/exchange.hpp>
 #include <remat/run/first_pass.hpp>
 #include <remat/run/gradient_actions.hpp>

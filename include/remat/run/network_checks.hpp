@@ -90,6 +90,12 @@ inline void require_output_gradients(const program& p, std::span<const tensor_so
   }
 }
 
+/// What messages call an input of the program: inputs and targets are counted apart, each from 0.
+inline std::string name_of_input(const program& p, std::size_t number) {
+  const auto inputs = static_cast<std::size_t>(p.inputs - p.targets);
+  return number < inputs ? "input " + std::to_string(number) : "target " + std::to_string(number - inputs);
+}
+
 /// The batch that `sources` hold, the first `count` inputs of the program.
 inline std::size_t batch_of(const program& p, std::span<const tensor_source> sources, int count) {
   if (static_cast<int>(sources.size()) != count)
@@ -98,13 +104,14 @@ inline std::size_t batch_of(const program& p, std::span<const tensor_source> sou
   std::size_t batch = 0;
   for (std::size_t i = 0; i < sources.size(); ++i) {
     const tensor_shape& shape = p.tensors[i];
-    const std::string name = (static_cast<int>(i) < p.inputs - p.targets ? "input " : "target ") + std::to_string(i);
+    const std::string name = name_of_input(p, i);
     if ((sources[i].type == element::float32) != (shape.type == element::float32))
       throw error(name + (shape.type == element::float32 ? " takes float" : " takes integers"));
     require_layout(sources[i], shape, name);
     require_shape_of_images(sources[i], shape, name);
     const std::size_t each = shape.elements();
-    if (sources[i].size == 0 || sources[i].size % each != 0)
+    if (sources[i].size == 0) throw error(name + " is empty; a call takes at least one sample");
+    if (sources[i].size % each != 0)
       throw error(name + " has " + std::to_string(sources[i].size) +
                   " elements, which is no whole number of samples of " + std::to_string(each) + " " +
                   detail::text_of(shape));
@@ -121,8 +128,8 @@ inline std::size_t batch_of(const program& p, std::span<const tensor_source> sou
                std::to_string(std::numeric_limits<T>::max());
       });
       if (is_target)
-        throw error("target " + misfit + " of the batch is no class; target " + std::to_string(i) + " holds " + range);
-      throw error("input " + std::to_string(i) + " holds " + range + ", and was given " + misfit + " of the batch");
+        throw error("target " + misfit + " of the batch is no class; " + name_of_input(p, i) + " holds " + range);
+      throw error(name_of_input(p, i) + " holds " + range + ", and was given " + misfit + " of the batch");
     }
   return batch;
 }

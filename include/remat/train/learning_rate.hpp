@@ -7,14 +7,16 @@
 ///
 /// | schedule     | factor at step t                                             | PyTorch             |
 /// |--------------|--------------------------------------------------------------|---------------------|
-/// | constant     | factor                                                       | ConstantLR          |
+/// | constant     | factor                                                       | ConstantLR, whose   |
+/// |              |                                                              | factor ends by 1    |
 /// | linear       | from + (to - from) t / steps; by default the warm-up, 0 to 1 | LinearLR            |
 /// | cosine       | to + (from - to) (1 + cos(pi t / steps)) / 2                 | CosineAnnealingLR   |
 /// | polynomial   | to + (from - to) (1 - t / steps)^power                       | PolynomialLR        |
 /// | step_decay   | factor^floor(t / every)                                      | StepLR              |
 /// | sequence     | each part for its steps, from its own step 0                 | SequentialLR        |
 ///
-/// After its last step a schedule stays where it ended. The factor multiplies the learning rate of every group of
+/// After its last step a schedule stays where it ended; PyTorch's CosineAnnealingLR rises again, and its ConstantLR is
+/// sequence{constant{.steps = 5, .factor = 1.0 / 3}, constant{}}. The factor multiplies the learning rate of every group of
 /// parameters. Steps may as well be epochs, if that is what is passed. Any function of the step will do in their place.
 #pragma once
 
@@ -111,8 +113,10 @@ class sequence {
   double at(std::size_t t) const {
     const auto& part = std::get<I>(parts_);
     if constexpr (I + 1 < sizeof...(Parts)) {
-      static_assert(requires { part.steps; }, "remat: every part of a sequence but the last has `steps`, its length");
-      if (t >= part.steps) return at<I + 1>(t - part.steps);
+      constexpr bool has_length = requires { part.steps; };
+      static_assert(has_length, "remat: every part of a sequence but the last has `steps`, its length");
+      if constexpr (has_length)
+        if (t >= part.steps) return at<I + 1>(t - part.steps);
     }
     return static_cast<double>(part(t));
   }

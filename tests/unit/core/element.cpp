@@ -73,6 +73,28 @@ TEST_CASE("a kernel that views integers as another type is refused, by name and 
   CHECK_THROWS_WITH((predicted<std::int32_t, std::uint8_t>()), Contains("input 0 holds int32") && Contains("uint8"));
 }
 
+/// Says that it takes floats of either type, and is given integers.
+struct takes_floats : remat::module {
+  static constexpr std::string_view kind = "takes_floats";
+  template <class T, std::size_t D>
+  static tensor<float, D> output(tensor<T, D>);
+  static constexpr remat::traits is{.takes_bfloat16 = true};
+  static void forward(const remat::forward_pass& pass) {
+    remat::nn::copy_numbers(pass.input_numbers(), pass.output_numbers());
+  }
+};
+
+TEST_CASE("floats of either type are no integers, and a tensor that is not there is none") {
+  remat::model<takes_floats, tensor<std::uint8_t, 3>> m{{.seed = 1}};
+  CHECK_THROWS_WITH(m.predict(std::vector<std::uint8_t>{1, 2, 3}),
+                    Contains("takes_floats: input 0 holds uint8, and its kernel asks for float32"));
+  struct reads_two : seen_as<float> {
+    static void forward(const remat::forward_pass& pass) { pass.output()[0] = pass.input(1)[0]; }
+  };
+  remat::model<reads_two, tensor<float, 3>> two{{.seed = 1}};
+  CHECK_THROWS_WITH(two.predict(std::vector<float>(3)), Contains("seen_as: there is no input 1"));
+}
+
 TEST_CASE("what forward saved is viewed as what it is, or as its bytes") {
   const std::vector<float> x{1, -1, 2}, dy{5, 6, 7};
   const auto gradient = [&]<class Layer>(Layer) {

@@ -137,8 +137,11 @@ TEST_CASE("a header that is no JSON object of tensors is refused", "[io][safeten
   CHECK_THAT(refusal(" {}", ""), Contains("it must start with {"));
   for (const char* const broken : {"{", "{}}", "{\"x\":}", "{\"\xff\":{}}", "{'x':1}", "{} x"})
     CHECK_THAT(refusal(broken, ""), Contains("has a header that is no JSON ("));
+  CHECK_THAT(refusal("{\"x\xff\xc3\xa9\":{}}", ""), Contains(R"("x\xff)") && !Contains("\xff"));
   CHECK_THAT(refusal("{\"x\":" + std::string(100'000, '['), ""), Contains("nests deeper"));
   CHECK_THAT(refusal(R"({"__metadata__":{"a":1}})", ""), Contains("`__metadata__` that is no object of strings"));
+  CHECK_THAT(refusal(R"({"__metadata__":[]})", ""), Contains("`__metadata__` that is no object of strings"));
+  CHECK(refusal(R"({"__metadata__":null})", "").empty());
   const std::string x = R"("x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]})";
   CHECK_THAT(refusal("{" + x + "," + x + "}", "1234"), Contains("has 'x' twice"));
 }

@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 
 #include <array>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -79,6 +80,51 @@ TEST_CASE("check_gradients finds who overwrites what other readers and earlier m
       Catch::Matchers::Contains("at least 1"));
   CHECK(wrong<overwriting>() == std::vector<std::string>{"input 0, added up"});
   CHECK(wrong<overwriting_parameter>() == std::vector<std::string>{"a, added up"});
+}
+
+/// a + b, and a - b; what of them is asked for is told by the test.
+struct sum_and_difference : remat::module {
+  static constexpr std::string_view kind = "sum_and_difference";
+  using row = remat::tensor<float, 5>;
+  static remat::tensors<row, row> output(row, row);
+  static void forward(const remat::forward_pass& pass) {
+    for (std::size_t i = 0; i < pass.input(0).size(); ++i) {
+      pass.output(0)[i] = pass.input(0)[i] + pass.input(1)[i];
+      pass.output(1)[i] = pass.input(0)[i] - pass.input(1)[i];
+    }
+  }
+  static void backward_input(const remat::backward_pass& pass) {
+    const bool asks = is_careful;
+    for (int k = 0; k < 2; ++k) {
+      if (asks && !pass.wants_input_gradient(k)) continue;
+      const auto sum = pass.output_gradient(0);
+      if (!asks || pass.has_output_gradient(1)) {
+        const auto difference = pass.output_gradient(1);
+        pass.input_gradient(k).assign(
+            [=](std::size_t i) { return k == 0 ? sum[i] + difference[i] : sum[i] - difference[i]; });
+      } else {
+        pass.input_gradient(k).assign([=](std::size_t i) { return sum[i]; });
+      }
+    }
+  }
+  static inline bool is_careful = true;
+};
+
+TEST_CASE("a gradient that nobody wants, or gives, is refused by name, and is not needed by who asks before") {
+  using Catch::Matchers::Contains;
+  using namespace remat;
+  using both = parallel<sum_and_difference, pick<0>, nn::linear<5, 5>>;  // the data itself, and what is trained
+  model<sequential<both, pick<0>, nn::linear<5, 3>>, tensor<float, 5>, nn::cross_entropy> of_one{{.seed = 1}};
+  model<sequential<both, nn::add, nn::linear<5, 3>>, tensor<float, 5>, nn::cross_entropy> of_both{{.seed = 1}};
+  const std::vector<float> x{0.5f, -1, 2, 0.25f, -0.75f};
+  const std::vector<std::int32_t> target{1};
+  CHECK_NOTHROW(of_one.train_step(x, target));
+  CHECK_NOTHROW(of_both.train_step(x, target));
+  sum_and_difference::is_careful = false;
+  CHECK_THROWS_WITH(of_one.train_step(x, target), Contains("sum_and_difference: output 1 did not lead to the loss"));
+  CHECK_THROWS_WITH(of_both.train_step(x, target),
+                    Contains("sum_and_difference: nobody wants the gradient of input 0"));
+  sum_and_difference::is_careful = true;
 }
 
 TEST_CASE("a layer of a user's own trains under a checkpoint") {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Attention next to naive sums in double, over sizes that no tile divides.
 #include "attention_run.hpp"
+#include "larger.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -22,8 +23,7 @@ double error_of(const floats& found, const std::vector<double>& wanted) {
   for (std::size_t i = 0; i < found.size(); ++i) {
     if (std::isinf(wanted[i]) && static_cast<double>(found[i]) == wanted[i]) continue;
     largest = std::max(largest, std::abs(wanted[i]));
-    const double differs = std::abs(static_cast<double>(found[i]) - wanted[i]);
-    error = differs <= error ? error : differs;  // NaN too
+    error = larger(error, std::abs(static_cast<double>(found[i]) - wanted[i]));
   }
   return error / largest;
 }

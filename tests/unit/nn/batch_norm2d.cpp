@@ -10,6 +10,7 @@
 #include <cstring>
 #include <vector>
 
+#include "larger.hpp"
 #include "one_layer.hpp"
 
 namespace batch_norm2d_tests {
@@ -23,7 +24,7 @@ double as_double(float x) { return static_cast<double>(x); }
 double error_of(const std::vector<float>& found, const std::vector<double>& exact, double terms = 0) {
   double error = 0, largest = terms;
   for (std::size_t i = 0; i < exact.size(); ++i) {
-    error = std::max(error, std::abs(as_double(found[i]) - exact[i]));
+    error = larger(error, std::abs(as_double(found[i]) - exact[i]));
     largest = std::max(largest, std::abs(exact[i]));
   }
   return error / largest;

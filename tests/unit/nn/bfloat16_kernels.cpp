@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What layers compute of tensors of bfloat16: loops of ours give what they give of floats, rounded once, whatever of
 // their tensors is rounded; products are within the rounding of their factors.
+#include "larger.hpp"
+
 #include <remat/remat.hpp>
 
 #include <catch2/catch.hpp>
@@ -317,7 +319,7 @@ void is_near(const std::vector<float>& found, const std::vector<float>& exact, d
   REQUIRE(found.size() == exact.size());
   for (std::size_t i = 0; i < exact.size(); ++i) {
     largest = std::max(largest, std::fabs(static_cast<double>(exact[i])));
-    apart = std::max(apart, std::fabs(static_cast<double>(found[i]) - static_cast<double>(exact[i])));
+    apart = larger(apart, std::fabs(static_cast<double>(found[i]) - static_cast<double>(exact[i])));
   }
   CHECK(apart <= units * std::ldexp(largest, -8));
 }

@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <limits>
@@ -41,6 +42,18 @@ void check_function(const floats& y, const floats& slopes) {
   run.forward();
   check_close(run.outputs[0], y);
   check_close(run.backward()[0], slopes);
+}
+
+TEST_CASE("what is dropped is multiplied with 0, so that NaN stays") {
+  kernel_run<nn::dropout<>, tensor<float, 64>> run(1);
+  run.inputs[0].assign(64, nan);
+  run.output_gradient.assign(64, infinity);
+  run.forward();
+  CHECK(std::ranges::all_of(run.outputs[0], [](float y) { return std::isnan(y); }));
+  const floats dx = run.backward()[0];
+  const auto dropped = std::ranges::count_if(dx, [](float d) { return std::isnan(d); });
+  CHECK(dropped > 0);
+  CHECK(std::ranges::count(dx, infinity) == 64 - dropped);
 }
 
 // clang-format off

@@ -64,12 +64,17 @@ TEST_CASE("points of budgets that no other beats in bytes and in time are a line
   CHECK(is_balanced(remat::chart_svg(drawn)));
 }
 
-TEST_CASE("names in a picture may hold anything, and numbers have points in every locale", "[report]") {
+TEST_CASE("names in a picture may hold anything", "[report]") {
   const remat::chart odd{"\x1b[31m<&>\t", "x", "y", {{"s", remat::drawn_as::line, {{0.5, 1}}}}};
   CHECK_THAT(remat::chart_svg(odd), Contains("\xef\xbf\xbd[31m&lt;&amp;&gt;\t"));
-  const std::string before = std::setlocale(LC_NUMERIC, nullptr);
-  if (std::setlocale(LC_NUMERIC, "de_DE.UTF-8") == nullptr) WARN("no locale with a comma is installed");
+}
+
+TEST_CASE("numbers have points in every locale", "[report]") {
+  const remat::chart drawn{"t", "x", "y", {{"s", remat::drawn_as::line, {{0.5, 1.25, "here"}, {7, 2}}}}};
+  const std::string before = std::setlocale(LC_NUMERIC, nullptr), svg = remat::chart_svg(drawn);
+  if (std::setlocale(LC_NUMERIC, "de_DE.UTF-8") == nullptr) return WARN("skipped: there is no locale de_DE.UTF-8");
   CHECK_THAT(remat::pareto_csv({{"a", "b", 1, 0.5}}), Contains("a,b,1,0.5\n"));
+  CHECK(remat::chart_svg(drawn) == svg);
   std::setlocale(LC_NUMERIC, before.c_str());
 }
 

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace micro_batches_tests {
@@ -273,15 +274,15 @@ TEST_CASE("a loss of a user's own may divide by what counts in the whole batch")
   check_weighted<weighted_error_and_more>({0, 0, 2, 1, 0});
 }
 
-TEST_CASE("later micro-batches pack no weights again") {
+TEST_CASE("a step sees what has happened to parameters since the last, whose micro-batches share packed weights") {
   const auto data = networks::random_batch(8, 128, 1, 5, 3);
   model m{{.seed = 1, .microbatches = 4}};
-  m.train_step(data.inputs, data.targets);
-  const auto first = m.parameter("0.weight").values[0];
-  m.parameter("0.weight").values[0] = first + 1;  // the next step sees it
-  const float moved = m.train_step(data.inputs, data.targets);
-  m.parameter("0.weight").values[0] = first;
-  CHECK(m.train_step(data.inputs, data.targets) != moved);
+  const float loss = m.train_step(data.inputs, data.targets);
+  float& weight = m.parameter("0.weight").values[0];
+  const float before = std::exchange(weight, weight + 1);
+  CHECK(m.train_step(data.inputs, data.targets) != loss);
+  weight = before;
+  CHECK(m.train_step(data.inputs, data.targets) == loss);
 }
 
 }  // namespace micro_batches_tests

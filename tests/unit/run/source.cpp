@@ -58,7 +58,7 @@ TEST_CASE("targets are integers of any type, and the same loss") {
 TEST_CASE("a target that int32 cannot hold is refused by its value and place") {
   constexpr std::int64_t beyond = (std::int64_t{1} << 32) + 2;  // 2 in its lower half
   CHECK(refusal<std::int64_t>(1, beyond) ==
-        "target 4294967298 at place 1 of the batch is no class; target 1 holds integers from -2147483648 to "
+        "target 4294967298 at place 1 of the batch is no class; target 0 holds integers from -2147483648 to "
         "2147483647");
   CHECK_THAT(refusal<std::int64_t>(std::numeric_limits<std::int64_t>::min(), 1),
              Contains("target -9223372036854775808 at place 0"));

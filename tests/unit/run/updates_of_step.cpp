@@ -93,23 +93,23 @@ TEST_CASE("a step with an optimizer gives the bits of both apart, on every netwo
 
 TEST_CASE("under every policy, too, on 1 and 2 threads", "[serial]") {
   for (const char* name : {"tied", "resnet", "nested", "stateful", "unet", "partly_frozen"})
-    for (const networks::policy& policy : networks::policies()) {
+    for (const int threads : {1, 2}) {
       const network& n = networks::named(name);
-      const auto checkpoints = policy.checkpoints(n, n.lower());
-      INFO(name << ", " << policy.name);
-      remat::network one = make(n, {.seed = 3, .threads = 1, .checkpoints = remat::checkpoints::none()});
+      remat::network one = make(n, {.seed = 3, .threads = threads, .checkpoints = remat::checkpoints::none()});
       remat::sgd apart{{.learning_rate = 0.02f, .momentum = 0.9f}};
       const outcome expected = train(n, one, n.microbatch, 2, [&](int, const auto&... tensors) {
         const float loss = one.train_step(tensors...);
         apart.step(one);
         return loss;
       });
-      for (const int threads : {1, 2}) {
-        remat::network other = make(n, {.seed = 3, .threads = threads, .checkpoints = checkpoints});
+      for (const networks::policy& policy : networks::policies()) {
+        INFO(name << ", " << policy.name << ", " << threads << " threads");
+        remat::network other =
+            make(n, {.seed = 3, .threads = threads, .checkpoints = policy.checkpoints(n, n.lower())});
         remat::sgd within{{.learning_rate = 0.02f, .momentum = 0.9f}};
         const outcome found = train(n, other, n.microbatch, 2,
                                     [&](int, const auto&... tensors) { return other.train_step(tensors..., within); });
-        if (threads == 1) CHECK(found == expected);
+        CHECK(found == expected);
         if (remat::may_fail(other.lowered())) continue;  // it updates after the step
         const remat::plan& made =
             remat::internals::training(other, n.microbatch, false, remat::updating::from_arena).planned();
