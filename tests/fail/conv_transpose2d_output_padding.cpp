@@ -1,4 +1,4 @@
-// error: remat: a transposed convolution's output padding is smaller than its step or its dilation
+// error: remat: a transposed convolution's output padding is smaller than its step
 #include <remat/nn/conv_transpose2d.hpp>
 
 #ifdef REMAT_FIXED

@@ -33,8 +33,8 @@ using net = sequential<
     nn::avg_pool2d<extents{1, 2}, window{.stride = {1, 2}}>,                                               // (16, 4, 5)
     named<"up", nn::conv_transpose2d<
         16, 6, extents{3, 2},
-        window{.stride = {2, 1}, .output_padding = {1, 1}, .dilation = {1, 2}, .groups = 2}>>,             // (6, 10, 8)
-    nn::max_pool2d<extents{5, 8}>, nn::flatten,                                                            // (12)
+        window{.stride = {2, 1}, .output_padding = {1, 0}, .dilation = {1, 2}, .groups = 2}>>,             // (6, 10, 7)
+    nn::max_pool2d<extents{5, 7}>, nn::flatten,                                                            // (12)
     nn::linear<12, 9>, named<"norm", nn::layer_norm<9, nn::norm_options{.epsilon = 1e-2}>>, nn::linear<9, 6>, nn::log_softmax>;
 // clang-format on
 

@@ -490,8 +490,8 @@ def uneven():
             nn.ReLU(), nn.MaxPool2d((3, 2), (2, 1), (1, 0), (1, 2)))),
         nn.Conv2d(16, 16, (3, 1), 1, (1, 0)), nn.ReLU(),
         nn.AvgPool2d((1, 2), (1, 2)),
-        ("up", nn.ConvTranspose2d(16, 6, (3, 2), (2, 1), output_padding=(1, 1), groups=2, dilation=(1, 2))),
-        nn.MaxPool2d((5, 8)), nn.Flatten(),
+        ("up", nn.ConvTranspose2d(16, 6, (3, 2), (2, 1), output_padding=(1, 0), groups=2, dilation=(1, 2))),
+        nn.MaxPool2d((5, 7)), nn.Flatten(),
         nn.Linear(12, 9), ("norm", nn.LayerNorm(9, eps=1e-2)), nn.Linear(9, 6), nn.LogSoftmax(dim=1))
 
 

@@ -106,7 +106,7 @@ class gradient_checker {
     std::size_t inputs = 0;
     for (std::size_t i = 0; i < floats_.size(); ++i) {
       if (floats_[i].empty()) continue;
-      r.checks.push_back(compare("input " + std::to_string(i), differences[inputs], net_.input_gradient(inputs)));
+      r.checks.push_back(compare("input " + std::to_string(i), differences[inputs], net_.input_gradient(i)));
       ++inputs;
     }
     for (const parameter_view& p : net_.parameters())

@@ -55,8 +55,12 @@ class checked_action {
       for (const int each : over) may = may || (each == other && memory_.are_same(b, other));
       require(may, "writes over buffer " + std::to_string(other) + " while it reads it");
     }
+    for (const int sent : kept_)
+      require(memory_.are_apart(b, sent), "writes over buffer " + std::to_string(sent) + ", which is sent");
     writes_.push_back({b, value});
   }
+  /// From here on nothing writes over what the buffer holds: it may still be on its way to another stage.
+  void keep(int b) { kept_.push_back(b); }
   std::size_t bytes_of(int t, bool is_gradient) const { return p_.bytes_of(t, is_gradient, plan_.batch); }
   const buffer& buffer_of(int b) const {
     require(b >= 0 && b < plan_.steps.buffers.count(), "names a buffer that is not in the plan");
@@ -92,7 +96,7 @@ class checked_action {
   value_terms& terms_;
   checked_memory memory_;
   int now_ = 0;
-  std::vector<int> reads_;
+  std::vector<int> reads_, kept_;
   std::vector<std::pair<int, int>> writes_;  // buffers, and what they hold then
 };
 

@@ -156,13 +156,21 @@ class checked_gradients {
       if (b == core::none) continue;
       const int term = terms_.of(kind::contribution, a.operation, k);
       if (!a.accumulates[k]) {
-        now_.write(b, term, now_.bytes_of(t, true),
-                   {o.is.in_place && k == 0 ? a.output_gradients.values[0] : core::none,
-                    o.is.overwrites_input && o.reads_first_input_once() && k == 0 ? a.inputs.values[0] : core::none});
+        now_.write(
+            b, term, now_.bytes_of(t, true),
+            {o.may_overwrite_input() && k == 0 && reads_gradient_once(a) ? a.output_gradients.values[0] : core::none,
+             o.is.overwrites_input && o.reads_first_input_once() && k == 0 ? a.inputs.values[0] : core::none});
         continue;
       }
       now_.add(b, term);
     }
+  }
+
+  /// Whether the gradient of no other output is in the first one's buffer.
+  static bool reads_gradient_once(const action& a) {
+    for (int k = 1; k < a.output_gradients.size; ++k)
+      if (a.output_gradients.values[k] == a.output_gradients.values[0]) return false;
+    return true;
   }
 
   void make_parameters(const operation& o) {

@@ -5,7 +5,9 @@
 
 #include <remat/check/checked_action.hpp>
 
+#include <algorithm>
 #include <cstddef>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -45,6 +47,7 @@ class checked_values {
 
   void update_state(const action& a) {
     const operation& o = p_.operations[a.operation];
+    now_.require(plan_.steps.section_of(now_.number()) == forward_section, "updates a state after the forward pass");
     now_.require(o.updates_state && ran_[at(a.operation)] && !updated_states_[at(a.operation)],
                  "updates a state that its operation does not have, or twice");
     updated_states_[at(a.operation)] = true;
@@ -80,6 +83,14 @@ class checked_values {
                  "moves a tensor out of the arena in no form, or in one that does not take it");
     const int leaving = terms_.of(kind::leaving, t), stored = terms_.of(kind::stored, t),
               arriving = terms_.of(kind::arriving, t);
+    const bool begins = a.kind == action_kind::begin_write || a.kind == action_kind::begin_read;
+    const auto under_way = std::ranges::find(under_way_, std::pair(outside, is_write));
+    now_.require((under_way == under_way_.end()) == begins,
+                 "begins a transfer that is under way, or ends one that is not");
+    if (begins)
+      under_way_.emplace_back(outside, is_write);
+    else
+      under_way_.erase(under_way);
     switch (a.kind) {
       case action_kind::begin_write:
         now_.read(memory, terms_.tensor(t));
@@ -100,6 +111,8 @@ class checked_values {
 
   /// Everything has run.
   void check_end() const {
+    if (!under_way_.empty())
+      throw error("the transfer of buffer " + std::to_string(under_way_.front().first) + " is never ended");
     if (plan_.covered.first + next_ != last_operation())
       throw error("operation " + std::to_string(plan_.covered.first + next_) + " is never run");
     for (int i = plan_.covered.first; plan_.is_training && i < plan_.covered.last; ++i)
@@ -121,6 +134,7 @@ class checked_values {
   checked_action& now_;
   int next_ = 0;  // operations that have run for the first time
   std::vector<bool> ran_, updated_states_;
+  std::vector<std::pair<int, bool>> under_way_;  // transfers: the buffer outside, and whether it is written
 };
 
 }  // namespace remat::detail

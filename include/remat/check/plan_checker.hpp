@@ -15,6 +15,8 @@
 /// |               | have no byte in common; the plan's bytes are those, and within the limit                           |
 /// | cost          | the times of the certificate are the sums of the costs of the actions, with what is waited for     |
 /// |               | transfers, and its bytes the plan's                                                                |
+///
+/// What belongs to kernels, packed weights and scratch, is not looked at.
 #pragma once
 
 #include <remat/check/tape_checker.hpp>

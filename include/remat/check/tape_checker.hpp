@@ -126,8 +126,13 @@ class tape_checker {
     std::vector<bool>& messages = sends ? sent_ : received_;
     now_.require(!messages[static_cast<std::size_t>(number)], "is a message that was there before");
     messages[static_cast<std::size_t>(number)] = true;
+    now_.require(plan_.steps.section_of(now_.number()) == (port.is_gradient ? backward_section : forward_section),
+                 "is a message in another section than its values are made in");
     const int t = port.tensor;
-    if (sends) return now_.read(b, port.is_gradient ? expected_.final_of(t) : terms_.tensor(t));
+    if (sends) {
+      now_.read(b, port.is_gradient ? expected_.final_of(t) : terms_.tensor(t));
+      return now_.keep(b);
+    }
     const int value =
         port.is_gradient ? terms_.of(value_terms::kind::given, t, expected_gradients::received) : terms_.tensor(t);
     now_.write(b, value, now_.bytes_of(t, port.is_gradient));

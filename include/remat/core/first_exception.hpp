@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// The first exception of several threads, none of which may leave a parallel region by one: that would end the process.
+/// The first exception of several threads: one that leaves a parallel region would end the process.
 #pragma once
 
 #include <remat/core/language.hpp>

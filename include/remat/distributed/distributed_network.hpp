@@ -92,6 +92,7 @@ class distributed_network : public network_on_ranks {
   float train_on(std::span<const tensor_source> sources, parameter_updater& updater, double learning_rate_factor = 1) {
     parameters_->drop_gradients();
     if (updater.needs_all_gradients()) {
+      updater.begin(*this, learning_rate_factor);  // it refuses before anything has changed
       const float loss = train(sources, nullptr, gradient_need::all_at_once, updater.bytes_for(*this));
       updater.step(*this, learning_rate_factor);
       return loss;
@@ -109,12 +110,11 @@ class distributed_network : public network_on_ranks {
 
   std::span<const float> predict_on(std::span<const tensor_source> sources) {
     const program& p = blueprint_.checkpointed;
-    const std::size_t batch =
-        calls_.meet_with_batch(call_kind::prediction, p, sources, p.inputs - p.targets, blueprint_.has_data(),
-                               [&](std::size_t samples) {
-                                 require_float_outputs(p);
-                                 checked_batch(p, prediction_.cut_of(samples).samples);
-                               });
+    const std::size_t batch = calls_.meet_with_batch(call_kind::prediction, p, sources, p.inputs - p.targets,
+                                                     blueprint_.has_data(), [&](std::size_t samples) {
+                                                       require_float_outputs(p);
+                                                       checked_batch(p, prediction_.cut_of(samples).samples);
+                                                     });
     const thread_scope scope(threads_);
     plans_.require(calls_.all(), plan_agreement::what::prediction, {batch}, [&] { prediction_.line_for(batch); });
     mpi::session::guarded([&] {
@@ -200,8 +200,7 @@ class distributed_network : public network_on_ranks {
   /// Throws on all ranks where one has no plan of a step on such a batch.
   void require_plan(const batch_split& split, bool updates = false) {
     using what = plan_agreement::what;
-    plans_.require(calls_.all(), updates ? what::updating_step : what::step, split,
-                   [&] { training(split, updates); });
+    plans_.require(calls_.all(), updates ? what::updating_step : what::step, split, [&] { training(split, updates); });
   }
   float run_training(std::span<const tensor_source> sources, const batch_split& split) {
     float loss = 0;

@@ -41,6 +41,7 @@ class array_batches : public detail::epoch_batches<array_batches<Numbers...>> {
       : base(detail::batch_order(samples, batch_size, options)), arrays_(all), samples_(samples) {}
 
   value_type current() const { return current(std::index_sequence_for<Numbers...>{}); }
+
  private:
   friend base;
   using base::order_;
@@ -120,6 +121,14 @@ struct array_outlives_its_data_set {
                 "remat: a data set in memory views its arrays, and a temporary would be gone; keep it in a variable");
 };
 
+template <class T>
+struct number_of_an_array {
+  static constexpr bool holds = true;
+  static_assert(std::floating_point<T> || detail::Integer<T>,
+                "remat: characters and bytes of memory are not numbers; an array of a data set holds integers such as "
+                "std::int32_t, std::int8_t or std::uint8_t, or float");
+};
+
 /// A last array of anything else may have several elements for each sample.
 template <class Number>
 struct last_array_counts_samples {
@@ -136,7 +145,17 @@ namespace detail {
 template <class R>
 auto array_of(R&& range) {
   static_assert(rules::array_outlives_its_data_set<R>::holds);
-  return numbers_of(range);
+  static_assert(rules::tensor_in_memory<std::remove_cvref_t<R>>::holds);
+  if constexpr (RangeInMemory<std::remove_cvref_t<R>>) {
+    using number = number_of<std::remove_cvref_t<R>>;
+    static_assert(rules::number_of_an_array<number>::holds);
+    if constexpr (std::floating_point<number> || Integer<number>)
+      return flat_span(range);
+    else
+      return std::span<const float>();
+  } else {
+    return std::span<const float>();
+  }
 }
 
 }  // namespace detail

@@ -58,9 +58,20 @@ constexpr bool has_known_elements<tensor<T, Extents...>> = is_element<T>;
 template <class T, std::size_t C, std::size_t H, std::size_t W>
 constexpr bool has_known_elements<image<T, C, H, W>> = is_element<T>;
 
+template <class T>
+constexpr bool is_per_sample = true;
+template <class T, std::size_t... Extents>
+constexpr bool is_per_sample<per_batch<T, Extents...>> = false;
+
 template <class Inputs>
 struct known_tensors {
   using type = Inputs;
+};
+template <class... T>
+  requires((has_known_elements<T> && ...) && !(is_per_sample<T> && ...))
+struct known_tensors<tensors<T...>> {
+  using type = broken;
+  static_assert((rules::input_is_per_sample<T, is_per_sample<T>>::holds && ...));
 };
 template <class... T>
   requires(!(has_known_elements<T> && ...))
@@ -93,7 +104,7 @@ struct lowering {
     if constexpr (std::is_same_v<Loss, no_loss>) {
       p.outputs = net::emit(e, in, {});
     } else {
-      using targets = typename targets_of<Loss, outputs>::type;
+      using targets = typename known_tensors<typename targets_of<Loss, outputs>::type>::type;
       static_assert(loss_rule<Loss, outputs>::holds);
       using loss = lowered<Loss, typename joined<outputs, targets>::type, typename net::after, outside>;
       constexpr bool gives_a_scalar = std::is_same_v<typename loss::output, tensors<scalar<float>>>;

@@ -170,6 +170,7 @@ struct lowered<set_activation_checkpointing<M, Pattern, S, P, Storage_>, tensors
   static_assert(annotation_laws<is_whole, check, Pattern>::holds);
 
   static constexpr int width = 1;
+  using width_of_parts = void;  // what is around its parts is more than they are
   static constexpr edge emit(emission& e, const edge& in, label l) {
     l.may_be_inlined = false;
     const int top = e.made.nodes.count(), outer = e.checkpoints.count();

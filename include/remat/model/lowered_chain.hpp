@@ -95,6 +95,11 @@ struct lowered<sequential<M...>, tensors<In...>, Context, Scope> {
   }
 };
 
+template <class A, class B>
+inline constexpr bool have_same_tags = false;
+template <class A, class B, class... Tags>
+inline constexpr bool have_same_tags<context<A, Tags...>, context<B, Tags...>> = true;
+
 /// The first child is lowered in the context before, the others in the context after it: two instantiations at most.
 template <std::size_t N, class M, class... In, class Context, class Scope>
 struct lowered<repeat<N, M>, tensors<In...>, Context, Scope> {
@@ -106,6 +111,8 @@ struct lowered<repeat<N, M>, tensors<In...>, Context, Scope> {
   using rest = link<M, std::conditional_t<is_broken, broken, tensors<In...>>, typename first::after, Scope>;
   using output = typename first::output;
   using after = typename rest::after;
+  static_assert(rules::where<(N > 2 && !is_broken),
+                             rules::repeated_leaves_its_tags<M, have_same_tags<typename first::after, after>>>);
   static constexpr int first_stage = first::first_stage;
   static constexpr int width = 1;
   static constexpr int width_of_parts = static_cast<int>(N);

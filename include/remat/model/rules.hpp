@@ -22,9 +22,10 @@ inline constexpr bool where<true, Rule> = Rule::holds;
 template <class M>
 struct is_module {
   static constexpr bool holds = true;
-  static_assert(!std::is_final_v<M>,
-                "remat: a module is not `final`, since what it declares is looked for in a type that is derived from it; "
-                "leave out the word");
+  static_assert(
+      !std::is_final_v<M>,
+      "remat: a module is not `final`, since what it declares is looked for in a type that is derived from it; "
+      "leave out the word");
   static_assert(
       std::is_final_v<M> || Layer<M> || Block<M>,
       "remat: every part of a model must be a module; derive it from remat::module and give it `kind`, `output` and "
@@ -74,6 +75,24 @@ struct repeated_gives_what_it_takes {
                 "arguments of repeated_gives_what_it_takes are the module, what it gives and what it takes)");
 };
 
+template <class M, bool AreSame>
+struct repeated_leaves_its_tags {
+  static constexpr bool holds = true;
+  static_assert(
+      AreSame,
+      "remat: a repeated module must leave tags of the shapes that it finds, from its second pass on; write the "
+      "passes one after another where a tag grows");
+};
+
+template <class T, bool IsPerSample>
+struct input_is_per_sample {
+  static constexpr bool holds = true;
+  static_assert(
+      IsPerSample,
+      "remat: inputs and targets have values for each sample, and remat::scalar and remat::per_batch are for a "
+      "whole batch; declare one as remat::tensor<float>, and give its number with each sample");
+};
+
 template <class Join, bool IsKnown>
 struct tag_stands_before {
   static constexpr bool holds = true;
@@ -96,9 +115,11 @@ struct parallel_has_branches {
 template <class Inlined, bool HasParts>
 struct inlined_has_parts {
   static constexpr bool holds = true;
-  static_assert(HasParts,
-                "remat: inlined<M> makes the parts of M children of the module around it, and this M has none; take a "
-                "sequential, a repeat, a residual or a parallel, or leave the word out");
+  static_assert(
+      HasParts,
+      "remat: inlined<M> makes the parts of M children of the module around it, and this M has none; take a "
+      "sequential, a repeat, a residual or a parallel, or leave the word out; a name, a checkpoint, a `shared` or "
+      "a join is around it: remat::named<\"x\", remat::inlined<M>>");
 };
 
 template <class Pick, bool IsThere>

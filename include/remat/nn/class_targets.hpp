@@ -91,13 +91,13 @@ struct loss_of_classes : module {
   static constexpr std::int32_t ignored = attributes.ignored;
   static constexpr auto states = class_weight_states<attributes.weights>("weight");
   template <std::size_t C>
-    requires class_weights_of<C, attributes.weights>::holds
+    requires(class_weights_of<C, attributes.weights>::holds)
   static tensor<std::int32_t> target(tensor<float, C>);
   template <std::size_t T, std::size_t C>
-    requires class_weights_of<C, attributes.weights>::holds
+    requires(class_weights_of<C, attributes.weights>::holds)
   static tensor<std::int32_t, T> target(tensor<float, T, C>);
   template <std::size_t C, std::size_t H, std::size_t W>
-    requires class_weights_of<C, attributes.weights>::holds
+    requires(class_weights_of<C, attributes.weights>::holds)
   static tensor<std::int32_t, H, W> target(image<float, C, H, W>);
   template <class X>
     requires requires { target(X{}); }

@@ -207,8 +207,8 @@ struct conv2d : module {
     return 2.0 * static_cast<double>(outputs[0].elements()) * fan_in;
   }
 
-  static constexpr auto parameters =
-      detail::weight_and_bias<Bias>({Out, In / (over.groups + (over.groups == 0)), Kernel.height, Kernel.width}, Out, fan_in);
+  static constexpr auto parameters = detail::weight_and_bias<Bias>(
+      {Out, In / (over.groups + (over.groups == 0)), Kernel.height, Kernel.width}, Out, fan_in);
 
   static constexpr detail::conv2d_attributes attributes{In, Out, Kernel, over, Bias == bias::with};
   using kernels = detail::conv2d_kernels;

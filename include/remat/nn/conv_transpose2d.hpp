@@ -6,7 +6,8 @@
 ///     backward, parameters  dW, db                                   reads the input
 ///     backward, input       dx = dy convolved with W                 reads weights only
 ///
-/// H' = (H - 1) stride - 2 padding + dilation (KH - 1) + output_padding + 1, likewise W'. With groups, W is
+/// H' = (H - 1) stride - 2 padding + dilation (KH - 1) + output_padding + 1, likewise W'. (PyTorch also takes an output
+/// padding of the stride and more, below the dilation.) With groups, W is
 /// (In, Out / groups, KH, KW). Forward is oneDNN's backward of the convolution from y to x, and backward its forward.
 /// Weights are packed as those of conv2d are.
 #pragma once
@@ -191,10 +192,8 @@ struct conv_transpose2d_sizes {
                     Out % (Over.groups + (Over.groups == 0)) == 0,
                 "remat: a transposed convolution's groups divide its input channels and its output channels; give it "
                 "such a number of groups");
-  static_assert((Over.output_padding.height < Over.stride.height || Over.output_padding.height < Over.dilation.height) &&
-                    (Over.output_padding.width < Over.stride.width || Over.output_padding.width < Over.dilation.width),
-                "remat: a transposed convolution's output padding is smaller than its step or its dilation; make it "
-                "smaller");
+  static_assert(Over.output_padding.height < Over.stride.height && Over.output_padding.width < Over.stride.width,
+                "remat: a transposed convolution's output padding is smaller than its step; make it smaller");
 };
 
 }  // namespace detail
@@ -226,8 +225,8 @@ struct conv_transpose2d : module {
     return 2.0 * static_cast<double>(inputs[0].elements()) * fan_in;
   }
 
-  static constexpr auto parameters =
-      detail::weight_and_bias<Bias>({In, Out / (over.groups + (over.groups == 0)), Kernel.height, Kernel.width}, Out, fan_in);
+  static constexpr auto parameters = detail::weight_and_bias<Bias>(
+      {In, Out / (over.groups + (over.groups == 0)), Kernel.height, Kernel.width}, Out, fan_in);
 
   static constexpr detail::conv2d_attributes attributes{In, Out, Kernel, over, Bias == bias::with};
   using kernels = detail::conv_transpose2d_kernels;

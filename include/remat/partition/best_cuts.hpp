@@ -10,6 +10,8 @@
 /// `cost_sum`, which only grows with its range, these are few: 1,024 stages of 4,097 operations take a second.
 #pragma once
 
+#include <remat/core/error.hpp>
+#include <remat/core/is_at_least_0.hpp>
 #include <remat/partition/cuts.hpp>
 
 #include <cstddef>
@@ -20,13 +22,16 @@ namespace remat {
 /// How much more than the least a way to cut may cost for the sake of checkpoints.
 inline constexpr double about_the_same = 1.05;
 
-/// A cost that is a sum over a stage's operations, of numbers of at least 0.
+/// A cost that is a sum over a stage's operations, of numbers of at least 0. Throws `error` where all of them together
+/// are more than a number holds.
 class cost_sum {
  public:
   static constexpr bool grows_with_range = true;
 
   constexpr explicit cost_sum(const core::list<double>& costs) : before_(costs.size() + 1) {
     for (int i = 0; i < costs.count(); ++i) before_[i + 1] = before_[i] + costs[i];
+    if (!detail::is_at_least_0(before_.back()))
+      throw error("the costs of the operations add up to more than a number holds; give smaller ones");
   }
   constexpr double operator()(int first, int last, int /*stage*/) const { return before_[last] - before_[first]; }
 

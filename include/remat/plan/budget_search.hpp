@@ -73,6 +73,7 @@ class budget_search {
     if (limits_.activations)
       if (const std::size_t smallest = smallest_bytes(*all_); smallest > *limits_.activations)
         return {*limits_.activations, smallest};
+    if (!limits_.rank) return {*limits_.activations, *limits_.activations};  // which `refuse` knows for a defect
     return {*limits_.rank, smallest_of_rank(*all_), true};
   }
 

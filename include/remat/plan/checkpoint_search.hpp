@@ -19,20 +19,21 @@ struct found_segment {
   const policy_setting* policy = nullptr;  // in the program
 };
 
-/// Adds a segment inside `parent` and returns it; or `parent`, where it would hold no operation (all are fused into the
-/// one before it) or the same as `parent`, so that there is nothing left to say.
-constexpr int add_segment(core::list<found_segment>& found, const found_segment& s) {
-  const bool repeats = s.parent != core::none && found[s.parent].first == s.first && found[s.parent].last == s.last;
-  if (s.first == s.last || repeats) return s.parent;
-  found.push_back(s);
-  return found.count() - 1;
-}
-
 /// Whether segment s, or one around it, has a budget, which says what is inside. None has one.
 constexpr bool is_in_budget(const core::list<found_segment>& found, int s) {
   for (; s != core::none; s = found[s].parent)
     if (found[s].policy->has_budget()) return true;
   return false;
+}
+
+/// Adds a segment inside `parent` and returns it; or `parent`, where it would hold no operation (all are fused into the
+/// one before it) or the same as `parent`: there is nothing left to say then, but by a budget, which says what is kept.
+constexpr int add_segment(core::list<found_segment>& found, const found_segment& s) {
+  const bool repeats = s.parent != core::none && found[s.parent].first == s.first && found[s.parent].last == s.last;
+  if (repeats && s.policy->has_budget() && !is_in_budget(found, s.parent)) found[s.parent].policy = s.policy;
+  if (s.first == s.last || repeats) return s.parent;
+  found.push_back(s);
+  return found.count() - 1;
 }
 
 struct segment_search {

@@ -16,6 +16,12 @@ constexpr void work_in_place(const program& p, tape& t) {
     while (buffers[b].allocation != b) b = buffers[b].allocation;
     return b;
   };
+  auto reads_gradient_once = [=](const action& a) {  // and that of no other output is the first one's buffer
+    for (int k = 1; k < a.output_gradients.size; ++k)
+      if (a.output_gradients[k] != core::none && root(a.output_gradients[k]) == root(a.output_gradients[0]))
+        return false;
+    return true;
+  };
   for (int now = 0, end = t.actions.count(); now < end; ++now) {
     const action& a = actions[now];
     if (a.operation == core::none) continue;
@@ -26,7 +32,8 @@ constexpr void work_in_place(const program& p, tape& t) {
     if (!forward && (!backward || a.accumulates[0])) continue;
     const int to = forward ? a.outputs[0] : a.input_gradients[0];
     int from[2] = {core::none, core::none};
-    if (forward ? o.may_overwrite_input() : o.is.in_place) from[0] = forward ? a.inputs[0] : a.output_gradients[0];
+    if (o.may_overwrite_input() && (forward || reads_gradient_once(a)))
+      from[0] = forward ? a.inputs[0] : a.output_gradients[0];
     if (backward && o.is.overwrites_input && o.reads_first_input_once()) from[1] = a.inputs[0];
     for (int each : from) {
       if (each == core::none || to == core::none) continue;

@@ -13,6 +13,8 @@
 /// `exact_links` links every u is tried; of longer chains those near the best one of a link less or a unit less, those
 /// before a row of tapes, and some of all, which takes at most a thousandth more. From as many units on as let every
 /// link run again once at most, the schedule follows without a table: segments that are as long as their tapes allow.
+/// Of a chain that is so long that a table up to there would be too large, the units between have the schedule of the
+/// table's last row.
 #pragma once
 
 #include <remat/core/list.hpp>
@@ -45,7 +47,8 @@ class uniform_schedules {
   constexpr int most_units() const { return (all_.count - 1) * all_.tape; }
   /// How many links are run again within some units, or infinity. More units never make more.
   constexpr double again(int units) const {
-    if (units < rows_) return table_.data()[cell(units, all_.count)];
+    const int counted = counted_of(all_.count, units);
+    if (counted < rows_) return table_.data()[cell(counted, all_.count)];
     return again_of(all_.count, units, best_segments(all_.count, units, fewest_segments(all_.count, units)));
   }
   /// The same of the first links of the chain, for each number of them.
@@ -61,7 +64,8 @@ class uniform_schedules {
       while (segments * all_.state <= units && held + kept_row(units - segments * all_.state) < l)
         held += kept_row(units - segments++ * all_.state);
       const bool is_possible = segments * all_.state <= units;
-      made[l] = static_cast<float>(is_possible ? again_of(l, units, best_segments(l, units, segments)) : never);
+      const double none = rows_ > 0 ? table_.data()[cell(rows_ - 1, l)] : never;
+      made[l] = static_cast<float>(is_possible ? again_of(l, units, best_segments(l, units, segments)) : none);
     }
     return made;
   }
@@ -73,6 +77,7 @@ class uniform_schedules {
   }
   /// Those of one of `links` links from `first` on.
   constexpr void add_segments(int first, int links, int units, core::list<chain_segment>& made) const {
+    units = counted_of(links, units);
     if (units >= rows_) return add_once(first, links, units, made);
     struct part {
       int first, links, units;
@@ -111,6 +116,12 @@ class uniform_schedules {
   }
   /// As many links as are reversed without running one again.
   constexpr int kept_row(int units) const { return units / all_.tape + 1; }
+
+  /// The units whose schedule is that of `units`: they themselves, or those of the last row.
+  constexpr int counted_of(int links, int units) const {
+    const bool has_own = units < rows_ || kept_row(units) >= links || fewest_segments(links, units) > 0;
+    return has_own || rows_ == 0 ? units : rows_ - 1;
+  }
 
   /// The fewest segments, each of which is run again once, with which some links are reversed; 0 where none is needed,
   /// or as many as there are do not suffice.

@@ -3,6 +3,8 @@
 /// budgets the points that no other beats in both are a line.
 #pragma once
 
+#include <remat/core/error.hpp>
+#include <remat/core/is_at_least_0.hpp>
 #include <remat/report/chart.hpp>
 #include <remat/report/csv_cell.hpp>
 
@@ -23,8 +25,13 @@ struct policy_point {
   double seconds = 0;
 };
 
-/// In the order of their bytes, those that take less time than all with fewer: of equal ones, the first.
+/// In the order of their bytes, those that take less time than all with fewer: of equal ones, the first. Throws `error`
+/// for a time that is no number.
 inline std::vector<policy_point> pareto_front(std::vector<policy_point> points) {
+  for (const policy_point& each : points)
+    if (!detail::is_at_least_0(each.seconds))
+      throw error("the time of policy '" + each.policy + "' is " + std::to_string(each.seconds) +
+                  "; a time is finite and not below 0");
   std::ranges::sort(points, [](const policy_point& a, const policy_point& b) {
     return a.bytes != b.bytes ? a.bytes < b.bytes : a.seconds < b.seconds;
   });

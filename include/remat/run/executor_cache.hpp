@@ -45,11 +45,11 @@ class executor_cache {
 
   /// Says how much the rank holds that is neither values nor states nor in the arena: a budget of the whole counts it.
   /// The most that was said counts; what was planned with less is planned again. `smaller`: samples of the step's
-  /// smaller micro-batches, 0 where all are of one size.
+  /// smaller micro-batches, 0 where all are of one size: the last batch of an epoch has other ones, time and again.
   void leave_room(std::size_t others, std::size_t smaller = 0) {
-    if (others <= others_ && smaller == smaller_) return;
+    if (others <= others_ && smaller <= smaller_) return;
     others_ = std::max(others, others_);
-    smaller_ = smaller;
+    smaller_ = std::max(smaller, smaller_);
     if (has_rank_budget_) release();
   }
 

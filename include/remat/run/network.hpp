@@ -119,6 +119,7 @@ class network : public predicting_network {
     held().drop_gradients();
     const bool may_fail = remat::may_fail(lowered());
     if (!updater.needs_all_gradients() && !may_fail) return train(sources, &updater, learning_rate_factor);
+    updater.begin(*this, learning_rate_factor);  // it refuses before anything has changed
     const float loss = train(sources, nullptr, 1, may_fail ? gradient_need::failing_steps : gradient_need::all_at_once,
                              executors_.has_rank_budget() ? updater.bytes_for(*this) : 0);
     updater.step(*this, learning_rate_factor);
@@ -161,8 +162,8 @@ class network : public predicting_network {
 
   void differentiate(std::span<const tensor_source> gradients);
 
-  /// A step has run on this (micro-)batch and has given this many losses.
-  void finish_step(std::size_t batch, std::size_t losses);
+  /// A step has run on this (micro-)batch.
+  void finish_step(std::size_t batch);
 
   std::vector<tensor_source> gradient_sources_;
 };
@@ -255,7 +256,7 @@ REMAT_DEFINED float network::train(std::span<const tensor_source> sources, param
       updater->finish(*this);
     });
   }
-  finish_step(split.largest(), count);
+  finish_step(split.largest());
   return parts_.loss();
 }
 
@@ -282,11 +283,11 @@ REMAT_DEFINED void network::differentiate(std::span<const tensor_source> gradien
     }
   });
   held().sum_shared();
-  finish_step(e.planned().batch, 0);
+  finish_step(e.planned().batch);
 }
 
-REMAT_DEFINED void network::finish_step(std::size_t batch, std::size_t losses) {
-  results_.finish_step(losses);
+REMAT_DEFINED void network::finish_step(std::size_t batch) {
+  results_.finish_step();
   ++steps_;
   last_batch_ = batch;
 }

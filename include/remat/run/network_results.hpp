@@ -3,10 +3,12 @@
 #pragma once
 
 #include <remat/core/error.hpp>
+#include <remat/core/kernel_call.hpp>
 #include <remat/model/program.hpp>
 #include <remat/plan/backward_needs.hpp>
 #include <remat/run/result.hpp>
 
+#include <array>
 #include <cstddef>
 #include <span>
 #include <string>
@@ -25,8 +27,13 @@ class network_results {
   void begin_step(const program& p, std::size_t batch, std::span<float> losses, std::span<const tensor_source> given) {
     begin(given);
     for (float& loss : losses) made_.expect_raw(std::as_writable_bytes(std::span(&loss, 1)));
-    for (int t = 0; t < p.inputs - p.targets; ++t)
-      if (detail::has_gradient(p, t)) made_.expect(p.tensors[t], batch);
+    inputs_ = p.inputs - p.targets;
+    int made = static_cast<int>(losses.size());
+    for (int t = 0; t < inputs_; ++t) {
+      const bool is_made = detail::has_gradient(p, t);
+      if (is_made) made_.expect(p.tensors[t], batch);
+      gradient_at_[static_cast<std::size_t>(t)] = is_made ? made++ : core::none;
+    }
   }
   /// What those of a step take.
   static std::size_t bytes_of_step(const program& p, std::size_t batch) {
@@ -55,9 +62,9 @@ class network_results {
     has_outputs_ = true;
   }
   /// A step has run, which gave this many losses.
-  void finish_step(std::size_t losses) {
+  void finish_step() {
     made_.finish();
-    gradients_at_ = static_cast<int>(losses);
+    has_gradients_ = true;
   }
 
   std::span<const float> output(std::size_t i) const {
@@ -65,12 +72,13 @@ class network_results {
     return made_.at(i);
   }
   std::span<const float> input_gradient(std::size_t i) const {
-    if (gradients_at_ == core::none)
+    if (!has_gradients_)
       throw error("no step has run since the last forward pass or failed call; an input has a gradient after a step");
-    const std::size_t at = static_cast<std::size_t>(gradients_at_);
-    if (i >= made_.views().size() - at)
-      throw error("there is no input " + std::to_string(i) + " with a gradient; inputs are counted from 0");
-    return made_.at(at + i);
+    if (i >= static_cast<std::size_t>(inputs_))
+      throw error("there is no input " + std::to_string(i) + "; inputs are counted from 0");
+    if (gradient_at_[i] == core::none)
+      throw error("input " + std::to_string(i) + " holds integers, and has no gradient");
+    return made_.at(static_cast<std::size_t>(gradient_at_[i]));
   }
 
   std::size_t bytes() const { return made_.bytes(); }
@@ -81,14 +89,12 @@ class network_results {
     made_.begin(given);
     forget();
   }
-  void forget() {
-    has_outputs_ = false;
-    gradients_at_ = core::none;
-  }
+  void forget() { has_outputs_ = has_gradients_ = false; }
 
   results made_;
-  bool has_outputs_ = false;
-  int gradients_at_ = core::none;  // after the losses
+  bool has_outputs_ = false, has_gradients_ = false;
+  int inputs_ = 0;                                              // of the program, without its targets
+  std::array<int, kernel_call::max_tensors> gradient_at_ = {};  // among what is made, of each input that has one
 };
 
 }  // namespace remat

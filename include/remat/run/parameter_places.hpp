@@ -3,6 +3,7 @@
 #pragma once
 
 #include <remat/model/program.hpp>
+#include <remat/plan/backward_needs.hpp>
 #include <remat/run/held_slots.hpp>
 #include <remat/run/kept_gradients.hpp>
 #include <remat/run/parameter_view.hpp>
@@ -45,6 +46,7 @@ class parameter_places {
       slots_.push_back(static_cast<std::size_t>(owner.owner));
     }
     parameters.require_all();
+    find_first_unreached(p, first, held, trained);
 
     const std::vector<std::size_t> first_state = detail::first_places(p.states, held.states);
     detail::value_matching states("state", values.states());
@@ -73,8 +75,24 @@ class parameter_places {
   std::span<float>* values(int first) { return value_spans_.data() + first; }
   std::span<float>* states(int first) { return state_spans_.data() + first; }
   std::span<const later_place> later_places() const { return later_places_; }
+  /// The first places here of parameters in several places to which no gradient leads: none is written there before
+  /// those of the others are added.
+  std::span<const std::size_t> first_unreached() const { return first_unreached_; }
 
  private:
+  void find_first_unreached(const program& p, const std::vector<std::size_t>& first, const held_slots& held,
+                            const std::vector<bool>& trained) {
+    const core::list<backward_need> needs = detail::backward_needs(p);
+    std::vector<std::size_t> places(p.parameters.size());  // of each owner
+    for (const parameter_slot& slot : p.parameters) ++places[static_cast<std::size_t>(slot.owner)];
+    for (int i = 0; i < p.operations.count(); ++i)
+      for (int k = 0; k < p.operations[i].parameters; ++k) {
+        const auto slot = static_cast<std::size_t>(p.operations[i].first_parameter + k);
+        const auto owner = static_cast<std::size_t>(p.parameters[slot].owner);
+        if (held.parameters[slot] && trained[slot] && first[slot] == slot && places[owner] > 1 && !needs[i].parameters)
+          first_unreached_.push_back(slot);
+      }
+  }
   /// Whether all places of a parameter are held.
   static bool is_whole(const core::list<parameter_slot>& slots, const parameter_slot& owner,
                        const std::vector<bool>& held) {
@@ -89,6 +107,7 @@ class parameter_places {
   std::vector<std::span<float>> value_spans_, state_spans_;  // of each slot of the program
   std::vector<std::size_t> view_of_slot_;                    // of each owner
   std::vector<later_place> later_places_;
+  std::vector<std::size_t> first_unreached_;
   std::vector<parameter_view> views_;
   std::vector<state_view> state_views_;
   std::vector<std::size_t> slots_, state_slots_;

@@ -93,14 +93,14 @@ class parameter_store {
   /// Runs what makes gradients; where it throws, they are those of no batch.
   template <class Step>
   void making_gradients(const Step& step) {
-    gradients_.drop();
+    begin_gradients();
     step();
     gradients_.accept();
   }
   /// The same, of a step that updates the parameters and leaves none.
   template <class Step>
   void using_up_gradients(const Step& step) {
-    gradients_.drop();
+    begin_gradients();
     step();
     gradients_.use_up();
   }
@@ -123,6 +123,11 @@ class parameter_store {
   void restore_states() { std::ranges::copy(states_before_, state_block().begin()); }
 
  private:
+  void begin_gradients() {
+    gradients_.drop();
+    for (const std::size_t slot : places_.first_unreached()) std::ranges::fill(gradients_.at(slot), 0.0f);
+  }
+
   parameter_store(const program& p, std::shared_ptr<shared_values> values, const held_slots& held)
       : parameter_store(p, std::move(values), held, trained_slots(p)) {}
   parameter_store(const program& p, std::shared_ptr<shared_values> values, const held_slots& held,

@@ -2,8 +2,8 @@
 /// What updates a model's parameters within a training step: `model.train_step(x, y, updater)`. Every optimizer is one,
 /// and so is `clipped` (clipped.hpp).
 ///
-/// A step calls `begin`, `update` of each parameter once its gradient is final, and `finish`, which updates the rest.
-/// One that `needs_all_gradients` is called after the step, as a whole.
+/// A step calls `begin`, which may refuse it, `update` of each parameter once its gradient is final, and `finish`, which
+/// updates the rest. Of one that `needs_all_gradients`, `begin` is called before the step, and `step` after it.
 #pragma once
 
 #include <remat/core/compilation.hpp>

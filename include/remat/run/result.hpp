@@ -23,15 +23,15 @@ namespace remat {
 class results {
  public:
   /// A call is about to give some. Where it is given what the last one gave (a prediction of a prediction), that stays
-  /// until it is done.
+  /// until it is done: two sets of results take turns.
   void begin(std::span<const tensor_source> given) {
-    if (std::ranges::any_of(given, [this](const tensor_source& each) { return holds(each); }))
-      retired_ = std::exchange(slots_, {});
+    if (is_given_back(given)) std::swap(slots_, retired_);
     count_ = 0;
     views_.clear();
   }
   /// The same, in other memory.
   void begin_anew(std::span<const tensor_source> given) {
+    if (!is_given_back(given)) retired_.clear();
     begin(given);
     slots_.clear();
   }
@@ -61,12 +61,12 @@ class results {
       detail::to_channels_first(s.as_made.data(), s.values.data(), s.shape, s.values.size() / s.shape.elements());
       views_[i] = std::as_writable_bytes(std::span(s.values));
     }
-    retired_.clear();
   }
 
   std::size_t bytes() const {
     std::size_t sum = 0;
-    for (const slot& s : slots_) sum += s.values.capacity() + s.as_made.capacity();
+    for (const auto* all : {&slots_, &retired_})
+      for (const slot& s : *all) sum += s.values.capacity() + s.as_made.capacity();
     return sum * sizeof(float);
   }
 
@@ -82,6 +82,9 @@ class results {
     std::vector<float> as_made = {};  ///< by a kernel; empty where that is the order of `values`
   };
 
+  bool is_given_back(std::span<const tensor_source> given) const {
+    return std::ranges::any_of(given, [this](const tensor_source& each) { return holds(each); });
+  }
   bool holds(const tensor_source& given) const {
     const auto* const first = static_cast<const std::byte*>(given.data);
     const std::less<const std::byte*> before;
@@ -95,7 +98,7 @@ class results {
     return slots_[count_++];
   }
 
-  std::vector<slot> slots_, retired_;
+  std::vector<slot> slots_, retired_;  // the latter of a call before, whose results were given to one after it
   std::size_t count_ = 0;
   std::vector<std::span<std::byte>> views_;
 };

@@ -44,7 +44,7 @@ class clipped : public parameter_updater {
     optimizer_->add_tensors(all, model, prefix);
   }
   bool needs_all_gradients() const override { return true; }
-  void begin(trainable&, double) override {}
+  void begin(trainable& model, double learning_rate_factor) override { optimizer_->begin(model, learning_rate_factor); }
   void update(trainable&, std::size_t, const float*) override {}
   void finish(trainable&) override {}
 

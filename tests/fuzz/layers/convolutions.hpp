@@ -111,10 +111,8 @@ inline layer_case conv_transpose2d(random_source& random) {
     c = detail::drawn_convolution(random);
     std::swap(c.h, c.height);
     std::swap(c.w, c.width);
-    const auto added = [&](std::size_t stride, std::size_t dilation) {
-      return random.one_in(3) ? random.between(0, std::max(stride, dilation) - 1) : 0;
-    };
-    output_padding = {added(c.stride.height, c.dilation.height), added(c.stride.width, c.dilation.width)};
+    const auto added = [&](std::size_t stride) { return random.one_in(3) ? random.between(0, stride - 1) : 0; };
+    output_padding = {added(c.stride.height), added(c.stride.width)};
     const auto along = [](std::size_t inputs, std::size_t k, std::size_t step, std::size_t border, std::size_t gap,
                           std::size_t more) {
       const std::size_t whole = (inputs - 1) * step + gap * (k - 1) + 1 + more;

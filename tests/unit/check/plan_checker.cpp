@@ -267,6 +267,18 @@ const named_fault faults[] = {
          }
        return false;
      }},
+    {"a tensor that is read back once more, and never arrives",
+     [](claimed& c, chance& random) {
+       auto& all = c.made.steps.actions;
+       const auto ends = random.pick(all.count(), [&](int k) { return all[k].kind == action_kind::finish_read; });
+       if (!ends) return false;
+       const auto begins = random.pick(*ends, [&](int k) {
+         return all[k].kind == action_kind::begin_read && all[k].outputs[0] == all[*ends].outputs[0];
+       });
+       if (!begins) return false;
+       all[*ends] = all[*begins];
+       return true;
+     }},
     {"a time of recomputation that is too small",
      [](claimed& c, chance&) {
        if (c.certified.time.recomputed == 0) return false;
@@ -342,6 +354,19 @@ TEST_CASE(
     INFO(faults[k].name);
     CHECK(of_kind[k] >= 5);
   }
+}
+
+TEST_CASE("a state that is updated in the backward pass is a fault") {
+  const program p = remat::fuse(networks::named("resnet").lower());
+  plan made = remat::plan_training(p, 2);
+  CHECK(remat::check_plan(p, made).holds());
+  auto& sections = made.steps.sections;
+  for (int i = sections[remat::forward_section].last; i-- > 0;) {
+    if (made.steps.actions[i].kind != action_kind::update_state) continue;
+    sections[remat::forward_section].last = sections[remat::backward_section].first = i;
+    break;
+  }
+  CHECK_THAT(remat::check_plan(p, made).fault, Catch::Contains("after the forward pass"));
 }
 
 }  // namespace plan_checker_tests

@@ -105,7 +105,7 @@ TEST_CASE("convolutions and their gradients of inputs do not depend on threads, 
     check<nn::conv2d<16, 6, nn::extents{5, 2}, nn::window{.padding = {2, 1}}>, 16, 9, 8>(batch, false);
     check<nn::conv_transpose2d<4, 3, 2, nn::window{.stride = 2}>, 4, 20, 30>(batch, false);
     check<nn::conv_transpose2d<4, 6, nn::extents{3, 2},
-                               nn::window{.stride = {2, 1}, .output_padding = {1, 2}, .dilation = {1, 3}, .groups = 2}>,
+                               nn::window{.stride = {2, 1}, .output_padding = {1, 0}, .dilation = {1, 3}, .groups = 2}>,
           4, 7, 9>(batch, false);
     check<nn::conv_transpose2d<4, 17, 3, nn::window{}, bias::without>, 4, 5, 6>(batch, false);
   }

@@ -96,6 +96,12 @@ TEST_CASE("the best cuts for a sum are those that any cost of its values has") {
   });
 }
 
+TEST_CASE("costs whose sum is no number are refused") {
+  remat::core::list<double> costs;
+  for (const double each : {1e308, 1.0, 1e308}) costs.push_back(each);
+  CHECK_THROWS_WITH(remat::cost_sum(costs), Catch::Contains("add up to more than a number holds"));
+}
+
 TEST_CASE("the best cuts on ranks are the best of all") {
   rc::prop("for any cost and number of ranks", [] {
     const problem p = random_problem();

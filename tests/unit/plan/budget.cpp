@@ -192,6 +192,19 @@ TEST_CASE("a tag is the same plan as its value, and nests in other checkpoints")
   CHECK(are_same(train(nested), expected));
 }
 
+TEST_CASE("a budget counts where another checkpoint has just what it has") {
+  const auto of = [](const checkpoint_at& given) { return with({given}).plan(batch); };
+  const std::size_t bytes = of(checkpoint_at("h", budget{remat::share_of_save_all(0.6)})).activation_bytes;
+  const auto alone = of(checkpoint_at("h", budget{bytes}));
+  CHECK(alone.recompute > 0);
+  CHECK(of(checkpoint_at("h").around(budget{bytes})).recomputed == alone.recomputed);
+  CHECK(of(checkpoint_at("h", remat::save_all{}).around(budget{bytes})).recomputed == alone.recomputed);
+  CHECK(of(checkpoint_at("h", budget{bytes}).around(remat::recompute_all{})).recomputed == alone.recomputed);
+  CHECK_THROWS_AS(of(checkpoint_at("h").around(budget{1'000})), remat::budget_error);
+  using tagged = remat::checkpoint<remat::checkpoint<chain, budget<1'000>>>;
+  CHECK_THROWS_AS((model<tagged>{{.threads = 1}}.plan(batch)), remat::budget_error);
+}
+
 namespace next_to_others {
 
 using part =

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Placement of networks in which tensors and gradients live long: skips, blocks of residuals, several outputs.
-#include <remat/plan/plan.hpp>
+#include <remat/check/plan_checker.hpp>
+#include <remat/remat.hpp>
 
 #include <catch2/catch.hpp>
 
 #include "exact_placement.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <initializer_list>
 #include <string>
 #include <vector>
@@ -173,6 +175,42 @@ TEST_CASE("networks with skips and several outputs are placed within 2 % under e
     check("deep U-Net", u_net(5, 8, around));
     for (int layers : {6, 12, 24, 64}) check("two-headed net", two_headed_net(layers, around));
   }
+}
+
+/// a b in place, whose gradients are not written at once.
+struct product_in_place : remat::module {
+  static constexpr std::string_view kind = "product_in_place";
+  template <std::size_t D>
+  static remat::tensor<float, D> output(remat::tensor<float, D>, remat::tensor<float, D>);
+  static constexpr auto backward_input_reads = remat::reads::inputs;
+  static constexpr remat::traits is{.in_place = true};
+  static void forward(const remat::forward_pass& pass) {
+    for (std::size_t i = 0; i < pass.input().size(); ++i) pass.output()[i] = pass.input(0)[i] * pass.input(1)[i];
+  }
+  static void backward_input(const remat::backward_pass& pass) {
+    for (int k = 0; k < 2; ++k)
+      if (pass.wants_input_gradient(k))
+        pass.input_gradient(k).assign(
+            [dy = pass.output_gradient(), other = pass.input(1 - k)](std::size_t i) { return dy[i] * other[i]; });
+  }
+};
+
+TEST_CASE("what works in place leaves a gradient alone that it reads for two inputs, which are one tensor") {
+  using remat::parallel, remat::identity, remat::tensor;
+  using linear = remat::nn::linear<8, 8>;
+  const auto check = []<class Both>(Both) {
+    const remat::program p =
+        remat::fuse(remat::lower<remat::sequential<linear, Both, linear>, tensor<float, 8>, remat::nn::mse_loss>());
+    CHECK(remat::check_plan(p, remat::plan_training(p, 4)).fault == "");
+  };
+  check(parallel<remat::nn::swiglu, identity, identity>{});
+  check(parallel<product_in_place, identity, identity>{});
+  remat::model<parallel<product_in_place, identity, identity>, tensor<float, 8>> m{
+      {.seed = 1, .input_gradients = true}};
+  const std::vector<float> x{1, 2, 3, 4, 5, 6, 7, 8}, dy(8, 1);
+  m.forward(x);
+  m.backward(dy);
+  for (std::size_t i = 0; i < 8; ++i) CHECK(m.input_gradient()[i] == 2 * x[i]);
 }
 
 TEST_CASE("the optimum of a placement may be above the maximum of the live sum") {

@@ -68,6 +68,25 @@ TEST_CASE("of longer chains, nothing by more than a thousandth", "[long]") {
     CHECK(worst_ratio(all, 40 * std::max(all.state, all.tape)) < 1.001);
 }
 
+TEST_CASE(
+    "chains that are too long for a table of all units have schedules for each of them, and more are never slower") {
+  for (const uniform_links all :
+       {uniform_links{30'000, 1, 2}, uniform_links{100'000, 1, 1}, uniform_links{1'000'000, 1, 1}}) {
+    const uniform_schedules found(all);
+    double before = std::numeric_limits<double>::infinity();
+    for (int units = 4; units < 3'000; units += units < 40 ? 1 : 97) {
+      const double runs = found.again(units);
+      CHECK(runs <= before);
+      CHECK(runs < std::numeric_limits<double>::infinity());
+      before = runs;
+    }
+    for (const int units : {10, 100, 400}) {
+      CHECK(again(all, found.segments(units)) == Approx(found.again(units)).epsilon(1e-6));
+      CHECK(found.again_of_each(units)[all.count] == Approx(found.again(units)).epsilon(1e-6));
+    }
+  }
+}
+
 TEST_CASE("with one state for each slot, keeping nothing else, the closed form is at most revolve's") {
   for (const int links : {10, 100, 1'000, 10'000}) {
     const uniform_schedules found(uniform_links{links, 1, 1, 1});

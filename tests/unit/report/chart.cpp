@@ -72,7 +72,10 @@ TEST_CASE("names in a picture may hold anything", "[report]") {
 TEST_CASE("numbers have points in every locale", "[report]") {
   const remat::chart drawn{"t", "x", "y", {{"s", remat::drawn_as::line, {{0.5, 1.25, "here"}, {7, 2}}}}};
   const std::string before = std::setlocale(LC_NUMERIC, nullptr), svg = remat::chart_svg(drawn);
-  if (std::setlocale(LC_NUMERIC, "de_DE.UTF-8") == nullptr) return WARN("skipped: there is no locale de_DE.UTF-8");
+  if (std::setlocale(LC_NUMERIC, "de_DE.UTF-8") == nullptr) {
+    WARN("skipped: there is no locale de_DE.UTF-8");
+    return;
+  }
   CHECK_THAT(remat::pareto_csv({{"a", "b", 1, 0.5}}), Contains("a,b,1,0.5\n"));
   CHECK(remat::chart_svg(drawn) == svg);
   std::setlocale(LC_NUMERIC, before.c_str());
@@ -84,6 +87,8 @@ TEST_CASE("what has commas is one cell, and what is not finite is refused", "[re
   for (const double odd : {std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN(), -1.0})
     CHECK_THROWS_WITH(remat::chart_svg({"t", "x", "y", {{"s", remat::drawn_as::line, {{odd, 1}}}}}),
                       Catch::Matchers::Contains("finite coordinates"));
+  CHECK_THROWS_WITH(remat::pareto_front({{"a", "b", 1, 1}, {"a", "c", 1, std::numeric_limits<double>::quiet_NaN()}}),
+                    Contains("the time of policy 'c' is nan"));
 }
 
 TEST_CASE("an axis that is too long or too short for marks has few", "[report]") {

@@ -9,6 +9,7 @@
 #include <oneapi/dnnl/dnnl.h>
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -93,6 +94,20 @@ TEST_CASE("a step whose activations wait in a file, and are verified, allocates 
   check_steps(model, networks::batch{{std::vector<float>(32 * 32, 0.5f)}, {std::vector<std::int32_t>(32, 1)}},
               64 * 1024);
   CHECK(count(remat::plan_training(model.lowered(), 16), remat::action_kind::begin_write) > 0);
+}
+
+TEST_CASE("a prediction that is given the last one allocates nothing, time and again") {
+  using model = remat::model<remat::nn::linear<8, 8>, remat::tensor<float, 8>>;
+  model m{{.seed = 1, .threads = 1}}, other{{.seed = 1, .threads = 1}};
+  std::vector<float> copied(32, 0.5f);
+  std::span<const float> y = m.predict(copied);
+  for (int step = 0; step < 6; ++step) {
+    const auto before = other.predict(copied);
+    copied.assign(before.begin(), before.end());
+    CHECK(std::ranges::equal(y, copied));
+    const usage used = measure([&] { y = m.predict(y); });
+    if (step > 0) CHECK(used.ours == 0);
+  }
 }
 
 TEST_CASE("300 batch sizes take the memory of the plans that are kept, and within these a step allocates nothing") {

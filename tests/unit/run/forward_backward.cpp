@@ -38,6 +38,20 @@ bool same(std::span<const float> a, std::span<const float> b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
 }
 
+TEST_CASE("gradients of inputs have the inputs' numbers, of which integers have none") {
+  remat::model<remat::sequential<remat::pick<1>, remat::nn::linear<3, 2>>,
+               remat::tensors<remat::tensor<std::int32_t, 2>, remat::tensor<float, 3>>>
+      m{{.seed = 1, .input_gradients = true}};
+  m.forward(std::vector<std::int32_t>{1, 2, 3, 4}, std::vector<float>{1, 2, 3, 4, 5, 6});
+  m.backward(std::vector<float>{1, 0, 0, 1});
+  const auto w = m.parameter("1.weight").values;
+  const auto dx = m.input_gradient(1);
+  REQUIRE(dx.size() == 6);
+  for (std::size_t i = 0; i < 6; ++i) CHECK(dx[i] == w[i]);
+  CHECK_THROWS_WITH(m.input_gradient(0), Catch::Matchers::Contains("input 0 holds integers, and has no gradient"));
+  CHECK_THROWS_WITH(m.input_gradient(2), Catch::Matchers::Contains("there is no input 2"));
+}
+
 TEST_CASE("forward and backward are a training step whose loss is the user's") {
   // The loss -mean(log p[target]), by hand after a model that ends before it.
   using net = remat::sequential<body, nn::flatten, nn::linear<120, 5>, nn::log_softmax>;

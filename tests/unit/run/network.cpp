@@ -130,7 +130,8 @@ TEST_CASE("what does not fit is refused, and parameters stay as they are") {
   const std::vector<std::int32_t> few(3, 0);
   CHECK_THROWS_WITH(model.train_step(odd, data.targets),
                     Contains("input 0 has 25 elements") && Contains("6 float32 (6)"));
-  CHECK_THROWS_WITH(model.train_step(nothing, data.targets), Contains("input 0 is empty; a call takes at least one sample"));
+  CHECK_THROWS_WITH(model.train_step(nothing, data.targets),
+                    Contains("input 0 is empty; a call takes at least one sample"));
   CHECK_THROWS_WITH(model.train_step(data.inputs, few), Contains("target 0 holds 3 samples, input 0 holds 4"));
   CHECK_THROWS_WITH(model.train_step(data.targets, data.targets), Contains("takes float"));
   CHECK_THROWS_WITH(model.train_step(data.inputs), Contains("takes 2 tensors"));

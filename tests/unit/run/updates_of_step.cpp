@@ -120,6 +120,48 @@ TEST_CASE("under every policy, too, on 1 and 2 threads", "[serial]") {
     }
 }
 
+TEST_CASE("the gradient of a shared parameter is that of one step, also where its first place leads to no loss") {
+  using linear = remat::shared<"w", remat::nn::linear<4, 4>>;
+  using net = remat::sequential<remat::parallel<remat::pick<1>, linear, linear>>;
+  using model = remat::model<net, remat::tensor<float, 4>, remat::nn::mse_loss>;
+  const std::vector<float> x{1, 2, 3, 4, -1, 0.5f, 0.25f, 2}, y(8, 0.5f);
+  for (const std::size_t parts : {1u, 2u}) {
+    INFO(parts << " micro-batches");
+    model apart{{.seed = 1, .threads = 1, .microbatches = parts}},
+        within{{.seed = 1, .threads = 1, .microbatches = parts}};
+    apart.train_step(x, y);
+    const std::vector<float> first(apart.parameters()[0].gradient.begin(), apart.parameters()[0].gradient.end());
+    apart.train_step(x, y);
+    CHECK(std::ranges::equal(apart.parameters()[0].gradient, first));
+    CHECK(std::ranges::any_of(first, [](float g) { return g != 0; }));
+    remat::sgd one{{.learning_rate = 0.1f}}, other{{.learning_rate = 0.1f}};
+    for (int step = 0; step < 3; ++step) {
+      apart.train_step(x, y);
+      one.step(apart);
+      within.train_step(x, y, other);
+      CHECK(std::ranges::equal(apart.parameters()[0].values, within.parameters()[0].values));
+    }
+  }
+}
+
+TEST_CASE("what an optimizer refuses is refused before a step, whatever is around it") {
+  using net = remat::sequential<remat::nn::conv2d<1, 4, 3>, remat::nn::batch_norm2d<4>, remat::nn::flatten,
+                                remat::nn::linear<16, 3>>;
+  remat::model<net, remat::image<float, 1, 4, 4>, remat::nn::cross_entropy> m{{.seed = 1}};
+  const std::vector<float> x(32, 0.5f);
+  const std::vector<std::int32_t> y{0, 1};
+  remat::sgd plain, grouped;
+  grouped.group("liner.*", {.learning_rate = 0.5f});
+  remat::clipped clipped(plain, 1), misspelt(grouped, 1);
+  const std::vector<float> before(m.states()[0].values.begin(), m.states()[0].values.end());
+  for (remat::parameter_updater* each :
+       {static_cast<remat::parameter_updater*>(&plain), static_cast<remat::parameter_updater*>(&clipped)})
+    CHECK_THROWS_WITH(m.train_step(x, y, *each, -1), Catch::Contains("the factor on the learning rate is -1"));
+  CHECK_THROWS_WITH(m.train_step(x, y, misspelt), Catch::Contains("liner"));
+  CHECK(m.steps() == 0);
+  CHECK(std::ranges::equal(m.states()[0].values, before));
+}
+
 TEST_CASE("with one micro-batch there is no block of gradients, and what they take is what is planned") {
   std::size_t most = 0;
   for (const network& n : networks::all()) {
