@@ -1,6 +1,5 @@
-// SPDX-License-Identifier: MIT
-// Prints the bits of a few training steps of layers whose loops are remat's own: losses, parameters and states. They are
-// the same whatever the compiler is allowed to do to a product and a sum.
+// SPDX-License-Identifier: MIT Prints the bits of a few training steps of layers whose loops are remat's own: losses,
+// parameters and states. They are the same whatever the compiler is allowed to do to a product and a sum.
 #include <remat/remat.hpp>
 
 #include <bit>

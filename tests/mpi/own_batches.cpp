@@ -6,6 +6,8 @@
 
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -131,6 +133,31 @@ TEST_CASE("ranks that are handed different batches of one size are named, and go
     else
       CHECK(told.empty());
     CHECK(model.train_on(sources_of(data)) > 0);
+  }
+}
+
+/// Counts targets of each class.
+struct counts_of_classes {
+  std::vector<double> counts = std::vector<double>(3);
+  void add(std::span<const float>, const std::vector<std::int32_t>& targets, const remat::tensor_shape&) {
+    for (const std::int32_t t : targets) ++counts[static_cast<std::size_t>(t)];
+  }
+  void merge(const counts_of_classes& other) {
+    for (std::size_t c = 0; c < counts.size(); ++c) counts[c] += other.counts[c];
+  }
+  double value() const { return counts[1]; }
+};
+
+TEST_CASE("a metric that replicas cannot merge is refused, where it is to be merged") {
+  using net = remat::nn::linear<2, 3>;
+  const std::vector<std::pair<std::vector<float>, std::vector<std::int32_t>>> batches{{{1, 2, 3, 4}, {1, 2}}};
+  for (const auto inputs : {remat::inputs_from::every_rank, remat::inputs_from::each_replica}) {
+    remat::distributed_model<net, remat::tensor<float, 2>, remat::nn::cross_entropy> model(
+        session(), {.partitions = 1, .inputs = inputs, .logs_partition = false});
+    if (inputs == remat::inputs_from::every_rank)
+      CHECK(model.evaluate(batches, counts_of_classes{}) == 1);
+    else
+      CHECK_THROWS_WITH(model.evaluate(batches, counts_of_classes{}), Catch::Contains("give it a function `so_far()`"));
   }
 }
 

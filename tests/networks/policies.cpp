@@ -21,9 +21,9 @@ namespace nn = remat::nn;
 using keep_products =
     remat::save_only<nn::linear<1, 1>, nn::conv2d<1, 1, 1>, nn::conv_transpose2d<1, 1, 1>, nn::embedding<1, 1>>;
 /// What costs little.
-using drop_cheap =
-    remat::recompute_only<nn::relu, nn::tanh, nn::sigmoid, nn::gelu, nn::silu, nn::batch_norm2d<1>, nn::layer_norm<1>,
-                          nn::dropout<>, nn::add, nn::multiply, nn::concat, nn::softmax, nn::log_softmax>;
+using drop_cheap = remat::recompute_only<nn::relu, nn::tanh, nn::sigmoid, nn::gelu, nn::gelu_tanh, nn::silu,
+                                         nn::batch_norm2d<1>, nn::layer_norm<1>, nn::dropout<>, nn::add, nn::multiply,
+                                         nn::concat, nn::softmax, nn::log_softmax>;
 
 /// A user's own, operation by operation: keeps what is expensive for its size.
 struct keep_dear {

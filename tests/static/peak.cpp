@@ -18,8 +18,8 @@ constexpr std::size_t image_peak(std::size_t batch) { return batch * 4 * (28 * 2
 static_assert(remat::peak_activation_bytes<image_net, image, nn::nll_loss>(64) == image_peak(64));
 static_assert(remat::peak_activation_bytes<image_net, image, nn::nll_loss>(16) == image_peak(16));
 
-// The table of docs/performance.md (Memory): kept and peak bytes at batch 64, in units of 10,000 bytes, and what example 01 would need
-// without fusion.
+// The table of docs/performance.md (Memory): kept and peak bytes at batch 64, in units of 10,000 bytes, and what
+// example 01 would need without fusion.
 using image_chain =
     remat::sequential<nn::conv2d<1, 32, 3>, nn::relu, nn::conv2d<32, 64, 3>, nn::relu, nn::max_pool2d<2>, nn::flatten,
                       nn::linear<9216, 128>, nn::relu, nn::linear<128, 10>, nn::log_softmax>;

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # cmake -D program=<unit> -D list=<file> -D environment=<modifications> -P list_tests.cmake
 # Writes the ctest entries of a Catch2 program's test cases. Catch2's own catch_discover_tests turns no tag into a label
-# and stumbles over a bracket in a name ("draws from [0, 1)").
+# and stumbles over a bracket in a name ("draws from [0, 1)"). A test that warns `skipped: ...` counts as skipped whatever
+# it has checked, and returns at once.
 cmake_minimum_required(VERSION 3.25)
 
 # names(<result> <test spec>): the names as a list, brackets and semicolons replaced so that the list holds

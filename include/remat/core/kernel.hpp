@@ -69,16 +69,17 @@ class forward_pass : public kernel_pass {
   /// Empty where nobody reads it, of a module that says it `skips_outputs`.
   template <class T = float>
   std::span<T> output(int i = 0) const {
+    shape_at(call_->output_shapes, i, "output");
     if (call_->outputs[i] == nullptr) return {};
     return view<T>(call_->outputs, call_->output_shapes, i, "output");
   }
   /// Of a module that `takes_bfloat16`: its floats, of either type.
   const_numbers input_numbers(int i = 0) const {
-    const tensor_shape& shape = *call_->input_shapes[i];
+    const tensor_shape& shape = shape_at(call_->input_shapes, i, "input");
     return {call_->inputs[i], floats_of(shape, "input", i), shape.type};
   }
   numbers output_numbers(int i = 0) const {
-    const tensor_shape& shape = *call_->output_shapes[i];
+    const tensor_shape& shape = shape_at(call_->output_shapes, i, "output");
     return {call_->outputs[i], floats_of(shape, "output", i), shape.type};
   }
   /// An extra tensor that backward will read; empty in inference.
@@ -159,14 +160,14 @@ class backward_pass : public kernel_pass {
     return declared_numbers(call_->outputs, call_->output_shapes, i, "output");
   }
   const_numbers output_gradient_numbers(int i = 0) const {
+    const tensor_shape& shape = shape_at(call_->output_shapes, i, "output");
     if (call_->output_gradients[i] == nullptr) refuse_no_gradient(i);
-    return {call_->output_gradients[i], call_->output_shapes[i]->elements(call_->batch),
-            call_->output_gradient_types[i]};
+    return {call_->output_gradients[i], shape.elements(call_->batch), call_->output_gradient_types[i]};
   }
   /// Without an address where nobody wants it.
   numbers input_gradient_numbers(int i = 0) const {
-    return {call_->input_gradients[i], call_->input_shapes[i]->elements(call_->batch), call_->input_gradient_types[i],
-            call_->accumulates[i]};
+    const std::size_t size = shape_at(call_->input_shapes, i, "input").elements(call_->batch);
+    return {call_->input_gradients[i], size, call_->input_gradient_types[i], call_->accumulates[i]};
   }
   destination parameter_gradient(int i) const {
     const std::span<float> values = call_->parameter_gradients[i];
@@ -178,13 +179,15 @@ class backward_pass : public kernel_pass {
   template <class T>
   std::span<const T> declared(std::byte* const* tensors, const tensor_shape* const* shapes, int i,
                               const char* what) const {
+    shape_at(shapes, i, what);
     if (tensors[i] == nullptr) refuse_undeclared(i, what);
     return view<const T>(tensors, shapes, i, what);
   }
   const_numbers declared_numbers(std::byte* const* tensors, const tensor_shape* const* shapes, int i,
                                  const char* what) const {
+    const tensor_shape& shape = shape_at(shapes, i, what);
     if (tensors[i] == nullptr) refuse_undeclared(i, what);
-    return {tensors[i], floats_of(*shapes[i], what, i), shapes[i]->type};
+    return {tensors[i], floats_of(shape, what, i), shape.type};
   }
   [[noreturn]] void refuse_undeclared(int i, const char* what) const {
     throw error(std::string(call_->kind) + ": backward reads " + what + " " + std::to_string(i) +

@@ -54,8 +54,7 @@ class kernel_pass {
   /// reinterpreted.)
   template <class T>
   std::span<T> view(std::byte* const* tensors, const tensor_shape* const* shapes, int i, const char* what) const {
-    if (i < 0 || i >= kernel_call::max_tensors || shapes[i] == nullptr) refuse_missing(i, what);
-    const tensor_shape& shape = *shapes[i];
+    const tensor_shape& shape = shape_at(shapes, i, what);
     using value = std::remove_const_t<T>;
     if constexpr (std::is_same_v<value, std::byte>) {
       return {tensors[i], shape.bytes(call_->batch)};
@@ -67,6 +66,11 @@ class kernel_pass {
   template <class T>
   void require(const char* what, int i, element held) const {
     if (held != element_of<T>) refuse_view(what, i, held, element_of<T>);
+  }
+  /// The shape of a tensor, which must be one of the operation's.
+  const tensor_shape& shape_at(const tensor_shape* const* shapes, int i, const char* what) const {
+    if (i < 0 || i >= kernel_call::max_tensors || shapes[i] == nullptr) refuse_missing(i, what);
+    return *shapes[i];
   }
   /// The elements of a tensor of floats, of either type.
   std::size_t floats_of(const tensor_shape& shape, const char* what, int i) const {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /// An evaluation on ranks: what a metric makes of all batches, on every rank.
 ///
-/// Where all ranks are given the same batches, the value of the first stage's rank is everyone's. Where replicas bring batches of their own,
-/// each counts its own, and then metrics that can be are merged over the replicas, in their order, so that all ranks
-/// have the same bits: accuracy, top_k, mean_squared_error, mean_loss, and each of `metrics`. A metric of a user's own
-/// needs
+/// Where all ranks are given the same batches, the value of the first stage's rank is everyone's. Where replicas bring
+/// batches of their own, each counts its own, and then metrics that can be are merged over the replicas, in their
+/// order, so that all ranks have the same bits: accuracy, top_k, mean_squared_error, mean_loss, and each of `metrics`.
+/// A metric of a user's own needs
 ///
 ///     void merge(const my_metric& other);       // takes in what another one has counted
 ///
@@ -17,6 +17,7 @@
 
 #include <remat/core/tensor.hpp>
 #include <remat/distributed/call_agreement.hpp>
+#include <remat/distributed/collective_error.hpp>
 #include <remat/distributed/distributed_blueprint.hpp>
 #include <remat/distributed/model_ranks.hpp>
 #include <remat/train/metrics.hpp>
@@ -117,14 +118,16 @@ class distributed_evaluation {
 
   template <class Sent>
   void merge_over_replicas(Sent& mine) const {
-    static_assert(!detail::MergesOthers<Sent> || std::is_trivially_copyable_v<Sent>,
-                  "remat: what replicas send to each other of a metric is plain numbers; give one that holds more a "
-                  "function `so_far()`, which returns those of it that are merged");
     if constexpr (detail::MergeableMetric<Sent>) {
       std::vector<Sent> each(static_cast<std::size_t>(blueprint_->grid.replicas()), mine);
       all().wait(ranks_->replicas.gather(std::as_bytes(std::span(&mine, 1)), std::as_writable_bytes(std::span(each))));
       mine = each.front();
       for (std::size_t r = 1; r < each.size(); ++r) mine.merge(each[r]);
+    } else if constexpr (detail::MergesOthers<Sent>) {
+      throw collective_error(
+          "what replicas send to each other of a metric is plain numbers, and this one with `merge` holds more; give "
+          "it a "
+          "function `so_far()`, which returns those of it that are merged");
     }
   }
 

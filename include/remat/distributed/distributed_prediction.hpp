@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// A prediction on many ranks: the replicas share the batch where it splits, each replica's part of it passes through the
-/// pipeline, and every rank gets all outputs. Where replicas bring batches of their own, each gets its own outputs.
+/// A prediction on many ranks: the replicas share the batch where it splits, each replica's part of it passes through
+/// the pipeline, and every rank gets all outputs. Where replicas bring batches of their own, each gets its own outputs.
 #pragma once
 
 #include <remat/distributed/agreement.hpp>

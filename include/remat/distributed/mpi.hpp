@@ -121,8 +121,8 @@ class communicator {
     return here;
   }
   /// Collective: how many of these ranks share this machine, and the cores that they may keep busy together: those of
-  /// all their threads' affinities, and no more than `quota`, the most that any of them may use in the mean of time; 0: no
-  /// limit.
+  /// all their threads' affinities, and no more than `quota`, the most that any of them may use in the mean of time; 0:
+  /// no limit.
   host this_host(double quota = 0) const {
     const communicator here = on_this_host();
     host found;

@@ -99,7 +99,7 @@ class pipeline_cache {
         for (const auto& each : made_) bind(*each);
       else
         bind(*made_.back());
-    } catch (...) {
+    } catch (const error&) {  // a tensor is too large for a message
       made_.pop_back();
       throw;
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// The plan of a step or of a prediction, which all ranks make, or none: a budget that is too small on one of them, or a
-/// batch that a kernel refuses, is refused on all.
+/// The plan of a step or of a prediction, which all ranks make, or none: a budget that is too small on one of them, or
+/// a batch that a kernel refuses, is refused on all.
 #pragma once
 
 #include <remat/core/error.hpp>
@@ -47,9 +47,10 @@ class plan_agreement {
 
   bool has_rank_budget() const { return has_rank_budget_; }
 
-  /// Runs `make`, which plans this for a batch. Collective: one round of messages the first time, and each time for a
-  /// step under a budget of the whole rank, since what else a rank holds may have changed. Throws
-  /// `collective_budget_error` or `collective_error` on all ranks where it throws an `error` on one.
+  /// Runs `make`, which plans this for a batch. Collective: one round of messages the first time; each time for a step
+  /// under a budget of the whole rank, since what else a rank holds may have changed, and for predictions of batches
+  /// that may differ. Throws `collective_budget_error` or `collective_error` on all ranks where it throws an `error` on
+  /// one.
   template <class Make>
   void require(const agreement& ranks, what is_planned, const batch_split& split, const Make& make) {
     const std::tuple key{is_planned, split.batch, split.parts};

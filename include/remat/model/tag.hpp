@@ -4,8 +4,8 @@
 ///     sequential<encoder, tag<"skip">, middle, join<"skip", nn::concat>, decoder>
 ///
 /// `join<"x", Op>` is Op of what it takes and of what was remembered, in this order. A tag that is set again holds what
-/// passed last, in a `repeat` of the same shape each time. `pick<I...>` takes several tensors and gives those numbered I, so that a model
-/// of several inputs can send each to a branch of its own.
+/// passed last, in a `repeat` of the same shape each time. `pick<I...>` takes several tensors and gives those numbered
+/// I, so that a model of several inputs can send each to a branch of its own.
 #pragma once
 
 #include <remat/core/fixed_string.hpp>

@@ -10,8 +10,8 @@
 #pragma once
 
 #include <remat/partition/pipeline_plans.hpp>
+#include <remat/plan/certificate_parts.hpp>
 #include <remat/plan/certificate_text.hpp>
-#include <remat/plan/predicted_cost.hpp>
 #include <remat/schedule/schedule_table.hpp>
 
 #include <algorithm>
@@ -35,23 +35,19 @@ inline std::vector<stage_summary> summarize_stages(const program& p, const sched
                                                    const operation_costs& costs, const plan_terms& terms = {}) {
   require_costs_of(p, costs);
   const bool trains = p.loss != core::none;
-  const auto plans_at = [&](std::size_t samples) {
-    if (trains) return pipeline_plans(p, table, samples, terms);
-    std::vector<planned_stage> plans;
-    for (int s = 0; s < table.stages; ++s) plans.push_back({{plan_inference(p, samples, slice_of_stage(p, s))}, {0}});
-    return plans;
-  };
-  const std::vector<planned_stage> plans = plans_at(batch);
-  const std::vector<planned_stage> priced = costs.batch == batch ? plans : plans_at(costs.batch);
+  std::vector<planned_stage> plans;
+  if (trains) plans = pipeline_plans(p, table, batch, terms);
+  for (int s = 0; !trains && s < table.stages; ++s)
+    plans.push_back({{plan_inference(p, batch, slice_of_stage(p, s))}, {0}});
   const core::list<int> kept = in_flight(table);
   std::vector<stage_summary> made;
   double sum = 0;
   for (int s = 0; s < table.stages; ++s) {
     const std::size_t i = static_cast<std::size_t>(s);
     stage_summary& here = made.emplace_back(s, 0, 0, 0, kept[s]);
-    for (const int k : priced[i].of_microbatch)
-      here.cost_share += predicted_cost(priced[i].plans[static_cast<std::size_t>(k)], costs) /
-                         static_cast<double>(priced[i].of_microbatch.size());
+    for (const int k : plans[i].of_microbatch)
+      here.cost_share += time_of(plans[i].plans[static_cast<std::size_t>(k)], costs).sum() /
+                         static_cast<double>(plans[i].of_microbatch.size());
     for (const plan& each : plans[i].plans) here.kept = std::max(here.kept, trains ? kept_bytes(each) : 0);
     sum += made.back().cost_share;
   }

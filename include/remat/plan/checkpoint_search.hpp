@@ -27,11 +27,13 @@ constexpr bool is_in_budget(const core::list<found_segment>& found, int s) {
 }
 
 /// Adds a segment inside `parent` and returns it; or `parent`, where it would hold no operation (all are fused into the
-/// one before it) or the same as `parent`: there is nothing left to say then, but by a budget, which says what is kept.
+/// one before it) or the same as `parent`: there is nothing left to say then, but by a budget, which says what is kept,
+/// and inside of another budget sets a limit of its own.
 constexpr int add_segment(core::list<found_segment>& found, const found_segment& s) {
   const bool repeats = s.parent != core::none && found[s.parent].first == s.first && found[s.parent].last == s.last;
-  if (repeats && s.policy->has_budget() && !is_in_budget(found, s.parent)) found[s.parent].policy = s.policy;
-  if (s.first == s.last || repeats) return s.parent;
+  const bool limits = s.policy->has_budget() && is_in_budget(found, s.parent);
+  if (repeats && s.policy->has_budget() && !limits) found[s.parent].policy = s.policy;
+  if (s.first == s.last || (repeats && !limits)) return s.parent;
   found.push_back(s);
   return found.count() - 1;
 }

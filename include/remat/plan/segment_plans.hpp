@@ -162,7 +162,10 @@ class segment_analysis {
   constexpr bool dissolve_some(int parent) {
     const int first = parent == core::none ? covered_.first : segments_[parent].first;
     const int last = parent == core::none ? covered_.last : segments_[parent].last;
-    for (int t = 0; t < keepers_.count(); ++t) keepers_[t] = 0;
+    each_read_of(parent, [&](int t) { keepers_[t] = 0; });  // of all that is looked at here
+    for (int c = first_child(parent); c < segments_.count(); c = next_child(c + 1, parent))
+      if (computes_again_[c] && !segments_[c].is_chosen)
+        each_plain_read(segments_[c].first, segments_[c].last, [&](int t) { keepers_[t] = 0; });
     each_read_of(parent, [&](int t) { ++keepers_[t]; });
     bool changed = false, recomputes = false, has_chosen = false;
     for (int c = first_child(parent), next = 0; c < segments_.count(); c = next) {

@@ -179,10 +179,16 @@ class segment_writer {
       if (each.first == first && each.last == last) return true;
     return false;
   }
-  constexpr void describe(segment& chosen) const {
+  /// Ranges and segments are in preorder, so that the next one is found where the last was.
+  constexpr void describe(segment& chosen) {
     chosen.is_chosen = true;
-    for (const chosen_range& each : chosen_)
-      if (each.first == chosen.first && each.last == chosen.last) chosen.staying = each.staying;
+    for (int k = 0, all = chosen_.count(); k < all; ++k) {
+      const int here = (described_ + k) % all;
+      if (chosen_[here].first != chosen.first || chosen_[here].last != chosen.last) continue;
+      chosen.staying = chosen_[here].staying;
+      described_ = here + 1;
+      return;
+    }
   }
   /// The last operation that reads an output of operation i.
   constexpr int last_reader(int i) {
@@ -203,6 +209,7 @@ class segment_writer {
   std::optional<view_maker> views_ = {};  // made where a policy looks
   core::list<int> moved_;                 // of each found segment, its number among those made
   core::list<segment> made_ = {};
+  int described_ = 0;  // one after the range that was described last
 };
 
 }  // namespace detail

@@ -178,9 +178,9 @@ class executor_cache {
     kernel_options how = kernels_;
     how.accumulates = accumulates;
     if (&all == &inference_) how.microbatches = 1;
-    auto fresh = std::make_unique<executor>(*program_, plan_to_run(all, batch, updates), *parameters_, how);
-    const bool moved = reserve(fresh->needed());
-    executor& added = all.add(std::move(fresh));
+    executor& added =
+        all.add(std::make_unique<executor>(*program_, plan_to_run(all, batch, updates), *parameters_, how));
+    const bool moved = reserve(added.needed());
     all.forget_oldest(max_plans_, held_);
     if (moved) {
       held_ = nullptr;

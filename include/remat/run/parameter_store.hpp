@@ -125,7 +125,9 @@ class parameter_store {
  private:
   void begin_gradients() {
     gradients_.drop();
-    for (const std::size_t slot : places_.first_unreached()) std::ranges::fill(gradients_.at(slot), 0.0f);
+    if (gradients_.held_bytes() == 0) return;  // there is no block, or it will begin with zeros
+    for (const std::size_t slot : places_.first_unreached())
+      std::ranges::fill(*gradients_.spans(static_cast<int>(slot)), 0.0f);
   }
 
   parameter_store(const program& p, std::shared_ptr<shared_values> values, const held_slots& held)

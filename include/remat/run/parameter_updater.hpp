@@ -2,8 +2,9 @@
 /// What updates a model's parameters within a training step: `model.train_step(x, y, updater)`. Every optimizer is one,
 /// and so is `clipped` (clipped.hpp).
 ///
-/// A step calls `begin`, which may refuse it, `update` of each parameter once its gradient is final, and `finish`, which
-/// updates the rest. Of one that `needs_all_gradients`, `begin` is called before the step, and `step` after it.
+/// A step calls `begin`, which may refuse it, `update` of each parameter once its gradient is final, and `finish`,
+/// which updates the rest. Where it `needs_all_gradients`, or a step may fail, `begin` is called before the step, and
+/// `step` after it.
 #pragma once
 
 #include <remat/core/compilation.hpp>

@@ -16,8 +16,9 @@
 /// | sequence     | each part for its steps, from its own step 0                 | SequentialLR        |
 ///
 /// After its last step a schedule stays where it ended; PyTorch's CosineAnnealingLR rises again, and its ConstantLR is
-/// sequence{constant{.steps = 5, .factor = 1.0 / 3}, constant{}}. The factor multiplies the learning rate of every group of
-/// parameters. Steps may as well be epochs, if that is what is passed. Any function of the step will do in their place.
+/// sequence{constant{.steps = 5, .factor = 1.0 / 3}, constant{}}. The factor multiplies the learning rate of every
+/// group of parameters. Steps may as well be epochs, if that is what is passed. Any function of the step will do in
+/// their place.
 #pragma once
 
 #include <remat/core/error.hpp>

@@ -13,6 +13,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <functional>
 #include <optional>
 #include <random>
@@ -367,6 +368,50 @@ TEST_CASE("a state that is updated in the backward pass is a fault") {
     break;
   }
   CHECK_THAT(remat::check_plan(p, made).fault, Catch::Contains("after the forward pass"));
+}
+
+TEST_CASE("a message in another section, and a write over what is sent, are faults of a stage's plan") {
+  program p = remat::fuse(networks::named("resnet").lower());
+  for (int i = p.operations.count() / 2; i < p.operations.count(); ++i) p.operations[i].stage = 1;
+  const plan sound = remat::plan_training(p, 2, remat::slice_of_stage(p, 0, 2, true));
+  REQUIRE(remat::check_plan(p, sound).fault == "");
+  const auto sends = [&](int i) { return sound.steps.actions[i].kind == action_kind::send; };
+  int sent = 0;
+  while (!sends(sent)) ++sent;
+
+  plan late = sound;
+  late.steps.sections[remat::forward_section].last = late.steps.sections[remat::backward_section].first = sent;
+  CHECK_THAT(remat::check_plan(p, late).fault, Catch::Contains("a message in another section"));
+
+  plan over = sound;
+  const buffer& held = sound.steps.buffers[sound.steps.actions[sent].inputs[0]];
+  int moved = none;
+  for (int b = 0; b < sound.steps.buffers.count(); ++b) {
+    const buffer& each = sound.steps.buffers[b];
+    if (each.first > held.last && each.bytes == held.bytes && each.allocation == b && each.port == none) moved = b;
+  }
+  REQUIRE(moved != none);
+  const int place = held.allocation;
+  for (buffer& each : over.steps.buffers)
+    if (each.allocation == moved) {
+      each.allocation = place;
+      each.region = held.region;
+      each.offset = held.offset;
+      over.steps.buffers[place].last = std::max(over.steps.buffers[place].last, each.last);
+    }
+  CHECK_THAT(remat::check_plan(p, over).fault, Catch::Contains("which is sent"));
+}
+
+TEST_CASE("a transfer that is begun and not ended is a fault") {
+  const program link = remat::fuse(remat::lower<remat::repeat<1, remat::nn::linear<8, 8>>, remat::tensor<float, 8>>());
+  const program p = uniform_chain::repeated(
+      link, 20, {remat::save_all{}, {}, remat::offload<remat::file>{.window = {.least_bytes = 1}}});
+  plan made = remat::plan_training(p, 2);
+  REQUIRE(remat::check_plan(p, made).fault == "");
+  int last = made.steps.actions.count() - 1;
+  while (made.steps.actions[last].kind != action_kind::finish_write) --last;
+  drop(made, last);
+  CHECK(!remat::check_plan(p, made).holds());
 }
 
 }  // namespace plan_checker_tests

@@ -93,6 +93,11 @@ TEST_CASE("floats of either type are no integers, and a tensor that is not there
   };
   remat::model<reads_two, tensor<float, 3>> two{{.seed = 1}};
   CHECK_THROWS_WITH(two.predict(std::vector<float>(3)), Contains("seen_as: there is no input 1"));
+  struct gives_two : seen_as<float> {
+    static void forward(const remat::forward_pass& pass) { pass.output(1)[0] = pass.input_numbers(0).size > 0 ? 1 : 0; }
+  };
+  remat::model<gives_two, tensor<float, 3>> other{{.seed = 1}};
+  CHECK_THROWS_WITH(other.predict(std::vector<float>(3)), Contains("seen_as: there is no output 1"));
 }
 
 TEST_CASE("what forward saved is viewed as what it is, or as its bytes") {

@@ -201,6 +201,8 @@ TEST_CASE("a budget counts where another checkpoint has just what it has") {
   CHECK(of(checkpoint_at("h", remat::save_all{}).around(budget{bytes})).recomputed == alone.recomputed);
   CHECK(of(checkpoint_at("h", budget{bytes}).around(remat::recompute_all{})).recomputed == alone.recomputed);
   CHECK_THROWS_AS(of(checkpoint_at("h").around(budget{1'000})), remat::budget_error);
+  CHECK(of(checkpoint_at("h", budget{2 * bytes}).around(budget{bytes})).recomputed == alone.recomputed);
+  CHECK_THROWS_AS(of(checkpoint_at("h", budget{bytes}).around(budget{1'000})), remat::budget_error);
   using tagged = remat::checkpoint<remat::checkpoint<chain, budget<1'000>>>;
   CHECK_THROWS_AS((model<tagged>{{.threads = 1}}.plan(batch)), remat::budget_error);
 }

@@ -177,7 +177,8 @@ TEST_CASE("networks with skips and several outputs are placed within 2 % under e
   }
 }
 
-/// a b in place, whose gradients are not written at once.
+/// a b in place. (It reads the gradient of its output for each input, which is right for one input that comes twice
+/// alone.)
 struct product_in_place : remat::module {
   static constexpr std::string_view kind = "product_in_place";
   template <std::size_t D>

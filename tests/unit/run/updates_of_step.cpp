@@ -141,6 +141,7 @@ TEST_CASE("the gradient of a shared parameter is that of one step, also where it
       within.train_step(x, y, other);
       CHECK(std::ranges::equal(apart.parameters()[0].values, within.parameters()[0].values));
     }
+    CHECK((within.memory().gradients == 0) == (parts == 1));
   }
 }
 
@@ -154,6 +155,10 @@ TEST_CASE("what an optimizer refuses is refused before a step, whatever is aroun
   grouped.group("liner.*", {.learning_rate = 0.5f});
   remat::clipped clipped(plain, 1), misspelt(grouped, 1);
   const std::vector<float> before(m.states()[0].values.begin(), m.states()[0].values.end());
+  remat::model<net, remat::image<float, 1, 4, 4>, remat::nn::cross_entropy> may_fail{
+      {.seed = 1, .checkpoints = {remat::checkpoint_at("", remat::verified{remat::recompute_all{}})}}};
+  CHECK_THROWS_WITH(may_fail.train_step(x, y, plain, -1), Catch::Contains("the factor on the learning rate is -1"));
+  CHECK(may_fail.steps() == 0);
   for (remat::parameter_updater* each :
        {static_cast<remat::parameter_updater*>(&plain), static_cast<remat::parameter_updater*>(&clipped)})
     CHECK_THROWS_WITH(m.train_step(x, y, *each, -1), Catch::Contains("the factor on the learning rate is -1"));
