@@ -139,16 +139,16 @@ class backward_pass : public kernel_pass {
   /// Whether output i led to the loss; where it did not, it has no gradient, and to ask for it is an `error`.
   bool has_output_gradient(int i = 0) const { return call_->output_gradients[i] != nullptr; }
   std::span<const float> output_gradient(int i = 0) const {
-    require<float>("the gradient of output", i, call_->output_gradient_types[i]);
     const const_numbers held = output_gradient_numbers(i);
+    require<float>("the gradient of output", i, held.type);
     return {reinterpret_cast<const float*>(held.data), held.size};
   }
   /// Whether somebody wants the gradient of input i; where nobody does, to ask for it is an `error`. At least one input
   /// has one that is wanted.
   bool wants_input_gradient(int i = 0) const { return call_->input_gradients[i] != nullptr; }
   destination input_gradient(int i = 0) const {
-    require<float>("the gradient of input", i, call_->input_gradient_types[i]);
     const numbers to = input_gradient_numbers(i);
+    require<float>("the gradient of input", i, to.type);
     if (to.data == nullptr) refuse_unwanted(i);
     return {reinterpret_cast<float*>(to.data), to.size, to.accumulates};
   }

@@ -125,9 +125,8 @@ class distributed_evaluation {
       for (std::size_t r = 1; r < each.size(); ++r) mine.merge(each[r]);
     } else if constexpr (detail::MergesOthers<Sent>) {
       throw collective_error(
-          "what replicas send to each other of a metric is plain numbers, and this one with `merge` holds more; give "
-          "it a "
-          "function `so_far()`, which returns those of it that are merged");
+          "what replicas send to each other of a metric is plain numbers, and this one with `merge` holds more; give it "
+          "a function `so_far()`, which returns those of it that are merged");
     }
   }
 
