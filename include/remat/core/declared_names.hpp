@@ -5,8 +5,6 @@
 
 #include <remat/core/traits.hpp>
 
-#include <type_traits>
-
 namespace remat::detail {
 
 /// M next to members of all names that are asked about: a name that M declares is ambiguous here. (One class for each
@@ -14,7 +12,7 @@ namespace remat::detail {
 struct other_members : traits {
   int in_place_for, output, saved_output, flops, counted;
 };
-template <class M, bool IsFinal = std::is_final_v<M>>
+template <class M, bool IsFinal = __is_final(M)>  // std::is_final_v is one more instantiation for each module
 struct with_other_members : M, other_members {};
 /// Of what nothing can be derived from, nothing is known; rules::is_module refuses it.
 template <class M>
