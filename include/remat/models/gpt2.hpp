@@ -58,7 +58,7 @@ namespace detail {
 
 /// Of the projections that are added to the residual: smaller the deeper a network is, as GPT-2 starts them.
 constexpr double residual_deviation(const gpt2_config& c) {
-  return c.deviation / root_of(2.0 * static_cast<double>(c.blocks));
+  return c.deviation / square_root_of(2.0 * static_cast<double>(c.blocks));
 }
 
 template <gpt2_config C>

@@ -40,7 +40,7 @@ namespace detail {
 /// Without a bias, and weights normal with a deviation of sqrt(2 / (Out K K)), as torchvision starts them.
 template <std::size_t In, std::size_t Out, std::size_t K, std::size_t Stride>
 struct resnet_conv : nn::conv2d<In, Out, K, nn::window{.stride = Stride, .padding = K / 2}, nn::bias::without> {
-  static constexpr double deviation = root_of(2.0 / static_cast<double>(Out * K * K));
+  static constexpr double deviation = square_root_of(2.0 / static_cast<double>(Out * K * K));
   static constexpr std::array parameters{parameter("weight", {Out, In, K, K}, initial::normal(deviation))};
 };
 

@@ -7,7 +7,7 @@
 namespace remat::models::detail {
 
 /// Of a number of at least 0, by Newton's method.
-constexpr double root_of(double square) {
+constexpr double square_root_of(double square) {
   double root = 1;
   for (int i = 0; i < 64; ++i) root = (root + square / root) / 2;
   return root;
