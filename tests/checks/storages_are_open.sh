@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# storages_are_open.sh <root>: what a storage does is asked of its form (core/storage.hpp); no header compares it with a
+# storages_are_open.sh <root>: what a storage does is asked of its form (core/storage_setting.hpp); no header compares it with a
 # storage that it knows.
 set -euo pipefail
 

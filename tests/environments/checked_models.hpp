@@ -4,11 +4,12 @@
 // of which each task is done by one thread, as one thread would.
 #pragma once
 
+#include "tests/same_bits.hpp"
+
 #include <remat/remat.hpp>
 
 #include <cmath>
 #include <cstddef>
-#include <cstring>
 #include <span>
 #include <string>
 #include <vector>
@@ -37,10 +38,6 @@ struct sum {
   }
   bool is(float found) const { return std::abs(static_cast<double>(found) - value) <= 1e-5 * magnitude + 1e-6; }
 };
-
-inline bool same_bits(std::span<const float> a, std::span<const float> b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
-}
 
 // --- a prediction of one linear layer ---------------------------------------------------------------------------------
 

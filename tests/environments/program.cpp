@@ -33,7 +33,7 @@ void compute(findings& found, const std::string& use, int threads) {
       checked::wide same_w{{.seed = 1, .threads = there}};
       checked::small same_s{{.seed = 1, .threads = there}};
       const bool same =
-          checked::same_bits(checked::predict(same_w), y) && checked::same_bits(checked::train(same_s), gradients);
+          same_bits(checked::predict(same_w), y) && same_bits(checked::train(same_s), gradients);
       if (i > 0 || wrong > 0 || !same)
         found.add(use,
                   std::to_string(there) + " threads, " + std::to_string(wrong) + " wrong" +
@@ -41,7 +41,7 @@ void compute(findings& found, const std::string& use, int threads) {
                   wrong == 0 && same);
     }
     static const std::vector<float> of_one_thread = checked::attend(1);
-    if (!checked::same_bits(checked::attend(threads), of_one_thread))
+    if (!same_bits(checked::attend(threads), of_one_thread))
       found.add(use, "attention has other bits than on one thread", false);
   } catch (const remat::error& e) {
     found.add(use, std::string("refused (") + e.what() + ")", threads > 0);

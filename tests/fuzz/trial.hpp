@@ -172,9 +172,9 @@ class trial {
     states_.clear();
     for (const std::vector<float>& s : values_.states)
       states_.push_back({reinterpret_cast<float*>(placed(memory, "a state", s)), s.size()});
-    call_.states = states_.data();
-    call_.parameters = spans_.data();
-    call_.parameter_gradients = gradient_spans_.data();
+    call_.states = states_;
+    call_.parameters = spans_;
+    call_.parameter_gradients = gradient_spans_;
     call_.accumulates_parameters = how_.accumulates_parameters;
     if (how_.backward_input || how_.backward_parameters) {
       call_.output_gradients[0] = placed(memory, "dy", values_.output_gradient, how_.dy);

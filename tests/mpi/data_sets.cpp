@@ -2,7 +2,7 @@
 // Replicas that read their own shares of a data set's batches train as those that are handed all of them.
 #include "training.hpp"
 
-#include <unit/io/temporary_folder.hpp>
+#include <unit/temporary_folder.hpp>
 
 #include <catch2/catch.hpp>
 
@@ -53,7 +53,7 @@ TEST_CASE("replicas train on their shares of windows of a text as on whole batch
     share.replicas = own.replicas();
     const std::vector<float> expected = losses_of(shared, windows, whole), found = losses_of(own, windows, share);
     CHECK(expected.size() == 4);
-    CHECK(is_same(std::span<const float>(found), std::span<const float>(expected)));
+    CHECK(same_bits(std::span<const float>(found), std::span<const float>(expected)));
   }
 }
 

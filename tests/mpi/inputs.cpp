@@ -29,17 +29,17 @@ TEST_CASE("a batch that the first stage alone is given trains the same") {
         const auto data = networks::random_batch(n, everywhere.lowered(), n.microbatch * 8, step);
         const float expected = everywhere.train_on(sources_of(data));
         const float found = first.partition() == 0 ? first.train_on(sources_of(data)) : first.train_on({});
-        CHECK(is_same({&found, 1}, {&expected, 1}));
+        CHECK(same_bits(found, expected));
         a.step(everywhere);
         b.step(first);
       }
       for (const remat::parameter_view& p : everywhere.parameters())
-        CHECK(is_same(p.values, first.parameter(p.name).values));
+        CHECK(same_bits(p.values, first.parameter(p.name).values));
       const auto kept = networks::random_batch(n, everywhere.lowered(), 6, 9);
       auto inputs = sources_of(kept);
       inputs.resize(static_cast<std::size_t>(everywhere.lowered().inputs - everywhere.lowered().targets));
       const auto expected = everywhere.predict_on(inputs);
-      CHECK(is_same(first.partition() == 0 ? first.predict_on(inputs) : first.predict_on({}), expected));
+      CHECK(same_bits(first.partition() == 0 ? first.predict_on(inputs) : first.predict_on({}), expected));
     }
 }
 

@@ -57,18 +57,18 @@ TEST_CASE("replicas that bring their shares of a batch train and predict as thos
             networks::random_batch(n, shared.lowered(), n.microbatch * 2 * static_cast<std::size_t>(replicas), step);
         const float expected = shared.train_on(sources_of(data));
         const float found = own.train_on(share_of(sources_of(data), own.replica(), replicas));
-        CHECK(is_same({&found, 1}, {&expected, 1}));
+        CHECK(same_bits(found, expected));
         a.step(shared);
         b.step(own);
       }
-      for (const remat::parameter_view& p : shared.parameters()) CHECK(is_same(p.values, own.parameter(p.name).values));
+      for (const remat::parameter_view& p : shared.parameters()) CHECK(same_bits(p.values, own.parameter(p.name).values));
       const auto kept = networks::random_batch(n, shared.lowered(), 2 * static_cast<std::size_t>(replicas), 9);
       auto inputs = sources_of(kept);
       inputs.resize(static_cast<std::size_t>(shared.lowered().inputs - shared.lowered().targets));
       const auto all = shared.predict_on(inputs);
       const auto mine = own.predict_on(share_of(inputs, own.replica(), replicas));
       const std::size_t size = all.size() / static_cast<std::size_t>(replicas);
-      CHECK(is_same(mine, all.subspan(static_cast<std::size_t>(own.replica()) * size, size)));
+      CHECK(same_bits(mine, all.subspan(static_cast<std::size_t>(own.replica()) * size, size)));
     }
 }
 
@@ -112,7 +112,7 @@ TEST_CASE("replicas may predict batches of different sizes, and train on those o
   inputs.resize(1);
   remat::network one = networks::make(n, {.seed = 3, .threads = 1});
   const auto expected = one.predict_on(inputs);
-  CHECK(is_same(model.predict_on(inputs), expected));
+  CHECK(same_bits(model.predict_on(inputs), expected));
 }
 
 TEST_CASE("ranks that are handed different batches of one size are named, and go on with the same ones") {

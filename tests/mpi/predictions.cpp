@@ -38,7 +38,7 @@ std::vector<float> samples(std::size_t count) {
 /// What is predicted of samples, which a pipeline takes in micro-batches and one process all at once. oneDNN's gemm,
 /// which computes products without AVX-512, rounds a row otherwise among others.
 bool are_same_rows(std::span<const float> some, std::span<const float> others) {
-  if (remat::onednn::instructions() != remat::onednn::instruction_set::other) return is_same(some, others);
+  if (remat::onednn::instructions() != remat::onednn::instruction_set::other) return same_bits(some, others);
   return std::ranges::equal(some, others,
                             [](float a, float b) { return std::abs(a - b) <= 1e-6f * (1 + std::abs(b)); });
 }

@@ -89,7 +89,7 @@ TEST_CASE("two replicas average the gradients of two processes, whatever their p
       for (std::size_t i = 0; i < p.gradient.size(); ++i)  // halving is exact
         mean.push_back((halves[0].parameter(p.name).gradient[i] + halves[1].parameter(p.name).gradient[i]) / 2);
       INFO(name << ", " << p.name);
-      CHECK(is_same(p.gradient, mean));
+      CHECK(same_bits(p.gradient, mean));
     }
   }
 }
@@ -176,7 +176,7 @@ TEST_CASE("gradients are clipped by the norm of all ranks") {
   const double expected = clip_gradients(one, 0.01), found = clip_gradients(model, 0.01);
   CHECK(found == expected);
   CHECK(expected > 0.01);
-  for (const remat::parameter_view& p : model.parameters()) CHECK(is_same(p.gradient, one.parameter(p.name).gradient));
+  for (const remat::parameter_view& p : model.parameters()) CHECK(same_bits(p.gradient, one.parameter(p.name).gradient));
 }
 
 TEST_CASE("a group of an optimizer may be of parameters that another rank holds") {
@@ -192,7 +192,7 @@ TEST_CASE("a group of an optimizer may be of parameters that another rank holds"
   };
   const outcome expected = train(n, one, n.microbatch * microbatches, grouped());
   const outcome found = train(n, model, n.microbatch * microbatches, grouped());
-  CHECK(is_same(found.losses, expected.losses));
+  CHECK(same_bits(found.losses, expected.losses));
   CHECK(are_same(found.parameters, expected.parameters));
 }
 
@@ -205,7 +205,7 @@ TEST_CASE("replicas predict what one process does") {
       const auto kept = networks::random_batch(n, one.lowered(), samples, 5);
       auto data = sources_of(kept);
       data.resize(1);
-      CHECK(is_same(model.predict_on(data), one.predict_on(data)));
+      CHECK(same_bits(model.predict_on(data), one.predict_on(data)));
     }
   }
 }

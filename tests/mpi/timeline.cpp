@@ -6,7 +6,7 @@
 
 #include "training.hpp"
 
-#include <unit/io/temporary_folder.hpp>
+#include <unit/temporary_folder.hpp>
 
 #include <catch2/catch.hpp>
 

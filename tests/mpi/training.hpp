@@ -2,6 +2,7 @@
 /// Training of the test networks, on one process or on the ranks of the job, and the bits that come of it.
 #pragma once
 
+#include "same_bits.hpp"
 #include "session.hpp"
 
 #include <networks/networks.hpp>
@@ -11,7 +12,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <functional>
 #include <span>
 #include <string>
@@ -36,18 +36,15 @@ struct outcome {
   std::vector<bits> parameters, states;
 };
 
-inline bool is_same(std::span<const float> a, std::span<const float> b) {
-  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size_bytes()) == 0);
-}
 /// Whether everything that is here is there, too, in the same bits.
 inline bool are_same(const std::vector<bits>& here, const std::vector<bits>& expected) {
   return std::ranges::all_of(here, [&](const bits& mine) {
     const auto found = std::ranges::find(expected, mine.name, &bits::name);
-    return found != expected.end() && is_same(mine.values, found->values) && is_same(mine.gradient, found->gradient);
+    return found != expected.end() && same_bits(mine.values, found->values) && same_bits(mine.gradient, found->gradient);
   });
 }
 inline void check_same(const outcome& found, const outcome& expected) {
-  CHECK(is_same(found.losses, expected.losses));
+  CHECK(same_bits(found.losses, expected.losses));
   CHECK(are_same(found.parameters, expected.parameters));
   CHECK(are_same(found.states, expected.states));
 }

@@ -6,7 +6,7 @@
 #include "training.hpp"
 
 #include <unit/io/file_limit.hpp>
-#include <unit/io/temporary_folder.hpp>
+#include <unit/temporary_folder.hpp>
 
 #include <unistd.h>
 #include <catch2/catch.hpp>
@@ -49,10 +49,10 @@ bool is_true_on_all(bool claim) { return largest_of_ranks(claim ? 0 : 1) == 0; }
 bool has_weights_of(remat::distributed_network& model, remat::network& one) {
   bool same = true;
   for (const remat::parameter_view& p : model.parameters())
-    same = same && is_same(p.values, one.parameter(p.name).values);
+    same = same && same_bits(p.values, one.parameter(p.name).values);
   for (const remat::state_view& s : model.states())
     for (const remat::state_view& other : one.states())
-      if (other.name == s.name) same = same && is_same(s.values, other.values);
+      if (other.name == s.name) same = same && same_bits(s.values, other.values);
   return same;
 }
 
@@ -232,7 +232,7 @@ TEST_CASE("a shared parameter goes under any of its names, and parts are loaded 
       remat::load_weights(other, path, {.allow_missing = {first}, .rename = {{"module.", ""}}});
   if (session().rank() == 0) CHECK(report.missing == std::vector<std::string>{first});
   for (const remat::parameter_view& p : other.parameters())
-    CHECK(is_same(p.values, (p.name == first ? others : one).parameter(p.name).values));
+    CHECK(same_bits(p.values, (p.name == first ? others : one).parameter(p.name).values));
 }
 
 TEST_CASE("published names, and matrices that files have transposed, are those of one process") {

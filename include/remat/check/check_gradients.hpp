@@ -22,6 +22,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <ostream>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -179,7 +180,7 @@ class gradient_checker {
       const double here = std::abs(differences[k] - double{gradient[k]});
       off += here * here;
       norm += differences[k] * differences[k];
-      if (here <= largest) continue;
+      if (here <= largest || largest != largest) continue;  // the first NaN stays
       largest = here;
       c.worst = k;
       c.gradient = double{gradient[k]};

@@ -84,7 +84,7 @@ struct budget<> {
   constexpr budget() = default;
   constexpr explicit budget(byte_limit number) : bytes(number) {}
   constexpr std::optional<byte_limit> limit() const { return bytes; }
-  /// Where nobody searches.
+  /// What it keeps where no planner searches: everything.
   static constexpr decision decide(const operation_view&) { return decision::keep; }
 };
 budget()->budget<>;

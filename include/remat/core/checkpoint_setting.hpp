@@ -3,7 +3,7 @@
 #pragma once
 
 #include <remat/core/policy_setting.hpp>
-#include <remat/core/storage.hpp>
+#include <remat/core/storage_setting.hpp>
 #include <remat/core/strategy.hpp>
 
 namespace remat {
@@ -21,7 +21,7 @@ struct checkpoint_setting {
   constexpr bool needs_children() const { return policy.cuts_chains() || !strategy.takes_any_module(); }
 };
 
-/// Of tags.
+/// The setting that tags in a type lower to.
 template <Policy P, Strategy S = strategy::contiguous, Storage T = keep>
 inline constexpr checkpoint_setting setting_of{policy_setting::of_type<P>(), strategy::setting::of_type<S>(),
                                                storage_setting::of_type<T>()};

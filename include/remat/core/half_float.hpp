@@ -12,7 +12,7 @@ namespace remat::detail {
 
 static_assert(std::numeric_limits<float>::is_iec559 && std::numeric_limits<double>::is_iec559);
 
-/// Exact.
+/// The float of a half; exact.
 inline float float_of_half(std::uint16_t half) {
   const std::uint32_t sign = std::uint32_t{half} >> 15 << 31, exponent = half >> 10 & 31, fraction = half & 1023;
   if (exponent == 0) {  // zero or subnormal: fraction * 2^-24, exact

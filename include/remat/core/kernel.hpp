@@ -85,8 +85,9 @@ class forward_pass : public kernel_pass {
   /// An extra tensor that backward will read; empty in inference.
   template <class T = float>
   std::span<T> saved(int i = 0) const {
+    shape_at(call_->saved_shapes, i, "saved tensor");
     if (call_->saved[i] == nullptr) return {};
-    return view<T>(call_->saved, call_->saved_shapes, i, "saved");
+    return view<T>(call_->saved, call_->saved_shapes, i, "saved tensor");
   }
   bool training() const { return training_; }
   /// The operation's own random numbers in this step and micro-batch.
@@ -113,9 +114,9 @@ class update_pass : public kernel_pass {
   }
   template <class T = float>
   std::span<const T> saved(int i = 0) const {
-    return view<const T>(call_->saved, call_->saved_shapes, i, "saved");
+    return view<const T>(call_->saved, call_->saved_shapes, i, "saved tensor");
   }
-  std::span<float> state(int i) const { return call_->states[i]; }
+  std::span<float> state(int i) const { return values_at(call_->states, i, "state"); }
 };
 
 /// Either half of backward. Only the tensors that the module says this half reads may be read; another is an `error`.
@@ -134,10 +135,13 @@ class backward_pass : public kernel_pass {
   }
   template <class T = float>
   std::span<const T> saved(int i = 0) const {
-    return declared<T>(call_->saved, call_->saved_shapes, i, "saved");
+    return declared<T>(call_->saved, call_->saved_shapes, i, "saved tensor");
   }
   /// Whether output i led to the loss; where it did not, it has no gradient, and to ask for it is an `error`.
-  bool has_output_gradient(int i = 0) const { return call_->output_gradients[i] != nullptr; }
+  bool has_output_gradient(int i = 0) const {
+    shape_at(call_->output_shapes, i, "output");
+    return call_->output_gradients[i] != nullptr;
+  }
   std::span<const float> output_gradient(int i = 0) const {
     const const_numbers held = output_gradient_numbers(i);
     require<float>("the gradient of output", i, held.type);
@@ -145,7 +149,10 @@ class backward_pass : public kernel_pass {
   }
   /// Whether somebody wants the gradient of input i; where nobody does, to ask for it is an `error`. At least one input
   /// has one that is wanted.
-  bool wants_input_gradient(int i = 0) const { return call_->input_gradients[i] != nullptr; }
+  bool wants_input_gradient(int i = 0) const {
+    shape_at(call_->input_shapes, i, "input");
+    return call_->input_gradients[i] != nullptr;
+  }
   destination input_gradient(int i = 0) const {
     const numbers to = input_gradient_numbers(i);
     require<float>("the gradient of input", i, to.type);
@@ -170,7 +177,7 @@ class backward_pass : public kernel_pass {
     return {call_->input_gradients[i], size, call_->input_gradient_types[i], call_->accumulates[i]};
   }
   destination parameter_gradient(int i) const {
-    const std::span<float> values = call_->parameter_gradients[i];
+    const std::span<float> values = values_at(call_->parameter_gradients, i, "parameter");
     return {values.data(), values.size(), call_->accumulates_parameters};
   }
   const random_stream& random() const { return random_; }

@@ -12,6 +12,14 @@
 
 namespace remat {
 
+/// Those of an operation's parameters or states, in the order in which the module declares them.
+using value_spans = std::span<const std::span<float>>;
+
+/// Those of one operation among those of a program.
+inline value_spans part_of(value_spans all, int first, int count) {
+  return all.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
+}
+
 /// One call: shapes, addresses in the bound arena, and what was prepared for it. Put together when its action runs.
 struct kernel_call {
   static constexpr int max_tensors = 8;
@@ -36,9 +44,7 @@ struct kernel_call {
   element output_gradient_types[max_tensors] = {};
   bool accumulates[max_tensors] = {};  ///< per input gradient
   bool accumulates_parameters = false;
-  std::span<float>* states = nullptr;
-  std::span<float>* parameters = nullptr;
-  std::span<float>* parameter_gradients = nullptr;
+  value_spans states = {}, parameters = {}, parameter_gradients = {};
 };
 
 }  // namespace remat

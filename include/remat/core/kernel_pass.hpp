@@ -24,10 +24,10 @@ class kernel_pass {
   int outputs() const { return call_->output_count; }
   /// The activation that is fused into this operation.
   activation activation_after() const { return call_->activation_after; }
-  const tensor_shape& input_shape(int i = 0) const { return *call_->input_shapes[i]; }
-  const tensor_shape& output_shape(int i = 0) const { return *call_->output_shapes[i]; }
+  const tensor_shape& input_shape(int i = 0) const { return shape_at(call_->input_shapes, i, "input"); }
+  const tensor_shape& output_shape(int i = 0) const { return shape_at(call_->output_shapes, i, "output"); }
   /// Of a tensor that forward saves, as the module's `saved_shape` declares it.
-  const tensor_shape& saved_shape(int i = 0) const { return *call_->saved_shapes[i]; }
+  const tensor_shape& saved_shape(int i = 0) const { return shape_at(call_->saved_shapes, i, "saved tensor"); }
   template <class Attributes>
   const Attributes& attributes() const {
     return *static_cast<const Attributes*>(call_->module_attributes);
@@ -43,8 +43,8 @@ class kernel_pass {
     if (copy >= prepared::max_copies || call_->packed[copy] == nullptr) refuse_packed(copy);
     return call_->packed[copy];
   }
-  std::span<const float> parameter(int i) const { return call_->parameters[i]; }
-  std::span<const float> state(int i) const { return call_->states[i]; }
+  std::span<const float> parameter(int i) const { return values_at(call_->parameters, i, "parameter"); }
+  std::span<const float> state(int i) const { return values_at(call_->states, i, "state"); }
   /// For a loss that `divides_by_counted_in_batch`, a fact: what it counts of the targets of the whole batch, of which
   /// this pass has one micro-batch. Nothing where this pass has the whole batch.
   std::optional<double> counted_in_batch() const { return counted_in_batch_; }
@@ -72,6 +72,10 @@ class kernel_pass {
     if (i < 0 || i >= kernel_call::max_tensors || shapes[i] == nullptr) refuse_missing(i, what);
     return *shapes[i];
   }
+  std::span<float> values_at(value_spans declared, int i, const char* what) const {
+    if (i < 0 || static_cast<std::size_t>(i) >= declared.size()) refuse_missing(i, what);
+    return declared[static_cast<std::size_t>(i)];
+  }
   /// The elements of a tensor of floats, of either type.
   std::size_t floats_of(const tensor_shape& shape, const char* what, int i) const {
     if (shape.type != element::bfloat16) require<float>(what, i, shape.type);
@@ -79,7 +83,7 @@ class kernel_pass {
   }
   [[noreturn]] void refuse_missing(int i, const char* what) const {
     throw error(std::string(call_->kind) + ": there is no " + what + " " + std::to_string(i) +
-                "; the module's `output` or `saved_shape` declares those that there are, counted from 0");
+                "; the module declares those that there are, counted from 0");
   }
   [[noreturn]] void refuse_view(const char* what, int i, element held, element asked) const {
     throw error(std::string(call_->kind) + ": " + what + " " + std::to_string(i) + " holds " +

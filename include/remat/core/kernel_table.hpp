@@ -37,8 +37,8 @@ constexpr kernel_table make_kernel_table() {
   return table;
 }
 
-/// Where a module's table is. It is no constant, whose value every file that names it would need, and with it the code
-/// of the kernels.
+/// Where a module's table is. It is a variable: a constant's value, and with it the kernels' code, would be needed in
+/// every file that names it.
 inline namespace REMAT_COMPILATION {
 template <class Kernels, bool Frozen>
 struct kernel_tables {

@@ -10,7 +10,6 @@
 
 #include <cstddef>
 #include <initializer_list>
-#include <stdexcept>
 #include <utility>
 
 namespace remat::core {

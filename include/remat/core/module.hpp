@@ -66,7 +66,6 @@
 #include <remat/core/traits.hpp>
 
 #include <cstdint>
-#include <type_traits>
 
 namespace remat {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// The name that somebody who mistyped one has meant.
+/// The known name that a mistyped one probably means.
 #pragma once
 
 #include <remat/core/list.hpp>

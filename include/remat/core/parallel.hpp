@@ -60,7 +60,7 @@ void parallel_for(std::size_t size, [[maybe_unused]] std::size_t grain, const F&
   f(std::size_t{0}, size);
 }
 
-/// Calls f(i) for every i in [begin, end), each a step of its own, concurrently with the others, many at once in the
+/// Calls f(i) for every i in [begin, end), in any order; calls must not depend on each other, many at once in the
 /// lanes of this core.
 template <class F>
 void in_lanes(std::size_t begin, std::size_t end, const F& f) {
@@ -72,10 +72,10 @@ void in_lanes(std::size_t begin, std::size_t end, const F& f) {
 
 /// Numbers below which starting a second thread costs more than it saves.
 inline constexpr std::size_t grain_of_numbers = 8192;
-/// As many rows of `length` numbers, as a grain of `parallel_for`.
+/// The grain of `parallel_for` for rows of `length` numbers.
 constexpr std::size_t grain_of_rows(std::size_t length) { return 1 + grain_of_numbers / length; }
 
-/// Calls f(i) for every i in [0, size), each a step of its own, concurrently with the others: many at once in the
+/// Calls f(i) for every i in [0, size), in any order; calls must not depend on each other: many at once in the
 /// lanes of a core, and on all cores where there is enough to do.
 template <class F>
 void elementwise(std::size_t size, const F& f) {

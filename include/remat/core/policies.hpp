@@ -10,9 +10,9 @@
 /// | `square_root`                 | the same, K the root of the number of children, rounded up (Chen et al. 2016) |
 /// | `revolve<Slots>`              | at most that many inputs of children at any time (core/revolve.hpp)           |
 ///
-/// A kind is that of a module, whatever its sizes, or `kind<"conv2d">`. Each `kind` and each name is to be that of a
-/// module inside the checkpoint, and of several modules' types one: a slip is an error. A fused activation belongs to
-/// the operation that applies it. `every`, `square_root` and `revolve` bring segments of their own, instead of a
+/// A kind is that of a module, whatever its sizes, or `kind<"conv2d">`. Each `kind` and each name must be that of a
+/// module inside the checkpoint; of several module types at least one must be there. A fused activation belongs to the
+/// operation that applies it. `every`, `square_root` and `revolve` bring segments of their own, instead of a
 /// strategy's, and begin anew at each stage; the last segment, where it is on the last stage, is not recomputed, since
 /// that would follow at once on its forward pass and save nothing (PyTorch's `checkpoint_sequential` does the same).
 #pragma once

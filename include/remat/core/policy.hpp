@@ -106,7 +106,7 @@ inline constexpr bool is_complete_tag<with<Object>> = true;
 template <>
 inline constexpr bool is_complete_tag<budget<>> = true;
 
-/// A policy whose checkpoint is looked after: every tensor that is computed again, or that a lossless storage gives
+/// A policy whose checkpoint is verified: every tensor that is computed again, or that a lossless storage gives
 /// back, is compared with that of the first pass, bit by bit (as hashes of 64 bits, which take no memory of the arena).
 /// The first difference ends the step with a `verification_error` that names the module. In a type `verified<P>`, as a
 /// value `verified{policy}`; it holds for checkpoints within, too. A step takes longer by about one reading of these

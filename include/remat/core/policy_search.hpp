@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// What policies look for by a word, and whether it is there: a kind, or the name of a module. A word that is nowhere
-/// is a slip of the pen, which would be found in a profile at best: it is refused.
+/// What policies look for by a word, and whether it is there: a kind, or the name of a module. A word that matches
+/// nothing is a typing error, which nothing else would show: it is refused.
 #pragma once
 
 #include <remat/core/language.hpp>

@@ -9,7 +9,7 @@
 
 namespace remat::core {
 
-/// At most N small values in place: the tensors of one operation.
+/// At most N small values in place: the tensors of one operation, or those that a model gives.
 template <class T, std::size_t N>
 struct short_list {
   T values[N] = {};
@@ -17,7 +17,7 @@ struct short_list {
 
   constexpr void push_back(const T& value) {
     if (size == static_cast<int>(N))
-      throw std::length_error("remat: an operation has at most 8 inputs, outputs and saved tensors each");
+      throw std::length_error("remat: a list of tensors is full; an operation and a model have at most 8 of each");
     values[size++] = value;
   }
   constexpr T& operator[](int i) { return values[i]; }

@@ -7,8 +7,8 @@
 /// | `each_if_sequential`           | is one child; of a module that is no sequential, all of it                    |
 /// | `contiguous`                   | is all consecutive children on one stage                                      |
 /// | `group<N>`, `groups{n}`        | is N children; grouping starts anew at each stage                             |
-/// | `at({"h.3", "h.7"})`,          | begins with each of these modules, and at the start of each stage (the twin   |
-/// | `boundaries<"h.3", "h.7">`     | of `partition::at`)                                                           |
+/// | `at({"h.3", "h.7"})`,          | begins with each of these modules, and at the start of each stage             |
+/// | `boundaries<"h.3", "h.7">`     | (as `partition::at`)                                                          |
 /// | a user's own                   | is as many children as its `children` says, or begins at its `paths`          |
 ///
 /// The modules of `at` are children of the sequential, or of a sequential inside it, and in the program's order.
@@ -23,7 +23,6 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <utility>
 #include <vector>
 

@@ -46,7 +46,6 @@
 #include <optional>
 #include <span>
 #include <utility>
-#include <vector>
 
 namespace remat {
 

@@ -52,7 +52,7 @@ class gradient_reduction : public gradient_listener, public gradient_receiver {
       if (!is_held(o)) continue;
       for (int k = o.parameters; k-- > 0;) {
         const int slot = o.first_parameter + k;
-        const std::span<float> gradient = *store.gradients(slot);
+        const std::span<float> gradient = store.gradient(slot);
         if (gradient.empty()) continue;
         if (places[static_cast<std::size_t>(p.parameters[slot].owner)]) {
           if (is_first_held(p, store, slot)) late_.push_back({gradient});
@@ -148,7 +148,7 @@ class gradient_reduction : public gradient_listener, public gradient_receiver {
   }
   static bool is_first_held(const program& p, parameter_store& store, int slot) {
     for (int i = 0; i < slot; ++i)
-      if (p.parameters[i].owner == p.parameters[slot].owner && !store.gradients(i)->empty()) return false;
+      if (p.parameters[i].owner == p.parameters[slot].owner && !store.gradient(i).empty()) return false;
     return true;
   }
   std::size_t more_pieces() const {

@@ -27,16 +27,16 @@ class loss_on_ranks {
     return blueprint_->checkpointed.loss != core::none && loss().parameters + loss().states > 0;
   }
   /// Collective. Sends the states.
-  std::span<float>* share_states() {
-    const program& p = blueprint_->checkpointed;
-    return share(states_, loss().states, loss().first_state, p.states, [&](int slot) { return *store_->states(slot); });
+  value_spans share_states() {
+    const int first = loss().first_state;
+    return share(states_, store_->states(first, loss().states), blueprint_->checkpointed.states.data() + first);
   }
   /// Collective. Sends both.
   detail::loss_tensors share() {
     if (!has_tensors()) return {};
-    const program& p = blueprint_->checkpointed;
-    std::span<float>* const parameters = share(parameters_, loss().parameters, loss().first_parameter, p.parameters,
-                                               [&](int slot) { return *store_->values(slot); });
+    const int first = loss().first_parameter;
+    const value_spans parameters =
+        share(parameters_, store_->values(first, loss().parameters), blueprint_->checkpointed.parameters.data() + first);
     return {parameters, share_states()};
   }
 
@@ -50,21 +50,18 @@ class loss_on_ranks {
     const program& p = blueprint_->checkpointed;
     return p.operations[p.producers[p.loss]];
   }
-  template <class Slots, class Own>
-  std::span<float>* share(copies& to, int count, int first, const Slots& slots, const Own& own) {
+  value_spans share(copies& to, value_spans own, const parameter_slot* slots) {
     const int from = blueprint_->grid.rank(blueprint_->rank_of(loss().stage), 0);
-    to.values.resize(static_cast<std::size_t>(count));
-    to.spans.resize(to.values.size());
-    for (int k = 0; k < count; ++k) {
-      std::vector<float>& values = to.values[static_cast<std::size_t>(k)];
-      std::span<float>& place = to.spans[static_cast<std::size_t>(k)];
-      values.resize(slots[first + k].declared.elements());
-      place = values;
-      if (from == blueprint_->rank) std::ranges::copy(own(first + k), values.begin());
-      mpi::in_pieces(std::as_writable_bytes(place),
+    to.values.resize(own.size());
+    to.spans.resize(own.size());
+    for (std::size_t k = 0; k < own.size(); ++k) {
+      to.values[k].resize(slots[k].declared.elements());
+      to.spans[k] = to.values[k];
+      if (from == blueprint_->rank) std::ranges::copy(own[k], to.values[k].begin());
+      mpi::in_pieces(std::as_writable_bytes(to.spans[k]),
                      [&](std::span<std::byte> piece) { all_->wait(ranks_->world.broadcast(piece, from)); });
     }
-    return to.spans.data();
+    return to.spans;
   }
 
   const distributed_blueprint* blueprint_;

@@ -37,7 +37,6 @@
 #include <cstdlib>
 #include <exception>
 #include <optional>
-#include <span>
 #include <string>
 #include <thread>
 #include <type_traits>

@@ -40,7 +40,7 @@ class share_counter {
       for (std::size_t k = 0; k < split.parts; ++k) counts[k] = static_cast<double>(split.samples(k));
       return;
     }
-    std::span<float>* const states = loss_.share_states();
+    const value_spans states = loss_.share_states();
     if (blueprint_->replicas_have_their_own) {  // each counts its own
       const batch_split mine = split.of_group();
       const std::size_t first = static_cast<std::size_t>(blueprint_->replica()) * mine.parts;

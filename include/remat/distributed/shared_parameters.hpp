@@ -63,7 +63,7 @@ class shared_parameters {
     int first = core::none;  // slot of the first place on this rank
   };
 
-  std::span<float> gradient(int slot) const { return *store_->gradients(slot); }
+  std::span<float> gradient(int slot) const { return store_->gradient(slot); }
   void wait(mpi::request r) const {
     mpi::wait_until(how_, [&] { return r.is_done(); });
   }

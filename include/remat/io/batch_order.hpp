@@ -36,7 +36,7 @@ namespace detail {
 
 class batch_order {
  public:
-  /// Throws `error` where no batch comes of it.
+  /// Throws `error` where these options give no batch.
   batch_order(std::size_t samples, std::size_t batch_size, const batch_options& options)
       : samples_(samples), batch_size_(batch_size), options_(options) {
     const std::string size = std::to_string(samples);

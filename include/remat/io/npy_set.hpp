@@ -24,7 +24,6 @@
 #include <filesystem>
 #include <span>
 #include <string>
-#include <utility>
 
 namespace remat {
 

@@ -79,7 +79,7 @@ class token_file {
     array_->require_read_as<std::int32_t>();
   }
 
-  std::shared_ptr<const mapped_file> file_;  // or
+  std::shared_ptr<const mapped_file> file_;  // null where array_ has the tokens
   std::optional<npy_array> array_;
   number_type type_ = number_type::uint8;
   std::size_t size_ = 0;

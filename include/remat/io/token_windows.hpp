@@ -22,7 +22,6 @@
 #include <span>
 #include <string>
 #include <utility>
-#include <vector>
 
 namespace remat {
 

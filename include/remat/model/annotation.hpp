@@ -18,7 +18,6 @@
 #include <remat/model/program.hpp>
 #include <remat/model/stage_range.hpp>
 
-#include <cstddef>
 #include <span>
 #include <string_view>
 

@@ -41,21 +41,22 @@ constexpr sequential<A..., B...> operator|(sequential<A...>, sequential<B...>) {
   return {};
 }
 
-/// `checkpoint<M, P>` of a value.
-template <class P = recompute_all, Module M>
-constexpr checkpoint<M, P> as_checkpointed(M) {
+/// `checkpoint<M, P, Storage_>` of a value.
+template <class P = recompute_all, class Storage_ = keep, Module M>
+constexpr checkpoint<M, P, Storage_> as_checkpointed(M) {
   return {};
 }
 
-/// `checkpoint_sequential<M, S, P>` of a value, a sequential with or without a name.
-template <class S = strategy::each, class P = recompute_all, Module M>
-constexpr checkpoint_sequential<M, S, P> as_checkpointed_sequential(M) {
+/// `checkpoint_sequential<M, S, P, Storage_>` of a value, a sequential with or without a name.
+template <class S = strategy::each, class P = recompute_all, class Storage_ = keep, Module M>
+constexpr checkpoint_sequential<M, S, P, Storage_> as_checkpointed_sequential(M) {
   return {};
 }
 
-/// `set_activation_checkpointing<M, Pattern, S, P>` of a value: `as_checkpointed_at<"h.*.mlp">(net)`.
-template <fixed_string Pattern, class S = strategy::each_if_sequential, class P = recompute_all, Module M>
-constexpr set_activation_checkpointing<M, Pattern, S, P> as_checkpointed_at(M) {
+/// `set_activation_checkpointing<M, Pattern, S, P, Storage_>` of a value: `as_checkpointed_at<"h.*.mlp">(net)`.
+template <fixed_string Pattern, class S = strategy::each_if_sequential, class P = recompute_all, class Storage_ = keep,
+          Module M>
+constexpr set_activation_checkpointing<M, Pattern, S, P, Storage_> as_checkpointed_at(M) {
   return {};
 }
 

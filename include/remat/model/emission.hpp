@@ -10,11 +10,10 @@
 #include <remat/model/rules.hpp>
 #include <remat/model/uniform_chain.hpp>
 
-#include <cstddef>
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 namespace remat::detail {
 
@@ -115,7 +114,7 @@ constexpr void add_inputs(program& p, edge& in, tensors<T...>) {
 
 template <class... T>
 constexpr void add_outputs(program& p, edge& slots, tensors<T...>) {
-  if constexpr (sizeof...(T) > kernel_call::max_tensors) static_assert(rules::tensors_are_few<tensors<T...>>::holds);
+  require_few(tensors<T...>{});
   (slots.push_back(p.add_tensor(shape_of<T>::value, p.operations.count())), ...);
 }
 
@@ -195,42 +194,6 @@ constexpr operation operation_of() {
   if constexpr (requires { M::backward_parameters_reads; }) o.backward_parameters_reads = M::backward_parameters_reads;
   if constexpr (HasTraits<M>) o.is = M::is;
   return o;
-}
-
-/// The innermost shared module around node n, or `none`.
-constexpr int shared_around(const program& p, int n) {
-  while (n != core::none && p.nodes[n].shared_as.empty()) n = p.nodes[n].parent;
-  return n;
-}
-
-/// Whether node a is in module `top_a` where node b is in `top_b`.
-constexpr bool same_place(const program& p, int a, int top_a, int b, int top_b) {
-  while (a != top_a && b != top_b) {
-    if (p.nodes[a].name != p.nodes[b].name || p.nodes[a].position != p.nodes[b].position) return false;
-    a = p.nodes[a].parent;
-    b = p.nodes[b].parent;
-  }
-  return a == top_a && b == top_b;
-}
-
-/// Finds the owner of every parameter or state that is shared.
-constexpr void find_owners(const program& p, core::list<parameter_slot>& slots) {
-  for (int i = 0; i < slots.count(); ++i) {
-    parameter_slot& here = slots[i];
-    const int top = shared_around(p, here.node);
-    if (top == core::none) continue;
-    for (int k = 0; k < i && here.owner == i; ++k) {
-      const int other = shared_around(p, slots[k].node);
-      if (other == core::none || other == top || p.nodes[other].shared_as != p.nodes[top].shared_as ||
-          slots[k].declared.name != here.declared.name || !same_place(p, here.node, top, slots[k].node, other))
-        continue;
-      if (!here.declared.has_shape_of(slots[k].declared))
-        throw error("the parameter '" + std::string(here.declared.name) + "' shared as '" +
-                    std::string(p.nodes[top].shared_as) + "' has another shape in '" + path_of(p, here.node) +
-                    "' than in '" + path_of(p, slots[k].node) + "'; share modules whose parameters agree");
-      here.owner = slots[k].owner;
-    }
-  }
 }
 
 }  // namespace remat::detail

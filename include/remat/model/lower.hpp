@@ -9,10 +9,10 @@
 #include <remat/model/lowered_wrappers.hpp>
 #include <remat/model/program.hpp>
 #include <remat/model/rules.hpp>
+#include <remat/model/shared_owners.hpp>
 #include <remat/model/stage_rules.hpp>
 
 #include <cstddef>
-#include <cstdint>
 #include <type_traits>
 
 namespace remat {

@@ -17,6 +17,10 @@ namespace remat::detail {
 
 struct broken {};
 
+/// The `width_of_parts` of what is around a module: the parts alone would be less than it is (without the tag's tensors,
+/// the name, the checkpoint), and since this is no number, `inlined` refuses it.
+using more_than_parts = void;
+
 /// The module before the first.
 struct start {};
 

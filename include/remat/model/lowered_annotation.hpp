@@ -13,7 +13,6 @@
 #include <remat/model/stage_rules.hpp>
 
 #include <cstddef>
-#include <string_view>
 #include <type_traits>
 
 namespace remat::detail {
@@ -170,7 +169,7 @@ struct lowered<set_activation_checkpointing<M, Pattern, S, P, Storage_>, tensors
   static_assert(annotation_laws<is_whole, check, Pattern>::holds);
 
   static constexpr int width = 1;
-  using width_of_parts = void;  // what is around its parts is more than they are
+  using width_of_parts = more_than_parts;
   static constexpr edge emit(emission& e, const edge& in, label l) {
     l.may_be_inlined = false;
     const int top = e.made.nodes.count(), outer = e.checkpoints.count();

@@ -176,8 +176,8 @@ struct lowered<join<Name, Op>, tensors<In...>, Context, Scope>
     : lowered<Op, typename joined<tensors<In...>, typename tag_of<Context, Name>::type>::type, Context, Scope> {
   using skipped = typename tag_of<Context, Name>::type;
   using base = lowered<Op, typename joined<tensors<In...>, skipped>::type, Context, Scope>;
-  static_assert(rules::tag_stands_before<join<Name, Op>, !std::is_same_v<skipped, broken>>::holds);
-  using width_of_parts = void;  // they take less than it does
+  static_assert(rules::tag_comes_before<join<Name, Op>, !std::is_same_v<skipped, broken>>::holds);
+  using width_of_parts = more_than_parts;
   static constexpr edge emit(emission& e, const edge& in, const label& l) {
     require_few(typename joined<tensors<In...>, skipped>::type{});
     return base::emit(e, together(in, e.recall(Name.view())), l);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Lowering of what wraps a module and computes nothing: names, stages, checkpoints, sharing, freezing,
-/// running statistics.
+/// Lowering of what wraps a module and computes nothing: names, stages, checkpoints, sharing, freezing, running
+/// statistics, types of computation, inlining.
 #pragma once
 
 #include <remat/model/checkpoint.hpp>
@@ -36,7 +36,7 @@ template <fixed_string Name, class M, class... In, class Context, class Scope>
 struct lowered<named<Name, M>, tensors<In...>, Context, Scope> : lowered<M, tensors<In...>, Context, Scope> {
   static_assert(rules::name_is_part_of_a_path<named<Name, M>, is_part_of_a_path(Name.view())>::holds);
   static constexpr int width = 1;
-  using width_of_parts = void;  // what is around its parts is more than they are
+  using width_of_parts = more_than_parts;
   static constexpr edge emit(emission& e, const edge& in, label l) {
     l.name = Name.view();
     l.may_be_inlined = false;
@@ -54,7 +54,7 @@ template <fixed_string Name, class M, class... In, class Context, class Scope>
 struct lowered<shared<Name, M>, tensors<In...>, Context, Scope> : lowered<M, tensors<In...>, Context, Scope> {
   static_assert(rules::shared_has_a_name<shared<Name, M>, !Name.view().empty()>::holds);
   static constexpr int width = 1;
-  using width_of_parts = void;  // what is around its parts is more than they are
+  using width_of_parts = more_than_parts;
   static constexpr edge emit(emission& e, const edge& in, label l) {
     l.shared_as = Name.view();
     l.may_be_inlined = false;
@@ -67,7 +67,7 @@ template <class T, class M, class... In, class Context, class Scope>
 struct lowered<computed_as<T, M>, tensors<In...>, Context, Scope> : lowered<M, tensors<In...>, Context, Scope> {
   static_assert(computed_type<T>::holds);
   static constexpr int width = 1;
-  using width_of_parts = void;  // what is around its parts is more than they are
+  using width_of_parts = more_than_parts;
   static constexpr edge emit(emission& e, const edge& in, label l) {
     l.compute = std::is_same_v<T, bfloat16> ? element::bfloat16 : element::float32;
     l.may_be_inlined = false;
@@ -147,7 +147,7 @@ struct lowered_checkpoint : lowered<M, Inputs, Context, checkpointed_scope<Scope
   static_assert(setting_rules<P, S, Storage_>::holds);
   static_assert(rules::where<(Policy<P> && SeeksWords<P>), rules::policy_finds_its_words<P, words_inside<M>>>);
   static constexpr int width = 1;
-  using width_of_parts = void;  // what is around its parts is more than they are
+  using width_of_parts = more_than_parts;
   static constexpr edge emit(emission& e, const edge& in, label l) {
     l.may_be_inlined = false;
     if constexpr (make_a_setting<P, S, Storage_>) e.checkpoints.push_back(setting_of<P, S, Storage_>);

@@ -44,23 +44,23 @@ class part_pattern {
 
   /// Whether it matches a module among its siblings, of which the first is counted as `first`. A loss must be named
   /// in full.
-  constexpr bool stands_for(const module_node& n, int first) const {
+  constexpr bool matches(const module_node& n, int first) const {
     if (has_star_ && n.parent == core::none) return false;
     if (is_any_) return true;
     if (!n.name.empty()) return is_text_of_pattern(n.name, part_);
     const int position = n.position - first;
     if (!has_star_) return position <= number_ && number_ <= position + n.alike;
     for (int number = position; number <= position + n.alike; ++number)
-      if (stands_for_number(number)) return true;
+      if (matches_number(number)) return true;
     return false;
   }
   /// Whether both match one of the numbers from `first` to `last`.
   friend constexpr bool match_one_of(const part_pattern& a, const part_pattern& b, int first, int last) {
     if (a.is_any_ && b.is_any_) return true;
-    if (!a.has_star_) return first <= a.number_ && a.number_ <= last && b.stands_for_number(a.number_);
-    if (!b.has_star_) return first <= b.number_ && b.number_ <= last && a.stands_for_number(b.number_);
+    if (!a.has_star_) return first <= a.number_ && a.number_ <= last && b.matches_number(a.number_);
+    if (!b.has_star_) return first <= b.number_ && b.number_ <= last && a.matches_number(b.number_);
     for (int number = first; number <= last; ++number)
-      if (a.stands_for_number(number) && b.stands_for_number(number)) return true;
+      if (a.matches_number(number) && b.matches_number(number)) return true;
     return false;
   }
 
@@ -75,7 +75,7 @@ class part_pattern {
     }
     return number;
   }
-  constexpr bool stands_for_number(int number) const {
+  constexpr bool matches_number(int number) const {
     if (is_any_) return true;
     if (!has_star_) return number == number_;
     core::text digits;
@@ -94,7 +94,7 @@ constexpr void each_of_pattern(const program& p, const siblings& some, std::stri
   const part_pattern part(first_part(pattern));
   const bool is_last = first_part(pattern).size() == pattern.size();
   for (int n = some.begin; n < some.end; n = p.nodes[n].end) {
-    if (!part.stands_for(p.nodes[n], some.first)) continue;
+    if (!part.matches(p.nodes[n], some.first)) continue;
     if (is_last)
       visit(n);
     else

@@ -152,6 +152,15 @@ inline std::string path_of(const program& p, int n) {
 /// A module in a sentence: "'h.3'", or "the model", whose path is empty.
 inline std::string quoted_path(const std::string& path) { return path.empty() ? "the model" : "'" + path + "'"; }
 inline std::string quoted_path(const program& p, int n) { return quoted_path(path_of(p, n)); }
+/// A module in a table: h.3, or "model", whose path is empty.
+inline std::string shown_path(const program& p, int n) {
+  const std::string path = path_of(p, n);
+  return path.empty() ? "model" : path;
+}
+/// An operation in a table: "h.3.fc linear".
+inline std::string shown_operation(const program& p, const operation& o) {
+  return shown_path(p, o.node) + " " + std::string(o.kind);
+}
 
 /// Whether that is the path of node n.
 constexpr bool has_path(const program& p, int n, std::string_view path) {

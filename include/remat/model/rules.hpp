@@ -94,7 +94,7 @@ struct input_is_per_sample {
 };
 
 template <class Join, bool IsKnown>
-struct tag_stands_before {
+struct tag_comes_before {
   static constexpr bool holds = true;
   static_assert(IsKnown,
                 "remat: a join must name a tag that comes before it; put remat::tag of this name earlier in the model");

@@ -2,7 +2,7 @@
 /// The stages that a module of a program is on: those of its first and its last operation, since stages are
 /// consecutive ranges of the operations.
 ///
-/// A module without operations (all of them are fused into the one before it) is where that one does.
+/// A module without operations (all are fused into the operation before it) is on that operation's stage.
 #pragma once
 
 #include <remat/model/program.hpp>

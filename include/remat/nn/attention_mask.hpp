@@ -8,7 +8,6 @@
 #include <remat/nn/attention_rows.hpp>
 
 #include <cstddef>
-#include <cstdint>
 
 namespace remat::nn::detail {
 

@@ -8,7 +8,6 @@
 #include <remat/nn/rows.hpp>
 
 #include <cstddef>
-#include <cstdint>
 
 namespace remat::nn::detail {
 

@@ -7,7 +7,6 @@
 #include <remat/core/module.hpp>
 
 #include <cstddef>
-#include <memory>
 
 namespace remat::nn::detail {
 

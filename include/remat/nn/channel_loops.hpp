@@ -19,7 +19,6 @@
 #include <remat/core/bfloat16.hpp>
 #include <remat/nn/vectorised.hpp>
 
-#include <cmath>
 #include <cstddef>
 
 namespace remat::nn::detail {

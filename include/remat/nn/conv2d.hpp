@@ -171,8 +171,7 @@ struct conv2d_sizes {
                 "remat: a convolution has at least one input channel, output channel, kernel element, step and "
                 "dilation; give it more");
   static_assert(Over.padding.are_at_least(0), "remat: a convolution's padding is at least 0; give it such a number");
-  static_assert(Over.groups > 0 && In % (Over.groups + (Over.groups == 0)) == 0 &&
-                    Out % (Over.groups + (Over.groups == 0)) == 0,
+  static_assert(groups_divide(In, Over) && groups_divide(Out, Over),
                 "remat: a convolution's groups divide its input channels and its output channels; give it such a "
                 "number of groups");
   static_assert(Over.output_padding == 0,
@@ -190,7 +189,7 @@ struct conv2d : module {
   static_assert(detail::conv2d_sizes<In, Out, Kernel, over>::holds);
 
  public:
-  static constexpr std::size_t fan_in = over.groups > 0 ? In / (over.groups + (over.groups == 0)) * Kernel.area() : 0;
+  static constexpr std::size_t fan_in = detail::per_group(In, over) * Kernel.area();
 
   static constexpr std::string_view kind = "conv2d";
   template <std::size_t H, std::size_t W>
@@ -208,7 +207,7 @@ struct conv2d : module {
   }
 
   static constexpr auto parameters = detail::weight_and_bias<Bias>(
-      {Out, In / (over.groups + (over.groups == 0)), Kernel.height, Kernel.width}, Out, fan_in);
+      {Out, detail::per_group(In, over), Kernel.height, Kernel.width}, Out, fan_in);
 
   static constexpr detail::conv2d_attributes attributes{In, Out, Kernel, over, Bias == bias::with};
   using kernels = detail::conv2d_kernels;

@@ -188,8 +188,7 @@ struct conv_transpose2d_sizes {
                 "and dilation; give it more");
   static_assert(Over.padding.are_at_least(0) && Over.output_padding.are_at_least(0),
                 "remat: a transposed convolution's paddings are at least 0; give it such numbers");
-  static_assert(Over.groups > 0 && In % (Over.groups + (Over.groups == 0)) == 0 &&
-                    Out % (Over.groups + (Over.groups == 0)) == 0,
+  static_assert(groups_divide(In, Over) && groups_divide(Out, Over),
                 "remat: a transposed convolution's groups divide its input channels and its output channels; give it "
                 "such a number of groups");
   static_assert(Over.output_padding.height < Over.stride.height && Over.output_padding.width < Over.stride.width,
@@ -205,7 +204,7 @@ struct conv_transpose2d : module {
  private:
   static constexpr window over = detail::with_stride(Over, 1);
   static_assert(detail::conv_transpose2d_sizes<In, Out, Kernel, over>::holds);
-  static constexpr std::size_t fan_in = over.groups > 0 ? Out / (over.groups + (over.groups == 0)) * Kernel.area() : 0;
+  static constexpr std::size_t fan_in = detail::per_group(Out, over) * Kernel.area();
 
  public:
   static constexpr std::string_view kind = "conv_transpose2d";
@@ -226,7 +225,7 @@ struct conv_transpose2d : module {
   }
 
   static constexpr auto parameters = detail::weight_and_bias<Bias>(
-      {In, Out / (over.groups + (over.groups == 0)), Kernel.height, Kernel.width}, Out, fan_in);
+      {In, detail::per_group(Out, over), Kernel.height, Kernel.width}, Out, fan_in);
 
   static constexpr detail::conv2d_attributes attributes{In, Out, Kernel, over, Bias == bias::with};
   using kernels = detail::conv_transpose2d_kernels;

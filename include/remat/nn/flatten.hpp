@@ -7,7 +7,6 @@
 #include <remat/nn/scratch.hpp>
 
 #include <cstddef>
-#include <cstring>
 #include <memory>
 #include <string_view>
 

@@ -11,33 +11,19 @@
 #pragma once
 
 #include <remat/core/module.hpp>
-#include <remat/nn/floats.hpp>
 #include <remat/nn/norm_options.hpp>
 #include <remat/nn/normalised_rows.hpp>
-#include <remat/nn/row_rooms.hpp>
+#include <remat/nn/row_norm.hpp>
 #include <remat/nn/rows.hpp>
-#include <remat/nn/sum_rows.hpp>
+#include <remat/nn/vectorised.hpp>
 
 #include <array>
 #include <cmath>
 #include <cstddef>
-#include <memory>
 #include <string_view>
 
 namespace remat::nn {
 namespace detail {
-
-struct layer_norm_attributes {
-  std::size_t width;
-  double epsilon;
-};
-
-/// The tensors of a backward pass; without `dx` or without `dw` and `db`, that half is left out.
-struct layer_norm_gradients {
-  const float *x, *w, *mean, *r, *dy;
-  float* dx;
-  bool adds;
-};
 
 REMAT_BEGIN_VECTOR_CODE
 
@@ -58,13 +44,14 @@ REMAT_VECTORISED inline void layer_norm_rows(const float* x, const float* w, con
   }
 }
 
-/// Rows of dx, and their part of dw and db, (size) each, which starts at 0.
-REMAT_VECTORISED inline void layer_norm_rows_backward(const layer_norm_gradients& t, float* dw, float* db,
-                                                      std::size_t size, std::size_t rows) {
-  const float* const w = t.w;
+/// Rows of dx, and their part of dw and db, (size) each, which starts at 0; without `dx`, or without `dw` and `db`, that
+/// half is left out.
+REMAT_VECTORISED inline void layer_norm_rows_backward(const row_norm_gradients& t, const float* w, const float* means,
+                                                      const float* rs, float* dw, float* db, std::size_t size,
+                                                      std::size_t rows) {
   for (std::size_t row = 0; row < rows; ++row) {
     const float *const x = t.x + row * size, *const dy = t.dy + row * size;
-    const float mean = t.mean[row], r = t.r[row];
+    const float mean = means[row], r = rs[row];
     if (dw != nullptr) {
       REMAT_INDEPENDENT
       for (std::size_t c = 0; c < size; ++c) {
@@ -90,65 +77,20 @@ REMAT_VECTORISED inline void layer_norm_rows_backward(const layer_norm_gradients
 
 REMAT_END_VECTOR_CODE
 
-struct prepared_layer_norm : prepared {
-  row_blocks blocks;
-  row_rooms rooms;
-
-  explicit prepared_layer_norm(const preparation& p) {
-    const std::size_t width = p.attributes<layer_norm_attributes>().width;
-    blocks = row_blocks(p.inputs[0].elements(p.batch) / width);
-    if (p.backward_parameters) scratch_bytes = blocks.count * 2 * width * sizeof(float);
-    rooms = row_rooms(*this, p, width, scratch_bytes);
+/// The weight and the bias; the mean and r of each row.
+struct layer_norm_of_rows {
+  static constexpr std::size_t parameters = 2, saved = 2;
+  using two = std::array<const float*, 2>;
+  static void forward(const float* x, const two& parameter, float* y, const std::array<float*, 2>& kept, double epsilon,
+                      std::size_t size, std::size_t rows) {
+    layer_norm_rows(x, parameter[0], parameter[1], y, kept[0], kept[1], epsilon, size, rows);
+  }
+  static void backward(const row_norm_gradients& t, const two& parameter, const two& kept,
+                       const std::array<float*, 2>& sums, std::size_t size, std::size_t rows) {
+    layer_norm_rows_backward(t, parameter[0], kept[0], kept[1], sums[0], sums[1], size, rows);
   }
 };
-
-struct layer_norm_kernels {
-  static std::unique_ptr<prepared> prepare(const preparation& p) { return std::make_unique<prepared_layer_norm>(p); }
-
-  static void forward(const forward_pass& pass) {
-    const auto [width, epsilon] = pass.attributes<layer_norm_attributes>();
-    const float *const w = pass.parameter(0).data(), *const b = pass.parameter(1).data();
-    float *const means = pass.saved(0).data(), *const rs = pass.saved(1).data();
-    pass.prepared_as<prepared_layer_norm>().rooms.in_rows(
-        std::array{pass.input_numbers()}, pass.output_numbers(), pass.scratch(),
-        [=, size = width, e = epsilon](const auto& x, float* y, std::size_t first, std::size_t count) {
-          const auto from = [row = first / size](float* values) { return values == nullptr ? nullptr : values + row; };
-          layer_norm_rows(x[0], w, b, y, from(means), from(rs), e, size, count / size);
-        });
-  }
-  static void backward_input(const backward_pass& pass) { run(pass, true, false); }
-  static void backward_parameters(const backward_pass& pass) { run(pass, false, true); }
-  static void backward(const backward_pass& pass) { run(pass, true, true); }
-
- private:
-  static void run(const backward_pass& pass, bool input, bool parameters) {
-    const std::size_t width = pass.attributes<layer_norm_attributes>().width;
-    const auto& state = pass.prepared_as<prepared_layer_norm>();
-    const row_blocks& blocks = state.blocks;
-    const float *const w = pass.parameter(0).data(), *const means = pass.saved(0).data(),
-                       *const rs = pass.saved(1).data();
-    const numbers dx = input ? pass.input_gradient_numbers() : numbers{};
-    const std::array read{pass.input_numbers(), pass.output_gradient_numbers()};
-    float* const dw = parameters ? reinterpret_cast<float*>(pass.scratch()) : nullptr;  // (blocks, width)
-    float* const db = parameters ? dw + blocks.count * width : nullptr;                 // likewise
-    blocks.for_each([=, &state, &pass](std::size_t block, std::size_t first, std::size_t last) {
-      float *const dw_part = parameters ? dw + block * width : nullptr, *const db_part =
-                                                                            parameters ? db + block * width : nullptr;
-      for (std::size_t c = 0; parameters && c < width; ++c) dw_part[c] = db_part[c] = 0;
-      in_parts_of(
-          read, dx, first * width, last * width, width,
-          [=](const auto& from, float* to, std::size_t at, std::size_t count) {
-            const std::size_t row = at / width;
-            layer_norm_rows_backward({from[0], w, means + row, rs + row, from[1], to, dx.accumulates}, dw_part, db_part,
-                                     width, count / width);
-          },
-          state.rooms.of(pass.scratch(), block));
-    });
-    if (!parameters) return;
-    sum_rows(dw, blocks.count, width, pass.parameter_gradient(0));
-    sum_rows(db, blocks.count, width, pass.parameter_gradient(1));
-  }
-};
+using layer_norm_kernels = row_norm_kernels<layer_norm_of_rows>;
 
 template <std::size_t D>
 struct layer_norm_size {
@@ -177,7 +119,7 @@ struct layer_norm : detail::normalises_rows<D> {
 
   static constexpr std::array parameters{parameter("weight", {D}, initial::constant(1)),
                                          parameter("bias", {D}, initial::constant(0))};
-  static constexpr detail::layer_norm_attributes attributes{D, Options.epsilon};
+  static constexpr detail::row_norm_attributes attributes{D, Options.epsilon};
   using kernels = detail::layer_norm_kernels;
 };
 

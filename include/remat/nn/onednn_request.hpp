@@ -6,7 +6,6 @@
 #include <remat/nn/extents.hpp>
 
 #include <array>
-#include <cstddef>
 #include <cstdint>
 
 namespace remat::onednn {

@@ -10,33 +10,19 @@
 #pragma once
 
 #include <remat/core/module.hpp>
-#include <remat/nn/floats.hpp>
 #include <remat/nn/norm_options.hpp>
 #include <remat/nn/normalised_rows.hpp>
-#include <remat/nn/row_rooms.hpp>
+#include <remat/nn/row_norm.hpp>
 #include <remat/nn/rows.hpp>
-#include <remat/nn/sum_rows.hpp>
+#include <remat/nn/vectorised.hpp>
 
 #include <array>
 #include <cmath>
 #include <cstddef>
-#include <memory>
 #include <string_view>
 
 namespace remat::nn {
 namespace detail {
-
-struct rms_norm_attributes {
-  std::size_t width;
-  double epsilon;
-};
-
-/// The tensors of a backward pass; without `dx` or without `dw`, that half is left out.
-struct rms_norm_gradients {
-  const float *x, *w, *r, *dy;
-  float* dx;
-  bool adds;
-};
 
 REMAT_BEGIN_VECTOR_CODE
 
@@ -55,13 +41,12 @@ REMAT_VECTORISED inline void rms_norm_rows(const float* x, const float* w, float
   }
 }
 
-/// Rows of dx, and their part of dw (size), which starts at 0.
-REMAT_VECTORISED inline void rms_norm_rows_backward(const rms_norm_gradients& t, float* dw, std::size_t size,
-                                                    std::size_t rows) {
-  const float* const w = t.w;
+/// Rows of dx, and their part of dw (size), which starts at 0; without `dx`, or without `dw`, that half is left out.
+REMAT_VECTORISED inline void rms_norm_rows_backward(const row_norm_gradients& t, const float* w, const float* rs,
+                                                    float* dw, std::size_t size, std::size_t rows) {
   for (std::size_t row = 0; row < rows; ++row) {
     const float *const x = t.x + row * size, *const dy = t.dy + row * size;
-    const float r = t.r[row];
+    const float r = rs[row];
     if (dw != nullptr) {
       REMAT_INDEPENDENT
       for (std::size_t c = 0; c < size; ++c) dw[c] += dy[c] * (x[c] * r);
@@ -81,58 +66,20 @@ REMAT_VECTORISED inline void rms_norm_rows_backward(const rms_norm_gradients& t,
 
 REMAT_END_VECTOR_CODE
 
-struct prepared_rms_norm : prepared {
-  row_blocks blocks;
-  row_rooms rooms;
-
-  explicit prepared_rms_norm(const preparation& p) {
-    const std::size_t width = p.attributes<rms_norm_attributes>().width;
-    blocks = row_blocks(p.inputs[0].elements(p.batch) / width);
-    if (p.backward_parameters) scratch_bytes = blocks.count * width * sizeof(float);
-    rooms = row_rooms(*this, p, width, scratch_bytes);
+/// The weight; r of each row.
+struct rms_norm_of_rows {
+  static constexpr std::size_t parameters = 1, saved = 1;
+  using one = std::array<const float*, 1>;
+  static void forward(const float* x, const one& parameter, float* y, const std::array<float*, 1>& kept, double epsilon,
+                      std::size_t size, std::size_t rows) {
+    rms_norm_rows(x, parameter[0], y, kept[0], epsilon, size, rows);
+  }
+  static void backward(const row_norm_gradients& t, const one& parameter, const one& kept,
+                       const std::array<float*, 1>& sums, std::size_t size, std::size_t rows) {
+    rms_norm_rows_backward(t, parameter[0], kept[0], sums[0], size, rows);
   }
 };
-
-struct rms_norm_kernels {
-  static std::unique_ptr<prepared> prepare(const preparation& p) { return std::make_unique<prepared_rms_norm>(p); }
-
-  static void forward(const forward_pass& pass) {
-    const auto [width, epsilon] = pass.attributes<rms_norm_attributes>();
-    const float* const w = pass.parameter(0).data();
-    float* const rs = pass.saved(0).data();
-    pass.prepared_as<prepared_rms_norm>().rooms.in_rows(
-        std::array{pass.input_numbers()}, pass.output_numbers(), pass.scratch(),
-        [=, size = width, e = epsilon](const auto& x, float* y, std::size_t first, std::size_t count) {
-          rms_norm_rows(x[0], w, y, rs == nullptr ? nullptr : rs + first / size, e, size, count / size);
-        });
-  }
-  static void backward_input(const backward_pass& pass) { run(pass, true, false); }
-  static void backward_parameters(const backward_pass& pass) { run(pass, false, true); }
-  static void backward(const backward_pass& pass) { run(pass, true, true); }
-
- private:
-  static void run(const backward_pass& pass, bool input, bool parameters) {
-    const std::size_t width = pass.attributes<rms_norm_attributes>().width;
-    const auto& state = pass.prepared_as<prepared_rms_norm>();
-    const row_blocks& blocks = state.blocks;
-    const float *const w = pass.parameter(0).data(), *const rs = pass.saved(0).data();
-    const numbers dx = input ? pass.input_gradient_numbers() : numbers{};
-    const std::array read{pass.input_numbers(), pass.output_gradient_numbers()};
-    float* const dw = parameters ? reinterpret_cast<float*>(pass.scratch()) : nullptr;  // (blocks, width)
-    blocks.for_each([=, &state, &pass](std::size_t block, std::size_t first, std::size_t last) {
-      float* const part = dw == nullptr ? nullptr : dw + block * width;
-      for (std::size_t c = 0; part != nullptr && c < width; ++c) part[c] = 0;
-      in_parts_of(
-          read, dx, first * width, last * width, width,
-          [=](const auto& from, float* to, std::size_t at, std::size_t count) {
-            rms_norm_rows_backward({from[0], w, rs + at / width, from[1], to, dx.accumulates}, part, width,
-                                   count / width);
-          },
-          state.rooms.of(pass.scratch(), block));
-    });
-    if (parameters) sum_rows(dw, blocks.count, width, pass.parameter_gradient(0));
-  }
-};
+using rms_norm_kernels = row_norm_kernels<rms_norm_of_rows>;
 
 template <std::size_t D>
 struct rms_norm_size {
@@ -160,7 +107,7 @@ struct rms_norm : detail::normalises_rows<D> {
   }
 
   static constexpr std::array parameters{parameter("weight", {D}, initial::constant(1))};
-  static constexpr detail::rms_norm_attributes attributes{D, Options.epsilon};
+  static constexpr detail::row_norm_attributes attributes{D, Options.epsilon};
   using kernels = detail::rms_norm_kernels;
 };
 

@@ -36,6 +36,12 @@ constexpr window with_stride(window w, extents where_none_is_given) {
   return w;
 }
 
+/// Channels of one group; of 0 groups, which a rule refuses, as of one.
+constexpr std::size_t per_group(std::size_t channels, const window& w) {
+  return channels / (w.groups > 0 ? w.groups : 1);
+}
+constexpr bool groups_divide(std::size_t channels, const window& w) { return w.groups > 0 && channels % w.groups == 0; }
+
 /// Of a kernel, after its first element.
 constexpr extents reach(extents kernel, extents dilation) {
   return {dilation.height * (kernel.height - 1), dilation.width * (kernel.width - 1)};

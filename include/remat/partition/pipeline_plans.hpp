@@ -9,7 +9,6 @@
 #include <remat/plan/plan_terms.hpp>
 
 #include <cstddef>
-#include <utility>
 #include <vector>
 
 namespace remat {

@@ -51,7 +51,7 @@ class rank_holdings {
     return {*table_, rank_, *positions_, timetable_->messages, timetable_->times, stages};
   }
   std::size_t activations(std::span<const laid_out_stage> stages) const { return layout(stages).bytes(); }
-  /// In all, where the activations of these plans take so much.
+  /// All that the rank holds, where the activations of these plans take `activation_bytes`.
   std::size_t bytes_with(std::size_t activation_bytes, std::span<const laid_out_stage> stages) const {
     return fixed_ + arena_->bytes_with(activation_bytes, stages);
   }

@@ -14,7 +14,6 @@
 #include <cstddef>
 #include <deque>
 #include <memory>
-#include <optional>
 #include <utility>
 #include <vector>
 

@@ -14,7 +14,6 @@
 #include <remat/plan/stored_tensors.hpp>
 
 #include <cstddef>
-#include <optional>
 
 namespace remat {
 

@@ -175,7 +175,7 @@ class budget_search {
         bytes_of_activations(), [this](std::size_t activation_bytes) { return may_fit(activation_bytes); },
         [this](const plan& made) { return fits(made); });
   }
-  /// That the limits leave at most.
+  /// Bytes that the limits leave for activations.
   constexpr std::size_t bytes_of_activations() const {
     std::size_t bytes = std::numeric_limits<std::size_t>::max();
     if (limits_.activations) bytes = *limits_.activations;

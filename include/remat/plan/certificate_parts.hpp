@@ -16,15 +16,13 @@ namespace remat {
 
 namespace detail {
 
-/// "backward of h.3.fc linear"; an action of no operation: "load".
+/// "backward of h.3.fc linear"; of an action without an operation: "an action of no module".
 inline std::string text_of(const program& p, const action& a) {
   if (a.operation == core::none) return "an action of no module";
-  const operation& o = p.operations[a.operation];
-  const std::string path = path_of(p, o.node);
   const std::string_view what = a.kind == action_kind::forward     ? "forward of "
                                 : a.kind == action_kind::recompute ? "recomputation of "
                                                                    : "backward of ";
-  return std::string(what) + (path.empty() ? "model" : path) + " " + std::string(o.kind);
+  return std::string(what) + shown_operation(p, p.operations[a.operation]);
 }
 
 }  // namespace detail

@@ -65,8 +65,7 @@ inline std::string text_of(const tensor_shape& s) {
 }
 
 inline std::string name_of_operation(const program& p, const operation& o) {
-  const std::string path = path_of(p, o.node);
-  return (path.empty() ? "model" : path) + " " + std::string(o.kind) +
+  return shown_operation(p, o) +
          (o.activation_after != activation::none ? " + " + std::string(name_of(o.activation_after)) : "");
 }
 
@@ -76,9 +75,8 @@ inline std::vector<std::string> readers_of_buffers(const program& p, const plan&
   for (int i = made.steps.end_of(forward_section); i < made.steps.actions.count(); ++i) {
     const action& a = made.steps.actions[i];
     if (a.operation == core::none) continue;
-    const std::string path = path_of(p, p.operations[a.operation].node);
-    const std::string reader =
-        (path.empty() ? "model" : path) + (a.kind == action_kind::recompute ? " (recomputation)" : "");
+    const std::string reader = shown_path(p, p.operations[a.operation].node) +
+                               (a.kind == action_kind::recompute ? " (recomputation)" : "");
     for (const auto* read : {&a.inputs, &a.outputs, &a.saved})
       for (int b : *read) {
         if (b == core::none || last[static_cast<std::size_t>(b)] == reader) continue;

@@ -5,7 +5,6 @@
 
 #include <remat/plan/spine_needs.hpp>
 
-#include <cstddef>
 
 namespace remat::detail {
 

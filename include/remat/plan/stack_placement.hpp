@@ -31,7 +31,7 @@ class stack_placement {
  public:
   constexpr stack_placement(const core::list<allocation>& allocations, int actions, stacking how)
       : stack_offsets_(allocations.size()), heights_(static_cast<std::size_t>(actions)) {
-    stand_on_each_other(allocations, stacked(allocations, how));
+    stack_up(allocations, stacked(allocations, how));
   }
 
   /// What it takes to look at them all, at the beginning.
@@ -118,7 +118,7 @@ class stack_placement {
     std::size_t offset = 0, end = 0;         ///< from the upper end; 0 and 0 where not placed
   };
 
-  constexpr void stand_on_each_other(const core::list<allocation>& allocations, const core::list<int>& on_stack) {
+  constexpr void stack_up(const core::list<allocation>& allocations, const core::list<int>& on_stack) {
     core::list<int> alive(allocations.size()), begun(heights_.size());
     const allocation* const all = allocations.data();
     std::size_t *const offsets = stack_offsets_.data(), *const heights = heights_.data();

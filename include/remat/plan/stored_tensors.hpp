@@ -7,7 +7,7 @@
 /// computed again from, although the segment that makes it is computed again later.
 #pragma once
 
-#include <remat/core/storage.hpp>
+#include <remat/core/storage_setting.hpp>
 #include <remat/plan/backward_needs.hpp>
 #include <remat/plan/disk_use.hpp>
 #include <remat/plan/ports.hpp>

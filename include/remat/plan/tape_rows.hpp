@@ -63,11 +63,7 @@ inline std::vector<tape_row> tape_rows(const program& p, const plan& made) {
     const action& a = made.steps.actions[now];
     tape_row row{
         made.steps.sections[made.steps.section_of(now)].name, name_of(a.kind), {}, live[static_cast<std::size_t>(now)]};
-    if (a.operation != core::none) {
-      const operation& o = p.operations[a.operation];
-      const std::string path = path_of(p, o.node);
-      row.module = (path.empty() ? "model" : path) + " " + std::string(o.kind);
-    }
+    if (a.operation != core::none) row.module = shown_operation(p, p.operations[a.operation]);
     rows.push_back(std::move(row));
   }
   return rows;

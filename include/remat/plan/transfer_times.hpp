@@ -7,7 +7,7 @@
 #pragma once
 
 #include <remat/core/error.hpp>
-#include <remat/core/storage.hpp>
+#include <remat/core/storage_setting.hpp>
 #include <remat/plan/counted_costs.hpp>
 #include <remat/plan/plan_layout.hpp>
 #include <remat/plan/plan_request.hpp>

@@ -2,22 +2,21 @@
 /// A metric before the first batch of an evaluation.
 #pragma once
 
+#include <remat/core/kernel_call.hpp>
 #include <remat/model/program.hpp>
 #include <remat/run/parameter_store.hpp>
-
-#include <span>
 
 namespace remat::detail {
 
 /// The parameters and states of the operation that gives a program's loss.
 struct loss_tensors {
-  std::span<float>*parameters = nullptr, *states = nullptr;
+  value_spans parameters = {}, states = {};
 };
 /// Where all of them are in one store.
 inline loss_tensors loss_tensors_in(parameter_store& store, const program& p) {
   if (p.loss == core::none) return {};
   const operation& loss = p.operations[p.producers[p.loss]];
-  return {store.values(loss.first_parameter), store.states(loss.first_state)};
+  return {store.values(loss.first_parameter, loss.parameters), store.states(loss.first_state, loss.states)};
 }
 
 /// A metric that asks for the model that is evaluated.

@@ -6,6 +6,7 @@
 #include <remat/core/parallel.hpp>
 #include <remat/plan/plan.hpp>
 #include <remat/plan/plan_regions.hpp>
+#include <remat/run/copy_bytes.hpp>
 #include <remat/run/exchange.hpp>
 #include <remat/run/first_pass.hpp>
 #include <remat/run/gradient_actions.hpp>
@@ -153,7 +154,7 @@ class executor {
           if (a.inputs[0] == core::none)
             std::memset(to.data(), 0, to.size());
           else
-            std::memcpy(to.data(), address(a.inputs[0]), to.size());
+            detail::copy_bytes(address(a.inputs[0]), to.data(), to.size());
           break;
         }
         case action_kind::load_gradient:

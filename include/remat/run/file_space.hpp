@@ -10,7 +10,6 @@
 #include <remat/core/storage_space.hpp>
 #include <remat/run/unlinked_file.hpp>
 
-#include <algorithm>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>

@@ -8,6 +8,7 @@
 
 #include <remat/core/alignment.hpp>
 #include <remat/core/error.hpp>
+#include <remat/core/kernel_call.hpp>
 #include <remat/model/program.hpp>
 #include <remat/run/memory_block.hpp>
 
@@ -55,8 +56,8 @@ class kept_gradients {
 
   /// Elements of a slot's gradient, whether or not there is memory for it.
   std::size_t size(std::size_t slot) const { return sizes_[slot]; }
-  /// Where the gradients of slots begin; empty while the block has no memory.
-  std::span<float>* spans(int first) { return spans_.data() + first; }
+  /// The gradients of the slots of one operation; each is empty while the block has no memory.
+  value_spans spans(int first, int count) const { return part_of(spans_, first, count); }
 
   /// Takes memory, all zero, where there is none yet. What needs it is remembered, for reports.
   void provide(gradient_need why) {

@@ -14,7 +14,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <span>
-#include <utility>
 #include <vector>
 
 namespace remat {
@@ -61,7 +60,7 @@ class kernel_calls {
 
   /// The gradient of a parameter slot: in the bound arena, or in the block that outlives the step.
   std::span<float> parameter_gradient(int slot) const {
-    return gradients_.empty() ? *parameters_->gradients(slot) : gradients_[static_cast<std::size_t>(slot)];
+    return gradients_.empty() ? parameters_->gradient(slot) : gradients_[static_cast<std::size_t>(slot)];
   }
 
   /// Where a buffer is in the bound arena.
@@ -104,14 +103,15 @@ class kernel_calls {
     }
     for (int k = 0; k < o.saved.size; ++k) c.saved_shapes[k] = &p.tensors[o.saved[k]];
     for (int k = 0; k < kernel_call::max_tensors; ++k) c.accumulates[k] = a.accumulates[k];
-    c.states = parameters_->states(o.first_state);
-    c.parameters = parameters_->values(o.first_parameter);
-    c.parameter_gradients = gradients(o.first_parameter);
+    c.states = parameters_->states(o.first_state, o.states);
+    c.parameters = parameters_->values(o.first_parameter, o.parameters);
+    c.parameter_gradients = gradients(o.first_parameter, o.parameters);
     return c;
   }
-  /// Where those of an operation begin.
-  std::span<float>* gradients(int first) {
-    return gradients_.empty() ? parameters_->gradients(first) : gradients_.data() + first;
+  /// Those of an operation.
+  value_spans gradients(int first, int count) {
+    if (gradients_.empty()) return parameters_->gradients(first, count);
+    return part_of(gradients_, first, count);
   }
   void point(const tape& steps, std::byte** addresses,
              const core::short_list<int, operation::max_tensors>& buffers) const {

@@ -14,7 +14,6 @@
 #include <remat/run/pack_actions.hpp>
 
 #include <cstddef>
-#include <span>
 #include <vector>
 
 namespace remat {

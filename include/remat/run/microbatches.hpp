@@ -32,7 +32,8 @@ class microbatches {
     shares_.begin(count(), counter_.divides());
     losses_.resize(count());
     if (count() == 1) return;
-    std::span<float>* const states = held.states(program_->operations[program_->producers[program_->loss]].first_state);
+    const operation& loss = program_->operations[program_->producers[program_->loss]];
+    const value_spans states = held.states(loss.first_state, loss.states);
     for (std::size_t k = 0; k < count(); ++k)
       shares_.counts()[k] = counter_.count(parts_(static_cast<int>(k)), split.samples(k), states);
   }

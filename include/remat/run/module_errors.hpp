@@ -5,7 +5,6 @@
 #include <remat/core/error.hpp>
 #include <remat/model/program.hpp>
 
-#include <string>
 #include <typeinfo>
 
 namespace remat::detail {

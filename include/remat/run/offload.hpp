@@ -19,7 +19,6 @@
 #include <concepts>
 #include <cstddef>
 #include <memory>
-#include <string>
 #include <string_view>
 
 namespace remat {

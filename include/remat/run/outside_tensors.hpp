@@ -4,16 +4,14 @@
 
 #include <remat/core/alignment.hpp>
 #include <remat/core/error.hpp>
-#include <remat/core/storage.hpp>
+#include <remat/core/storage_setting.hpp>
 #include <remat/plan/module_paths.hpp>
 #include <remat/plan/tape.hpp>
 #include <remat/run/storage_spaces.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>

@@ -2,6 +2,7 @@
 /// Where the operations of a program find their parameters and states among values that several models may share.
 #pragma once
 
+#include <remat/core/kernel_call.hpp>
 #include <remat/model/program.hpp>
 #include <remat/plan/backward_needs.hpp>
 #include <remat/run/held_slots.hpp>
@@ -71,9 +72,9 @@ class parameter_places {
   std::span<const std::size_t> state_slots() const { return state_slots_; }
   /// Which of `views()` the parameter is that a slot of the program has, and that owns it.
   std::size_t view_of(int slot) const { return view_of_slot_[static_cast<std::size_t>(slot)]; }
-  /// Where an operation's parameters, or its states, begin.
-  std::span<float>* values(int first) { return value_spans_.data() + first; }
-  std::span<float>* states(int first) { return state_spans_.data() + first; }
+  /// The parameters, or the states, of the slots of one operation.
+  value_spans values(int first, int count) const { return part_of(value_spans_, first, count); }
+  value_spans states(int first, int count) const { return part_of(state_spans_, first, count); }
   std::span<const later_place> later_places() const { return later_places_; }
   /// The first places here of parameters in several places to which no gradient leads: none is written there before
   /// those of the others are added.

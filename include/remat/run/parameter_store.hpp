@@ -8,6 +8,7 @@
 #pragma once
 
 #include <remat/core/error.hpp>
+#include <remat/core/kernel_call.hpp>
 #include <remat/core/parallel.hpp>
 #include <remat/model/program.hpp>
 #include <remat/run/held_slots.hpp>
@@ -60,10 +61,12 @@ class parameter_store {
   /// The slot of the program that owns each of `views()`, and each of `state_views()`.
   std::span<const std::size_t> slots() const { return places_.slots(); }
   std::span<const std::size_t> state_slots() const { return places_.state_slots(); }
-  /// Where an operation's parameters, their gradients, or its states begin.
-  std::span<float>* values(int first) { return places_.values(first); }
-  std::span<float>* gradients(int first) { return gradients_.spans(first); }
-  std::span<float>* states(int first) { return places_.states(first); }
+  /// The parameters, their gradients, or the states of the slots of one operation.
+  value_spans values(int first, int count) const { return places_.values(first, count); }
+  value_spans gradients(int first, int count) const { return gradients_.spans(first, count); }
+  value_spans states(int first, int count) const { return places_.states(first, count); }
+  /// The gradient of one slot; empty while the block of gradients has no memory.
+  std::span<float> gradient(int slot) const { return gradients_.spans(slot, 1)[0]; }
 
   /// Adds the gradients of the later places of shared parameters to that of the first, in the order of the program.
   /// Those that another process shares, too, are left to who talks to it.
@@ -127,7 +130,7 @@ class parameter_store {
     gradients_.drop();
     if (gradients_.held_bytes() == 0) return;  // there is no block, or it will begin with zeros
     for (const std::size_t slot : places_.first_unreached())
-      std::ranges::fill(*gradients_.spans(static_cast<int>(slot)), 0.0f);
+      std::ranges::fill(gradient(static_cast<int>(slot)), 0.0f);
   }
 
   parameter_store(const program& p, std::shared_ptr<shared_values> values, const held_slots& held)

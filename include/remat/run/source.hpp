@@ -9,13 +9,12 @@
 
 #include <remat/core/shaped_images.hpp>
 #include <remat/core/tensor.hpp>
+#include <remat/run/copy_bytes.hpp>
 #include <remat/run/image_order.hpp>
 #include <remat/run/tensor_range.hpp>
 
 #include <concepts>
 #include <cstddef>
-#include <cstdint>
-#include <cstring>
 #include <limits>
 #include <span>
 #include <string>
@@ -67,7 +66,7 @@ struct tensor_source {
 namespace detail {
 
 inline void load_in_order(const tensor_source& from, const tensor_shape&, std::byte* to) {
-  std::memcpy(to, from.data, from.size * sizeof(float));
+  copy_bytes(from.data, to, from.size * sizeof(float));
 }
 
 /// Images from (N, C, H, W) to (N, H, W, C), others as they are.

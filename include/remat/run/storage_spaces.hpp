@@ -3,7 +3,7 @@
 /// needed. All plans of the model use the same: they run one after another, or in parts that do not meet.
 #pragma once
 
-#include <remat/core/storage.hpp>
+#include <remat/core/storage_setting.hpp>
 
 #include <memory>
 #include <string>

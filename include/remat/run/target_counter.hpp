@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-/// Counts what counts of a micro-batch's targets, before it runs: what the loss of a program says (`counted`), else its
-/// samples. It loads the targets as a step does, into memory of its own that the largest micro-batch determines.
+/// Counts how many of a micro-batch's targets the loss averages over, before it runs: what the loss of a program says
+/// (`counted`), else its samples. It loads the targets as a step does, into memory of its own that the largest
+/// micro-batch determines.
 #pragma once
 
 #include <remat/core/alignment.hpp>
 #include <remat/core/error.hpp>
+#include <remat/core/kernel_call.hpp>
 #include <remat/model/program.hpp>
 #include <remat/run/source.hpp>
 
@@ -30,7 +32,7 @@ class target_counter {
 
   /// `sources` are all inputs of the program, of `samples` samples; `states` those of the operation that gives the
   /// loss. Throws `error` where a loss of a user's own gives what is no count.
-  double count(std::span<const tensor_source> sources, std::size_t samples, std::span<float>* states) {
+  double count(std::span<const tensor_source> sources, std::size_t samples, value_spans states) {
     if (!reads_targets()) return static_cast<double>(samples);
     const program& p = *program_;
     const operation& loss = p.operations[p.producers[p.loss]];
@@ -59,14 +61,14 @@ class target_counter {
     return counted == 0 ? 0.0 : counted;  // not -0.0, whose bits ranks would take for the largest number
   }
 
-  /// That counting this many samples takes.
+  /// Bytes that counting this many samples takes.
   std::size_t bytes_for(std::size_t samples) const {
     std::size_t bytes = 0;
     for (int t = program_->inputs - program_->targets; reads_targets() && t < program_->inputs; ++t)
       bytes += aligned(program_->tensors[t].bytes(samples));
     return bytes;
   }
-  /// That it takes now.
+  /// Bytes that it holds now.
   std::size_t bytes() const { return memory_.capacity(); }
 
  private:

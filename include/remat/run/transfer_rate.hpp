@@ -2,7 +2,7 @@
 /// How fast a disk takes what leaves the arena, and gives it back: measured once for each directory in a process.
 #pragma once
 
-#include <remat/core/storage.hpp>
+#include <remat/core/storage_setting.hpp>
 #include <remat/model/program.hpp>
 #include <remat/run/file_space.hpp>
 #include <remat/run/memory_block.hpp>

@@ -8,7 +8,6 @@
 #include <remat/run/parameter_store.hpp>
 #include <remat/run/tensor_list.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <span>
 #include <string>

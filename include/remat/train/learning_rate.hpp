@@ -29,7 +29,6 @@
 #include <numbers>
 #include <string>
 #include <tuple>
-#include <type_traits>
 #include <utility>
 
 namespace remat::learning_rate {

@@ -135,7 +135,7 @@ class loss_of_outputs {
 
   const program* program_;
   target_counter counter_;
-  std::span<float>*parameters_, *states_;
+  value_spans parameters_, states_;
   std::unique_ptr<prepared> state_;
   memory_block memory_;
   kernel_call call_;

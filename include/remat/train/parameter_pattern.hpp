@@ -9,7 +9,7 @@
 
 #include <remat/core/error.hpp>
 #include <remat/core/text_pattern.hpp>
-#include <remat/run/parameter_store.hpp>
+#include <remat/run/parameter_view.hpp>
 
 #include <concepts>
 #include <functional>

@@ -49,7 +49,7 @@ void run(const remat::mpi::session& mpi, const std::string& fault) {
   if (fault == "full_disk") {
     options.schedule = remat::schedule::gpipe;  // each micro-batch waits on each stage
     options.checkpoints = {remat::checkpoint_at(
-        "", remat::save_all{}, remat::offload<remat::file>{.path = "/tmp", .window = {.least_bytes = 1}})};
+        "", remat::save_all{}, remat::offload<remat::file>{.path = remat::temporary_directory(), .window = {.least_bytes = 1}})};
   }
   if (fault == "other_rank_map") {
     options.partitions = 2;

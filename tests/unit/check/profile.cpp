@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "io/temporary_folder.hpp"
+#include "temporary_folder.hpp"
 
 #include <remat/check/profile.hpp>
 #include <remat/check/profile_file.hpp>

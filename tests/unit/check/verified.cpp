@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Checkpoints that are looked after: a recomputation that gives other bits ends the step, and names the module.
+#include "same_bits.hpp"
+
 #include <remat/remat.hpp>
 
 #include <catch2/catch.hpp>
 
 #include <cstdint>
-#include <cstring>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -60,7 +61,7 @@ void check(Policy policy, std::string_view text) {
   else
     CHECK_THROWS_WITH(m.train_step(d.x, d.y, optimizer), Contains(std::string(text)) && Contains("other bits"));
   restless::step = 0;
-  CHECK((std::memcmp(before.data(), remat::internals::store(m).value_block().data(), before.size()) == 0));
+  CHECK(same_bits(before, remat::internals::store(m).value_block()));
   CHECK_NOTHROW(m.train_step(d.x, d.y, optimizer));
 }
 
@@ -100,7 +101,7 @@ TEST_CASE("verified plans are those of the policy, and a step gives the same bit
     CHECK(audit(m, d.x, d.y).holds());
   }
   CHECK(bytes[0] == bytes[1]);
-  CHECK((std::memcmp(gradients[0].data(), gradients[1].data(), gradients[0].size() * sizeof(float)) == 0));
+  CHECK(same_bits(gradients[0], gradients[1]));
 }
 
 }  // namespace verified_tests

@@ -14,7 +14,6 @@
 namespace thread_scope_tests {
 
 using Catch::Matchers::Contains;
-using checked::same_bits;
 
 struct numbers_of {
   std::vector<float> predicted, gradients;

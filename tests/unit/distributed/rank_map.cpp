@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "io/temporary_folder.hpp"
+#include "temporary_folder.hpp"
 
 #include <remat/distributed/rank_map.hpp>
 

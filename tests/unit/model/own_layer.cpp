@@ -7,6 +7,8 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace own_layer_tests {
@@ -125,6 +127,53 @@ TEST_CASE("a gradient that nobody wants, or gives, is refused by name, and is no
   CHECK_THROWS_WITH(of_both.train_step(x, target),
                     Contains("sum_and_difference: nobody wants the gradient of input 0"));
   sum_and_difference::is_careful = true;
+}
+
+/// y = x + a, which asks for one thing more than it declares.
+struct asks_for_more : remat::module {
+  static constexpr std::string_view kind = "asks_for_more";
+  static constexpr std::array parameters{remat::parameter("a", {1}, remat::initial::constant(2))};
+  template <class X>
+  static X output(X);
+  static void forward(const remat::forward_pass& pass) {
+    pass.output()[0] = pass.input()[0] + pass.parameter(0)[0];
+    if (asked == "input shape") pass.input_shape(1);
+    if (asked == "output shape") pass.output_shape(1);
+    if (asked == "saved shape") pass.saved_shape();
+    if (asked == "saved") pass.saved();
+    if (asked == "parameter") pass.parameter(1);
+    if (asked == "state") pass.state(0);
+  }
+  static void backward_input(const remat::backward_pass& pass) {
+    pass.input_gradient().assign([dy = pass.output_gradient()](std::size_t i) { return dy[i]; });
+    if (asked == "wants") pass.wants_input_gradient(1);
+    if (asked == "has") pass.has_output_gradient(-1);
+  }
+  static void backward_parameters(const remat::backward_pass& pass) {
+    pass.parameter_gradient(0).assign([dy = pass.output_gradient()](std::size_t) { return dy[0]; });
+    if (asked == "parameter gradient") pass.parameter_gradient(1);
+  }
+  static inline std::string_view asked;
+};
+
+TEST_CASE("what a kernel asks for and its module does not declare is refused by name, whoever comes after it") {
+  using Catch::Matchers::Contains;
+  using one = remat::tensor<float, 1>;
+  remat::model<remat::sequential<remat::nn::linear<1, 1>, asks_for_more, remat::nn::linear<1, 2>>, one,
+               remat::nn::cross_entropy>
+      model{{.seed = 1}};
+  const auto step_that_asks_for = [&](std::string_view what) {
+    asks_for_more::asked = what;
+    model.train_step(std::vector<float>{0.5f}, std::vector<std::int32_t>{1});
+  };
+  CHECK_NOTHROW(step_that_asks_for("nothing"));
+  const std::vector<std::pair<std::string_view, std::string>> all{
+      {"input shape", "input 1"},       {"output shape", "output 1"}, {"saved shape", "saved tensor 0"},
+      {"saved", "saved tensor 0"},      {"parameter", "parameter 1"}, {"state", "state 0"},
+      {"wants", "input 1"},             {"has", "output -1"},         {"parameter gradient", "parameter 1"}};
+  for (const auto& [what, name] : all)
+    CHECK_THROWS_WITH(step_that_asks_for(what), Contains("asks_for_more: there is no " + name + ";"));
+  CHECK_NOTHROW(step_that_asks_for("nothing"));
 }
 
 TEST_CASE("a layer of a user's own trains under a checkpoint") {

@@ -4,7 +4,7 @@
 #include <remat/remat.hpp>
 #include <remat/weights.hpp>
 
-#include "io/temporary_folder.hpp"
+#include "temporary_folder.hpp"
 
 #include <catch2/catch.hpp>
 

@@ -59,7 +59,7 @@ void check(const attention_problem& p) {
   for (const int threads : {2, 3}) {
     run.forward(threads);
     run.backward(threads);
-    CHECK(same_bits({run.output}, {output}));
+    CHECK(same_bits(run.output, output));
     CHECK(same_bits(run.gradients, gradients));
   }
   run.forward(2, true);
@@ -67,7 +67,7 @@ void check(const attention_problem& p) {
   for (std::size_t i = 0; i < gradients.size(); ++i) {
     floats sum = gradients[i];
     for (float& g : sum) g += 0.5f;
-    CHECK(same_bits({run.gradients[i]}, {sum}));
+    CHECK(same_bits(run.gradients[i], sum));
   }
 }
 
@@ -170,7 +170,7 @@ TEST_CASE("dropout is for training alone, and its share is that which was asked 
   plain.dropout = 0;
   attention_run without(plain);
   without.forward();
-  CHECK(same_bits({run.output}, {without.output}));
+  CHECK(same_bits(run.output, without.output));
   std::size_t dropped = 0;
   for (std::size_t h = 0; h < 2; ++h)
     for (std::size_t i = 0; i < 4900; ++i) dropped += run.kept(0, h, i / 70, i % 70) == 0 ? 1 : 0;

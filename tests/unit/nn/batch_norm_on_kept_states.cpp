@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 // A batch norm that uses and keeps its running statistics in training: PyTorch 2.15's values after `bn.eval()`, the
 // same bits whoever says so and whatever is recomputed, and no more memory than is planned.
+#include "same_bits.hpp"
+
 #include <remat/remat.hpp>
 
 #include <catch2/catch.hpp>
 
 #include <algorithm>
-#include <cstring>
 #include <string>
 #include <vector>
 
@@ -44,9 +45,6 @@ void check(std::span<const float> found, const values& expected) {
   REQUIRE(found.size() == expected.size());
   for (std::size_t i = 0; i < expected.size(); ++i)
     CHECK(static_cast<double>(found[i]) == Approx(static_cast<double>(expected[i])).epsilon(2e-6).margin(2e-7));
-}
-bool same_bits(std::span<const float> a, std::span<const float> b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
 }
 const remat::model_options on_statistics{.running_statistics = {"1"}, .input_gradients = true};
 

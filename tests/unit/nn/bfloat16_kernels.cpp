@@ -2,6 +2,7 @@
 // What layers compute of tensors of bfloat16: loops of ours give what they give of floats, rounded once, whatever of
 // their tensors is rounded; products are within the rounding of their factors.
 #include "larger.hpp"
+#include "same_bits.hpp"
 
 #include <remat/remat.hpp>
 
@@ -165,9 +166,9 @@ results run(const remat::program& p, const types& t, std::size_t batch, bool add
     c.saved_shapes[i] = &saved[i];
     c.saved[i] = kept[i].data();
   }
-  c.parameters = spans.data();
-  c.parameter_gradients = to.data();
-  c.states = state_spans.data();
+  c.parameters = spans;
+  c.parameter_gradients = to;
+  c.states = state_spans;
   for (std::size_t k = 0; state != nullptr && k < state->packed.size(); ++k) {
     packed.emplace_back(state->packed[k].bytes / 64 + 1);
     c.packed[k] = packed[k].data()->bytes;
@@ -196,10 +197,6 @@ std::vector<float> rounded(std::vector<float> values, element type) {
   return values;
 }
 
-bool same(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);
-}
-
 /// Of a layer whose backward reads its output, gradients are those of the rounded one: `y` alone is compared where it
 /// is rounded.
 void rounds_once(const remat::program& p, std::size_t batch, bool reads_output = false) {
@@ -209,16 +206,16 @@ void rounds_once(const remat::program& p, std::size_t batch, bool reads_output =
       for (const element dy : both_types)
         for (const element dx : both_types) {
           const results found = run(p, {x, y, dy, dx, element::bfloat16}, batch);
-          CHECK(same(found.y, rounded(exact.y, y)));
+          CHECK(same_bits(found.y, rounded(exact.y, y)));
           if (reads_output && y == element::bfloat16) continue;
-          for (std::size_t i = 0; i < exact.dx.size(); ++i) CHECK(same(found.dx[i], rounded(exact.dx[i], dx)));
-          CHECK(same(found.parameters, exact.parameters));
+          for (std::size_t i = 0; i < exact.dx.size(); ++i) CHECK(same_bits(found.dx[i], rounded(exact.dx[i], dx)));
+          CHECK(same_bits(found.parameters, exact.parameters));
         }
   const results added = run(p, {}, batch, true),
                 of_rounded = run(
                     p, {element::bfloat16, element::float32, element::bfloat16, element::float32, element::bfloat16},
                     batch, true);
-  for (std::size_t i = 0; i < added.dx.size(); ++i) CHECK(same(of_rounded.dx[i], added.dx[i]));
+  for (std::size_t i = 0; i < added.dx.size(); ++i) CHECK(same_bits(of_rounded.dx[i], added.dx[i]));
 }
 
 TEST_CASE("functions of one number give of bfloat16 what they give of floats, rounded once", "[once]") {
@@ -293,8 +290,8 @@ TEST_CASE("a softmax's gradients are those of the rounded output") {
     return run(p, {element::bfloat16, element::bfloat16, dy, dx, element::bfloat16}, 3).dx[0];
   };
   const std::vector<float> exact = with_output(element::float32, element::float32);
-  CHECK(same(with_output(element::bfloat16, element::float32), exact));
-  CHECK(same(with_output(element::bfloat16, element::bfloat16), rounded(exact, element::bfloat16)));
+  CHECK(same_bits(with_output(element::bfloat16, element::float32), exact));
+  CHECK(same_bits(with_output(element::bfloat16, element::bfloat16), rounded(exact, element::bfloat16)));
 }
 
 TEST_CASE("batch norms give of bfloat16 what they give of floats, rounded once") {
@@ -310,7 +307,7 @@ TEST_CASE("a sum of bfloat16 and float is one of floats") {
   const auto exact = run(sum, {}, batch).y;
   for (const element x : {element::float32, element::bfloat16})
     for (const element y : {element::float32, element::bfloat16})
-      CHECK(same(run(sum, {x, y}, batch).y, rounded(exact, y)));
+      CHECK(same_bits(run(sum, {x, y}, batch).y, rounded(exact, y)));
 }
 
 /// At most `units` times the rounding to bfloat16 from what float32 gives, relative to the largest.
@@ -378,12 +375,12 @@ void widens(const remat::program& p, std::size_t batch, std::span<const element>
       for (const element dx : both_types) {
         const types t{element::bfloat16, y, dy, dx, element::bfloat16, numbers::small_and_whole};
         const results found = run(p, t, batch, false, by::widening);
-        CHECK(same(found.y, rounded(exact.y, y)));
-        for (std::size_t i = 0; i < exact.dx.size(); ++i) CHECK(same(found.dx[i], rounded(exact.dx[i], dx)));
-        CHECK(same(found.parameters, exact.parameters));
+        CHECK(same_bits(found.y, rounded(exact.y, y)));
+        for (std::size_t i = 0; i < exact.dx.size(); ++i) CHECK(same_bits(found.dx[i], rounded(exact.dx[i], dx)));
+        CHECK(same_bits(found.parameters, exact.parameters));
         if (dx == element::bfloat16) continue;
         const results sum = run(p, t, batch, true, by::widening);
-        for (std::size_t i = 0; i < exact.dx.size(); ++i) CHECK(same(sum.dx[i], added.dx[i]));
+        for (std::size_t i = 0; i < exact.dx.size(); ++i) CHECK(same_bits(sum.dx[i], added.dx[i]));
       }
 }
 

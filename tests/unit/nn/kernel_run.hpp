@@ -2,13 +2,14 @@
 // The kernels of one module, run by themselves: forward, then backward, as an executor calls them.
 #pragma once
 
+#include "same_bits.hpp"
+
 #include <remat/remat.hpp>
 
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -17,12 +18,6 @@
 #include <vector>
 
 using floats = std::vector<float>;
-
-inline bool same_bits(const std::vector<floats>& a, const std::vector<floats>& b) {
-  return std::ranges::equal(a, b, [](const floats& x, const floats& y) {
-    return x.size() == y.size() && (x.empty() || std::memcmp(x.data(), y.data(), x.size() * sizeof(float)) == 0);
-  });
-}
 
 /// Numbers between -2 and 2 without a pattern that a kernel could have.
 inline float number(std::size_t i, std::size_t salt) {
@@ -142,12 +137,12 @@ class module_run {
       c.saved[i] = bytes(saved_values_[i]);
     }
     parameter_spans_.assign(parameters.begin(), parameters.end());
-    c.parameters = parameter_spans_.data();
+    c.parameters = parameter_spans_;
     state_spans_.assign(states.begin(), states.end());
-    c.states = state_spans_.data();
+    c.states = state_spans_;
     if (gradients != nullptr) {
       gradient_spans_.assign(gradients->begin() + static_cast<std::ptrdiff_t>(inputs.size()), gradients->end());
-      c.parameter_gradients = gradient_spans_.data();
+      c.parameter_gradients = gradient_spans_;
     }
     return c;
   }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The rule that cuts matrix products into calls, and the sums of what is cut.
+#include "same_bits.hpp"
+
 #include <remat/remat.hpp>
 
 #include <catch2/catch.hpp>
@@ -7,7 +9,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <limits>
 #include <vector>
 
@@ -154,7 +155,7 @@ TEST_CASE("a product in parts is the product, whatever the parts") {
     const matrix_product written(which, rows, in, out, {}, false, tile);
     std::vector<float> sum = execute(written, std::vector<float>(before.size()), a, b, nullptr);
     for (std::size_t i = 0; i < sum.size(); ++i) sum[i] = before[i] + sum[i];
-    CHECK(std::memcmp(sum.data(), c.data(), c.size() * sizeof(float)) == 0);
+    CHECK(same_bits(sum, c));
   }
 }
 
@@ -179,7 +180,7 @@ TEST_CASE("a gradient that is added has the bits of one that is written and adde
       writes(product::weight_gradient, rows, in, out);
   std::vector<float> sum = execute(writes, std::vector<float>(in * out), dy, x, nullptr);
   for (std::size_t i = 0; i < sum.size(); ++i) sum[i] = before[i] + sum[i];
-  CHECK(std::memcmp(sum.data(), execute(adds, before, dy, x, nullptr).data(), sum.size() * sizeof(float)) == 0);
+  CHECK(same_bits(sum, execute(adds, before, dy, x, nullptr)));
 }
 
 }  // namespace matrix_product_tests

@@ -2,11 +2,12 @@
 /// One layer on a batch of made-up numbers, without a model: its kernels, called as an executor calls them.
 #pragma once
 
+#include "same_bits.hpp"
+
 #include <remat/remat.hpp>
 
 #include <array>
 #include <cstddef>
-#include <cstring>
 #include <memory>
 #include <span>
 #include <utility>
@@ -20,10 +21,6 @@ inline std::vector<float> made_up(std::size_t size, std::size_t start) {
     values[i] = static_cast<float>(mixed >> 8) / 8388608.0f - 1;
   }
   return values;
-}
-
-inline bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 
 class layer_run {
@@ -120,9 +117,9 @@ class layer_run {
     spans_[0].assign(parameters.begin(), parameters.end());
     spans_[1].assign(gradients.begin(), gradients.end());
     spans_[2].assign(states.begin(), states.end());
-    call_.parameters = spans_[0].data();
-    call_.parameter_gradients = spans_[1].data();
-    call_.states = spans_[2].data();
+    call_.parameters = spans_[0];
+    call_.parameter_gradients = spans_[1];
+    call_.states = spans_[2];
   }
 
   remat::program program_;

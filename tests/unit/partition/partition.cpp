@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "io/temporary_folder.hpp"
+#include "temporary_folder.hpp"
 #include "plan/tree.hpp"
 
 #include <remat/model/lower.hpp>

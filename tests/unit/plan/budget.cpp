@@ -2,13 +2,13 @@
 // Budgets: plans are within their bytes, the fastest that an exhaustive search finds on small programs, and of the same
 // bits.
 #include "random_chains.hpp"
+#include "same_bits.hpp"
 
 #include <remat/remat.hpp>
 
 #include <catch2/catch.hpp>
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
 #include <map>
 #include <numeric>
@@ -112,9 +112,6 @@ std::vector<float> train(auto& m) {
   }
   return bits;
 }
-bool are_same(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
-}
 
 TEST_CASE("within its bytes, of the same bits, and more bytes never take longer") {
   auto plain = with({});
@@ -140,7 +137,7 @@ TEST_CASE("within its bytes, of the same bits, and more bytes never take longer"
         continue;
       }
       if (k % 4 != 0) continue;
-      CHECK(are_same(train(m), expected));
+      CHECK(same_bits(train(m), expected));
       CHECK(m.reserved().activations == m.plan(batch).activation_bytes);
     }
   }
@@ -186,10 +183,10 @@ TEST_CASE("a tag is the same plan as its value, and nests in other checkpoints")
   auto value = with({checkpoint_at("h", budget{share_of_save_all(0.6)})});
   CHECK(tag.plan(batch).recomputed == value.plan(batch).recomputed);
   CHECK(tag.plan(batch).recompute > 0);
-  CHECK(are_same(train(tag), expected));
+  CHECK(same_bits(train(tag), expected));
   auto nested = with({checkpoint_at("", remat::recompute_all{}), checkpoint_at("h", budget{share_of_save_all(0.95)})});
   CHECK(nested.plan(batch).activation_bytes <= with({}).plan(batch).activation_bytes);
-  CHECK(are_same(train(nested), expected));
+  CHECK(same_bits(train(nested), expected));
 }
 
 TEST_CASE("a budget counts where another checkpoint has just what it has") {

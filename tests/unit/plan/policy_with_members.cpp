@@ -5,7 +5,6 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
-#include <cstring>
 #include <numeric>
 #include <span>
 #include <string>
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "networks/save_what_fits.hpp"
+#include "same_bits.hpp"
 
 namespace policy_with_members_tests {
 
@@ -73,9 +73,6 @@ std::vector<float> train(auto& m) {
   }
   return bits;
 }
-bool are_same(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
-}
 model<chain> with_value(std::vector<checkpoint_at> checkpoints) {
   return model<chain>{{.seed = 4, .threads = 1, .checkpoints = std::move(checkpoints)}};
 }
@@ -103,8 +100,8 @@ TEST_CASE("a tag and a value with the same members are one plan, and the same bi
   CHECK(remat::peak_activation_bytes<net<tagged>, remat::tensor<float, 16>, nn::nll_loss>(batch) ==
         value.plan(batch).activation_bytes);
   const std::vector<float> expected = train(plain);
-  CHECK(are_same(train(value), expected));
-  CHECK(are_same(train(tag), expected));
+  CHECK(same_bits(train(value), expected));
+  CHECK(same_bits(train(tag), expected));
 }
 
 TEST_CASE("segments begin with the places that a strategy names, as a value and as a tag") {
@@ -115,8 +112,8 @@ TEST_CASE("segments begin with the places that a strategy names, as a value and 
   CHECK(tag.plan(batch).recomputed == value.plan(batch).recomputed);
   CHECK(tag.plan(batch).recompute > 0);
   const std::vector<float> expected = train(plain);
-  CHECK(are_same(train(value), expected));
-  CHECK(are_same(train(tag), expected));
+  CHECK(same_bits(train(value), expected));
+  CHECK(same_bits(train(tag), expected));
   // Of the whole model, inside a child that is a sequential.
   auto outer = with_value({checkpoint_at("", strategy::at({"h.2", "h.4.1"}))});
   const remat::program& p = outer.lowered();
@@ -124,7 +121,7 @@ TEST_CASE("segments begin with the places that a strategy names, as a value and 
   REQUIRE(segments.size() == 3);
   CHECK(segments[1].first == p.nodes[remat::find_node(p, "h.2")].first);
   CHECK(segments[2].first == p.nodes[remat::find_node(p, "h.4.1")].first);
-  CHECK(are_same(train(outer), expected));
+  CHECK(same_bits(train(outer), expected));
   using misspelt = remat::checkpoint_sequential<chain, strategy::boundaries<"h.9">>;
   CHECK_THROWS_WITH((model<misspelt>{{.threads = 1}}), Contains("no module has the path 'h.9'"));
 }
@@ -143,11 +140,11 @@ TEST_CASE("a policy may answer with segments, which nest") {
     CHECK(std::pair(made[k].first, made[k].last) == ranges[static_cast<std::size_t>(k)]);
     CHECK(made[k].parent == parents[static_cast<std::size_t>(k)]);
   }
-  CHECK(are_same(train(tree), expected));
+  CHECK(same_bits(train(tree), expected));
   // They take the place of the checkpoints inside.
   auto inside = with_value({checkpoint_at("h", nested{{{0, 6}}}), checkpoint_at("h.1"), checkpoint_at("h.5")});
   CHECK(remat::segments_of(inside.lowered(), {}).size() == 2);
-  CHECK(are_same(train(inside), expected));
+  CHECK(same_bits(train(inside), expected));
 }
 
 TEST_CASE("an answer that is not about the segment is refused") {

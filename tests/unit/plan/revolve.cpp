@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // revolve: its closed form is the least of the recurrence, plans and executed steps are as it says, and bits are the
 // same.
+#include "same_bits.hpp"
 #include "uniform_chain.hpp"
 
 #include "../run/counted_kernels.hpp"
@@ -10,7 +11,6 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
 #include <vector>
 
@@ -134,9 +134,6 @@ result run(remat::program p) {
   const auto gradient = network.input_gradient();
   return {kernel_calls::counted.forward, {gradient.begin(), gradient.end()}};
 }
-bool are_same(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
-}
 
 TEST_CASE("executed steps are those of the closed form, and gradients have the bits of a plan that keeps everything") {
   for (const std::size_t links : {1u, 2u, 3u, 5u, 8u, 13u, 21u, 34u, 55u, 80u}) {
@@ -149,8 +146,8 @@ TEST_CASE("executed steps are those of the closed form, and gradients have the b
       const result saving = run(chain<saving_step>(links, slots)), reading = run(chain<reading_step>(links, slots));
       CHECK(saving.forward == binomial_forward_steps(links, slots));
       CHECK(reading.forward == binomial_forward_steps(links, slots) - (links - 1));
-      CHECK(are_same(saving.gradient, expected.gradient));
-      CHECK(are_same(reading.gradient, expected.gradient));
+      CHECK(same_bits(saving.gradient, expected.gradient));
+      CHECK(same_bits(reading.gradient, expected.gradient));
     }
   }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Timelines as images: well-formed, complete, and of a bounded size.
-#include "io/temporary_folder.hpp"
+#include "temporary_folder.hpp"
 #include "report/occurrences.hpp"
 
 #include <remat/report/gantt.hpp>

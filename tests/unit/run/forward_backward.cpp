@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // A model without a loss: forward, backward from given gradients, gradients of inputs; several outputs; shared models.
 #include "random_batch.hpp"
+#include "same_bits.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <cmath>
-#include <cstring>
 #include <span>
 #include <vector>
 
@@ -34,10 +34,6 @@ struct twice : remat::module {
   }
 };
 
-bool same(std::span<const float> a, std::span<const float> b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
-}
-
 TEST_CASE("gradients of inputs have the inputs' numbers, of which integers have none") {
   remat::model<remat::sequential<remat::pick<1>, remat::nn::linear<3, 2>>,
                remat::tensors<remat::tensor<std::int32_t, 2>, remat::tensor<float, 3>>>
@@ -64,8 +60,8 @@ TEST_CASE("forward and backward are a training step whose loss is the user's") {
   for (std::size_t n = 0; n < 3; ++n) dy[n * 5 + static_cast<std::size_t>(data.targets[n])] = -1.0f / 3;
   open.backward(dy);
   for (std::size_t i = 0; i < whole.parameters().size(); ++i)
-    CHECK(same(whole.parameters()[i].gradient, open.parameters()[i].gradient));
-  CHECK(same(whole.input_gradient(), open.input_gradient()));
+    CHECK(same_bits(whole.parameters()[i].gradient, open.parameters()[i].gradient));
+  CHECK(same_bits(whole.input_gradient(), open.input_gradient()));
   CHECK(open.steps() == 1);
 }
 
@@ -74,7 +70,7 @@ TEST_CASE("forward gives what predict gives, and images go both ways as (N, C, H
   remat::model<body, input> m{{.seed = 2, .input_gradients = true}};
   const auto predicted = m.predict(data.inputs);
   const std::vector<float> first(predicted.begin(), predicted.end());
-  CHECK(same(m.forward(data.inputs), first));
+  CHECK(same_bits(m.forward(data.inputs), first));
   std::vector<float> dy(2 * 120);
   for (std::size_t i = 0; i < dy.size(); ++i) dy[i] = static_cast<float>(i % 17) - 8;
   m.backward(dy);
@@ -86,7 +82,7 @@ TEST_CASE("forward gives what predict gives, and images go both ways as (N, C, H
       for (std::size_t p = 0; p < 30; ++p) last[(n * 30 + p) * 4 + c] = dy[(n * 4 + c) * 30 + p];
   m.forward(data.inputs);
   m.backward(remat::channels_last(last));
-  CHECK(same(m.input_gradient(), gradient));
+  CHECK(same_bits(m.input_gradient(), gradient));
   CHECK(remat::check_gradients<body, input>().holds());
 }
 
@@ -215,7 +211,7 @@ TEST_CASE("a call may be given what the last one gave") {
   const std::vector<float> found(narrow.input_gradient().begin(), narrow.input_gradient().end());
   narrow.forward(x);
   narrow.backward(kept);
-  CHECK(same(found, narrow.input_gradient()));
+  CHECK(same_bits(found, narrow.input_gradient()));
   // A larger batch, of what is in the same memory.
   remat::model<nn::linear<4, 4>, tensor<float, 4>> square{{.seed = 2}};
   const std::vector<float> four{1, 2, 3, 4};
@@ -223,7 +219,7 @@ TEST_CASE("a call may be given what the last one gave") {
   const std::vector<float> copy(once.begin(), once.end());
   const auto twice_over = square.predict(once);
   const std::vector<float> again(twice_over.begin(), twice_over.end());
-  CHECK(same(again, square.predict(copy)));
+  CHECK(same_bits(again, square.predict(copy)));
   // In micro-batches each writes its part of the inputs' gradients, before the next one is read.
   remat::model<nn::linear<4, 4>, tensor<float, 4>, nn::mse_loss> parts{
       {.seed = 2, .microbatches = 2, .input_gradients = true}};
@@ -234,7 +230,7 @@ TEST_CASE("a call may be given what the last one gave") {
   const std::vector<float> expected_gradient(parts.input_gradient().begin(), parts.input_gradient().end());
   parts.train_step(two, target);
   CHECK(parts.train_step(parts.input_gradient(), target) == expected);
-  CHECK(same(parts.input_gradient(), expected_gradient));
+  CHECK(same_bits(parts.input_gradient(), expected_gradient));
 }
 
 }  // namespace forward_backward_tests

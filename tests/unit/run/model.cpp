@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A model as an object: moved, moved from, moved onto itself, swapped, cloned, const.
+#include "same_bits.hpp"
+
 #include <remat/check/profile.hpp>
 #include <remat/io/weights.hpp>
 #include <remat/remat.hpp>
@@ -8,7 +10,6 @@
 #include <catch2/catch.hpp>
 
 #include <cmath>
-#include <cstring>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -34,15 +35,12 @@ std::vector<float> numbers(std::size_t size) {
 const std::vector<float> x = numbers(48), dy = numbers(12);
 const std::vector<std::int32_t> y{0, 1, 2, 1};
 
-bool same(std::span<const float> a, std::span<const float> b) {
-  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size_bytes()) == 0);
-}
 bool same_weights(const remat::network& a, const remat::network& b) {
   bool is_same = a.parameters().size() == b.parameters().size() && a.states().size() == b.states().size();
   for (std::size_t i = 0; is_same && i < a.parameters().size(); ++i)
-    is_same = same(a.parameters()[i].values, b.parameters()[i].values);
+    is_same = same_bits(a.parameters()[i].values, b.parameters()[i].values);
   for (std::size_t i = 0; is_same && i < a.states().size(); ++i)
-    is_same = same(a.states()[i].values, b.states()[i].values);
+    is_same = same_bits(a.states()[i].values, b.states()[i].values);
   return is_same;
 }
 template <class T>
@@ -133,18 +131,18 @@ TEST_CASE("models may be swapped, and moved onto themselves") {
   };
   const std::vector<float> from_a = of(a), from_b = of(b);
   std::swap(a, b);
-  CHECK(same(of(a), from_b));
-  CHECK(same(of(b), from_a));
+  CHECK(same_bits(of(a), from_b));
+  CHECK(same_bits(of(b), from_a));
   move_onto_itself(a);
-  CHECK(same(a.output(0), from_b));
-  CHECK(same(of(a), from_b));
+  CHECK(same_bits(a.output(0), from_b));
+  CHECK(same_bits(of(a), from_b));
   untrained parts{{.seed = 1}};
   parts.forward(x);
   move_onto_itself(parts);
   CHECK_NOTHROW(parts.backward(dy));
   std::vector<trained> several;
   for (std::uint64_t seed = 1; seed <= 3; ++seed) several.push_back(trained{{.seed = seed}});
-  CHECK(same(of(several[0]), from_a));
+  CHECK(same_bits(of(several[0]), from_a));
 }
 
 TEST_CASE("optimizers and image sets that were moved from say so") {
@@ -209,12 +207,12 @@ TEST_CASE("a clone is equal, and apart from then on") {
   CHECK_THROWS_WITH(optimizer.step(copy), Contains("make one for each other model"));
   CHECK(model.train_step(x, y) == copy.train_step(x, y));  // dropout's numbers are those of the same step
   for (std::size_t i = 0; i < model.parameters().size(); ++i)
-    CHECK(same(model.parameters()[i].gradient, copy.parameters()[i].gradient));
+    CHECK(same_bits(model.parameters()[i].gradient, copy.parameters()[i].gradient));
   CHECK(same_weights(model, copy));
   optimizer.step(model);
   CHECK_FALSE(same_weights(model, copy));
   const remat::network of_network = static_cast<const remat::network&>(copy).clone();
-  CHECK(same(of_network.predict(x), copy.predict(x)));
+  CHECK(same_bits(of_network.predict(x), copy.predict(x)));
 }
 
 TEST_CASE("a model that is const predicts") {
@@ -222,8 +220,8 @@ TEST_CASE("a model that is const predicts") {
   const trained& fixed = model;
   const auto first = fixed.predict(x);
   const std::vector<float> expected(first.begin(), first.end());
-  CHECK(same(model.predict(x), expected));
-  CHECK(same(fixed.output(0), expected));
+  CHECK(same_bits(model.predict(x), expected));
+  CHECK(same_bits(fixed.output(0), expected));
   const std::vector<std::pair<std::vector<float>, std::vector<std::int32_t>>> batches{{x, y}};
   CHECK(fixed.evaluate(batches, remat::accuracy{}) == model.evaluate(batches, remat::accuracy{}));
   static_assert(!std::is_copy_constructible_v<trained> && std::is_nothrow_move_constructible_v<trained> &&

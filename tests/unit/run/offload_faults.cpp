@@ -2,6 +2,7 @@
 // Disks that fail, and processes that are killed: a step that cannot go on changes nothing, and leaves nothing.
 #include "io/file_limit.hpp"
 #include "offloaded.hpp"
+#include "temporary_folder.hpp"
 
 #include <remat/run/unlinked_file.hpp>
 
@@ -30,9 +31,10 @@ using remat::checkpoint_at;
 
 TEST_CASE("without room on the disk a step is refused by name, and the next one has the bits as if it had not been") {
   const data first(1), second(2);
-  model m{{.seed = 2, .checkpoints = everything(), .offload_directory = "/tmp"}}, expected{{.seed = 2}};
+  model m{{.seed = 2, .checkpoints = everything(), .offload_directory = remat::temporary_directory()}}, expected{{.seed = 2}};
   remat::sgd optimizer{{.momentum = 0.9f}}, other{{.momentum = 0.9f}};
   const bool fails_at_first = GENERATE(true, false);
+  const std::string directory = "'" + remat::temporary_directory() + "'";
   expected.train_step(first.x, first.y, other);
   if (!fails_at_first) m.train_step(first.x, first.y, optimizer);
   const std::vector<std::byte> before = bits_of(m);
@@ -40,11 +42,11 @@ TEST_CASE("without room on the disk a step is refused by name, and the next one 
     const file_limit limit(20'000);
     // Room was taken before, where this is not the first step; a larger batch needs more.
     if (fails_at_first) {
-      CHECK_THROWS_WITH(m.train_step(first.x, first.y, optimizer), Contains("'/tmp'") && Contains("File too large"));
+      CHECK_THROWS_WITH(m.train_step(first.x, first.y, optimizer), Contains(directory) && Contains("File too large"));
       CHECK_THROWS_AS(m.train_step(first.x, first.y), remat::offload_error);
     } else {
       CHECK_THROWS_WITH(m.train_step(second.x, second.y, optimizer),
-                        Contains("cannot be written") && Contains("'/tmp'") && Contains("File too large"));
+                        Contains("cannot be written") && Contains(directory) && Contains("File too large"));
     }
   }
   CHECK((bits_of(m) == before));
@@ -63,21 +65,6 @@ TEST_CASE("a directory that is none is refused by name") {
   CHECK_NOTHROW(m.predict(d.x));
 }
 
-/// A folder that is empty in the end.
-class empty_folder {
- public:
-  empty_folder() { mkdtemp(path_.data()); }
-  ~empty_folder() { std::filesystem::remove_all(path_); }
-  empty_folder(const empty_folder&) = delete;
-  empty_folder& operator=(const empty_folder&) = delete;
-
-  const std::string& path() const { return path_; }
-  bool is_empty() const { return std::filesystem::is_empty(path_); }
-
- private:
-  std::string path_ = "/tmp/remat-test-XXXXXX";
-};
-
 /// Runs in a process of its own, on one thread; its exit code is what `f` returns.
 template <class F>
 pid_t start(const F& f) {
@@ -92,11 +79,11 @@ pid_t start(const F& f) {
 }
 
 TEST_CASE("a process that is killed in mid-step leaves no file") {
-  const empty_folder folder;
+  const temporary_folder folder;
   int ends[2];
   REQUIRE(pipe(ends) == 0);
   const pid_t child = start([&] {
-    model m{{.threads = 1, .checkpoints = everything(), .offload_directory = folder.path()}};
+    model m{{.threads = 1, .checkpoints = everything(), .offload_directory = folder.path().string()}};
     for (const data d;;) {
       m.train_step(d.x, d.y);
       if (write(ends[1], "x", 1) != 1) return 1;
@@ -108,23 +95,23 @@ TEST_CASE("a process that is killed in mid-step leaves no file") {
     CHECK(poll(&waiting, 1, 60'000) == 1);
     CHECK(read(ends[0], &byte, 1) == 1);
   }
-  CHECK(folder.is_empty());  // it has no name from the beginning
+  CHECK(std::filesystem::is_empty(folder.path()));  // it has no name from the beginning
   kill(child, SIGKILL);
   int status = 0;
   waitpid(child, &status, 0);
   CHECK(WIFSIGNALED(status));
-  CHECK(folder.is_empty());
+  CHECK(std::filesystem::is_empty(folder.path()));
   for (const int end : ends) close(end);
 }
 
 TEST_CASE("on a full file system a step is refused, and training goes on when there is room") {
-  const empty_folder folder;
+  const temporary_folder folder;
   const pid_t child = start([&] {
     if (unshare(CLONE_NEWNS) != 0 || mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
-        mount("tmpfs", folder.path().c_str(), "tmpfs", 0, "size=256k") != 0)
+        mount("tmpfs", folder.path().string().c_str(), "tmpfs", 0, "size=256k") != 0)
       return 77;
     const data d;
-    model m{{.seed = 2, .threads = 1, .checkpoints = everything(), .offload_directory = folder.path()}};
+    model m{{.seed = 2, .threads = 1, .checkpoints = everything(), .offload_directory = folder.path().string()}};
     model expected{{.seed = 2, .threads = 1}};
     const std::vector<std::byte> before = bits_of(m);
     remat::sgd optimizer, other;
@@ -133,10 +120,10 @@ TEST_CASE("on a full file system a step is refused, and training goes on when th
       return 1;
     } catch (const remat::offload_error& e) {
       const std::string_view text = e.what();
-      if (text.find("No space left on device") == text.npos || text.find(folder.path()) == text.npos) return 2;
+      if (text.find("No space left on device") == text.npos || text.find(folder.path().string()) == text.npos) return 2;
     }
     if (bits_of(m) != before) return 3;
-    if (mount("tmpfs", folder.path().c_str(), "tmpfs", MS_REMOUNT, "size=64m") != 0) return 4;
+    if (mount("tmpfs", folder.path().string().c_str(), "tmpfs", MS_REMOUNT, "size=64m") != 0) return 4;
     m.train_step(d.x, d.y, optimizer);
     expected.train_step(d.x, d.y, other);
     return bits_of(m) == bits_of(expected) ? 0 : 5;
@@ -153,7 +140,7 @@ TEST_CASE("on a full file system a step is refused, and training goes on when th
 TEST_CASE("in a child of fork a model that offloads says that it cannot go on, and goes; the parent goes on") {
   const data d;
   remat::sgd optimizer, other;
-  model m{{.seed = 2, .threads = 1, .checkpoints = everything(), .offload_directory = "/tmp"}};
+  model m{{.seed = 2, .threads = 1, .checkpoints = everything(), .offload_directory = remat::temporary_directory()}};
   model expected{{.seed = 2, .threads = 1}};
   m.train_step(d.x, d.y, optimizer);
   expected.train_step(d.x, d.y, other);
@@ -181,16 +168,17 @@ TEST_CASE("in a child of fork a model that offloads says that it cannot go on, a
 
 /// Cuts the files of this process short that have no name any more.
 void cut_unlinked_files(off_t bytes) {
+  const std::string folder = std::filesystem::canonical(remat::temporary_directory()).string() + "/";
   for (const auto& each : std::filesystem::directory_iterator("/proc/self/fd")) {
     std::error_code none;
     const std::string target = std::filesystem::read_symlink(each, none).string();
-    if (target.starts_with("/tmp/") && target.ends_with("(deleted)")) CHECK(truncate(each.path().c_str(), bytes) == 0);
+    if (target.starts_with(folder) && target.ends_with("(deleted)")) CHECK(truncate(each.path().c_str(), bytes) == 0);
   }
 }
 
 TEST_CASE("a file that ends before what was written to it is an error of reading, by name") {
   const std::vector<std::byte> written(20'000, std::byte{7});
-  remat::unlinked_file file("/tmp");
+  remat::unlinked_file file(remat::temporary_directory());
   file.write(0, written);
   std::vector<std::byte> found(written.size());
   file.read(0, found);

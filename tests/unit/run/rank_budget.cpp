@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Budgets of all that a rank holds: what a step then takes is what was planned, and within them; the bits stay as they
 // are.
+#include "same_bits.hpp"
+
 #include <networks/networks.hpp>
 
 #include <remat/remat.hpp>
@@ -8,7 +10,6 @@
 #include <catch2/catch.hpp>
 
 #include <cstddef>
-#include <cstring>
 #include <fstream>
 #include <string>
 #include <vector>
@@ -78,12 +79,12 @@ TEST_CASE("on every network, a step of the smallest budget of the whole rank tak
         const auto data = random_batch(n, free.lowered(), samples, static_cast<std::uint64_t>(step));
         networks::with(data, [&](const auto&... tensors) {
           const float expected = free.train_step(tensors..., of_free), found = tight.train_step(tensors..., of_tight);
-          CHECK(std::memcmp(&expected, &found, sizeof(float)) == 0);
+          CHECK(same_bits(expected, found));
         });
         check_same(planned, tight.memory(of_tight));
       }
       const auto all = remat::internals::store(free).value_block(), same = remat::internals::store(tight).value_block();
-      CHECK(std::memcmp(all.data(), same.data(), all.size()) == 0);
+      CHECK(same_bits(all, same));
     }
   }
   CHECK(smaller > 20);
@@ -154,7 +155,7 @@ TEST_CASE("a step after a prediction, and one in uneven micro-batches, are withi
           found = model.train_step(tensors..., optimizer);
           expected = free.train_step(tensors..., other);
         });
-        CHECK(std::memcmp(&found, &expected, sizeof(float)) == 0);
+        CHECK(same_bits(found, expected));
         CHECK(model.memory(optimizer).explained() <= bytes);
         CHECK(model.plan(samples / microbatches + (samples % microbatches > 0 ? 1 : 0)).activation_bytes > 0);
         std::vector<remat::tensor_source> inputs;

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Several models on the same parameters: whatever each of them freezes, in however many places it has a shared module,
 // and whatever its input's size, it does what it would do alone on a copy of the weights.
+#include "same_bits.hpp"
+
 #include <remat/remat.hpp>
 
 #include <catch2/catch.hpp>
 
 #include <cmath>
-#include <cstring>
 #include <iostream>
 #include <string>
 #include <vector>
@@ -46,9 +47,6 @@ std::vector<float> numbers(std::size_t size, int seed) {
 }
 
 std::vector<std::byte> copy_of(std::span<const std::byte> bytes) { return {bytes.begin(), bytes.end()}; }
-bool same(std::span<const std::byte> a, std::span<const std::byte> b) {
-  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size()) == 0);
-}
 
 /// What a model shows by name, as bytes.
 std::vector<std::byte> weights_of(network& model) {
@@ -81,8 +79,8 @@ template <class Step>
 bool agree(network& model, network& alone, const Step& step) {
   copy_weights(model, alone);
   const float value = step(model);
-  return step(alone) == value && same(weights_of(model), weights_of(alone)) &&
-         same(gradients_of(model), gradients_of(alone));
+  return step(alone) == value && same_bits(weights_of(model), weights_of(alone)) &&
+         same_bits(gradients_of(model), gradients_of(alone));
 }
 
 bool does_as_alone(const setup& a, const setup& b) {
@@ -100,16 +98,16 @@ bool does_as_alone(const setup& a, const setup& b) {
     const auto trains = [&](network& model) { return train(model, i); };
     holds = holds && agree(first, first_alone, trains);
     const std::vector<std::byte> gradients = gradients_of(first);
-    holds = holds && agree(second, second_alone, trains) && same(gradients, gradients_of(first));
+    holds = holds && agree(second, second_alone, trains) && same_bits(gradients, gradients_of(first));
     // Each on its own gradients, by one optimizer.
     copy_weights(first, first_alone);
     step(optimizer)(first);
     step(alone)(first_alone);
-    holds = holds && same(weights_of(first), weights_of(first_alone));
+    holds = holds && same_bits(weights_of(first), weights_of(first_alone));
     copy_weights(second, second_alone);
     step(optimizer)(second);
     step(second_alone_optimizer)(second_alone);
-    holds = holds && same(weights_of(second), weights_of(second_alone)) && same(weights_of(first), weights_of(second));
+    holds = holds && same_bits(weights_of(second), weights_of(second_alone)) && same_bits(weights_of(first), weights_of(second));
   }
   return holds;
 }
@@ -202,7 +200,7 @@ TEST_CASE("gradients belong to the model that made them") {
   second.train_step(x, y);
   const std::vector<std::byte> gradients = gradients_of(first);
   CHECK(remat::clip_gradients(second, 1e-3) > 1e-3);
-  CHECK(same(gradients_of(first), gradients));
+  CHECK(same_bits(gradients_of(first), gradients));
   CHECK(remat::audit(second, x, y).holds());
   CHECK(remat::audit(first, x, y).holds());
 }

@@ -7,8 +7,8 @@
 namespace transfer_rate_tests {
 
 TEST_CASE("the rate of a disk is measured once for each directory", "[long]") {
-  const remat::transfer_rate first = remat::measured_transfer_rate("/tmp"),
-                             again = remat::measured_transfer_rate("/tmp");
+  const remat::transfer_rate first = remat::measured_transfer_rate(remat::temporary_directory()),
+                             again = remat::measured_transfer_rate(remat::temporary_directory());
   CHECK(first.write > 0);
   CHECK(first.read > 0);
   CHECK((again.write == first.write && again.read == first.read));

@@ -7,7 +7,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "io/temporary_folder.hpp"
+#include "temporary_folder.hpp"
 #include "property.hpp"
 #include "random_schedule.hpp"
 #include "refusal.hpp"
