@@ -124,7 +124,9 @@ int main(int argc, char** argv) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--batch", s.batch, "Images in a step")->check(CLI::Range(1, 1 << 20))->capture_default_str();
-  app.add_option("--seed", s.seed, "Seed of the initial weights and of the order of images")->capture_default_str();
+  app.add_option("--seed", s.seed, "Seed of the initial weights and of the order of images")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   app.add_option("--threads", s.threads, "Threads; 0: as many as OpenMP gives")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();

@@ -75,7 +75,9 @@ int main(int argc, char** argv) {
   std::size_t batch = 64, bytes = 20'000'000;
   CLI::App app{"Plans one network under many policies"};
   app.add_option("--batch", batch, "Images in a step")->check(CLI::Range(1, 1 << 16))->capture_default_str();
-  app.add_option("--bytes", bytes, "Bytes that save_what_fits keeps at most")->capture_default_str();
+  app.add_option("--bytes", bytes, "Bytes that save_what_fits keeps at most")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
 
   using remat::kind;

@@ -93,7 +93,9 @@ int main(int argc, char** argv) {
   app.add_option("--data", folder, "Folder of train-images-idx3-ubyte[.gz] and its companions")->capture_default_str();
   app.add_option("--images", images, "Train on the first N images")->check(CLI::PositiveNumber)->capture_default_str();
   app.add_option("--steps", steps, "Training steps")->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_option("--warm-up", warm_up, "Steps until the learning rate is reached")->capture_default_str();
+  app.add_option("--warm-up", warm_up, "Steps until the learning rate is reached")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   app.add_option("--batch", batch, "Images in a step")->check(CLI::Range(1, 1 << 16))->capture_default_str();
   app.add_option("--policy", wanted, "What is checkpointed: none, blocks, all, square_root or save_convolutions")
       ->capture_default_str();
@@ -104,6 +106,10 @@ int main(int argc, char** argv) {
   try {
     const auto chosen = std::ranges::find(policies, wanted, &policy::name);
     if (chosen == policies.end()) throw remat::error("--policy takes one of the names in --help, not '" + wanted + "'");
+    std::ofstream losses_file;
+    if (!losses.empty()) losses_file.open(losses);
+    if (!losses_file) throw remat::error("cannot write " + losses);
+    losses_file.precision(9);
     const auto data = remat::image_set::load(folder, remat::split::train).first(images);
     const auto test = remat::image_set::load(folder, remat::split::test).first(std::min<std::size_t>(images, 1000));
 
@@ -124,10 +130,6 @@ int main(int argc, char** argv) {
 
     model m = make(*chosen);
     if (!weights.empty()) remat::load_weights(m, weights);
-    std::ofstream losses_file;
-    if (!losses.empty()) losses_file.open(losses);
-    if (!losses_file) throw remat::error("cannot write " + losses);
-    losses_file.precision(9);
     remat::sgd optimizer{{.learning_rate = 0.05f, .momentum = 0.9f, .weight_decay = 5e-4f}};
     optimizer.group(remat::is_bias_or_norm, {.weight_decay = 0});
     const std::size_t rest = static_cast<std::size_t>(steps) - std::min(warm_up, static_cast<std::size_t>(steps));

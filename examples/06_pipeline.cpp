@@ -210,7 +210,9 @@ int main(int argc, char** argv) {
   app.add_option("--noise", s.noise, "Standard deviation of the noise for the U-Net; pixels are from 0 to 1")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  app.add_option("--seed", s.seed, "Seed of weights, order and noise")->capture_default_str();
+  app.add_option("--seed", s.seed, "Seed of weights, order and noise")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   app.add_option("--threads", s.threads, "Threads of a rank; 0: its share of the node's cores")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();

@@ -140,7 +140,9 @@ int main(int argc, char** argv) {
   app.add_option("--batch", s.batch, "Images in a step, of all replicas together")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
-  app.add_option("--seed", s.seed, "Seed of weights, order and dropout")->capture_default_str();
+  app.add_option("--seed", s.seed, "Seed of weights, order and dropout")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   app.add_option("--threads", s.threads, "Threads of a rank; 0: its share of the node's cores")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();

@@ -82,7 +82,8 @@ remat::checkpoints of_blocks(const std::string& strategy, Policy policy) {
 }
 
 remat::checkpoints checkpoints_of(const settings& s) {
-  if (s.policy == "recompute_all") return of_blocks(s.strategy, remat::recompute_all{});
+  const remat::checkpoints whole = of_blocks(s.strategy, remat::recompute_all{});  // throws for no strategy
+  if (s.policy == "recompute_all") return whole;
   if (s.policy == "save_products")
     return of_blocks(s.strategy, remat::save_only<remat::kind<"linear">, remat::kind<"attention">>{});
   if (s.policy == "recompute_mlp") return {remat::checkpoint_at("h.*.mlp")};
@@ -217,7 +218,9 @@ int main(int argc, char** argv) {
       ->check(more_than_0)
       ->capture_default_str();
   app.add_option("--steps", s.steps, "Training steps")->check(more_than_0)->capture_default_str();
-  app.add_option("--warm-up", s.warm_up, "Steps until the learning rate is reached")->capture_default_str();
+  app.add_option("--warm-up", s.warm_up, "Steps until the learning rate is reached")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   app.add_option("--batch", s.batch, "Windows in a step")->check(CLI::Range(1, 1 << 16))->capture_default_str();
   app.add_option("--learning-rate", s.learning_rate, "Highest learning rate of AdamW")
       ->check(more_than_0)
@@ -229,12 +232,16 @@ int main(int argc, char** argv) {
       ->check(more_than_0)
       ->capture_default_str();
   app.add_option("--prompt", s.prompt, "First bytes of the text that it writes");
-  app.add_option("--characters", s.characters, "Bytes that it writes")->capture_default_str();
+  app.add_option("--characters", s.characters, "Bytes that it writes")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   app.add_option("--temperature", s.temperature,
                  "How random the text is that it writes; 0: the likeliest byte each time")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  app.add_option("--seed", s.seed, "Seed of weights, order and what it writes")->capture_default_str();
+  app.add_option("--seed", s.seed, "Seed of weights, order and what it writes")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   app.add_option("--threads", s.threads, "Threads of a rank; 0: its share of the node's cores")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
@@ -244,5 +251,6 @@ int main(int argc, char** argv) {
     return mpi.rank() == 0 ? app.exit(e) : e.get_exit_code();
   }
   // The session prints an exception that is thrown from here on, once, with its rank, and ends all ranks.
+  if (!(s.temperature >= 0)) throw remat::error("--temperature is a number of at least 0");  // not NaN
   train(mpi, s);
 }

@@ -72,7 +72,7 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"tiny", "gpt2"}))
       ->capture_default_str();
   app.add_option("--weights", s.weights, "Safetensors file, or folder with one, to start from");
-  app.add_option("--tokens", s.tokens, "File of tokens: a text, uint16 numbers, or a .npy array")->required();
+  app.add_option("--tokens", s.tokens, "File of tokens: of tiny, a text; of gpt2, uint16 numbers in a .bin file, or a .npy array")->required();
   app.add_option("--out", s.out, "File for the weights after training");
   app.add_option("--batch", s.batch, "Windows in a step")->check(more_than_0)->capture_default_str();
   app.add_option("--microbatches", s.microbatches, "Parts of a batch")->check(more_than_0)->capture_default_str();
@@ -81,6 +81,7 @@ int main(int argc, char** argv) {
       ->check(more_than_0)
       ->capture_default_str();
   app.add_option("--seed", s.seed, "Seed of the order of windows, and of weights that are not loaded")
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   app.add_option("--threads", s.threads, "Threads of a rank; 0: its share of the node's cores")
       ->check(CLI::Range(0, 1024))
@@ -95,6 +96,9 @@ int main(int argc, char** argv) {
     fine_tune<tiny, 64>(mpi, s, remat::token_file(s.tokens));
   else if (s.tokens.ends_with(".npy"))
     fine_tune<models::gpt2_small, 256>(mpi, s, remat::token_file(s.tokens));
+  else if (!s.tokens.ends_with(".bin"))
+    throw remat::error("--tokens of gpt2 are uint16 numbers in a .bin file, or a .npy array; '" + s.tokens +
+                       "' is neither");
   else
     fine_tune<models::gpt2_small, 256>(mpi, s, remat::token_file(s.tokens, remat::number_type::uint16));
 }

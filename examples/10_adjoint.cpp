@@ -51,7 +51,7 @@ void write_picture(const std::string& name, const wave::grid& g, const field& sh
   file << "P5\n" << g.width << " " << g.height << "\n255\n";
   for (const float each : shown)
     file.put(static_cast<char>(std::clamp(128 + static_cast<int>(127 * each / largest), 0, 255)));
-  if (!file) throw remat::error("cannot write '" + name + "'");
+  if (!file.flush()) throw remat::error("cannot write '" + name + "'");
 }
 
 /// Two sources of pressure, and a medium with a slow body in faster ground, in units of dx / dt.
@@ -222,17 +222,28 @@ int main(int argc, char** argv) {
   app.add_option("--size", size, "Rows and columns of the grid")
       ->check(CLI::IsMember({64, 128}))
       ->capture_default_str();
-  app.add_option("--bytes", chosen.bytes, "Bytes that activations may take")->capture_default_str();
+  app.add_option("--bytes", chosen.bytes, "Bytes that activations may take")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   app.add_option("--policy", chosen.policy, "Policy: budget, or revolve with --slots")
       ->check(CLI::IsMember({"budget", "revolve"}))
       ->capture_default_str();
-  app.add_option("--slots", chosen.slots, "States that revolve keeps, at least 1")->capture_default_str();
-  app.add_option("--iterations", chosen.iterations, "Iterations of conjugate gradients")->capture_default_str();
+  const CLI::Option* const slots =
+      app.add_option("--slots", chosen.slots, "States that revolve keeps, at least 1")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--iterations", chosen.iterations, "Iterations of conjugate gradients")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   app.add_option("--disk", chosen.disk, "Folder of a file where states may wait, too; without it, all wait in memory");
   app.add_option("--rate", chosen.rate, "Bytes a second that the disk writes and reads; 0: measured")
       ->capture_default_str();
   app.add_option("--output", chosen.output, "Folder of the pictures")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
+  if (slots->count() > 0 && chosen.policy != "revolve") {
+    std::cerr << "error: --slots are of the policy revolve; leave them out, or give --policy revolve\n";
+    return 1;
+  }
   if (!chosen.disk.empty() && chosen.policy != "budget") {
     std::cerr << "error: --disk needs the policy budget; leave out --policy, or --disk\n";
     return 1;

@@ -31,6 +31,8 @@ namespace warning_names {
 
 /// A checkpoint that is on two stages of an automatic partition.
 inline constexpr std::string_view skipped_checkpoint = "skipped_checkpoint";
+/// Weights whose config.json is of another model (io/configuration.hpp).
+inline constexpr std::string_view other_configuration = "other_configuration";
 
 }  // namespace warning_names
 

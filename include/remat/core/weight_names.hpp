@@ -24,6 +24,13 @@ struct weight_spelling {
   bool is_written = false;  ///< files that are saved have it, too: it is no old spelling, but the published one
 };
 
+/// What a published configuration says under a key, where it has it: a number, or a word.
+struct config_entry {
+  std::string_view key = {};
+  double number = 0;
+  std::string_view text = {};
+};
+
 struct weight_names {
   /// What all names in a file may begin with beyond those of the model, or lack.
   std::string_view prefix = {};
@@ -31,6 +38,10 @@ struct weight_names {
   /// Patterns (core/text_pattern.hpp) of what files may hold beyond the model: masks, counters, other heads. Loading
   /// skips them.
   std::array<std::string_view, 16> ignored = {};
+  /// What `model_type` may be in a config.json next to the file (io/configuration.hpp): other architectures have weights
+  /// of the same names and shapes. Empty: it is not looked at.
+  std::array<std::string_view, 4> model_types = {};
+  std::array<config_entry, 8> configuration = {};  ///< what it says of such a model
 };
 
 }  // namespace remat

@@ -35,8 +35,8 @@ class loss_on_ranks {
   detail::loss_tensors share() {
     if (!has_tensors()) return {};
     const int first = loss().first_parameter;
-    const value_spans parameters =
-        share(parameters_, store_->values(first, loss().parameters), blueprint_->checkpointed.parameters.data() + first);
+    const value_spans parameters = share(parameters_, store_->values(first, loss().parameters),
+                                         blueprint_->checkpointed.parameters.data() + first);
     return {parameters, share_states()};
   }
 

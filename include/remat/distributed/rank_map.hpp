@@ -123,52 +123,68 @@ inline constexpr constant spread{"spread", [](int partitions, int replicas) {
                                    return ranks;
                                  }};
 
+namespace detail {
+
+struct line_of_file {
+  int number, partition, replica, rank;
+};
+
+inline std::vector<line_of_file> lines_of(const std::filesystem::path& path) {
+  std::istringstream file(read_text_file(path, "a rank map has lines of partition replica rank"));
+  std::vector<line_of_file> lines;
+  std::string text;
+  for (int number = 1; std::getline(file, text); ++number) {
+    std::istringstream words(text.substr(0, text.find('#')));
+    std::string rest;
+    if (words >> std::ws; words.eof()) continue;
+    line_of_file here{number, 0, 0, 0};
+    if (!(words >> here.partition >> here.replica >> here.rank) || words >> rest || here.partition < 0 ||
+        here.replica < 0 || here.rank < 0)
+      throw data_error(path.string(),
+                       "line " + std::to_string(number) +
+                           " is not accepted; a line holds three numbers of at least 0: partition replica rank");
+    lines.push_back(here);
+  }
+  return lines;
+}
+
+/// The rank of each place, as a `setting` gives it. Throws `data_error` for lines that do not fit this job.
+inline std::vector<int> ranks_of(const std::string& file, const std::vector<line_of_file>& lines, int partitions,
+                                 int replicas) {
+  const auto text = [](int partition, int replica) {
+    return "partition " + std::to_string(partition) + " replica " + std::to_string(replica);
+  };
+  std::vector<int> ranks(static_cast<std::size_t>(partitions * replicas), -1), numbers(ranks.size());
+  for (const line_of_file& here : lines) {
+    const auto refuse = [&](const std::string& what) {
+      throw data_error(file, "line " + std::to_string(here.number) + " " + what);
+    };
+    if (here.partition >= partitions || here.replica >= replicas)
+      refuse("names place (" + std::to_string(here.partition) + ", " + std::to_string(here.replica) +
+             "); this job has partition 0 to " + std::to_string(partitions - 1) + " and replica 0 to " +
+             std::to_string(replicas - 1));
+    const std::size_t place = static_cast<std::size_t>(here.partition * replicas + here.replica);
+    if (ranks[place] != -1)
+      refuse("names a place that is in an earlier line, line " + std::to_string(numbers[place]) + ": " +
+             text(here.partition, here.replica) + "; once is accepted");
+    ranks[place] = here.rank;
+    numbers[place] = here.number;
+  }
+  for (int place = 0; place < partitions * replicas; ++place)
+    if (ranks[static_cast<std::size_t>(place)] == -1)
+      throw data_error(file,
+                       "has no line for " + text(place / replicas, place % replicas) + "; one for each is needed");
+  return ranks;
+}
+
+}  // namespace detail
+
 /// Reads the file at once. Throws `data_error`, which names the file and the line, for what is wrong with it; whether
 /// it fits the job is known when the job is.
 inline setting from_file(const std::filesystem::path& path) {
-  struct entry {
-    int line, partition, replica, rank;
-  };
   const std::string name = path.string();
-  std::istringstream file(read_text_file(path, "a rank map has lines of partition replica rank"));
-  std::vector<entry> entries;
-  std::string line;
-  for (int number = 1; std::getline(file, line); ++number) {
-    std::istringstream words(line.substr(0, line.find('#')));
-    std::string rest;
-    if (words >> std::ws; words.eof()) continue;
-    entry e{number, 0, 0, 0};
-    if (!(words >> e.partition >> e.replica >> e.rank) || words >> rest || e.partition < 0 || e.replica < 0 ||
-        e.rank < 0)
-      throw data_error(name, "line " + std::to_string(number) +
-                                 " is not accepted; a line holds three numbers of at least 0: partition replica rank");
-    entries.push_back(e);
-  }
-  return {name, [name, entries = std::move(entries)](int partitions, int replicas) {
-            const auto refuse = [&](int at, const std::string& what) {
-              throw data_error(name, "line " + std::to_string(at) + " " + what);
-            };
-            std::vector<int> ranks(static_cast<std::size_t>(partitions * replicas), -1), lines(ranks.size());
-            for (const entry& e : entries) {
-              if (e.partition >= partitions || e.replica >= replicas)
-                refuse(e.line, "names place (" + std::to_string(e.partition) + ", " + std::to_string(e.replica) +
-                                   "); this job has partition 0 to " + std::to_string(partitions - 1) +
-                                   " and replica 0 to " + std::to_string(replicas - 1));
-              const std::size_t place = static_cast<std::size_t>(e.partition * replicas + e.replica);
-              if (ranks[place] != -1)
-                refuse(e.line, "names a place that is in an earlier line, line " + std::to_string(lines[place]) +
-                                   ": partition " + std::to_string(e.partition) + " replica " +
-                                   std::to_string(e.replica) + "; once is accepted");
-              ranks[place] = e.rank;
-              lines[place] = e.line;
-            }
-            for (std::size_t place = 0; place < ranks.size(); ++place)
-              if (ranks[place] == -1)
-                throw data_error(name, "has no line for partition " +
-                                           std::to_string(place / static_cast<std::size_t>(replicas)) + " replica " +
-                                           std::to_string(place % static_cast<std::size_t>(replicas)) +
-                                           "; one for each is needed");
-            return ranks;
+  return {name, [name, lines = detail::lines_of(path)](int partitions, int replicas) {
+            return detail::ranks_of(name, lines, partitions, replicas);
           }};
 }
 

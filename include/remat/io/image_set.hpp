@@ -140,7 +140,8 @@ class image_set {
 
 namespace detail {
 
-/// `folder/name` or `folder/name.gz`; the plain file where both exist.
+/// `folder/name` or `folder/name.gz`; the plain file where both exist. Some copies of the data sets are called
+/// train-images.idx3-ubyte, with a dot.
 inline std::filesystem::path plain_or_gzip(const std::filesystem::path& folder, const std::string& name) {
   const auto type_of = [](const std::filesystem::path& path) {
     std::error_code why;
@@ -151,7 +152,9 @@ inline std::filesystem::path plain_or_gzip(const std::filesystem::path& folder, 
   };
   if (type_of(folder) != std::filesystem::file_type::directory)
     throw data_error(folder.string(), "is not a folder; one with " + name + " or " + name + ".gz is needed");
-  for (const std::string& candidate : {name, name + ".gz"})
+  std::string dotted = name;
+  dotted[dotted.find("-idx")] = '.';
+  for (const std::string& candidate : {name, name + ".gz", dotted, dotted + ".gz"})
     if (type_of(folder / candidate) != std::filesystem::file_type::not_found) return folder / candidate;
   throw data_error(folder.string(), "has no " + name + " and no " + name + ".gz; one of them is needed");
 }

@@ -34,7 +34,7 @@ namespace remat::detail {
 class listing {
  public:
   void add(const std::string& what) {
-    if (count_++ < most) text_ += (text_.empty() ? "" : ", ") + shown_text(what);
+    if (count_++ < most) text_ += (text_.empty() ? "" : ", ") + what;
   }
   std::string text(const char* title) const {
     if (count_ == 0) return "";
@@ -151,7 +151,7 @@ class tensor_matcher {
         if (found == nullptr)
           found = &t;
         else if (!file_.has_equal(*found, t))
-          unequal_.add(found->name + " and " + t.name);
+          unequal_.add(shown_text(found->name) + " and " + shown_text(t.name));
       }
     }
     if (found == nullptr && w.keep && count_in_file(w.counted_by) == 0) return nullptr;  // it need not be there
@@ -172,7 +172,7 @@ class tensor_matcher {
       return nullptr;
     }
     if (!safetensors_file::is_readable(found->type, w.type))
-      unreadable_.add(w.name + " is " + found->type + "; " + safetensors_file::readable_types(w.type) +
+      unreadable_.add(w.name + " is " + shown_text(found->type) + "; " + safetensors_file::readable_types(w.type) +
                       (w.type == element::float32 ? " are accepted" : " is accepted"));
     if (w.role == tensor_role::counter && w.name.ends_with("/steps")) require_steps(w.name, count_in_file(w.name));
     report.loaded.push_back(w.name);
@@ -200,7 +200,8 @@ class tensor_matcher {
     if (options_.ignore_unexpected || !options_.strict || matches(options_.allow_unexpected, names_[i]))
       report.unexpected.push_back(t.name);
     else
-      unexpected_.add(t.name + (names_[i] == t.name ? "" : " (renamed " + names_[i] + ")") + " " + shape_text(t.shape));
+      unexpected_.add(shown_text(t.name) + (names_[i] == t.name ? "" : " (renamed " + shown_text(names_[i]) + ")") +
+                      " " + shape_text(t.shape));
   }
 
   const tensor_files& file_;

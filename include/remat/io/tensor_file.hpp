@@ -11,6 +11,7 @@
 /// `collective_error` on all ranks.
 #pragma once
 
+#include <remat/io/configuration.hpp>
 #include <remat/io/file_names.hpp>
 #include <remat/io/load_options.hpp>
 #include <remat/io/matched_tensors.hpp>
@@ -91,6 +92,7 @@ inline load_report read_tensors(tensor_list tensors, const std::filesystem::path
   ranks.run_on(0, [&] {
     files.emplace(path);
     matched.emplace(*files, tensors, options);
+    detail::compare_configuration(*files, tensors);
     plan = {*files, matched->tensors};
   });
   plan.share(ranks);

@@ -88,9 +88,12 @@ class tensor_files {
     files_[t.file].read_part(t, as, first, to);
   }
 
-  /// Whether two tensors have the same type, shape and bytes.
+  /// Whether two tensors have the same shape and bytes, or are of two types and the same as floats.
   bool has_equal(const safetensor& a, const safetensor& b) const {
-    if (a.type != b.type || a.shape != b.shape || a.end - a.begin != b.end - b.begin) return false;
+    if (a.shape != b.shape) return false;
+    if (a.type != b.type)
+      return safetensors_file::is_readable(a.type) && safetensors_file::is_readable(b.type) && has_equal_floats(a, b);
+    if (a.end - a.begin != b.end - b.begin) return false;
     std::array<std::byte, 16384> of_a, of_b;
     for (std::size_t at = 0; at < a.end - a.begin; at += of_a.size()) {
       const std::size_t count = std::min(of_a.size(), a.end - a.begin - at);
@@ -102,6 +105,17 @@ class tensor_files {
   }
 
  private:
+  bool has_equal_floats(const safetensor& a, const safetensor& b) const {
+    std::array<float, 4096> of_a, of_b;
+    for (std::size_t at = 0; at < a.elements(); at += of_a.size()) {
+      const std::size_t count = std::min(of_a.size(), a.elements() - at);
+      read_part(a, element::float32, at, std::as_writable_bytes(std::span(of_a).first(count)));
+      read_part(b, element::float32, at, std::as_writable_bytes(std::span(of_b).first(count)));
+      if (!std::equal(of_a.begin(), of_a.begin() + static_cast<std::ptrdiff_t>(count), of_b.begin())) return false;
+    }
+    return true;
+  }
+
   void open(const std::filesystem::path& folder, detail::tensor_index index) {
     for (const std::string& file : index.files) {
       paths_.push_back(folder / file);

@@ -26,8 +26,12 @@ namespace remat {
 /// Copies share the file.
 class token_file {
  public:
-  /// The bytes of a file, or the array of a .npy file. Throws `data_error`, naming the file, where it holds no tokens.
+  /// The bytes of a file, or the array of a .npy file; a .bin file is given with its type. Throws `data_error`, naming
+  /// the file, where it holds no tokens.
   explicit token_file(const std::filesystem::path& path) {
+    if (path.extension() == ".bin")
+      throw data_error(path.string(), "does not say how large its numbers are; give its token_file a number_type as "
+                                      "well, uint16 for most vocabularies up to 65536");
     if (path.extension() == ".npy")
       open_array(path);
     else

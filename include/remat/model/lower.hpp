@@ -6,6 +6,7 @@
 #include <remat/model/lowered_annotation.hpp>
 #include <remat/model/lowered_branches.hpp>
 #include <remat/model/lowered_chain.hpp>
+#include <remat/model/lowered_tags.hpp>
 #include <remat/model/lowered_wrappers.hpp>
 #include <remat/model/program.hpp>
 #include <remat/model/rules.hpp>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// Lowering, the only templates over the model: what is lowered where, and layers. Modules that hold others are in
-/// lowered_chain.hpp, lowered_branches.hpp, lowered_wrappers.hpp and lowered_annotation.hpp.
+/// lowered_chain.hpp, lowered_branches.hpp, lowered_tags.hpp, lowered_wrappers.hpp and lowered_annotation.hpp.
 ///
 /// `lowered<M, Inputs, Context, Scope>` is module M after `Inputs`: its `output` as a type, the context `after` it,
 /// and `emit`, which writes it down as values. After a broken law the output is `broken`, and later laws are vacuous.
@@ -17,8 +17,8 @@ namespace remat::detail {
 
 struct broken {};
 
-/// The `width_of_parts` of what is around a module: the parts alone would be less than it is (without the tag's tensors,
-/// the name, the checkpoint), and since this is no number, `inlined` refuses it.
+/// The `width_of_parts` of what is around a module: the parts alone would be less than it is (without the tag's
+/// tensors, the name, the checkpoint), and since this is no number, `inlined` refuses it.
 using more_than_parts = void;
 
 /// The module before the first.

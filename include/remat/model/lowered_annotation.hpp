@@ -4,8 +4,8 @@
 #pragma once
 
 #include <remat/model/annotation_rules.hpp>
-#include <remat/model/lowered_branches.hpp>
 #include <remat/model/lowered_chain.hpp>
+#include <remat/model/lowered_tags.hpp>
 #include <remat/model/lowered_wrappers.hpp>
 #include <remat/model/near_paths.hpp>
 #include <remat/model/rules.hpp>

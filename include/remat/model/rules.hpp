@@ -112,6 +112,14 @@ struct parallel_has_branches {
   static_assert(HasBranches, "remat: parallel<Join, Branches...> has at least one branch; give it one");
 };
 
+template <class Residual, bool AddsTwo>
+struct residual_adds_two {
+  static constexpr bool holds = true;
+  static_assert(AddsTwo,
+                "remat: a residual adds one tensor of its body to one of its shortcut, and here are more; leave one of "
+                "each with pick<...>, or give the residual a join of its own");
+};
+
 template <class Inlined, bool HasParts>
 struct inlined_has_parts {
   static constexpr bool holds = true;

@@ -7,8 +7,8 @@
 /// Each module for which the predicate holds is replaced by f of it, and is not searched; the others are searched
 /// through sequentials, names, stages, repeats, branches, joins, checkpoints, annotations, shared, frozen and inlined
 /// parts, `computed_as`, `running_statistics` and bodies of blocks. Predicate and f are functions without state of an
-/// empty module, as lambdas are that capture nothing. A block in whose body something was replaced becomes a `changed_block`, of the same kind, with the new
-/// body; what files call its weights stays.
+/// empty module, as lambdas are that capture nothing. A block in whose body something was replaced becomes a
+/// `changed_block`, of the same kind, with the new body; what files call its weights stays.
 #pragma once
 
 #include <remat/core/fixed_string.hpp>

@@ -47,6 +47,7 @@ namespace remat::models {
 struct bert_config {
   std::size_t vocabulary = 30522;  ///< Hugging Face's vocab_size
   std::size_t positions = 512;     ///< max_position_embeddings
+  std::size_t first_position = 0;  ///< 2 in RoBERTa, CamemBERT and XLM-R: pad_token_id + 1
   std::size_t types = 2;           ///< type_vocab_size
   std::size_t width = 768;         ///< hidden_size
   std::size_t heads = 12;          ///< num_attention_heads
@@ -77,11 +78,11 @@ struct bert_parts {
   template <fixed_string Name, std::size_t Rows>
   using table = named<Name, embedding<Rows, C.width, C.deviation>>;
   using words = named<"word_embeddings", shared<"word_embeddings", embedding<C.vocabulary, C.width, C.deviation>>>;
-  using embeddings =
-      sequential<inlined<parallel<nn::add, inlined<sequential<pick<0>, words>>,
-                                  inlined<sequential<pick<1>, table<"token_type_embeddings", C.types>>>>>,
-                 named<"position_embeddings", positional_embedding<C.positions, C.width, C.deviation>>,
-                 named<"LayerNorm", norm>, drop>;
+  using embeddings = sequential<
+      inlined<parallel<nn::add, inlined<sequential<pick<0>, words>>,
+                       inlined<sequential<pick<1>, table<"token_type_embeddings", C.types>>>>>,
+      named<"position_embeddings", positional_embedding<C.positions, C.width, C.deviation, C.first_position>>,
+      named<"LayerNorm", norm>, drop>;
 
   /// What is added to what came before `Rest`, and normalised.
   template <std::size_t In>
@@ -107,10 +108,19 @@ struct bert_parts {
 };
 
 /// Names of encoders, and of heads that are not there.
-constexpr weight_names bert_names(bool has_pooler, bool has_classifier) {
+constexpr weight_names bert_names(const bert_config& c, bool has_pooler, bool has_classifier) {
   weight_names made{.prefix = "bert.",
                     .spellings = {{{"LayerNorm.gamma", "LayerNorm.weight"}, {"LayerNorm.beta", "LayerNorm.bias"}}},
-                    .ignored = {"bert.embeddings.position_ids", "cls.*"}};
+                    .ignored = {"bert.embeddings.position_ids", "cls.*"},
+                    .model_types = {"bert"},
+                    .configuration = {{{"num_attention_heads", static_cast<double>(c.heads)},
+                                       {"layer_norm_eps", c.epsilon},
+                                       {"hidden_act", 0, "gelu"},
+                                       {"position_embedding_type", 0, "absolute"}}}};
+  if (c.first_position > 0) {
+    made.model_types = {"roberta", "xlm-roberta", "camembert"};
+    made.configuration[4] = {"pad_token_id", static_cast<double>(c.first_position) - 1};
+  }
   if (!has_pooler) made.ignored[2] = "bert.pooler.*";
   if (!has_classifier) {
     made.ignored[3] = "classifier.*";
@@ -118,8 +128,8 @@ constexpr weight_names bert_names(bool has_pooler, bool has_classifier) {
   }
   return made;
 }
-constexpr weight_names bert_masked_lm_names() {
-  weight_names made = bert_names(false, true);
+constexpr weight_names bert_masked_lm_names(const bert_config& c) {
+  weight_names made = bert_names(c, false, true);
   made.spellings[2] = {"predictions.bias", "predictions.decoder.bias", true};
   made.ignored[1] = "cls.seq_relationship.*";
   return made;
@@ -134,7 +144,7 @@ struct bert : module {
   using parts = detail::bert_parts<C>;
   using body = sequential<named<"bert", sequential<inlined<typename parts::encoder>,
                                                    inlined<parallel<identity, identity, typename parts::pooler>>>>>;
-  static constexpr weight_names names = detail::bert_names(true, false);
+  static constexpr weight_names names = detail::bert_names(C, true, false);
 };
 
 /// Hidden states alone.
@@ -142,7 +152,7 @@ template <bert_config C = bert_base_uncased>
 struct bert_without_pooler : module {
   static constexpr std::string_view kind = "bert";
   using body = sequential<named<"bert", typename detail::bert_parts<C>::encoder>>;
-  static constexpr weight_names names = detail::bert_names(false, false);
+  static constexpr weight_names names = detail::bert_names(C, false, false);
 };
 
 template <bert_config C = bert_base_uncased>
@@ -151,7 +161,7 @@ struct bert_for_masked_lm : module {
   using parts = detail::bert_parts<C>;
   using body = sequential<named<"bert", typename parts::encoder>,
                           named<"cls", sequential<named<"predictions", typename parts::predictions>>>>;
-  static constexpr weight_names names = detail::bert_masked_lm_names();
+  static constexpr weight_names names = detail::bert_masked_lm_names(C);
 };
 
 template <bert_config C, std::size_t Labels>
@@ -160,7 +170,7 @@ struct bert_for_sequence_classification : module {
   using parts = detail::bert_parts<C>;
   using body = sequential<named<"bert", sequential<inlined<typename parts::encoder>, typename parts::pooler>>,
                           typename parts::drop, named<"classifier", typename parts::template product<C.width, Labels>>>;
-  static constexpr weight_names names = detail::bert_names(true, true);
+  static constexpr weight_names names = detail::bert_names(C, true, true);
 };
 
 template <bert_config C, std::size_t Labels>
@@ -169,7 +179,7 @@ struct bert_for_token_classification : module {
   using parts = detail::bert_parts<C>;
   using body = sequential<named<"bert", typename parts::encoder>, typename parts::drop,
                           named<"classifier", typename parts::template product<C.width, Labels>>>;
-  static constexpr weight_names names = detail::bert_names(false, true);
+  static constexpr weight_names names = detail::bert_names(C, false, true);
 };
 
 }  // namespace remat::models

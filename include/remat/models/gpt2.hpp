@@ -79,6 +79,17 @@ struct gpt2_parts {
                                  named<"drop", drop>, named<"h", repeat<C.blocks, block>>, named<"ln_f", norm>>;
 };
 
+constexpr weight_names gpt2_names(const gpt2_config& c, bool has_head) {
+  weight_names made{.prefix = "transformer.",
+                    .ignored = {"*.attn.bias", "*.attn.masked_bias"},
+                    .model_types = {"gpt2"},
+                    .configuration = {{{"n_head", static_cast<double>(c.heads)},
+                                       {"layer_norm_epsilon", c.epsilon},
+                                       {"activation_function", 0, "gelu_new"}}}};
+  if (!has_head) made.ignored[2] = "lm_head.weight";
+  return made;
+}
+
 }  // namespace detail
 
 /// With its head: logits (T, vocabulary).
@@ -87,7 +98,7 @@ struct gpt2 : module {
   static constexpr std::string_view kind = "gpt2";
   using body = sequential<named<"transformer", typename detail::gpt2_parts<C>::transformer>,
                           named<"lm_head", shared<"wte", nn::linear<C.width, C.vocabulary, nn::bias::without>>>>;
-  static constexpr weight_names names{.prefix = "transformer.", .ignored = {"*.attn.bias", "*.attn.masked_bias"}};
+  static constexpr weight_names names = detail::gpt2_names(C, true);
 };
 
 /// What comes before the head: (T, width).
@@ -95,8 +106,7 @@ template <gpt2_config C = gpt2_small>
 struct gpt2_without_head : module {
   static constexpr std::string_view kind = "gpt2";
   using body = sequential<named<"transformer", typename detail::gpt2_parts<C>::transformer>>;
-  static constexpr weight_names names{.prefix = "transformer.",
-                                      .ignored = {"*.attn.bias", "*.attn.masked_bias", "lm_head.weight"}};
+  static constexpr weight_names names = detail::gpt2_names(C, false);
 };
 
 /// The head and the cross entropy of its logits in one, after `gpt2_without_head`.

@@ -36,8 +36,8 @@ struct embedding : nn::embedding<V, D> {
   static constexpr std::array parameters{parameter("weight", {V, D}, initial::normal(Deviation.value))};
 };
 
-template <std::size_t T, std::size_t D, nn::real Deviation = 0.02>
-struct positional_embedding : nn::positional_embedding<T, D> {
+template <std::size_t T, std::size_t D, nn::real Deviation = 0.02, std::size_t First = 0>
+struct positional_embedding : nn::positional_embedding<T, D, First> {
   static constexpr std::array parameters{parameter("weight", {T, D}, initial::normal(Deviation.value))};
 };
 

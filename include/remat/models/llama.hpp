@@ -101,6 +101,21 @@ struct llama_parts {
                            named<"layers", repeat<C.blocks, block>>, named<"norm", norm>>;
 };
 
+constexpr weight_names llama_names(const llama_config& c, bool has_head) {
+  weight_names made{.prefix = "model.",
+                    .ignored = {"*rotary_emb.inv_freq"},
+                    .model_types = {"llama"},
+                    .configuration = {{{"num_attention_heads", static_cast<double>(c.heads)},
+                                       {"num_key_value_heads", static_cast<double>(c.key_value_heads)},
+                                       {"rms_norm_eps", c.epsilon},
+                                       {"hidden_act", 0, "silu"},
+                                       {"rope_theta", c.rotary.theta},
+                                       {"rope_type", 0, c.rotary.factor > 1 ? "llama3" : "default"},
+                                       {"factor", c.rotary.factor}}}};
+  if (!has_head) made.ignored[1] = "lm_head.weight";
+  return made;
+}
+
 }  // namespace detail
 
 /// With its head: logits (T, vocabulary).
@@ -110,7 +125,7 @@ struct llama : module {
   using body = sequential<named<"model", typename detail::llama_parts<C>::model>,
                           named<"lm_head", typename detail::llama_parts<C>::template head_or_table<
                                                detail::linear<C.width, C.vocabulary, C.deviation, nn::bias::without>>>>;
-  static constexpr weight_names names{.prefix = "model.", .ignored = {"*rotary_emb.inv_freq"}};
+  static constexpr weight_names names = detail::llama_names(C, true);
 };
 
 /// What comes before the head: (T, width).
@@ -118,7 +133,7 @@ template <llama_config C = tiny_llama_1_1b>
 struct llama_without_head : module {
   static constexpr std::string_view kind = "llama";
   using body = sequential<named<"model", typename detail::llama_parts<C>::model>>;
-  static constexpr weight_names names{.prefix = "model.", .ignored = {"*rotary_emb.inv_freq", "lm_head.weight"}};
+  static constexpr weight_names names = detail::llama_names(C, false);
 };
 
 /// The head and the cross entropy of its logits in one, after `llama_without_head`.

@@ -22,6 +22,7 @@
 #include <remat/model/sequential.hpp>
 #include <remat/models/initialised.hpp>
 #include <remat/models/optional_dropout.hpp>
+#include <remat/models/square_root.hpp>
 #include <remat/nn/attention.hpp>
 #include <remat/nn/class_token.hpp>
 #include <remat/nn/conv2d.hpp>
@@ -72,12 +73,32 @@ struct vit_positions : nn::positional_embedding<T, D> {
   static constexpr std::array parameters{
       parameter(Name.view(), {1, T, D}, initial::normal(Deviation.value)).of_parent()};
 };
+/// Of patches, as the other layers start.
+template <std::size_t C, std::size_t D, std::size_t Patch, nn::real Deviation>
+struct vit_convolution : nn::conv2d<C, D, Patch, nn::window{.stride = Patch}> {
+  static constexpr auto parameters = nn::detail::with_bias<nn::bias::with>(
+      parameter("weight", {D, C, Patch, Patch}, initial::normal(Deviation.value)), D, initial::constant(0));
+};
+
+/// PyTorch's `xavier_uniform_` (Glorot, Bengio 2010), of which torchvision starts most products.
+constexpr initial xavier_uniform(std::size_t in, std::size_t out) {
+  return {initial::distribution::uniform, static_cast<double>(in + out) / 6};
+}
 /// The products of PyTorch's MultiheadAttention.
-template <std::size_t D, nn::real Deviation>
+template <std::size_t D>
 struct in_proj : nn::linear<D, 3 * D> {
-  static constexpr std::array parameters{
-      parameter("in_proj_weight", {3 * D, D}, initial::normal(Deviation.value)).of_parent(),
-      parameter("in_proj_bias", {3 * D}, initial::constant(0)).of_parent()};
+  static constexpr std::array parameters{parameter("in_proj_weight", {3 * D, D}, xavier_uniform(D, 3 * D)).of_parent(),
+                                         parameter("in_proj_bias", {3 * D}, initial::constant(0)).of_parent()};
+};
+template <std::size_t D>
+struct out_proj : nn::linear<D, D> {
+  static constexpr auto parameters = nn::detail::with_bias<nn::bias::with>(
+      parameter("weight", {D, D}, initial::uniform_fan_in(D)), D, initial::constant(0));
+};
+template <std::size_t In, std::size_t Out>
+struct mlp_product : nn::linear<In, Out> {
+  static constexpr auto parameters = nn::detail::with_bias<nn::bias::with>(
+      parameter("weight", {Out, In}, xavier_uniform(In, Out)), Out, initial::normal(1e-6));
 };
 
 template <vit_config C>
@@ -95,7 +116,10 @@ struct vit_parts {
   using product = linear<In, Out, C.deviation>;
   using drop = optional_dropout<C.dropout>;
   using norm = nn::layer_norm<C.width, nn::norm_options{.epsilon = C.epsilon}>;
-  using patches = nn::conv2d<C.channels, C.width, C.patch, nn::window{.stride = C.patch}>;
+  using patches = vit_convolution<C.channels, C.width, C.patch, C.deviation>;
+  using torchvision_patches =
+      vit_convolution<C.channels, C.width, C.patch,
+                      square_root_of(1.0 / static_cast<double>(C.channels * C.patch * C.patch))>;
 
   using embeddings = sequential<named<"patch_embeddings", sequential<named<"projection", patches>>>,
                                 nn::image_to_sequence, vit_token<"cls_token", C.width, C.deviation>,
@@ -115,18 +139,17 @@ struct vit_parts {
                  named<"layernorm", norm>>;
 
   using torchvision_block = sequential<
-      inlined<
-          residual<sequential<named<"ln_1", norm>,
-                              named<"self_attention", sequential<in_proj<C.width, C.deviation>, nn::attention<C.heads>,
-                                                                 named<"out_proj", product<C.width, C.width>>>>,
-                              drop>>>,
-      inlined<
-          residual<sequential<named<"ln_2", norm>, named<"mlp", sequential<product<C.width, C.inner>, nn::gelu, drop,
-                                                                           product<C.inner, C.width>, drop>>>>>>;
+      inlined<residual<sequential<named<"ln_1", norm>,
+                                  named<"self_attention", sequential<in_proj<C.width>, nn::attention<C.heads>,
+                                                                     named<"out_proj", out_proj<C.width>>>>,
+                                  drop>>>,
+      inlined<residual<
+          sequential<named<"ln_2", norm>, named<"mlp", sequential<mlp_product<C.width, C.inner>, nn::gelu, drop,
+                                                                  mlp_product<C.inner, C.width>, drop>>>>>>;
 };
 
 /// Those of files, and those that transformers 5 gives the parameters.
-constexpr weight_names vit_names(bool has_head) {
+constexpr weight_names vit_names(const vit_config& c, bool has_head) {
   weight_names made{.prefix = "vit.",
                     .spellings = {{{"layers.", "encoder.layer."},
                                    {"attention.q_proj", "attention.attention.query"},
@@ -135,11 +158,19 @@ constexpr weight_names vit_names(bool has_head) {
                                    {"attention.o_proj", "attention.output.dense"},
                                    {"mlp.fc1", "intermediate.dense"},
                                    {"mlp.fc2", "output.dense"}}},
-                    .ignored = {"vit.pooler.*"}};
+                    .ignored = {"vit.pooler.*"},
+                    .model_types = {"vit"},
+                    .configuration = {{{"num_attention_heads", static_cast<double>(c.heads)},
+                                       {"layer_norm_eps", c.epsilon},
+                                       {"hidden_act", 0, "gelu"}}}};
   if (!has_head) made.ignored[1] = "classifier.*";
   return made;
 }
-constexpr weight_names torchvision_vit_names() { return {.spellings = {{{"layers.encoder_layer_", "layers.", true}}}}; }
+/// Those of files; the older ones of torchvision call the products of the mlp otherwise.
+constexpr weight_names torchvision_vit_names() {
+  return {.spellings = {
+              {{"layers.encoder_layer_", "layers.", true}, {"mlp.linear_1", "mlp.0"}, {"mlp.linear_2", "mlp.3"}}}};
+}
 
 }  // namespace detail
 
@@ -150,7 +181,7 @@ struct vit : module {
   using parts = detail::vit_parts<C>;
   using body = sequential<named<"vit", typename parts::model>, nn::select_row<0>,
                           named<"classifier", typename parts::template product<C.width, C.classes>>>;
-  static constexpr weight_names names = detail::vit_names(true);
+  static constexpr weight_names names = detail::vit_names(C, true);
 };
 
 /// The rows of the class token and of the patches, (1 + patches, width).
@@ -158,7 +189,7 @@ template <vit_config C = vit_base_16>
 struct vit_without_head : module {
   static constexpr std::string_view kind = "vit";
   using body = sequential<named<"vit", typename detail::vit_parts<C>::model>>;
-  static constexpr weight_names names = detail::vit_names(false);
+  static constexpr weight_names names = detail::vit_names(C, false);
 };
 
 /// torchvision's, with its head: logits (classes).
@@ -169,10 +200,9 @@ struct torchvision_vit : module {
   using encoder = sequential<detail::vit_positions<"pos_embedding", parts::rows, C.width, C.deviation>,
                              typename parts::drop, named<"layers", repeat<C.blocks, typename parts::torchvision_block>>,
                              named<"ln", typename parts::norm>>;
-  using body =
-      sequential<named<"conv_proj", typename parts::patches>, nn::image_to_sequence,
-                 detail::vit_token<"class_token", C.width, C.deviation>, named<"encoder", encoder>, nn::select_row<0>,
-                 named<"heads", sequential<named<"head", typename parts::template product<C.width, C.classes>>>>>;
+  using body = sequential<named<"conv_proj", typename parts::torchvision_patches>, nn::image_to_sequence,
+                          detail::vit_token<"class_token", C.width, 0.0>, named<"encoder", encoder>, nn::select_row<0>,
+                          named<"heads", sequential<named<"head", detail::linear<C.width, C.classes, 0.0>>>>>;
   static constexpr weight_names names = detail::torchvision_vit_names();
 };
 

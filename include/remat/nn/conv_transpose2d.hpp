@@ -17,8 +17,7 @@
 #include <remat/nn/channel_pass.hpp>
 #include <remat/nn/conv2d_weights.hpp>
 #include <remat/nn/copy_numbers.hpp>
-#include <remat/nn/samples_in_cache.hpp>
-#include <remat/nn/scratch.hpp>
+#include <remat/nn/prepared_conv_transpose2d.hpp>
 #include <remat/nn/weight_and_bias.hpp>
 #include <remat/nn/window.hpp>
 
@@ -28,82 +27,6 @@
 
 namespace remat::nn {
 namespace detail {
-
-struct prepared_conv_transpose2d : prepared {
-  onednn::primitive forward, forward_rest, backward_input, backward_weights;
-  onednn::primitive pack_forward, pack_backward, unpack_gradient;
-  element factors;                 ///< of its products
-  std::size_t chunk;               ///< samples that forward takes at a time
-  channel_geometry all;            ///< pixels of the output of the batch
-  channel_geometry of_chunk;       ///< of a chunk's
-  channel_geometry rest;           ///< and of those that are left of the batch
-  std::size_t product_at = 0;      ///< of a chunk's output in scratch, where that is rounded after its bias
-  std::size_t product_bytes = 0;   ///< of it; none: the product is written to the output
-  std::size_t gradient_bytes = 0;  ///< of the weights' gradient in scratch
-  std::size_t rounded_bytes = 0;   ///< of the output's gradient in scratch, where products read it rounded
-
-  explicit prepared_conv_transpose2d(const preparation& p) : factors(p.compute), chunk(p.batch) {
-    using onednn::layout;
-    const auto& a = p.attributes<conv2d_attributes>();
-    const tensor_shape &in = p.inputs[0], &out = p.outputs[0];
-    const layout any = weights_layout(a, a.out, a.in, true), plain = weights_layout(a, a.out, a.in, false);
-    onednn::window::pair after = onednn::window::of(a.over.padding);  // without the rows of y that are no window's
-    for (std::size_t i = 0; i < after.size(); ++i) after[i] -= onednn::window::of(a.over.output_padding)[i];
-    const onednn::window window(a.kernel, a.over.stride, a.over.padding, after, a.over.dilation);
-    // f(the convolution from y to x of some samples)
-    const auto of_samples = [&](std::size_t samples, element of_y, const layout& w, element of_x, const auto& f) {
-      const layout x = layout::channels_last({samples, a.in, in.height(), in.width()}).of(of_x);
-      const layout y = layout::channels_last({samples, a.out, out.height(), out.width()}).of(of_y);
-      return f(onednn::convolution{y, w, nullptr, x, window});
-    };
-
-    all = {a.out, out.elements(p.batch) / a.out};
-    need_scratch(passes::forward | passes::backward_parameters, all.scratch_bytes());
-    const bool finishes = a.has_bias || p.activation_after != activation::none;
-    if (finishes && out.type != element::float32) {
-      const std::size_t sample = out.elements() * sizeof(float);
-      chunk = samples_in_cache(p.batch, sample);
-      product_at = aligned(all.scratch_bytes());
-      product_bytes = aligned(chunk * sample);
-    }
-    of_chunk = {a.out, out.elements(chunk) / a.out};
-    rest = {a.out, out.elements(p.batch % chunk) / a.out};
-    const auto forward_of = [&](std::size_t samples, const layout& w) {
-      return of_samples(samples, product_bytes > 0 ? element::float32 : out.type, w, factors,
-                        [](const auto& c) { return c.backward_input(); });
-    };
-    forward = forward_of(chunk, any.of(factors));
-    const layout weights = forward.layout_of(onednn::weights);
-    if (p.batch % chunk != 0) forward_rest = forward_of(p.batch % chunk, weights);
-    pack_forward = onednn::primitive::reorder(plain, weights);
-    packed.push_back({weights.bytes(), passes::forward});
-    for (const onednn::primitive* each : {&forward, &forward_rest})
-      if (*each) reserve_scratch(*this, passes::forward, product_at + product_bytes, *each);
-    reserve_scratch(*this, passes::pack, 0, pack_forward);
-
-    if (p.output_gradient_type() != factors) rounded_bytes = aligned(out.elements(p.batch) * size_of(factors));
-    if (p.backward_input) {
-      backward_input = of_samples(p.batch, factors, any.of(factors), p.input_gradient_type(), [&](const auto& c) {
-        return c.forward({.adds_to_destination = p.accumulates_input});
-      });
-      const layout weights_backward = backward_input.layout_of(onednn::weights);
-      pack_backward = onednn::primitive::reorder(plain, weights_backward);
-      packed.push_back({weights_backward.bytes(), passes::backward_input});
-      reserve_scratch(*this, passes::backward_input, rounded_bytes, backward_input);
-      reserve_scratch(*this, passes::pack, 0, pack_backward);
-    }
-    if (p.backward_parameters) {
-      const layout chosen = any.of(element::float32);
-      backward_weights = of_samples(p.batch, factors, any.of(factors), factors,
-                                    [&](const auto& c) { return c.backward_weights(chosen); });
-      const layout gradient = backward_weights.layout_of(onednn::weights_gradient);
-      unpack_gradient = onednn::primitive::reorder(gradient, plain, {.adds_to_destination = p.accumulates_parameters});
-      gradient_bytes = aligned(gradient.bytes());
-      for (const onednn::primitive* each : {&backward_weights, &unpack_gradient})
-        reserve_scratch(*this, passes::backward_parameters, gradient_bytes + rounded_bytes, *each);
-    }
-  }
-};
 
 struct conv_transpose2d_kernels {
   /// The packed weights of each direction.

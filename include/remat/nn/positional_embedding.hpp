@@ -18,10 +18,15 @@
 namespace remat::nn {
 namespace detail {
 
+struct positional_embedding_attributes {
+  std::size_t start;  ///< numbers of the table before the row of the first place
+};
+
 struct positional_embedding_kernels {
   static void forward(const forward_pass& pass) {
     const std::size_t size = pass.output_shape().elements();  // of one sample
-    const float *const x = pass.input().data(), *const w = pass.parameter(0).data();
+    const float *const x = pass.input().data(), *const w = pass.parameter(0).data() +
+                                                           pass.attributes<positional_embedding_attributes>().start;
     float* const y = pass.output().data();
     parallel_for(pass.output().size(), grain_of_numbers, [=](std::size_t begin, std::size_t end) {
       for (std::size_t first = begin; first < end;) {
@@ -33,7 +38,8 @@ struct positional_embedding_kernels {
   }
 
   static void backward_parameters(const backward_pass& pass) {
-    const std::size_t size = pass.output_shape().elements(), batch = pass.batch();
+    const std::size_t size = pass.output_shape().elements(), batch = pass.batch(),
+                      start = pass.attributes<positional_embedding_attributes>().start;
     const float* const dy = pass.output_gradient().data();
     const destination dw = pass.parameter_gradient(0);
     const bool adds = dw.accumulates();
@@ -41,10 +47,12 @@ struct positional_embedding_kernels {
       constexpr std::size_t few = 256;
       for (std::size_t first = begin; first < end; first += few) {
         const std::size_t count = end - first < few ? end - first : few;
-        const std::size_t used = first >= size ? 0 : size - first < count ? size - first : count;
+        // Of these, [from, to) are of places that there are.
+        const std::size_t from = first < start ? (start - first < count ? start - first : count) : 0;
+        const std::size_t left = start + size > first ? start + size - first : 0, last = left < count ? left : count;
         float sum[few] = {};
         for (std::size_t n = 0; n < batch; ++n)
-          in_lanes(0, used, [&](std::size_t i) { sum[i] += dy[n * size + first + i]; });
+          in_lanes(from, last, [&](std::size_t i) { sum[i] += dy[n * size + first + i - start]; });
         for (std::size_t i = 0; i < count; ++i) to[first + i] = adds ? to[first + i] + sum[i] : sum[i];
       }
     });
@@ -60,17 +68,19 @@ struct positional_embedding_sizes {
 }  // namespace detail
 
 /// `x + Embedding(T, D)(positions)`, positions 0, 1, ... (GPT-2's `wpe`); takes (S, D), where S is at most T.
-template <std::size_t T, std::size_t D>
+/// `First` is the row of the first place: RoBERTa's positions begin with 2.
+template <std::size_t T, std::size_t D, std::size_t First = 0>
 struct positional_embedding : module {
   static_assert(detail::positional_embedding_sizes<T, D>::holds);
 
   static constexpr std::string_view kind = "positional_embedding";
   template <std::size_t S>
-    requires(S <= T)
+    requires(S + First <= T)
   static tensor<float, S, D> output(tensor<float, S, D>);
   static constexpr traits is{.in_place = true, .passes_gradient = true};
 
   static constexpr std::array parameters{parameter("weight", {T, D}, initial::normal(1))};
+  static constexpr detail::positional_embedding_attributes attributes{First * D};
   using kernels = detail::positional_embedding_kernels;
 };
 

@@ -173,13 +173,30 @@ class spine_maker {
     }
   }
 
+  /// The gradients that a schedule may write over an input which the step that keeps everything reads again later: it
+  /// may drop that input and compute it again. A lower bound counts the two as one.
+  constexpr core::list<int> over_inputs(const tape& t) const {
+    core::list<int> found(t.buffers.size());
+    for (int now = 0, end = unit_.rounds_down() ? t.actions.count() : 0; now < end; ++now) {
+      const action& a = t.actions[now];
+      if (a.operation == core::none || (a.kind != action_kind::backward_input && a.kind != action_kind::backward))
+        continue;
+      const operation& o = p_.operations[a.operation];
+      if (!o.is.overwrites_input || !o.reads_first_input_once() || a.accumulates[0]) continue;
+      const int x = a.inputs[0], dx = a.input_gradients[0];
+      if (x != core::none && dx != core::none && t.buffers[x].bytes == t.buffers[dx].bytes) found[dx] = 1;
+    }
+    return found;
+  }
+
   constexpr void add_moments(const tape& apart, const tape& together, const core::list<int>& begins) {
     core::list<std::size_t> alive(apart.actions.size() + 1), across(apart.actions.size() + 1);
+    const core::list<int> may_take_place_of_input = over_inputs(apart);
     for (int b = 0; b < apart.buffers.count(); ++b) {
       const buffer& each = apart.buffers[b];
       if (!each.is_gradient || (each.port != core::none && unit_.rounds_down())) continue;
       const std::size_t bytes = aligned(each.bytes);
-      const bool is_in_place = together.buffers[b].allocation != b;
+      const bool is_in_place = together.buffers[b].allocation != b || may_take_place_of_input[b] != 0;
       for (int now = each.first + (is_in_place ? 1 : 0); now <= each.last; ++now) alive[now] += bytes;
       for (int now = each.first + 1; now <= each.last; ++now) across[now] += bytes;
     }

@@ -26,6 +26,13 @@ class progress {
         total_(total),
         is_terminal_(isatty(fileno(stdout)) != 0) {}
 
+  progress(const progress&) = delete;
+  progress& operator=(const progress&) = delete;
+  /// Ends the line of a bar that has not come to its end.
+  ~progress() {
+    if (is_terminal_ && done_ > 0 && done_ < total_) std::printf("\n");
+  }
+
   /// One step on `samples` samples is done.
   void step(double loss, std::size_t samples) {
     ++done_;

@@ -153,6 +153,15 @@ TEST_CASE("a folder gives its train and test sets, the plain file where both exi
   for (auto [images, labels] : test.batches(1)) CHECK(images[0] == 5 / 255.0f - 0.5f);
 }
 
+TEST_CASE("files with a dot before idx are found, too", "[io][image_set]") {
+  const idx_folder folder;
+  folder.write("t10k-images.idx3-ubyte", idx_bytes({1, 1, 1}, {9}));
+  folder.write("t10k-labels.idx1-ubyte", idx_bytes({1}, {3}));
+  const image_set test = image_set::load(folder.path(), split::test);
+  CHECK(test.label(0) == 3);
+  CHECK(copy(test.pixels(0)) == file_bytes{9});
+}
+
 TEST_CASE("a folder that lacks a file is refused by name", "[io][image_set]") {
   const idx_folder folder;
   CHECK_THROWS_AS(image_set::load(folder.path(), split::train), remat::data_error);

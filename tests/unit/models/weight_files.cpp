@@ -11,7 +11,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
+#include <filesystem>
 #include <map>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -136,7 +139,7 @@ TEST_CASE("what a GPT-2's file has beyond, lacks or has in another shape is refu
   changed = file;
   changed["transformer.h.0.attn.c_attn.weight"].shape = {12, 4};
   CHECK_THAT(refusal<gpt2>(changed),
-             Contains("transformer.h.0.attn.c_attn.weight is [12, 4] in the file and [4, 12] in"));
+             Contains("transformer.h.0.attn.c_attn.weight is [12, 4] in the file and [4, 12] in the model"));
   changed = file;
   changed["lm_head.weight"] = changed["transformer.wte.weight"];
   changed["lm_head.weight"].numbers[3] += 1;
@@ -259,6 +262,15 @@ TEST_CASE("a vision transformer is saved as torchvision spells its layers, and l
   CHECK(file.at("encoder.layers.encoder_layer_1.self_attention.in_proj_bias").shape == std::vector<std::size_t>{12});
   CHECK(refusal<torchvision>(file).empty());
   CHECK_FALSE(refusal<vit>(file).empty());
+  contents older = file;
+  for (const std::string block : {"encoder.layers.encoder_layer_0.mlp.", "encoder.layers.encoder_layer_1.mlp."})
+    for (const auto& [now, before] : {std::pair{"0.", "linear_1."}, {"3.", "linear_2."}})
+      for (const std::string part : {"weight", "bias"}) {
+        older[block + before + part] = older.at(block + now + part);
+        older.erase(block + now + part);
+      }
+  CHECK(older.contains("encoder.layers.encoder_layer_1.mlp.linear_2.bias"));
+  CHECK(refusal<torchvision>(older).empty());
 
   const vit of_transformers{{.seed = 1}};
   contents newer = saved(of_transformers);
@@ -281,6 +293,126 @@ TEST_CASE("a loss that computes the logits has the head's weight", "[models][wei
   const float loss = with_logits.train_step(tokens, next);
   CHECK(without.train_step(tokens, next) == Approx(loss));
   CHECK(saved(without, {.every_name = true}).contains("lm_head.weight"));
+}
+
+/// The warnings while weights of a GPT-2 of two heads are loaded from a folder with this config.json.
+template <class Model>
+std::vector<std::string> warnings_with(const std::string& configuration, const std::filesystem::path& weights) {
+  const temporary_folder published;
+  std::filesystem::copy(weights, published.path() / "model.safetensors");
+  published.write("config.json", configuration);
+  std::vector<std::string> all;
+  remat::send_warnings_to([&](const remat::warning& w) { all.push_back(w.name + ": " + w.text); });
+  Model m{{.seed = 3}};
+  remat::load_weights(m, published.path());
+  remat::send_warnings_to({});
+  return all;
+}
+
+TEST_CASE("a config.json of another model than this one is a warning, and its weights are loaded",
+          "[models][weights]") {
+  const auto path = write(saved(gpt2{{.seed = 1}}));
+  const auto of = [&](const std::string& text) { return warnings_with<gpt2>(text, path); };
+  CHECK(of(R"({"model_type": "gpt2", "n_head": 2, "layer_norm_epsilon": 1e-05, "activation_function": "gelu_new"})")
+            .empty());
+  CHECK(of(R"({"n_head": 5})").empty());  // of no model that says which
+  CHECK(of("no JSON").empty());
+  CHECK(of(R"({"model_type": 7, "n_head": 5})").empty());
+  const auto all =
+      of(R"({"model_type": "other", "n_head": 4, "layer_norm_epsilon": 1e-6, "activation_function": "relu"})");
+  REQUIRE(all.size() == 1);
+  CHECK_THAT(all[0],
+             Contains("other_configuration: ") && Contains("config.json is of another model") &&
+                 Contains("model_type is 'other' and here 'gpt2', n_head is 4 and here 2, layer_norm_epsilon is "
+                          "1e-06 and here 1e-05, activation_function is 'relu' and here 'gelu_new';"));
+}
+
+TEST_CASE("what a Llama's configuration says of its rotary embedding is compared, wherever it says it",
+          "[models][weights]") {
+  constexpr remat::models::llama_config config{.vocabulary = 7,
+                                               .width = 8,
+                                               .heads = 2,
+                                               .key_value_heads = 1,
+                                               .blocks = 1,
+                                               .inner = 4,
+                                               .rotary = {.theta = 500000, .factor = 32}};
+  using llama = remat::model<remat::models::llama<config>, input>;
+  const auto path = write(saved(llama{{.seed = 1}}));
+  const auto of = [&](const std::string& text) {
+    return warnings_with<llama>(R"({"model_type": "llama", )" + text + "}", path);
+  };
+  CHECK(
+      of(R"("rope_theta": 500000.0, "rope_scaling": {"factor": 32.0, "rope_type": "llama3"}, "num_attention_heads": 2)")
+          .empty());
+  CHECK(of(R"("rope_parameters": {"rope_theta": 500000, "factor": 32, "rope_type": "llama3"})").empty());
+  CHECK(of(R"("rope_scaling": null)").empty());
+  const auto all = of(R"("rope_parameters": {"rope_theta": 10000, "rope_type": "linear", "factor": 2.0})");
+  REQUIRE(all.size() == 1);
+  CHECK_THAT(all[0],
+             Contains("rope_theta is 10000 and here 500000, rope_type is 'linear' and here 'llama3', factor is 2 "
+                      "and here 32;"));
+}
+
+TEST_CASE("a RoBERTa is a BERT whose first place has the third row of its table", "[models][weights]") {
+  constexpr remat::models::bert_config config{.vocabulary = 9,
+                                              .positions = 8,
+                                              .first_position = 2,
+                                              .types = 1,
+                                              .width = 4,
+                                              .heads = 2,
+                                              .blocks = 1,
+                                              .inner = 4,
+                                              .dropout = 0},
+      bert_of_same_shapes{
+          .vocabulary = 9, .positions = 8, .types = 1, .width = 4, .heads = 2, .blocks = 1, .inner = 4, .dropout = 0};
+  using places = remat::models::bert_input<5>;
+  using roberta = remat::model<remat::models::bert_without_pooler<config>, places>;
+  using bert = remat::model<remat::models::bert_without_pooler<bert_of_same_shapes>, places>;
+  roberta m{{.seed = 1}};
+  const auto path = write(saved(m));
+  const std::string configuration = R"({"model_type": "xlm-roberta", "pad_token_id": 1})";
+  CHECK(warnings_with<roberta>(configuration, path).empty());
+  const auto all = warnings_with<bert>(configuration, path);
+  REQUIRE(all.size() == 1);
+  CHECK_THAT(all[0], Contains("model_type is 'xlm-roberta' and here 'bert'"));
+
+  bert moved{{.seed = 2}};
+  remat::load_weights(moved, path);
+  const std::vector<std::int32_t> tokens{3, 1, 4, 1, 5}, types(5), mask(5, 1);
+  const auto expected = m.predict(tokens, types, mask);
+  const std::vector<float> of_roberta(expected.begin(), expected.end());
+  const std::span<float> table = moved.parameter("bert.embeddings.position_embeddings.weight").values;
+  CHECK(!std::ranges::equal(moved.predict(tokens, types, mask), of_roberta));
+  std::copy(table.begin() + 2 * 4, table.end(), table.begin());
+  CHECK(std::ranges::equal(moved.predict(tokens, types, mask), of_roberta));
+}
+
+TEST_CASE("tied weights of two element types are equal where their numbers are", "[models][weights]") {
+  gpt2 m{{.seed = 1}};
+  for (float& each : m.parameter("transformer.wte.weight").values) each = static_cast<float>(remat::bfloat16(each));
+  const auto table = m.parameter("transformer.wte.weight");
+  remat::save_weights(m, folder.path() / "saved", {.element = remat::element::bfloat16});
+  const remat::safetensors_file file(folder.path() / "saved");
+  const auto with_head = [&](float more) {
+    std::vector<float> head(table.values.begin(), table.values.end());
+    head.back() += more;
+    std::string bytes = temporary_folder::stored(folder.path() / "saved");
+    std::uint64_t length;
+    std::memcpy(&length, bytes.data(), sizeof length);
+    std::string header = bytes.substr(8, length);
+    header.erase(header.rfind('}'));
+    const std::size_t begin = bytes.size() - 8 - length, end = begin + head.size() * sizeof(float);
+    header += R"(,"lm_head.weight":{"dtype":"F32","shape":[7,4],"data_offsets":[)" + std::to_string(begin) + "," +
+              std::to_string(end) + "]}}";
+    header.resize((header.size() + 7) / 8 * 8, ' ');
+    length = header.size();
+    return folder.write("with_head", std::string(reinterpret_cast<const char*>(&length), sizeof length) + header +
+                                         bytes.substr(bytes.size() - begin) +
+                                         std::string(reinterpret_cast<const char*>(head.data()), end - begin));
+  };
+  gpt2 other{{.seed = 2}};
+  CHECK_NOTHROW(remat::load_weights(other, with_head(0)));
+  CHECK_THROWS_WITH(remat::load_weights(other, with_head(1)), Contains("not equal in the file"));
 }
 
 }  // namespace weight_files_tests

@@ -33,6 +33,24 @@ TEST_CASE("a positional embedding adds its first rows, and the others have gradi
   for (std::size_t i = 0; i < sums[1].size(); ++i) CHECK(sums[1][i] == gradients[1][i] + 0.5f);
 }
 
+TEST_CASE("a positional embedding whose first row is another adds the rows from there on") {
+  constexpr std::size_t length = 5, width = 70, batch = 3, before = 2 * width;
+  kernel_run<nn::positional_embedding<8, width, 2>, tensor<float, length, width>> run(batch);
+  run.forward();
+  const auto gradients = run.backward();
+  for (std::size_t i = 0; i < run.outputs[0].size(); ++i)
+    CHECK(run.outputs[0][i] == run.inputs[0][i] + run.parameters[0][before + i % (length * width)]);
+  for (std::size_t i = 0; i < gradients[1].size(); ++i) {
+    float sum = 0;
+    for (std::size_t n = 0; n < batch && before <= i && i < before + length * width; ++n)
+      sum += run.output_gradient[n * length * width + i - before];
+    CHECK(gradients[1][i] == sum);
+  }
+  CHECK(same_bits(run.backward(3)[1], gradients[1]));
+  static_assert(!remat::Accepts<nn::positional_embedding<8, width, 2>, tensor<float, 7, width>>);
+  static_assert(remat::Accepts<nn::positional_embedding<8, width, 2>, tensor<float, 6, width>>);
+}
+
 using embedded = sequential<nn::linear<4, 6>, named<"wpe", nn::positional_embedding<7, 6>>, nn::linear<6, 3>>;
 
 TEST_CASE("gradients through a positional embedding are those of finite differences") {
