@@ -72,7 +72,9 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"tiny", "gpt2"}))
       ->capture_default_str();
   app.add_option("--weights", s.weights, "Safetensors file, or folder with one, to start from");
-  app.add_option("--tokens", s.tokens, "File of tokens: of tiny, a text; of gpt2, uint16 numbers in a .bin file, or a .npy array")->required();
+  app.add_option("--tokens", s.tokens,
+                 "File of tokens: of tiny, a text; of gpt2, uint16 numbers in a .bin file, or a .npy array")
+      ->required();
   app.add_option("--out", s.out, "File for the weights after training");
   app.add_option("--batch", s.batch, "Windows in a step")->check(more_than_0)->capture_default_str();
   app.add_option("--microbatches", s.microbatches, "Parts of a batch")->check(more_than_0)->capture_default_str();

@@ -155,8 +155,9 @@ class trial {
     call_.output_gradient_types[0] = how_.dy;
     const std::size_t output_bytes = y_.bytes(batch), input_bytes = x_[0].elements(batch) * size_of(how_.dx);
     call_.outputs[0] = how_.in_place ? call_.inputs[0] : poisoned(memory, "the output", output_bytes, sizeof(float));
-    for (std::size_t i = 0; i < layer_.saved.size() && how_.training; ++i) {
+    for (std::size_t i = 0; i < layer_.saved.size(); ++i) {
       call_.saved_shapes[i] = &layer_.saved[i];
+      if (!how_.training) continue;
       call_.saved[i] = poisoned(memory, "what is saved", layer_.saved[i].bytes(batch), sizeof(float));
     }
     spans_.clear();

@@ -42,13 +42,13 @@ TEST_CASE("the options that all models have come in one order") {
 TEST_CASE("a distributed model of values is that of their types") {
   namespace nn = remat::nn;
   constexpr auto net = remat::as_named<"first">(nn::linear<6, 5>{} | nn::relu{}) | nn::linear<5, 3>{};
-  const remat::distributed_options options{.seed = 3, .threads = 1, .logs_partition = false};
+  const remat::distributed_options options{.seed = 3, .threads = 1, .partitions = 1, .logs_partition = false};
   auto of_values =
       remat::make_distributed_model(session(), net, remat::tensor<float, 6>{}, nn::cross_entropy{}, options);
   remat::distributed_model<std::remove_const_t<decltype(net)>, remat::tensor<float, 6>, nn::cross_entropy> of_types(
       session(), options);
-  const std::vector<float> x(12, 0.5f);
-  const std::vector<std::int32_t> y{0, 2};
+  const std::vector<float> x(12 * 6, 0.5f);
+  const std::vector<std::int32_t> y(12, 2);
   const float loss = of_types.train_step(x, y);
   CHECK(loss > 0);
   CHECK(same_bits(of_values.train_step(x, y), loss));

@@ -158,6 +158,19 @@ TEST_CASE("ranks that give their steps other settings are told before they train
   CHECK_THROWS_WITH(model.train_on(sources_of(data), optimizer, session().rank() == 0 ? 1 : 0.5),
                     Catch::Matchers::Contains("must act alike on all ranks"));
   check_same(values_of(model, {}), before);
+
+  // They go on as if nothing had been refused, and are told of other groups, too.
+  remat::distributed_network plain(session(), n.lower(),
+                                   {.seed = 3, .threads = 1, .microbatches = 2, .logs_partition = false});
+  remat::adamw of_plain = adam(), of_other_groups = adam();
+  CHECK(same_bits(model.train_on(sources_of(data), optimizer), plain.train_on(sources_of(data), of_plain)));
+  check_same(values_of(model, {}), values_of(plain, {}));
+  const std::string name = model.all_parameters()[session().rank() == 0 ? 0 : 1].name;
+  of_other_groups.group(name, {.learning_rate = 0.5f});
+  CHECK_THROWS_WITH(model.train_on(sources_of(data), of_other_groups),
+                    Catch::Matchers::Contains("must act alike on all ranks"));
+  check_same(values_of(model, {}), values_of(plain, {}));
+  CHECK_NOTHROW(model.train_on(sources_of(data), optimizer));
 }
 
 TEST_CASE("a rank says what keeps its block of gradients, and that none are left") {

@@ -134,8 +134,10 @@ inline void add_times(operation_costs& costs, const plan& made, stopwatch& times
     for (const cost_field& field : cost_fields)
       if (field.kind == a.kind) costs.operations[static_cast<std::size_t>(a.operation)].*field.member += median;
   }
-  for (std::size_t k = 0; k < action_kinds; ++k)
+  for (const movement& each : movements) {  // what waits for a disk has no cost of its own: its transfers have a rate
+    const auto k = static_cast<std::size_t>(each.kind);
     if (bytes[k] > 0) costs.per_byte[k] = seconds[k] / bytes[k];
+  }
   // Other checkpoints may copy a gradient where these add one.
   double& copy = costs.per_byte[static_cast<std::size_t>(action_kind::copy_gradient)];
   if (copy == 0) copy = costs.per_byte[static_cast<std::size_t>(action_kind::add_gradient)];

@@ -20,6 +20,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace remat {
@@ -93,7 +94,12 @@ class call_agreement {
 
   /// Something that each rank does alone, and all must do alike: it is compared in the next call.
   void remember(std::span<const double> numbers) {
+    if (!before_) before_ = done_alone_;
     for (const double each : numbers) done_alone_.add(std::bit_cast<std::uint64_t>(each));
+  }
+  /// What was remembered since the last call on which all agreed was refused, and is not done.
+  void forget() {
+    if (before_) done_alone_ = *std::exchange(before_, std::nullopt);
   }
 
  private:
@@ -117,7 +123,7 @@ class call_agreement {
     std::optional<std::size_t> different = compared(complaint, 0, first_round);
     if (!different && needs_second_round) different = compared("", first_round, mine_.size() - first_round);
     session_->met();
-    if (!different) return;
+    if (!different) return before_.reset();
     if (*different == the_call) refuse_calls();
     const agreement::difference found = all_.differing(mine_[*different]);
     const std::string first = "rank " + std::to_string(found.first), others = text_of_ranks(found.others);
@@ -195,6 +201,7 @@ class call_agreement {
   mutable std::vector<std::optional<std::uint64_t>> mine_;
   mutable std::vector<std::uint64_t> everyones_;
   fingerprint done_alone_;
+  mutable std::optional<fingerprint> before_;  // where something was remembered since the last call
 };
 
 }  // namespace remat

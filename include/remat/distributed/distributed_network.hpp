@@ -241,8 +241,7 @@ class distributed_network : public network_on_ranks {
   /// With updates where there is an updater that has begun.
   float train(std::span<const tensor_source> sources, parameter_updater* updater,
               gradient_need need = gradient_need::steps_apart, std::size_t optimizer_bytes = 0) {
-    const batch_split split =
-        remat::agree_on_split(calls_, blueprint_, call_kind::training, sources, compared_parameters());
+    const batch_split split = agree_on_step(sources, updater != nullptr);
     const thread_scope scope(threads_);
     float loss = 0;
     if (plans_.has_rank_budget()) {
@@ -251,7 +250,9 @@ class distributed_network : public network_on_ranks {
     }
     require_plan(split, updater != nullptr);
     kept_gradients& kept = parameters_->gradient_memory();
-    kept.provide(updater == nullptr ? need : microbatches() > 1 ? gradient_need::microbatches : gradient_need::stages);
+    mpi::session::guarded([&] {
+      kept.provide(updater == nullptr ? need : microbatches() > 1 ? gradient_need::microbatches : gradient_need::stages);
+    });
     if (updater == nullptr) {
       loss = run_training(sources, split);
     } else {
@@ -264,6 +265,15 @@ class distributed_network : public network_on_ranks {
     ++steps_;
     states_differ_ = true;
     return loss;
+  }
+  /// The settings of an optimizer within a step that is refused change nothing.
+  batch_split agree_on_step(std::span<const tensor_source> sources, bool updates) {
+    try {
+      return remat::agree_on_split(calls_, blueprint_, call_kind::training, sources, compared_parameters());
+    } catch (const collective_error&) {
+      if (updates) calls_.forget();
+      throw;
+    }
   }
   float run(std::span<const tensor_source> sources, const batch_split& split, gradient_receiver* updates) {
     pipeline& line = training(split, updates != nullptr);

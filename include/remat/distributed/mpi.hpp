@@ -18,12 +18,15 @@
 #include <mpi.h>
 
 #include <sched.h>
+#include <sys/types.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <climits>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <limits>
 #include <optional>
@@ -34,8 +37,16 @@
 
 namespace remat::mpi {
 
-/// Whether MPI has ended: what it has made is gone, and it cannot start again.
+namespace detail {
+
+/// The process that has started a session; 0: none yet. A child that it forks has no part in MPI.
+inline pid_t process_of_session = 0;
+
+}  // namespace detail
+
+/// Whether MPI has ended for this process: what it has made is gone, and it cannot start again.
 inline bool has_ended() {
+  if (detail::process_of_session != 0 && detail::process_of_session != getpid()) return true;
   int is_over = 0;
   MPI_Finalized(&is_over);
   return is_over != 0;
@@ -101,24 +112,21 @@ class communicator {
 
   /// Collective: the ranks of one colour, in the order of their keys.
   communicator split(int color, int key) const {
-    communicator part;
-    MPI_Comm_split(handle_, color, key, &part.handle_);
-    part.is_owned_ = true;
-    return part;
+    MPI_Comm part = MPI_COMM_NULL;
+    const int code = MPI_Comm_split(handle_, color, key, &part);
+    return owned(code, part);
   }
   /// Collective: the same ranks; what is sent here meets nothing that is sent elsewhere.
   communicator duplicate() const {
-    communicator copy;
-    MPI_Comm_dup(handle_, &copy.handle_);
-    copy.is_owned_ = true;
-    return copy;
+    MPI_Comm copy = MPI_COMM_NULL;
+    const int code = MPI_Comm_dup(handle_, &copy);
+    return owned(code, copy);
   }
   /// Collective: those of these ranks that share this machine.
   communicator on_this_host() const {
-    communicator here;
-    MPI_Comm_split_type(handle_, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &here.handle_);
-    here.is_owned_ = true;
-    return here;
+    MPI_Comm here = MPI_COMM_NULL;
+    const int code = MPI_Comm_split_type(handle_, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &here);
+    return owned(code, here);
   }
   /// Collective: how many of these ranks share this machine, and the cores that they may keep busy together: those of
   /// all their threads' affinities, and no more than `quota`, the most that any of them may use in the mean of time; 0:
@@ -223,6 +231,21 @@ class communicator {
   }
 
  private:
+  /// What MPI has made. Its errors end the job, whatever the program has set for communicators of its own, from which
+  /// this one has inherited.
+  static communicator owned(int code, MPI_Comm made) {
+    if (code != MPI_SUCCESS) {
+      char text[MPI_MAX_ERROR_STRING];
+      int length = 0;
+      MPI_Error_string(code, text, &length);
+      std::fprintf(stderr, "remat: MPI makes no communicator: %.*s\n", length, text);
+      communicator(MPI_COMM_WORLD).abort();
+    }
+    MPI_Comm_set_errhandler(made, MPI_ERRORS_ARE_FATAL);
+    communicator group(made);
+    group.is_owned_ = true;
+    return group;
+  }
   /// Throws `error` for a message that is too large for MPI to count.
   static int count_of(std::size_t bytes) {
     if (bytes > largest_message)

@@ -21,9 +21,12 @@ class library {
     is_mine_ = !has_started();
     int given = 0;
     if (is_mine_) MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &given);
+    detail::process_of_session = getpid();
   }
   library(const library&) = delete;
   library& operator=(const library&) = delete;
+  /// Whether it was started here.
+  bool is_mine() const { return is_mine_; }
   /// Collective.
   void finish() {
     if (std::exchange(is_mine_, false)) MPI_Finalize();

@@ -96,9 +96,11 @@ class network_on_ranks : public trainable {
 
   network_on_ranks(const mpi::session& session, distributed_blueprint drawn, const distributed_options& options)
       : trainable(options.seed, threads_of(session, options.threads),
-                  std::make_unique<parameter_store>(
-                      drawn.checkpointed, options.seed,
-                      slots_of_operations(drawn.checkpointed, [&](const operation& o) { return drawn.runs(o); }))),
+                  mpi::session::with_memory([&] {
+                    return std::make_unique<parameter_store>(
+                        drawn.checkpointed, options.seed,
+                        slots_of_operations(drawn.checkpointed, [&](const operation& o) { return drawn.runs(o); }));
+                  })),
         blueprint_(std::move(drawn)),
         ranks_(session, blueprint_, threads_),
         calls_(session, blueprint_.model, ranks_.waiting, threads_, blueprint_.groups(options.compares_batches)),

@@ -51,6 +51,16 @@ class roll_call {
     return std::nullopt;
   }
 
+  /// This rank leaves without waiting for the others: those who wait for it end the job.
+  void go() {
+    for (int r = 0; r < known_.size(); ++r)
+      if (r != known_.rank()) send(notice_kind::leaving, r);
+    const clock::time_point begun = clock::now();
+    while (clock::now() - begun < std::chrono::milliseconds(300) &&
+           !std::ranges::all_of(sent_, [](sent_notice& each) { return each.under_way.is_done(); }))
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+
   /// Before this rank ends the job: whether it is to say why, and not a lower rank that fails as well.
   bool tells_of_failure() {
     for (int r = 0; r < known_.size(); ++r)

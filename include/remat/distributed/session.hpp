@@ -36,6 +36,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <new>
 #include <optional>
 #include <string>
 #include <thread>
@@ -74,9 +75,13 @@ class session {
   session(const session&) = delete;
   session& operator=(const session&) = delete;
   ~session() {
-    if (std::uncaught_exceptions() > exceptions_) {
+    if (!library::is_running()) {  // in a child of fork, or where the program has ended MPI
+    } else if (std::uncaught_exceptions() > exceptions_) {
       lookout::look = nullptr;
-      std::atexit([] { library::world().abort(); });
+      if (!library_.is_mine()) roll_call_.go();  // the program waits in MPI_Finalize before it exits
+      std::atexit([] {
+        if (library::is_running()) library::world().abort();
+      });
     } else {
       leave();
       library_.finish();
@@ -106,8 +111,19 @@ class session {
   static std::invoke_result_t<Step> guarded(const Step& step) {
     try {
       return step();
+    } catch (const std::bad_alloc&) {
+      fail_without_memory();
     } catch (const std::exception& e) {
       fail(e.what());
+    }
+  }
+  /// The same of what makes room, and throws an `error` on all ranks or on none.
+  template <class Step>
+  static std::invoke_result_t<Step> with_memory(const Step& step) {
+    try {
+      return step();
+    } catch (const std::bad_alloc&) {
+      fail_without_memory();
     }
   }
 
@@ -141,6 +157,9 @@ class session {
   }
 
  private:
+  [[noreturn]] static void fail_without_memory() {
+    fail("there is not enough memory (std::bad_alloc); take smaller batches or micro-batches, or a budget");
+  }
   void wait(request r) const {
     wait_until(how_to_wait(), [&] { return r.is_done(); });
   }
@@ -170,19 +189,20 @@ class session {
   }
 
   [[noreturn]] static void end_the_job() {
-    if (!library::is_running()) std::abort();
     std::string what = "an unknown exception";
     if (const std::exception_ptr thrown = std::current_exception()) try {
         std::rethrow_exception(thrown);
       } catch (const collective_error& e) {
         // Rank 0 tells, and ends all.
-        if (library::world().rank() != 0) std::this_thread::sleep_for(std::chrono::seconds(2));
+        if (library::is_running() && library::world().rank() != 0) std::this_thread::sleep_for(std::chrono::seconds(2));
         what = e.what();
       } catch (const std::exception& e) {
         what = e.what();
       } catch (...) {
       }
-    fail(what);
+    if (library::is_running()) fail(what);
+    std::fprintf(stderr, "remat: %s\n", what.c_str());
+    std::abort();
   }
   /// The program calls exit, or MPI does, which ends what has failed.
   static void end_what_exits() {

@@ -73,7 +73,8 @@ class budget_problems {
       const found_segment& each = search.found[k];
       if (is_in_budget(search.found, each.parent)) continue;
       if (!each.policy->has_budget()) {
-        for (int i = each.first; i < each.last; ++i) is_dropped[i - covered.first] = 1;
+        if (each.policy->always() != decision::keep)
+          for (int i = each.first; i < each.last; ++i) is_dropped[i - covered.first] = 1;
         continue;
       }
       if (each.parent != core::none) {

@@ -65,9 +65,24 @@ constexpr void remove_operations(program& p, const core::list<int>& gone) {
   for (int& producer : p.producers) producer = producer == core::none ? core::none : moved[producer];
 }
 
+/// Throws `error` where all that have a budget are modules without operations, so that it would limit nothing.
+constexpr void require_budgeted_operations(const program& p) {
+  int without = core::none;
+  for (int n = 0; n < p.nodes.count(); ++n)
+    for (const checkpoint_setting& each : p.nodes[n].checkpoints) {
+      if (!each.policy.has_budget()) continue;
+      if (p.nodes[n].first < p.nodes[n].last) return;
+      without = n;
+    }
+  if (without != core::none)
+    throw error("the budget of " + quoted_path(p, without) +
+                " limits nothing: this module computes nothing by itself, or the module before it does it for it; give "
+                "the budget to a module around both");
+}
+
 }  // namespace detail
 
-/// The program with its fusions. Tensors that no operation writes any more stay in the list and are never planned.
+/// The program with its fusions. Throws `error` for a budget of nothing. Tensors that no operation writes any more stay in the list and are never planned.
 constexpr program fuse(program p) {
   detail::resolve_kept_states(p);
   choose_compute_type(p);
@@ -94,6 +109,7 @@ constexpr program fuse(program p) {
     p.operations[pool].gradient_through = activation::relu;
   }
   detail::remove_operations(p, gone);
+  detail::require_budgeted_operations(p);
   return p;
 }
 

@@ -4,6 +4,7 @@
 
 #include <remat/core/error.hpp>
 #include <remat/core/near_name.hpp>
+#include <remat/core/shown_text.hpp>
 #include <remat/model/near_paths.hpp>
 #include <remat/model/program.hpp>
 
@@ -15,8 +16,8 @@ namespace remat::detail {
 /// the model.
 [[noreturn]] inline void refuse_path(const program& p, const std::string& path) {
   const unknown_path u = leave_model(p, first_level(p), path);
-  const std::string there(u.there), nearest(u.nearest.view());
-  throw error("no module has the path '" + path + "'; " +
+  const std::string there = shown_text(std::string(u.there)), nearest(u.nearest.view());
+  throw error("no module has the path '" + shown_text(path) + "'; " +
               (u.known.empty()   ? "'" + there + "' has no modules inside"
                : u.there.empty() ? "the whole model is '', its first level is " + quoted_names(u.known)
                                  : "'" + there + "' has " + quoted_names(u.known)) +

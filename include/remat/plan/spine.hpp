@@ -25,6 +25,10 @@ struct spine_operation {
   int made = 0, outputs = 0;     ///< quanta of outputs and saved tensors; of outputs
   bool skips_outputs = false;    ///< where nobody reads them and it is computed again
   int in_place_of = core::none;  ///< the tensor over which it may write its output
+  bool updates_state = false;    ///< the first pass reads the input once more, and is not in place
+  int comes_in = 0;              ///< of `made`, what is no tensor of the slice's: it is there from then on
+  int overwritten = core::none;  ///< the tensor over which its backward pass may write a gradient, at
+  int overwritten_at = 0;        ///< this moment
   core::list<spine_read> reads = {};
   core::list<int> gradients = {};  ///< quanta at each moment of its backward pass
 };

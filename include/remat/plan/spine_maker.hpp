@@ -8,7 +8,6 @@
 #include <remat/core/alignment.hpp>
 #include <remat/plan/backward_needs.hpp>
 #include <remat/plan/gradient_writer.hpp>
-#include <remat/plan/in_place_allocation.hpp>
 #include <remat/plan/operation_costs.hpp>
 #include <remat/plan/ports.hpp>
 #include <remat/plan/quantum.hpp>
@@ -116,12 +115,21 @@ class spine_maker {
     for (int t : o.outputs) made.outputs += made_.weight[t];
     made.made = made.outputs;
     for (int t : o.saved) made.made += made_.weight[t];
-    for (int t : o.inputs)
-      if (made_.producer[t] == i) made.made += made_.weight[t];  // it comes in
+    for (int k = 0; k < o.inputs.size; ++k)
+      if (made_.producer[o.inputs.values[k]] == i && is_new(o, k)) made.comes_in += made_.weight[o.inputs.values[k]];
+    made.made += made.comes_in;
     made.skips_outputs = o.is.skips_outputs;
+    made.updates_state = o.updates_state;
     if (o.may_overwrite_input() && p_.tensors[o.inputs[0]].bytes(batch_) == p_.tensors[o.outputs[0]].bytes(batch_))
       made.in_place_of = o.inputs[0];
     return made;
+  }
+
+  /// Whether no input before input k is the same tensor.
+  static constexpr bool is_new(const operation& o, int k) {
+    for (int before = 0; before < k; ++before)
+      if (o.inputs.values[before] == o.inputs.values[k]) return false;
+    return true;
   }
 
   /// Writes the step that keeps everything, and looks at what its backward pass reads, and holds of gradients.
@@ -147,10 +155,11 @@ class spine_maker {
     }
     begins[0] = out.now();
     const tape apart = out.finish();
-    tape together = apart;
-    work_in_place(p_, together);
-    for (int i = 0; i < made_.count; ++i) add_reads(i, apart, begins[i + 1], begins[i]);
-    add_moments(apart, together, begins);
+    for (int i = 0; i < made_.count; ++i) {
+      add_reads(i, apart, begins[i + 1], begins[i]);
+      find_overwritten(i, apart, begins[i + 1], begins[i]);
+    }
+    add_moments(apart, begins);
   }
 
   constexpr bool is_made_here(int t) const {
@@ -173,30 +182,48 @@ class spine_maker {
     }
   }
 
-  /// The gradients that a schedule may write over an input which the step that keeps everything reads again later: it
-  /// may drop that input and compute it again. A lower bound counts the two as one.
-  constexpr core::list<int> over_inputs(const tape& t) const {
-    core::list<int> found(t.buffers.size());
-    for (int now = 0, end = unit_.rounds_down() ? t.actions.count() : 0; now < end; ++now) {
+  /// Whether a gradient is made in the buffer of the one that it is made from, which is the same in every schedule.
+  constexpr bool is_over_gradient(const tape& t, int b) const {
+    const int now = t.buffers[b].first;
+    const action& a = t.actions[now];
+    if (!makes_first(a, b) || !p_.operations[a.operation].may_overwrite_input()) return false;
+    const int from = a.output_gradients[0];
+    for (int k = 1; k < a.output_gradients.size; ++k)
+      if (a.output_gradients[k] == from) return false;
+    return from != core::none && t.buffers[from].last == now && may_be_over(t, b, from);
+  }
+  /// Whether an action makes the gradient b of its first input, and adds to nothing.
+  static constexpr bool makes_first(const action& a, int b) {
+    return (a.kind == action_kind::backward_input || a.kind == action_kind::backward) && !a.accumulates[0] &&
+           a.input_gradients[0] == b;
+  }
+  static constexpr bool may_be_over(const tape& t, int b, int from) {
+    return t.buffers[from].bytes == t.buffers[b].bytes && t.buffers[from].port == core::none &&
+           t.buffers[b].port == core::none;
+  }
+  /// The input over which the gradient of operation i may be written, where nobody needs that input any more: that
+  /// depends on the schedule.
+  constexpr void find_overwritten(int i, const tape& t, int begin, int end) {
+    const operation& o = p_.operations[covered_.first + i];
+    if (!o.is.overwrites_input || !o.reads_first_input_once()) return;
+    for (int now = begin; now < end; ++now) {
       const action& a = t.actions[now];
-      if (a.operation == core::none || (a.kind != action_kind::backward_input && a.kind != action_kind::backward))
-        continue;
-      const operation& o = p_.operations[a.operation];
-      if (!o.is.overwrites_input || !o.reads_first_input_once() || a.accumulates[0]) continue;
-      const int x = a.inputs[0], dx = a.input_gradients[0];
-      if (x != core::none && dx != core::none && t.buffers[x].bytes == t.buffers[dx].bytes) found[dx] = 1;
+      if (a.operation == core::none || a.input_gradients.size == 0 || a.inputs.size == 0) continue;
+      const int b = a.input_gradients[0], from = a.inputs[0];
+      if (b == core::none || from == core::none || !makes_first(a, b) || is_over_gradient(t, b)) continue;
+      if (!may_be_over(t, b, from)) continue;
+      made_.operations[i].overwritten = t.buffers[from].tensor;
+      made_.operations[i].overwritten_at = now - begin;
     }
-    return found;
   }
 
-  constexpr void add_moments(const tape& apart, const tape& together, const core::list<int>& begins) {
+  constexpr void add_moments(const tape& apart, const core::list<int>& begins) {
     core::list<std::size_t> alive(apart.actions.size() + 1), across(apart.actions.size() + 1);
-    const core::list<int> may_take_place_of_input = over_inputs(apart);
     for (int b = 0; b < apart.buffers.count(); ++b) {
       const buffer& each = apart.buffers[b];
       if (!each.is_gradient || (each.port != core::none && unit_.rounds_down())) continue;
       const std::size_t bytes = aligned(each.bytes);
-      const bool is_in_place = together.buffers[b].allocation != b || may_take_place_of_input[b] != 0;
+      const bool is_in_place = is_over_gradient(apart, b);
       for (int now = each.first + (is_in_place ? 1 : 0); now <= each.last; ++now) alive[now] += bytes;
       for (int now = each.first + 1; now <= each.last; ++now) across[now] += bytes;
     }

@@ -57,6 +57,21 @@ class spine_needs {
       if (each.producer >= s) sum += spine_.weight.data()[each.tensor];
     return sum;
   }
+  /// Of those that come in at the operations [s, end): a pass over these counts them itself.
+  constexpr int coming_weight(int s, int end, spine_end t) const {
+    int sum = 0;
+    for (const boundary& each : boundaries(t))
+      if (each.producer >= s && each.producer < end && comes_in(each.tensor)) sum += spine_.weight.data()[each.tensor];
+    return sum;
+  }
+  /// What a pass counts as needed at its end that has come in before s, and that [s, t) does not need.
+  constexpr int gone_weight(int s, spine_end t) const {
+    int sum = 0;
+    for (const boundary& each : boundaries(t))
+      if (each.producer < s && comes_in(each.tensor) && !core::is_among(spine_.frontier.data()[s], each.tensor))
+        sum += spine_.weight.data()[each.tensor];
+    return sum;
+  }
   constexpr bool is_boundary(int tensor, spine_end t) const {
     for (const boundary& each : boundaries(t))
       if (each.tensor == tensor) return true;
@@ -67,9 +82,12 @@ class spine_needs {
   constexpr bool may_end(int s, spine_end u, spine_end t) const {
     if (u.stays) return true;
     for (const boundary& each : boundaries(t))
-      if (each.producer >= s && each.producer < u.at) return false;
+      if (each.producer >= s && each.producer < u.at && !comes_in(each.tensor)) return false;
     return true;
   }
+
+  /// It is no operation of the spine's that makes it: it is there from its first reader on, and never computed again.
+  constexpr bool comes_in(int tensor) const { return p_.producers[tensor] < spine_.first; }
 
  private:
   constexpr std::size_t cells() const {
@@ -87,7 +105,11 @@ class spine_needs {
     const auto read = [&](int tensor) {
       needed[tensor] = 1;
       const int producer = spine_.producer[tensor];
-      if (is_first_pass || producer < 0 || p_.producers[tensor] == core::none) return;
+      if (is_first_pass || producer < 0) return;
+      if (comes_in(tensor)) {
+        if (!is_boundary(tensor, t)) staying.push_back({tensor, producer});
+        return;
+      }
       if (!t.stays || spine_.stays_until[tensor] < t.at) {
         wanted[tensor] = 1;
         return;
@@ -112,7 +134,7 @@ class spine_needs {
     }
     core::list<boundary> others;
     for (const boundary& each : staying)
-      if (runs_[cell(each.producer, t)] == 0) others.push_back(each);
+      if (comes_in(each.tensor) || runs_[cell(each.producer, t)] == 0) others.push_back(each);
     staying = static_cast<core::list<boundary>&&>(others);
   }
 

@@ -63,7 +63,7 @@ class spine_passes {
         here -= w;
         const bool is_gone = (unheld >> k & 1) != 0 && (returned >> k & 1) == 0;
         if (is_gone) here += w;
-        if (!is_gone && use == i && spine_.operations.data()[i].in_place_of == tensors[k])
+        if (!is_gone && use == i && is_in_place(pass, i) && spine_.operations.data()[i].in_place_of == tensors[k])
           here += spine_.operations.data()[i].outputs;
       }
       most = here > most ? here : most;
@@ -75,6 +75,10 @@ class spine_passes {
   }
 
  private:
+  constexpr bool is_in_place(const spine_pass& pass, int i) const {
+    const spine_operation& o = spine_.operations.data()[i];
+    return o.in_place_of != core::none && !(pass.is_first && o.updates_state);
+  }
   static constexpr bool are_same(const core::list<int>& a, const core::list<int>& b) {
     if (a.count() != b.count()) return false;
     for (int k = 0; k < a.count(); ++k)
@@ -117,12 +121,18 @@ class spine_passes {
     int live = 0;
     for (int t : spine_.frontier[0])
       if (made.last_use[t] >= 0) live += spine_.weight[t];
+    if (!made.is_first)
+      for (int t = 0; t < p_.tensors.count(); ++t)  // has been there since the first pass
+        if (needs_.comes_in(t) && spine_.producer[t] >= 0 && made.last_use[t] >= 0) live += spine_.weight[t];
     for (int i = 0; i < end; ++i) {
       const operation& o = p_.operations[spine_.first + i];
       const spine_operation& here = spine_.operations[i];
       if (made.runs[i]) {
-        made.live[i] = live + here.made;
-        if (here.in_place_of != core::none && made.last_use[here.in_place_of] == i) made.live[i] -= here.outputs;
+        made.live[i] = live + here.made - (made.is_first ? 0 : here.comes_in);
+        if (here.skips_outputs && !made.is_first)
+          for (int t : o.outputs)
+            if (made.last_use[t] < 0) made.live[i] -= spine_.weight[t];
+        if (is_in_place(made, i) && made.last_use[here.in_place_of] == i) made.live[i] -= here.outputs;
       }
       for (const auto* some : {&o.outputs, &o.saved})
         for (int t : *some)
@@ -132,8 +142,9 @@ class spine_passes {
         bool is_new = true;
         for (int before = 0; before < k; ++before) is_new = is_new && o.inputs.values[before] != t;
         if (!is_new || (spine_.producer[t] < 0 && !is_at_start(t))) continue;
-        if (spine_.producer[t] == i && made.last_use[t] > i) live += spine_.weight[t];
-        if (spine_.producer[t] != i && made.last_use[t] == i) live -= spine_.weight[t];
+        const bool begins = spine_.producer[t] == i && made.is_first;
+        if (begins && made.last_use[t] > i) live += spine_.weight[t];
+        if (!begins && made.last_use[t] == i) live -= spine_.weight[t];
       }
     }
     for (int i = end; i-- > 0;)

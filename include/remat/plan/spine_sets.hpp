@@ -72,7 +72,8 @@ class spine_sets {
       if (bit == front.count()) bit = core::none;
       if (bit == core::none && spine_.producer[each.tensor] != i) continue;  // beyond the largest frontier
       reads.push_back({bit, each.tensor, spine_.weight[each.tensor], each.last_moment});
-      if (bit != core::none && each.last_moment + 1 >= o.gradients.count()) to_the_end |= frontier_set{1} << bit;
+      if (bit != core::none && each.tensor != o.overwritten && each.last_moment + 1 >= o.gradients.count())
+        to_the_end |= frontier_set{1} << bit;
     }
     reads_.push_back(static_cast<core::list<read>&&>(reads));
     to_the_end_.push_back(to_the_end);

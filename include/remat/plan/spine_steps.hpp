@@ -21,7 +21,8 @@ struct spine_step {
 class spine_steps {
  public:
   constexpr spine_steps(const program& p, const spine& s)
-      : spine_(s),
+      : p_(p),
+        spine_(s),
         needs_(p, s),
         passes_(p, s, needs_),
         sets_(s, needs_),
@@ -60,18 +61,20 @@ class spine_steps {
     made.after = next & needed(s + 1, t);
     if (needs_.runs(s, t)) {
       made.cost = t.at < spine_.count ? o.forward : 0;
-      made.peak = sets_.weight_of(s, unheld) + o.made + around(s, t);
-      if (o.in_place_of != core::none && sets_.is_given_up(s, o.in_place_of, unheld & ~kept, made.after))
+      made.peak = sets_.weight_of(s, unheld) + o.made - (t.at < spine_.count ? o.comes_in : 0) + around(s, t);
+      const bool is_first = t.at == spine_.count;
+      if (o.in_place_of != core::none && !(is_first && o.updates_state) &&
+          sets_.is_given_up(s, o.in_place_of, unheld & ~kept, made.after))
         made.peak -= o.outputs;
-      else if (o.skips_outputs && t.at < spine_.count && own.empty() && next == 0)
-        made.peak -= o.outputs;
+      else if (o.skips_outputs && t.at < spine_.count)
+        made.peak -= unread(s, own, made.after);
     }
     for (int moment = 0; moment < o.gradients.count(); ++moment) {
       int here = o.gradients.data()[moment];
       for (int k = 0, all = reads.count(); k < all; ++k) {
         const spine_sets::read& each = reads.data()[k];
         if (each.last_moment >= moment && (each.bit == core::none || (unheld >> each.bit & 1) != 0))
-          here += each.weight;
+          here += is_overwritten(o, each, moment) ? 0 : each.weight;
       }
       made.peak = here > made.peak ? here : made.peak;
     }
@@ -81,15 +84,15 @@ class spine_steps {
   constexpr spine_step cut(int s, spine_end u, spine_end t, frontier_set unheld) {
     const frontier_set after = needed(u.at, t);
     const int pass = pass_of(s, u, t, after);
-    if (spine_.frontier.data()[s].count() > largest_kept) return within(run(s, u, pass, unheld), s, t, after);
+    if (spine_.frontier.data()[s].count() > largest_kept) return within(run(s, u, pass, unheld), s, u, t, after);
     int& first = ways_of_.data()[static_cast<std::size_t>(s) * ends_ + static_cast<std::size_t>(u.number())];
     const way* const known = ways_.data();
     int k = first;
     while (k != core::none && (known[k].pass != pass || known[k].unheld != unheld)) k = known[k].next;
-    if (k != core::none) return within(known[k].step, s, t, after);
+    if (k != core::none) return within(known[k].step, s, u, t, after);
     ways_.push_back({run(s, u, pass, unheld), unheld, pass, first});
     first = ways_.count() - 1;
-    return within(ways_.back().step, s, t, after);
+    return within(ways_.back().step, s, u, t, after);
   }
 
   /// The tensors of the charge of an operation that is run and kept.
@@ -110,6 +113,21 @@ class spine_steps {
   }
 
  private:
+  /// Whether the gradient that is made then takes the place of this tensor.
+  static constexpr bool is_overwritten(const spine_operation& o, const spine_sets::read& each, int moment) {
+    return each.tensor == o.overwritten && moment == o.overwritten_at && each.last_moment == moment;
+  }
+  /// Quanta of the outputs of s that neither its own backward pass nor the rest reads.
+  constexpr int unread(int s, const core::list<int>& own, frontier_set after) const {
+    int sum = 0;
+    for (int t : p_.operations[spine_.first + s].outputs) {
+      bool is_read = core::is_among(own, t);
+      for (int j = 0; j < spine_.frontier.data()[s + 1].count(); ++j)
+        is_read = is_read || ((after >> j & 1) != 0 && spine_.frontier.data()[s + 1].data()[j] == t);
+      if (!is_read) sum += spine_.weight.data()[t];
+    }
+    return sum;
+  }
   /// Of frontiers of more tensors, ways to run a segment are not kept: there are many of them.
   static constexpr int largest_kept = 2;
 
@@ -122,12 +140,13 @@ class spine_steps {
   constexpr spine_step run(int s, spine_end u, int number, frontier_set unheld) const {
     const spine_pass& pass = passes_.at(u, number);
     const frontier_set returned = needs_.needed(s, u), inside = unheld & returned;
-    return {passes_.peak(pass, s, u.at, unheld, returned), sets_.weight_of(s, inside) + needs_.boundary_weight(s, u),
+    const int peak = passes_.peak(pass, s, u.at, unheld, returned);
+    return {peak > 0 ? peak - needs_.gone_weight(s, u) : 0, sets_.weight_of(s, inside) + needs_.boundary_weight(s, u),
             pass.is_first ? 0 : pass.cost.data()[s], sets_.carried(s, unheld & ~returned, u.at) | sets_.made_in(s, u),
             inside};
   }
-  constexpr spine_step within(spine_step run, int s, spine_end t, frontier_set after) const {
-    if (run.peak > 0 && t.at < spine_.count) run.peak += around(s, t);
+  constexpr spine_step within(spine_step run, int s, spine_end u, spine_end t, frontier_set after) const {
+    if (run.peak > 0 && t.at < spine_.count) run.peak += around(s, t) - needs_.coming_weight(s, u.at, t);
     run.after &= after;
     return run;
   }
@@ -142,7 +161,8 @@ class spine_steps {
     frontier_set wanted = after;
     core::list<int> given;
     for (const spine_needs::boundary& each : boundaries(t)) {
-      if (each.producer >= s && each.producer < u.at) given.push_back(each.tensor);
+      if (each.producer < s || each.producer >= u.at || needs_.comes_in(each.tensor)) continue;
+      given.push_back(each.tensor);
       for (int j = 0; j < spine_.frontier[u.at].count(); ++j)
         if (spine_.frontier[u.at][j] == each.tensor) wanted &= ~(frontier_set{1} << j);
     }
@@ -155,6 +175,7 @@ class spine_steps {
   constexpr const core::list<spine_needs::boundary>& boundaries(spine_end t) const { return needs_.boundaries(t); }
   constexpr frontier_set needed(int s, spine_end t) const { return s == t.at ? 0 : needs_.needed(s, t); }
 
+  const program& p_;
   const spine& spine_;
   spine_needs needs_;
   spine_passes passes_;

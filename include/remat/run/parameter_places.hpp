@@ -76,21 +76,18 @@ class parameter_places {
   value_spans values(int first, int count) const { return part_of(value_spans_, first, count); }
   value_spans states(int first, int count) const { return part_of(state_spans_, first, count); }
   std::span<const later_place> later_places() const { return later_places_; }
-  /// The first places here of parameters in several places to which no gradient leads: none is written there before
-  /// those of the others are added.
+  /// The first places here of parameters to which no gradient leads: a step writes none there, before those of other
+  /// places are added or the optimizer reads it.
   std::span<const std::size_t> first_unreached() const { return first_unreached_; }
 
  private:
   void find_first_unreached(const program& p, const std::vector<std::size_t>& first, const held_slots& held,
                             const std::vector<bool>& trained) {
     const core::list<backward_need> needs = detail::backward_needs(p);
-    std::vector<std::size_t> places(p.parameters.size());  // of each owner
-    for (const parameter_slot& slot : p.parameters) ++places[static_cast<std::size_t>(slot.owner)];
     for (int i = 0; i < p.operations.count(); ++i)
       for (int k = 0; k < p.operations[i].parameters; ++k) {
         const auto slot = static_cast<std::size_t>(p.operations[i].first_parameter + k);
-        const auto owner = static_cast<std::size_t>(p.parameters[slot].owner);
-        if (held.parameters[slot] && trained[slot] && first[slot] == slot && places[owner] > 1 && !needs[i].parameters)
+        if (held.parameters[slot] && trained[slot] && first[slot] == slot && !needs[i].parameters)
           first_unreached_.push_back(slot);
       }
   }

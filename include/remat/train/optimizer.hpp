@@ -195,7 +195,7 @@ class optimizer : public parameter_updater {
     state_.attach(model);
     if (needs_gradients) model.require_gradients();
     assign(model);
-    compared_.clear();
+    compared_.assign(group_numbers_.begin(), group_numbers_.end());
     for (const group_in_step& each : in_step_)
       for (const double number : Rule::numbers_of(each.factors)) compared_.push_back(number);
     model.before_update(compared_);
@@ -208,6 +208,7 @@ class optimizer : public parameter_updater {
     if (assigned_to_ == model.identity() && assigned_ == groups_.size()) return;
     const std::vector<parameter_view> all = model.all_parameters();
     const std::vector<std::size_t> groups = detail::assign_groups(all, groups_.patterns(), std::string(Rule::name));
+    group_numbers_.assign(groups.begin(), groups.end());
     group_of_.resize(all.size());
     for (std::size_t i = 0; i < all.size(); ++i) group_of_[state_.find(all[i].name, i)] = groups[i];
     elsewhere_.clear();
@@ -237,13 +238,14 @@ class optimizer : public parameter_updater {
   detail::option_groups<Rule> groups_;
   // By the numbers of the state:
   std::vector<std::size_t> group_of_;   // of each parameter
+  std::vector<double> group_numbers_;   // the same, in the order of the whole model
   std::vector<std::size_t> elsewhere_;  // parameters that are trained on other ranks only
   std::vector<std::size_t> numbers_;    // of each parameter of the model that is stepped
   std::uint64_t assigned_to_ = 0;       // the parameters that these are about
   std::size_t assigned_ = 0;            // groups that group_of_ knows
   // In this step:
   std::vector<group_in_step> in_step_;  // of each group
-  std::vector<double> compared_;        // of all factors: ranks must have them alike
+  std::vector<double> compared_;        // groups and all factors: ranks must have them alike
   std::vector<bool> is_updated_;        // of each parameter of the model
   bool has_state_ = false;
   optimizer_state state_;

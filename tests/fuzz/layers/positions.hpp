@@ -46,28 +46,31 @@ inline layer_case rotary_embedding(random_source& random) {
 }
 
 inline layer_case positional_embedding(random_source& random) {
-  const std::size_t width = random.channels(), length = random.extent(70), rows = length + random.between(0, 9);
+  const std::size_t width = random.channels(), length = random.extent(70), first = random.between(0, 3),
+                    rows = first + length + random.between(0, 9);
   layer_case made;
   made.layer = "positional_embedding";
-  made.sizes = listed({{"width", width}, {"length", length}, {"rows", rows}});
+  made.sizes = listed({{"width", width}, {"length", length}, {"first", first}, {"rows", rows}});
   made.batch = random.between(1, 7);
   made.inputs = {floats(length, width)};
   made.output = made.inputs[0];
   made.works_in_place = true;
   made.parameters = {rows * width};
+  using remat::nn::detail::positional_embedding_attributes;
+  made.attributes = std::make_shared<positional_embedding_attributes>(positional_embedding_attributes{first * width});
   made.kernels = &remat::kernel_table_of<remat::nn::detail::positional_embedding_kernels>;
   made.forward = [=](const values& v) {
     expectation y(v.inputs[0].size());
     for (std::size_t i = 0; i < y.size(); ++i) {
       y[i].add(static_cast<double>(v.inputs[0][i]));
-      y[i].add(static_cast<double>(v.parameters[0][i % (length * width)]));
+      y[i].add(static_cast<double>(v.parameters[0][first * width + i % (length * width)]));
     }
     return y;
   };
   made.parameter_gradient = [=](const values& v, std::size_t) {
     expectation dw(rows * width);
     for (std::size_t i = 0; i < v.output_gradient.size(); ++i)
-      dw[i % (length * width)].add(static_cast<double>(v.output_gradient[i]));
+      dw[first * width + i % (length * width)].add(static_cast<double>(v.output_gradient[i]));
     return dw;
   };
   return made;

@@ -5,6 +5,8 @@
 #include <remat/partition/partition_file.hpp>
 
 #include <sys/resource.h>
+#include <sys/types.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -133,6 +135,13 @@ void run(const remat::mpi::session& mpi, const std::string& fault) {
       model.predict(x);
       continue;
     }
+    if (step == 5 && fault == "throws_on_all_in_own_mpi")
+      throw remat::collective_error("rank 0 and rank 1 have found it");
+    if (step == 5 && fault == "child_exits") {
+      const pid_t child = fork();
+      if (child == 0) std::exit(0);
+      waitpid(child, nullptr, 0);
+    }
     if (step == 5 && is_mine && fault.starts_with("throws"))
       throw remat::error("the disk of rank " + std::to_string(mpi.rank()) + " is full");
     if (step == 5 && is_mine && fault == "killed") std::raise(SIGKILL);
@@ -156,17 +165,26 @@ void run(const remat::mpi::session& mpi, const std::string& fault) {
 
 }  // namespace
 
+int run_and_catch(int argc, char** argv, const std::string& fault) {
+  try {
+    remat::mpi::session mpi{argc, argv};
+    run(mpi, fault);
+  } catch (const std::exception& e) {
+    std::cerr << "caught: " << e.what() << std::endl;
+    return 1;
+  }
+  return 0;
+}
+
 int main(int argc, char** argv) {
   const std::string fault = argc > 1 ? argv[1] : "";
-  if (fault == "throws_and_is_caught") {
-    try {
-      remat::mpi::session mpi{argc, argv};
-      run(mpi, fault);
-    } catch (const std::exception& e) {
-      std::cerr << "caught: " << e.what() << std::endl;
-      return 1;
-    }
-    return 0;
+  if (fault == "throws_and_is_caught") return run_and_catch(argc, argv, fault);
+  if (fault.ends_with("in_own_mpi")) {  // whose errors the program has said that it looks at
+    MPI_Init(&argc, &argv);
+    MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
+    const int code = run_and_catch(argc, argv, fault);
+    MPI_Finalize();
+    return code;
   }
   if (fault == "session_after_another") remat::mpi::session{argc, argv};
   remat::mpi::session mpi{argc, argv};
@@ -180,4 +198,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   run(mpi, fault);
+  if (fault != "child_exits") return 0;
+  if (mpi.rank() == 0) std::cerr << "the child has ended, and the job goes on" << std::endl;
+  throw remat::error("and this is its end");
 }

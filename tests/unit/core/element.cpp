@@ -111,7 +111,7 @@ TEST_CASE("what forward saved is viewed as what it is, or as its bytes") {
   };
   CHECK(gradient(saves_bytes<std::uint8_t>{}) == std::vector<float>{5, 0, 7});
   CHECK(gradient(saves_bytes<std::byte>{}) == std::vector<float>{5, 0, 7});
-  CHECK_THROWS_WITH(gradient(saves_bytes<float>{}), Contains("saves_bytes: saved 0 holds uint8"));
+  CHECK_THROWS_WITH(gradient(saves_bytes<float>{}), Contains("saves_bytes: saved tensor 0 holds uint8"));
 }
 
 TEST_CASE("what an operation computes with is chosen before fusion") {

@@ -102,7 +102,7 @@ TEST_CASE("a layer with saved tensors keeps those that backward reads, and its k
   REQUIRE(kept.size() == 2);
   CHECK((kept[0].bytes == 2 * 48 && kept[1].bytes == 2 * 12));
   CHECK_THROWS_WITH((remat::check_gradients<unit_rows<0>, input>()),
-                    Contains("unit_rows: backward reads saved 1 without saying so"));
+                    Contains("unit_rows: backward reads saved tensor 1 without saying so"));
   CHECK_THROWS_WITH((remat::lower<unit_rows<2>, input>()),
                     Contains("backward reads a tensor that is not there: the module 'unit_rows' has 2 saved tensors"));
 }

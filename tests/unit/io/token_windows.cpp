@@ -54,7 +54,8 @@ TEST_CASE("what is no file of tokens is refused by name", "[io][tokens]") {
   const auto negative = folder.write("negative.bin", numbers<std::int32_t>({5, -1}));
   CHECK_THROWS_WITH(read(remat::token_file(negative, number_type::int32), 0, 2),
                     Contains("negative.bin: has -1 at place 1; tokens of at least 0 are accepted"));
-  CHECK_THROWS_WITH(read(remat::token_file(odd, number_type::uint8), 1, 3), Contains("has 3 tokens, and 3 from 1 on are asked for"));
+  CHECK_THROWS_WITH(read(remat::token_file(odd, number_type::uint8), 1, 3),
+                    Contains("has 3 tokens, and 3 from 1 on are asked for"));
   const auto square = folder.write("square.npy", npy_files::array<std::uint8_t>("|u1", "(2, 2)", {1, 2, 3, 4}));
   CHECK_THROWS_WITH(remat::token_file(square), Contains("has rank 2; an array of tokens of rank 1, (N), is accepted"));
   CHECK_THROWS_WITH(remat::token_file(square, number_type::uint8), Contains("says itself what it holds"));

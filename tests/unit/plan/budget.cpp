@@ -21,7 +21,7 @@ namespace budget_tests {
 
 namespace nn = remat::nn;
 using Catch::Matchers::Contains;
-using random_chains::maker, random_chains::ranges;
+using random_chains::maker, random_chains::peculiarity, random_chains::ranges;
 using remat::budget, remat::checkpoint_at;
 
 struct point {
@@ -36,9 +36,9 @@ double fastest(const std::vector<point>& all, std::size_t bytes) {
 }
 
 /// The search finds what an exhaustive one over all nested segments does, with as many bytes as any of these takes.
-void check_exact(unsigned seed, int operations, bool has_skips) {
+void check_exact(unsigned seed, int operations, bool has_skips, peculiarity some = peculiarity::none) {
   maker make(seed);
-  const remat::program p = make.chain(make.pick(1, operations + 1), has_skips);
+  const remat::program p = make.chain(make.pick(1, operations + 1), has_skips, {budget{}}, some);
   const remat::plan_request request{.batch = 1, .bytes = 1};
   const remat::detail::training_planner planner(p, request);
   const auto point_of = [&](const remat::core::list<remat::chosen_range>& chosen) {
@@ -79,10 +79,18 @@ TEST_CASE("of programs with long skips, too") {
   check_exact(884, 5, true);  // what stays for a segment is not computed again on the way to one inside
   for (const unsigned seed : {783u, 1339u, 2245u}) check_exact(seed, 6, true);
 }
+TEST_CASE("of programs with operations in place, over their inputs, without outputs, and with a late input, too") {
+  for (int some = 1; some <= static_cast<int>(peculiarity::all); ++some) {
+    INFO("peculiarity " << some);
+    for (unsigned seed = 0; seed < 200; ++seed) check_exact(seed, 4, seed % 2 == 0, static_cast<peculiarity>(some));
+  }
+}
 TEST_CASE("of longer chains and programs, too", "[long]") {
   for (unsigned seed = 0; seed < 2'000; ++seed) check_exact(seed, 7, false);
   for (unsigned seed = 0; seed < 3'000; ++seed) check_exact(seed, 5, true);
   for (unsigned seed = 0; seed < 1'500; ++seed) check_exact(seed, 6, true);
+  for (int some = 1; some <= static_cast<int>(peculiarity::all); ++some)
+    for (unsigned seed = 0; seed < 2'000; ++seed) check_exact(seed, 5, true, static_cast<peculiarity>(some));
 }
 
 using layer = remat::residual<remat::sequential<nn::linear<32, 32>, nn::tanh, nn::layer_norm<32>, nn::dropout<0.1>>>;
@@ -143,6 +151,15 @@ TEST_CASE("within its bytes, of the same bits, and more bytes never take longer"
   }
   CHECK(feasible > 15);
   CHECK(distinct > 8);
+}
+
+TEST_CASE("a budget of a module that computes nothing by itself is refused, and one that is also elsewhere is not") {
+  using fused = remat::sequential<nn::linear<8, 8>, remat::named<"act", nn::relu>, nn::linear<8, 4>>;
+  using own = remat::model<fused, remat::tensor<float, 8>, nn::cross_entropy>;
+  const auto at = [](const char* path) { return own{{.threads = 1, .checkpoints = {checkpoint_at(path, budget{1})}}}; };
+  CHECK_THROWS_WITH(at("act"), Contains("the budget of 'act' limits nothing"));
+  CHECK_THROWS_WITH(at("0").plan(4), Contains("a budget of 1 byte"));
+  CHECK_THROWS_WITH(at("*").plan(4), Contains("a budget of 1 byte"));
 }
 
 TEST_CASE("a budget that is too small names the smallest one, with which a step fits") {

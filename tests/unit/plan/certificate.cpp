@@ -17,7 +17,7 @@ namespace certificate_tests {
 
 namespace nn = remat::nn;
 using Catch::Matchers::Contains;
-using random_chains::maker, random_chains::ranges;
+using random_chains::maker, random_chains::peculiarity, random_chains::ranges;
 
 /// The least that any nested segments compute again within the bytes, alive at once.
 double least_recomputed(const remat::program& p, std::size_t bytes) {
@@ -39,9 +39,10 @@ double least_recomputed(const remat::program& p, std::size_t bytes) {
 
 /// At some budgets of a random program: the bound is at most the best schedule's, and is reached where no memory is
 /// lost.
-void check_bound(unsigned seed, int operations, bool has_skips, int& certified, int& lost) {
+void check_bound(unsigned seed, int operations, bool has_skips, int& certified, int& lost,
+                 peculiarity some = peculiarity::none) {
   maker make(seed);
-  remat::program p = make.chain(make.pick(2, operations + 1), has_skips);
+  remat::program p = make.chain(make.pick(2, operations + 1), has_skips, {remat::budget{}}, some);
   const std::size_t most = remat::plan_training(p, {.batch = 1, .bytes = 1'000'000}).live_bytes;
   remat::certifier certifier(p, {.batch = 1, .bytes = most});
   for (std::size_t bytes = most; bytes > most / 3; bytes -= 2 * remat::alignment) {
@@ -70,6 +71,14 @@ TEST_CASE(
   for (unsigned seed = 0; seed < 150; ++seed) check_bound(seed, 5, seed % 2 == 0, certified, lost);
   WARN(certified << " certificates, " << lost << " of plans that lose time to placement");
   CHECK(certified > 400);
+}
+TEST_CASE("of programs with operations in place, over their inputs, without outputs, and with a late input, too") {
+  int certified = 0, lost = 0;
+  for (int some = 1; some <= static_cast<int>(peculiarity::all); ++some)
+    for (unsigned seed = 0; seed < 60; ++seed)
+      check_bound(seed, 4, seed % 2 == 0, certified, lost, static_cast<peculiarity>(some));
+  WARN(certified << " certificates, " << lost << " of plans that lose time to placement");
+  CHECK(certified > 1'000);
 }
 
 using layer = remat::residual<remat::sequential<nn::linear<32, 32>, nn::tanh, nn::layer_norm<32>, nn::dropout<0.1>>>;

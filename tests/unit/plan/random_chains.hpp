@@ -17,6 +17,18 @@ namespace random_chains {
 
 using remat::core::none, remat::operation, remat::program;
 
+/// What planning has rules of its own for.
+enum class peculiarity {
+  none,
+  in_place,
+  in_place_with_states,
+  overwrites_input,
+  skips_outputs,
+  as_batch_norm,  ///< in place, over its input backward, and without an output where its saved tensors are wanted
+  second_input,   ///< of the program, read somewhere in the middle
+  all
+};
+
 class maker {
  public:
   explicit maker(unsigned seed) : random_(seed) {}
@@ -25,10 +37,16 @@ class maker {
   bool chance(int percent) { return pick(0, 100) < percent; }
 
   /// This many operations under the budget, and a loss after them.
-  program chain(int operations, bool has_skips, remat::checkpoint_setting setting = {remat::budget{}}) {
+  program chain(int operations, bool has_skips, remat::checkpoint_setting setting = {remat::budget{}},
+                peculiarity some = peculiarity::none) {
     program p;
     p.inputs = 1;
     p.add_tensor(shape(), none);
+    const bool has_second_input = is_any(some, peculiarity::second_input);
+    if (has_second_input) {
+      p.inputs = 2;
+      p.add_tensor(shape(), none);
+    }
     std::vector<int> made{0};
     for (int i = 0; i <= operations; ++i) {
       operation o;
@@ -39,6 +57,7 @@ class maker {
         const int older = made[static_cast<std::size_t>(pick(0, static_cast<int>(made.size()) - 1))];
         if (older != o.inputs[0]) o.inputs.push_back(older);
       }
+      if (has_second_input && i == pick(0, operations + 1)) o.inputs.push_back(1);
       o.outputs.push_back(p.add_tensor(i == operations ? scalar() : shape(), i));
       made.push_back(o.outputs[0]);
       if (chance(40)) o.saved.push_back(p.add_tensor(shape(), i));
@@ -50,6 +69,7 @@ class maker {
         p.parameters.push_back({remat::parameter("w", {1}, remat::initial::constant(0)), i, o.first_parameter});
       }
       o.has_joint_backward = chance(20);
+      if (i < operations && some != peculiarity::none) make_peculiar(p, o, some);
       o.node = i == operations ? 1 : 0;
       p.operations.push_back(o);
     }
@@ -70,6 +90,24 @@ class maker {
   }
 
  private:
+  static bool is_any(peculiarity some, peculiarity one) { return some == one || some == peculiarity::all; }
+  void make_peculiar(program& p, operation& o, peculiarity some) {
+    const auto has = [&](peculiarity one) { return is_any(some, one) && chance(50); };
+    if (chance(60)) p.tensors[o.outputs[0]] = p.tensors[o.inputs[0]];
+    const bool is_same_size = p.tensors[o.outputs[0]] == p.tensors[o.inputs[0]];
+    if (has(peculiarity::in_place)) o.is.in_place = is_same_size;
+    if (has(peculiarity::in_place_with_states)) {
+      o.is.in_place = is_same_size;
+      o.updates_state = chance(70);
+    }
+    if (has(peculiarity::overwrites_input)) o.is.overwrites_input = true;
+    if (has(peculiarity::skips_outputs)) o.is.skips_outputs = true;
+    if (has(peculiarity::as_batch_norm) && is_same_size) {
+      o.is.in_place = o.is.overwrites_input = o.is.skips_outputs = true;
+      o.backward_input_reads = remat::reads{0xff, 0, static_cast<std::uint8_t>(o.saved.size > 0 ? 0xff : 0)};
+    }
+  }
+
   remat::tensor_shape shape() {
     return {remat::element::float32, true, 1, {static_cast<std::size_t>(pick(1, 5)) * remat::alignment / 4}};
   }
