@@ -250,9 +250,8 @@ class distributed_network : public network_on_ranks {
     }
     require_plan(split, updater != nullptr);
     kept_gradients& kept = parameters_->gradient_memory();
-    mpi::session::guarded([&] {
-      kept.provide(updater == nullptr ? need : microbatches() > 1 ? gradient_need::microbatches : gradient_need::stages);
-    });
+    if (updater != nullptr) need = microbatches() > 1 ? gradient_need::microbatches : gradient_need::stages;
+    mpi::session::guarded([&] { kept.provide(need); });
     if (updater == nullptr) {
       loss = run_training(sources, split);
     } else {

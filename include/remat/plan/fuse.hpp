@@ -82,7 +82,8 @@ constexpr void require_budgeted_operations(const program& p) {
 
 }  // namespace detail
 
-/// The program with its fusions. Throws `error` for a budget of nothing. Tensors that no operation writes any more stay in the list and are never planned.
+/// The program with its fusions. Throws `error` for a budget of nothing. Tensors that no operation writes any more stay
+/// in the list and are never planned.
 constexpr program fuse(program p) {
   detail::resolve_kept_states(p);
   choose_compute_type(p);
