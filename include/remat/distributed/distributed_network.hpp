@@ -139,9 +139,8 @@ class distributed_network : public network_on_ranks {
       detail::begin_metric(metric, blueprint_.checkpointed, loss.share());
     }
     distributed_evaluation<Metric> evaluation(blueprint_, ranks_, calls_, std::move(metric));
-    for (auto&& batch : batches)
-      detail::with_batch_parts(
-          batch, [&](const auto& targets, const auto&... inputs) { evaluation.add(predict(inputs...), targets); });
+    detail::for_each_batch(
+        batches, [&](const auto& targets, const auto&... inputs) { evaluation.add(predict(inputs...), targets); });
     return evaluation.value();
   }
 

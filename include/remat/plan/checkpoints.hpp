@@ -55,6 +55,9 @@ struct checkpoint_at {
   std::string path;                          ///< as in parameter names, with `*`; empty: the whole model
   std::vector<checkpoint_setting> settings;  ///< the outermost first
 
+  /// A number is no path: that of the first child is "0".
+  template <class... More>
+  checkpoint_at(std::nullptr_t, More&&...) = delete;
   /// Keeps the objects.
   template <Strategy S = strategy::contiguous, Policy P = recompute_all>
   explicit checkpoint_at(std::string module, S groups = {}, P policy = {}, storage_setting storage = {})

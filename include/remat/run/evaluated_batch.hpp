@@ -5,6 +5,7 @@
 #include <remat/core/language.hpp>
 
 #include <cstddef>
+#include <ranges>
 #include <tuple>
 #include <utility>
 
@@ -26,6 +27,18 @@ void with_batch_parts(const Batch& batch, F&& f) {
     const auto& [inputs, targets] = batch;
     f(targets, inputs);
   }
+}
+
+/// Calls f(targets, inputs...) for each batch of a range.
+template <class Batches, class F>
+void for_each_batch(Batches&& batches, const F& f) {
+  constexpr bool has_batches = requires {
+    batches.begin();
+    batches.end();
+  } || std::ranges::range<Batches>;
+  static_assert(has_batches, "remat: evaluate takes the batches of a data set, data.batches(64), or a range of tuples");
+  if constexpr (has_batches)
+    for (auto&& batch : batches) with_batch_parts(batch, f);
 }
 
 }  // namespace remat::detail

@@ -48,10 +48,9 @@ class predicting_network : public planned_network {
   auto evaluate(Batches&& batches, Metric metric) const {
     const thread_scope scope = scope_of_call();
     detail::begin_metric(metric, *program_, detail::loss_tensors_in(held(), *program_));
-    for (auto&& batch : batches)
-      detail::with_batch_parts(batch, [&](const auto& targets, const auto&... inputs) {
-        metric.add(predict(inputs...), targets, output_shape());
-      });
+    detail::for_each_batch(batches, [&](const auto& targets, const auto&... inputs) {
+      metric.add(predict(inputs...), targets, output_shape());
+    });
     return metric.value();
   }
 
