@@ -36,7 +36,7 @@ double fastest(const std::vector<point>& all, std::size_t bytes) {
 }
 
 /// The search finds what an exhaustive one over all nested segments does, with as many bytes as any of these takes.
-void check_exact(unsigned seed, int operations, bool has_skips, peculiarity some = peculiarity::none) {
+void check_exact(unsigned seed, int operations, bool has_skips, peculiarity some = peculiarity::nothing) {
   maker make(seed);
   const remat::program p = make.chain(make.pick(1, operations + 1), has_skips, {budget{}}, some);
   const remat::plan_request request{.batch = 1, .bytes = 1};

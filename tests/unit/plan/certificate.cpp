@@ -40,7 +40,7 @@ double least_recomputed(const remat::program& p, std::size_t bytes) {
 /// At some budgets of a random program: the bound is at most the best schedule's, and is reached where no memory is
 /// lost.
 void check_bound(unsigned seed, int operations, bool has_skips, int& certified, int& lost,
-                 peculiarity some = peculiarity::none) {
+                 peculiarity some = peculiarity::nothing) {
   maker make(seed);
   remat::program p = make.chain(make.pick(2, operations + 1), has_skips, {remat::budget{}}, some);
   const std::size_t most = remat::plan_training(p, {.batch = 1, .bytes = 1'000'000}).live_bytes;

@@ -19,7 +19,7 @@ using remat::core::none, remat::operation, remat::program;
 
 /// What planning has rules of its own for.
 enum class peculiarity {
-  none,
+  nothing,
   in_place,
   in_place_with_states,
   overwrites_input,
@@ -38,7 +38,7 @@ class maker {
 
   /// This many operations under the budget, and a loss after them.
   program chain(int operations, bool has_skips, remat::checkpoint_setting setting = {remat::budget{}},
-                peculiarity some = peculiarity::none) {
+                peculiarity some = peculiarity::nothing) {
     program p;
     p.inputs = 1;
     p.add_tensor(shape(), none);
@@ -69,7 +69,7 @@ class maker {
         p.parameters.push_back({remat::parameter("w", {1}, remat::initial::constant(0)), i, o.first_parameter});
       }
       o.has_joint_backward = chance(20);
-      if (i < operations && some != peculiarity::none) make_peculiar(p, o, some);
+      if (i < operations && some != peculiarity::nothing) make_peculiar(p, o, some);
       o.node = i == operations ? 1 : 0;
       p.operations.push_back(o);
     }

@@ -345,12 +345,12 @@ using half_used = remat::sequential<
     remat::parallel<remat::pick<0>, remat::named<"used", nn::linear<5, 4>>, remat::named<"unused", nn::linear<5, 3>>>>;
 
 TEST_CASE("what is written into the gradient of a parameter that no gradient reaches is gone with the next step") {
-  remat::model<half_used, remat::tensor<float, 6>, remat::nn::cross_entropy> model{{.seed = 1}};
-  model.train_step(inputs, classes);
-  const auto gradient = model.parameter("1.unused.weight").gradient;
+  remat::model<half_used, remat::tensor<float, 6>, remat::nn::cross_entropy> half{{.seed = 1}};
+  half.train_step(inputs, classes);
+  const auto gradient = half.parameter("1.unused.weight").gradient;
   CHECK(std::ranges::all_of(gradient, [](float g) { return g == 0; }));
   std::ranges::fill(gradient, 0.5f);
-  model.train_step(inputs, classes);
+  half.train_step(inputs, classes);
   CHECK(std::ranges::all_of(gradient, [](float g) { return g == 0; }));
 }
 
