@@ -32,8 +32,7 @@ void compute(findings& found, const std::string& use, int threads) {
       const std::size_t wrong = checked::wrong_outputs(w, y) + checked::wrong_gradients(s);
       checked::wide same_w{{.seed = 1, .threads = there}};
       checked::small same_s{{.seed = 1, .threads = there}};
-      const bool same =
-          same_bits(checked::predict(same_w), y) && same_bits(checked::train(same_s), gradients);
+      const bool same = same_bits(checked::predict(same_w), y) && same_bits(checked::train(same_s), gradients);
       if (i > 0 || wrong > 0 || !same)
         found.add(use,
                   std::to_string(there) + " threads, " + std::to_string(wrong) + " wrong" +

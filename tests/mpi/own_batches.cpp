@@ -61,7 +61,8 @@ TEST_CASE("replicas that bring their shares of a batch train and predict as thos
         a.step(shared);
         b.step(own);
       }
-      for (const remat::parameter_view& p : shared.parameters()) CHECK(same_bits(p.values, own.parameter(p.name).values));
+      for (const remat::parameter_view& p : shared.parameters())
+        CHECK(same_bits(p.values, own.parameter(p.name).values));
       const auto kept = networks::random_batch(n, shared.lowered(), 2 * static_cast<std::size_t>(replicas), 9);
       auto inputs = sources_of(kept);
       inputs.resize(static_cast<std::size_t>(shared.lowered().inputs - shared.lowered().targets));

@@ -176,7 +176,8 @@ TEST_CASE("gradients are clipped by the norm of all ranks") {
   const double expected = clip_gradients(one, 0.01), found = clip_gradients(model, 0.01);
   CHECK(found == expected);
   CHECK(expected > 0.01);
-  for (const remat::parameter_view& p : model.parameters()) CHECK(same_bits(p.gradient, one.parameter(p.name).gradient));
+  for (const remat::parameter_view& p : model.parameters())
+    CHECK(same_bits(p.gradient, one.parameter(p.name).gradient));
 }
 
 TEST_CASE("a group of an optimizer may be of parameters that another rank holds") {

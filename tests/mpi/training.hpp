@@ -40,7 +40,8 @@ struct outcome {
 inline bool are_same(const std::vector<bits>& here, const std::vector<bits>& expected) {
   return std::ranges::all_of(here, [&](const bits& mine) {
     const auto found = std::ranges::find(expected, mine.name, &bits::name);
-    return found != expected.end() && same_bits(mine.values, found->values) && same_bits(mine.gradient, found->gradient);
+    return found != expected.end() && same_bits(mine.values, found->values) &&
+           same_bits(mine.gradient, found->gradient);
   });
 }
 inline void check_same(const outcome& found, const outcome& expected) {

@@ -170,7 +170,18 @@ TEST_CASE("ranks that give their steps other settings are told before they train
   CHECK_THROWS_WITH(model.train_on(sources_of(data), of_other_groups),
                     Catch::Matchers::Contains("must act alike on all ranks"));
   check_same(values_of(model, {}), values_of(plain, {}));
-  CHECK_NOTHROW(model.train_on(sources_of(data), optimizer));
+  remat::clipped clipped{optimizer, 1.0}, of_plain_clipped{of_plain, 1.0};
+  CHECK_THROWS_WITH(model.train_on(sources_of(data), clipped, session().rank() == 0 ? 1 : 0.5),
+                    Catch::Matchers::Contains("must act alike on all ranks"));
+  CHECK(same_bits(model.train_on(sources_of(data), clipped), plain.train_on(sources_of(data), of_plain_clipped)));
+  check_same(values_of(model, {}), values_of(plain, {}));
+
+  // What one of them alone has done is not forgotten with the step that was refused.
+  model.train_on(sources_of(data));
+  if (session().rank() == 0) optimizer.step(model);
+  for (int again = 0; again < 2; ++again)
+    CHECK_THROWS_WITH(model.train_on(sources_of(data), optimizer),
+                      Catch::Matchers::Contains("must act alike on all ranks"));
 }
 
 TEST_CASE("a rank says what keeps its block of gradients, and that none are left") {

@@ -12,10 +12,11 @@
 
 namespace remat {
 
-/// Those of an operation's parameters or states, in the order in which the module declares them.
+/// The values of an operation's parameters or states, or their gradients, in the order in which the module declares
+/// them.
 using value_spans = std::span<const std::span<float>>;
 
-/// Those of one operation among those of a program.
+/// The values of one operation, of those of a program.
 inline value_spans part_of(value_spans all, int first, int count) {
   return all.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
 }

@@ -60,8 +60,8 @@ void parallel_for(std::size_t size, [[maybe_unused]] std::size_t grain, const F&
   f(std::size_t{0}, size);
 }
 
-/// Calls f(i) for every i in [begin, end), in any order; calls must not depend on each other, many at once in the
-/// lanes of this core.
+/// Calls f(i) for every i in [begin, end), in any order, many at once in the lanes of this core; calls must not depend
+/// on each other.
 template <class F>
 void in_lanes(std::size_t begin, std::size_t end, const F& f) {
 #if defined(_OPENMP) && !defined(__clang__)  // clang warns the user where f has no form in lanes
@@ -75,8 +75,8 @@ inline constexpr std::size_t grain_of_numbers = 8192;
 /// The grain of `parallel_for` for rows of `length` numbers.
 constexpr std::size_t grain_of_rows(std::size_t length) { return 1 + grain_of_numbers / length; }
 
-/// Calls f(i) for every i in [0, size), in any order; calls must not depend on each other: many at once in the
-/// lanes of a core, and on all cores where there is enough to do.
+/// Calls f(i) for every i in [0, size), in any order, many at once in the lanes of a core, and on all cores where there
+/// is enough to do; calls must not depend on each other.
 template <class F>
 void elementwise(std::size_t size, const F& f) {
   parallel_for(size, grain_of_numbers, [&](std::size_t begin, std::size_t end) { in_lanes(begin, end, f); });

@@ -38,8 +38,8 @@ struct weight_names {
   /// Patterns (core/text_pattern.hpp) of what files may hold beyond the model: masks, counters, other heads. Loading
   /// skips them.
   std::array<std::string_view, 16> ignored = {};
-  /// What `model_type` may be in a config.json next to the file (io/configuration.hpp): other architectures have weights
-  /// of the same names and shapes. Empty: it is not looked at.
+  /// What `model_type` may be in a config.json next to the file (io/configuration.hpp): other architectures have
+  /// weights of the same names and shapes. Empty: it is not looked at.
   std::array<std::string_view, 4> model_types = {};
   std::array<config_entry, 8> configuration = {};  ///< what it says of such a model
 };

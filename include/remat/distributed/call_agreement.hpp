@@ -20,7 +20,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace remat {
@@ -94,13 +93,11 @@ class call_agreement {
 
   /// Something that each rank does alone, and all must do alike: it is compared in the next call.
   void remember(std::span<const double> numbers) {
-    if (!before_) before_ = done_alone_;
     for (const double each : numbers) done_alone_.add(std::bit_cast<std::uint64_t>(each));
   }
-  /// What was remembered since the last call on which all agreed was refused, and is not done.
-  void forget() {
-    if (before_) done_alone_ = *std::exchange(before_, std::nullopt);
-  }
+  /// What is remembered, and again as it was before something that was refused.
+  const fingerprint& remembered() const { return done_alone_; }
+  void restore(const fingerprint& before) { done_alone_ = before; }
 
  private:
   // What is compared first, in one round of messages of the same length for all models: the call, what was done alone,
@@ -123,14 +120,14 @@ class call_agreement {
     std::optional<std::size_t> different = compared(complaint, 0, first_round);
     if (!different && needs_second_round) different = compared("", first_round, mine_.size() - first_round);
     session_->met();
-    if (!different) return before_.reset();
+    if (!different) return;
     if (*different == the_call) refuse_calls();
     const agreement::difference found = all_.differing(mine_[*different]);
     const std::string first = "rank " + std::to_string(found.first), others = text_of_ranks(found.others);
     if (*different == the_rest)
       throw collective_error("rank " + std::to_string(found.others.front()) +
-                             ": optimizers and clip_gradients must act alike on all ranks, as often and with the same "
-                             "settings (" +
+                             ": optimizers and clip_gradients must act alike on all ranks, as often, with the same "
+                             "settings and groups (" +
                              others + (found.others.size() == 1 ? " differs" : " differ") + " from " + first +
                              " before " + text_of(session_->here()) + ")");
     if (*different >= parameters_of(0))
@@ -201,7 +198,6 @@ class call_agreement {
   mutable std::vector<std::optional<std::uint64_t>> mine_;
   mutable std::vector<std::uint64_t> everyones_;
   fingerprint done_alone_;
-  mutable std::optional<fingerprint> before_;  // where something was remembered since the last call
 };
 
 }  // namespace remat

@@ -38,6 +38,7 @@
 #include <remat/run/source.hpp>
 #include <remat/run/updates_of_step.hpp>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
@@ -90,14 +91,12 @@ class distributed_network : public network_on_ranks {
   }
   float train_on(std::span<const tensor_source> sources, parameter_updater& updater, double learning_rate_factor = 1) {
     parameters_->drop_gradients();
-    if (updater.needs_all_gradients()) {
-      updater.begin(*this, learning_rate_factor);  // it refuses before anything has changed
-      const float loss = train(sources, nullptr, gradient_need::all_at_once, updater.bytes_for(*this));
-      updater.step(*this, learning_rate_factor);
-      return loss;
-    }
-    updater.begin(*this, learning_rate_factor);  // ranks compare its settings before they train
-    return train(sources, &updater);
+    const fingerprint before = calls_.remembered();
+    updater.begin(*this, learning_rate_factor);  // it refuses before anything has changed; ranks compare its settings
+    if (!updater.needs_all_gradients()) return train(sources, &updater, gradient_need::stages, 0, &before);
+    const float loss = train(sources, nullptr, gradient_need::all_at_once, updater.bytes_for(*this), &before);
+    mpi::session::with_memory([&] { updater.step(*this, learning_rate_factor); });
+    return loss;
   }
 
   /// Outputs for one batch, on every rank, as one process gives them. The replicas share the batch where it splits, and
@@ -239,8 +238,9 @@ class distributed_network : public network_on_ranks {
 
   /// With updates where there is an updater that has begun.
   float train(std::span<const tensor_source> sources, parameter_updater* updater,
-              gradient_need need = gradient_need::steps_apart, std::size_t optimizer_bytes = 0) {
-    const batch_split split = agree_on_step(sources, updater != nullptr);
+              gradient_need need = gradient_need::steps_apart, std::size_t optimizer_bytes = 0,
+              const fingerprint* before_updater = nullptr) {
+    const batch_split split = agree_on_step(sources, before_updater);
     const thread_scope scope(threads_);
     float loss = 0;
     if (plans_.has_rank_budget()) {
@@ -257,19 +257,19 @@ class distributed_network : public network_on_ranks {
       parameters_->using_up_gradients([&] {
         updates_of_step updates(*this, *updater);
         loss = mpi::session::guarded([&] { return run(sources, split, &updates); });
-        updater->finish(*this);
+        mpi::session::with_memory([&] { updater->finish(*this); });
       });
     }
     ++steps_;
     states_differ_ = true;
     return loss;
   }
-  /// The settings of an optimizer within a step that is refused change nothing.
-  batch_split agree_on_step(std::span<const tensor_source> sources, bool updates) {
+  /// An optimizer within a step that is refused has done nothing: what is remembered is what it was before.
+  batch_split agree_on_step(std::span<const tensor_source> sources, const fingerprint* before_updater) {
     try {
       return remat::agree_on_split(calls_, blueprint_, call_kind::training, sources, compared_parameters());
     } catch (const collective_error&) {
-      if (updates) calls_.forget();
+      if (before_updater != nullptr) calls_.restore(*before_updater);
       throw;
     }
   }

@@ -52,10 +52,12 @@ class loss_on_ranks {
   }
   value_spans share(copies& to, value_spans own, const parameter_slot* slots) {
     const int from = blueprint_->grid.rank(blueprint_->rank_of(loss().stage), 0);
-    to.values.resize(own.size());
-    to.spans.resize(own.size());
+    mpi::session::with_memory([&] {
+      to.values.resize(own.size());
+      to.spans.resize(own.size());
+      for (std::size_t k = 0; k < own.size(); ++k) to.values[k].resize(slots[k].declared.elements());
+    });
     for (std::size_t k = 0; k < own.size(); ++k) {
-      to.values[k].resize(slots[k].declared.elements());
       to.spans[k] = to.values[k];
       if (from == blueprint_->rank) std::ranges::copy(own[k], to.values[k].begin());
       mpi::in_pieces(std::as_writable_bytes(to.spans[k]),

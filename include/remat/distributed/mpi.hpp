@@ -44,9 +44,12 @@ inline pid_t process_of_session = 0;
 
 }  // namespace detail
 
+/// Whether this process was forked by one that has a session.
+inline bool is_child() { return detail::process_of_session != 0 && detail::process_of_session != getpid(); }
+
 /// Whether MPI has ended for this process: what it has made is gone, and it cannot start again.
 inline bool has_ended() {
-  if (detail::process_of_session != 0 && detail::process_of_session != getpid()) return true;
+  if (is_child()) return true;
   int is_over = 0;
   MPI_Finalized(&is_over);
   return is_over != 0;

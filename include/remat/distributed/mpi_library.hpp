@@ -17,6 +17,7 @@ class library {
  public:
   /// Throws `error` when MPI has ended.
   library(int& argc, char**& argv) {
+    if (is_child()) throw error("a child of fork has no part in MPI; make its session in a process of its own");
     if (has_ended()) throw error("MPI has ended with the first remat::mpi::session of the program; make one, in main");
     is_mine_ = !has_started();
     int given = 0;

@@ -51,8 +51,8 @@ class roll_call {
     return std::nullopt;
   }
 
-  /// This rank leaves without waiting for the others: those who wait for it end the job.
-  void go() {
+  /// Tells the others that this rank leaves, and does not wait for them: those who wait for it end the job.
+  void leave_at_once() {
     for (int r = 0; r < known_.size(); ++r)
       if (r != known_.rank()) send(notice_kind::leaving, r);
     const clock::time_point begun = clock::now();

@@ -78,7 +78,7 @@ class session {
     if (!library::is_running()) {  // in a child of fork, or where the program has ended MPI
     } else if (std::uncaught_exceptions() > exceptions_) {
       lookout::look = nullptr;
-      if (!library_.is_mine()) roll_call_.go();  // the program waits in MPI_Finalize before it exits
+      if (!library_.is_mine()) roll_call_.leave_at_once();  // the program waits in MPI_Finalize before it exits
       std::atexit([] {
         if (library::is_running()) library::world().abort();
       });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// The config.json next to published weights. Their names and shapes do not show what is computed with them: a Mistral
-/// has those of a Llama, and a RoBERTa those of a BERT. Where the configuration says something else than the model, there
-/// is a warning, `other_configuration` by name.
+/// has those of a Llama, and a RoBERTa those of a BERT. Where the configuration says something else than the model,
+/// there is a warning, `other_configuration` by name; what it does not say is not compared.
 #pragma once
 
 #include <remat/core/error.hpp>

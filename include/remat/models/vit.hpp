@@ -65,19 +65,17 @@ namespace detail {
 /// around them, of the name that they are given.
 template <fixed_string Name, std::size_t D, nn::real Deviation>
 struct vit_token : nn::class_token<D> {
-  static constexpr std::array parameters{
-      parameter(Name.view(), {1, 1, D}, initial::normal(Deviation.value)).of_parent()};
+  static constexpr std::array parameters{parameter(Name.view(), {1, 1, D}, normal(Deviation.value)).of_parent()};
 };
 template <fixed_string Name, std::size_t T, std::size_t D, nn::real Deviation>
 struct vit_positions : nn::positional_embedding<T, D> {
-  static constexpr std::array parameters{
-      parameter(Name.view(), {1, T, D}, initial::normal(Deviation.value)).of_parent()};
+  static constexpr std::array parameters{parameter(Name.view(), {1, T, D}, normal(Deviation.value)).of_parent()};
 };
 /// Of patches, as the other layers start.
 template <std::size_t C, std::size_t D, std::size_t Patch, nn::real Deviation>
 struct vit_convolution : nn::conv2d<C, D, Patch, nn::window{.stride = Patch}> {
   static constexpr auto parameters = nn::detail::with_bias<nn::bias::with>(
-      parameter("weight", {D, C, Patch, Patch}, initial::normal(Deviation.value)), D, initial::constant(0));
+      parameter("weight", {D, C, Patch, Patch}, normal(Deviation.value)), D, initial::constant(0));
 };
 
 /// PyTorch's `xavier_uniform_` (Glorot, Bengio 2010), of which torchvision starts most products.

@@ -44,8 +44,8 @@ REMAT_VECTORISED inline void layer_norm_rows(const float* x, const float* w, con
   }
 }
 
-/// Rows of dx, and their part of dw and db, (size) each, which starts at 0; without `dx`, or without `dw` and `db`, that
-/// half is left out.
+/// Rows of dx, and their part of dw and db, (size) each, which starts at 0; without `dx`, or without `dw` and `db`,
+/// that half is left out.
 REMAT_VECTORISED inline void layer_norm_rows_backward(const row_norm_gradients& t, const float* w, const float* means,
                                                       const float* rs, float* dw, float* db, std::size_t size,
                                                       std::size_t rows) {

@@ -137,7 +137,6 @@ struct log_softmax_kernels {
 /// PyTorch's `LogSoftmax` over the last extent, of images over dim 1.
 struct log_softmax : detail::normalisation_of_rows {
   static constexpr std::string_view kind = "log_softmax";
-  static constexpr traits is{.in_place = true};
 
   using kernels = detail::log_softmax_kernels;
 };

@@ -101,9 +101,9 @@ struct prepared_conv_transpose2d : prepared {
   }
 
   void prepare_backward_input(const preparation& p, const turned_convolution& turned) {
-    backward_input = turned.of_samples(
-        p.batch, factors, turned.any.of(factors), p.input_gradient_type(),
-        [&](const auto& c) { return c.forward({.adds_to_destination = p.accumulates_input}); });
+    backward_input =
+        turned.of_samples(p.batch, factors, turned.any.of(factors), p.input_gradient_type(),
+                          [&](const auto& c) { return c.forward({.adds_to_destination = p.accumulates_input}); });
     const onednn::layout weights = backward_input.layout_of(onednn::weights);
     pack_backward = onednn::primitive::reorder(turned.plain, weights);
     packed.push_back({weights.bytes(), passes::backward_input});

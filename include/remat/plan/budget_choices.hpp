@@ -69,11 +69,12 @@ class budget_problems {
     search.run(covered.stage);
     core::list<int> group(static_cast<std::size_t>(covered.last - covered.first), core::none);
     core::list<int> is_dropped(group.size());
+    const core::list<const storage_form*> forms = forms_of_nodes(p);
     for (int k = 0; k < search.found.count(); ++k) {
       const found_segment& each = search.found[k];
       if (is_in_budget(search.found, each.parent)) continue;
       if (!each.policy->has_budget()) {
-        if (each.policy->always() != decision::keep)
+        if (each.policy->always() != decision::keep || forms[each.node] != nullptr)  // it is not there as it was made
           for (int i = each.first; i < each.last; ++i) is_dropped[i - covered.first] = 1;
         continue;
       }

@@ -15,7 +15,6 @@
 #include <remat/plan/tape.hpp>
 #include <remat/plan/updating.hpp>
 
-
 namespace remat {
 
 namespace detail {

@@ -129,10 +129,12 @@ class spine_passes {
       const spine_operation& here = spine_.operations[i];
       if (made.runs[i]) {
         made.live[i] = live + here.made - (made.is_first ? 0 : here.comes_in);
-        if (here.skips_outputs && !made.is_first)
+        if (is_in_place(made, i) && made.last_use[here.in_place_of] == i) {
+          made.live[i] -= here.outputs;
+        } else if (here.skips_outputs && !made.is_first) {
           for (int t : o.outputs)
             if (made.last_use[t] < 0) made.live[i] -= spine_.weight[t];
-        if (is_in_place(made, i) && made.last_use[here.in_place_of] == i) made.live[i] -= here.outputs;
+        }
       }
       for (const auto* some : {&o.outputs, &o.saved})
         for (int t : *some)

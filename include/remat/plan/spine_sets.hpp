@@ -5,7 +5,6 @@
 
 #include <remat/plan/spine_needs.hpp>
 
-
 namespace remat::detail {
 
 class spine_sets {

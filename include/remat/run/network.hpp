@@ -263,8 +263,8 @@ REMAT_DEFINED float network::train(std::span<const tensor_source> sources, param
 REMAT_DEFINED void network::differentiate(std::span<const tensor_source> gradients) {
   if (executors_.held_for_backward() == nullptr)
     throw error(
-        "backward needs what forward kept, which another call in between takes the place of; call forward just before "
-        "it");
+        "backward needs what forward kept, and another call since then has overwritten it; call forward just before "
+        "backward");
   const thread_scope scope = scope_of_call();
   executor& e = *executors_.held_for_backward();
   if (e.threads() != scope.threads())

@@ -70,6 +70,7 @@ class optimizer : public parameter_updater {
     presence_ = std::move(other.presence_);
     groups_ = std::move(other.groups_);
     group_of_ = std::move(other.group_of_);
+    group_numbers_ = std::move(other.group_numbers_);
     elsewhere_ = std::move(other.elsewhere_);
     numbers_ = std::move(other.numbers_);
     assigned_to_ = other.assigned_to_;

@@ -4,7 +4,8 @@
 ///     "fc1"                      the parameter of this path, or all parameters of the module of this path
 ///     "*.bias", "blocks.*.fc1"   the same, where * matches any characters, dots included
 ///     ""                         all
-///     remat::is_bias_or_norm     those for which this holds: anything that takes a parameter_view and gives a bool
+///     remat::is_bias_or_norm     those for which this holds: anything that takes a parameter_view and gives a bool, by
+///                                name and shape alone (a rank has no values of the parameters of others)
 #pragma once
 
 #include <remat/core/error.hpp>

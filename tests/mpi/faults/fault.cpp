@@ -51,7 +51,8 @@ void run(const remat::mpi::session& mpi, const std::string& fault) {
   if (fault == "full_disk") {
     options.schedule = remat::schedule::gpipe;  // each micro-batch waits on each stage
     options.checkpoints = {remat::checkpoint_at(
-        "", remat::save_all{}, remat::offload<remat::file>{.path = remat::temporary_directory(), .window = {.least_bytes = 1}})};
+        "", remat::save_all{},
+        remat::offload<remat::file>{.path = remat::temporary_directory(), .window = {.least_bytes = 1}})};
   }
   if (fault == "other_rank_map") {
     options.partitions = 2;
@@ -137,8 +138,9 @@ void run(const remat::mpi::session& mpi, const std::string& fault) {
     }
     if (step == 5 && fault == "throws_on_all_in_own_mpi")
       throw remat::collective_error("rank 0 and rank 1 have found it");
-    if (step == 5 && fault == "child_exits") {
+    if (step == 5 && fault.starts_with("child_")) {
       const pid_t child = fork();
+      if (child == 0 && fault == "child_throws") throw remat::error("this is the child");
       if (child == 0) std::exit(0);
       waitpid(child, nullptr, 0);
     }
@@ -163,8 +165,6 @@ void run(const remat::mpi::session& mpi, const std::string& fault) {
   }
 }
 
-}  // namespace
-
 int run_and_catch(int argc, char** argv, const std::string& fault) {
   try {
     remat::mpi::session mpi{argc, argv};
@@ -175,6 +175,8 @@ int run_and_catch(int argc, char** argv, const std::string& fault) {
   }
   return 0;
 }
+
+}  // namespace
 
 int main(int argc, char** argv) {
   const std::string fault = argc > 1 ? argv[1] : "";
@@ -198,7 +200,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   run(mpi, fault);
-  if (fault != "child_exits") return 0;
+  if (!fault.starts_with("child_")) return 0;
   if (mpi.rank() == 0) std::cerr << "the child has ended, and the job goes on" << std::endl;
   throw remat::error("and this is its end");
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Checkpoints that are looked after: a recomputation that gives other bits ends the step, and names the module.
+// Verified checkpoints: a recomputation that gives other bits ends the step, and names the module.
 #include "same_bits.hpp"
 
 #include <remat/remat.hpp>

@@ -22,7 +22,9 @@ using remat::split;
 
 // A range of batches views its set, so a temporary set has none.
 template <class Set>
-concept HasBatches = requires(Set&& set) { static_cast<Set&&>(set).batches(1); };
+concept HasBatches = requires(Set&& set) {
+  static_cast<Set&&>(set).batches(1);
+};
 static_assert(HasBatches<const image_set&> && HasBatches<image_set&>);
 static_assert(!HasBatches<image_set> && !HasBatches<const image_set>);
 

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -41,6 +42,16 @@ struct overwriting : leaky_relu {
     auto x = pass.input();
     auto dy = pass.output_gradient();
     for (std::size_t i = 0; i < x.size(); ++i) pass.input_gradient().data()[i] = x[i] > 0 ? dy[i] : 0.01f * dy[i];
+  }
+};
+/// The same, whose first gradient is no number.
+struct first_is_nan : leaky_relu {
+  static void backward_input(const remat::backward_pass& pass) {
+    auto x = pass.input();
+    auto dy = pass.output_gradient();
+    pass.input_gradient().assign([=](std::size_t i) {
+      return i == 0 ? std::numeric_limits<float>::quiet_NaN() : x[i] > 0 ? dy[i] : 0.01f * dy[i];
+    });
   }
 };
 /// y = a x, whose parameter's gradient takes the place of what is there.
@@ -80,6 +91,9 @@ TEST_CASE("check_gradients finds who overwrites what other readers and earlier m
   CHECK_THROWS_WITH(
       (remat::check_gradients<remat::nn::embedding<4, 2>, remat::tensor<std::int32_t, 3>>({.indices = 0})),
       Catch::Matchers::Contains("at least 1"));
+  const remat::gradient_report of_nan = remat::check_gradients<first_is_nan, remat::tensor<float, 5>>();
+  CHECK(!of_nan.holds());
+  CHECK(of_nan.checks[0].worst == 0);
   CHECK(wrong<overwriting>() == std::vector<std::string>{"input 0, added up"});
   CHECK(wrong<overwriting_parameter>() == std::vector<std::string>{"a, added up"});
 }
@@ -168,9 +182,9 @@ TEST_CASE("what a kernel asks for and its module does not declare is refused by 
   };
   CHECK_NOTHROW(step_that_asks_for("nothing"));
   const std::vector<std::pair<std::string_view, std::string>> all{
-      {"input shape", "input 1"},       {"output shape", "output 1"}, {"saved shape", "saved tensor 0"},
-      {"saved", "saved tensor 0"},      {"parameter", "parameter 1"}, {"state", "state 0"},
-      {"wants", "input 1"},             {"has", "output -1"},         {"parameter gradient", "parameter 1"}};
+      {"input shape", "input 1"},  {"output shape", "output 1"}, {"saved shape", "saved tensor 0"},
+      {"saved", "saved tensor 0"}, {"parameter", "parameter 1"}, {"state", "state 0"},
+      {"wants", "input 1"},        {"has", "output -1"},         {"parameter gradient", "parameter 1"}};
   for (const auto& [what, name] : all)
     CHECK_THROWS_WITH(step_that_asks_for(what), Contains("asks_for_more: there is no " + name + ";"));
   CHECK_NOTHROW(step_that_asks_for("nothing"));

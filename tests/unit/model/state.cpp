@@ -49,8 +49,7 @@ TEST_CASE("state is updated by the first forward pass alone") {
   CHECK(plain.states()[0].values[0] == 0.5f);
   for (int i = 0; i < 3; ++i) CHECK(plain.train_step(x, targets) == checked.train_step(x, targets));
   CHECK(checked.plan().recompute > 0);
-  for (std::size_t i = 0; i < 4; ++i)
-    CHECK(same_bits(plain.states()[i].values, checked.states()[i].values));
+  for (std::size_t i = 0; i < 4; ++i) CHECK(same_bits(plain.states()[i].values, checked.states()[i].values));
   CHECK(checked.states()[1].values[0] == 3);
   CHECK(plain.states()[0].values[0] != 0.5f);
   const float before = plain.states()[0].values[0];

@@ -4,6 +4,7 @@
 #include <remat/remat.hpp>
 #include <remat/weights.hpp>
 
+#include "same_bits.hpp"
 #include "temporary_folder.hpp"
 
 #include <catch2/catch.hpp>
@@ -284,6 +285,27 @@ TEST_CASE("a vision transformer is saved as torchvision spells its layers, and l
   CHECK(is_same(of_transformers, other));
 }
 
+TEST_CASE("a vision transformer of torchvision starts as torchvision's", "[models]") {
+  constexpr remat::models::vit_config config{
+      .image = 8, .patch = 4, .channels = 2, .width = 32, .heads = 2, .blocks = 1, .inner = 64, .classes = 5};
+  const remat::model<remat::models::torchvision_vit<config>, remat::image<float, 2, 8, 8>> m{{.seed = 1}};
+  const auto largest = [&](const std::string& name) {
+    float found = 0;
+    for (const float each : m.parameter(name).values) found = std::max(found, std::abs(each));
+    return found;
+  };
+  for (const char* name : {"class_token", "heads.head.weight", "heads.head.bias", "conv_proj.bias",
+                           "encoder.layers.0.self_attention.in_proj_bias"})
+    CHECK(same_bits(m.parameter(name).values, std::vector<float>(m.parameter(name).values.size())));
+  const std::string block = "encoder.layers.0.";
+  CHECK(largest(block + "mlp.0.bias") < 1e-5f);
+  CHECK(largest(block + "mlp.0.bias") > 0);
+  const float bound = std::sqrt(6.0f / (32 + 3 * 32));  // of Xavier's uniform numbers
+  CHECK(largest(block + "self_attention.in_proj_weight") <= bound);
+  CHECK(largest(block + "self_attention.in_proj_weight") > 0.98f * bound);
+  CHECK(largest(block + "self_attention.out_proj.weight") <= std::sqrt(1.0f / 32));
+}
+
 TEST_CASE("a loss that computes the logits has the head's weight", "[models][weights]") {
   remat::model<remat::models::gpt2<small>, input, remat::nn::cross_entropy> with_logits{{.seed = 1}};
   remat::model<remat::models::gpt2_without_head<small>, input, remat::models::gpt2_loss<small>> without{{.seed = 2}};
@@ -295,7 +317,7 @@ TEST_CASE("a loss that computes the logits has the head's weight", "[models][wei
   CHECK(saved(without, {.every_name = true}).contains("lm_head.weight"));
 }
 
-/// The warnings while weights of a GPT-2 of two heads are loaded from a folder with this config.json.
+/// The warnings while a Model's weights are loaded from a folder with this config.json.
 template <class Model>
 std::vector<std::string> warnings_with(const std::string& configuration, const std::filesystem::path& weights) {
   const temporary_folder published;
@@ -375,6 +397,18 @@ TEST_CASE("a RoBERTa is a BERT whose first place has the third row of its table"
   const auto all = warnings_with<bert>(configuration, path);
   REQUIRE(all.size() == 1);
   CHECK_THAT(all[0], Contains("model_type is 'xlm-roberta' and here 'bert'"));
+
+  contents published = read(path);  // as the hub has it
+  for (const auto& [name, v] : read(path)) {
+    published["roberta." + name.substr(std::string("bert.").size())] = v;
+    published.erase(name);
+  }
+  published["lm_head.bias"] = {{9}, std::vector<float>(9)};
+  roberta from_hub{{.seed = 4}};
+  remat::load_weights(from_hub, write(published),
+                      {.allow_unexpected = {"lm_head.*"}, .rename = {{"roberta.", "bert."}}});
+  CHECK(is_same(m, from_hub));
+  remat::save_weights(m, path);
 
   bert moved{{.seed = 2}};
   remat::load_weights(moved, path);

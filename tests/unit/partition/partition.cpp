@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#include "temporary_folder.hpp"
 #include "plan/tree.hpp"
+#include "temporary_folder.hpp"
 
 #include <remat/model/lower.hpp>
 #include <remat/nn/linear.hpp>

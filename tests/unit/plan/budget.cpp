@@ -79,7 +79,7 @@ TEST_CASE("of programs with long skips, too") {
   check_exact(884, 5, true);  // what stays for a segment is not computed again on the way to one inside
   for (const unsigned seed : {783u, 1339u, 2245u}) check_exact(seed, 6, true);
 }
-TEST_CASE("of programs with operations in place, over their inputs, without outputs, and with a late input, too") {
+TEST_CASE("of programs with operations in place, over their inputs, without outputs, and with late inputs, too") {
   for (int some = 1; some <= static_cast<int>(peculiarity::all); ++some) {
     INFO("peculiarity " << some);
     for (unsigned seed = 0; seed < 200; ++seed) check_exact(seed, 4, seed % 2 == 0, static_cast<peculiarity>(some));
@@ -160,6 +160,31 @@ TEST_CASE("a budget of a module that computes nothing by itself is refused, and 
   CHECK_THROWS_WITH(at("act"), Contains("the budget of 'act' limits nothing"));
   CHECK_THROWS_WITH(at("0").plan(4), Contains("a budget of 1 byte"));
   CHECK_THROWS_WITH(at("*").plan(4), Contains("a budget of 1 byte"));
+}
+
+TEST_CASE("a budget next to what waits on a disk, or is kept, has the bytes that it says") {
+  for (const bool waits : {false, true}) {
+    const remat::storage_setting where =
+        waits ? remat::storage_setting(remat::offload<remat::file>{.window = {.least_bytes = 1}, .rate = {1e9, 1e9}})
+              : remat::storage_setting();
+    const auto plan_within = [&](std::size_t bytes) {
+      return with({checkpoint_at("h", budget{bytes}), checkpoint_at("0", remat::save_all{}, where)})
+          .plan(batch)
+          .activation_bytes;
+    };
+    const std::size_t most = plan_within(1'000'000'000);
+    std::size_t smallest = 0;
+    try {
+      plan_within(1);
+    } catch (const remat::budget_error& e) {
+      smallest = e.smallest();
+    }
+    INFO("of " << most << " bytes, at least " << smallest);
+    REQUIRE((0 < smallest && smallest < most));
+    CHECK(plan_within(smallest) == smallest);
+    const std::size_t between = (smallest + most) / 2;
+    CHECK(plan_within(between) <= between);
+  }
 }
 
 TEST_CASE("a budget that is too small names the smallest one, with which a step fits") {

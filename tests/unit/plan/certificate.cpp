@@ -72,7 +72,7 @@ TEST_CASE(
   WARN(certified << " certificates, " << lost << " of plans that lose time to placement");
   CHECK(certified > 400);
 }
-TEST_CASE("the bound is exact for operations in place, over their inputs, without outputs, and with a late input, too") {
+TEST_CASE("the bound is exact for operations in place, over their inputs, without outputs, and with late inputs, too") {
   int certified = 0, lost = 0;
   for (int some = 1; some <= static_cast<int>(peculiarity::all); ++some)
     for (unsigned seed = 0; seed < 60; ++seed)

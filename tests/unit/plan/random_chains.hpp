@@ -25,7 +25,7 @@ enum class peculiarity {
   overwrites_input,
   skips_outputs,
   as_batch_norm,  ///< in place, over its input backward, and without an output where its saved tensors are wanted
-  second_input,   ///< of the program, read somewhere in the middle
+  late_inputs,    ///< one or two more of the program, read somewhere in the middle
   all
 };
 
@@ -42,11 +42,9 @@ class maker {
     program p;
     p.inputs = 1;
     p.add_tensor(shape(), none);
-    const bool has_second_input = is_any(some, peculiarity::second_input);
-    if (has_second_input) {
-      p.inputs = 2;
-      p.add_tensor(shape(), none);
-    }
+    const bool has_late_inputs = is_any(some, peculiarity::late_inputs);
+    if (has_late_inputs) p.inputs = 1 + pick(1, 3);
+    for (int t = 1; t < p.inputs; ++t) p.add_tensor(shape(), none);
     std::vector<int> made{0};
     for (int i = 0; i <= operations; ++i) {
       operation o;
@@ -57,7 +55,8 @@ class maker {
         const int older = made[static_cast<std::size_t>(pick(0, static_cast<int>(made.size()) - 1))];
         if (older != o.inputs[0]) o.inputs.push_back(older);
       }
-      if (has_second_input && i == pick(0, operations + 1)) o.inputs.push_back(1);
+      for (int t = 1; t < p.inputs; ++t)
+        if (chance(40)) o.inputs.push_back(t);
       o.outputs.push_back(p.add_tensor(i == operations ? scalar() : shape(), i));
       made.push_back(o.outputs[0]);
       if (chance(40)) o.saved.push_back(p.add_tensor(shape(), i));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Timelines as images: well-formed, complete, and of a bounded size.
-#include "temporary_folder.hpp"
 #include "report/occurrences.hpp"
+#include "temporary_folder.hpp"
 
 #include <remat/report/gantt.hpp>
 

@@ -44,8 +44,8 @@ TEST_CASE("into a file, progress is a line at every tenth, and the last one says
     for (int i = 0; i < 40; ++i) bar.step(0.5, 8);
   });
   REQUIRE(lines.size() == 10);
-  CHECK_THAT(lines.front(), Contains("epoch 1 [###...") && Contains("] 4/40  loss 0.5000  ") &&
-                                Contains(" rows/s  ") && Contains(" s left"));
+  CHECK_THAT(lines.front(), Contains("epoch 1 [###...") && Contains("] 4/40  loss 0.5000  ") && Contains(" rows/s  ") &&
+                                Contains(" s left"));
   CHECK_THAT(lines.back(), Contains("[##############################] 40/40  loss 0.5000") && Contains(" s in all"));
 }
 

@@ -147,9 +147,7 @@ TEST_CASE("300 batch sizes take the memory of the plans that are kept, and withi
 
 #else
 
-TEST_CASE("a step allocates nothing of ours") {
-  WARN("skipped: the sanitizers have an allocator of their own");
-}
+TEST_CASE("a step allocates nothing of ours") { WARN("skipped: the sanitizers have an allocator of their own"); }
 
 #endif
 

@@ -21,7 +21,8 @@ using remat::budget, remat::checkpoint_at, remat::offload;
 remat::model_options within(std::size_t bytes, remat::transfer_rate rate, std::size_t microbatches = 1) {
   return {.seed = 2,
           .threads = 2,
-          .checkpoints = {checkpoint_at("", budget{bytes}, offload{remat::temporary_directory(), {.least_bytes = 1}, rate})},
+          .checkpoints = {checkpoint_at("", budget{bytes},
+                                        offload{remat::temporary_directory(), {.least_bytes = 1}, rate})},
           .microbatches = microbatches};
 }
 

@@ -49,7 +49,8 @@ TEST_CASE("the planned bytes are the used bytes, and a peak is known to the comp
   const data d;
   model m{{.seed = 2, .checkpoints = everything()}};
   CHECK(audit(m, d.x, d.y).holds());
-  model without_small_ones{{.seed = 2, .checkpoints = {checkpoint_at("", remat::save_all{}, offload{remat::temporary_directory()})}}};
+  model without_small_ones{
+      {.seed = 2, .checkpoints = {checkpoint_at("", remat::save_all{}, offload{remat::temporary_directory()})}}};
   CHECK(audit(without_small_ones, d.x, d.y).holds());
   const remat::plan made = remat::plan_training(without_small_ones.lowered(), batch);
   CHECK(made.steps.alignment == remat::transfer_alignment);

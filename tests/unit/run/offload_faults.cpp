@@ -31,7 +31,8 @@ using remat::checkpoint_at;
 
 TEST_CASE("without room on the disk a step is refused by name, and the next one has the bits as if it had not been") {
   const data first(1), second(2);
-  model m{{.seed = 2, .checkpoints = everything(), .offload_directory = remat::temporary_directory()}}, expected{{.seed = 2}};
+  model m{{.seed = 2, .checkpoints = everything(), .offload_directory = remat::temporary_directory()}},
+      expected{{.seed = 2}};
   remat::sgd optimizer{{.momentum = 0.9f}}, other{{.momentum = 0.9f}};
   const bool fails_at_first = GENERATE(true, false);
   const std::string directory = "'" + remat::temporary_directory() + "'";

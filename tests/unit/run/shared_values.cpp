@@ -107,7 +107,8 @@ bool does_as_alone(const setup& a, const setup& b) {
     copy_weights(second, second_alone);
     step(optimizer)(second);
     step(second_alone_optimizer)(second_alone);
-    holds = holds && same_bits(weights_of(second), weights_of(second_alone)) && same_bits(weights_of(first), weights_of(second));
+    holds = holds && same_bits(weights_of(second), weights_of(second_alone)) &&
+            same_bits(weights_of(first), weights_of(second));
   }
   return holds;
 }

@@ -7,10 +7,10 @@
 
 #include <catch2/catch.hpp>
 
-#include "temporary_folder.hpp"
 #include "property.hpp"
 #include "random_schedule.hpp"
 #include "refusal.hpp"
+#include "temporary_folder.hpp"
 
 #include <algorithm>
 #include <filesystem>
