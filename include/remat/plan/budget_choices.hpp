@@ -74,7 +74,8 @@ class budget_problems {
       const found_segment& each = search.found[k];
       if (is_in_budget(search.found, each.parent)) continue;
       if (!each.policy->has_budget()) {
-        if (each.policy->always() != decision::keep || forms[each.node] != nullptr)  // it is not there as it was made
+        const bool waits = !forms.empty() && forms[each.node] != nullptr;  // in another form, or elsewhere
+        if (waits || each.policy->always() != decision::keep)
           for (int i = each.first; i < each.last; ++i) is_dropped[i - covered.first] = 1;
         continue;
       }
