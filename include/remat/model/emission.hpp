@@ -114,7 +114,7 @@ constexpr void add_inputs(program& p, edge& in, tensors<T...>) {
 
 template <class... T>
 constexpr void add_outputs(program& p, edge& slots, tensors<T...>) {
-  require_few(tensors<T...>{});
+  if constexpr (sizeof...(T) > kernel_call::max_tensors) static_assert(rules::tensors_are_few<tensors<T...>>::holds);
   (slots.push_back(p.add_tensor(shape_of<T>::value, p.operations.count())), ...);
 }
 

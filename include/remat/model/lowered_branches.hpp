@@ -16,16 +16,13 @@ namespace remat::detail {
 template <class A, class B>
 struct joined {
   using type = broken;
+  static constexpr bool are_several = false;
 };
 template <class... A, class... B>
 struct joined<tensors<A...>, tensors<B...>> {
   using type = tensors<A..., B...>;
+  static constexpr bool are_several = sizeof...(A) + sizeof...(B) > 2;  // more than one of each
 };
-
-template <class Joined>
-inline constexpr std::size_t count_of_joined = 0;
-template <class... T>
-inline constexpr std::size_t count_of_joined<tensors<T...>> = sizeof...(T);
 
 /// Modules next to each other, each after the same inputs.
 template <class Inputs, class Context, class Scope, class... M>
@@ -53,6 +50,7 @@ struct branch_list<Inputs, Context, Scope, M, Rest...> {
 /// What branches and their join are together: `Branches` has output, after, first_stage and emits all of them.
 template <class M, class Branches, class Join, class Context, class Scope>
 struct branched {
+  using branches = Branches;
   using inner = typename Scope::template within<false>;
   using join_ = parts<Join, typename Branches::output, typename Branches::after, inner>;
   using output = typename join_::output;
@@ -100,7 +98,8 @@ template <class Body, class Shortcut, class Inputs, class Context, class Scope>
 struct body_and_shortcut {
   using body = parts<Body, Inputs, Context, Scope>;
   using shortcut = link<Shortcut, Inputs, typename body::after, Scope>;
-  using output = typename joined<typename body::output, typename shortcut::output>::type;
+  using both = joined<typename body::output, typename shortcut::output>;
+  using output = typename both::type;
   using after = typename shortcut::after;
   static constexpr bool computes = !std::is_same_v<Shortcut, identity>;
   static constexpr int first_stage = body::first_stage != core::none ? body::first_stage : shortcut::first_stage;
@@ -117,12 +116,9 @@ struct lowered<residual<Body, Shortcut, Join>, tensors<In...>, Context, Scope>
     : branched<residual<Body, Shortcut, Join>,
                body_and_shortcut<Body, Shortcut, tensors<In...>, Context, typename Scope::template within<false>>, Join,
                Context, Scope> {
-  using tensors_to_join = typename body_and_shortcut<Body, Shortcut, tensors<In...>, Context,
-                                                     typename Scope::template within<false>>::output;
-  static_assert(
-      rules::residual_adds_two<residual<Body, Shortcut, Join>,
-                               !std::is_same_v<Join, nn::add> || count_of_joined<tensors_to_join> <= 2>::holds);
   static constexpr edge emit(emission& e, const edge& in, const label& l) {
+    if constexpr (lowered::branches::both::are_several && std::is_same_v<Join, nn::add>)
+      static_assert(rules::residual_adds_two<residual<Body, Shortcut, Join>>::holds);
     return lowered::emit_as("residual", e, in, l);
   }
 };

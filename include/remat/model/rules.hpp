@@ -112,7 +112,7 @@ struct parallel_has_branches {
   static_assert(HasBranches, "remat: parallel<Join, Branches...> has at least one branch; give it one");
 };
 
-template <class Residual, bool AddsTwo>
+template <class Residual, bool AddsTwo = false>
 struct residual_adds_two {
   static constexpr bool holds = true;
   static_assert(AddsTwo,
