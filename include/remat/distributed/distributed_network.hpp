@@ -240,7 +240,7 @@ class distributed_network : public network_on_ranks {
   float train(std::span<const tensor_source> sources, parameter_updater* updater,
               gradient_need need = gradient_need::steps_apart, std::size_t optimizer_bytes = 0,
               const fingerprint* before_updater = nullptr) {
-    const batch_split split = agree_on_step(sources, before_updater);
+    const batch_split split = agree_on_step(calls_, blueprint_, sources, compared_parameters(), before_updater);
     const thread_scope scope(threads_);
     float loss = 0;
     if (plans_.has_rank_budget()) {
@@ -263,15 +263,6 @@ class distributed_network : public network_on_ranks {
     ++steps_;
     states_differ_ = true;
     return loss;
-  }
-  /// An optimizer within a step that is refused has done nothing: what is remembered is what it was before.
-  batch_split agree_on_step(std::span<const tensor_source> sources, const fingerprint* before_updater) {
-    try {
-      return remat::agree_on_split(calls_, blueprint_, call_kind::training, sources, compared_parameters());
-    } catch (const collective_error&) {
-      if (before_updater != nullptr) calls_.restore(*before_updater);
-      throw;
-    }
   }
   float run(std::span<const tensor_source> sources, const batch_split& split, gradient_receiver* updates) {
     pipeline& line = training(split, updates != nullptr);

@@ -110,9 +110,7 @@ class session {
   template <class Step>
   static std::invoke_result_t<Step> guarded(const Step& step) {
     try {
-      return step();
-    } catch (const std::bad_alloc&) {
-      fail_without_memory();
+      return with_memory(step);
     } catch (const std::exception& e) {
       fail(e.what());
     }
@@ -123,7 +121,7 @@ class session {
     try {
       return step();
     } catch (const std::bad_alloc&) {
-      fail_without_memory();
+      fail("there is not enough memory (std::bad_alloc); take smaller batches or micro-batches, or a budget");
     }
   }
 
@@ -157,9 +155,6 @@ class session {
   }
 
  private:
-  [[noreturn]] static void fail_without_memory() {
-    fail("there is not enough memory (std::bad_alloc); take smaller batches or micro-batches, or a budget");
-  }
   void wait(request r) const {
     wait_until(how_to_wait(), [&] { return r.is_done(); });
   }

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <remat/core/error.hpp>
+#include <remat/distributed/agreement.hpp>
 #include <remat/distributed/call_agreement.hpp>
+#include <remat/distributed/collective_error.hpp>
 #include <remat/distributed/distributed_blueprint.hpp>
 #include <remat/plan/checked_batch.hpp>
 #include <remat/run/batch_split.hpp>
@@ -53,6 +55,19 @@ inline batch_split agree_on_split(const call_agreement& calls, const distributed
   if (!b.replicas_have_their_own) return {batch, all};
   calls.require_equal_groups();
   return {batch * replicas, all, replicas};
+}
+
+/// The same before a step. An optimizer within a step that is refused has done nothing: what the ranks remember is then
+/// what it was `before` it, where that is given.
+inline batch_split agree_on_step(call_agreement& calls, const distributed_blueprint& b,
+                                 std::span<const tensor_source> sources, std::optional<std::uint64_t> parameters,
+                                 const fingerprint* before) {
+  try {
+    return agree_on_split(calls, b, call_kind::training, sources, parameters);
+  } catch (const collective_error&) {
+    if (before != nullptr) calls.restore(*before);
+    throw;
+  }
 }
 
 }  // namespace remat

@@ -9,10 +9,18 @@
 
 #include <remat/core/list.hpp>
 #include <remat/core/none.hpp>
+#include <remat/model/program.hpp>
 
 #include <cstdint>
 
 namespace remat::detail {
+
+/// Whether input k of an operation is none of those before it.
+constexpr bool is_new_input(const operation& o, int k) {
+  for (int before = 0; before < k; ++before)
+    if (o.inputs.values[before] == o.inputs.values[k]) return false;
+  return true;
+}
 
 /// A tensor that the backward pass of an operation reads.
 struct spine_read {

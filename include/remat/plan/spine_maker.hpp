@@ -8,6 +8,7 @@
 #include <remat/core/alignment.hpp>
 #include <remat/plan/backward_needs.hpp>
 #include <remat/plan/gradient_writer.hpp>
+#include <remat/plan/in_place_allocation.hpp>
 #include <remat/plan/operation_costs.hpp>
 #include <remat/plan/ports.hpp>
 #include <remat/plan/quantum.hpp>
@@ -116,20 +117,14 @@ class spine_maker {
     made.made = made.outputs;
     for (int t : o.saved) made.made += made_.weight[t];
     for (int k = 0; k < o.inputs.size; ++k)
-      if (made_.producer[o.inputs.values[k]] == i && is_new(o, k)) made.comes_in += made_.weight[o.inputs.values[k]];
+      if (made_.producer[o.inputs.values[k]] == i && is_new_input(o, k))
+        made.comes_in += made_.weight[o.inputs.values[k]];
     made.made += made.comes_in;
     made.skips_outputs = o.is.skips_outputs;
     made.updates_state = o.updates_state;
     if (o.may_overwrite_input() && p_.tensors[o.inputs[0]].bytes(batch_) == p_.tensors[o.outputs[0]].bytes(batch_))
       made.in_place_of = o.inputs[0];
     return made;
-  }
-
-  /// Whether no input before input k is the same tensor.
-  static constexpr bool is_new(const operation& o, int k) {
-    for (int before = 0; before < k; ++before)
-      if (o.inputs.values[before] == o.inputs.values[k]) return false;
-    return true;
   }
 
   /// Writes the step that keeps everything, and looks at what its backward pass reads, and holds of gradients.
@@ -182,24 +177,16 @@ class spine_maker {
     }
   }
 
-  /// Whether a gradient is made in the buffer of the one that it is made from, which is the same in every schedule.
+  /// Whether a gradient is written over the one that it is made of, which is the same in every schedule.
   constexpr bool is_over_gradient(const tape& t, int b) const {
     const int now = t.buffers[b].first;
     const action& a = t.actions[now];
-    if (!makes_first(a, b) || !p_.operations[a.operation].may_overwrite_input()) return false;
+    if (!makes_first_gradient(a) || a.input_gradients[0] != b || !p_.operations[a.operation].may_overwrite_input())
+      return false;
     const int from = a.output_gradients[0];
     for (int k = 1; k < a.output_gradients.size; ++k)
       if (a.output_gradients[k] == from) return false;
-    return from != core::none && t.buffers[from].last == now && may_be_over(t, b, from);
-  }
-  /// Whether an action makes the gradient b of its first input, and adds to nothing.
-  static constexpr bool makes_first(const action& a, int b) {
-    return (a.kind == action_kind::backward_input || a.kind == action_kind::backward) && !a.accumulates[0] &&
-           a.input_gradients[0] == b;
-  }
-  static constexpr bool may_be_over(const tape& t, int b, int from) {
-    return t.buffers[from].bytes == t.buffers[b].bytes && t.buffers[from].port == core::none &&
-           t.buffers[b].port == core::none;
+    return from != core::none && t.buffers[from].last == now && may_have_memory_of(t.buffers[from], t.buffers[b]);
   }
   /// The input over which the gradient of operation i may be written, where nobody needs that input any more: that
   /// depends on the schedule.
@@ -208,10 +195,10 @@ class spine_maker {
     if (!o.is.overwrites_input || !o.reads_first_input_once()) return;
     for (int now = begin; now < end; ++now) {
       const action& a = t.actions[now];
-      if (a.operation == core::none || a.input_gradients.size == 0 || a.inputs.size == 0) continue;
+      if (!makes_first_gradient(a) || a.input_gradients.size == 0 || a.inputs.size == 0) continue;
       const int b = a.input_gradients[0], from = a.inputs[0];
-      if (b == core::none || from == core::none || !makes_first(a, b) || is_over_gradient(t, b)) continue;
-      if (!may_be_over(t, b, from)) continue;
+      if (b == core::none || from == core::none || is_over_gradient(t, b)) continue;
+      if (!may_have_memory_of(t.buffers[from], t.buffers[b])) continue;
       made_.operations[i].overwritten = t.buffers[from].tensor;
       made_.operations[i].overwritten_at = now - begin;
     }

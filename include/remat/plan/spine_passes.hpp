@@ -141,9 +141,7 @@ class spine_passes {
           if (made.last_use[t] > i) live += spine_.weight[t];
       for (int k = 0; k < o.inputs.size; ++k) {
         const int t = o.inputs.values[k];
-        bool is_new = true;
-        for (int before = 0; before < k; ++before) is_new = is_new && o.inputs.values[before] != t;
-        if (!is_new || (spine_.producer[t] < 0 && !is_at_start(t))) continue;
+        if (!is_new_input(o, k) || (spine_.producer[t] < 0 && !is_at_start(t))) continue;
         const bool begins = spine_.producer[t] == i && made.is_first;
         if (begins && made.last_use[t] > i) live += spine_.weight[t];
         if (!begins && made.last_use[t] == i) live -= spine_.weight[t];
