@@ -14,10 +14,9 @@
 #include <remat/core/module.hpp>
 #include <remat/nn/bias.hpp>
 #include <remat/nn/conv2d_input_gradient.hpp>
+#include <remat/nn/conv2d_weight_gradient.hpp>
 #include <remat/nn/conv2d_weights.hpp>
-#include <remat/nn/copy_numbers.hpp>
 #include <remat/nn/fused_relu.hpp>
-#include <remat/nn/samples_in_cache.hpp>
 #include <remat/nn/scratch.hpp>
 #include <remat/nn/weight_and_bias.hpp>
 #include <remat/nn/window.hpp>
@@ -29,46 +28,27 @@
 namespace remat::nn {
 namespace detail {
 
-/// How many samples the weight gradient takes at a time. oneDNN reads them once for each block of channels; where a
-/// chunk stays in the cache meanwhile, the product gains 5 to 10 %. With large weights, adding up the chunks' gradients
-/// would cost more.
-inline std::size_t samples_at_a_time(std::size_t batch, std::size_t bytes_of_a_sample, std::size_t bytes_of_weights) {
-  constexpr std::size_t cached = 2 << 20, small = 256 << 10;
-  return bytes_of_weights > small ? batch : samples_in_cache(batch, bytes_of_a_sample, cached);
-}
-
 struct prepared_conv2d : prepared {
-  onednn::primitive forward, backward_weights, backward_weights_rest, pack_forward, unpack_gradient;
+  onednn::primitive forward, pack_forward;
   conv2d_input_gradient backward_input;
+  conv2d_weight_gradient backward_weights;
   fused_relu relu;
-  element factors;                ///< of its products
-  bool rounds = false;            ///< the gradient of its output is of float32, and factors are not
-  std::size_t chunk = 0;          ///< samples that the weight gradient takes at a time
-  std::size_t bias_at = 0;        ///< of the bias's gradient, in scratch after that of the weights
-  std::size_t part_at = 0;        ///< of a chunk's weight gradient, after the sum of those before it
-  std::size_t rounded_at = 0;     ///< of a chunk's gradient of the output, where it is rounded
-  std::size_t primitives_at = 0;  ///< of what primitives ask for
 
-  explicit prepared_conv2d(const preparation& p) : factors(p.compute), rounds(p.output_gradient_type() != p.compute) {
+  explicit prepared_conv2d(const preparation& p) {
     using onednn::layout;
     const auto& a = p.attributes<conv2d_attributes>();
     const tensor_shape &in = p.inputs[0], &out = p.outputs[0];
-    const layout any = weights_layout(a, a.in, a.out, true).of(factors), plain = weights_layout(a, a.in, a.out, false);
-    const layout b = layout::row_major({a.out});
     const nn::window& over = a.over;
+    const layout x = layout::channels_last({p.batch, a.in, in.height(), in.width()}).of(p.compute),
+                 y = layout::channels_last({p.batch, a.out, out.height(), out.width()}).of(out.type),
+                 any = weights_layout(a, a.in, a.out, true).of(p.compute), b = layout::row_major({a.out});
     const onednn::window window(a.kernel, over.stride, over.padding, onednn::window::of(over.padding), over.dilation);
-    // f(the convolution of some samples)
-    const auto of_samples = [&](std::size_t samples, element of_y, const auto& f) {
-      const layout x = layout::channels_last({samples, a.in, in.height(), in.width()}).of(factors);
-      const layout y = layout::channels_last({samples, a.out, out.height(), out.width()}).of(of_y);
-      return f(onednn::convolution{x, any, a.has_bias ? &b : nullptr, y, window});
-    };
 
     relu = {p.activation_after,
             {p.batch, a.in, in.height(), in.width(), a.out, out.height(), out.width(), a.kernel, over}};
-    forward = of_samples(p.batch, out.type, [&](const auto& c) { return c.forward({.after = relu.in_primitive()}); });
+    forward = onednn::convolution{x, any, a.has_bias ? &b : nullptr, y, window}.forward({.after = relu.in_primitive()});
     const layout weights = forward.layout_of(onednn::weights);
-    pack_forward = onednn::primitive::reorder(plain, weights);
+    pack_forward = onednn::primitive::reorder(weights_layout(a, a.in, a.out, false), weights);
     packed.push_back({weights.bytes(), passes::forward});
     reserve_scratch(*this, passes::forward, 0, forward);
     reserve_scratch(*this, passes::pack, 0, pack_forward);
@@ -78,20 +58,8 @@ struct prepared_conv2d : prepared {
       backward_input.reserve(*this);
     }
     if (p.backward_parameters) {
-      const auto gradient_of = [&](std::size_t samples, const layout& gradient) {
-        return of_samples(samples, factors, [&](const auto& c) { return c.backward_weights(gradient); });
-      };
-      chunk = samples_at_a_time(p.batch, (in.elements() + out.elements()) * sizeof(float), plain.bytes());
-      backward_weights = gradient_of(chunk, any.of(element::float32));
-      const layout gradient = backward_weights.layout_of(onednn::weights_gradient);
-      if (p.batch % chunk != 0) backward_weights_rest = gradient_of(p.batch % chunk, gradient);
-      unpack_gradient = onednn::primitive::reorder(gradient, plain, {.adds_to_destination = p.accumulates_parameters});
-      bias_at = aligned(gradient.bytes());
-      part_at = bias_at + (a.has_bias ? aligned(b.bytes()) : 0);
-      rounded_at = chunk < p.batch ? 2 * part_at : part_at;
-      primitives_at = rounded_at + (rounds ? aligned(chunk * out.elements() * sizeof(bfloat16)) : 0);
-      for (const onednn::primitive* each : {&backward_weights, &backward_weights_rest, &unpack_gradient})
-        if (*each) reserve_scratch(*this, passes::backward_parameters, primitives_at, *each);
+      backward_weights = conv2d_weight_gradient(p);
+      backward_weights.reserve(*this);
     }
   }
 };
@@ -130,36 +98,7 @@ struct conv2d_kernels {
   }
 
   static void backward_parameters(const backward_pass& pass) {
-    const auto& state = pass.prepared_as<prepared_conv2d>();
-    const std::size_t batch = pass.batch(), x_size = pass.input_shape().elements(),
-                      y_size = pass.output_shape().elements();
-    const bool has_bias = pass.attributes<conv2d_attributes>().has_bias;
-    float* const sum = reinterpret_cast<float*>(pass.scratch());
-    std::byte* const scratch = pass.scratch() + state.primitives_at;
-    for (std::size_t first = 0; first < batch; first += state.chunk) {
-      float* const part = first == 0 ? sum : reinterpret_cast<float*>(pass.scratch() + state.part_at);
-      const onednn::primitive& gradient =
-          batch - first < state.chunk ? state.backward_weights_rest : state.backward_weights;
-      const std::size_t samples = batch - first < state.chunk ? batch - first : state.chunk;
-      const std::byte* const of_y =
-          factors_of(part_of(pass.output_gradient_numbers(), first * y_size, samples * y_size), state.factors,
-                     pass.scratch() + state.rounded_at);
-      const onednn::primitive::argument src{onednn::source,
-                                            part_of(pass.input_numbers(), first * x_size, samples * x_size).data},
-          dy{onednn::result_gradient, of_y}, dw{onednn::weights_gradient, part};
-      if (has_bias)
-        gradient.execute(scratch,
-                         {src, dy, dw, {onednn::bias_gradient, reinterpret_cast<std::byte*>(part) + state.bias_at}});
-      else
-        gradient.execute(scratch, {src, dy, dw});
-      if (first > 0) accumulate(part, {sum, state.part_at / sizeof(float), true});
-    }
-    state.unpack_gradient.execute(scratch,
-                                  {{onednn::source, sum}, {onednn::result, pass.parameter_gradient(0).data()}});
-    if (!has_bias) return;
-    const float* const bias_sum = reinterpret_cast<const float*>(pass.scratch() + state.bias_at);
-    const destination db = pass.parameter_gradient(1);
-    db.assign([=](std::size_t i) { return bias_sum[i]; });
+    pass.prepared_as<prepared_conv2d>().backward_weights.run(pass);
   }
 };
 
@@ -206,8 +145,8 @@ struct conv2d : module {
     return 2.0 * static_cast<double>(outputs[0].elements()) * fan_in;
   }
 
-  static constexpr auto parameters = detail::weight_and_bias<Bias>(
-      {Out, detail::per_group(In, over), Kernel.height, Kernel.width}, Out, fan_in);
+  static constexpr auto parameters =
+      detail::weight_and_bias<Bias>({Out, detail::per_group(In, over), Kernel.height, Kernel.width}, Out, fan_in);
 
   static constexpr detail::conv2d_attributes attributes{In, Out, Kernel, over, Bias == bias::with};
   using kernels = detail::conv2d_kernels;

@@ -6,6 +6,7 @@
 #include <remat/core/activation.hpp>
 #include <remat/core/parallel.hpp>
 #include <remat/nn/floats.hpp>
+#include <remat/nn/relu_loops.hpp>
 
 #include <array>
 #include <cstddef>
@@ -55,6 +56,13 @@ inline const std::byte* factors_of(const const_numbers& from, element type, std:
 /// The gradient of an activation's input from its output `y` and the gradient `dy`; `dx` may be `dy`.
 inline void differentiate(activation a, const const_numbers& y, const const_numbers& dy, const numbers& dx) {
   constexpr std::size_t few = 1024;
+  constexpr element rounded = element::bfloat16;
+  if (a == activation::relu && y.type == rounded && dy.type == rounded && dx.type == rounded)  // it rounds nothing
+    return parallel_for(dx.size, grain_of_numbers, [&](std::size_t begin, std::size_t end) {
+      const auto* const from = reinterpret_cast<const bfloat16*>(dy.data) + begin;
+      detail::relu_gradients_rounded(reinterpret_cast<const bfloat16*>(y.data) + begin, from,
+                                     reinterpret_cast<bfloat16*>(dx.data) + begin, end - begin);
+    });
   detail::in_parts(std::array{y, dy}, dx, grain_of_numbers,
                    [&](const auto& from, float* to, std::size_t, std::size_t count) {
                      if (!dx.accumulates) return remat::differentiate(a, from[0], from[1], to, count);

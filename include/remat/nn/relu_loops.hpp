@@ -37,6 +37,17 @@ REMAT_VECTORISED inline void rectify_rounded(bfloat16* y, std::size_t count) {
     y[i].bits = static_cast<std::uint16_t>(bits >= negative_zero && bits <= negative_infinity ? 0 : bits);
   }
 }
+/// The gradient of a relu's input, as relu_gradient (core/activation.hpp) has it; `dx` may be `dy`.
+REMAT_VECTORISED inline void relu_gradients_rounded(const bfloat16* y, const bfloat16* dy, bfloat16* dx,
+                                                    std::size_t count) {
+  constexpr std::uint16_t negative_zero = 0x8000, negative_infinity = 0xff80;
+  REMAT_INDEPENDENT
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint16_t bits = y[i].bits, gradient = dy[i].bits;
+    const bool is_negative = bits >= negative_zero && bits <= negative_infinity;
+    dx[i].bits = static_cast<std::uint16_t>(bits == 0 || is_negative ? 0 : gradient);
+  }
+}
 
 inline bool has_non_finite(const float* x, std::size_t size) { return has_non_finite_float(x, size); }
 inline bool has_non_finite(const bfloat16* x, std::size_t size) { return has_non_finite_rounded(x, size); }

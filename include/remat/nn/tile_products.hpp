@@ -12,10 +12,11 @@ namespace remat::nn::detail {
 
 /// c (m, n) of a and b, with k terms in each sum.
 enum class tile_product {
-  by_rows,        ///< c = a b^T     a (m, k), b (n, k)
-  plain,          ///< c = a b       a (m, k), b (k, n)
-  added,          ///< c += a b
-  of_transposed,  ///< c = a^T b     a (k, m), b (k, n)
+  by_rows,              ///< c = a b^T     a (m, k), b (n, k)
+  plain,                ///< c = a b       a (m, k), b (k, n)
+  added,                ///< c += a b
+  of_transposed,        ///< c = a^T b     a (k, m), b (k, n)
+  added_of_transposed,  ///< c += a^T b
 };
 
 /// The products that a kernel makes, of sizes that it names before.
@@ -60,13 +61,13 @@ class tile_products {
   };
 
   onednn::primitive made(tile_product which, std::size_t m, std::size_t n, std::size_t k) const {
+    using enum tile_product;
     using onednn::layout;
+    const bool is_turned = which == of_transposed || which == added_of_transposed;
     return onednn::matrix_product(
-        which == tile_product::of_transposed ? layout::transposed(m, k).of(factors_)
-                                             : layout::row_major({m, k}).of(factors_),
-        which == tile_product::by_rows ? layout::transposed(k, n).of(factors_)
-                                       : layout::row_major({k, n}).of(factors_),
-        layout::row_major({m, n}), {.adds_to_destination = which == tile_product::added});
+        (is_turned ? layout::transposed(m, k) : layout::row_major({m, k})).of(factors_),
+        (which == by_rows ? layout::transposed(k, n) : layout::row_major({k, n})).of(factors_),
+        layout::row_major({m, n}), {.adds_to_destination = which == added || which == added_of_transposed});
   }
 
   std::size_t workers_;

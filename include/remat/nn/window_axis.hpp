@@ -31,6 +31,12 @@ struct window_axis {
     const std::size_t first = output * stride, end = first + reach + 1;
     return {first > padding ? first - padding : 0, end > padding ? std::min(end - padding, size) : 0};
   }
+  /// The outputs whose windows have an element within `size` of x at this distance from their first.
+  index_range reaching(std::size_t offset, std::size_t size, std::size_t outputs) const {
+    if (size + padding <= offset) return {};
+    return {offset < padding ? (padding - offset + stride - 1) / stride : 0,
+            std::min(outputs, (size + padding - offset - 1) / stride + 1)};
+  }
   /// How far apart outputs may be whose windows, one next to the other, cover what all windows do.
   std::size_t step(std::size_t dilation) const {
     return dilation == 1 ? std::max((reach + 1) / stride, std::size_t{1}) : 1;

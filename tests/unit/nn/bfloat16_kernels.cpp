@@ -218,6 +218,25 @@ void rounds_once(const remat::program& p, std::size_t batch, bool reads_output =
   for (std::size_t i = 0; i < added.dx.size(); ++i) CHECK(same_bits(of_rounded.dx[i], added.dx[i]));
 }
 
+TEST_CASE("the gradient of a relu of bfloat16 is that of floats, of all outputs there are") {
+  constexpr std::size_t all = std::size_t{1} << 16;
+  std::vector<remat::bfloat16> y(all), dy(all), dx(all);
+  for (std::size_t i = 0; i < all; ++i) {
+    y[i].bits = static_cast<std::uint16_t>(i);
+    dy[i] = remat::bfloat16(static_cast<float>(i % 7) - 3);
+  }
+  const auto* const of_y = reinterpret_cast<const std::byte*>(y.data());
+  const auto* const of_dy = reinterpret_cast<const std::byte*>(dy.data());
+  nn::differentiate(remat::activation::relu, {of_y, all, element::bfloat16}, {of_dy, all, element::bfloat16},
+                    {reinterpret_cast<std::byte*>(dx.data()), all, element::bfloat16});
+  std::size_t others = 0;
+  for (std::size_t i = 0; i < all; ++i) {
+    const remat::bfloat16 expected(remat::relu_gradient(remat::float_of(y[i]), remat::float_of(dy[i])));
+    others += dx[i].bits != expected.bits;
+  }
+  CHECK(others == 0);
+}
+
 TEST_CASE("functions of one number give of bfloat16 what they give of floats, rounded once", "[once]") {
   rounds_once(layer<nn::relu, tensor<float, 37, 131>>(), 3, true);
   rounds_once(layer<nn::gelu, tensor<float, 37, 131>>(), 3);
