@@ -3,6 +3,8 @@
 /// computing and of its transfers at the bandwidth that was measured of the disk.
 ///
 ///     offload [DIRECTORY [THREADS [ROUNDS]]]
+///     offload beyond [DIRECTORY [THREADS]]      one step of a network whose activations take 34 GB on the disk, which may be
+///                                               more than there is memory; its computing by that of a 16th of it
 ///
 /// The files are read and written without the system's cache, so that they are as slow as they would be if they were
 /// larger than memory. Steps that keep and steps that offload are taken in turn; times are medians.
@@ -23,39 +25,72 @@ namespace {
 
 namespace nn = remat::nn;
 
-double seconds_of_step(remat::network& model, const std::vector<float>& x, const std::vector<std::int32_t>& y) {
+/// Inputs and classes of a batch.
+struct samples {
+  std::vector<float> x;
+  std::vector<std::int32_t> y;
+
+  samples(const remat::network& model, std::size_t batch) : x(model.lowered().tensors[0].elements(batch)), y(batch) {
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i * 2654435761u >> 9 & 1023) / 512 - 1;
+    for (std::size_t i = 0; i < batch; ++i) y[i] = static_cast<std::int32_t>(i % 10);
+  }
+};
+
+double seconds_of_step(remat::network& model, const samples& of) {
   const auto begin = std::chrono::steady_clock::now();
-  model.train_step(x, y);
+  model.train_step(of.x, of.y);
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+remat::model_options offloading(remat::model_options how, const std::string& directory) {
+  how.checkpoints = {remat::checkpoint_at("", remat::save_all{}, remat::offload{directory})};
+  return how;
+}
+
+void print(const char* name, double kept_bytes, double arena_bytes, double outside_bytes, double computing,
+           double transfers, double step) {
+  std::printf("%-28s %8.0f %8.0f %6.2f %9.0f %9.1f %9.1f %9.1f %6.2f\n", name, kept_bytes / 1e6, arena_bytes / 1e6,
+              arena_bytes / kept_bytes, outside_bytes / 1e6, computing * 1e3, transfers * 1e3, step * 1e3,
+              step / std::max(computing, transfers));
 }
 
 template <class Net, class Input>
 void compare(const char* name, std::size_t batch, const std::string& directory, int threads, std::size_t rounds) {
   const remat::model_options keeps{.seed = 1, .threads = threads};
-  remat::model_options offloads = keeps;
-  offloads.checkpoints = {remat::checkpoint_at("", remat::save_all{}, remat::offload{directory})};
-  remat::model<Net, Input, nn::cross_entropy> kept(keeps), offloaded(offloads);
-  std::vector<float> x(kept.lowered().tensors[0].elements(batch));
-  std::vector<std::int32_t> y(batch);
-  for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i * 2654435761u >> 9 & 1023) / 512 - 1;
-  for (std::size_t i = 0; i < batch; ++i) y[i] = static_cast<std::int32_t>(i % 10);
-
+  remat::model<Net, Input, nn::cross_entropy> kept(keeps), offloaded(offloading(keeps, directory));
+  const samples data(kept, batch);
   std::vector<double> with, without;
   for (std::size_t round = 0; round <= rounds; ++round) {
-    const double a = seconds_of_step(kept, x, y), b = seconds_of_step(offloaded, x, y);
+    const double a = seconds_of_step(kept, data), b = seconds_of_step(offloaded, data);
     if (round == 0) continue;  // kernels are made, and room is taken
     without.push_back(a);
     with.push_back(b);
   }
   const double bytes = static_cast<double>(offloaded.plan(batch).outside_bytes);
-  const double computing = benchmarks::median(without), step = benchmarks::median(with);
-  const double transfers = remat::measured_transfer_rate(directory).seconds(bytes);
-  const double arena =
-      static_cast<double>(offloaded.reserved().activations) / static_cast<double>(kept.reserved().activations);
-  std::printf("%-28s %8.0f %8.0f %6.2f %9.0f %9.1f %9.1f %9.1f %6.2f\n", name,
-              static_cast<double>(kept.reserved().activations) / 1e6,
-              static_cast<double>(offloaded.reserved().activations) / 1e6, arena, bytes / 1e6, computing * 1e3,
-              transfers * 1e3, step * 1e3, step / std::max(computing, transfers));
+  print(name, static_cast<double>(kept.reserved().activations), static_cast<double>(offloaded.reserved().activations),
+        bytes, benchmarks::median(without), remat::measured_transfer_rate(directory).seconds(bytes),
+        benchmarks::median(with));
+}
+
+template <std::size_t Depth>
+using deep =
+    remat::sequential<remat::repeat<Depth, remat::sequential<nn::linear<64, 64>, nn::gelu>>, nn::linear<64, 10>>;
+
+void beyond_memory(const std::string& directory, int threads) {
+  constexpr std::size_t batch = 1 << 16, depth = 1024, parts = 16;
+  const remat::model_options keeps{.seed = 1, .threads = threads};
+  using input = remat::tensor<float, 64>;
+  remat::model<deep<depth / parts>, input, nn::cross_entropy> part(keeps);
+  const samples data(part, batch);
+  seconds_of_step(part, data);
+  const double computing = static_cast<double>(parts) * seconds_of_step(part, data);
+  remat::model<deep<depth>, input, nn::cross_entropy> whole(keeps), offloaded(offloading(keeps, directory));
+  const double kept_bytes = static_cast<double>(whole.plan(batch).activation_bytes),
+               bytes = static_cast<double>(offloaded.plan(batch).outside_bytes);
+  seconds_of_step(offloaded, data);
+  const double step = seconds_of_step(offloaded, data);
+  print("1,024 x linear 64, gelu", kept_bytes, static_cast<double>(offloaded.reserved().activations), bytes, computing,
+        remat::measured_transfer_rate(directory).seconds(bytes), step);
 }
 
 template <std::size_t Width>
@@ -70,15 +105,19 @@ using convolutions = remat::sequential<
 
 int main(int count, char** arguments) {
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
-  const std::string directory = count > 1 ? arguments[1] : remat::temporary_directory();
-  const int threads = count > 2 ? std::atoi(arguments[2]) : 0;
-  const std::size_t rounds = count > 3 ? static_cast<std::size_t>(std::atoi(arguments[3])) : 5;
+  std::vector<std::string> given(arguments + 1, arguments + count);
+  const bool beyond = !given.empty() && given[0] == "beyond";
+  if (beyond) given.erase(given.begin());
+  const std::string directory = !given.empty() ? given[0] : remat::temporary_directory();
+  const int threads = given.size() > 1 ? std::atoi(given[1].c_str()) : 0;
+  const std::size_t rounds = given.size() > 2 ? static_cast<std::size_t>(std::atoi(given[2].c_str())) : 5;
   const remat::transfer_rate rate = remat::measured_transfer_rate(directory);
   std::printf("%s: %.0f MB/s written, %.0f MB/s read, %s the system's cache\n", directory.c_str(), rate.write / 1e6,
               rate.read / 1e6, remat::unlinked_file(directory).is_direct() ? "without" : "through");
   std::printf("%-28s %8s %8s %6s %9s %9s %9s %9s %6s\n", "", "keep", "offload", "by", "on disk", "computing",
               "transfers", "step", "by");
   std::printf("%-28s %8s %8s %6s %9s %9s %9s %9s %6s\n", "", "MB", "MB", "keep", "MB", "ms", "ms", "ms", "longer");
+  if (beyond) return beyond_memory(directory, threads), 0;
   compare<perceptron<64>, remat::tensor<float, 64>>("16 x linear 64, gelu", 1 << 16, directory, threads, rounds);
   compare<perceptron<2048>, remat::tensor<float, 2048>>("16 x linear 2048, gelu", 1024, directory, threads, rounds);
   compare<convolutions<64>, remat::image<float, 64, 56, 56>>("16 x conv 64, relu", 32, directory, threads, rounds);

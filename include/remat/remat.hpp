@@ -66,6 +66,7 @@
 #include <remat/nn/relu.hpp>
 #include <remat/nn/rms_norm.hpp>
 #include <remat/nn/rotary_embedding.hpp>
+#include <remat/nn/scale_channels.hpp>
 #include <remat/nn/select_row.hpp>
 #include <remat/nn/sigmoid.hpp>
 #include <remat/nn/silu.hpp>

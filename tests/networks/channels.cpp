@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: MIT
-// Images: fused and lone activations, branches joined along the channels, and a target of float of the output's shape.
+// Images: fused and lone activations, branches joined along the channels, a squeeze-and-excitation, a norm of each pixel,
+// and a target of float of the output's shape.
 #include "list.hpp"
 
 #include <remat/model/parallel.hpp>
+#include <remat/nn/adaptive_avg_pool2d.hpp>
 #include <remat/nn/concat.hpp>
 #include <remat/nn/conv2d.hpp>
 #include <remat/nn/gelu.hpp>
+#include <remat/nn/layer_norm.hpp>
 #include <remat/nn/mse_loss.hpp>
+#include <remat/nn/relu.hpp>
+#include <remat/nn/scale_channels.hpp>
 #include <remat/nn/sigmoid.hpp>
 #include <remat/nn/silu.hpp>
 #include <remat/nn/softmax.hpp>
@@ -24,6 +29,10 @@ using net = sequential<
     named<"wide", remat::parallel<nn::concat,
         sequential<nn::conv2d<7, 5, 1>, nn::sigmoid>, sequential<nn::conv2d<7, 4, 3, nn::window{.padding = 1}>, nn::silu>, nn::softmax>>,
     named<"middle", sequential<nn::gelu, named<"mix", nn::conv2d<16, 6, 3, nn::window{.padding = 1}>>, nn::sigmoid>>, nn::tanh,
+    named<"excite", remat::residual<
+        sequential<nn::adaptive_avg_pool2d<1>, nn::conv2d<6, 2, 1>, nn::relu, nn::conv2d<2, 6, 1>, nn::sigmoid>,
+        remat::identity, nn::scale_channels>>,
+    named<"norm", nn::layer_norm<6>>,
     named<"out", nn::conv2d<6, 3, 3, nn::window{.padding = 1}>>>;
 // clang-format on
 

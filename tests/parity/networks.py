@@ -46,6 +46,13 @@ class Function(nn.Module):
         return self.function(*x) if isinstance(x, tuple) else self.function(x)
 
 
+class LayerNorm2d(nn.LayerNorm):
+    """Of the channels of each pixel."""
+
+    def forward(self, x):
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
 def skip():
     """A tag, and a function that makes the join of an operation."""
     remembered = []
@@ -365,7 +372,9 @@ def channels():
             concat,
             sequential(nn.Conv2d(7, 5, 1), nn.Sigmoid()), sequential(nn.Conv2d(7, 4, 3, 1, 1), nn.SiLU()), softmax())),
         ("middle", sequential(nn.GELU(), ("mix", nn.Conv2d(16, 6, 3, 1, 1)), nn.Sigmoid())), nn.Tanh(),
-        ("out", nn.Conv2d(6, 3, 3, 1, 1)))
+        ("excite", Residual(
+            nn.AdaptiveAvgPool2d(1), nn.Conv2d(6, 2, 1), nn.ReLU(), nn.Conv2d(2, 6, 1), nn.Sigmoid(), join=torch.mul)),
+        ("norm", LayerNorm2d(6)), ("out", nn.Conv2d(6, 3, 3, 1, 1)))
 
 
 def pixel_logits():

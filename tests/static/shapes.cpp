@@ -35,6 +35,13 @@ static_assert(same<output_of<nn::max_pool2d<nn::extents{2, 3}, nn::window{.dilat
 static_assert(same<output_of<nn::avg_pool2d<nn::extents{2, 3}>, image<float, 4, 9, 9>>, image<float, 4, 4, 3>>);
 static_assert(Accepts<nn::add, remat::scalar<float>, remat::scalar<float>>);
 static_assert(Accepts<nn::multiply, image<float, 2, 3, 4>, image<float, 2, 3, 4>>);
+static_assert(Accepts<nn::scale_channels, image<float, 2, 3, 4>, image<float, 2, 1, 1>>);
+static_assert(Accepts<nn::scale_channels, image<float, 2, 1, 1>, image<float, 2, 3, 4>>);
+static_assert(Accepts<nn::scale_channels, image<float, 2, 1, 1>, image<float, 2, 1, 1>>);
+static_assert(!Accepts<nn::scale_channels, image<float, 2, 3, 4>, image<float, 2, 3, 4>>);
+static_assert(!Accepts<nn::scale_channels, image<float, 2, 3, 4>, image<float, 3, 1, 1>>);
+static_assert(same<output_of<nn::layer_norm<2>, image<float, 2, 3, 4>>, image<float, 2, 3, 4>>);
+static_assert(!Accepts<nn::layer_norm<4>, image<float, 2, 3, 4>>);
 static_assert(!Accepts<nn::add, tensor<std::uint8_t, 4>, tensor<std::uint8_t, 4>>);
 static_assert(!Accepts<nn::multiply, tensor<std::int32_t, 4>, tensor<std::int32_t, 4>>);
 static_assert(!Accepts<nn::swiglu, tensor<std::int32_t, 4>, tensor<std::int32_t, 4>>);

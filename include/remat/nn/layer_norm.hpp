@@ -100,7 +100,8 @@ struct layer_norm_size {
 
 }  // namespace detail
 
-/// PyTorch's `LayerNorm(D, eps=1e-5)`; takes (D), (T, D) and so on.
+/// PyTorch's `LayerNorm(D, eps=1e-5)`; takes (D), (T, D) and so on, and images [D, H, W], of which it normalises the
+/// channels of each pixel, as torchvision's `LayerNorm2d`.
 template <std::size_t D, norm_options Options = norm_options{}>
 struct layer_norm : detail::normalises_rows<D> {
   static_assert(detail::layer_norm_size<D>::holds);

@@ -10,7 +10,7 @@
 
 namespace remat::nn::detail {
 
-/// Of (D), (T, D) and so on.
+/// Of (D), (T, D) and so on, and of the pixels of an image (D, H, W), whose channels follow one another in memory.
 template <std::size_t D>
 struct normalises_rows : module {
   static tensor<float, D> output(tensor<float, D>);
@@ -20,6 +20,8 @@ struct normalises_rows : module {
   static tensor<float, S, T, D> output(tensor<float, S, T, D>);
   template <std::size_t R, std::size_t S, std::size_t T>
   static tensor<float, R, S, T, D> output(tensor<float, R, S, T, D>);
+  template <std::size_t H, std::size_t W>
+  static image<float, D, H, W> output(image<float, D, H, W>);
 
  protected:
   /// One number for each row.
@@ -30,6 +32,8 @@ struct normalises_rows : module {
   static tensor<float, S, T> of_rows(tensor<float, S, T, D>);
   template <std::size_t R, std::size_t S, std::size_t T>
   static tensor<float, R, S, T> of_rows(tensor<float, R, S, T, D>);
+  template <std::size_t H, std::size_t W>
+  static tensor<float, H, W> of_rows(image<float, D, H, W>);
 };
 
 /// Up to 64 blocks, whose number depends on the rows alone: sums over rows are taken in each, and then in their order.

@@ -89,7 +89,8 @@ struct rms_norm_size {
 
 }  // namespace detail
 
-/// PyTorch's `RMSNorm(D, eps=1e-5)`, Hugging Face's `LlamaRMSNorm`; takes (D), (T, D) and so on.
+/// PyTorch's `RMSNorm(D, eps=1e-5)`, Hugging Face's `LlamaRMSNorm`; takes (D), (T, D) and so on, and images [D, H, W], of
+/// which it normalises the channels of each pixel.
 template <std::size_t D, norm_options Options = norm_options{}>
 struct rms_norm : detail::normalises_rows<D> {
   static_assert(detail::rms_norm_size<D>::holds);

@@ -254,6 +254,7 @@ TEST_CASE("products and joins of tensors give of bfloat16 what they give of floa
   using two = tensor<float, 37, 131>;
   rounds_once(layer<nn::multiply, two, two>(), 3);
   rounds_once(layer<nn::multiply, two, two, two>(), 3);
+  rounds_once(layer<nn::scale_channels, image<float, 37, 9, 8>, image<float, 37, 1, 1>>(), 3);
   rounds_once(layer<nn::concat, tensor<float, 37, 131>, tensor<float, 37, 5>>(), 3);
   rounds_once(layer<nn::concat, image<float, 3, 9, 7>, image<float, 64, 9, 7>, image<float, 1, 9, 7>>(), 3);
 }

@@ -74,11 +74,13 @@ TEST_CASE("kernels of layer_norm") {
   check<nn::layer_norm<53>, rows>(101);
   check<nn::layer_norm<53>, rows>(1);
   check<nn::layer_norm<37>, row>(1700);
+  check<nn::layer_norm<13>, pixels>(31);
 }
 TEST_CASE("kernels of rms_norm") {
   check<nn::rms_norm<53>, rows>(101);
   check<nn::rms_norm<53>, rows>(1);
   check<nn::rms_norm<37>, row>(1700);
+  check<nn::rms_norm<13>, pixels>(31);
 }
 TEST_CASE("kernels of rotary_embedding and swiglu") {
   check<nn::rotary_embedding<22>, tensor<float, 7, 66>>(31);
@@ -96,6 +98,11 @@ TEST_CASE("kernels of multiply and concat") {
   check<nn::concat, pixels, image<float, 2, 9, 7>, pixels>(31);
   check<nn::concat, rows, tensor<float, 5, 3>>(101);
   check<nn::concat, row, tensor<float, 1>>(501);
+}
+TEST_CASE("kernels of scale_channels") {
+  check<nn::scale_channels, pixels, image<float, 13, 1, 1>>(31);
+  check<nn::scale_channels, image<float, 300, 1, 1>, image<float, 300, 9, 8>>(3);
+  check<nn::scale_channels, image<float, 5, 1, 1>, image<float, 5, 1, 1>>(7);
 }
 TEST_CASE("kernels of losses") {
   check<nn::cross_entropy, pixels, tensor<integer, 9, 7>>(31, 13);

@@ -59,7 +59,7 @@ std::string weight_gradient_of() {
   p.outputs = {&y, 1};
   p.batch = 32;
   p.backward_parameters = true;
-  return std::string(nn::detail::prepared_conv2d(p).backward_weights.implementation());
+  return std::string(nn::detail::prepared_conv2d(p).backward_weights.product.implementation());
 }
 
 TEST_CASE("the weights' gradient of a strided 1 x 1 convolution of few channels is the naive sum's") {
