@@ -34,7 +34,7 @@ class conv2d_weight_gradient {
     const tensor_shape &in = p.inputs[0], &out = p.outputs[0];
     const extents x{in.height(), in.width()}, y{out.height(), out.width()};
     tap_products taps(a, x, y, p.batch, factors_);
-    if (multiplies_taps(a, taps.share(), factors_)) {
+    if (multiplies_taps(a, taps.share(), p.batch * y.area(), factors_)) {
       taps_ = std::move(taps);
       taps_.prepare();
       write_from(onednn::layout::taps_first(a.out, a.in, a.kernel), p.accumulates_parameters);

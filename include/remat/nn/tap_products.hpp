@@ -40,12 +40,14 @@
 
 namespace remat::nn::detail {
 
-/// Whether the products of taps take less time than oneDNN's own.
-inline bool multiplies_taps(const conv2d_attributes& a, double share, element factors) {
+/// Whether the products of taps take less time than oneDNN's own, of this many pixels of y. Large kernels have many
+/// taps, each with its copies; of few pixels, all that matters is how often the weights are written.
+inline bool multiplies_taps(const conv2d_attributes& a, double share, std::size_t pixels, element factors) {
   using enum onednn::instruction_set;
   const bool is_rounded = factors == element::bfloat16;
   if (onednn::instructions() == other || (is_rounded && onednn::instructions() == amx)) return false;
   if (a.over.groups > 1 || a.kernel.area() == 1) return false;
+  if (share > 0.5 && (a.kernel.area() > 16 || pixels < 128)) return false;
   const std::size_t fewest = std::min(a.in, a.out);
   constexpr double of_4_by_4 = 0.72, of_6_by_6 = 0.8, of_7_by_7 = 0.83, of_14_by_14 = 0.92;  // windows of 3 x 3
   if (onednn::is_intel()) return share <= of_4_by_4 && fewest >= 64;
@@ -69,7 +71,9 @@ class tap_products {
         taps_.push_back({i * a.kernel.width + j, row, column, down.reaching(row, x.height, y.height),
                          across.reaching(column, x.width, y.width)});
       }
-    std::ranges::stable_sort(taps_, [](const tap& one, const tap& other) { return one.pixels() > other.pixels(); });
+    std::ranges::sort(taps_, [](const tap& one, const tap& other) {
+      return one.pixels() != other.pixels() ? one.pixels() > other.pixels() : one.at < other.at;
+    });
   }
 
   /// Of all pixels under the windows, those that are not padding.

@@ -114,8 +114,7 @@ class spine_values {
     int stop = last_end < to.highest ? last_end : to.highest;
     if (from > stop) return take(costs[from], fastest);
     // Nor does any after one for which the table costs no more than that already: `end` carries it to all larger ones.
-    const int few = std::is_constant_evaluated() ? 8 : 32;  // computed as fast as left out
-    for (int costs_more = from; stop - costs_more > few;) {
+    for (int costs_more = from; stop - costs_more > 8;) {
       const int middle = costs_more + (stop - costs_more) / 2;
       (costs[middle] <= fastest ? stop : costs_more) = middle;
     }

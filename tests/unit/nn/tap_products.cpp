@@ -144,9 +144,10 @@ TEST_CASE("the outputs that reach a pixel are those whose windows have one there
 
 TEST_CASE("products of taps are taken where padding is much of a window, or windows are apart") {
   if (remat::onednn::instructions() != remat::onednn::instruction_set::avx512 || remat::onednn::is_intel()) return;
-  const auto takes = [](const conv2d_attributes& a, const extents& x, element factors) {
-    const double share = tap_products(a, x, remat::nn::detail::places(x, a.kernel, a.over), 1, factors).share();
-    return remat::nn::detail::multiplies_taps(a, share, factors);
+  const auto takes = [](const conv2d_attributes& a, const extents& x, element factors, std::size_t samples = 64) {
+    const extents y = remat::nn::detail::places(x, a.kernel, a.over);
+    const double share = tap_products(a, x, y, samples, factors).share();
+    return remat::nn::detail::multiplies_taps(a, share, samples * y.area(), factors);
   };
   const conv2d_attributes deep{512, 512, 3, {.stride = 1, .padding = 1}, true},
       narrow{40, 40, 3, {.stride = 1, .padding = 1}, true}, apart{128, 256, 3, {.stride = 2, .padding = 1}, true},
@@ -154,6 +155,9 @@ TEST_CASE("products of taps are taken where padding is much of a window, or wind
   for (const element each : {element::float32, element::bfloat16}) {
     CHECK(takes(deep, 4, each));
     CHECK(takes(deep, 7, each));
+    CHECK_FALSE(takes(deep, 4, each, 1));
+    CHECK(takes(deep, 1, each, 1));
+    CHECK_FALSE(takes({512, 512, 5, {.stride = 1, .padding = 2}, true}, 7, each));
     CHECK_FALSE(takes(deep, 14, each));
     CHECK(takes(apart, 14, each));
     CHECK_FALSE(takes(apart, 28, each));
