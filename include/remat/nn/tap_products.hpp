@@ -7,7 +7,7 @@
 /// slower with strides, and where the channels are many. Where few pixels are left out, copying them costs more. Ratios
 /// of times, taps by oneDNN's (Zen 4, 1 thread and 2; `share` is that of pixels that are not padding):
 ///
-/// | in, out  | windows of 3 x 3 | share | samples | float32    | bfloat16   |
+/// | in, out  | pixels, 3 x 3    | share | samples | float32    | bfloat16   |
 /// |----------|------------------|-------|---------|------------|------------|
 /// | 512, 512 | 4 x 4            | 0.69  | 64      | 0.75, 0.76 | 0.76, 0.78 |
 /// | 128, 128 | 4 x 4            | 0.69  | 64      | 0.83, 0.81 | 0.80, 0.70 |
@@ -41,7 +41,7 @@
 namespace remat::nn::detail {
 
 /// Whether the products of taps take less time than oneDNN's own, of this many pixels of y. Large kernels have many
-/// taps, each with its copies; of few pixels, all that matters is how often the weights are written.
+/// taps, each with its copies, and were slower; so were few pixels.
 inline bool multiplies_taps(const conv2d_attributes& a, double share, std::size_t pixels, element factors) {
   using enum onednn::instruction_set;
   const bool is_rounded = factors == element::bfloat16;

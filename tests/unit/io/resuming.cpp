@@ -19,7 +19,7 @@ namespace nn = remat::nn;
 using net = remat::sequential<nn::linear<4, 16>, nn::tanh, nn::dropout<0.2>, nn::linear<16, 3>>;
 using model = remat::model<net, remat::tensor<float, 4>, nn::cross_entropy>;
 
-/// Trains three epochs, or until so many steps are taken; goes on from the file where there is one, and writes it
+/// Trains three epochs, or until this number of steps is taken; goes on from the file where there is one, and writes it
 /// after each step. The weights at the end, or none.
 std::vector<float> train(remat::parameter_updater& optimizer, std::size_t steps, const std::filesystem::path& file) {
   std::vector<float> x(4 * 300);
