@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 /// What the budgets of a program may choose: for each of a grid of quanta, the fastest schedule that a solver finds.
 ///
-/// The grid depends on the program, the batch and what is covered, not on how many bytes a budget has. All budgets
-/// outside of other segments are one problem, in which the operations around them take part: kept, or dropped by a
-/// checkpoint that is no budget's. One inside of such a checkpoint is a problem of its own.
+/// The grid depends on the program, the batch and what is covered, not on how many bytes a budget has. What checkpoints
+/// that are no budget's drop takes no memory, as a rule: all budgets outside of them are one problem, in which the
+/// operations around them take part, and each budget inside of one is a problem of its own. Or all budgets are one
+/// problem, which counts the segments of those checkpoints (other_checkpoints.hpp).
 #pragma once
 
 #include <remat/plan/checkpoint_search.hpp>
+#include <remat/plan/other_checkpoints.hpp>
 #include <remat/plan/plan_request.hpp>
 #include <remat/plan/segment.hpp>
 #include <remat/plan/spine_maker.hpp>
@@ -61,9 +63,10 @@ class budget_problems {
     return longest;
   }
 
+  /// `fixed`: what other checkpoints compute again; null: what they drop takes no memory.
   constexpr budget_problems(const program& p, const plan_request& request, const slice& covered,
                             const core::list<stage_port>& ports, const core::list<backward_need>& needs,
-                            memory_grid grid, rounding how)
+                            memory_grid grid, rounding how, const core::list<segment>* fixed = nullptr)
       : p_(p), request_(request), ports_(ports), needs_(needs), levels_(grid.levels), quantum_(grid.quantum) {
     segment_search search{p};
     search.run(covered.stage);
@@ -75,21 +78,21 @@ class budget_problems {
       if (is_in_budget(search.found, each.parent)) continue;
       if (!each.policy->has_budget()) {
         const bool waits = !forms.empty() && forms[each.node] != nullptr;  // in another form, or elsewhere
-        if (waits || each.policy->always() != decision::keep)
+        if (waits || (fixed == nullptr && each.policy->always() != decision::keep))
           for (int i = each.first; i < each.last; ++i) is_dropped[i - covered.first] = 1;
         continue;
       }
-      if (each.parent != core::none) {
+      if (each.parent != core::none && fixed == nullptr) {
         inner_.push_back({each.first, each.last});
         continue;
       }
       has_outer_ = true;
       for (int i = each.first; i < each.last; ++i) group[i - covered.first] = k;
     }
-    if (has_outer_) add(covered, ports_, group, is_dropped, how);
+    if (has_outer_) add(covered, ports_, group, is_dropped, fixed, how);
     for (const chosen_range& each : inner_)
       add({each.first, each.last}, no_ports_, core::list<int>(static_cast<std::size_t>(each.last - each.first), 0), {},
-          how);
+          nullptr, how);
   }
 
   constexpr int levels() const { return levels_; }
@@ -152,11 +155,12 @@ class budget_problems {
     return quanta < each.solver.least() ? each.solver.least() : quanta;
   }
   constexpr void add(const slice& covered, const core::list<stage_port>& ports, const core::list<int>& group,
-                     const core::list<int>& is_dropped, rounding how) {
+                     const core::list<int>& is_dropped, const core::list<segment>* fixed, rounding how) {
     spine made = spine_maker(p_, covered, ports, needs_, request_.batch, request_.costs, quantum(quantum_, how))
                      .dropping(is_dropped)
                      .make();
     made.group = group;
+    if (fixed != nullptr) add_fixed(made, p_, *fixed);
     all_.push_back(new problem(p_, static_cast<spine&&>(made), levels_, how == rounding::down));
   }
 

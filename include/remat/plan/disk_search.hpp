@@ -120,7 +120,7 @@ class disk_search {
     const double again = recomputation_cost(p_, planner_.with_segments(ranges), request_.costs);
     for (const candidate& each : candidates_)
       if (each.least == kept_time_ + again && std::ranges::equal(each.on_disk.tensors, outside) &&
-          std::ranges::equal(each.ranges, ranges, are_same))
+          are_same(each.ranges, ranges))
         return;
     add_windows({kept_time_ + again, std::move(ranges), {std::move(outside)}, 0});
   }
@@ -131,9 +131,6 @@ class disk_search {
       candidates_.push_back(c);
       if (is_serial_) return;  // all are the same
     }
-  }
-  static bool are_same(const chosen_range& a, const chosen_range& b) {
-    return a.first == b.first && a.last == b.last && std::ranges::equal(a.staying, b.staying);
   }
 
   /// Every schedule, with each set of what it keeps on the disk.

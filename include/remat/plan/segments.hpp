@@ -88,8 +88,7 @@ class segment_writer {
                                        s.node,
                                        s.policy->name(),
                                        {},
-                                       false,
-                                       {}});
+                                       s.policy->has_budget()});
       if (s.policy->has_budget()) {
         add_chosen(s, made_.count() - 1);
         decided = s.last;
@@ -138,8 +137,7 @@ class segment_writer {
                     s.node,
                     s.policy->name(),
                     static_cast<core::list<decision>&&>(nested[i].decisions),
-                    false,
-                    {}};
+                    s.policy->has_budget()};
       while (made_[around].last <= inner.first) around = made_[around].parent;
       if (inner.last > made_[around].last || (inner.first == made_[around].first && inner.last == made_[around].last))
         throw error("the policy '" + std::string(s.policy->name()) + "' gives the nested segment " +

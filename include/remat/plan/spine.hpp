@@ -41,6 +41,11 @@ struct spine_operation {
   core::list<int> gradients = {};  ///< quanta at each moment of its backward pass
 };
 
+/// Operations [first, last), counted from the spine's first, that another checkpoint computes again in any case.
+struct fixed_segment {
+  int first = 0, last = 0;
+};
+
 struct spine {
   int first = 0, count = 0;  ///< operations of the program [first, first + count), counted from 0 here
   core::list<spine_operation> operations = {};
@@ -54,6 +59,7 @@ struct spine {
   core::list<int> group = {};    ///< of each operation: segments may be within one group; -1: in none
   core::list<std::uint8_t> is_border = {};  ///< before each operation, and at the end: segments may begin and end there
   bool has_one_way = false;                 ///< what may stay for a segment does
+  core::list<fixed_segment> fixed = {};     ///< in preorder, none of all operations
 
   static constexpr int largest_frontier = 31;
 };

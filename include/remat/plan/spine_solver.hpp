@@ -12,6 +12,9 @@
 /// What leaves [s, u) may also stay until [s, u) has read it. What stays for a segment is not computed again inside of
 /// it.
 ///
+/// Where the segment of a checkpoint that is no budget's begins, [s, t) begins with that one, whose tensors that are
+/// read after it stay.
+///
 /// In addition to s, t and the quanta, a state says which tensors of the frontier nobody else holds: those go away
 /// after their last use, or stay where the state needs them. A tensor that s reads at the last moment of its backward
 /// pass stays in any case, so that it makes no other state. In [0, count) all operations have run once, which costs
@@ -101,6 +104,13 @@ class spine_solver {
     return to_the_end | (last_few <= 0 ? 0 : unheld & ((frontier_set{1} << last_few) - 1));
   }
 
+  /// Where the segment of another checkpoint ends that [s, t) begins with, the outermost one; or none. One that ends
+  /// with [s, t) is computed again from s on in any case.
+  constexpr int fixed_end(int s, spine_end t) const {
+    for (int k = 0, all = spine_.fixed.count(); k < all; ++k)
+      if (const fixed_segment& each = spine_.fixed.data()[k]; each.first == s && each.last < t.at) return each.last;
+    return core::none;
+  }
   constexpr spine_option save(int s, spine_end t, frontier_set unheld) {
     const spine_step step = steps_.save(s, t, unheld);
     return {step.peak, step.charge, step.cost, enter(s + 1, t, step.after), {}, step.after};
@@ -139,7 +149,8 @@ class spine_solver {
   /// The same for each option of a state.
   template <class F>
   constexpr void each_outside(int s, spine_end t, frontier_set unheld, const F& f) {
-    if (each_place(save(s, t, unheld), steps_.held_by_save(s, unheld),
+    if (fixed_end(s, t) == core::none &&
+        each_place(save(s, t, unheld), steps_.held_by_save(s, unheld),
                    [&](const spine_option& o, const core::list<int>& outside) { return f({s + 1}, true, o, outside); }))
       return;
     each_cut(s, t, unheld, [&](spine_end u, const spine_option& cutting) {
@@ -154,6 +165,10 @@ class spine_solver {
     const std::uint8_t* const is_border = spine_.is_border.data();
     const int *const groups = spine_.group.data(), group = groups[s];
     if (!is_border[s]) return;
+    if (const int end = fixed_end(s, t); end != core::none) {
+      f(spine_end{end, true}, cut(s, {end, true}, t, unheld));
+      return;
+    }
     const bool is_free = steps_.needs().boundaries(t).empty();
     for (int end = s + 1; end < t.at && group != core::none && groups[end - 1] == group; ++end) {
       if (!is_border[end]) continue;
@@ -167,11 +182,14 @@ class spine_solver {
   }
 
   constexpr int solve(int s, spine_end t, frontier_set unheld) {
-    spine_values::table costs = values_.begin(save(s, t, unheld));
-    each_cut(s, t, unheld, [&](spine_end, const spine_option& cutting) {
-      values_.offer(costs, cutting);
-      return false;
-    });
+    const int fixed = fixed_end(s, t);
+    spine_values::table costs =
+        values_.begin(fixed == core::none ? save(s, t, unheld) : cut(s, {fixed, true}, t, unheld));
+    if (fixed == core::none)
+      each_cut(s, t, unheld, [&](spine_end, const spine_option& cutting) {
+        values_.offer(costs, cutting);
+        return false;
+      });
     if (may_take_out(t))
       each_outside(s, t, unheld, [&](spine_end, bool, const spine_option& o, const core::list<int>&) {
         values_.offer(costs, o);
@@ -187,9 +205,11 @@ class spine_solver {
       quanta -= steps_.sets().weight_of(s, held);
       unheld &= ~held;
       const double best = values_.value({enter(s, t, unheld).state, 0}, quanta);
-      spine_option taken = save(s, t, unheld);
+      const bool is_fixed = fixed_end(s, t) != core::none;
+      spine_option taken;
       spine_end u{s + 1};
-      bool is_found = gives(taken, quanta, best), saves = is_found;
+      if (!is_fixed) taken = save(s, t, unheld);
+      bool is_found = !is_fixed && gives(taken, quanta, best), saves = is_found;
       if (!is_found)
         each_cut(s, t, unheld, [&](spine_end end, const spine_option& cutting) {
           u = end;
@@ -207,9 +227,11 @@ class spine_solver {
                        return true;
                      });
       if (!saves) {
-        made.segments.push_back({s, u.at});
-        for (const spine_needs::boundary& each : steps_.needs().boundaries(u))
-          if (each.producer >= s) made.segments.back().staying.push_back(each.tensor);
+        if (!is_fixed) {
+          made.segments.push_back({s, u.at});
+          for (const spine_needs::boundary& each : steps_.needs().boundaries(u))
+            if (each.producer >= s) made.segments.back().staying.push_back(each.tensor);
+        }
         write(s, u, unheld & steps_.needs().needed(s, u), quanta, made);
       }
       unheld = taken.after;

@@ -81,18 +81,20 @@ class spine_values {
     return least;
   }
 
-  /// A table that is being filled. One after the other: those of states that others begin with come before.
+  /// A table that is being filled. One after the other: those of states that others begin with come before. It begins
+  /// with an option that costs no more than any other where quanta are plenty.
   struct table {
     int number = 0, highest = 0, least = 0;
   };
-  constexpr table begin(const spine_option& saving) {
+  constexpr table begin(const spine_option& fastest) {
     if (open_ == scratch_.count()) scratch_.push_back(core::list<double>(static_cast<std::size_t>(levels_) + 1));
-    table made{open_++, saving.peak, least(saving)};
-    if (saving.charge + high(saving.right) > made.highest) made.highest = saving.charge + high(saving.right);
+    table made{open_++, fastest.peak, least(fastest)};
+    if (fastest.charge + high(fastest.right) > made.highest) made.highest = fastest.charge + high(fastest.right);
+    if (high(fastest.left) > made.highest) made.highest = high(fastest.left);
     if (made.highest > levels_) made.highest = levels_;
     double* const costs = scratch_.data()[made.number].data();
     for (int m = 0; m <= made.highest; ++m) costs[m] = never;
-    offer(made, saving);
+    offer(made, fastest);
     return made;
   }
   /// Takes it where it is faster.
