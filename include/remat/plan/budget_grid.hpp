@@ -20,7 +20,7 @@ inline std::vector<budget_choice> budget_grid(const training_planner& planner, c
                                               const plan_request& request) {
   std::vector<budget_choice> all(1);
   budget_search search(planner, p, request);
-  for (const budget_search::candidate& each : search.find_candidates(planner.make().live_bytes))
+  for (const budget_candidate& each : search.find_candidates(planner.make().live_bytes))
     all.push_back({each.again, each.ranges});
   const bool is_solved = all.size() > 1;
   const uniform_search runs(planner, p, request);

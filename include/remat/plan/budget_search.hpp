@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: MIT
-/// The plan of a program with budgets: of all that a grid of choices gives (budget_choices.hpp), the fastest whose
+/// The plan of a program with budgets: of all that a grid of choices gives (budget_candidates.hpp), the fastest whose
 /// memory, as it is placed, is within the bytes.
 ///
-/// Keeping everything is tried first. No choice is faster, but where other checkpoints compute something again: there
-/// the grid is that of several views of them (other_checkpoints.hpp), and choices that are faster are looked at in any
-/// case. The choices do not depend on the bytes, so that more bytes never take more time. Those of long uniform runs,
-/// whose schedules have a closed form, take part (uniform_search.hpp); where these are too long for the solver, they
-/// are all. Budgets that may take tensors out of the arena have further candidates (disk_search.hpp): of those and the
-/// ones without, the plan is taken whose step is predicted to take less.
+/// Keeping everything is tried first. No choice is faster, but where other checkpoints compute something again: those
+/// that are faster are looked at in any case. The choices do not depend on the bytes, so that more bytes never take more
+/// time. Those of long uniform runs, whose schedules have a closed form, take part (uniform_search.hpp); where these are
+/// too long for the solver, they are all. Budgets that may take tensors out of the arena have further candidates
+/// (disk_search.hpp): of those and the ones without, the plan is taken whose step is predicted to take less.
 #pragma once
 
 #include <remat/plan/budget_bytes.hpp>
+#include <remat/plan/budget_candidates.hpp>
 #include <remat/plan/budget_choices.hpp>
 #include <remat/plan/budget_limits.hpp>
 #include <remat/plan/disk_search.hpp>
-#include <remat/plan/other_checkpoints.hpp>
 #include <remat/plan/predicted_cost.hpp>
 #include <remat/plan/rank_memory.hpp>
 #include <remat/plan/segment.hpp>
@@ -37,8 +36,6 @@ class budget_search {
  public:
   /// Of more, long uniform runs have their schedules from a closed form alone.
   static constexpr int most_solved_operations = 1'200;
-  /// Of more, whose schedules are approximate, what other checkpoints drop takes no memory in all choices.
-  static constexpr int most_with_others = 200;
 
   constexpr budget_search(const training_planner& planner, const program& p, const plan_request& request)
       : planner_(planner),
@@ -60,7 +57,8 @@ class budget_search {
     const plan& all = *all_;
     limits_ = limits_of(p_, request_, rank_.activations(all));
     if (fits(all)) {
-      const double again = counts_others() ? recomputation_cost(p_, all, request_.costs) : 0;
+      const bool counts = counts_other_checkpoints(p_, planner_.covered());
+      const double again = counts ? recomputation_cost(p_, all, request_.costs) : 0;
       std::optional<plan> faster;  // in which a segment of another checkpoint is left plain
       if (again > 0) faster = fastest_in_arena(all, again);
       return static_cast<plan&&>(faster ? *faster : *all_);
@@ -96,54 +94,14 @@ class budget_search {
     return smallest_bytes(all);
   }
 
-  struct candidate {
-    double again = 0;
-    core::list<chosen_range> ranges = {};
-  };
-  /// The choices of the grid, the fastest first; none where the solver has no part in it.
-  constexpr const core::list<candidate>& find_candidates(std::size_t save_all_bytes) {
-    const slice& covered = planner_.covered();
+  /// What the grid gives, the fastest first; none where the solver has no part in it.
+  constexpr const core::list<budget_candidate>& find_candidates(std::size_t save_all_bytes) {
     look_for_runs();
-    if (!is_solved()) return candidates_;
-    const memory_grid grid = grid_for(covered.last - covered.first, save_all_bytes);
-    add_of_grid(grid, nullptr);
-    if (!counts_others()) return candidates_;
-    core::list<segment> fixed = dropped_by_others(planner_.with_segments({}));
-    add_of_grid(grid, &fixed);
-    if (fixed.empty()) return candidates_;
-    fixed.clear();  // as if all of them were left plain
-    add_of_grid(grid, &fixed);
+    if (is_solved()) candidates_ = budget_candidates(planner_, p_, request_, save_all_bytes);
     return candidates_;
   }
 
  private:
-  /// Adds what the grid gives where other checkpoints are seen so, in the order of the plans' own costs.
-  constexpr void add_of_grid(const memory_grid& grid, const core::list<segment>* fixed) {
-    budget_problems problems(p_, request_, planner_.covered(), planner_.ports(), planner_.needs(), grid, rounding::even,
-                             fixed);
-    core::list<candidate> found;
-    for (int quanta = problems.least(); quanta <= problems.levels(); ++quanta) {
-      if (quanta > problems.least() && !(problems.again(quanta) < problems.again(quanta - 1))) continue;
-      candidate made{0, problems.choice(quanta).ranges};
-      made.again = recomputation_cost(p_, planner_.with_segments(made.ranges), request_.costs);
-      if (!is_known(made)) found.push_back(static_cast<candidate&&>(made));
-    }
-    for (int k = found.count(); k-- > 0;) {  // the fastest are last, as they are found
-      candidates_.push_back(static_cast<candidate&&>(found[k]));
-      for (int at = candidates_.count() - 1; at > 0 && candidates_[at].again < candidates_[at - 1].again; --at)
-        std::swap(candidates_[at], candidates_[at - 1]);
-    }
-  }
-  constexpr bool is_known(const candidate& made) const {
-    for (const candidate& each : candidates_)
-      if (each.again == made.again && are_same(each.ranges, made.ranges)) return true;
-    return false;
-  }
-  constexpr bool counts_others() const {
-    const slice& covered = planner_.covered();
-    return covered.last - covered.first <= most_with_others && has_other_checkpoints(p_, covered);
-  }
-
   /// The fastest that keeps all tensors in the arena, and computes less again than this; none where none fits.
   constexpr std::optional<plan> fastest_in_arena(const plan& all, double limit) {
     look_for_runs();
@@ -152,7 +110,7 @@ class budget_search {
     if (of_runs && again_of_runs >= limit) of_runs.reset();
     if (of_runs && !is_solved()) return of_runs;
     find_candidates(all.live_bytes);
-    for (const candidate& each : candidates_) {
+    for (const budget_candidate& each : candidates_) {
       if (each.again >= limit) break;
       if (of_runs && again_of_runs <= each.again) return of_runs;
       plan made = planner_.with_segments(each.ranges);
@@ -268,7 +226,7 @@ class budget_search {
   constexpr std::size_t smallest_of_rank(const plan& all) const {
     std::size_t least = std::numeric_limits<std::size_t>::max();
     if (!limits_.activations || rank_.activations(all) <= *limits_.activations) least = rank_.bytes_with(all);
-    for (const candidate& each : candidates_) {
+    for (const budget_candidate& each : candidates_) {
       const plan made = planner_.make(each.ranges);
       const std::size_t activations = rank_.activations(made);
       if (limits_.activations && activations > *limits_.activations) continue;
@@ -292,7 +250,7 @@ class budget_search {
   const rank_memory& rank_;
   budget_limits limits_ = {};
   std::optional<plan> all_ = {};  ///< that keeps everything
-  core::list<candidate> candidates_ = {};
+  core::list<budget_candidate> candidates_ = {};
   std::optional<uniform_search> runs_ = {};
   int longest_problem_ = 0;
 };
