@@ -8,7 +8,8 @@
 /// H' = (H + 2 padding - dilation (KH - 1) - 1) / stride + 1, likewise W'. With groups, W is (Out, In / groups, KH,
 /// KW), and the channels of a group see no others; `conv2d<C, C, 3, window{.padding = 1, .groups = C}>` is depthwise.
 /// Weights are packed into the layouts that oneDNN chooses for forward and for backward; their gradient comes back in
-/// PyTorch's.
+/// PyTorch's. A convolution whose windows are the pixels themselves is a linear layer of their channels (linear.hpp),
+/// and multiplies as one.
 #pragma once
 
 #include <remat/core/module.hpp>
@@ -17,6 +18,7 @@
 #include <remat/nn/conv2d_weight_gradient.hpp>
 #include <remat/nn/conv2d_weights.hpp>
 #include <remat/nn/fused_relu.hpp>
+#include <remat/nn/linear.hpp>
 #include <remat/nn/scratch.hpp>
 #include <remat/nn/weight_and_bias.hpp>
 #include <remat/nn/window.hpp>
@@ -24,6 +26,7 @@
 #include <cstddef>
 #include <memory>
 #include <string_view>
+#include <type_traits>
 
 namespace remat::nn {
 namespace detail {
@@ -117,6 +120,11 @@ struct conv2d_sizes {
                 "remat: only a transposed convolution has an output padding; leave it out, or use conv_transpose2d");
 };
 
+/// Whether every window is one pixel, of all channels, and none is left out.
+constexpr bool is_of_pixels(const extents& kernel, const window& over) {
+  return kernel == 1 && over.stride == 1 && over.padding == 0 && over.groups == 1;
+}
+
 }  // namespace detail
 
 /// PyTorch's `Conv2d(In, Out, Kernel, stride, padding, dilation, groups)`; takes images (In, H, W). The kernel is one
@@ -148,8 +156,14 @@ struct conv2d : module {
   static constexpr auto parameters =
       detail::weight_and_bias<Bias>({Out, detail::per_group(In, over), Kernel.height, Kernel.width}, Out, fan_in);
 
-  static constexpr detail::conv2d_attributes attributes{In, Out, Kernel, over, Bias == bias::with};
-  using kernels = detail::conv2d_kernels;
+  static constexpr auto attributes = [] {
+    if constexpr (detail::is_of_pixels(Kernel, over))
+      return detail::linear_attributes{In, Out, Bias == bias::with};
+    else
+      return detail::conv2d_attributes{In, Out, Kernel, over, Bias == bias::with};
+  }();
+  using kernels =
+      std::conditional_t<detail::is_of_pixels(Kernel, over), detail::linear_kernels, detail::conv2d_kernels>;
 };
 
 }  // namespace remat::nn

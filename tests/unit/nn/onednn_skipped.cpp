@@ -85,8 +85,7 @@ TEST_CASE("an implementation is skipped where it is wrong, and nowhere else") {
   CHECK(few.find("ref") == few.npos);
   const std::string many =
       weight_gradient_of<nn::conv2d<64, 128, 1, nn::window{.stride = 2}>, image<float, 64, 28, 28>>();
-  const std::string dense = weight_gradient_of<nn::conv2d<64, 128, 1>, image<float, 64, 28, 28>>();
-  CHECK(many == dense);
+  CHECK(many.find("jit_1x1") != many.npos);
 }
 
 }  // namespace onednn_skipped_tests
