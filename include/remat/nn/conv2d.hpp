@@ -120,6 +120,11 @@ struct conv2d_sizes {
                 "remat: only a transposed convolution has an output padding; leave it out, or use conv_transpose2d");
 };
 
+/// Whether factors may be rounded: oneDNN 2.6 reads and writes beyond what it is given with some groups of a few channels.
+constexpr bool multiplies_bfloat16(std::size_t in, std::size_t out, std::size_t groups) {
+  return groups == 1 || is_depthwise(in, out, groups);
+}
+
 /// Whether every window is one pixel, of all channels, and none is left out.
 constexpr bool is_of_pixels(const extents& kernel, const window& over) {
   return kernel == 1 && over.stride == 1 && over.padding == 0 && over.groups == 1;
@@ -145,9 +150,9 @@ struct conv2d : module {
       output(image<float, In, H, W>);
   static constexpr reads backward_parameters_reads = reads::inputs;
   static constexpr traits is{.fuses = {activation::relu, activation::tanh, activation::sigmoid},
-                             .takes_bfloat16 = over.groups == 1,  // oneDNN 2.6 has not all sizes of groups
-                             .gives_bfloat16 = over.groups == 1,
-                             .multiplies_bfloat16 = over.groups == 1,
+                             .takes_bfloat16 = detail::multiplies_bfloat16(In, Out, over.groups),
+                             .gives_bfloat16 = detail::multiplies_bfloat16(In, Out, over.groups),
+                             .multiplies_bfloat16 = detail::multiplies_bfloat16(In, Out, over.groups),
                              .computes_samples_apart = true};
   static constexpr double flops(tensor_shapes, tensor_shapes outputs) {
     return 2.0 * static_cast<double>(outputs[0].elements()) * fan_in;

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 /// The gradients of a convolution's weights and bias: oneDNN's backward, of some samples at a time, or a product for each
 /// element of the kernel, where that is faster (tap_products.hpp). Both write the weights' into scratch, in a layout of
-/// their own, from which it is written in PyTorch's, or added to what is there.
+/// their own, from which it is written in PyTorch's, or added to what is there. Of depthwise convolutions for which
+/// oneDNN has no kernel of their own, it is a loop of ours (depthwise_weight_gradient.hpp).
 #pragma once
 
 #include <remat/core/module.hpp>
 #include <remat/nn/conv2d_weights.hpp>
 #include <remat/nn/copy_numbers.hpp>
+#include <remat/nn/depthwise_weight_gradient.hpp>
 #include <remat/nn/samples_in_cache.hpp>
 #include <remat/nn/scratch.hpp>
 #include <remat/nn/sum_rows.hpp>
@@ -45,6 +47,12 @@ class conv2d_weight_gradient {
                                weights_layout(a, a.in, a.out, false).bytes());
     const onednn::layout any = weights_layout(a, a.in, a.out, true);
     product = of_samples(p, chunk_, any);
+    if (is_depthwise(a.in, a.out, a.over.groups) && !product.implementation().starts_with("jit_dw")) {
+      product = {};
+      depthwise_ = {a, x, y, p.batch};
+      own_bytes_ = depthwise_.scratch_bytes();
+      return;
+    }
     const onednn::layout gradient = product.layout_of(onednn::weights_gradient);
     if (p.batch % chunk_ != 0) rest = of_samples(p, p.batch % chunk_, gradient);
     write_from(gradient, p.accumulates_parameters);
@@ -66,8 +74,10 @@ class conv2d_weight_gradient {
   void run(const backward_pass& pass) const {
     const const_numbers dy = pass.output_gradient_numbers();
     float* const sum = reinterpret_cast<float*>(pass.scratch());
+    if (attributes_.has_bias && (taps_ || depthwise_))
+      sum_rows(dy, dy.size / attributes_.out, attributes_.out, pass.parameter_gradient(1));
+    if (depthwise_) return depthwise_.execute(pass.input_numbers(), dy, pass.parameter_gradient(0), pass.scratch());
     if (taps_) {
-      if (attributes_.has_bias) sum_rows(dy, dy.size / attributes_.out, attributes_.out, pass.parameter_gradient(1));
       taps_.execute(pass.input_numbers(), dy, sum, pass.scratch() + gradient_bytes_);
     } else {
       add_chunks(pass, sum);
@@ -127,6 +137,7 @@ class conv2d_weight_gradient {
   conv2d_attributes attributes_{};
   element factors_ = element::float32;
   tap_products taps_;
+  depthwise_weight_gradient depthwise_;
   std::size_t chunk_ = 0;           ///< samples at a time
   std::size_t gradient_bytes_ = 0;  ///< of the weights, in scratch before that of the bias
   std::size_t part_at_ = 0;         ///< of a chunk's gradients, after the sums of those before it

@@ -17,6 +17,11 @@ struct conv2d_attributes {
   bool has_bias;
 };
 
+/// Where each channel is a group of its own.
+constexpr bool is_depthwise(std::size_t in, std::size_t out, std::size_t groups) {
+  return groups > 1 && groups == in && groups == out;
+}
+
 /// Weights as oneDNN takes them, from `in` to `out` channels.
 inline onednn::layout weights_layout(const conv2d_attributes& a, std::size_t in, std::size_t out, bool any) {
   using onednn::layout;

@@ -10,7 +10,8 @@
 /// | convolution, y           | brgconv        | many channels of few pixels                        |
 /// | convolution, dw          | jit_bf16_1x1   | as jit_1x1                                         |
 /// | convolution, dw          | jit_bf16       | steps that are wider than the input                |
-/// | convolution, dx          | jit_bf16_1x1   | inputs no multiple of 16                           |
+/// | convolution, dx          | jit_bf16_1x1   | inputs no multiple of 16, or an odd number of      |
+/// |                          |                | outputs                                            |
 #pragma once
 
 #include <remat/nn/onednn_layout.hpp>
@@ -71,9 +72,16 @@ inline bool writes_whole_vectors(const dnnl_convolution_desc_t& d, const extras&
   return d.prop_kind == dnnl_backward_data && inputs_of_a_group(d) % 16 != 0;
 }
 
+/// The gradient of the input of bfloat16 from an odd number of output channels, which are multiplied in pairs: the other
+/// half of the last one is not 0.
+inline bool has_half_a_pair(const dnnl_convolution_desc_t& d, const extras&) {
+  return d.prop_kind == dnnl_backward_data && d.diff_dst_desc.dims[1] % 2 != 0;
+}
+
 inline constexpr skipped_convolution skipped_convolutions[] = {
     {"jit_bf16_1x1:", "", &gathers_less_than_a_vector<16>},
     {"jit_bf16_1x1:", "", &writes_whole_vectors},
+    {"jit_bf16_1x1:", "", &has_half_a_pair},
     {"jit_bf16:", "", &steps_over_the_input},
     {"jit_1x1:", "avx512", &gathers_less_than_a_vector<16>},
     {"jit_1x1:", "", &gathers_less_than_a_vector<8>},

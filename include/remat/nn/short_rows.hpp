@@ -10,7 +10,7 @@
 /// the others, nor on its place among them.
 #pragma once
 
-#include <remat/nn/vectorised.hpp>
+#include <remat/nn/vector_of_lanes.hpp>
 
 #include <cstddef>
 #include <limits>
@@ -27,12 +27,6 @@ struct short_rows {
 };
 
 REMAT_BEGIN_VECTOR_CODE
-
-using vector_of_lanes = float __attribute__((vector_size(sizeof(float) * lanes)));
-using lane_numbers = int __attribute__((vector_size(sizeof(int) * lanes)));
-
-[[gnu::always_inline]] inline void load(vector_of_lanes& v, const float* from) { __builtin_memcpy(&v, from, sizeof v); }
-[[gnu::always_inline]] inline void store(const vector_of_lanes& v, float* to) { __builtin_memcpy(to, &v, sizeof v); }
 
 struct sum_of_two {
   static constexpr float nothing = 0;

@@ -41,7 +41,7 @@ inline convolution_sums drawn_convolution(random_source& random) {
     c.groups = 1;
     c.padding = 0;
     c.stride = random.extents_of([&] { return random.between(1, 4); });
-    c.in = random.channels();
+    c.in = random.one_in(2) ? 16 * random.between(1, 4) : random.channels();
     c.out = random.channels();
   }
   const bool is_large = random.one_in(40);
@@ -97,7 +97,7 @@ inline layer_case conv2d(random_source& random) {
   made.output = images(c.out, c.height, c.width);
   made.batch = c.batch;
   made.fuses = remat::nn::conv2d<1, 1, 1>::is.fuses;
-  made.multiplies_bfloat16 = c.groups == 1;
+  made.multiplies_bfloat16 = remat::nn::detail::multiplies_bfloat16(c.in, c.out, c.groups);
   made.computes_samples_apart = true;
   detail::computes(made, c, has_bias);
   return made;
