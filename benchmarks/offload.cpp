@@ -3,8 +3,8 @@
 /// computing and of its transfers at the bandwidth that was measured of the disk.
 ///
 ///     offload [DIRECTORY [THREADS [ROUNDS]]]
-///     offload beyond [DIRECTORY [THREADS]]      one step of a network whose activations take 34 GB on the disk, which may be
-///                                               more than there is memory; its computing by that of a 16th of it
+///     offload beyond [DIRECTORY [THREADS]]      one step of networks whose activations take 34 GB on the disk, which may be
+///                                               more than there is memory; their computing by that of a 16th of them
 ///
 /// The files are read and written without the system's cache, so that they are as slow as they would be if they were
 /// larger than memory. Steps that keep and steps that offload are taken in turn; times are medians.
@@ -72,30 +72,31 @@ void compare(const char* name, std::size_t batch, const std::string& directory, 
         benchmarks::median(with));
 }
 
-template <std::size_t Depth>
-using deep =
-    remat::sequential<remat::repeat<Depth, remat::sequential<nn::linear<64, 64>, nn::gelu>>, nn::linear<64, 10>>;
+template <std::size_t Width, std::size_t Depth>
+using perceptron = remat::sequential<remat::repeat<Depth, remat::sequential<nn::linear<Width, Width>, nn::gelu>>,
+                                     nn::linear<Width, 10>>;
 
+/// As many bytes whatever the width, and the more to compute of them.
+template <std::size_t Width>
 void beyond_memory(const std::string& directory, int threads) {
-  constexpr std::size_t batch = 1 << 16, depth = 1024, parts = 16;
+  constexpr std::size_t batch = 1 << 16, depth = 65536 / Width, parts = 16;
   const remat::model_options keeps{.seed = 1, .threads = threads};
-  using input = remat::tensor<float, 64>;
-  remat::model<deep<depth / parts>, input, nn::cross_entropy> part(keeps);
+  using input = remat::tensor<float, Width>;
+  remat::model<perceptron<Width, depth / parts>, input, nn::cross_entropy> part(keeps);
   const samples data(part, batch);
   seconds_of_step(part, data);
   const double computing = static_cast<double>(parts) * seconds_of_step(part, data);
-  remat::model<deep<depth>, input, nn::cross_entropy> whole(keeps), offloaded(offloading(keeps, directory));
+  remat::model<perceptron<Width, depth>, input, nn::cross_entropy> whole(keeps),
+      offloaded(offloading(keeps, directory));
   const double kept_bytes = static_cast<double>(whole.plan(batch).activation_bytes),
                bytes = static_cast<double>(offloaded.plan(batch).outside_bytes);
   seconds_of_step(offloaded, data);
   const double step = seconds_of_step(offloaded, data);
-  print("1,024 x linear 64, gelu", kept_bytes, static_cast<double>(offloaded.reserved().activations), bytes, computing,
+  const std::string name = std::to_string(depth) + " x linear " + std::to_string(Width) + ", gelu";
+  print(name.c_str(), kept_bytes, static_cast<double>(offloaded.reserved().activations), bytes, computing,
         remat::measured_transfer_rate(directory).seconds(bytes), step);
 }
 
-template <std::size_t Width>
-using perceptron =
-    remat::sequential<remat::repeat<16, remat::sequential<nn::linear<Width, Width>, nn::gelu>>, nn::linear<Width, 10>>;
 template <std::size_t Channels>
 using convolutions = remat::sequential<
     remat::repeat<16, remat::sequential<nn::conv2d<Channels, Channels, 3, nn::window{.padding = 1}>, nn::relu>>,
@@ -117,9 +118,14 @@ int main(int count, char** arguments) {
   std::printf("%-28s %8s %8s %6s %9s %9s %9s %9s %6s\n", "", "keep", "offload", "by", "on disk", "computing",
               "transfers", "step", "by");
   std::printf("%-28s %8s %8s %6s %9s %9s %9s %9s %6s\n", "", "MB", "MB", "keep", "MB", "ms", "ms", "ms", "longer");
-  if (beyond) return beyond_memory(directory, threads), 0;
-  compare<perceptron<64>, remat::tensor<float, 64>>("16 x linear 64, gelu", 1 << 16, directory, threads, rounds);
-  compare<perceptron<2048>, remat::tensor<float, 2048>>("16 x linear 2048, gelu", 1024, directory, threads, rounds);
+  if (beyond) {
+    beyond_memory<64>(directory, threads);
+    beyond_memory<128>(directory, threads);
+    beyond_memory<256>(directory, threads);
+    return 0;
+  }
+  compare<perceptron<64, 16>, remat::tensor<float, 64>>("16 x linear 64, gelu", 1 << 16, directory, threads, rounds);
+  compare<perceptron<2048, 16>, remat::tensor<float, 2048>>("16 x linear 2048, gelu", 1024, directory, threads, rounds);
   compare<convolutions<64>, remat::image<float, 64, 56, 56>>("16 x conv 64, relu", 32, directory, threads, rounds);
   compare<convolutions<16>, remat::image<float, 16, 112, 112>>("16 x conv 16, relu", 32, directory, threads, rounds);
 }
