@@ -43,7 +43,7 @@ REMAT_BEGIN_VECTOR_CODE
 /// Writes vectors of the row's channels, of which there are as many as a vector has lanes, or fewer: then the other
 /// lanes stay.
 template <class X>
-REMAT_VECTORISED void widen_pixels(const channel_row<X>& from, float* to) {
+[[gnu::always_inline]] inline void widen_pixels_in(const channel_row<X>& from, float* to) {
   const auto& [first, step, pixels, channels] = from;
   for (std::size_t w = 0; w < pixels; ++w)
     if (channels == lanes)
@@ -51,6 +51,8 @@ REMAT_VECTORISED void widen_pixels(const channel_row<X>& from, float* to) {
     else
       for (std::size_t c = 0; c < channels; ++c) to[w * lanes + c] = float_of(first[w * step + c]);
 }
+REMAT_VECTORISED inline void widen_pixels(const channel_row<float>& from, float* to) { widen_pixels_in(from, to); }
+REMAT_VECTORISED inline void widen_pixels(const channel_row<bfloat16>& from, float* to) { widen_pixels_in(from, to); }
 
 /// sums[j] += the sum of x[w stride + j gap] dy[w] over `pixels` vectors, for `Columns` elements of a kernel's row.
 template <std::size_t Columns>
