@@ -3,8 +3,8 @@
 /// computing and of its transfers at the bandwidth that was measured of the disk.
 ///
 ///     offload [DIRECTORY [THREADS [ROUNDS]]]
-///     offload beyond [DIRECTORY [THREADS]]      one step of networks whose activations take 34 GB on the disk, which may be
-///                                               more than there is memory; their computing by that of a 16th of them
+///     offload beyond [DIRECTORY [THREADS]]      one step of networks whose activations take 34 GB on the disk, which may
+///                                               be more than there is memory; their computing by that of a 16th of them
 ///
 /// The files are read and written without the system's cache, so that they are as slow as they would be if they were
 /// larger than memory. Steps that keep and steps that offload are taken in turn; times are medians.

@@ -120,13 +120,13 @@ struct conv2d_sizes {
                 "remat: only a transposed convolution has an output padding; leave it out, or use conv_transpose2d");
 };
 
-/// Whether factors may be rounded: oneDNN 2.6 reads and writes beyond what it is given with some groups of a few channels.
+/// Whether factors may be of bfloat16. Not those of other groups: of some, oneDNN 2.6 reads and writes beyond its tensors.
 constexpr bool multiplies_bfloat16(std::size_t in, std::size_t out, std::size_t groups) {
   return groups == 1 || is_depthwise(in, out, groups);
 }
 
-/// Whether every window is one pixel, of all channels, and none is left out.
-constexpr bool is_of_pixels(const extents& kernel, const window& over) {
+/// Whether each window is one pixel, of all channels, and each pixel is a window.
+constexpr bool is_pointwise(const extents& kernel, const window& over) {
   return kernel == 1 && over.stride == 1 && over.padding == 0 && over.groups == 1;
 }
 
@@ -162,13 +162,13 @@ struct conv2d : module {
       detail::weight_and_bias<Bias>({Out, detail::per_group(In, over), Kernel.height, Kernel.width}, Out, fan_in);
 
   static constexpr auto attributes = [] {
-    if constexpr (detail::is_of_pixels(Kernel, over))
+    if constexpr (detail::is_pointwise(Kernel, over))
       return detail::linear_attributes{In, Out, Bias == bias::with};
     else
       return detail::conv2d_attributes{In, Out, Kernel, over, Bias == bias::with};
   }();
   using kernels =
-      std::conditional_t<detail::is_of_pixels(Kernel, over), detail::linear_kernels, detail::conv2d_kernels>;
+      std::conditional_t<detail::is_pointwise(Kernel, over), detail::linear_kernels, detail::conv2d_kernels>;
 };
 
 }  // namespace remat::nn

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT
-/// The gradients of a convolution's weights and bias: oneDNN's backward, of some samples at a time, or a product for each
-/// element of the kernel, where that is faster (tap_products.hpp). Both write the weights' into scratch, in a layout of
-/// their own, from which it is written in PyTorch's, or added to what is there. Of depthwise convolutions for which
-/// oneDNN has no kernel of their own, it is a loop of ours (depthwise_weight_gradient.hpp).
+/// The gradients of a convolution's weights and bias, in one of three ways:
+///
+///     taps        a product for each element of the kernel, where that is faster (tap_products.hpp)
+///     depthwise   a loop of ours, where oneDNN has no kernel for depthwise weights (depthwise_weight_gradient.hpp)
+///     chunks      oneDNN's backward, of some samples at a time
+///
+/// Taps and chunks write the weights' gradient into scratch, in a layout of their own. From there it is written in
+/// PyTorch's, or added to what is there.
 #pragma once
 
 #include <remat/core/module.hpp>
@@ -32,35 +36,7 @@ class conv2d_weight_gradient {
   conv2d_weight_gradient() = default;
   explicit conv2d_weight_gradient(const preparation& p)
       : attributes_(p.attributes<conv2d_attributes>()), factors_(p.compute) {
-    const auto& a = attributes_;
-    const tensor_shape &in = p.inputs[0], &out = p.outputs[0];
-    const extents x{in.height(), in.width()}, y{out.height(), out.width()};
-    tap_products taps(a, x, y, p.batch, factors_);
-    if (multiplies_taps(a, taps.share(), p.batch * y.area(), factors_)) {
-      taps_ = std::move(taps);
-      taps_.prepare();
-      write_from(onednn::layout::taps_first(a.out, a.in, a.kernel), p.accumulates_parameters);
-      own_bytes_ = gradient_bytes_ + taps_.scratch_bytes();
-      return;
-    }
-    chunk_ = samples_at_a_time(p.batch, (in.elements() + out.elements()) * sizeof(float),
-                               weights_layout(a, a.in, a.out, false).bytes());
-    const onednn::layout any = weights_layout(a, a.in, a.out, true);
-    product = of_samples(p, chunk_, any);
-    if (is_depthwise(a.in, a.out, a.over.groups) && !product.implementation().starts_with("jit_dw")) {
-      product = {};
-      depthwise_ = {a, x, y, p.batch};
-      own_bytes_ = depthwise_.scratch_bytes();
-      return;
-    }
-    const onednn::layout gradient = product.layout_of(onednn::weights_gradient);
-    if (p.batch % chunk_ != 0) rest = of_samples(p, p.batch % chunk_, gradient);
-    write_from(gradient, p.accumulates_parameters);
-    const std::size_t with_bias = gradient_bytes_ + (a.has_bias ? aligned(a.out * sizeof(float)) : 0);
-    part_at_ = chunk_ < p.batch ? with_bias : 0;
-    rounded_at_ = with_bias + part_at_;
-    const bool rounds = p.output_gradient_type() != factors_;
-    own_bytes_ = rounded_at_ + (rounds ? aligned(chunk_ * out.elements() * size_of(factors_)) : 0);
+    if (!prepare_taps(p) && !prepare_depthwise(p)) prepare_chunks(p);
   }
 
   onednn::primitive product, rest, unpacking;
@@ -87,6 +63,45 @@ class conv2d_weight_gradient {
   }
 
  private:
+  static extents size_of_image(const tensor_shape& s) { return {s.height(), s.width()}; }
+
+  /// Each says whether this is the way.
+  bool prepare_taps(const preparation& p) {
+    const auto& a = attributes_;
+    const extents y = size_of_image(p.outputs[0]);
+    tap_products taps(a, size_of_image(p.inputs[0]), y, p.batch, factors_);
+    if (!multiplies_taps(a, taps.share(), p.batch * y.area(), factors_)) return false;
+    taps_ = std::move(taps);
+    taps_.prepare();
+    write_from(onednn::layout::taps_first(a.out, a.in, a.kernel), p.accumulates_parameters);
+    own_bytes_ = gradient_bytes_ + taps_.scratch_bytes();
+    return true;
+  }
+  bool prepare_depthwise(const preparation& p) {
+    const auto& a = attributes_;
+    if (!is_depthwise(a.in, a.out, a.over.groups)) return false;
+    const onednn::primitive of_one = of_samples(p, 1, weights_layout(a, a.in, a.out, true));
+    if (of_one.implementation().starts_with("jit_dw")) return false;
+    depthwise_ = {a, size_of_image(p.inputs[0]), size_of_image(p.outputs[0]), p.batch};
+    own_bytes_ = depthwise_.scratch_bytes();
+    return true;
+  }
+  void prepare_chunks(const preparation& p) {
+    const auto& a = attributes_;
+    const tensor_shape &in = p.inputs[0], &out = p.outputs[0];
+    chunk_ = samples_at_a_time(p.batch, (in.elements() + out.elements()) * sizeof(float),
+                               weights_layout(a, a.in, a.out, false).bytes());
+    product = of_samples(p, chunk_, weights_layout(a, a.in, a.out, true));
+    const onednn::layout gradient = product.layout_of(onednn::weights_gradient);
+    if (p.batch % chunk_ != 0) rest = of_samples(p, p.batch % chunk_, gradient);
+    write_from(gradient, p.accumulates_parameters);
+    const std::size_t with_bias = gradient_bytes_ + (a.has_bias ? aligned(a.out * sizeof(float)) : 0);
+    part_at_ = chunk_ < p.batch ? with_bias : 0;
+    rounded_at_ = with_bias + part_at_;
+    const bool rounds = p.output_gradient_type() != factors_;
+    own_bytes_ = rounded_at_ + (rounds ? aligned(chunk_ * out.elements() * size_of(factors_)) : 0);
+  }
+
   onednn::primitive of_samples(const preparation& p, std::size_t samples, const onednn::layout& gradient) const {
     using onednn::layout;
     const auto& a = attributes_;

@@ -17,7 +17,7 @@ struct conv2d_attributes {
   bool has_bias;
 };
 
-/// Where each channel is a group of its own.
+/// Whether each channel is a group of its own, and has others next to it.
 constexpr bool is_depthwise(std::size_t in, std::size_t out, std::size_t groups) {
   return groups > 1 && groups == in && groups == out;
 }

@@ -139,7 +139,7 @@ struct conv_transpose2d : module {
       output(image<float, In, H, W>);
   static constexpr reads backward_parameters_reads = reads::inputs;
   static constexpr traits is{.fuses = {activation::relu},
-                             .takes_bfloat16 = over.groups == 1,  // see conv2d.hpp
+                             .takes_bfloat16 = over.groups == 1,  // as conv2d.hpp says; weight gradients of depthwise ones, too
                              .gives_bfloat16 = over.groups == 1,
                              .multiplies_bfloat16 = over.groups == 1,
                              .computes_samples_apart = true};

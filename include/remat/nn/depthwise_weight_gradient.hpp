@@ -3,8 +3,8 @@
 ///
 ///     dW[c, i, j] = sum of x[n, h stride + i dilation - padding, ...] dy[n, h, w, c] over samples, rows and columns
 ///
-/// oneDNN 2.6 has a kernel for 3 x 3 elements without gaps, but not for the 7 x 7 of ConvNeXt (Liu et al. 2022), which it
-/// computes as if each group had a vector of channels. Milliseconds of a batch of 8 at 1 thread (Zen 4):
+/// oneDNN 2.6 has a kernel for 3 x 3 elements without gaps, which is used, but not for the 7 x 7 of ConvNeXt (Liu et al.
+/// 2022), which it computes as if each group had a vector of channels. Milliseconds of a batch of 8 at 1 thread (Zen 4):
 ///
 /// | image, kernel      | float32, oneDNN | here | bfloat16, oneDNN | here |
 /// |--------------------|-----------------|------|------------------|------|
@@ -15,7 +15,8 @@
 ///
 /// A task is sixteen channels of some samples, whose sums are then joined in order: how many does not depend on the
 /// threads. It copies the rows of x that the windows of a row of dy hold, widened, one pixel after another and with the
-/// border, so that the sums are over whole vectors. A sum is added up over a row, and then over rows.
+/// border, so that the sums are over whole vectors. A sum is added up over a row, and then over rows. (What is not finite
+/// in dy makes a NaN of the border's zeros, too.)
 #pragma once
 
 #include <remat/core/alignment.hpp>
@@ -166,7 +167,7 @@ class depthwise_weight_gradient {
                   of_x + next % slots * row_ + over.padding.width * lanes);
       widen_row(dy, (sample * y_.height + h) * y_.width, y_.width, channel, of_dy);
       for (std::size_t i = 0; i < a_.kernel.height; ++i) {
-        const std::size_t row = first + i * over.dilation.height - padding;  // too large before the first
+        const std::size_t row = first + i * over.dilation.height - padding;  // wraps around above the first row
         if (row >= x_.height) continue;
         add_kernel_row(of_x + row % slots * row_, of_dy, y_.width, over.stride.width, over.dilation.width,
                        a_.kernel.width, sums + i * a_.kernel.width * lanes);

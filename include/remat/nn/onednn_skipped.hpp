@@ -72,8 +72,8 @@ inline bool writes_whole_vectors(const dnnl_convolution_desc_t& d, const extras&
   return d.prop_kind == dnnl_backward_data && inputs_of_a_group(d) % 16 != 0;
 }
 
-/// The gradient of the input of bfloat16 from an odd number of output channels, which are multiplied in pairs: the other
-/// half of the last one is not 0.
+/// The gradient of the input of bfloat16 from an odd number of output channels. They are multiplied in pairs, and the
+/// other half of the last one is not 0.
 inline bool has_half_a_pair(const dnnl_convolution_desc_t& d, const extras&) {
   return d.prop_kind == dnnl_backward_data && d.diff_dst_desc.dims[1] % 2 != 0;
 }

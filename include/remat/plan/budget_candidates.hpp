@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
 /// The plans that budgets choose from: what a grid of choices gives (budget_choices.hpp), the fastest first. Next to
-/// other checkpoints the grid is asked for several views of them (other_checkpoints.hpp).
+/// other checkpoints the grid is asked for several views of them (other_checkpoints.hpp). What `recompute_all` would do in
+/// place of the budgets is among them, too: its memory may differ by less than a quantum from that of a choice.
 #pragma once
 
 #include <remat/plan/budget_choices.hpp>
+#include <remat/plan/checkpoint_search.hpp>
 #include <remat/plan/other_checkpoints.hpp>
 #include <remat/plan/plan_request.hpp>
 #include <remat/plan/predicted_cost.hpp>
 #include <remat/plan/segment.hpp>
+#include <remat/plan/stored_tensors.hpp>
 #include <remat/plan/training_planner.hpp>
 
 #include <cstddef>
@@ -21,11 +24,11 @@ struct budget_candidate {
   core::list<chosen_range> ranges = {};
 };
 
-/// Whether the choices count what other checkpoints hold. Of more operations, whose schedules are approximate, what
-/// those drop takes no memory.
+/// Whether the choices count what other checkpoints hold. Of more operations, whose schedules are approximate, and with
+/// a disk, what those drop takes no memory.
 constexpr bool counts_other_checkpoints(const program& p, const slice& covered) {
   constexpr int most_operations = 200;
-  return covered.last - covered.first <= most_operations && has_other_checkpoints(p, covered);
+  return covered.last - covered.first <= most_operations && !may_leave_arena(p) && has_other_checkpoints(p, covered);
 }
 
 class candidate_search {
@@ -39,13 +42,16 @@ class candidate_search {
 
   constexpr core::list<budget_candidate> run() {
     add_view(nullptr);
-    if (!counts_other_checkpoints(p_, planner_.covered())) return static_cast<core::list<budget_candidate>&&>(found_);
-    core::list<segment> fixed = dropped_by_others(planner_.with_segments({}));
-    add_view(&fixed);
-    if (!fixed.empty()) {
-      fixed.clear();  // as if all of them were left plain
+    if (counts_other_checkpoints(p_, planner_.covered())) {
+      core::list<segment> fixed = dropped_by_others(planner_.with_segments({}));
       add_view(&fixed);
+      if (!fixed.empty()) {
+        fixed.clear();  // as if all of them were left plain
+        add_view(&fixed);
+      }
     }
+    for (const bool of_children : {false, true})
+      for (const bool stays : {false, true}) add(of_policy(of_children, stays));
     return static_cast<core::list<budget_candidate>&&>(found_);
   }
 
@@ -59,13 +65,43 @@ class candidate_search {
       if (quanta > problems.least() && !(problems.again(quanta) < problems.again(quanta - 1))) continue;
       budget_candidate made{0, problems.choice(quanta).ranges};
       made.again = recomputation_cost(p_, planner_.with_segments(made.ranges), request_.costs);
-      if (!is_known(made)) of_view.push_back(static_cast<budget_candidate&&>(made));
+      of_view.push_back(static_cast<budget_candidate&&>(made));
     }
-    for (int k = of_view.count(); k-- > 0;) {  // the fastest are last, as they are found
-      found_.push_back(static_cast<budget_candidate&&>(of_view[k]));
-      for (int at = found_.count() - 1; at > 0 && found_[at].again < found_[at - 1].again; --at)
-        std::swap(found_[at], found_[at - 1]);
+    for (int k = of_view.count(); k-- > 0;) add(static_cast<budget_candidate&&>(of_view[k]));  // the fastest are last
+  }
+  /// What `recompute_all` would do in place of each budget, of the whole or of each child; what is read after a segment
+  /// stays for its backward pass, or is computed again.
+  constexpr budget_candidate of_policy(bool of_children, bool stays) const {
+    segment_search search{p_};
+    search.run(planner_.covered().stage);
+    core::list<chosen_range> ranges;
+    for (const found_segment& each : search.found) {
+      if (!each.policy->has_budget() || is_in_budget(search.found, each.parent)) continue;
+      if (!of_children) add_range(ranges, each.first, each.last, stays);
+      const int end = of_children ? p_.nodes[each.node].end : each.node;
+      for (int child = each.node + 1; child < end; child = p_.nodes[child].end) {
+        const module_node& of = p_.nodes[child];
+        add_range(ranges, of.first < each.first ? each.first : of.first, of.last < each.last ? of.last : each.last,
+                  stays);
+      }
     }
+    const double again = recomputation_cost(p_, planner_.with_segments(ranges), request_.costs);
+    return {again, static_cast<core::list<chosen_range>&&>(ranges)};
+  }
+  constexpr void add_range(core::list<chosen_range>& to, int first, int last, bool stays) const {
+    if (first >= last) return;
+    chosen_range& made = to.push_back({first, last});
+    for (int reader = last; stays && reader < planner_.covered().last; ++reader)
+      for (const int t : p_.operations[reader].inputs)
+        if (p_.producers[t] >= first && p_.producers[t] < last && !core::is_among(made.staying, t))
+          made.staying.push_back(t);
+  }
+  /// In its place, after others that cost as much.
+  constexpr void add(budget_candidate&& made) {
+    if (is_known(made)) return;
+    found_.push_back(static_cast<budget_candidate&&>(made));
+    for (int at = found_.count() - 1; at > 0 && found_[at].again < found_[at - 1].again; --at)
+      std::swap(found_[at], found_[at - 1]);
   }
   constexpr bool is_known(const budget_candidate& made) const {
     for (const budget_candidate& each : found_)

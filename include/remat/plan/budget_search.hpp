@@ -4,7 +4,7 @@
 ///
 /// Keeping everything is tried first. No choice is faster, but where other checkpoints compute something again: those
 /// that are faster are looked at in any case. The choices do not depend on the bytes, so that more bytes never take more
-/// time. Those of long uniform runs, whose schedules have a closed form, take part (uniform_search.hpp); where these are
+/// time. Those of long uniform runs, whose schedules have a closed form, take part (uniform_search.hpp). Where these are
 /// too long for the solver, they are all. Budgets that may take tensors out of the arena have further candidates
 /// (disk_search.hpp): of those and the ones without, the plan is taken whose step is predicted to take less.
 #pragma once

@@ -24,8 +24,8 @@ constexpr bool has_other_checkpoints(const program& p, const slice& covered) {
   return false;
 }
 
-/// Those of their segments that drop something in a plan. What ends with the slice is not computed again after anything
-/// else.
+/// Those of their segments that drop something in a plan. One that ends with the slice is left out: its backward pass
+/// comes first anyway.
 constexpr core::list<segment> dropped_by_others(const plan& made) {
   core::list<segment> found;
   for (int k = 0; k < made.segments.count(); ++k) {

@@ -54,7 +54,9 @@ class spine_solver {
         is_bound_(is_bound),
         steps_(p, s),
         values_(levels),
-        states_of_(2 * (static_cast<std::size_t>(s.count) + 1) * (static_cast<std::size_t>(s.count) + 1), core::none) {
+        states_of_(2 * (static_cast<std::size_t>(s.count) + 1) * (static_cast<std::size_t>(s.count) + 1), core::none),
+        first_fixed_(static_cast<std::size_t>(s.count) + 1, s.fixed.count()) {
+    for (int k = s.fixed.count(); k-- > 0;) first_fixed_[s.fixed[k].first] = k;
     whole_ = enter(0, all(), steps_.needs().needed(0, all()));
   }
 
@@ -107,8 +109,8 @@ class spine_solver {
   /// Where the segment of another checkpoint ends that [s, t) begins with, the outermost one; or none. One that ends
   /// with [s, t) is computed again from s on in any case.
   constexpr int fixed_end(int s, spine_end t) const {
-    for (int k = 0, all = spine_.fixed.count(); k < all; ++k)
-      if (const fixed_segment& each = spine_.fixed.data()[k]; each.first == s && each.last < t.at) return each.last;
+    for (int k = first_fixed_.data()[s]; k < spine_.fixed.count() && spine_.fixed.data()[k].first == s; ++k)
+      if (const int last = spine_.fixed.data()[k].last; last < t.at) return last;
     return core::none;
   }
   constexpr spine_option save(int s, spine_end t, frontier_set unheld) {
@@ -175,8 +177,8 @@ class spine_solver {
       const bool may_stay = !steps_.needs().boundaries({end, true}).empty();
       for (const bool stays : {false, true}) {
         if (stays ? !may_stay : spine_.has_one_way && may_stay) continue;
-        if ((is_free || steps_.needs().may_end(s, {end, stays}, t)) && f(spine_end{end, stays}, cut(s, {end, stays}, t, unheld)))
-          return;
+        const spine_end u{end, stays};
+        if ((is_free || steps_.needs().may_end(s, u, t)) && f(u, cut(s, u, t, unheld))) return;
       }
     }
   }
@@ -249,7 +251,8 @@ class spine_solver {
   double price_ = -1;  // below 0: nothing is taken out of memory
   spine_steps steps_;
   spine_values values_;
-  core::list<int> states_of_;  // of each [s, t): the first one; they are chained
+  core::list<int> states_of_;    // of each [s, t): the first one; they are chained
+  core::list<int> first_fixed_;  // of those that begin with an operation, the outermost
   spine_entry whole_ = {};
 };
 

@@ -82,7 +82,7 @@ class spine_values {
   }
 
   /// A table that is being filled. One after the other: those of states that others begin with come before. It begins
-  /// with an option that costs no more than any other where quanta are plenty.
+  /// with an option that costs no more than any other where there are quanta enough.
   struct table {
     int number = 0, highest = 0, least = 0;
   };
@@ -132,7 +132,8 @@ class spine_values {
   }
   /// The state of the table, after all its options.
   constexpr int end(const table& filled, frontier_set unheld, int next) {
-    spine_state made{unheld, filled.least > levels_ ? levels_ + 1 : filled.least, filled.highest, next, values_.size(), 0};
+    const int low = filled.least > levels_ ? levels_ + 1 : filled.least;
+    spine_state made{unheld, low, filled.highest, next, values_.size(), 0};
     if (made.high < made.low) made.high = made.low;
     double* const costs = scratch_.data()[filled.number].data();
     for (int m = made.low + 1; m <= filled.highest; ++m)

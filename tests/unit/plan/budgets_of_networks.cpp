@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Budgets on every network of the tests: at 40 numbers of bytes each the plan is sound, within them, and never slower
-// than with fewer.
+// than with fewer. Next to other checkpoints they are never worse than such a checkpoint would be in their place.
 #include <remat/check/plan_checker.hpp>
 #include <remat/plan/certify.hpp>
 #include <remat/plan/fuse.hpp>
@@ -76,5 +76,32 @@ TEST_CASE("on every network plans of budgets are sound, within their bytes, and 
   sweep_all(8);
 }
 TEST_CASE("on every network, at 40 budgets each, too", "[long]") { sweep_all(1); }
+
+TEST_CASE("a budget next to other checkpoints is as good as one of them in its place, of as many bytes", "[once]") {
+  int compared = 0;
+  for (const networks::network& each : networks::all()) {
+    INFO(each.name);
+    remat::program budgets = remat::fuse(each.lower());
+    for (remat::module_node& n : budgets.nodes) n.checkpoints.clear();
+    remat::program others = budgets;
+    int child = 1;
+    for (bool is_budget = false; child < budgets.nodes[0].end;
+         child = budgets.nodes[child].end, is_budget = !is_budget) {
+      others.nodes[child].checkpoints.push_back({remat::recompute_all{}});
+      if (is_budget)
+        budgets.nodes[child].checkpoints.push_back({remat::budget{}});
+      else
+        budgets.nodes[child].checkpoints.push_back({remat::recompute_all{}});
+    }
+    const remat::plan wanted = remat::plan_training(others, {.batch = each.microbatch});
+    const remat::plan made =
+        remat::plan_training(budgets, {.batch = each.microbatch, .bytes = wanted.activation_bytes});
+    CHECK(made.activation_bytes <= wanted.activation_bytes);
+    CHECK(remat::detail::recomputation_cost(budgets, made, nullptr) <=
+          remat::detail::recomputation_cost(others, wanted, nullptr));
+    if (made.activation_bytes > 0) ++compared;
+  }
+  CHECK(compared == static_cast<int>(networks::all().size()));
+}
 
 }  // namespace budgets_of_networks_tests
