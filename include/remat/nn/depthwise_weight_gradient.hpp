@@ -28,7 +28,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstring>
 
 namespace remat::nn::detail {
 

@@ -90,9 +90,15 @@ inline layer_case conv2d(random_source& random) {
                        {"bias", has_bias},
                        {"height", c.h},
                        {"width", c.w}});
-  made.kernels = &remat::kernel_table_of<remat::nn::detail::conv2d_kernels>;
-  made.attributes = std::make_shared<remat::nn::detail::conv2d_attributes>(
-      remat::nn::detail::conv2d_attributes{c.in, c.out, c.kernel, detail::window_of(c, 0), has_bias});
+  if (const remat::nn::window over = detail::window_of(c, 0); remat::nn::detail::is_pointwise(c.kernel, over)) {
+    made.kernels = &remat::kernel_table_of<remat::nn::detail::linear_kernels>;
+    made.attributes = std::make_shared<remat::nn::detail::linear_attributes>(
+        remat::nn::detail::linear_attributes{c.in, c.out, has_bias});
+  } else {
+    made.kernels = &remat::kernel_table_of<remat::nn::detail::conv2d_kernels>;
+    made.attributes = std::make_shared<remat::nn::detail::conv2d_attributes>(
+        remat::nn::detail::conv2d_attributes{c.in, c.out, c.kernel, over, has_bias});
+  }
   made.inputs = {images(c.in, c.h, c.w)};
   made.output = images(c.out, c.height, c.width);
   made.batch = c.batch;

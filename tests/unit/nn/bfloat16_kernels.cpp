@@ -375,6 +375,8 @@ TEST_CASE("products of bfloat16 are those of floats but for the rounding of thei
   // oneDNN's gradient of the input is wrong for an odd number of outputs.
   multiplies(layer<nn::conv2d<16, 33, 1, nn::window{.stride = 2}>, image<float, 16, 12, 9>>(), 2, 1.01);
   multiplies(layer<nn::conv2d<20, 20, 7, nn::window{.padding = 3, .groups = 20}>, image<float, 20, 9, 8>>(), 3, 1.01);
+  constexpr nn::window with_gaps{.stride = 2, .padding = 2, .dilation = 2, .groups = 18};
+  multiplies(layer<nn::conv2d<18, 18, 3, with_gaps>, image<float, 18, 12, 9>>(), 3, 1.01);
 }
 
 TEST_CASE("transposed convolutions of bfloat16 are those of floats but for the rounding of their results") {
