@@ -38,6 +38,7 @@ REMAT_VECTORISED inline void cross_entropy_columns(const float* x, const std::in
     for (std::size_t c = 0; c < classes; ++c)
       for (std::size_t l = 0; l < rows_in_columns; ++l) e[c][l] = exponential(e[c][l] - maxima[l]);
     sums_of_rows(e, classes, sums);
+    // Of a row that does not count, the loss is then 0 - 0 + log(1), whatever the row holds.
     for (std::size_t l = 0; l < rows_in_columns; ++l) {
       const bool counts = target[l] != ignored;
       maxima[l] = counts ? maxima[l] : 0;
@@ -51,8 +52,10 @@ REMAT_VECTORISED inline void cross_entropy_columns(const float* x, const std::in
     for (std::size_t l = 0; l < count; ++l)
       losses[first + l] =
           static_cast<double>(maxima[l]) - static_cast<double>(at_target[l]) + static_cast<double>(logs[l]);
-    for (std::size_t l = 0; largest != nullptr && l < count; ++l) largest[first + l] = maxima[l];
-    for (std::size_t l = 0; shares != nullptr && l < count; ++l) shares[first + l] = sums[l];
+    if (largest != nullptr)
+      for (std::size_t l = 0; l < count; ++l) largest[first + l] = maxima[l];
+    if (shares != nullptr)
+      for (std::size_t l = 0; l < count; ++l) shares[first + l] = sums[l];
   }
 }
 

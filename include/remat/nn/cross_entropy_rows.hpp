@@ -149,7 +149,7 @@ inline void loss_of_rows(const loss_options& o, std::span<const float> weights, 
                          const std::int32_t* targets, double* losses, float* largest, float* shares,
                          std::size_t classes, std::size_t begin, std::size_t end) {
   if (weights.empty() && o.smoothing == 0)
-    loop_for(classes, cross_entropy_columns, cross_entropy_short_rows, cross_entropy_rows)(
+    loop_for_rows_of(classes, cross_entropy_columns, cross_entropy_short_rows, cross_entropy_rows)(
         x, targets, o.ignored, losses, largest, shares, classes, begin, end);
   else
     soft_cross_entropy_rows(x, targets, o.ignored, soft_target(o, weights, classes), losses, largest, shares, classes,
@@ -160,8 +160,9 @@ inline void gradient_of_rows(const loss_options& o, std::span<const float> weigh
                              const std::int32_t* targets, const float* largest, const float* shares, float dy,
                              float* dx, bool adds, std::size_t classes, std::size_t begin, std::size_t end) {
   if (weights.empty() && o.smoothing == 0)
-    loop_for(classes, cross_entropy_columns_backward, cross_entropy_short_rows_backward, cross_entropy_rows_backward)(
-        x, targets, o.ignored, largest, shares, dy, dx, adds, classes, begin, end);
+    loop_for_rows_of(classes, cross_entropy_columns_backward, cross_entropy_short_rows_backward,
+                     cross_entropy_rows_backward)(x, targets, o.ignored, largest, shares, dy, dx, adds, classes, begin,
+                                                  end);
   else
     soft_cross_entropy_rows_backward(x, targets, o.ignored, soft_target(o, weights, classes), largest, shares, dy, dx,
                                      adds, classes, begin, end);

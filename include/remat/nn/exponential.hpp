@@ -28,12 +28,14 @@ REMAT_BEGIN_VECTOR_CODE
   p = __builtin_fmaf(p, r, 5.0000001201e-1f);
   p = __builtin_fmaf(p * r, r, r) + 1.0f;
   const std::uint32_t power = (std::bit_cast<std::uint32_t>(shifted) - std::bit_cast<std::uint32_t>(shift) + 127) << 23;
-  constexpr std::uint32_t least = std::bit_cast<std::uint32_t>(-87.0f);  // of floats, g++ makes a branch for AVX2
-  return p * std::bit_cast<float>(std::bit_cast<std::uint32_t>(x) > least ? 0 : power);
+  // Compared as integers: of a comparison of floats g++ makes a branch for AVX2 (also true for a negative NaN, whose p
+  // is NaN).
+  constexpr std::uint32_t bits_of_least = std::bit_cast<std::uint32_t>(-87.0f);
+  return p * std::bit_cast<float>(std::bit_cast<std::uint32_t>(x) > bits_of_least ? 0 : power);
 }
 
-/// log(x) for x from 1 to the largest number, to about one unit in the last place. x is 2^e m, m from sqrt(1/2) to
-/// sqrt(2), and the logarithm of m is 2 artanh(f / (2 + f)), f = m - 1.
+/// log(x) for finite x from 1 on, to about one unit in the last place (of infinity it gives NaN). x is 2^e m, m from
+/// sqrt(1/2) to sqrt(2), and the logarithm of m is 2 artanh(f / (2 + f)), f = m - 1.
 [[gnu::always_inline]] inline float logarithm(float x) {
   constexpr std::uint32_t root = 0x3f3504f3;  // sqrt(1/2)
   const std::uint32_t above = std::bit_cast<std::uint32_t>(x) - root;

@@ -119,7 +119,8 @@ struct log_softmax_kernels {
     float* const y = pass.output().data();
     const std::size_t classes = row_elements(pass.input_shape());
     parallel_for(x.size() / classes, row_grain(classes), [=, from = x.data()](std::size_t begin, std::size_t end) {
-      loop_for(classes, log_softmax_columns, log_softmax_short_rows, log_softmax_rows)(from, y, classes, begin, end);
+      loop_for_rows_of(classes, log_softmax_columns, log_softmax_short_rows, log_softmax_rows)(from, y, classes, begin,
+                                                                                               end);
     });
   }
   static void backward_input(const backward_pass& pass) {
@@ -127,8 +128,8 @@ struct log_softmax_kernels {
     const destination dx = pass.input_gradient();
     parallel_for(dx.size() / classes, row_grain(classes),
                  [=, y = pass.output().data(), dy = pass.output_gradient().data()](std::size_t begin, std::size_t end) {
-                   loop_for(classes, log_softmax_columns_backward, log_softmax_short_rows_backward,
-                            log_softmax_rows_backward)(y, dy, dx.data(), dx.accumulates(), classes, begin, end);
+                   loop_for_rows_of(classes, log_softmax_columns_backward, log_softmax_short_rows_backward,
+                                    log_softmax_rows_backward)(y, dy, dx.data(), dx.accumulates(), classes, begin, end);
                  });
   }
 };

@@ -10,6 +10,7 @@
 /// the same is computed of zeros, and not written.
 #pragma once
 
+#include <remat/nn/short_rows.hpp>
 #include <remat/nn/turned_rows.hpp>
 
 #include <cstddef>
@@ -23,7 +24,7 @@ inline constexpr std::size_t rows_in_columns = 64;
 
 /// The loop for rows of this length: in columns, sixteen rows at a time, or row by row.
 template <class F>
-constexpr F* loop_for(std::size_t size, F& in_columns, F& short_rows, F& rows) {
+constexpr F* loop_for_rows_of(std::size_t size, F& in_columns, F& short_rows, F& rows) {
   return size <= longest_row_in_columns ? &in_columns : size <= longest_short_row ? &short_rows : &rows;
 }
 
@@ -37,7 +38,7 @@ struct row_columns {
 
 REMAT_BEGIN_VECTOR_CODE
 
-/// Calls f with the numbers of the elements of a row, as constants, of which lanes' places are made.
+/// Calls f with the index sequence 0 ... size - 1, so that the shuffles' lanes are constants.
 template <class F, std::size_t... Last>
 [[gnu::always_inline]] inline void with_elements(std::size_t size, const F& f, std::index_sequence<Last...>) {
   ((size == Last + 1 ? f(std::make_index_sequence<Last + 1>()) : void()), ...);
@@ -74,7 +75,7 @@ template <bool InRegisters>
 REMAT_VECTORISED_IN_REGISTERS(columns_to_rows, (const row_columns& from, std::size_t size, float* rows), from, size,
                               rows)
 
-/// The columns of rows, of which `left` elements are there.
+/// The columns of 64 rows; where only `left` elements remain, zeros follow them.
 [[gnu::always_inline]] inline void columns_of(const float* rows, std::size_t left, std::size_t size, row_columns& to) {
   const std::size_t all = rows_in_columns * size;
   if (left >= all) return rows_to_columns(rows, size, to);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Rows of a few elements, as the classes of a pixel are, sixteen at a time: a vector would be half empty in each of
-/// them, and a sum over its lanes would cost more than what is summed up. The shortest are in row_columns.hpp.
+/// Rows of 8 to 64 elements, as the classes of a pixel are, sixteen at a time: a vector would be half empty in each of
+/// them, and a sum over its lanes would cost more than what is summed up. Shorter ones are in row_columns.hpp.
 ///
 ///     whole_rows    sixteen rows, one after another
 ///     fold_rows     one number for each row: its sum, or its largest element

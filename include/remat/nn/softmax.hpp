@@ -123,7 +123,7 @@ struct softmax_kernels {
     pass.prepared_as<prepared_softmax>().rooms.in_rows(
         std::array{pass.input_numbers()}, pass.output_numbers(), pass.scratch(),
         [size = row_elements(pass.input_shape())](const auto& x, float* y, std::size_t, std::size_t count) {
-          loop_for(size, softmax_columns, softmax_short_rows, softmax_rows)(x[0], y, size, 0, count / size);
+          loop_for_rows_of(size, softmax_columns, softmax_short_rows, softmax_rows)(x[0], y, size, 0, count / size);
         });
   }
   static void backward_input(const backward_pass& pass) {
@@ -131,7 +131,7 @@ struct softmax_kernels {
     pass.prepared_as<prepared_softmax>().rooms.in_rows(
         std::array{pass.output_numbers(), pass.output_gradient_numbers()}, dx, pass.scratch(),
         [=, size = row_elements(pass.input_shape())](const auto& from, float* to, std::size_t, std::size_t count) {
-          loop_for(size, softmax_columns_backward, softmax_short_rows_backward, softmax_rows_backward)(
+          loop_for_rows_of(size, softmax_columns_backward, softmax_short_rows_backward, softmax_rows_backward)(
               from[0], from[1], to, dx.accumulates, size, 0, count / size);
         });
   }

@@ -11,12 +11,14 @@ namespace remat::nn::detail {
 
 REMAT_BEGIN_VECTOR_CODE
 
+/// The largest element of each row.
 [[gnu::always_inline]] inline void largest_of_rows(const row_columns& x, std::size_t size,
                                                    float (&largest)[rows_in_columns]) {
   for (std::size_t l = 0; l < rows_in_columns; ++l) largest[l] = x[0][l];
   for (std::size_t c = 1; c < size; ++c)
     for (std::size_t l = 0; l < rows_in_columns; ++l) largest[l] = x[c][l] > largest[l] ? x[c][l] : largest[l];
 }
+/// The sum of each row.
 [[gnu::always_inline]] inline void sums_of_rows(const row_columns& x, std::size_t size,
                                                 float (&sums)[rows_in_columns]) {
   for (std::size_t l = 0; l < rows_in_columns; ++l) sums[l] = x[0][l];
@@ -59,7 +61,7 @@ REMAT_VECTORISED inline void softmax_columns_backward(const float* y, const floa
   }
 }
 
-/// The same two of log-softmax.
+/// Of log-softmax.
 REMAT_VECTORISED inline void log_softmax_columns(const float* x, float* y, std::size_t size, std::size_t begin,
                                                  std::size_t end) {
   row_columns shifted, e;

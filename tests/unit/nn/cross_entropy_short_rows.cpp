@@ -42,11 +42,11 @@ TEST_CASE("cross entropy of few classes is that of many, and ignored rows count 
                  classes, 0, rows);
         return r;
       };
-      const auto forward = detail::loop_for(classes, detail::cross_entropy_columns, detail::cross_entropy_short_rows,
-                                            detail::cross_entropy_rows);
+      const auto forward = detail::loop_for_rows_of(classes, detail::cross_entropy_columns,
+                                                    detail::cross_entropy_short_rows, detail::cross_entropy_rows);
       const auto backward =
-          detail::loop_for(classes, detail::cross_entropy_columns_backward, detail::cross_entropy_short_rows_backward,
-                           detail::cross_entropy_rows_backward);
+          detail::loop_for_rows_of(classes, detail::cross_entropy_columns_backward,
+                                   detail::cross_entropy_short_rows_backward, detail::cross_entropy_rows_backward);
       for (const bool adds : {false, true}) {
         const result few = run(forward, backward, adds);
         const result many = run(detail::cross_entropy_rows, detail::cross_entropy_rows_backward, adds);
@@ -94,12 +94,12 @@ TEST_CASE("a NaN makes the loss and the gradient of its row NaN and no other, an
     for (const std::size_t row : {0u, 66u, 69u}) x[row * classes] = nan;
     for (std::size_t c = 0; c < classes; ++c) x[2 * classes + c] = -infinity;
     x[3 * classes] = -infinity;
-    detail::loop_for(classes, detail::cross_entropy_columns, detail::cross_entropy_short_rows,
-                     detail::cross_entropy_rows)(x.data(), targets.data(), -100, losses.data(), largest.data(),
-                                                 shares.data(), classes, 0, rows);
-    detail::loop_for(classes, detail::cross_entropy_columns_backward, detail::cross_entropy_short_rows_backward,
-                     detail::cross_entropy_rows_backward)(x.data(), targets.data(), -100, largest.data(), shares.data(),
-                                                          1, dx.data(), false, classes, 0, rows);
+    detail::loop_for_rows_of(classes, detail::cross_entropy_columns, detail::cross_entropy_short_rows,
+                             detail::cross_entropy_rows)(x.data(), targets.data(), -100, losses.data(), largest.data(),
+                                                         shares.data(), classes, 0, rows);
+    detail::loop_for_rows_of(classes, detail::cross_entropy_columns_backward, detail::cross_entropy_short_rows_backward,
+                             detail::cross_entropy_rows_backward)(x.data(), targets.data(), -100, largest.data(),
+                                                                  shares.data(), 1, dx.data(), false, classes, 0, rows);
     for (std::size_t row = 0; row < rows; ++row) {
       const bool is_none = row == 0 || row == 2 || row == 66;
       CHECK(std::isnan(losses[row]) == is_none);

@@ -35,15 +35,16 @@ struct loops {
   bool is_log;
 
   auto forward(std::size_t size) const {
-    return is_log ? detail::loop_for(size, detail::log_softmax_columns, detail::log_softmax_short_rows,
-                                     detail::log_softmax_rows)
-                  : detail::loop_for(size, detail::softmax_columns, detail::softmax_short_rows, detail::softmax_rows);
+    return is_log ? detail::loop_for_rows_of(size, detail::log_softmax_columns, detail::log_softmax_short_rows,
+                                             detail::log_softmax_rows)
+                  : detail::loop_for_rows_of(size, detail::softmax_columns, detail::softmax_short_rows,
+                                             detail::softmax_rows);
   }
   auto backward(std::size_t size) const {
-    return is_log ? detail::loop_for(size, detail::log_softmax_columns_backward,
-                                     detail::log_softmax_short_rows_backward, detail::log_softmax_rows_backward)
-                  : detail::loop_for(size, detail::softmax_columns_backward, detail::softmax_short_rows_backward,
-                                     detail::softmax_rows_backward);
+    return is_log ? detail::loop_for_rows_of(size, detail::log_softmax_columns_backward,
+                                             detail::log_softmax_short_rows_backward, detail::log_softmax_rows_backward)
+                  : detail::loop_for_rows_of(size, detail::softmax_columns_backward,
+                                             detail::softmax_short_rows_backward, detail::softmax_rows_backward);
   }
 };
 constexpr loops softmax{false}, log_softmax{true};
