@@ -11,6 +11,9 @@
 #include <remat/nn/cross_entropy_columns.hpp>
 #include <remat/nn/cross_entropy_short_rows.hpp>
 #include <remat/nn/rows.hpp>
+#include <remat/nn/soft_cross_entropy_columns.hpp>
+#include <remat/nn/soft_cross_entropy_short_rows.hpp>
+#include <remat/nn/soft_target.hpp>
 
 #include <cmath>
 #include <cstddef>
@@ -18,24 +21,6 @@
 #include <span>
 
 namespace remat::nn::detail {
-
-/// Weights of the classes, all 1 where there are none, and smoothing: what a row's target is.
-///
-///     loss = on_target w[t] (-log p[t]) + on_each sum of w[c] (-log p[c])
-struct soft_target {
-  const float* weights;  // or null
-  double all = 0;        // the sum of the weights
-  double on_target = 1, on_each = 0;
-
-  soft_target(const loss_options& o, std::span<const float> w, std::size_t classes)
-      : weights(w.empty() ? nullptr : w.data()),
-        on_target(1 - static_cast<double>(o.smoothing)),
-        on_each(static_cast<double>(o.smoothing) / static_cast<double>(classes)) {
-    all = w.empty() ? static_cast<double>(classes) : 0;
-    for (const float each : w) all += static_cast<double>(each);
-  }
-  float weight(std::size_t c) const { return weights == nullptr ? 1.0f : weights[c]; }
-};
 
 REMAT_BEGIN_VECTOR_CODE
 
@@ -85,7 +70,7 @@ REMAT_VECTORISED inline void cross_entropy_rows_backward(const float* x, const s
   }
 }
 
-/// The same two of soft targets.
+/// Of soft targets.
 REMAT_VECTORISED inline void soft_cross_entropy_rows(const float* x, const std::int32_t* targets, std::int32_t ignored,
                                                      const soft_target& soft, double* losses, float* largest,
                                                      float* shares, std::size_t classes, std::size_t begin,
@@ -93,16 +78,17 @@ REMAT_VECTORISED inline void soft_cross_entropy_rows(const float* x, const std::
   for (std::size_t row = begin; row < end; ++row) {
     const float* const in = x + row * classes;
     float m = 0;
-    double sum = 1, loss = 0;
+    double sum = 1, log = 0, loss = 0;
     if (targets[row] != ignored) {
       const std::size_t target = static_cast<std::size_t>(targets[row]);
       m = largest_of(in, classes);
       sum = sum_of(0, classes, [=](std::size_t c) { return exponential(in[c] - m); });
+      log = std::log(sum);
       loss = soft.on_target * static_cast<double>(soft.weight(target)) *
-             (static_cast<double>(m) - static_cast<double>(in[target]) + std::log(sum));
+             (static_cast<double>(m) - static_cast<double>(in[target]) + log);
       const float* const w = soft.weights;
       if (soft.on_each > 0)
-        loss += soft.on_each * (soft.all * std::log(sum) + sum_of(0, classes, [=](std::size_t c) {
+        loss += soft.on_each * (soft.all * log + sum_of(0, classes, [=](std::size_t c) {
                                   return (w == nullptr ? 1.0f : w[c]) * (m - in[c]);
                                 }));
     }
@@ -152,8 +138,8 @@ inline void loss_of_rows(const loss_options& o, std::span<const float> weights, 
     loop_for_rows_of(classes, cross_entropy_columns, cross_entropy_short_rows, cross_entropy_rows)(
         x, targets, o.ignored, losses, largest, shares, classes, begin, end);
   else
-    soft_cross_entropy_rows(x, targets, o.ignored, soft_target(o, weights, classes), losses, largest, shares, classes,
-                            begin, end);
+    loop_for_rows_of(classes, soft_cross_entropy_columns, soft_cross_entropy_short_rows, soft_cross_entropy_rows)(
+        x, targets, o.ignored, soft_target(o, weights, classes), losses, largest, shares, classes, begin, end);
 }
 /// And backward.
 inline void gradient_of_rows(const loss_options& o, std::span<const float> weights, const float* x,
@@ -164,8 +150,9 @@ inline void gradient_of_rows(const loss_options& o, std::span<const float> weigh
                      cross_entropy_rows_backward)(x, targets, o.ignored, largest, shares, dy, dx, adds, classes, begin,
                                                   end);
   else
-    soft_cross_entropy_rows_backward(x, targets, o.ignored, soft_target(o, weights, classes), largest, shares, dy, dx,
-                                     adds, classes, begin, end);
+    loop_for_rows_of(classes, soft_cross_entropy_columns_backward, soft_cross_entropy_short_rows_backward,
+                     soft_cross_entropy_rows_backward)(x, targets, o.ignored, soft_target(o, weights, classes), largest,
+                                                       shares, dy, dx, adds, classes, begin, end);
 }
 
 /// The sum of the losses of rows, in their order.
