@@ -103,8 +103,9 @@ template <class Join, bool InRegisters>
 /// Every element of row l becomes values[l].
 [[gnu::always_inline]] inline void spread_rows(const float* values, std::size_t size, float* to) {
   for (std::size_t l = 0; l < rows_at_once; ++l) {
-    const vector_of_lanes value = vector_of_lanes{} + values[l];
-    for (std::size_t c = 0; c < size; c += lanes) store(value, to + l * size + c);
+    const float value = values[l];
+    for (std::size_t c = 0; c < size; c += lanes)
+      for (std::size_t k = 0; k < lanes; ++k) to[l * size + c + k] = value;
   }
 }
 
