@@ -66,7 +66,7 @@ REMAT_VECTORISED inline void soft_cross_entropy_columns(const float* x, const st
     for (std::size_t c = 0; c < classes; ++c)
       for (std::size_t l = 0; l < rows_in_columns; ++l) e[c][l] = exponential(e[c][l] - maxima[l]);
     sums_of_rows(e, classes, sums);
-    // Of a row that does not count, the loss is then 0 for each of its parts, whatever the row holds.
+    // Of a row that does not count, the backward pass reads numbers that are finite, whatever the row holds.
     for (std::size_t l = 0; l < rows_in_columns; ++l) {
       const bool counts = target[l] != ignored;
       maxima[l] = counts ? maxima[l] : 0;
@@ -81,9 +81,10 @@ REMAT_VECTORISED inline void soft_cross_entropy_columns(const float* x, const st
     double* const to = losses + first;
     for (std::size_t l = 0; l < count; ++l) {
       const double log = static_cast<double>(logs[l]);
-      to[l] = on_target * static_cast<double>(weights[l]) *
-                  (static_cast<double>(maxima[l]) - static_cast<double>(at_target[l]) + log) +
-              on_each * (all * log + static_cast<double>(below[l]));
+      const double loss = on_target * static_cast<double>(weights[l]) *
+                              (static_cast<double>(maxima[l]) - static_cast<double>(at_target[l]) + log) +
+                          on_each * (all * log + static_cast<double>(below[l]));
+      to[l] = target[l] != ignored ? loss : 0;
     }
     if (largest != nullptr)
       for (std::size_t l = 0; l < count; ++l) largest[first + l] = maxima[l];

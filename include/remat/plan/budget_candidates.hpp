@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// The plans that budgets choose from: what a grid of choices gives (budget_choices.hpp), the fastest first. Next to
-/// other checkpoints the grid is asked for several views of them (other_checkpoints.hpp). What `recompute_all` would do in
-/// place of the budgets is among them, too: its memory may differ by less than a quantum from that of a choice.
+/// other checkpoints the grid is asked for several views of them (other_checkpoints.hpp). The segments of `recompute_all`
+/// are among them, too: their memory may differ by less than a quantum from that of a choice.
 #pragma once
 
 #include <remat/plan/budget_choices.hpp>
@@ -41,25 +41,22 @@ class candidate_search {
         grid_(grid_for(planner.covered().last - planner.covered().first, save_all_bytes)) {}
 
   constexpr core::list<budget_candidate> run() {
-    add_view(nullptr);
+    add_view({});
     if (counts_other_checkpoints(p_, planner_.covered())) {
-      core::list<segment> fixed = dropped_by_others(planner_.with_segments({}));
-      add_view(&fixed);
-      if (!fixed.empty()) {
-        fixed.clear();  // as if all of them were left plain
-        add_view(&fixed);
-      }
+      const view_of_others as_they_are{true, dropped_by_others(planner_.with_segments({}))}, left_plain{true, {}};
+      add_view(as_they_are);
+      if (!as_they_are.dropped.empty()) add_view(left_plain);
     }
     for (const bool of_children : {false, true})
-      for (const bool stays : {false, true}) add(of_policy(of_children, stays));
+      for (const bool stays : {false, true}) add(recomputing_all(of_children, stays));
     return static_cast<core::list<budget_candidate>&&>(found_);
   }
 
  private:
   /// Adds what the grid gives where other checkpoints are seen so, in the order of the plans' own costs.
-  constexpr void add_view(const core::list<segment>* fixed) {
+  constexpr void add_view(const view_of_others& others) {
     budget_problems problems(p_, request_, planner_.covered(), planner_.ports(), planner_.needs(), grid_,
-                             rounding::even, fixed);
+                             rounding::even, others);
     core::list<budget_candidate> of_view;
     for (int quanta = problems.least(); quanta <= problems.levels(); ++quanta) {
       if (quanta > problems.least() && !(problems.again(quanta) < problems.again(quanta - 1))) continue;
@@ -69,9 +66,9 @@ class candidate_search {
     }
     for (int k = of_view.count(); k-- > 0;) add(static_cast<budget_candidate&&>(of_view[k]));  // the fastest are last
   }
-  /// What `recompute_all` would do in place of each budget, of the whole or of each child; what is read after a segment
-  /// stays for its backward pass, or is computed again.
-  constexpr budget_candidate of_policy(bool of_children, bool stays) const {
+  /// Each budget is one segment, or each of its children is, in which everything is computed again. What later
+  /// operations read of a segment is kept for its backward pass, where it `stays`, or is computed again, too.
+  constexpr budget_candidate recomputing_all(bool of_children, bool stays) const {
     segment_search search{p_};
     search.run(planner_.covered().stage);
     core::list<chosen_range> ranges;

@@ -63,10 +63,9 @@ class budget_problems {
     return longest;
   }
 
-  /// `fixed`: what other checkpoints compute again; null: what they drop takes no memory.
   constexpr budget_problems(const program& p, const plan_request& request, const slice& covered,
                             const core::list<stage_port>& ports, const core::list<backward_need>& needs,
-                            memory_grid grid, rounding how, const core::list<segment>* fixed = nullptr)
+                            memory_grid grid, rounding how, const view_of_others& others = {})
       : p_(p), request_(request), ports_(ports), needs_(needs), levels_(grid.levels), quantum_(grid.quantum) {
     segment_search search{p};
     search.run(covered.stage);
@@ -78,21 +77,21 @@ class budget_problems {
       if (is_in_budget(search.found, each.parent)) continue;
       if (!each.policy->has_budget()) {
         const bool waits = !forms.empty() && forms[each.node] != nullptr;  // in another form, or elsewhere
-        if (waits || (fixed == nullptr && each.policy->always() != decision::keep))
+        if (waits || (!others.take_memory && each.policy->always() != decision::keep))
           for (int i = each.first; i < each.last; ++i) is_dropped[i - covered.first] = 1;
         continue;
       }
-      if (each.parent != core::none && fixed == nullptr) {
+      if (each.parent != core::none && !others.take_memory) {
         inner_.push_back({each.first, each.last});
         continue;
       }
       has_outer_ = true;
       for (int i = each.first; i < each.last; ++i) group[i - covered.first] = k;
     }
-    if (has_outer_) add(covered, ports_, group, is_dropped, fixed, how);
+    if (has_outer_) add(covered, ports_, group, is_dropped, others, how);
     for (const chosen_range& each : inner_)
       add({each.first, each.last}, no_ports_, core::list<int>(static_cast<std::size_t>(each.last - each.first), 0), {},
-          nullptr, how);
+          {}, how);
   }
 
   constexpr int levels() const { return levels_; }
@@ -155,12 +154,12 @@ class budget_problems {
     return quanta < each.solver.least() ? each.solver.least() : quanta;
   }
   constexpr void add(const slice& covered, const core::list<stage_port>& ports, const core::list<int>& group,
-                     const core::list<int>& is_dropped, const core::list<segment>* fixed, rounding how) {
+                     const core::list<int>& is_dropped, const view_of_others& others, rounding how) {
     spine made = spine_maker(p_, covered, ports, needs_, request_.batch, request_.costs, quantum(quantum_, how))
                      .dropping(is_dropped)
                      .make();
     made.group = group;
-    if (fixed != nullptr) add_fixed(made, p_, *fixed);
+    add_fixed(made, p_, others.dropped);
     all_.push_back(new problem(p_, static_cast<spine&&>(made), levels_, how == rounding::down));
   }
 

@@ -15,6 +15,13 @@
 
 namespace remat::detail {
 
+/// How a solver sees other checkpoints: what they drop takes no memory, and a budget inside of one is a problem of its
+/// own; or all that they hold does, and of their segments those are computed again that are listed.
+struct view_of_others {
+  bool take_memory = false;
+  core::list<segment> dropped = {};
+};
+
 /// Whether a slice has checkpoints that are no budget's, in addition to those inside of budgets.
 constexpr bool has_other_checkpoints(const program& p, const slice& covered) {
   segment_search search{p};

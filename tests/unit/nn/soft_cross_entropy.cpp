@@ -159,4 +159,13 @@ TEST_CASE("without a denominator, gradients are NaN but of ignored rows, which h
     }
 }
 
+TEST_CASE("an ignored row's loss is 0 whatever the weights of classes are") {
+  for (const std::size_t classes : {3u, 12u, 65u}) {
+    problem p({0.125f, true}, classes, 70);
+    p.weights[0] = infinity;
+    const result r = run(p, 0, p.rows);
+    for (std::size_t row = 3; row < p.rows; row += 5) CHECK(r.losses[row] == 0);
+  }
+}
+
 }  // namespace soft_cross_entropy_tests
