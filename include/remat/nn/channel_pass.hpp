@@ -7,17 +7,15 @@
 #include <remat/core/kernel.hpp>
 #include <remat/core/parallel.hpp>
 #include <remat/nn/channel_loops.hpp>
-#include <remat/nn/floats.hpp>
 #include <remat/nn/vectorised.hpp>
 
-#include <array>
 #include <cstddef>
 #include <numeric>
 
 namespace remat::nn::detail {
 
-/// How the rows of a batch are cut: into pieces whose sums are joined in order, and where channels are few, into groups
-/// of rows that are one long row to the loops. Neither depends on the number of threads.
+/// How the rows of a batch are cut: into pieces whose sums are joined in order, and where channels are few or do not fill
+/// vectors, into groups of rows that are one long row to the loops. Neither depends on the number of threads.
 struct channel_geometry {
   std::size_t channels = 0, rows = 0;
   std::size_t group = 1;                 ///< rows in a long row
@@ -26,10 +24,12 @@ struct channel_geometry {
 
   channel_geometry() = default;
   channel_geometry(std::size_t c, std::size_t r) : channels(c), rows(r) {
-    constexpr std::size_t shortest = 64, most_pieces = 32, least_of_a_piece = 16384;
-    if (channels < shortest) {
-      const std::size_t step = lanes / std::gcd(channels, lanes);
-      while (group * channels < shortest || group % step != 0) ++group;
+    constexpr std::size_t shortest = 64, longest = channel_rows::most_columns, most_pieces = 32,
+                          least_of_a_piece = 16384;
+    const std::size_t step = lanes / std::gcd(channels, lanes);  // rows that fill whole vectors
+    if (step * channels <= longest) {
+      group = step;
+      while (group * channels < shortest) group += step;
     }
     width = group * channels;
     long_rows = rows / group;
@@ -56,8 +56,11 @@ class channel_pass {
   /// `x` or `dy` may be nothing, where the loops do not read it.
   channel_pass(const channel_geometry& g, std::byte* scratch, const const_numbers& x, const const_numbers& dy,
                bool acts)
-      : geometry_(g), scratch_(scratch), x_(x), dy_(dy) {
+      : geometry_(g), scratch_(scratch) {
+    loop_.rows = g.long_rows;
     loop_.columns = loop_.stride = g.width;
+    loop_.x = x;
+    loop_.dy = dy;
     loop_.acts = acts;
     loop_.mean = at(coefficient::mean);
     loop_.scale = at(coefficient::scale);
@@ -91,12 +94,13 @@ class channel_pass {
   }
 
   void run(channel_loop which, const numbers& to) {
-    loop_.adds = to.accumulates;
-    const std::size_t width = geometry_.width, whole = geometry_.long_rows * width,
-                      all = geometry_.rows * geometry_.channels;
-    parallel_for(geometry_.long_rows, grain_of_rows(width),
-                 [&](std::size_t begin, std::size_t end) { run_rows(which, to, begin * width, end * width, width); });
-    if (whole < all) run_rows(which, to, whole, all, all - whole);
+    channel_rows all = loop_;
+    all.to = to;
+    const std::size_t left = geometry_.rows_left() * geometry_.channels;
+    parallel_for(geometry_.long_rows, grain_of_rows(geometry_.width), [&](std::size_t begin, std::size_t end) {
+      run_channel_loop(which, all.at(begin, end - begin, 0, geometry_.width));
+    });
+    if (left > 0) run_channel_loop(which, all.at(geometry_.long_rows, 1, 0, left));
   }
 
  private:
@@ -106,88 +110,35 @@ class channel_pass {
   double* part(std::size_t piece) const {
     return reinterpret_cast<double*>(scratch_ + geometry_.sums_at()) + piece * 2 * geometry_.channels;
   }
-  /// Elements [begin, end), rows of `columns`; of rows that are longer than a part, one part after another.
-  void run_rows(channel_loop which, const numbers& to, std::size_t begin, std::size_t end, std::size_t columns) const {
-    if (columns <= longest_part) return run_columns(which, to, begin, end, columns, 0);
-    for (std::size_t row = begin; row < end; row += columns)
-      for (std::size_t c = 0; c < columns; c += longest_part) {
-        const std::size_t size = columns - c < longest_part ? columns - c : longest_part;
-        run_columns(which, to, row + c, row + c + size, size, c);
-      }
-  }
-  /// Rows of `columns`, of which the first is the channel `from_column`, or its like.
-  void run_columns(channel_loop which, const numbers& to, std::size_t begin, std::size_t end, std::size_t columns,
-                   std::size_t from_column) const {
-    channel_rows<> loop = loop_;
-    for (const float** each : {&loop.mean, &loop.scale, &loop.shift, &loop.average, &loop.slope}) *each += from_column;
-    in_parts_of(std::array{x_, dy_}, to, begin, end, columns,
-                [&](const auto& from, float* written, std::size_t, std::size_t count) {
-                  channel_rows<> rows = loop;
-                  rows.rows = count / columns;
-                  rows.columns = rows.stride = columns;
-                  rows.x = from[0];
-                  rows.dy = from[1];
-                  rows.to = written;
-                  run_channel_loop(which, rows);
-                });
-  }
-
   void sum_up(channel_loop which, std::size_t piece) const {
-    const bool rounded_x = x_.type == element::bfloat16;
-    if (dy_.type == element::bfloat16)
-      rounded_x ? sum_up<bfloat16, bfloat16>(which, piece) : sum_up<float, bfloat16>(which, piece);
-    else
-      rounded_x ? sum_up<bfloat16, float>(which, piece) : sum_up<float, float>(which, piece);
-  }
-  template <class X, class Dy>
-  void sum_up(channel_loop which, std::size_t piece) const {
-    channel_rows<X, Dy> all;
-    all.stride = geometry_.width;
-    all.x = reinterpret_cast<const X*>(x_.data);
-    all.dy = reinterpret_cast<const Dy*>(dy_.data);
-    all.mean = loop_.mean;
-    all.scale = loop_.scale;
-    all.shift = loop_.shift;
-    all.acts = loop_.acts;
-    constexpr std::size_t most = channel_rows<>::most_columns;
+    constexpr std::size_t most = channel_rows::most_columns;
     double first[most], second[most];
     double* const sums = part(piece);
     const std::size_t begin = geometry_.first_long_row(piece), rows = geometry_.first_long_row(piece + 1) - begin;
-    for (std::size_t c = 0; c < 2 * geometry_.channels; ++c) sums[c] = 0;
-    for (std::size_t at = 0; rows > 0 && at < geometry_.width; at += most) {
-      channel_rows<X, Dy> loop = all.at(begin, rows);
-      loop.columns = geometry_.width - at < most ? geometry_.width - at : most;
-      loop.x += at;
-      if (loop.dy != nullptr) loop.dy += at;
-      loop.mean += at;
-      loop.scale += at;
-      loop.shift += at;
+    const auto add = [&](channel_rows loop, std::size_t rows_before, double* to) {
       loop.first = first;
       loop.second = second;
       sum_channels(which, loop);
-      join_groups(which, sums + at, 0, loop, rows);
-    }
+      join_groups(which, to, rows_before, loop);
+    };
+    for (std::size_t c = 0; c < 2 * geometry_.channels; ++c) sums[c] = 0;
+    for (std::size_t at = 0; rows > 0 && at < geometry_.width; at += most)
+      add(loop_.at(begin, rows, at, geometry_.width - at < most ? geometry_.width - at : most), 0, sums + at);
     if (piece + 1 < geometry_.pieces || geometry_.rows_left() == 0) return;
-    channel_rows<X, Dy> left = all.at(geometry_.long_rows, 1);  // the rows after the last long row, as a shorter one
-    left.columns = geometry_.rows_left() * geometry_.channels;
-    left.first = first;
-    left.second = second;
-    sum_channels(which, left);
-    join_groups(which, sums, rows * geometry_.group, left, 1);
+    // The rows after the last long row are a shorter one.
+    add(loop_.at(geometry_.long_rows, 1, 0, geometry_.rows_left() * geometry_.channels), rows * geometry_.group, sums);
   }
   /// The sums of a long row's columns become sums of channels.
-  template <class X, class Dy>
-  void join_groups(channel_loop which, double* sums, std::size_t rows_before, const channel_rows<X, Dy>& from,
-                   std::size_t rows) const {
+  void join_groups(channel_loop which, double* sums, std::size_t rows_before, const channel_rows& from) const {
     const std::size_t size = from.columns < geometry_.channels ? from.columns : geometry_.channels;
-    for (std::size_t at = 0; at < from.columns; at += size, rows_before += rows)
-      join_sums(which, size, sums, sums + geometry_.channels, rows_before, from.first + at, from.second + at, rows);
+    for (std::size_t at = 0; at < from.columns; at += size, rows_before += from.rows)
+      join_sums(which, size, sums, sums + geometry_.channels, rows_before, from.first + at, from.second + at,
+                from.rows);
   }
 
   const channel_geometry& geometry_;
   std::byte* scratch_;
-  const_numbers x_, dy_;
-  channel_rows<> loop_;  // what is the same of all rows
+  channel_rows loop_;  // all long rows
 };
 
 }  // namespace remat::nn::detail

@@ -5,7 +5,7 @@
 ///     depthwise   a loop of ours, where oneDNN has no kernel for depthwise weights (depthwise_weight_gradient.hpp)
 ///     chunks      oneDNN's backward, of some samples at a time
 ///
-/// Taps and chunks write the weights' gradient into scratch, in a layout of their own. From there it is written in
+/// oneDNN writes the gradient of a chunk into scratch, in a layout of its own. From there the weights' is written in
 /// PyTorch's, or added to what is there.
 #pragma once
 
@@ -49,15 +49,12 @@ class conv2d_weight_gradient {
 
   void run(const backward_pass& pass) const {
     const const_numbers dy = pass.output_gradient_numbers();
-    float* const sum = reinterpret_cast<float*>(pass.scratch());
     if (attributes_.has_bias && (taps_ || depthwise_))
       sum_rows(dy, dy.size / attributes_.out, attributes_.out, pass.parameter_gradient(1));
     if (depthwise_) return depthwise_.execute(pass.input_numbers(), dy, pass.parameter_gradient(0), pass.scratch());
-    if (taps_) {
-      taps_.execute(pass.input_numbers(), dy, sum, pass.scratch() + gradient_bytes_);
-    } else {
-      add_chunks(pass, sum);
-    }
+    if (taps_) return taps_.execute(pass.input_numbers(), dy, pass.parameter_gradient(0), pass.scratch());
+    float* const sum = reinterpret_cast<float*>(pass.scratch());
+    add_chunks(pass, sum);
     unpacking.execute(pass.scratch() + own_bytes_,
                       {{onednn::source, sum}, {onednn::result, pass.parameter_gradient(0).data()}});
   }
@@ -73,8 +70,7 @@ class conv2d_weight_gradient {
     if (!multiplies_taps(a, taps.share(), p.batch * y.area(), factors_)) return false;
     taps_ = std::move(taps);
     taps_.prepare();
-    write_from(onednn::layout::taps_first(a.out, a.in, a.kernel), p.accumulates_parameters);
-    own_bytes_ = gradient_bytes_ + taps_.scratch_bytes();
+    own_bytes_ = taps_.scratch_bytes();
     return true;
   }
   bool prepare_depthwise(const preparation& p) {
@@ -94,7 +90,9 @@ class conv2d_weight_gradient {
     product = of_samples(p, chunk_, weights_layout(a, a.in, a.out, true));
     const onednn::layout gradient = product.layout_of(onednn::weights_gradient);
     if (p.batch % chunk_ != 0) rest = of_samples(p, p.batch % chunk_, gradient);
-    write_from(gradient, p.accumulates_parameters);
+    gradient_bytes_ = aligned(gradient.bytes());
+    unpacking = onednn::primitive::reorder(gradient, weights_layout(a, a.in, a.out, false),
+                                           {.adds_to_destination = p.accumulates_parameters});
     const std::size_t with_bias = gradient_bytes_ + (a.has_bias ? aligned(a.out * sizeof(float)) : 0);
     part_at_ = chunk_ < p.batch ? with_bias : 0;
     rounded_at_ = with_bias + part_at_;
@@ -112,12 +110,6 @@ class conv2d_weight_gradient {
     const onednn::window window(a.kernel, a.over.stride, a.over.padding, onednn::window::of(a.over.padding),
                                 a.over.dilation);
     return onednn::convolution{x, any, a.has_bias ? &b : nullptr, y, window}.backward_weights(gradient);
-  }
-  void write_from(const onednn::layout& gradient, bool adds) {
-    const auto& a = attributes_;
-    gradient_bytes_ = aligned(gradient.bytes());
-    unpacking =
-        onednn::primitive::reorder(gradient, weights_layout(a, a.in, a.out, false), {.adds_to_destination = adds});
   }
 
   /// The sums of all chunks, of the weights and then of the bias; the bias's is written to where it belongs.

@@ -49,10 +49,6 @@ class layout {
   /// (N, C, H, W) stored as (N, H, W, C).
   static layout channels_last(std::initializer_list<std::size_t> extents) { return tagged(extents, dnnl_acdb); }
 
-  /// A convolution's weights (outputs, inputs, KH, KW) stored as (KH, KW, inputs, outputs).
-  static layout taps_first(std::size_t outputs, std::size_t inputs, const nn::extents& k) {
-    return tagged({outputs, inputs, k.height, k.width}, dnnl_cdba);
-  }
   /// A convolution's weights (outputs, inputs, KH, KW) stored as (inputs, outputs, KH, KW), in each of `groups`.
   static layout transposed_weights(std::size_t groups, std::size_t outputs, std::size_t inputs, const nn::extents& k) {
     return groups == 1 ? tagged({outputs, inputs, k.height, k.width}, dnnl_bacd)

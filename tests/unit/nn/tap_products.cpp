@@ -55,7 +55,7 @@ class stored {
   std::vector<remat::bfloat16> rounded_;
 };
 
-/// (KH, KW, In, Out)
+/// (Out, In, KH, KW)
 std::vector<float> naive(const convolution& c, const std::vector<float>& x, const std::vector<float>& dy) {
   const conv2d_attributes& a = c.a;
   const extents y = c.y();
@@ -71,7 +71,7 @@ std::vector<float> naive(const convolution& c, const std::vector<float>& x, cons
             (n * c.x.height + row - a.over.padding.height) * c.x.width + column - a.over.padding.width;
         for (std::size_t i = 0; i < a.in; ++i)
           for (std::size_t o = 0; o < a.out; ++o)
-            dw[(k * a.in + i) * a.out + o] += x[at * a.in + i] * dy[(n * y.area() + p) * a.out + o];
+            dw[(o * a.in + i) * a.kernel.area() + k] += x[at * a.in + i] * dy[(n * y.area() + p) * a.out + o];
       }
   return dw;
 }
@@ -103,7 +103,10 @@ TEST_CASE("products of taps are a convolution's weight gradient, at any number o
           products.prepare();
           const remat::memory_block scratch(products.scratch_bytes());
           std::vector<float> found(expected.size(), 1e9f);
-          products.execute(stored_x.view(), stored_dy.view(), found.data(), scratch.data());
+          products.execute(stored_x.view(), stored_dy.view(), {found.data(), found.size(), false}, scratch.data());
+          CHECK(found == expected);
+          products.execute(stored_x.view(), stored_dy.view(), {found.data(), found.size(), true}, scratch.data());
+          for (float& each : found) each /= 2;
           CHECK(found == expected);
         }
       }
@@ -122,8 +125,8 @@ TEST_CASE("sums of products of taps have the same bits at any number of threads"
     products.prepare();
     const remat::memory_block scratch(products.scratch_bytes());
     found.emplace_back(c.a.kernel.area() * c.a.in * c.a.out);
-    products.execute(stored(x, element::float32).view(), stored(dy, element::float32).view(), found.back().data(),
-                     scratch.data());
+    products.execute(stored(x, element::float32).view(), stored(dy, element::float32).view(),
+                     {found.back().data(), found.back().size(), false}, scratch.data());
     CHECK(same_bits(found.back(), found[0]));
   }
 }
