@@ -47,5 +47,10 @@ inline void set_batch_norm_scale(channel_pass& rows, const kernel_pass& p, std::
   rows.set(coefficient::shift, [&](std::size_t c) { return bias[c]; });
 }
 
+/// value becomes (1 - momentum) * value + momentum * newest.
+inline void follow(float& value, double newest, double momentum) {
+  value = static_cast<float>((1 - momentum) * static_cast<double>(value) + momentum * newest);
+}
+
 }  // namespace detail
 }  // namespace remat::nn

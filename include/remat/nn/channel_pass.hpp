@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// A pass over a batch of channels-last images with numbers that belong to the channels: the loops of channel_loops.hpp
+/// A pass over a batch of channels-last images with numbers that belong to the channels: the loops of channel_rows.hpp
 /// on all threads, with their sums and coefficients in a kernel's scratch.
 #pragma once
 
@@ -7,6 +7,8 @@
 #include <remat/core/kernel.hpp>
 #include <remat/core/parallel.hpp>
 #include <remat/nn/channel_loops.hpp>
+#include <remat/nn/channel_rows.hpp>
+#include <remat/nn/channel_sums.hpp>
 #include <remat/nn/vectorised.hpp>
 
 #include <cstddef>

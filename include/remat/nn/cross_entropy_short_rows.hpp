@@ -12,6 +12,22 @@ namespace remat::nn::detail {
 
 REMAT_BEGIN_VECTOR_CODE
 
+/// Writes the gradient of some rows, or adds it, from that of the logarithms' sum: less what is at the target, and 0 in
+/// rows that do not count.
+[[gnu::always_inline]] inline void write_gradients(float* gradient, const std::int32_t* targets, std::int32_t ignored,
+                                                   const float (&at_targets)[rows_at_once], std::size_t rows,
+                                                   std::size_t classes, bool adds, float* to) {
+  for (std::size_t l = 0; l < rows; ++l) {
+    float* const row = gradient + l * classes;
+    if (targets[l] != ignored)
+      row[targets[l]] -= at_targets[l];
+    else
+      for (std::size_t c = 0; c < classes; ++c) row[c] = 0;
+  }
+  REMAT_INDEPENDENT
+  for (std::size_t k = 0; k < rows * classes; ++k) to[k] = adds ? to[k] + gradient[k] : gradient[k];
+}
+
 /// The loss of rows [begin, end) of (rows, classes), 0 for those that do not count; `largest` and `shares` may be null.
 template <bool InRegisters>
 [[gnu::always_inline]] inline void cross_entropy_short_rows_in(const float* x, const std::int32_t* targets,
@@ -56,6 +72,8 @@ REMAT_VECTORISED inline void cross_entropy_short_rows_backward(const float* x, c
                                                                std::size_t end) {
   short_rows maxima, factors;
   float *const gradient = maxima.elements, *const factor = factors.elements;
+  float at_targets[rows_at_once];
+  for (float& each : at_targets) each = dy;
   for (std::size_t first = begin; first < end; first += rows_at_once) {
     const std::size_t rows = end - first < rows_at_once ? end - first : rows_at_once, count = rows * classes;
     float of_rows[rows_at_once] = {}, shares_of_rows[rows_at_once] = {};
@@ -64,18 +82,9 @@ REMAT_VECTORISED inline void cross_entropy_short_rows_backward(const float* x, c
     spread_rows(of_rows, classes, gradient);
     spread_rows(shares_of_rows, classes, factor);
     const float* const in = x + first * classes;
-    float* const to = dx + first * classes;
     REMAT_INDEPENDENT
     for (std::size_t k = 0; k < count; ++k) gradient[k] = exponential(in[k] - gradient[k]) * factor[k];
-    for (std::size_t l = 0; l < rows; ++l) {
-      float* const row = gradient + l * classes;
-      if (targets[first + l] != ignored)
-        row[targets[first + l]] -= dy;
-      else
-        for (std::size_t c = 0; c < classes; ++c) row[c] = 0;
-    }
-    REMAT_INDEPENDENT
-    for (std::size_t k = 0; k < count; ++k) to[k] = adds ? to[k] + gradient[k] : gradient[k];
+    write_gradients(gradient, targets + first, ignored, at_targets, rows, classes, adds, dx + first * classes);
   }
 }
 

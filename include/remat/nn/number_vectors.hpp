@@ -29,12 +29,22 @@ struct vector_types<16> {
   using words = std::uint32_t __attribute__((vector_size(64)));
   using halves = std::uint16_t __attribute__((vector_size(32)));
 
+  // g++ 12 makes four instructions of either conversion.
+#if defined(__x86_64__) && !defined(__clang__)
   [[gnu::always_inline]] static void convert(const halves& from, words& to) {
     asm("{vpmovzxwd %1, %0|vpmovzxwd %0, %1}" : "=v"(to) : "vm"(from));
   }
   [[gnu::always_inline]] static void convert(const words& from, halves& to) {
     asm("{vpmovdw %1, %0|vpmovdw %0, %1}" : "=v"(to) : "v"(from));
   }
+#else
+  [[gnu::always_inline]] static void convert(const halves& from, words& to) {
+    to = __builtin_convertvector(from, words);
+  }
+  [[gnu::always_inline]] static void convert(const words& from, halves& to) {
+    to = __builtin_convertvector(from, halves);
+  }
+#endif
 };
 template <>
 struct vector_types<8> {
@@ -91,19 +101,21 @@ struct number_vector<1> {
   }
 };
 
-template <std::size_t Width>
+/// From element `at` of a tensor on, which is of float32 where `Floats` says so.
+template <std::size_t Width, bool Floats = false>
 [[gnu::always_inline]] inline void read(typename number_vector<Width>::floats& v, const const_numbers& from,
                                         std::size_t at) {
-  if (from.type == element::bfloat16)
+  if (!Floats && from.type == element::bfloat16)
     number_vector<Width>::read(v, reinterpret_cast<const bfloat16*>(from.data) + at);
   else
     number_vector<Width>::read(v, reinterpret_cast<const float*>(from.data) + at);
 }
 /// Only float32 is added to.
-template <std::size_t Width>
+template <std::size_t Width, bool Floats = false>
 [[gnu::always_inline]] inline void write(const typename number_vector<Width>::floats& v, const numbers& to,
                                          std::size_t at) {
-  if (to.type == element::bfloat16) return number_vector<Width>::write(v, reinterpret_cast<bfloat16*>(to.data) + at);
+  if (!Floats && to.type == element::bfloat16)
+    return number_vector<Width>::write(v, reinterpret_cast<bfloat16*>(to.data) + at);
   float* const place = reinterpret_cast<float*>(to.data) + at;
   if (!to.accumulates) return number_vector<Width>::write(v, place);
   typename number_vector<Width>::floats before;

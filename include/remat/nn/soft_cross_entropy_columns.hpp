@@ -58,14 +58,9 @@ REMAT_VECTORISED inline void soft_cross_entropy_columns(const float* x, const st
     numbers_of_rows(targets + first, left, ignored, target);
     weights_of_targets(target, w, classes, weights);
     largest_of_rows(e, classes, maxima);
-    for (float& each : at_target) each = 0;
-    for (std::size_t c = 0; c < classes; ++c)
-      for (std::size_t l = 0; l < rows_in_columns; ++l)
-        at_target[l] += target[l] == static_cast<std::int32_t>(c) ? e[c][l] : 0;
+    elements_at_targets(e, target, classes, at_target);
     if (on_each > 0) sums_below(e, maxima, w, classes, below);
-    for (std::size_t c = 0; c < classes; ++c)
-      for (std::size_t l = 0; l < rows_in_columns; ++l) e[c][l] = exponential(e[c][l] - maxima[l]);
-    sums_of_rows(e, classes, sums);
+    exponentials_of_rows(e, maxima, classes, sums);
     // Of a row that does not count, the backward pass reads numbers that are finite, whatever the row holds.
     for (std::size_t l = 0; l < rows_in_columns; ++l) {
       const bool counts = target[l] != ignored;
@@ -74,10 +69,7 @@ REMAT_VECTORISED inline void soft_cross_entropy_columns(const float* x, const st
       below[l] = counts ? below[l] : 0;
       sums[l] = counts ? sums[l] : 1;
     }
-    for (std::size_t l = 0; l < rows_in_columns; ++l) {
-      logs[l] = logarithm(sums[l]);
-      sums[l] = 1 / sums[l];
-    }
+    logarithms_and_shares(sums, logs);
     double* const to = losses + first;
     for (std::size_t l = 0; l < count; ++l) {
       const double log = static_cast<double>(logs[l]);
@@ -86,10 +78,8 @@ REMAT_VECTORISED inline void soft_cross_entropy_columns(const float* x, const st
                           on_each * (all * log + static_cast<double>(below[l]));
       to[l] = target[l] != ignored ? loss : 0;
     }
-    if (largest != nullptr)
-      for (std::size_t l = 0; l < count; ++l) largest[first + l] = maxima[l];
-    if (shares != nullptr)
-      for (std::size_t l = 0; l < count; ++l) shares[first + l] = sums[l];
+    if (largest != nullptr) write_numbers(maxima, count, largest + first);
+    if (shares != nullptr) write_numbers(sums, count, shares + first);
   }
 }
 
@@ -124,9 +114,7 @@ REMAT_VECTORISED inline void soft_cross_entropy_columns_backward(const float* x,
         gradient[c][l] = (exponential(gradient[c][l] - maxima[l]) * factors[l] - each - at_target) * dy;
       }
     }
-    for (std::size_t c = 0; c < classes; ++c)
-      for (std::size_t l = 0; l < rows_in_columns; ++l) gradient[c][l] = target[l] == ignored ? 0 : gradient[c][l];
-    rows_of(gradient, classes, adds, dx + first * classes, left * classes);
+    write_gradients(gradient, target, ignored, classes, adds, dx + first * classes, left * classes);
   }
 }
 

@@ -3,6 +3,7 @@
 /// (short_rows.hpp).
 #pragma once
 
+#include <remat/nn/cross_entropy_short_rows.hpp>
 #include <remat/nn/exponential.hpp>
 #include <remat/nn/short_rows.hpp>
 #include <remat/nn/soft_target.hpp>
@@ -81,28 +82,20 @@ REMAT_VECTORISED inline void soft_cross_entropy_short_rows_backward(const float*
   weights_of_rows(soft, static_cast<float>(soft.on_each), classes, each);
   for (std::size_t first = begin; first < end; first += rows_at_once) {
     const std::size_t rows = end - first < rows_at_once ? end - first : rows_at_once, count = rows * classes;
-    float of_rows[rows_at_once] = {}, factors_of_rows[rows_at_once] = {}, of_targets[rows_at_once] = {};
+    float of_rows[rows_at_once] = {}, factors_of_rows[rows_at_once] = {}, at_targets[rows_at_once] = {};
     for (std::size_t l = 0; l < rows; ++l) {
       const bool counts = targets[first + l] != ignored;
-      of_targets[l] = counts ? on_target * soft.weight(static_cast<std::size_t>(targets[first + l])) : 0;
+      const float of_target = counts ? on_target * soft.weight(static_cast<std::size_t>(targets[first + l])) : 0;
+      at_targets[l] = of_target * dy;
       of_rows[l] = largest[first + l];
-      factors_of_rows[l] = shares[first + l] * (of_targets[l] + on_all);
+      factors_of_rows[l] = shares[first + l] * (of_target + on_all);
     }
     spread_rows(of_rows, classes, gradient);
     spread_rows(factors_of_rows, classes, factor);
     const float* const in = x + first * classes;
-    float* const to = dx + first * classes;
     REMAT_INDEPENDENT
     for (std::size_t k = 0; k < count; ++k) gradient[k] = (exponential(in[k] - gradient[k]) * factor[k] - each[k]) * dy;
-    for (std::size_t l = 0; l < rows; ++l) {
-      float* const row = gradient + l * classes;
-      if (targets[first + l] != ignored)
-        row[targets[first + l]] -= of_targets[l] * dy;
-      else
-        for (std::size_t c = 0; c < classes; ++c) row[c] = 0;
-    }
-    REMAT_INDEPENDENT
-    for (std::size_t k = 0; k < count; ++k) to[k] = adds ? to[k] + gradient[k] : gradient[k];
+    write_gradients(gradient, targets + first, ignored, at_targets, rows, classes, adds, dx + first * classes);
   }
 }
 

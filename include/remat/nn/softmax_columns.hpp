@@ -26,6 +26,14 @@ REMAT_BEGIN_VECTOR_CODE
     for (std::size_t l = 0; l < rows_in_columns; ++l) sums[l] += x[c][l];
 }
 
+/// Elements become the exponentials of their distances to the row's largest; their sums.
+[[gnu::always_inline]] inline void exponentials_of_rows(row_columns& x, const float (&largest)[rows_in_columns],
+                                                        std::size_t size, float (&sums)[rows_in_columns]) {
+  for (std::size_t c = 0; c < size; ++c)
+    for (std::size_t l = 0; l < rows_in_columns; ++l) x[c][l] = exponential(x[c][l] - largest[l]);
+  sums_of_rows(x, size, sums);
+}
+
 /// Rows [begin, end) of (rows, size); y may be x.
 REMAT_VECTORISED inline void softmax_columns(const float* x, float* y, std::size_t size, std::size_t begin,
                                              std::size_t end) {
@@ -34,9 +42,7 @@ REMAT_VECTORISED inline void softmax_columns(const float* x, float* y, std::size
   for (std::size_t first = begin * size; first < end * size; first += rows_in_columns * size) {
     columns_of(x + first, end * size - first, size, e);
     largest_of_rows(e, size, of_rows);
-    for (std::size_t c = 0; c < size; ++c)
-      for (std::size_t l = 0; l < rows_in_columns; ++l) e[c][l] = exponential(e[c][l] - of_rows[l]);
-    sums_of_rows(e, size, of_rows);
+    exponentials_of_rows(e, of_rows, size, of_rows);
     for (float& sum : of_rows) sum = 1 / sum;
     for (std::size_t c = 0; c < size; ++c)
       for (std::size_t l = 0; l < rows_in_columns; ++l) e[c][l] *= of_rows[l];

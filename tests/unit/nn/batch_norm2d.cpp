@@ -8,6 +8,7 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "larger.hpp"
@@ -122,6 +123,7 @@ TEST_CASE("batch norm gives what its formulas say") {
     check<33, 1, 2>(1, after);
     check<64, 32, 32>(8, after);
     check<65, 13, 11>(4, after);
+    check<100, 9, 7>(5, after);  // rows in fours, and rows after them
     check<1100, 4, 3>(3, after);
   }
 }
@@ -132,11 +134,23 @@ TEST_CASE("a large mean does not hide a variance from batch norm") {
   check<65, 7, 7>(3, activation::relu, 1000, 2e-4);
 }
 
+TEST_CASE("batch norm follows a mean that differs from one sample to the next") {
+  layer_run layer(norm<64, 16, 16>(), 8, activation::none, true, false);
+  const std::size_t sample = layer.x.size() / 8;
+  for (std::size_t i = 0; i < layer.x.size(); ++i) {
+    const std::size_t n = i / sample;
+    layer.x[i] += static_cast<float>(100 * n * n);
+  }
+  for (std::size_t i = 0; i < sample; ++i) layer.x[i] = 0;  // nothing varies in the first blocks
+  check(std::move(layer), activation::none, 0, 2e-6);
+}
+
 TEST_CASE("batch norm gives the same bits on any number of threads, in halves and when it adds") {
   for (const activation after : {activation::none, activation::relu}) {
     check_same_bits<3, 31, 33>(5, after);
     check_same_bits<64, 32, 32>(8, after);
     check_same_bits<65, 13, 11>(40, after);
+    check_same_bits<100, 9, 7>(41, after);
     check_same_bits<1100, 4, 3>(30, after);
     check_same_bits<33, 1, 2>(1, after);
   }
