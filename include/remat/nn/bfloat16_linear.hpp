@@ -5,24 +5,26 @@
 ///     input_gradient     dx = dy W         dy (rows, Out) bfloat16, or float32 that is rounded into scratch
 ///     weight_gradient    dW = dy^T x       (Out, In) float32
 ///
-/// y and dx are of either type. W is rounded into packed weights (core/prepared.hpp), once a step where the plan keeps
-/// them. GFLOP/s at 1 thread of plain and of chosen layouts of W (Zen 5, avx512_bf16, `plain` as stored; Sapphire
-/// Rapids, AMX):
+/// y and dx are of either type. The second factor of each product is packed (packed_columns.hpp): W into packed weights
+/// (core/prepared.hpp), a copy for either product, rounded; x into scratch. GFLOP/s at 1 thread, as stored and packed
+/// (Zen 4, avx512_bf16; Sapphire Rapids, AMX, where x is not packed):
 ///
-/// | product                         | Zen 5 plain | chosen | Sapphire Rapids plain | chosen |
-/// |---------------------------------|-------------|--------|-----------------------|--------|
-/// | forward 256 x 1024 x 1024       | 539         | 562    | 850                   | 946    |
-/// | forward 1024 x 768 x 3072       | 524         | 539    | 904                   | 1066   |
-/// | input_gradient 256 x 1024 x1024 | 534         | 553    | 712                   | 974    |
-/// | input_gradient 1024 x 768 x3072 | 529         | 538    | 596                   | 789    |
+/// | product                          | Zen 4 as stored | packed | Sapphire Rapids as stored | packed |
+/// |----------------------------------|-----------------|--------|---------------------------|--------|
+/// | forward 256 x 1024 x 1024        | 216             | 228    | 850                       | 946    |
+/// | forward 1024 x 768 x 3072        | 220             | 227    | 904                       | 1066   |
+/// | input_gradient 256 x 1024 x 1024 | 209             | 226    | 712                       | 974    |
+/// | input_gradient 1024 x 768 x 3072 | 212             | 227    | 596                       | 789    |
+/// | weight_gradient 1024 x 1024 x 256| 216             | 226    | 827                       | 929    |
+/// | weight_gradient 768 x 3072 x 1024| 202             | 226    | 542                       | 685    |
 ///
-/// So one rounded copy as W is stored serves both products, but for cores with AMX, where each has a copy in the layout
-/// that it chooses. In float32 both factors of the same layers reach 230 to 270 on Zen 5, 130 to 180 on Sapphire
-/// Rapids.
+/// Two threads gain 8 to 14 % of Zen 4's products of 256 rows, since each would copy what it multiplies. In float32 both
+/// factors of the same layers reach 105 to 115 on Zen 4, 130 to 180 on Sapphire Rapids.
 #pragma once
 
 #include <remat/nn/copy_numbers.hpp>
 #include <remat/nn/onednn_instructions.hpp>
+#include <remat/nn/packed_columns.hpp>
 #include <remat/nn/scratch.hpp>
 
 #include <cstddef>
@@ -45,11 +47,10 @@ class bfloat16_linear {
   };
 
   bfloat16_linear() = default;
-  bfloat16_linear(prepared& state, const wanted& w)
-      : bfloat16_linear(state, w, w.packs && onednn::instructions() == onednn::instruction_set::amx) {}
-  /// `chooses`: whether each product has weights in a layout of its choice.
+  bfloat16_linear(prepared& state, const wanted& w) : bfloat16_linear(state, w, w.packs && chooses_layouts(w)) {}
+  /// `chooses`: whether each product has weights in a layout of its choice, and not as they are stored.
   bfloat16_linear(prepared& state, const wanted& w, bool chooses)
-      : own_(aligned(w.own)), rows_(w.rows), out_(w.out), rounds_(w.dy == element::float32) {
+      : own_(aligned(w.own)), rows_(w.rows), in_(w.in), out_(w.out), rounds_(w.dy == element::float32) {
     using onednn::layout;
     constexpr element rounded = element::bfloat16;
     const layout x = layout::row_major({w.rows, w.in}).of(rounded), dy = layout::row_major({w.rows, w.out}).of(rounded),
@@ -63,18 +64,23 @@ class bfloat16_linear {
       input_gradient_ =
           onednn::matrix_product(dy, packed(turned, {w.out, w.in}), layout::row_major({w.rows, w.in}).of(w.dx),
                                  {.adds_to_destination = w.adds_input});
-    if (w.weight_gradient)
+    if (w.weight_gradient) {
+      if (packs_rows(w)) packed_x_ = {w.rows, w.in, false, rounded};
       weight_gradient_ =
-          onednn::matrix_product(layout::transposed(w.out, w.rows).of(rounded), x, layout::row_major({w.out, w.in}),
-                                 {.adds_to_destination = w.adds_weights});
+          onednn::matrix_product(layout::transposed(w.out, w.rows).of(rounded), packed_x_ ? packed_x_.layout() : x,
+                                 layout::row_major({w.out, w.in}), {.adds_to_destination = w.adds_weights});
+    }
     if (w.packs)
-      pack(state, forward_, weights, chooses || !w.input_gradient ? w.readers : w.readers | passes::backward_input);
-    if (w.input_gradient && chooses) pack(state, input_gradient_, turned, passes::backward_input);
+      pack(state, forward_, {w.in, w.out, true, rounded}, weights,
+           chooses || !w.input_gradient ? w.readers : w.readers | passes::backward_input);
+    if (w.input_gradient && chooses)
+      pack(state, input_gradient_, {w.out, w.in, false, rounded}, turned, passes::backward_input);
     const std::size_t before = own_ + rounded_bytes();
     reserve_scratch(state, w.readers, own_, forward_);
     if (w.input_gradient) reserve_scratch(state, passes::backward_input | passes::backward, before, input_gradient_);
     if (w.weight_gradient)
-      reserve_scratch(state, passes::backward_parameters | passes::backward, before, weight_gradient_);
+      reserve_scratch(state, passes::backward_parameters | passes::backward, before + packed_x_bytes(),
+                      weight_gradient_);
   }
 
   /// y from x, with weights that are packed.
@@ -98,32 +104,66 @@ class bfloat16_linear {
   void input_gradient(const kernel_pass& pass, const std::byte* dy, std::byte* dx) const {
     input_gradient_.execute(
         product_scratch(pass),
-        {{onednn::source, dy}, {onednn::weights, pass.packed(packs_[1] ? 1 : 0)}, {onednn::result, dx}});
+        {{onednn::source, dy}, {onednn::weights, pass.packed(packs_[1].is_used() ? 1 : 0)}, {onednn::result, dx}});
   }
   void weight_gradient(const kernel_pass& pass, const std::byte* dy, const std::byte* x, float* dw) const {
-    weight_gradient_.execute(product_scratch(pass), {{onednn::source, dy}, {onednn::weights, x}, {onednn::result, dw}});
+    std::byte* const scratch = product_scratch(pass);
+    if (packed_x_) packed_x_.pack({x, rows_ * in_, element::bfloat16}, scratch);
+    weight_gradient_.execute(scratch + packed_x_bytes(),
+                             {{onednn::source, dy}, {onednn::weights, packed_x_ ? scratch : x}, {onednn::result, dw}});
   }
   /// Rounds W for the products.
   void pack(const pack_pass& pass) const {
-    packs_[pass.copy()].execute(pass.scratch(),
-                                {{onednn::source, pass.parameter(0).data()}, {onednn::result, pass.packed()}});
+    const float* const weights = pass.parameter(0).data();
+    const weight_packing& to = packs_[pass.copy()];
+    if (to.columns)
+      to.columns.pack({reinterpret_cast<const std::byte*>(weights), in_ * out_, element::float32}, pass.packed());
+    else
+      to.reorder.execute(pass.scratch(), {{onednn::source, weights}, {onednn::result, pass.packed()}});
   }
 
  private:
   std::size_t rounded_bytes() const { return rounds_ ? aligned(rows_ * out_ * sizeof(bfloat16)) : 0; }
   std::byte* product_scratch(const kernel_pass& pass) const { return pass.scratch() + own_ + rounded_bytes(); }
-  /// Room for the weights of a product.
-  void pack(prepared& state, const onednn::primitive& product, const onednn::layout& stored, passes readers) {
+  std::size_t packed_x_bytes() const { return packed_x_ ? aligned(packed_x_.layout().bytes()) : 0; }
+  /// Two copies of W take as long as the products of this many rows gain by them. With AMX, of few.
+  static bool chooses_layouts(const wanted& w) {
+    constexpr std::size_t fewest = 128;
+    return onednn::instructions() == onednn::instruction_set::amx || w.rows >= fewest;
+  }
+  /// Whether x is packed for the gradient of the weights: where that has lines enough to gain more than packing takes,
+  /// and x does not take much memory. With AMX it gains nothing.
+  static bool packs_rows(const wanted& w) {
+    constexpr std::size_t fewest = 512, most = std::size_t{16} << 20;
+    return onednn::instructions() == onednn::instruction_set::avx512 && w.out >= fewest &&
+           w.rows * w.in * sizeof(bfloat16) <= most;
+  }
+  /// Room for the weights of a product, in panels of columns or another layout of oneDNN's.
+  void pack(prepared& state, const onednn::primitive& product, const packed_columns& columns,
+            const onednn::layout& stored, passes readers) {
     const onednn::layout packed = product.layout_of(onednn::weights);
-    onednn::primitive& rounding = packs_[state.packed.size()];
-    rounding = onednn::primitive::reorder(stored, packed);
-    reserve_scratch(state, passes::pack, 0, rounding);
+    weight_packing& made = packs_[state.packed.size()];
+    if (packed == columns.layout())
+      made.columns = columns;
+    else
+      made.reorder = onednn::primitive::reorder(stored, packed);
+    if (made.reorder) reserve_scratch(state, passes::pack, 0, made.reorder);
     state.packed.push_back({packed.bytes(), readers});
   }
 
-  std::size_t own_ = 0, rows_ = 0, out_ = 0;
+  /// How W is packed: in one way or the other.
+  struct weight_packing {
+    packed_columns columns;
+    onednn::primitive reorder;
+
+    bool is_used() const { return columns || reorder; }
+  };
+
+  std::size_t own_ = 0, rows_ = 0, in_ = 0, out_ = 0;
   bool rounds_ = false;  // dy is of float32
-  onednn::primitive forward_, input_gradient_, weight_gradient_, packs_[2];
+  onednn::primitive forward_, input_gradient_, weight_gradient_;
+  weight_packing packs_[2];
+  packed_columns packed_x_;  // or nothing: x as it is stored
 };
 
 }  // namespace remat::nn::detail

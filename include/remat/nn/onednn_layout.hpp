@@ -55,10 +55,15 @@ class layout {
                        : tagged({groups, outputs, inputs, k.height, k.width}, dnnl_acbde);
   }
 
+  /// The second factor (rows, columns) of a product of this type, in panels of 64 columns (packed_columns.hpp).
+  static layout panels(std::size_t rows, std::size_t columns, element type) {
+    return tagged({rows, columns}, type == element::bfloat16 ? dnnl_BA16a64b2a : dnnl_BA16a64b, type);
+  }
+
   /// The same of elements of another type.
   layout of(element type) const {
     layout made = *this;
-    made.description_.data_type = type == element::bfloat16 ? dnnl_bf16 : dnnl_f32;
+    made.description_.data_type = native(type);
     return made;
   }
 
@@ -66,13 +71,19 @@ class layout {
   std::size_t bytes() const { return dnnl_memory_desc_get_size(&description_); }
   const dnnl_memory_desc_t* get() const { return &description_; }
 
+  friend bool operator==(const layout& a, const layout& b) {
+    return dnnl_memory_desc_equal(&a.description_, &b.description_) != 0;
+  }
+
  private:
-  static layout tagged(std::initializer_list<std::size_t> extents, dnnl_format_tag_t tag) {
+  static dnnl_data_type_t native(element type) { return type == element::bfloat16 ? dnnl_bf16 : dnnl_f32; }
+  static layout tagged(std::initializer_list<std::size_t> extents, dnnl_format_tag_t tag,
+                       element type = element::float32) {
     dnnl_dims_t dims = {};
     int rank = 0;
     for (std::size_t e : extents) dims[rank++] = static_cast<extent>(e);
     layout made;
-    check(dnnl_memory_desc_init_by_tag(&made.description_, rank, dims, dnnl_f32, tag), "describe a tensor");
+    check(dnnl_memory_desc_init_by_tag(&made.description_, rank, dims, native(type), tag), "describe a tensor");
     return made;
   }
 

@@ -368,6 +368,7 @@ bool has_products() {
 TEST_CASE("products of bfloat16 are those of floats but for the rounding of their results") {
   if (!has_products()) return;
   multiplies(layer<nn::linear<37, 65>, tensor<float, 19, 37>>(), 3, 1.01);
+  multiplies(layer<nn::linear<70, 513>, tensor<float, 43, 70>>(), 3, 1.01);  // second factors in panels
   multiplies(layer<nn::linear<128, 64, nn::bias::without>, tensor<float, 128>>(), 40, 1.01);
   multiplies(layer<nn::conv2d<3, 8, 3, nn::window{.padding = 1}>, image<float, 3, 9, 11>>(), 5, 1.01);
   multiplies(layer<nn::conv2d<32, 16, 3, nn::window{.stride = 2, .padding = 1}>, image<float, 32, 10, 10>>(), 5, 1.01);
