@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// A product of a linear layer, in as many calls of oneDNN's matmul as product_tile.hpp says.
+/// A product of a linear layer, in as many calls of oneDNN's matmul as product_tile.hpp says. Where it says so, b is
+/// packed before (packed_columns.hpp), and calls have parts of m alone.
 ///
 /// Calls have parts of m and of k. Parts of n are matrices side by side (onednn_layout.hpp), which one call multiplies
 /// one after another. Every call has matrices whose lines follow one another in memory, for which oneDNN takes nothing
@@ -13,6 +14,7 @@
 
 #include <remat/core/parallel.hpp>
 #include <remat/core/thread_scope.hpp>
+#include <remat/nn/packed_columns.hpp>
 #include <remat/nn/product_operand.hpp>
 #include <remat/nn/product_tile.hpp>
 #include <remat/nn/scratch.hpp>
@@ -33,17 +35,19 @@ class matrix_product {
                  bool has_bias = false)
       : matrix_product(which, rows, in, out, e, has_bias,
                        product_tile(which, extents_of(which, rows, in, out), e.adds_to_destination, this_processor(),
-                                    primitive_threads())) {}
+                                    primitive_threads()),
+                       packs_columns(which, extents_of(which, rows, in, out), this_processor())) {}
   matrix_product(product which, std::size_t rows, std::size_t in, std::size_t out, onednn::extras e, bool has_bias,
-                 const product_extents& tile)
+                 const product_extents& tile, bool packs = false)
       : whole_(extents_of(which, rows, in, out)),
-        tile_(tile),
+        tile_(packs ? product_extents{tile.m, whole_.n, whole_.k} : tile),
         a_(which == product::weight_gradient, whole_.m, whole_.k, tile_.m, tile_.k),
         b_(which == product::forward, whole_.k, whole_.n, tile_.k, whole_.n),
         has_bias_(has_bias),
         adds_through_scratch_(e.adds_to_destination && (tile_.k < whole_.k || this_processor() == processor::other)) {
+    if (packs) columns_ = {whole_.k, whole_.n, which == product::forward, element::float32};
     if (whole_.n % tile_.n != 0) tile_.n = whole_.n;
-    is_plain_ = has_bias || tile_ == whole_;  // a row of bias is for one matrix
+    is_plain_ = has_bias || packs || tile_ == whole_;  // a row of bias is for one matrix
     if (adds_through_scratch_) temporary_ = aligned(tile_.m * whole_.n * sizeof(float));
     reads_destination_ = e.adds_to_destination && !adds_through_scratch_ && reads_before_adding(tile_, whole_);
     reads_weights_ = which == product::input_gradient && tile_.k < whole_.k;
@@ -63,11 +67,12 @@ class matrix_product {
     const auto at = [scratch](std::size_t bytes) { return reinterpret_cast<float*>(scratch + bytes); };
     float *const temporary = at(0), *const packed_a = at(temporary_),
                  *const packed_b = at(temporary_ + a_.packed_bytes());
+    if (columns_) pack(b, packed_b);
     std::byte* const own = scratch + scratch_bytes();
     for (const auto& [p, which] : parts_) {
       const auto& [rows, depth] = p.size;
       const float* const left = a_.part(a, p.m, p.k, rows, depth, packed_a);
-      const float* const right = b_.part(b, p.k, 0, depth, whole_.n, packed_b);
+      const float* const right = columns_ ? packed_b : b_.part(b, p.k, 0, depth, whole_.n, packed_b);
       float* const to = c + p.m * whole_.n;
       if (reads_destination_) read(to, rows * whole_.n);
       if (reads_weights_) read(right, depth * whole_.n);
@@ -135,7 +140,8 @@ class matrix_product {
       return o.is_transposed() ? layout::transposed(rows, columns) : layout::row_major({rows, columns});
     };
     if (is_plain_)
-      return onednn::matrix_product(plain(a_, m, k), plain(b_, k, n), layout::row_major({m, n}), e, with_bias ? n : 0);
+      return onednn::matrix_product(plain(a_, m, k), columns_ ? columns_.layout() : plain(b_, k, n),
+                                    layout::row_major({m, n}), e, with_bias ? n : 0);
     return onednn::matrix_product(
         layout::shared_by_all(m, k, a_.is_transposed()),
         b_.is_transposed() ? layout::side_by_side_transposed(k, n, tile_.n) : layout::side_by_side(k, n, tile_.n),
@@ -143,7 +149,14 @@ class matrix_product {
   }
 
   /// Bytes before what primitives ask for.
-  std::size_t scratch_bytes() const { return temporary_ + a_.packed_bytes() + b_.packed_bytes(); }
+  std::size_t scratch_bytes() const {
+    return temporary_ + a_.packed_bytes() + (columns_ ? aligned(columns_.layout().bytes()) : b_.packed_bytes());
+  }
+
+  void pack(const float* b, float* to) const {
+    columns_.pack({reinterpret_cast<const std::byte*>(b), whole_.k * whole_.n, element::float32},
+                  reinterpret_cast<std::byte*>(to));
+  }
 
   /// Brings values into the cache in the order of memory, line by line.
   static void read(const float* values, std::size_t count) {
@@ -156,7 +169,8 @@ class matrix_product {
 
   product_extents whole_{}, tile_{};
   product_operand a_, b_;
-  bool is_plain_ = true;  // in calls on matrices, and not on matrices side by side
+  packed_columns columns_;  // b as a whole, or nothing
+  bool is_plain_ = true;    // in calls on matrices, and not on matrices side by side
   bool has_bias_ = false;
   bool adds_through_scratch_ = false;
   bool reads_destination_ = false, reads_weights_ = false;  // before a call

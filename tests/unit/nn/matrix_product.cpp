@@ -77,6 +77,19 @@ static_assert(tile(product::weight_gradient, 1024, 768, 3072, processor::other, 
 static_assert(tile(product::weight_gradient, 1024, 768, 3072, processor::other, true) ==
               product_extents{1344, 768, 1024});
 
+constexpr bool packs(product which, std::size_t rows, std::size_t in, std::size_t out,
+                     processor on = processor::avx512) {
+  return detail::packs_columns(which, extents_of(which, rows, in, out), on);
+}
+
+// The second factor is packed where rows are many, or the lines of a gradient long, and its copy is not large.
+static_assert(packs(product::forward, 2048, 256, 1024) && !packs(product::forward, 1024, 768, 3072));
+static_assert(packs(product::input_gradient, 1024, 768, 3072) && !packs(product::input_gradient, 512, 768, 3072));
+static_assert(packs(product::weight_gradient, 256, 1024, 1024) && !packs(product::weight_gradient, 2048, 256, 1024));
+static_assert(!packs(product::weight_gradient, 2048, 1024, 256));
+static_assert(!packs(product::input_gradient, 2048, 768, 50257) && !packs(product::weight_gradient, 8192, 1024, 1024));
+static_assert(!packs(product::input_gradient, 1024, 768, 3072, processor::intel_avx512));
+
 std::vector<float> numbers(std::size_t size, unsigned seed) {
   std::vector<float> made(size);
   for (float& each : made) {
@@ -131,12 +144,13 @@ TEST_CASE("a product in parts is the product, whatever the parts") {
       GENERATE(product_extents{1000, 1000, 1000}, product_extents{16, 1000, 1000}, product_extents{1000, 18, 1000},
                product_extents{1000, 1000, 16}, product_extents{19, 18, 17}, product_extents{1, 9, 5});
   const bool adds = which != product::forward && GENERATE(false, true);
+  const bool packs = remat::onednn::instructions() == remat::onednn::instruction_set::avx512 && GENERATE(false, true);
   const remat::thread_scope scope(threads);
   const product_extents size = extents_of(which, rows, in, out);
   const auto least = [](std::size_t a, std::size_t b) { return a < b ? a : b; };
   const product_extents tile{least(cut.m, size.m), least(cut.n, size.n), least(cut.k, size.k)};
   INFO(threads << " threads, product " << static_cast<int>(which) << " in parts of " << tile.m << " x " << tile.n
-               << " x " << tile.k << (adds ? ", added" : ", written"));
+               << " x " << tile.k << (adds ? ", added" : ", written") << (packs ? ", packed" : ""));
 
   const std::vector<float> a = numbers(size.m * size.k, 1), b = numbers(size.k * size.n, 2),
                            before = numbers(size.m * size.n, 3), bias = numbers(size.n, 4);
@@ -145,14 +159,14 @@ TEST_CASE("a product in parts is the product, whatever the parts") {
   for (std::size_t i = 0; i < start.size(); ++i) start[i] = adds ? before[i] : has_bias ? bias[i % size.n] : 0;
   const exact right(which, size, a, b, start);
 
-  const matrix_product made(which, rows, in, out, {.adds_to_destination = adds}, has_bias, tile);
+  const matrix_product made(which, rows, in, out, {.adds_to_destination = adds}, has_bias, tile, packs);
   const std::vector<float> c =
       execute(made, adds ? before : std::vector<float>(before.size(), std::numeric_limits<float>::quiet_NaN()), a, b,
               bias.data());
   for (std::size_t i = 0; i < c.size(); ++i) REQUIRE(std::abs(c[i] - right.values[i]) <= right.bounds[i]);
 
   if (adds) {  // the sum of two gradients has the same bits, wherever it is made
-    const matrix_product written(which, rows, in, out, {}, false, tile);
+    const matrix_product written(which, rows, in, out, {}, false, tile, packs);
     std::vector<float> sum = execute(written, std::vector<float>(before.size()), a, b, nullptr);
     for (std::size_t i = 0; i < sum.size(); ++i) sum[i] = before[i] + sum[i];
     CHECK(same_bits(sum, c));
