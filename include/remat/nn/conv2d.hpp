@@ -19,6 +19,7 @@
 #include <remat/nn/conv2d_weights.hpp>
 #include <remat/nn/fused_relu.hpp>
 #include <remat/nn/linear.hpp>
+#include <remat/nn/packed_windows.hpp>
 #include <remat/nn/scratch.hpp>
 #include <remat/nn/weight_and_bias.hpp>
 #include <remat/nn/window.hpp>
@@ -32,7 +33,8 @@ namespace remat::nn {
 namespace detail {
 
 struct prepared_conv2d : prepared {
-  onednn::primitive forward, pack_forward;
+  onednn::primitive forward;
+  packed_windows packed_forward;
   conv2d_input_gradient backward_input;
   conv2d_weight_gradient backward_weights;
   fused_relu relu;
@@ -51,10 +53,10 @@ struct prepared_conv2d : prepared {
             {p.batch, a.in, in.height(), in.width(), a.out, out.height(), out.width(), a.kernel, over}};
     forward = onednn::convolution{x, any, a.has_bias ? &b : nullptr, y, window}.forward({.after = relu.in_primitive()});
     const layout weights = forward.layout_of(onednn::weights);
-    pack_forward = onednn::primitive::reorder(weights_layout(a, a.in, a.out, false), weights);
+    packed_forward = {a, weights, false};
     packed.push_back({weights.bytes(), passes::forward});
     reserve_scratch(*this, passes::forward, 0, forward);
-    reserve_scratch(*this, passes::pack, 0, pack_forward);
+    packed_forward.reserve(*this);
     if (p.backward_input) {
       backward_input = conv2d_input_gradient(p);
       packed.push_back({backward_input.packed_bytes, passes::backward_input});
@@ -77,7 +79,7 @@ struct conv2d_kernels {
     const auto& state = pass.prepared_as<prepared_conv2d>();
     const float* const weight = pass.parameter(0).data();
     if (pass.copy() == forward_weights)
-      state.pack_forward.execute(pass.scratch(), {{onednn::source, weight}, {onednn::result, pass.packed()}});
+      state.packed_forward.execute(weight, pass.packed(), pass.scratch());
     else
       state.backward_input.pack(weight, pass.packed(), pass.scratch());
   }

@@ -15,7 +15,7 @@
 #include <remat/core/module.hpp>
 #include <remat/nn/conv2d_weights.hpp>
 #include <remat/nn/copy_numbers.hpp>
-#include <remat/nn/onednn_turned.hpp>
+#include <remat/nn/packed_windows.hpp>
 #include <remat/nn/samples_in_cache.hpp>
 #include <remat/nn/scratch.hpp>
 #include <remat/nn/window.hpp>
@@ -35,21 +35,21 @@ class conv2d_input_gradient {
     const bool is_turned =
         a.over.stride == 1 && a.over.padding.height <= after_first.height && a.over.padding.width <= after_first.width;
     make(p, is_turned && (p.accumulates_input || a.in % vector == 0));
-    if (is_forward_ && !windows_) make(p, false);  // oneDNN has taken a layout that cannot be turned around
+    if (!packing) make(p, false);  // oneDNN has taken a layout that cannot be turned around
   }
 
-  onednn::primitive product, rest, packing;
+  onednn::primitive product, rest;
+  packed_windows packing;
   std::size_t packed_bytes = 0;
 
   void reserve(prepared& state) const {
     reserve_scratch(state, passes::backward_input, temporary_ + rounded_, product);
     if (rest) reserve_scratch(state, passes::backward_input, temporary_ + rounded_, rest);
-    reserve_scratch(state, passes::pack, 0, packing);
+    packing.reserve(state);
   }
 
-  void pack(const float* weight, std::byte* packed, std::byte* scratch) const {
-    packing.execute(scratch, {{onednn::source, weight}, {onednn::result, packed}});
-    if (is_forward_) windows_.turn(packed);
+  void pack(const float* weights, std::byte* packed, std::byte* scratch) const {
+    packing.execute(weights, packed, scratch);
   }
 
   void run(const backward_pass& pass, const std::byte* packed) const {
@@ -91,13 +91,8 @@ class conv2d_input_gradient {
         p, chunk_, weights_layout(a, is_forward_ ? a.out : a.in, is_forward_ ? a.in : a.out, true).of(factors_), adds);
     const onednn::layout packed = product.layout_of(onednn::weights);
     rest = p.batch % chunk_ != 0 ? of_samples(p, p.batch % chunk_, packed, adds) : onednn::primitive();
-    packing = onednn::primitive::reorder(
-        is_forward_
-            ? onednn::layout::transposed_weights(a.over.groups, a.in / a.over.groups, a.out / a.over.groups, a.kernel)
-            : weights_layout(a, a.in, a.out, false),
-        packed);
+    packing = {a, packed, is_forward_};
     packed_bytes = packed.bytes();
-    windows_ = onednn::turned_windows(packed);
   }
 
   onednn::primitive of_samples(const preparation& p, std::size_t samples, const onednn::layout& weights,
@@ -123,7 +118,6 @@ class conv2d_input_gradient {
   std::size_t chunk_ = 0;           ///< samples at a time
   std::size_t temporary_ = 0;       ///< bytes of a chunk in scratch, where it is added from there
   std::size_t rounded_ = 0;         ///< and of its output's gradient after these, where that is rounded
-  onednn::turned_windows windows_;  ///< of the packed weights
 };
 
 }  // namespace remat::nn::detail

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// The loops that pack columns (packed_columns.hpp): words are turned, and two rows of bfloat16 become one of pairs.
+/// The loops that pack factors (packed_columns.hpp, packed_windows.hpp): words are turned, and two rows of bfloat16
+/// become one of pairs.
 #pragma once
 
 #include <remat/core/bfloat16.hpp>
@@ -7,15 +8,15 @@
 #include <remat/nn/vector_of_lanes.hpp>
 
 #include <cstddef>
-#include <cstring>
 #include <utility>
 
 namespace remat::nn::detail {
 
 /// Two numbers below one another, rounded.
-inline void put_pair(float upper, float lower, float* to) {
-  const bfloat16 both[2] = {bfloat16(upper), bfloat16(lower)};
-  std::memcpy(to, both, sizeof both);
+[[gnu::always_inline]] inline void put_pair(float upper, float lower, float* to) {
+  bfloat16* const pair = reinterpret_cast<bfloat16*>(to);
+  put(upper, pair[0]);
+  put(lower, pair[1]);
 }
 
 REMAT_BEGIN_VECTOR_CODE
@@ -118,6 +119,20 @@ inline constexpr std::size_t panel_width = 64;
   interleave(both);
   store(both, to);
 }
+
+/// Pairs of sixteen numbers, `step` apart, become vectors of pairs, `to_step` words apart.
+template <bool InRegisters>
+[[gnu::always_inline]] inline void pair_lines_in(const float* from, std::size_t step, float* to, std::size_t to_step,
+                                                 std::size_t pairs) {
+  for (std::size_t p = 0; p < pairs; ++p, from += 2 * step, to += to_step)
+    if constexpr (InRegisters)
+      pair_sixteen(from, from + step, to);
+    else
+      for (std::size_t k = 0; k < lanes; ++k) put_pair(from[k], from[step + k], to + k);
+}
+REMAT_VECTORISED_IN_REGISTERS(pair_lines,
+                              (const float* from, std::size_t step, float* to, std::size_t to_step, std::size_t pairs),
+                              from, step, to, to_step, pairs)
 
 /// Pairs of rows, `step` numbers from one row to the next, become rows of pairs in each panel, `apart` words from one
 /// panel to the next.

@@ -65,9 +65,9 @@ void check_convolution() {
   for_each_way([](bool adds, remat::element factors, remat::element result) {
     INFO((adds ? "adds" : "writes") << ", factors of " << name_of(factors) << " give " << name_of(result));
     const auto c = prepared<M, Input>([](const auto& p) { return detail::prepared_conv2d(p); }, adds, factors, result);
-    for (const auto* each : {&c.forward, &c.backward_input.product, &c.pack_forward, &c.backward_input.packing})
-      check_fast(*each);
-    for (const auto* each : {&c.backward_weights.product, &c.backward_weights.unpacking, &c.backward_input.rest})
+    for (const auto* each : {&c.forward, &c.backward_input.product}) check_fast(*each);
+    for (const auto* each : {&c.packed_forward.reorder(), &c.backward_input.packing.reorder(),
+                             &c.backward_weights.product, &c.backward_weights.unpacking, &c.backward_input.rest})
       if (*each) check_fast(*each);  // taps and loops of ours have none
   });
 }
