@@ -5,9 +5,10 @@
 ///     input_gradient     dx = dy W         dy (rows, Out) bfloat16, or float32 that is rounded into scratch
 ///     weight_gradient    dW = dy^T x       (Out, In) float32
 ///
-/// y and dx are of either type. The second factor of each product is packed (packed_columns.hpp): W into packed weights
-/// (core/prepared.hpp), a copy for either product, rounded; x into scratch. GFLOP/s at 1 thread, as stored and packed
-/// (Zen 4, avx512_bf16; Sapphire Rapids, AMX, where x is not packed):
+/// y and dx are of either type. W is rounded into packed weights (core/prepared.hpp): of few rows as it is stored, one copy
+/// for both products, else as the second factor of either (packed_columns.hpp). x is packed so into scratch where W has
+/// many outputs. GFLOP/s at 1 thread, as stored and packed (Zen 4, avx512_bf16; Sapphire Rapids, AMX, where x is not
+/// packed):
 ///
 /// | product                          | Zen 4 as stored | packed | Sapphire Rapids as stored | packed |
 /// |----------------------------------|-----------------|--------|---------------------------|--------|
@@ -65,7 +66,7 @@ class bfloat16_linear {
           onednn::matrix_product(dy, packed(turned, {w.out, w.in}), layout::row_major({w.rows, w.in}).of(w.dx),
                                  {.adds_to_destination = w.adds_input});
     if (w.weight_gradient) {
-      if (packs_rows(w)) packed_x_ = {w.rows, w.in, false, rounded};
+      if (packs_x(w)) packed_x_ = {w.rows, w.in, false, rounded};
       weight_gradient_ =
           onednn::matrix_product(layout::transposed(w.out, w.rows).of(rounded), packed_x_ ? packed_x_.layout() : x,
                                  layout::row_major({w.out, w.in}), {.adds_to_destination = w.adds_weights});
@@ -133,7 +134,7 @@ class bfloat16_linear {
   }
   /// Whether x is packed for the gradient of the weights: where that has lines enough to gain more than packing takes,
   /// and x does not take much memory. With AMX it gains nothing.
-  static bool packs_rows(const wanted& w) {
+  static bool packs_x(const wanted& w) {
     constexpr std::size_t fewest = 512, most = std::size_t{16} << 20;
     return onednn::instructions() == onednn::instruction_set::avx512 && w.out >= fewest &&
            w.rows * w.in * sizeof(bfloat16) <= most;

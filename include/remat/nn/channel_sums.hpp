@@ -28,6 +28,17 @@ template <bool InRegisters, class F>
   for_vectors<InRegisters ? 16 : 8, 4>(columns, f);
 }
 
+template <std::size_t Width, std::size_t Count>
+[[gnu::always_inline]] inline void read_all(typename number_vector<Width>::floats (&v)[Count], const float* from) {
+#pragma GCC unroll 8
+  for (std::size_t i = 0; i < Count; ++i) number_vector<Width>::read(v[i], from + i * Width);
+}
+template <std::size_t Width, std::size_t Count>
+[[gnu::always_inline]] inline void write_all(const typename number_vector<Width>::floats (&v)[Count], float* to) {
+#pragma GCC unroll 8
+  for (std::size_t i = 0; i < Count; ++i) number_vector<Width>::write(v[i], to + i * Width);
+}
+
 /// Sums of columns over one block.
 using column_floats = float[channel_rows::most_columns];
 
@@ -39,16 +50,14 @@ template <bool InRegisters, class X>
       columns, [&]<std::size_t Width, std::size_t Count>(std::size_t k) __attribute__((always_inline)) {
         using vectors = number_vector<Width>;
         typename vectors::floats sum[Count], v;
-#pragma GCC unroll 8
-        for (std::size_t i = 0; i < Count; ++i) vectors::read(sum[i], sums + k + i * Width);
+        read_all<Width>(sum, sums + k);
         for (std::size_t r = 0; r < rows; ++r)
 #pragma GCC unroll 8
           for (std::size_t i = 0; i < Count; ++i) {
             vectors::read(v, x + r * stride + k + i * Width);
             sum[i] += v;
           }
-#pragma GCC unroll 8
-        for (std::size_t i = 0; i < Count; ++i) vectors::write(sum[i], sums + k + i * Width);
+        write_all<Width>(sum, sums + k);
       });
 }
 /// Adds up how far rows are from a middle, and the squares.
@@ -59,12 +68,9 @@ template <bool InRegisters, class X>
       columns, [&]<std::size_t Width, std::size_t Count>(std::size_t k) __attribute__((always_inline)) {
         using vectors = number_vector<Width>;
         typename vectors::floats mid[Count], offset[Count], square[Count], v;
-#pragma GCC unroll 8
-        for (std::size_t i = 0; i < Count; ++i) {
-          vectors::read(mid[i], middle + k + i * Width);
-          vectors::read(offset[i], offsets + k + i * Width);
-          vectors::read(square[i], squares + k + i * Width);
-        }
+        read_all<Width>(mid, middle + k);
+        read_all<Width>(offset, offsets + k);
+        read_all<Width>(square, squares + k);
         for (std::size_t r = 0; r < rows; ++r)
 #pragma GCC unroll 8
           for (std::size_t i = 0; i < Count; ++i) {
@@ -73,11 +79,8 @@ template <bool InRegisters, class X>
             offset[i] += v;
             square[i] += v * v;
           }
-#pragma GCC unroll 8
-        for (std::size_t i = 0; i < Count; ++i) {
-          vectors::write(offset[i], offsets + k + i * Width);
-          vectors::write(square[i], squares + k + i * Width);
-        }
+        write_all<Width>(offset, offsets + k);
+        write_all<Width>(square, squares + k);
       });
 }
 
@@ -128,12 +131,10 @@ template <bool InRegisters, bool Acts, class X, class Dy>
         using vectors = number_vector<Width>;
         column_scale<Width> by[Count];
         typename vectors::floats sum[Count], product[Count], d, g;
+        read_all<Width>(sum, sums + k);
+        read_all<Width>(product, products + k);
 #pragma GCC unroll 8
-        for (std::size_t i = 0; i < Count; ++i) {
-          by[i].read(l, k + i * Width);
-          vectors::read(sum[i], sums + k + i * Width);
-          vectors::read(product[i], products + k + i * Width);
-        }
+        for (std::size_t i = 0; i < Count; ++i) by[i].read(l, k + i * Width);
         for (std::size_t r = 0; r < rows; ++r)
 #pragma GCC unroll 8
           for (std::size_t i = 0; i < Count; ++i) {
@@ -143,11 +144,8 @@ template <bool InRegisters, bool Acts, class X, class Dy>
             sum[i] += g;
             product[i] += g * d;
           }
-#pragma GCC unroll 8
-        for (std::size_t i = 0; i < Count; ++i) {
-          vectors::write(sum[i], sums + k + i * Width);
-          vectors::write(product[i], products + k + i * Width);
-        }
+        write_all<Width>(sum, sums + k);
+        write_all<Width>(product, products + k);
       });
 }
 

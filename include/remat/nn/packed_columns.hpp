@@ -17,7 +17,7 @@
 #include <remat/core/numbers.hpp>
 #include <remat/core/parallel.hpp>
 #include <remat/nn/onednn_layout.hpp>
-#include <remat/nn/packed_column_loops.hpp>
+#include <remat/nn/packing_loops.hpp>
 
 #include <algorithm>
 #include <cstddef>

@@ -19,7 +19,7 @@
 #include <remat/nn/onednn_instructions.hpp>
 #include <remat/nn/onednn_turned.hpp>
 #include <remat/nn/onednn_vectors.hpp>
-#include <remat/nn/packed_column_loops.hpp>
+#include <remat/nn/packing_loops.hpp>
 #include <remat/nn/scratch.hpp>
 
 #include <cstddef>
@@ -30,6 +30,7 @@ namespace remat::nn::detail {
 class packed_windows {
  public:
   packed_windows() = default;
+  /// Into the layout `packed`. `exchanged`: of a convolution of gradients.
   packed_windows(const conv2d_attributes& a, const onednn::layout& packed, bool exchanged)
       : out_(a.out),
         in_(a.in),

@@ -29,7 +29,7 @@ class layer_run {
   std::vector<std::vector<float>> parameters, gradients, states;
 
   layer_run(remat::program of_one_layer, std::size_t batch, remat::activation after, bool training, bool adds)
-      : program_(std::move(of_one_layer)), batch_(batch), training_(training) {
+      : program_(std::move(of_one_layer)), training_(training) {
     const remat::operation& o = program_.operations[0];
     in_ = program_.tensors[o.inputs[0]];
     out_ = program_.tensors[o.outputs[0]];
@@ -123,7 +123,6 @@ class layer_run {
   }
 
   remat::program program_;
-  std::size_t batch_;
   bool training_;
   remat::tensor_shape in_, out_;
   const remat::kernel_table* kernels_ = nullptr;

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
-/// The loops that pack factors (packed_columns.hpp, packed_windows.hpp): words are turned, and two rows of bfloat16
-/// become one of pairs.
+/// The loops that pack factors of products (packed_columns.hpp, packed_windows.hpp): words are turned, and two rows of
+/// bfloat16 become one of pairs.
 #pragma once
 
 #include <remat/core/bfloat16.hpp>
-#include <remat/core/numbers.hpp>
 #include <remat/nn/vector_of_lanes.hpp>
 
 #include <cstddef>
@@ -79,11 +78,10 @@ template <bool InRegisters, bool Rounds>
     for (std::size_t i = 0; i < lanes; ++i)
       for (std::size_t k = 0; k < lanes; ++k) {
         float* const word = to + k * to_step + i;
-        if constexpr (Rounds) {
+        if constexpr (Rounds)
           put_pair(from[i * step + 2 * k], from[i * step + 2 * k + 1], word);
-        } else {
+        else
           __builtin_memcpy(word, from + i * step + k, sizeof(float));
-        }
       }
   }
 }
